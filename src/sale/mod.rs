@@ -1,0 +1,2 @@
+//! The sale: a pure state machine.
+pub mod view;

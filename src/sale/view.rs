@@ -1,0 +1,213 @@
+//! What the glass shows, without a pixel: a page and the facts on it, in the customer's language where they are the
+//! merchant's words. The interface's own words are the screen's business.
+
+use serde::{Deserialize, Serialize};
+
+use crate::vocabulary::{Currency, Language, Minor, ProductId, RailKind, ShortCode};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    pub language: Language,
+    /// The switch on every page, in the order of the configuration.
+    pub languages: Vec<Language>,
+    /// Where the machine stands and whom to call, on every page.
+    pub place: String,
+    pub phone: String,
+    pub currency: Currency,
+    pub page: Page,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Page {
+    Attract {
+        tiles: Vec<Tile>,
+    },
+    Choose {
+        tiles: Vec<Tile>,
+        basket: Vec<BasketLine>,
+        total: Minor,
+    },
+    /// One product opened, with the basket as it is.
+    Basket {
+        product: Tile,
+        basket: Vec<BasketLine>,
+        total: Minor,
+        can_add: bool,
+    },
+    /// Type the code shown, to prove that somebody is here.
+    Confirm {
+        code: String,
+        entered: String,
+        total: Minor,
+        wrong: bool,
+    },
+    /// `qr` is `None` while the provider has not answered yet, and the moment the machine can no longer deliver.
+    Pay {
+        order: OrderView,
+        qr: Option<String>,
+        rails: Vec<RailTab>,
+        seconds_left: u64,
+        can_extend: bool,
+    },
+    Delivering {
+        order: OrderView,
+    },
+    Thanks {
+        order: OrderView,
+        receipt: ReceiptView,
+    },
+    Expired {
+        order: OrderView,
+    },
+    Cancelled {
+        order: OrderView,
+        why: Option<StopReason>,
+    },
+    /// Money is on its way back (`refunded` confirmed so far).
+    Refunded {
+        order: OrderView,
+        receipt: ReceiptView,
+    },
+    Claim {
+        order: OrderView,
+        receipt: ReceiptView,
+    },
+    /// Type a short code, see what became of the order.
+    Lookup {
+        entered: String,
+        found: Option<OrderView>,
+        not_found: bool,
+    },
+    OutOfService {
+        reasons: Vec<StopReason>,
+        last_claim: Option<ShortCode>,
+    },
+}
+
+impl Page {
+    /// The page's name in the `state` document and in tests.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Page::Attract { .. } => "attract",
+            Page::Choose { .. } => "choose",
+            Page::Basket { .. } => "basket",
+            Page::Confirm { .. } => "confirm",
+            Page::Pay { .. } => "pay",
+            Page::Delivering { .. } => "delivering",
+            Page::Thanks { .. } => "thanks",
+            Page::Expired { .. } => "expired",
+            Page::Cancelled { .. } => "cancelled",
+            Page::Refunded { .. } => "refunded",
+            Page::Claim { .. } => "claim",
+            Page::Lookup { .. } => "lookup",
+            Page::OutOfService { .. } => "out-of-service",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tile {
+    pub product: ProductId,
+    pub name: String,
+    pub price: Minor,
+    /// How many can still be sold; 0 is shown as sold out.
+    pub available: u32,
+    /// A picture's file, as the configuration names it.
+    pub picture: Option<std::path::PathBuf>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BasketLine {
+    pub product: ProductId,
+    pub name: String,
+    pub quantity: u32,
+    /// Of one unit.
+    pub price: Minor,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RailTab {
+    pub kind: RailKind,
+    pub label: String,
+    pub chosen: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderView {
+    pub short_code: ShortCode,
+    pub state: OrderState,
+    pub amount: Minor,
+    pub paid: Minor,
+    /// Confirmed by the provider.
+    pub refunded: Minor,
+    /// Asked for or still to be asked for, not confirmed.
+    pub refund_pending: Minor,
+    pub items: Vec<ItemView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemView {
+    pub name: String,
+    pub price: Minor,
+    pub slot: Option<String>,
+    pub outcome: Outcome,
+}
+
+/// What became of one unit of the basket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Pending,
+    Delivered,
+    NotDelivered,
+    /// No sensor could tell; policy settles it.
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OrderState {
+    Choosing,
+    WaitingPayment,
+    Paid,
+    Delivering,
+    Refunding,
+    Claim,
+    Delivered,
+    PartlyDelivered,
+    Refunded,
+    Expired,
+    Cancelled,
+}
+
+/// The receipt as the customer can get it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReceiptView {
+    Printing,
+    Printed,
+    /// Not on paper: this QR's text is the receipt, or says where it is.
+    Code(String),
+    /// The kiosk gives no receipt for this order.
+    None,
+}
+
+/// Why the machine does not sell.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "detail")]
+pub enum StopReason {
+    /// Taken out of service by a person, with the reason given.
+    Locked(String),
+    DoorOpen,
+    Tamper,
+    /// No relay answers.
+    BoardDown,
+    /// No verified answer from any payment provider.
+    RailDown,
+    /// The ledger can't be written; latched until a person has looked.
+    LedgerFailed(String),
+    /// Less free space than money records need.
+    DiskFull,
+    /// More events wait for the back end than the ledger may hold.
+    OutboxFull,
+    SoldOut,
+}

@@ -1,0 +1,199 @@
+//! Names and numbers. Whatever reaches a provider is `[0-9A-Za-z_]`, 6 to 32 characters; order numbers sort by age.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// An order's number: a ULID, 26 characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct OrderId(ulid::Ulid);
+
+impl OrderId {
+    /// `millis` since 1970 as far as known, `entropy` of which 80 bits are used.
+    pub fn from_parts(millis: u64, entropy: u128) -> Self {
+        Self(ulid::Ulid::from_parts(millis, entropy))
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        ulid::Ulid::from_string(text).ok().map(Self)
+    }
+
+    pub fn millis(self) -> u64 {
+        self.0.timestamp_ms()
+    }
+
+    /// The next number in order; used when the clock does not give a later one.
+    pub fn successor(self) -> Self {
+        Self(ulid::Ulid(self.0.0.wrapping_add(1)))
+    }
+
+    /// Six digits that stand for the order on the glass, on paper and in the payer's app.
+    pub fn short_code(self) -> ShortCode {
+        ShortCode(format!("{:06}", self.0.0 % 1_000_000))
+    }
+}
+
+impl fmt::Display for OrderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl TryFrom<String> for OrderId {
+    type Error = BadName;
+
+    fn try_from(text: String) -> Result<Self, BadName> {
+        Self::parse(&text).ok_or(BadName { what: "order number", text })
+    }
+}
+
+impl From<OrderId> for String {
+    fn from(id: OrderId) -> String {
+        id.to_string()
+    }
+}
+
+/// What a text would have to be to serve as a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a {what}")]
+pub struct BadName {
+    pub what: &'static str,
+    pub text: String,
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $max:literal, $allowed:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $type(String);
+
+        impl $type {
+            pub fn parse(text: &str) -> Option<Self> {
+                let fits = (1..=$max).contains(&text.len())
+                    && text.bytes().all(|b| b.is_ascii_alphanumeric() || $allowed.contains(&b));
+                fits.then(|| Self(text.to_owned()))
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = BadName;
+
+            fn try_from(text: String) -> Result<Self, BadName> {
+                Self::parse(&text).ok_or(BadName { what: $what, text })
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> String {
+                name.0
+            }
+        }
+
+        impl schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "minLength": 1, "maxLength": $max })
+            }
+        }
+    };
+}
+
+name!(
+    /// A product's key in the planogram: `cola`.
+    ProductId, "product key (letters, digits, `_` and `-`, at most 32)", 32, b"_-"
+);
+name!(
+    /// A slot's name as printed on the machine: `A1`.
+    SlotId, "slot name (letters, digits, `_` and `-`, at most 16)", 16, b"_-"
+);
+name!(
+    /// A charge's number at its provider: the order's, `_`, and the attempt.
+    ChargeId, "charge number", 32, b"_"
+);
+name!(
+    /// A refund's number at its provider: `R_`, the charge's, `_`, and which one. Never made anew for a repeat.
+    RefundId, "refund number", 64, b"_"
+);
+name!(
+    /// The provider's own number of one payment.
+    PaymentId, "payment number", 64, b"_-"
+);
+name!(
+    /// One run of the daemon. Monotonic times and "same boot" mean this.
+    BootId, "boot number", 36, b"-"
+);
+
+impl ChargeId {
+    pub fn of(order: OrderId, attempt: usize) -> Self {
+        Self(format!("{order}_{attempt}"))
+    }
+
+    /// The order it was made for, told from the number alone.
+    pub fn order(&self) -> Option<OrderId> {
+        OrderId::parse(self.0.split_once('_')?.0)
+    }
+}
+
+impl RefundId {
+    pub fn of(charge: &ChargeId, nth: usize) -> Self {
+        Self(format!("R_{charge}_{nth}"))
+    }
+}
+
+/// Six digits; see [`OrderId::short_code`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ShortCode(String);
+
+impl ShortCode {
+    pub const DIGITS: usize = 6;
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ShortCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn provider_numbers_fit_every_provider() {
+        let order = OrderId::from_parts(u64::MAX >> 16, u128::MAX);
+        let charge = ChargeId::of(order, 9);
+        for id in [charge.as_str(), RefundId::of(&charge, 9).as_str()] {
+            assert!((6..=32).contains(&id.len()), "{id}");
+            assert!(id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'), "{id}");
+        }
+        assert_eq!(charge.order(), Some(order));
+        assert_eq!(order.short_code().as_str().len(), ShortCode::DIGITS);
+    }
+
+    #[test]
+    fn names_refuse_what_a_path_or_topic_could_misread() {
+        for bad in ["", "a/b", "a b", "+", "#", "..", "ä", "x123456789012345678901234567890123"] {
+            assert!(ProductId::parse(bad).is_none(), "{bad}");
+        }
+    }
+}

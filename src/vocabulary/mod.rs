@@ -1,0 +1,70 @@
+//! The words every room shares: money, names, times, languages. Pure types, no I/O.
+//!
+//! Policy: a value that exists is valid. Parsing happens where it enters, and everything behind may trust the type.
+
+mod evidence;
+mod ids;
+mod money;
+mod time;
+
+pub use evidence::{DeliveryId, Evidence, Reading};
+pub use ids::{BadName, BootId, ChargeId, OrderId, PaymentId, ProductId, RefundId, ShortCode, SlotId};
+pub use money::{Currency, Minor, Money};
+pub use time::{Mono, Stamp, Wall};
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A language as a BCP 47 tag: `zh-Hant`, `zh-Hans`, `en`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct Language(pub String);
+
+impl Language {
+    pub fn new(tag: impl Into<String>) -> Self {
+        Self(tag.into())
+    }
+
+    pub fn tag(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Language {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A merchant's text in several languages: a product's name, a place, a rail's label.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct Localized(pub BTreeMap<Language, String>);
+
+impl Localized {
+    /// The text in `language`, else in English, else in whichever language comes first.
+    pub fn get(&self, language: &Language) -> &str {
+        self.0
+            .get(language)
+            .or_else(|| self.0.get(&Language::new("en")))
+            .or_else(|| self.0.values().next())
+            .map_or("", String::as_str)
+    }
+}
+
+/// A payment method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RailKind {
+    /// A pretend wallet provider with a durable book of its own.
+    Sandbox,
+}
+
+impl std::fmt::Display for RailKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            RailKind::Sandbox => "sandbox",
+        })
+    }
+}

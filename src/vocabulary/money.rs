@@ -1,0 +1,85 @@
+//! Money: an integer of minor units and its ISO 4217 currency, never a float.
+
+use serde::{Deserialize, Serialize};
+
+/// An amount in minor units (cents, fen). Sums are checked by the build (`overflow-checks`); a kiosk's amounts are far
+/// from the limit because [`config`](crate::config) bounds every price.
+pub type Minor = i64;
+
+/// An ISO 4217 currency, written as its alphabetic code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Currency(iso_currency::Currency);
+
+impl Currency {
+    pub fn from_code(code: &str) -> Option<Self> {
+        iso_currency::Currency::from_code(code).map(Self)
+    }
+
+    pub fn code(self) -> &'static str {
+        self.0.code()
+    }
+
+    /// Digits after the decimal point: 2 for CNY, 0 for JPY, 3 for KWD.
+    pub fn digits(self) -> usize {
+        self.0.exponent().map_or(0, usize::from)
+    }
+}
+
+impl TryFrom<String> for Currency {
+    type Error = String;
+
+    fn try_from(code: String) -> Result<Self, String> {
+        Self::from_code(&code).ok_or_else(|| format!("`{code}` is not an ISO 4217 currency code"))
+    }
+}
+
+impl From<Currency> for String {
+    fn from(currency: Currency) -> String {
+        currency.code().to_owned()
+    }
+}
+
+impl schemars::JsonSchema for Currency {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Currency".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "pattern": "^[A-Z]{3}$", "description": "ISO 4217 code" })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    pub amount: Minor,
+    pub currency: Currency,
+}
+
+impl std::fmt::Display for Money {
+    /// `3.00 CNY`; `¥` and the like are the glass's business.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digits = self.currency.digits();
+        let sign = if self.amount < 0 { "-" } else { "" };
+        let units = self.amount.unsigned_abs();
+        if digits == 0 {
+            return write!(f, "{sign}{units} {}", self.currency.code());
+        }
+        let scale = 10u64.pow(digits as u32);
+        write!(f, "{sign}{}.{:0digits$} {}", units / scale, units % scale, self.currency.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn written_with_the_currencys_digits() {
+        let money = |amount, code| Money { amount, currency: Currency::from_code(code).unwrap() }.to_string();
+        assert_eq!(money(300, "CNY"), "3.00 CNY");
+        assert_eq!(money(-5, "EUR"), "-0.05 EUR");
+        assert_eq!(money(120, "JPY"), "120 JPY");
+        assert_eq!(money(1_234, "KWD"), "1.234 KWD");
+    }
+}
