@@ -1,1 +1,66 @@
-//! ledger
+//! The durable record: SQLite in WAL mode with `synchronous=FULL`, so that what was committed survives a power cut.
+//!
+//! Policy: one commit a step, all or nothing, records and what is derived from them together; none on idle. Records are
+//! append-only and hash-chained. After a write that failed nothing more is written in this run: the ledger latches and
+//! sales stop, because nobody knows what the disk holds. A full disk is the exception that was planned for: a reserve
+//! file is given up so that money records still fit, and nothing new is sold until there is room again.
+//!
+//! The fleet's outbox is the records themselves, from the cursor of what the back end has acknowledged. Nothing is ever
+//! deleted because somebody acknowledged it.
+
+mod chain;
+mod commit;
+mod reader;
+mod reserve;
+mod schema;
+mod story;
+
+use std::path::{Path, PathBuf};
+
+pub use commit::Ledger;
+pub use reader::{EventLine, Reader, Verified};
+pub use story::Story;
+
+use crate::sale::{self, Record};
+use crate::vocabulary::Stamp;
+
+/// The file in the state directory.
+pub const FILE: &str = "kiosk.db";
+
+/// Where records go: the kiosk's is [`Ledger`]. A test's may forget what was not synced, or fail when told to.
+pub trait Journal {
+    /// Writes the records of one step, and what they changed in `state`, durably and all or none.
+    fn commit(&mut self, at: &Stamp, records: &[Record], state: &sale::State) -> Result<(), LedgerError>;
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error("{path}: {source}", path = path.display())]
+    Sqlite { path: PathBuf, source: rusqlite::Error },
+    #[error("{path}: {source}", path = path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("{path}: not a kioskd ledger; move it away and start again to begin a new one", path = path.display())]
+    Foreign { path: PathBuf },
+    #[error("{path}: written by a newer kioskd (schema {found}, this one knows {known}); install that version", path = path.display())]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("{path}: record {seq} {what}; keep the file, a person must look", path = path.display())]
+    Corrupt { path: PathBuf, seq: u64, what: String },
+    #[error("the ledger is latched after a failed write: {0}")]
+    Latched(String),
+}
+
+impl LedgerError {
+    fn sqlite(path: &Path) -> impl Fn(rusqlite::Error) -> LedgerError + '_ {
+        |source| LedgerError::Sqlite { path: path.into(), source }
+    }
+
+    fn io(path: &Path) -> impl Fn(std::io::Error) -> LedgerError + '_ {
+        |source| LedgerError::Io { path: path.into(), source }
+    }
+
+    /// No room on the file system, by SQLite's word.
+    fn disk_full(&self) -> bool {
+        matches!(self, LedgerError::Sqlite { source: rusqlite::Error::SqliteFailure(error, _), .. }
+            if error.code == rusqlite::ErrorCode::DiskFull)
+    }
+}

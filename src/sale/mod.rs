@@ -1,2 +1,171 @@
-//! The sale: a pure state machine.
+//! The sale: a pure state machine. [`next`] takes what happened and answers with the records to commit and the effects to
+//! carry out after that; it does no I/O, reads no clock and knows no device.
+//!
+//! Policy, in the order it matters:
+//! - Nothing is energised but for a verified payment of exactly the order's amount, each intent once (P1, P8).
+//! - What was paid and did not fall goes back, by refunds that are records before they are requests (P2, P3).
+//! - Unknown is neither paid nor unpaid: it is asked again until the provider has said, or past every time-out.
+//! - The QR is on the glass only while the machine can deliver (P6).
+//!
+//! State is two things: the current order, at most one, on the glass; and every other order on which something is still
+//! open, which settles in the background and never stops selling.
+//!
+//! Where to look: [`record`] what is written down · [`order`] what an order is, as a fold of its records · `counter` the
+//! customer's pages · `deliver` · `settle` charges and refunds · `recover` after a restart · `conditions` when it may
+//! sell · `show` the view.
+
+mod conditions;
+mod counter;
+mod deliver;
+mod event;
+pub mod order;
+pub mod policy;
+pub mod record;
+pub mod recover;
+mod settle;
+mod show;
 pub mod view;
+
+use std::collections::BTreeMap;
+
+pub use conditions::Conditions;
+pub use counter::{Counter, Key, Touch};
+pub use event::{Command, Condition, Effect, Event, Illegal};
+pub use order::Order;
+pub use policy::Policy;
+pub use record::Record;
+
+use crate::vending::Planogram;
+use crate::vocabulary::{Mono, OrderId, Stamp};
+
+/// What the kiosk knows. Everything durable in it is in the ledger too.
+#[derive(Debug, Clone)]
+pub struct State {
+    pub policy: Policy,
+    pub planogram: Planogram,
+    pub conditions: Conditions,
+    pub counter: Counter,
+    /// Orders on which something is open, and the one whose result is on the glass.
+    pub orders: BTreeMap<OrderId, Order>,
+    /// The order on the glass that waits for its payment or is being delivered.
+    pub current: Option<OrderId>,
+    /// The newest order number given out; the next is greater whatever the clock says.
+    pub last_order: Option<OrderId>,
+    /// The ledger's last word was that sales are stopped.
+    pub announced_stop: bool,
+    /// Orders in a row that nobody paid.
+    pub unpaid_in_a_row: u32,
+}
+
+/// The outcome of one event: first `records` are committed, all or none, then `effects` happen in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Step {
+    pub records: Vec<Record>,
+    pub effects: Vec<Effect>,
+}
+
+impl State {
+    pub fn new(policy: Policy, planogram: Planogram) -> Self {
+        let counter = Counter::new(policy.first_language());
+        Self {
+            policy,
+            planogram,
+            conditions: Conditions::default(),
+            counter,
+            orders: BTreeMap::new(),
+            current: None,
+            last_order: None,
+            announced_stop: false,
+            unpaid_in_a_row: 0,
+        }
+    }
+
+    pub fn current_order(&self) -> Option<&Order> {
+        self.orders.get(&self.current?)
+    }
+
+    /// When [`Event::Tick`] is wanted next; `None` while nothing is timed.
+    pub fn next_wake(&self, now: Mono) -> Option<Mono> {
+        [self.counter_wake(now), self.settle_wake(), self.probe_wake()].into_iter().flatten().min()
+    }
+}
+
+/// Takes one event. After an error nothing has changed; the error says why the event did not fit.
+pub fn next(state: &mut State, at: &Stamp, event: Event) -> Result<Step, Illegal> {
+    let mut turn = Turn { state, at: *at, step: Step::default() };
+    match event {
+        Event::Tick => {}
+        Event::Touch(touch) => turn.touch(touch)?,
+        Event::Condition(condition) => turn.condition(condition),
+        Event::Created { charge, result } => turn.created(&charge, result)?,
+        Event::Reported { charge, result, asked } => turn.reported(&charge, result, asked)?,
+        Event::CloseAnswered { charge, result } => turn.close_answered(&charge, result)?,
+        Event::RefundAnswered { refund, charge, result } => turn.refund_answered(&charge, &refund, result)?,
+        Event::Probed { rail, result } => turn.probed(rail, result.is_ok()),
+        Event::Prepared { delivery, reading } => turn.prepared(delivery, reading)?,
+        Event::NotEnergised { delivery, why } => turn.not_energised(delivery, why)?,
+        Event::Evidence { delivery, evidence } => turn.evidence(delivery, evidence)?,
+        Event::ReceiptDone { order, result } => turn.receipt_done(order, result)?,
+        Event::Found { code, order } => turn.found(&code, order),
+        Event::Command(command) => turn.command(command)?,
+        Event::Started { boot, version } => turn.started(boot, version),
+    }
+    turn.conclude();
+    Ok(turn.step)
+}
+
+/// One event being worked on. Every durable change goes through [`record`](Turn::record), so that what is remembered is
+/// exactly what was written.
+struct Turn<'a> {
+    state: &'a mut State,
+    at: Stamp,
+    step: Step,
+}
+
+impl Turn<'_> {
+    fn record(&mut self, record: Record) {
+        match &record {
+            Record::OrderOffered { order, .. } => {
+                if let Some(new) = Order::offered(&record) {
+                    self.state.last_order = Some(*order);
+                    self.state.orders.insert(*order, new);
+                }
+            }
+            Record::ItemDelivered { slot, count, .. } => self.state.planogram.take(slot, *count),
+            // It may have fallen: what is not there can't be promised.
+            Record::ItemUnknown { slot, .. } => self.state.planogram.take(slot, 1),
+            Record::SlotFaulty { slot, why } => self.state.planogram.set_fault(slot, Some(why.clone())),
+            Record::SlotRepaired { slot } => self.state.planogram.set_fault(slot, None),
+            Record::StockSet { slot, count } => self.state.planogram.set_stock(slot, *count),
+            Record::SalesStopped { .. } => self.state.announced_stop = true,
+            Record::SalesResumed {} => self.state.announced_stop = false,
+            Record::KioskLocked { reason } => self.state.conditions.locked = Some(reason.clone()),
+            Record::KioskUnlocked {} => self.state.conditions.locked = None,
+            _ => {}
+        }
+        if let Some(order) = record.order().and_then(|id| self.state.orders.get_mut(&id)) {
+            order.apply(&record);
+        }
+        self.step.records.push(record);
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        self.step.effects.push(effect);
+    }
+
+    /// What every event may have made true: conditions lost, times passed, money owed, orders done.
+    fn conclude(&mut self) {
+        self.hold_lease();
+        self.counter_timers();
+        self.settle_all();
+        self.announce();
+        self.sweep();
+    }
+
+    /// Forgets orders on which nothing is open and that are not on the glass. The ledger keeps them.
+    fn sweep(&mut self) {
+        let shown = self.state.counter.shown_order();
+        let current = self.state.current;
+        self.state.orders.retain(|id, order| !order.ended || Some(*id) == shown || Some(*id) == current);
+    }
+}

@@ -163,6 +163,11 @@ pub struct ShortCode(String);
 impl ShortCode {
     pub const DIGITS: usize = 6;
 
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = text.len() == Self::DIGITS && text.bytes().all(|b| b.is_ascii_digit());
+        fits.then(|| Self(text.to_owned()))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

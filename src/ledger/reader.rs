@@ -1,0 +1,357 @@
+//! The reading end: for the start of the daemon, the fleet's outbox, and `kioskctl`, which reads a ledger whether a
+//! daemon runs or not. Never writes.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
+use serde_json::{Value, json};
+
+use super::chain::{GENESIS, Link};
+use super::story::Story;
+use super::{FILE, LedgerError, schema};
+use crate::sale::recover::Recovered;
+use crate::sale::{Order, Record};
+use crate::vocabulary::{OrderId, ShortCode, SlotId};
+
+/// A second connection on the same file, read-only.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// A record as the back end gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventLine {
+    pub seq: u64,
+    pub kind: String,
+    /// The whole JSON document.
+    pub document: String,
+}
+
+/// The end of a chain that holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    pub seq: u64,
+    pub hash: String,
+    pub orders: u64,
+}
+
+struct RecordRow {
+    seq: u64,
+    boot: String,
+    mono: u64,
+    wall: Option<u64>,
+    order: Option<String>,
+    kind: String,
+    body: String,
+    hash: String,
+}
+
+const COLUMNS: &str = "SELECT seq, boot, mono, wall, order_id, kind, body, hash FROM record";
+
+impl RecordRow {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            seq: row.get(0)?,
+            boot: row.get(1)?,
+            mono: row.get(2)?,
+            wall: row.get(3)?,
+            order: row.get(4)?,
+            kind: row.get(5)?,
+            body: row.get(6)?,
+            hash: row.get(7)?,
+        })
+    }
+
+    fn link(&self) -> Link<'_> {
+        let Self { seq, boot, mono, wall, kind, body, .. } = self;
+        Link { seq: *seq, boot, mono: *mono, wall: *wall, kind, body }
+    }
+}
+
+impl Reader {
+    pub fn open(directory: &Path) -> Result<Self, LedgerError> {
+        let file = directory.join(FILE);
+        let wrap = LedgerError::sqlite(&file);
+        let path = file.clone();
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&path, flags).map_err(&wrap)?;
+        connection.busy_timeout(std::time::Duration::from_secs(2)).map_err(&wrap)?;
+        let application: Result<i64, _> = connection.query_row("PRAGMA application_id", [], |row| row.get(0));
+        match application {
+            Ok(schema::APPLICATION_ID) => Ok(Self { connection, path }),
+            Ok(_) => Err(LedgerError::Foreign { path }),
+            Err(rusqlite::Error::SqliteFailure(error, _)) if error.code == rusqlite::ErrorCode::NotADatabase => {
+                Err(LedgerError::Foreign { path })
+            }
+            Err(source) => Err(LedgerError::Sqlite { path, source }),
+        }
+    }
+
+    pub fn ledger(&self) -> Result<String, LedgerError> {
+        self.meta("ledger")
+    }
+
+    pub fn acknowledged(&self) -> Result<u64, LedgerError> {
+        Ok(self.meta("acknowledged")?.parse().unwrap_or(0))
+    }
+
+    /// Events after `seq`, in order, at most `limit`.
+    pub fn events_after(&self, seq: u64, limit: usize) -> Result<Vec<EventLine>, LedgerError> {
+        let ledger = self.ledger()?;
+        let mut prev = self.hash_of(seq)?.unwrap_or_else(|| GENESIS.to_owned());
+        let rows = self.rows(&format!("{COLUMNS} WHERE seq > ?1 ORDER BY seq LIMIT ?2"), (seq, limit as u64))?;
+        let mut events = Vec::with_capacity(rows.len());
+        for row in rows {
+            let document = json!({
+                "ledger": ledger,
+                "seq": row.seq,
+                "hash": row.hash,
+                "prev": prev,
+                "boot": row.boot,
+                "mono": row.mono,
+                "ts": row.wall,
+                "order": row.order,
+                "kind": row.kind,
+                "body": serde_json::from_str::<Value>(&row.body).unwrap_or(Value::Null),
+            });
+            events.push(EventLine { seq: row.seq, kind: row.kind, document: document.to_string() });
+            prev = row.hash;
+        }
+        Ok(events)
+    }
+
+    /// The hash of a record; of the chain's beginning for 0.
+    pub fn hash_of(&self, seq: u64) -> Result<Option<String>, LedgerError> {
+        if seq == 0 {
+            return Ok(Some(GENESIS.to_owned()));
+        }
+        self.connection
+            .prepare_cached("SELECT hash FROM record WHERE seq = ?1")
+            .and_then(|mut query| query.query_row([seq], |row| row.get(0)).optional())
+            .map_err(LedgerError::sqlite(&self.path))
+    }
+
+    /// The orders as `GET /api/orders` shows them, newest first.
+    pub fn orders(&self, limit: usize) -> Result<Value, LedgerError> {
+        orders(&self.connection, limit).map_err(LedgerError::sqlite(&self.path))
+    }
+
+    /// One order, from its records.
+    pub fn order(&self, id: OrderId) -> Result<Option<Order>, LedgerError> {
+        order(&self.connection, &self.path, id)
+    }
+
+    /// The newest order with a short code.
+    pub fn by_code(&self, code: &ShortCode) -> Result<Option<Order>, LedgerError> {
+        self.one_order("SELECT id FROM orders WHERE short_code = ?1 ORDER BY id DESC LIMIT 1", code.as_str())
+    }
+
+    /// The whole story of one order: by number, by short code, or the newest.
+    pub fn why(&self, name: Option<&str>) -> Result<Option<Story>, LedgerError> {
+        let id = match name {
+            None => self.one_id("SELECT max(id) FROM orders WHERE ?1 = ''", "")?,
+            Some(name) => match OrderId::parse(name) {
+                Some(id) => Some(id),
+                None => self.one_id("SELECT max(id) FROM orders WHERE short_code = ?1", name)?,
+            },
+        };
+        let Some(id) = id else { return Ok(None) };
+        let rows = self.rows(&format!("{COLUMNS} WHERE order_id = ?1 ORDER BY seq"), [id.to_string()])?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let mut story = Story::new(id);
+        for row in rows {
+            let record = parse(&row, &self.path)?;
+            story.push(row.seq, row.boot, row.mono, row.wall, record);
+        }
+        Ok(Some(story))
+    }
+
+    /// The whole chain, and that the tables say what the records add up to.
+    pub fn verify(&self) -> Result<Verified, LedgerError> {
+        let end = verify_from(&self.connection, &self.path, 0)?;
+        let wrap = LedgerError::sqlite(&self.path);
+        let mut query = self
+            .connection
+            .prepare("SELECT id, paid, refunded, outstanding, ended FROM orders ORDER BY id")
+            .map_err(&wrap)?;
+        let rows = query
+            .query_map([], |row| Ok((row.get::<_, String>(0)?, [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?])))
+            .map_err(&wrap)?;
+        let mut count = 0;
+        for row in rows {
+            let (name, stored): (String, [i64; 4]) = row.map_err(&wrap)?;
+            let folded = match OrderId::parse(&name) {
+                Some(id) => self.order(id)?,
+                None => None,
+            };
+            let folded = folded.map(|o| [o.paid(), o.refunded(), o.outstanding(), i64::from(o.ended)]);
+            if folded != Some(stored) {
+                let what = format!("order {name}: the table says {stored:?}, the records {folded:?}");
+                return Err(LedgerError::Corrupt { path: self.path.clone(), seq: end.seq, what });
+            }
+            count += 1;
+        }
+        Ok(Verified { orders: count, ..end })
+    }
+
+    fn meta(&self, key: &str) -> Result<String, LedgerError> {
+        self.connection
+            .prepare_cached("SELECT value FROM meta WHERE key = ?1")
+            .and_then(|mut query| query.query_row([key], |row| row.get(0)))
+            .map_err(LedgerError::sqlite(&self.path))
+    }
+
+    fn one_id(&self, query: &str, parameter: &str) -> Result<Option<OrderId>, LedgerError> {
+        let id: Option<String> = self
+            .connection
+            .query_row(query, [parameter], |row| row.get(0))
+            .optional()
+            .map_err(LedgerError::sqlite(&self.path))?
+            .flatten();
+        Ok(id.as_deref().and_then(OrderId::parse))
+    }
+
+    fn one_order(&self, query: &str, parameter: &str) -> Result<Option<Order>, LedgerError> {
+        match self.one_id(query, parameter)? {
+            Some(id) => self.order(id),
+            None => Ok(None),
+        }
+    }
+
+    fn rows(&self, query: &str, parameters: impl rusqlite::Params) -> Result<Vec<RecordRow>, LedgerError> {
+        rows(&self.connection, query, parameters).map_err(LedgerError::sqlite(&self.path))
+    }
+}
+
+fn rows(connection: &Connection, query: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<Vec<RecordRow>> {
+    connection.prepare_cached(query)?.query_map(parameters, RecordRow::read)?.collect()
+}
+
+fn parse(row: &RecordRow, path: &Path) -> Result<Record, LedgerError> {
+    serde_json::from_str(&row.body).map_err(|error| LedgerError::Corrupt {
+        path: path.into(),
+        seq: row.seq,
+        what: format!("can't be read: {error}"),
+    })
+}
+
+fn order(connection: &Connection, path: &Path, id: OrderId) -> Result<Option<Order>, LedgerError> {
+    let found = rows(connection, &format!("{COLUMNS} WHERE order_id = ?1 ORDER BY seq"), [id.to_string()])
+        .map_err(LedgerError::sqlite(path))?;
+    let records = found.iter().map(|row| parse(row, path)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Order::fold(&records))
+}
+
+/// Orders not ended, stock, and what else outlives a restart.
+pub fn recover(connection: &Connection, path: &Path) -> Result<Recovered, LedgerError> {
+    let wrap = LedgerError::sqlite(path);
+    let ids: Vec<String> = connection
+        .prepare("SELECT id FROM orders WHERE ended = 0 ORDER BY id")
+        .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+        .map_err(&wrap)?;
+    let mut recovered = Recovered::default();
+    for id in ids.iter().filter_map(|id| OrderId::parse(id)) {
+        recovered.orders.extend(order(connection, path, id)?);
+    }
+    let stock: Vec<(String, u32, Option<String>)> = connection
+        .prepare("SELECT slot, count, faulty FROM stock")
+        .and_then(|mut query| query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect())
+        .map_err(&wrap)?;
+    for (slot, count, faulty) in stock {
+        if let Some(slot) = SlotId::parse(&slot) {
+            recovered.faulty.extend(faulty.map(|why| (slot.clone(), why)));
+            recovered.stock.push((slot, count));
+        }
+    }
+    let last: Option<String> =
+        connection.query_row("SELECT max(id) FROM orders", [], |row| row.get(0)).map_err(&wrap)?;
+    recovered.last_order = last.as_deref().and_then(OrderId::parse);
+    let newest = |one: &str, other: &str| -> Result<Option<Record>, LedgerError> {
+        let query = format!("{COLUMNS} WHERE kind IN (?1, ?2) ORDER BY seq DESC LIMIT 1");
+        let found = rows(connection, &query, [one, other]).map_err(&wrap)?;
+        found.first().map(|row| parse(row, path)).transpose()
+    };
+    recovered.sales_stopped = matches!(newest("sales-stopped", "sales-resumed")?, Some(Record::SalesStopped { .. }));
+    recovered.locked = match newest("kiosk-locked", "kiosk-unlocked")? {
+        Some(Record::KioskLocked { reason }) => Some(reason),
+        _ => None,
+    };
+    Ok(recovered)
+}
+
+/// Verifies the last `count` records.
+pub fn verify_tail(connection: &Connection, path: &Path, count: u64) -> Result<Verified, LedgerError> {
+    let newest: u64 = connection
+        .query_row("SELECT coalesce(max(seq), 0) FROM record", [], |row| row.get(0))
+        .map_err(LedgerError::sqlite(path))?;
+    verify_from(connection, path, newest.saturating_sub(count))
+}
+
+/// Verifies every record after `seq`.
+fn verify_from(connection: &Connection, path: &Path, seq: u64) -> Result<Verified, LedgerError> {
+    const BATCH: u64 = 4096;
+    let wrap = LedgerError::sqlite(path);
+    let corrupt = |seq: u64, what: &str| LedgerError::Corrupt { path: path.into(), seq, what: what.into() };
+    let first: Option<String> = connection
+        .query_row("SELECT hash FROM record WHERE seq = ?1", [seq], |row| row.get(0))
+        .optional()
+        .map_err(&wrap)?;
+    let mut end = Verified { seq, hash: first.unwrap_or_else(|| GENESIS.to_owned()), orders: 0 };
+    loop {
+        let batch = rows(connection, &format!("{COLUMNS} WHERE seq > ?1 ORDER BY seq LIMIT ?2"), (end.seq, BATCH))
+            .map_err(&wrap)?;
+        if batch.is_empty() {
+            return Ok(end);
+        }
+        for row in batch {
+            if row.seq != end.seq + 1 {
+                return Err(corrupt(end.seq + 1, "is missing"));
+            }
+            if row.link().hash(&end.hash) != row.hash {
+                return Err(corrupt(row.seq, "is not what was written"));
+            }
+            let record = parse(&row, path)?;
+            if record.order().map(|id| id.to_string()) != row.order || record.kind() != row.kind {
+                return Err(corrupt(row.seq, "stands under another order or kind than its own"));
+            }
+            (end.seq, end.hash) = (row.seq, row.hash);
+        }
+    }
+}
+
+fn orders(connection: &Connection, limit: usize) -> rusqlite::Result<Value> {
+    let mut query = connection.prepare_cached(
+        "SELECT id, short_code, state, amount, currency, paid, refunded FROM orders ORDER BY id DESC LIMIT ?1",
+    )?;
+    let found = query.query_map([limit as u64], |row| {
+        Ok(json!({
+            "id": row.get::<_, String>(0)?,
+            "short_code": row.get::<_, String>(1)?,
+            "state": row.get::<_, String>(2)?,
+            "amount": row.get::<_, i64>(3)?,
+            "currency": row.get::<_, String>(4)?,
+            "paid": row.get::<_, i64>(5)?,
+            "refunded": row.get::<_, i64>(6)?,
+        }))
+    })?;
+    let mut orders = found.collect::<rusqlite::Result<Vec<Value>>>()?;
+    let mut items = connection
+        .prepare_cached("SELECT product, price, slot, outcome FROM items WHERE order_id = ?1 ORDER BY unit")?;
+    for order in &mut orders {
+        let id = order["id"].as_str().unwrap_or_default().to_owned();
+        let units = items.query_map([id], |row| {
+            Ok(json!({
+                "product": row.get::<_, String>(0)?,
+                "price": row.get::<_, i64>(1)?,
+                "slot": row.get::<_, Option<String>>(2)?,
+                "outcome": row.get::<_, String>(3)?,
+            }))
+        })?;
+        order["items"] = Value::Array(units.collect::<rusqlite::Result<_>>()?);
+    }
+    Ok(json!({ "orders": orders }))
+}

@@ -1,0 +1,179 @@
+//! One order's story for a person: what happened, when, and what it came to.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use crate::sale::Order;
+use crate::sale::record::{ClaimSettlement, Closed, Record, Settling};
+use crate::vocabulary::{Currency, Minor, Money, OrderId};
+
+/// All records of one order, oldest first.
+#[derive(Debug, Clone)]
+pub struct Story {
+    order: OrderId,
+    lines: Vec<Line>,
+}
+
+#[derive(Debug, Clone)]
+struct Line {
+    seq: u64,
+    boot: String,
+    mono: u64,
+    wall: Option<u64>,
+    record: Record,
+}
+
+impl Story {
+    pub(super) fn new(order: OrderId) -> Self {
+        Self { order, lines: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, seq: u64, boot: String, mono: u64, wall: Option<u64>, record: Record) {
+        self.lines.push(Line { seq, boot, mono, wall, record });
+    }
+
+    fn folded(&self) -> Option<Order> {
+        Order::fold(self.lines.iter().map(|line| &line.record))
+    }
+
+    pub fn json(&self) -> Value {
+        let currency = self.currency();
+        let lines = self.lines.iter().map(|line| {
+            json!({
+                "seq": line.seq,
+                "boot": line.boot,
+                "ts": line.wall,
+                "kind": line.record.kind(),
+                "text": tell(&line.record, currency),
+                "body": line.record,
+            })
+        });
+        let lines: Vec<Value> = lines.collect();
+        let order = self.folded();
+        json!({
+            "order": self.order,
+            "short_code": self.order.short_code(),
+            "state": order.as_ref().map(Order::state),
+            "paid": order.as_ref().map(Order::paid),
+            "refunded": order.as_ref().map(Order::refunded),
+            "lines": lines,
+        })
+    }
+
+    fn currency(&self) -> Option<Currency> {
+        self.folded().map(|order| order.currency)
+    }
+}
+
+impl fmt::Display for Story {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "order {} ({})", self.order, self.order.short_code())?;
+        let currency = self.currency();
+        let mut boot = None;
+        for line in &self.lines {
+            if boot.is_some_and(|boot: &String| *boot != line.boot) {
+                writeln!(f, "          ~~ the daemon was started anew ~~")?;
+            }
+            boot = Some(&line.boot);
+            let when = match line.wall.and_then(|ms| jiff::Timestamp::from_millisecond(ms as i64).ok()) {
+                Some(time) => time.strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string(),
+                None => format!("clock unknown +{:.3}s", line.mono as f64 / 1_000.0),
+            };
+            writeln!(f, "{:>8}  {when}  {}", line.seq, tell(&line.record, currency))?;
+        }
+        if let Some(order) = self.folded() {
+            let money = |amount| Money { amount, currency: order.currency };
+            let state = serde_json::to_value(order.state()).unwrap_or_default();
+            write!(
+                f,
+                "   now: {}; paid {}, given back {}, still to go back {}",
+                state.as_str().unwrap_or("?"),
+                money(order.paid()),
+                money(order.refunded()),
+                money(order.outstanding())
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// One record in words.
+fn tell(record: &Record, currency: Option<Currency>) -> String {
+    let money = |amount: &Minor| match currency {
+        Some(currency) => Money { amount: *amount, currency }.to_string(),
+        None => amount.to_string(),
+    };
+    match record {
+        Record::OrderOffered { items, amount, charge, rail, .. } => {
+            let goods: Vec<&str> = items.iter().map(|item| item.product.as_str()).collect();
+            format!("offered {} for {}, charge {charge} on {rail}", goods.join(", "), money(amount))
+        }
+        Record::OrderPaid { payment, .. } => format!("paid {} by {}", money(&payment.amount), payment.id),
+        Record::PaymentSurplus { payment, why, .. } => {
+            let paid = Money { amount: payment.amount, currency: payment.currency };
+            format!("{paid} by {} buys nothing ({}) and goes back", payment.id, word(why))
+        }
+        Record::OrderClosed { why, .. } => match why {
+            Closed::Expired => "nobody paid in time".into(),
+            Closed::ByCustomer => "cancelled by the customer".into(),
+            Closed::Stopped(reason) => format!("taken off the glass: {}", word(reason)),
+            Closed::NoCharge(error) => format!("no charge could be made: {error}"),
+            Closed::Restart => "the daemon started anew while it waited for payment".into(),
+            Closed::WrongPayment => "closed after a payment that does not fit".into(),
+            Closed::ByProvider => "closed by the provider".into(),
+        },
+        Record::ChargeReturned { total, .. } => format!("the provider gave back {} by itself", money(total)),
+        Record::ChargeSettled { charge, .. } => format!("nothing more can happen on charge {charge}"),
+        Record::DeliveryIntended { item, attempt, slot, counter, .. } => {
+            let counter = counter.map_or("no counter".into(), |count| format!("counter {count}"));
+            format!("unit {}: slot {slot} is energised, attempt {attempt}, {counter}", item + 1)
+        }
+        Record::ItemDelivered { item, slot, count: 1, .. } => format!("unit {}: fell from {slot}", item + 1),
+        Record::ItemDelivered { item, slot, count, .. } => format!("unit {}: {count} fell from {slot}", item + 1),
+        Record::ItemNotDelivered { item, slot, why, last, .. } => {
+            let from = slot.as_ref().map_or(String::new(), |slot| format!(" from {slot}"));
+            let then = if *last { "" } else { "; another slot is tried" };
+            format!("unit {}: not delivered{from}: {why}{then}", item + 1)
+        }
+        Record::ItemUnknown { item, slot, why, settled_by, .. } => {
+            let then = match settled_by {
+                Settling::Refund => "the money goes back",
+                Settling::Claim => "a person decides",
+                Settling::AssumedDelivered => "taken as delivered",
+            };
+            format!("unit {}: nobody knows whether it fell from {slot} ({why}); {then}", item + 1)
+        }
+        Record::RefundRequested { refund, amount, .. } => format!("refund {refund} of {} asked for", money(amount)),
+        Record::RefundConfirmed { refund, amount, .. } => {
+            format!("refund {refund} of {} confirmed by the provider", money(amount))
+        }
+        Record::RefundFailed { refund, amount, why, .. } => {
+            format!("refund {refund} of {} refused: {why}", money(amount))
+        }
+        Record::ClaimOpened { amount, why, .. } => format!("claim over {}: {why}", money(amount)),
+        Record::ClaimSettled { how, by, .. } => {
+            let how = match how {
+                ClaimSettlement::Delivered => "the customer has the goods",
+                ClaimSettlement::Refund => "the rest goes back through the provider",
+                ClaimSettlement::PaidOutside => "paid back by other means",
+            };
+            format!("claim settled by {by}: {how}")
+        }
+        Record::ReceiptPrinted { .. } => "receipt printed".into(),
+        Record::ReceiptNotPrinted { why, .. } => format!("no receipt on paper: {why}"),
+        Record::OrderEnded { state, .. } => format!("ended: {}", word(state)),
+        other => other.kind().into(),
+    }
+}
+
+fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(word)) => word,
+        Ok(Value::Object(fields)) => {
+            let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default();
+            [text("kind"), text("detail")].join(" ").trim().to_owned()
+        }
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,215 @@
+//! When the machine may sell (P6), as explicit conditions. Local ones act at once; a provider's word lasts for the lease.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::event::{Command, Condition, Effect, Illegal};
+use super::record::{Closed, Record};
+use super::view::StopReason;
+use super::{State, Turn};
+use crate::vocabulary::{Mono, RailKind};
+
+/// An idle machine asks its providers so often whether they are there, and this often when they were not.
+const PROBE_IDLE: Duration = Duration::from_secs(60);
+const PROBE_DOWN: Duration = Duration::from_secs(3);
+
+#[derive(Debug, Clone, Default)]
+pub struct Conditions {
+    pub door_open: bool,
+    pub tamper: bool,
+    /// `None` until the board has said so for the first time.
+    pub board_answers: Option<bool>,
+    pub disk_full: bool,
+    pub outbox_full: bool,
+    pub ledger_failed: Option<String>,
+    pub locked: Option<String>,
+    pub rails: BTreeMap<RailKind, RailHealth>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RailHealth {
+    /// The last verified answer in this run.
+    pub verified: Option<Mono>,
+    /// The last call failed.
+    pub down: bool,
+    pub probing: bool,
+    pub next_probe: Mono,
+}
+
+impl State {
+    /// Why nothing may be sold now; empty means it may.
+    pub fn stop_reasons(&self) -> Vec<StopReason> {
+        let mut reasons = self.local_stop_reasons();
+        let down = |rail: &super::policy::RailPolicy| self.conditions.rails.get(&rail.kind).is_some_and(|h| h.down);
+        if self.policy.rails.iter().all(down) {
+            reasons.push(StopReason::RailDown);
+        }
+        if self.planogram.sold_out() && self.current.is_none() {
+            reasons.push(StopReason::SoldOut);
+        }
+        reasons
+    }
+
+    /// The conditions that no network decides; losing one takes the QR away at once.
+    fn local_stop_reasons(&self) -> Vec<StopReason> {
+        let c = &self.conditions;
+        [
+            c.ledger_failed.clone().map(StopReason::LedgerFailed),
+            c.disk_full.then_some(StopReason::DiskFull),
+            c.outbox_full.then_some(StopReason::OutboxFull),
+            c.locked.clone().map(StopReason::Locked),
+            c.door_open.then_some(StopReason::DoorOpen),
+            c.tamper.then_some(StopReason::Tamper),
+            (c.board_answers == Some(false)).then_some(StopReason::BoardDown),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// Why nothing may be energised now, beside the order itself.
+    pub(super) fn delivery_stop(&self) -> Option<StopReason> {
+        let stops = |reason: &StopReason| {
+            matches!(
+                reason,
+                StopReason::DoorOpen | StopReason::Tamper | StopReason::BoardDown | StopReason::LedgerFailed(_)
+            )
+        };
+        self.local_stop_reasons().into_iter().find(stops)
+    }
+
+    /// The lease of the QR on the glass: a verified answer from its provider, young enough.
+    fn lease_holds(&self, rail: RailKind, now: Mono) -> bool {
+        let verified = self.conditions.rails.get(&rail).and_then(|health| health.verified);
+        verified.is_some_and(|at| now.since(at) <= self.policy.lease)
+    }
+
+    pub(super) fn lease_ends(&self, rail: RailKind) -> Option<Mono> {
+        // One past it, so that a tick at that moment finds it over.
+        Some(self.conditions.rails.get(&rail)?.verified? + self.policy.lease + Duration::from_millis(1))
+    }
+
+    pub(super) fn probe_wake(&self) -> Option<Mono> {
+        let idle = |rail: &super::policy::RailPolicy| match self.conditions.rails.get(&rail.kind) {
+            Some(health) if health.probing => None,
+            Some(health) => Some(health.next_probe),
+            None => Some(Mono::default()),
+        };
+        self.policy.rails.iter().filter_map(idle).min()
+    }
+}
+
+impl Turn<'_> {
+    pub(super) fn condition(&mut self, condition: Condition) {
+        let c = &mut self.state.conditions;
+        match condition {
+            Condition::Door { open } => c.door_open = open,
+            Condition::Tamper { active } => c.tamper = active,
+            Condition::Board { answers } => c.board_answers = Some(answers),
+            Condition::Disk { full } => c.disk_full = full,
+            Condition::Outbox { full } => c.outbox_full = full,
+            Condition::LedgerFailed { why } => c.ledger_failed = Some(why),
+        }
+    }
+
+    /// A call to a rail came back: verified, or not at all.
+    pub(super) fn rail_answered(&mut self, rail: RailKind, verified: bool) {
+        let now = self.at.now;
+        let health = self.state.conditions.rails.entry(rail).or_default();
+        health.down = !verified;
+        if verified {
+            health.verified = Some(now);
+        }
+        health.next_probe = now + if verified { PROBE_IDLE } else { PROBE_DOWN };
+    }
+
+    pub(super) fn probed(&mut self, rail: RailKind, verified: bool) {
+        self.state.conditions.rails.entry(rail).or_default().probing = false;
+        self.rail_answered(rail, verified);
+    }
+
+    /// Asks the providers at most every minute, every few seconds while they are away, and when a customer comes.
+    pub(super) fn probe_rails(&mut self, customer: bool) {
+        let now = self.at.now;
+        let lease = self.state.policy.lease;
+        for rail in self.state.policy.rails.iter().map(|rail| rail.kind).collect::<Vec<_>>() {
+            let health = self.state.conditions.rails.entry(rail).or_default();
+            let stale = health.verified.is_none_or(|at| now.since(at) > lease);
+            if !health.probing && (now >= health.next_probe || customer && stale) {
+                health.probing = true;
+                self.effect(Effect::Probe { rail });
+            }
+        }
+    }
+
+    /// P6: the QR is on the glass only while the machine can deliver. Lose a condition and the order is closed.
+    pub(super) fn hold_lease(&mut self) {
+        self.probe_rails(false);
+        let Some(order) = self.state.current_order().filter(|order| order.waiting()) else { return };
+        let (id, now) = (order.id, self.at.now);
+        let shown = order.charges.last().filter(|charge| charge.watch.payload.is_some()).map(|charge| charge.rail);
+        let lost = self.state.local_stop_reasons().into_iter().next();
+        let unstocked = order.items.iter().any(|item| self.state.planogram.available(&item.product) == 0);
+        let lost = lost
+            .or(unstocked.then_some(StopReason::SoldOut))
+            .or_else(|| shown.filter(|rail| !self.state.lease_holds(*rail, now)).map(|_| StopReason::RailDown));
+        if let Some(reason) = lost {
+            self.close_order(id, Closed::Stopped(reason));
+        }
+    }
+
+    /// Tells the fleet when sales stop and resume; not for every reason that comes and goes in between.
+    pub(super) fn announce(&mut self) {
+        if self.state.conditions.board_answers.is_none() {
+            return;
+        }
+        let reasons = self.state.stop_reasons();
+        match (reasons.is_empty(), self.state.announced_stop) {
+            (false, false) => self.record(Record::SalesStopped { reasons }),
+            (true, true) => self.record(Record::SalesResumed {}),
+            _ => {}
+        }
+    }
+
+    pub(super) fn command(&mut self, command: Command) -> Result<(), Illegal> {
+        match command {
+            Command::Lock { reason } => {
+                if self.state.conditions.locked.as_ref() != Some(&reason) {
+                    self.record(Record::KioskLocked { reason });
+                }
+            }
+            Command::Unlock => {
+                if self.state.conditions.locked.is_some() {
+                    self.record(Record::KioskUnlocked {});
+                }
+            }
+            Command::SetStock { slot, count } => {
+                let Some(known) = self.state.planogram.slots().get(&slot) else {
+                    return Err(Illegal::Refused("no such slot"));
+                };
+                if count > known.capacity {
+                    return Err(Illegal::Refused("more than the slot holds"));
+                }
+                self.record(Record::StockSet { slot, count });
+            }
+            Command::Refill => {
+                for (name, slot) in self.state.planogram.slots().clone() {
+                    if slot.faulty.is_some() {
+                        self.record(Record::SlotRepaired { slot: name.clone() });
+                    }
+                    if slot.stock != slot.capacity {
+                        self.record(Record::StockSet { slot: name, count: slot.capacity });
+                    }
+                }
+            }
+            Command::SettleClaim { order, how, by } => {
+                let open = self.state.orders.get(&order).ok_or(Illegal::NoOrder(order))?;
+                if !open.claim_open() {
+                    return Err(Illegal::Refused("the order has no open claim"));
+                }
+                self.record(Record::ClaimSettled { order, how, by });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,177 @@
+//! What can happen to a sale, and what it can want done.
+
+use super::counter::Touch;
+use super::order::Order;
+use super::record::ClaimSettlement;
+use crate::payment::{ChargeRef, ChargeReport, Created, NewCharge, RailError, RefundReport, RefundRequest};
+use crate::vocabulary::{
+    BootId, ChargeId, DeliveryId, Evidence, OrderId, RailKind, Reading, RefundId, ShortCode, SlotId,
+};
+
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// Time has passed; see [`State::next_wake`](super::State::next_wake).
+    Tick,
+    Started {
+        boot: BootId,
+        version: String,
+    },
+    Touch(Touch),
+    Condition(Condition),
+    /// Answers of a rail. Every effect that asks gets exactly one, be it a time-out.
+    Created {
+        charge: ChargeId,
+        result: Result<Created, RailError>,
+    },
+    /// `asked` is false for what the provider said by itself.
+    Reported {
+        charge: ChargeId,
+        result: Result<ChargeReport, RailError>,
+        asked: bool,
+    },
+    CloseAnswered {
+        charge: ChargeId,
+        result: Result<(), RailError>,
+    },
+    RefundAnswered {
+        refund: RefundId,
+        charge: ChargeId,
+        result: Result<RefundReport, RailError>,
+    },
+    Probed {
+        rail: RailKind,
+        result: Result<(), RailError>,
+    },
+    /// Answers of the board.
+    Prepared {
+        delivery: DeliveryId,
+        reading: Reading,
+    },
+    NotEnergised {
+        delivery: DeliveryId,
+        why: String,
+    },
+    Evidence {
+        delivery: DeliveryId,
+        evidence: Evidence,
+    },
+    ReceiptDone {
+        order: OrderId,
+        result: Result<(), String>,
+    },
+    /// The ledger's answer to [`Effect::Find`].
+    Found {
+        code: String,
+        order: Option<Box<Order>>,
+    },
+    Command(Command),
+}
+
+/// Something the machine needs in order to sell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    Door {
+        open: bool,
+    },
+    Tamper {
+        active: bool,
+    },
+    Board {
+        answers: bool,
+    },
+    Disk {
+        full: bool,
+    },
+    Outbox {
+        full: bool,
+    },
+    /// Latched until the daemon is started anew.
+    LedgerFailed {
+        why: String,
+    },
+}
+
+/// From a person with the right to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    Lock {
+        reason: String,
+    },
+    Unlock,
+    SetStock {
+        slot: SlotId,
+        count: u32,
+    },
+    /// Every slot full, no slot faulty.
+    Refill,
+    SettleClaim {
+        order: OrderId,
+        how: ClaimSettlement,
+        by: String,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    Create {
+        rail: RailKind,
+        charge: NewCharge,
+    },
+    Query {
+        rail: RailKind,
+        charge: ChargeRef,
+    },
+    Close {
+        rail: RailKind,
+        charge: ChargeRef,
+    },
+    Refund {
+        rail: RailKind,
+        refund: RefundRequest,
+    },
+    QueryRefund {
+        rail: RailKind,
+        refund: RefundRequest,
+    },
+    Probe {
+        rail: RailKind,
+    },
+    Prepare {
+        delivery: DeliveryId,
+    },
+    /// Energise, once. Its intent is on disk.
+    Deliver {
+        delivery: DeliveryId,
+        slot: SlotId,
+        before: Option<u32>,
+    },
+    /// What fell since `before`? Nothing moves.
+    Recall {
+        delivery: DeliveryId,
+        before: Option<u32>,
+    },
+    Print {
+        order: OrderId,
+    },
+    /// Look the order up in the ledger.
+    Find {
+        code: ShortCode,
+    },
+}
+
+/// An event that does not fit. Not an error of the machine: answers arrive late and fingers miss.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Illegal {
+    #[error("no open charge {0}")]
+    NoCharge(ChargeId),
+    #[error("no open refund {0}")]
+    NoRefund(RefundId),
+    #[error("order {0} is not open")]
+    NoOrder(OrderId),
+    #[error("no delivery is open for unit {item} of order {order}, attempt {attempt}", order = .0.order, item = .0.item, attempt = .0.attempt)]
+    NoDelivery(DeliveryId),
+    #[error("{touch:?} is not on the page {page}")]
+    NotOnPage { touch: Touch, page: &'static str },
+    #[error("{0}")]
+    Refused(&'static str),
+}

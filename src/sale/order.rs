@@ -1,0 +1,409 @@
+//! One order: what is bought, how it was paid, what fell, what goes back. The durable part is a fold of its records, so
+//! that what a restart finds is what was there. The volatile parts (`watch`, `preparing`) are timers and open questions
+//! that a restart asks anew.
+
+use std::time::Duration;
+
+use super::record::{ClaimSettlement, Closed, Record, Settling};
+use super::view::{OrderState, Outcome};
+use crate::payment::{ChargeRef, Payment, RefundRequest};
+use crate::vocabulary::{
+    ChargeId, Currency, DeliveryId, Minor, Mono, OrderId, ProductId, RailKind, RefundId, ShortCode, SlotId,
+};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    pub id: OrderId,
+    pub short_code: ShortCode,
+    pub currency: Currency,
+    /// One a unit, in the order of the basket.
+    pub items: Vec<Item>,
+    pub charges: Vec<Charge>,
+    pub closed: Option<Closed>,
+    /// The charge whose payment bought the goods.
+    pub bought: Option<ChargeId>,
+    pub claim: Option<Claim>,
+    pub receipt: Receipt,
+    pub ended: bool,
+    /// Volatile: the sensor is being read for this delivery; its intent is not written yet.
+    pub preparing: Option<(DeliveryId, SlotId)>,
+    /// Volatile: the QR leaves the glass at this time.
+    pub deadline: Mono,
+    /// Volatile: the customer has had the one extension.
+    pub extended: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    pub product: ProductId,
+    pub price: Minor,
+    pub outcome: Outcome,
+    pub settled_by: Option<Settling>,
+    pub attempts: Vec<Attempt>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    pub slot: SlotId,
+    pub counter: Option<u32>,
+    /// Evidence has been recorded.
+    pub done: bool,
+    /// Volatile: energised in this run of the daemon. Only then may another slot follow.
+    pub this_boot: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    pub id: ChargeId,
+    pub rail: RailKind,
+    pub amount: Minor,
+    pub currency: Currency,
+    /// At the provider, from creation.
+    pub life: Duration,
+    pub payments: Vec<Payment>,
+    pub returned: Minor,
+    pub refunds: Vec<Refund>,
+    pub settled: bool,
+    pub watch: Watch,
+}
+
+/// Volatile: what is being asked about a charge and when to ask again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Watch {
+    /// Creation, or the start of the daemon where it fell into an earlier run: the later bound is the safe one.
+    pub since: Mono,
+    pub payload: Option<String>,
+    /// A question is out; its answer or time-out will come.
+    pub asked: bool,
+    pub want_close: bool,
+    pub next: Mono,
+    pub tries: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refund {
+    pub id: RefundId,
+    pub amount: Minor,
+    pub state: RefundState,
+    pub watch: Watch,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefundState {
+    Requested,
+    Confirmed,
+    Failed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    pub why: String,
+    pub settled: Option<ClaimSettlement>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Receipt {
+    NotYet,
+    /// Volatile: handed to the printer in this run.
+    Printing,
+    Printed,
+    NotPrinted(String),
+}
+
+impl Order {
+    /// The order that an `order-offered` record begins.
+    pub fn offered(record: &Record) -> Option<Self> {
+        let Record::OrderOffered { order, short_code, currency, items, charge, rail, life_ms, amount } = record else {
+            return None;
+        };
+        let items = items.iter().map(|offered| Item {
+            product: offered.product.clone(),
+            price: offered.price,
+            outcome: Outcome::Pending,
+            settled_by: None,
+            attempts: Vec::new(),
+        });
+        let charge = Charge {
+            id: charge.clone(),
+            rail: *rail,
+            amount: *amount,
+            currency: *currency,
+            life: Duration::from_millis(*life_ms),
+            payments: Vec::new(),
+            returned: 0,
+            refunds: Vec::new(),
+            settled: false,
+            watch: Watch::default(),
+        };
+        Some(Self {
+            id: *order,
+            short_code: short_code.clone(),
+            currency: *currency,
+            items: items.collect(),
+            charges: vec![charge],
+            closed: None,
+            bought: None,
+            claim: None,
+            receipt: Receipt::NotYet,
+            ended: false,
+            preparing: None,
+            deadline: Mono::default(),
+            extended: false,
+        })
+    }
+
+    /// An order from all its records.
+    pub fn fold<'a>(records: impl IntoIterator<Item = &'a Record>) -> Option<Self> {
+        let mut records = records.into_iter();
+        let mut order = Self::offered(records.next()?)?;
+        for record in records {
+            order.apply(record);
+        }
+        Some(order)
+    }
+
+    /// One record's change. Records of other orders change nothing.
+    pub fn apply(&mut self, record: &Record) {
+        if record.order() != Some(self.id) {
+            return;
+        }
+        match record {
+            Record::OrderPaid { charge, payment, .. } => {
+                self.bought = Some(charge.clone());
+                self.on_charge(charge, |c| c.payments.push(payment.clone()));
+            }
+            Record::PaymentSurplus { charge, payment, .. } => {
+                // Money on an order that had ended opens it again.
+                self.ended = false;
+                self.on_charge(charge, |c| c.payments.push(payment.clone()));
+            }
+            Record::OrderClosed { why, .. } => self.closed = Some(why.clone()),
+            Record::ChargeReturned { charge, total, .. } => self.on_charge(charge, |c| c.returned = *total),
+            Record::ChargeSettled { charge, .. } => self.on_charge(charge, |c| c.settled = true),
+            Record::DeliveryIntended { item, slot, counter, .. } => self.on_item(*item, |i| {
+                i.attempts.push(Attempt { slot: slot.clone(), counter: *counter, done: false, this_boot: false });
+            }),
+            Record::ItemDelivered { item, .. } => self.on_item(*item, |i| i.resolve(Some(Outcome::Delivered))),
+            Record::ItemNotDelivered { item, last, .. } => {
+                self.on_item(*item, |i| i.resolve(last.then_some(Outcome::NotDelivered)));
+            }
+            Record::ItemUnknown { item, settled_by, .. } => self.on_item(*item, |i| {
+                i.resolve(Some(Outcome::Unknown));
+                i.settled_by = Some(*settled_by);
+            }),
+            Record::RefundRequested { charge, refund, amount, .. } => self.on_charge(charge, |c| {
+                c.refunds.push(Refund {
+                    id: refund.clone(),
+                    amount: *amount,
+                    state: RefundState::Requested,
+                    watch: Watch::default(),
+                });
+            }),
+            Record::RefundConfirmed { charge, refund, .. } => {
+                self.on_refund(charge, refund, |r| r.state = RefundState::Confirmed);
+            }
+            Record::RefundFailed { charge, refund, .. } => {
+                self.on_refund(charge, refund, |r| r.state = RefundState::Failed);
+            }
+            Record::ClaimOpened { why, .. } => self.claim = Some(Claim { why: why.clone(), settled: None }),
+            Record::ClaimSettled { how, .. } => {
+                if let Some(claim) = &mut self.claim {
+                    claim.settled = Some(*how);
+                }
+            }
+            Record::ReceiptPrinted { .. } => self.receipt = Receipt::Printed,
+            Record::ReceiptNotPrinted { why, .. } => self.receipt = Receipt::NotPrinted(why.clone()),
+            Record::OrderEnded { .. } => self.ended = true,
+            Record::OrderOffered { .. }
+            | Record::BootStarted { .. }
+            | Record::SlotFaulty { .. }
+            | Record::SlotRepaired { .. }
+            | Record::StockSet { .. }
+            | Record::SalesStopped { .. }
+            | Record::SalesResumed { .. }
+            | Record::KioskLocked { .. }
+            | Record::KioskUnlocked { .. } => {}
+        }
+    }
+
+    pub fn amount(&self) -> Minor {
+        self.items.iter().map(|item| item.price).sum()
+    }
+
+    pub fn paid(&self) -> Minor {
+        self.charges.iter().map(Charge::paid).sum()
+    }
+
+    /// Given back for certain: confirmed refunds and what the provider returned by itself.
+    pub fn refunded(&self) -> Minor {
+        self.charges.iter().map(|c| c.confirmed() + c.returned).sum()
+    }
+
+    /// What should still go back and has not been confirmed.
+    pub fn outstanding(&self) -> Minor {
+        if self.claim.as_ref().is_some_and(|claim| claim.settled == Some(ClaimSettlement::PaidOutside)) {
+            return 0;
+        }
+        self.charges.iter().map(|c| (c.paid() - c.returned - c.confirmed() - self.kept(c)).max(0)).sum()
+    }
+
+    /// What a charge may keep: the price of what fell, or may still fall, for its payment.
+    pub fn kept(&self, charge: &Charge) -> Minor {
+        if self.bought.as_ref() != Some(&charge.id) {
+            return 0;
+        }
+        let settled = self.claim.as_ref().and_then(|claim| claim.settled);
+        let keeps = |item: &&Item| match (item.outcome, item.settled_by) {
+            (Outcome::Pending | Outcome::Delivered, _) => true,
+            (Outcome::NotDelivered, _) => false,
+            (Outcome::Unknown, Some(Settling::AssumedDelivered)) => true,
+            (Outcome::Unknown, Some(Settling::Claim)) => settled != Some(ClaimSettlement::Refund),
+            (Outcome::Unknown, Some(Settling::Refund) | None) => false,
+        };
+        self.items.iter().filter(keeps).map(|item| item.price).sum()
+    }
+
+    /// What a charge still owes and nobody has asked the provider for.
+    pub fn due(&self, charge: &Charge) -> Minor {
+        let settled = self.claim.as_ref().and_then(|c| c.settled);
+        let delivering = self.bought.as_ref() == Some(&charge.id) && self.unresolved();
+        // A provider's no is not asked away: a person decides first.
+        let refused = charge.refunds.iter().any(|r| r.state == RefundState::Failed) && settled.is_none();
+        // Providers want refunds of one charge apart in time: ask once, when all is known.
+        if delivering || refused || settled == Some(ClaimSettlement::PaidOutside) {
+            0
+        } else {
+            charge.refundable() - self.kept(charge)
+        }
+    }
+
+    /// Some unit of a paid order is neither delivered nor given up.
+    pub fn unresolved(&self) -> bool {
+        self.bought.is_some() && self.items.iter().any(|item| item.outcome == Outcome::Pending)
+    }
+
+    pub fn waiting(&self) -> bool {
+        self.bought.is_none() && self.closed.is_none()
+    }
+
+    pub fn claim_open(&self) -> bool {
+        self.claim.as_ref().is_some_and(|claim| claim.settled.is_none())
+    }
+
+    /// Nothing is open: every charge is final, every unit resolved, everything owed given back.
+    pub fn finished(&self) -> bool {
+        !self.waiting()
+            && !self.unresolved()
+            && !self.claim_open()
+            && self.outstanding() == 0
+            && self.charges.iter().all(|c| c.settled && c.refunds.iter().all(|r| r.state != RefundState::Requested))
+    }
+
+    /// As the customer, the technician and the fleet see it.
+    pub fn state(&self) -> OrderState {
+        let kept = self.items.iter().filter(|item| match item.outcome {
+            Outcome::Delivered => true,
+            Outcome::Unknown => item.settled_by != Some(Settling::Refund),
+            Outcome::Pending | Outcome::NotDelivered => false,
+        });
+        if self.claim_open() {
+            return OrderState::Claim;
+        }
+        if self.bought.is_none() {
+            return match &self.closed {
+                _ if self.outstanding() > 0 => OrderState::Refunding,
+                _ if self.paid() > 0 => OrderState::Refunded,
+                None => OrderState::WaitingPayment,
+                Some(Closed::Expired) => OrderState::Expired,
+                Some(_) => OrderState::Cancelled,
+            };
+        }
+        match kept.count() {
+            _ if self.unresolved() && self.items.iter().all(|item| item.attempts.is_empty()) => OrderState::Paid,
+            _ if self.unresolved() => OrderState::Delivering,
+            _ if self.outstanding() > 0 => OrderState::Refunding,
+            0 => OrderState::Refunded,
+            n if n == self.items.len() => OrderState::Delivered,
+            _ => OrderState::PartlyDelivered,
+        }
+    }
+
+    pub fn charge(&self, id: &ChargeId) -> Option<&Charge> {
+        self.charges.iter().find(|charge| charge.id == *id)
+    }
+
+    pub fn charge_mut(&mut self, id: &ChargeId) -> Option<&mut Charge> {
+        self.charges.iter_mut().find(|charge| charge.id == *id)
+    }
+
+    pub fn reference(&self, charge: &Charge) -> ChargeRef {
+        ChargeRef { charge: charge.id.clone(), order: self.id, currency: self.currency }
+    }
+
+    pub fn refund_request(&self, charge: &Charge, refund: &Refund) -> RefundRequest {
+        RefundRequest {
+            refund: refund.id.clone(),
+            charge: charge.id.clone(),
+            order: self.id,
+            amount: refund.amount,
+            currency: self.currency,
+        }
+    }
+
+    fn on_charge(&mut self, id: &ChargeId, change: impl FnOnce(&mut Charge)) {
+        if let Some(charge) = self.charge_mut(id) {
+            change(charge);
+        }
+    }
+
+    fn on_refund(&mut self, charge: &ChargeId, refund: &RefundId, change: impl FnOnce(&mut Refund)) {
+        self.on_charge(charge, |c| {
+            if let Some(refund) = c.refunds.iter_mut().find(|r| r.id == *refund) {
+                change(refund);
+            }
+        });
+    }
+
+    fn on_item(&mut self, item: u32, change: impl FnOnce(&mut Item)) {
+        if let Some(item) = self.items.get_mut(item as usize) {
+            change(item);
+        }
+    }
+}
+
+impl Item {
+    /// The attempt that was energised and of which nothing is recorded yet.
+    pub fn open_attempt(&self) -> Option<&Attempt> {
+        self.attempts.last().filter(|attempt| !attempt.done)
+    }
+
+    fn resolve(&mut self, outcome: Option<Outcome>) {
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.done = true;
+        }
+        if let Some(outcome) = outcome {
+            self.outcome = outcome;
+        }
+    }
+}
+
+impl Charge {
+    /// In the charge's currency; a payment in another is a claim and no sum can hold both.
+    pub fn paid(&self) -> Minor {
+        self.payments.iter().filter(|p| p.currency == self.currency).map(|p| p.amount).sum()
+    }
+
+    /// Paid, not returned, and neither asked back nor given back yet; the bound on any further refund (P3).
+    pub fn refundable(&self) -> Minor {
+        let live = self.refunds.iter().filter(|refund| refund.state != RefundState::Failed);
+        (self.paid() - self.returned - live.map(|refund| refund.amount).sum::<Minor>()).max(0)
+    }
+
+    pub fn confirmed(&self) -> Minor {
+        self.refunds.iter().filter(|r| r.state == RefundState::Confirmed).map(|r| r.amount).sum()
+    }
+
+    pub fn horizon(&self, grace: Duration) -> Mono {
+        self.watch.since + self.life + grace
+    }
+}

@@ -1,0 +1,83 @@
+//! What the operator decides about sales, as plain numbers. Built from the configuration once.
+
+use std::time::Duration;
+
+use crate::config::{self, PaidWithoutIntent, UnknownDelivery};
+use crate::vocabulary::{Currency, Language, Localized, Minor, RailKind};
+
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Prefix of what the payer's app shows.
+    pub kiosk: String,
+    pub place: Localized,
+    pub phone: String,
+    pub currency: Currency,
+    pub languages: Vec<Language>,
+    pub qr_life: Duration,
+    pub more_time: Duration,
+    pub grace: Duration,
+    pub lease: Duration,
+    pub unknown_delivery: UnknownDelivery,
+    pub paid_without_intent: PaidWithoutIntent,
+    pub attempts: u32,
+    pub max_units: u32,
+    pub browse_timeout: Duration,
+    pub result_timeout: Duration,
+    pub confirm_above: Option<Minor>,
+    pub confirm_after_unpaid: Option<u32>,
+    /// There is a drop sensor: nothing is energised unless it has just passed its self-test.
+    pub sensor: bool,
+    pub rails: Vec<RailPolicy>,
+}
+
+#[derive(Debug, Clone)]
+pub struct RailPolicy {
+    pub kind: RailKind,
+    pub label: Localized,
+    pub poll: Duration,
+}
+
+impl Policy {
+    pub fn of(config: &config::Config) -> Self {
+        let (kiosk, sale) = (&config.kiosk, &config.sale);
+        Self {
+            kiosk: kiosk.id.clone(),
+            place: kiosk.place.clone(),
+            phone: kiosk.phone.clone(),
+            currency: kiosk.currency,
+            languages: kiosk.languages.clone(),
+            qr_life: sale.qr_life.0,
+            more_time: sale.more_time.0,
+            grace: sale.grace.0,
+            lease: sale.lease.0,
+            unknown_delivery: sale.unknown_delivery,
+            paid_without_intent: sale.paid_without_intent,
+            attempts: sale.attempts,
+            max_units: sale.max_units,
+            browse_timeout: sale.browse_timeout.0,
+            result_timeout: sale.result_timeout.0,
+            confirm_above: sale.confirm_above,
+            confirm_after_unpaid: sale.confirm_after_unpaid,
+            sensor: config.board.drop_sensor.is_some(),
+            rails: config
+                .rails
+                .iter()
+                .map(|rail| RailPolicy { kind: rail.kind, label: rail.label.clone(), poll: rail.poll.0 })
+                .collect(),
+        }
+    }
+
+    pub fn rail(&self, kind: RailKind) -> Option<&RailPolicy> {
+        self.rails.iter().find(|rail| rail.kind == kind)
+    }
+
+    /// How long the provider may take a payment: the glass's time and the one extension.
+    pub fn charge_life(&self) -> Duration {
+        self.qr_life + self.more_time
+    }
+
+    /// The language the glass wakes up in.
+    pub fn first_language(&self) -> Language {
+        self.languages.first().cloned().unwrap_or_else(|| Language::new("en"))
+    }
+}

@@ -1,0 +1,269 @@
+//! What is written down. Every durable change of the machine is one of these; they are never changed or removed, and
+//! the fleet's back end gets each of them as an event of the same name.
+
+use serde::{Deserialize, Serialize};
+
+use super::view::{OrderState, StopReason};
+use crate::payment::Payment;
+use crate::vocabulary::{BootId, ChargeId, Currency, Minor, OrderId, ProductId, RailKind, RefundId, ShortCode, SlotId};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Record {
+    BootStarted {
+        boot: BootId,
+        version: String,
+    },
+    /// The id is on disk before its QR is on the glass.
+    OrderOffered {
+        order: OrderId,
+        short_code: ShortCode,
+        currency: Currency,
+        amount: Minor,
+        items: Vec<Offered>,
+        charge: ChargeId,
+        rail: RailKind,
+        life_ms: u64,
+    },
+    /// A verified payment of exactly this order's amount, in time.
+    OrderPaid {
+        order: OrderId,
+        charge: ChargeId,
+        payment: Payment,
+    },
+    /// A verified payment that buys nothing and goes back.
+    PaymentSurplus {
+        order: OrderId,
+        charge: ChargeId,
+        payment: Payment,
+        why: Surplus,
+    },
+    /// The order ended for the customer without a payment that counts.
+    OrderClosed {
+        order: OrderId,
+        why: Closed,
+    },
+    /// The provider gave back by itself; the total so far.
+    ChargeReturned {
+        order: OrderId,
+        charge: ChargeId,
+        total: Minor,
+    },
+    /// Nothing more can happen on this charge.
+    ChargeSettled {
+        order: OrderId,
+        charge: ChargeId,
+    },
+    /// On disk before the relay moves; `counter` is the drop sensor's count before.
+    DeliveryIntended {
+        order: OrderId,
+        item: u32,
+        attempt: u32,
+        slot: SlotId,
+        counter: Option<u32>,
+    },
+    ItemDelivered {
+        order: OrderId,
+        item: u32,
+        attempt: u32,
+        slot: SlotId,
+        count: u32,
+    },
+    /// `last`: no other slot will be tried for this unit.
+    ItemNotDelivered {
+        order: OrderId,
+        item: u32,
+        slot: Option<SlotId>,
+        why: String,
+        last: bool,
+    },
+    ItemUnknown {
+        order: OrderId,
+        item: u32,
+        slot: SlotId,
+        why: String,
+        settled_by: Settling,
+    },
+    /// On disk before the provider is asked.
+    RefundRequested {
+        order: OrderId,
+        charge: ChargeId,
+        refund: RefundId,
+        amount: Minor,
+    },
+    RefundConfirmed {
+        order: OrderId,
+        charge: ChargeId,
+        refund: RefundId,
+        amount: Minor,
+    },
+    /// The provider will not do it.
+    RefundFailed {
+        order: OrderId,
+        charge: ChargeId,
+        refund: RefundId,
+        amount: Minor,
+        why: String,
+    },
+    ClaimOpened {
+        order: OrderId,
+        amount: Minor,
+        why: String,
+    },
+    ClaimSettled {
+        order: OrderId,
+        how: ClaimSettlement,
+        by: String,
+    },
+    ReceiptPrinted {
+        order: OrderId,
+    },
+    ReceiptNotPrinted {
+        order: OrderId,
+        why: String,
+    },
+    /// Nothing is open on the order any more.
+    OrderEnded {
+        order: OrderId,
+        state: OrderState,
+    },
+    SlotFaulty {
+        slot: SlotId,
+        why: String,
+    },
+    SlotRepaired {
+        slot: SlotId,
+    },
+    StockSet {
+        slot: SlotId,
+        count: u32,
+    },
+    SalesStopped {
+        reasons: Vec<StopReason>,
+    },
+    SalesResumed {},
+    KioskLocked {
+        reason: String,
+    },
+    KioskUnlocked {},
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offered {
+    pub product: ProductId,
+    pub price: Minor,
+}
+
+/// Why a payment buys nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Surplus {
+    Late,
+    Double,
+    WrongAmount,
+    WrongCurrency,
+    WrongOrder,
+    /// Paid and already given back by the provider.
+    Returned,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "reason", content = "detail")]
+pub enum Closed {
+    Expired,
+    ByCustomer,
+    /// The machine could no longer deliver (P6).
+    Stopped(StopReason),
+    /// The provider would not make the charge, or nobody knows whether it did.
+    NoCharge(String),
+    /// The daemon started anew while the order was waiting.
+    Restart,
+    WrongPayment,
+    /// The provider closed it while it was on the glass.
+    ByProvider,
+}
+
+/// What settles a delivery that no sensor can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Settling {
+    Refund,
+    Claim,
+    AssumedDelivered,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClaimSettlement {
+    /// The customer has the goods; the money stays.
+    Delivered,
+    /// Give back through the provider what is still open.
+    Refund,
+    /// Given back by other means (cash, bank).
+    PaidOutside,
+}
+
+impl Record {
+    /// The kind as it stands in the ledger and in the event's topic.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Record::BootStarted { .. } => "boot-started",
+            Record::OrderOffered { .. } => "order-offered",
+            Record::OrderPaid { .. } => "order-paid",
+            Record::PaymentSurplus { .. } => "payment-surplus",
+            Record::OrderClosed { .. } => "order-closed",
+            Record::ChargeReturned { .. } => "charge-returned",
+            Record::ChargeSettled { .. } => "charge-settled",
+            Record::DeliveryIntended { .. } => "delivery-intended",
+            Record::ItemDelivered { .. } => "item-delivered",
+            Record::ItemNotDelivered { .. } => "item-not-delivered",
+            Record::ItemUnknown { .. } => "item-unknown",
+            Record::RefundRequested { .. } => "refund-requested",
+            Record::RefundConfirmed { .. } => "refund-confirmed",
+            Record::RefundFailed { .. } => "refund-failed",
+            Record::ClaimOpened { .. } => "claim-opened",
+            Record::ClaimSettled { .. } => "claim-settled",
+            Record::ReceiptPrinted { .. } => "receipt-printed",
+            Record::ReceiptNotPrinted { .. } => "receipt-not-printed",
+            Record::OrderEnded { .. } => "order-ended",
+            Record::SlotFaulty { .. } => "slot-faulty",
+            Record::SlotRepaired { .. } => "slot-repaired",
+            Record::StockSet { .. } => "stock-set",
+            Record::SalesStopped { .. } => "sales-stopped",
+            Record::SalesResumed { .. } => "sales-resumed",
+            Record::KioskLocked { .. } => "kiosk-locked",
+            Record::KioskUnlocked { .. } => "kiosk-unlocked",
+        }
+    }
+
+    pub fn order(&self) -> Option<OrderId> {
+        match self {
+            Record::OrderOffered { order, .. }
+            | Record::OrderPaid { order, .. }
+            | Record::PaymentSurplus { order, .. }
+            | Record::OrderClosed { order, .. }
+            | Record::ChargeReturned { order, .. }
+            | Record::ChargeSettled { order, .. }
+            | Record::DeliveryIntended { order, .. }
+            | Record::ItemDelivered { order, .. }
+            | Record::ItemNotDelivered { order, .. }
+            | Record::ItemUnknown { order, .. }
+            | Record::RefundRequested { order, .. }
+            | Record::RefundConfirmed { order, .. }
+            | Record::RefundFailed { order, .. }
+            | Record::ClaimOpened { order, .. }
+            | Record::ClaimSettled { order, .. }
+            | Record::ReceiptPrinted { order }
+            | Record::ReceiptNotPrinted { order, .. }
+            | Record::OrderEnded { order, .. } => Some(*order),
+            Record::BootStarted { .. }
+            | Record::SlotFaulty { .. }
+            | Record::SlotRepaired { .. }
+            | Record::StockSet { .. }
+            | Record::SalesStopped { .. }
+            | Record::SalesResumed { .. }
+            | Record::KioskLocked { .. }
+            | Record::KioskUnlocked { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! After a start: what the ledger holds is taken up where it stood.
+//!
+//! Policy: an order that was waiting is closed, because its QR is gone. Paid and nothing energised: refund, or deliver now
+//! where the operator says so. Energised and nothing recorded: never energise again; ask the latched sensor what fell.
+//! Everything asked of a provider is asked anew. Expiries are counted from the start of the daemon: with no trusted
+//! clock the later bound is the safe one.
+
+use super::event::Effect;
+use super::record::{Closed, Record};
+use super::view::Outcome;
+use super::{Order, State, Turn};
+use crate::config::PaidWithoutIntent;
+use crate::vocabulary::{BootId, DeliveryId, Mono, OrderId, SlotId};
+
+/// What the ledger knows when the daemon starts.
+#[derive(Debug, Clone, Default)]
+pub struct Recovered {
+    /// Every order that has not ended.
+    pub orders: Vec<Order>,
+    pub stock: Vec<(SlotId, u32)>,
+    pub faulty: Vec<(SlotId, String)>,
+    pub last_order: Option<OrderId>,
+    pub locked: Option<String>,
+    pub sales_stopped: bool,
+}
+
+impl State {
+    /// Takes over what the ledger knows; before the first event.
+    pub fn restore(&mut self, recovered: Recovered) {
+        for (slot, count) in recovered.stock {
+            self.planogram.set_stock(&slot, count);
+        }
+        for (slot, why) in recovered.faulty {
+            self.planogram.set_fault(&slot, Some(why));
+        }
+        self.last_order = recovered.last_order;
+        self.conditions.locked = recovered.locked;
+        self.announced_stop = recovered.sales_stopped;
+        self.orders = recovered.orders.into_iter().map(|order| (order.id, order)).collect();
+    }
+
+    /// An order that had ended comes back because its provider has something to say. `now` restarts its timers.
+    pub fn revive(&mut self, order: Order, now: Mono) {
+        let order = restart_timers(order, now);
+        self.orders.entry(order.id).or_insert(order);
+    }
+}
+
+impl Turn<'_> {
+    pub(super) fn started(&mut self, boot: BootId, version: String) {
+        self.record(Record::BootStarted { boot, version });
+        let now = self.at.now;
+        for id in self.state.orders.keys().copied().collect::<Vec<_>>() {
+            if let Some(order) = self.state.orders.remove(&id) {
+                self.state.orders.insert(id, restart_timers(order, now));
+            }
+            self.resume(id);
+        }
+    }
+
+    fn resume(&mut self, id: OrderId) {
+        let Some(order) = self.state.orders.get(&id) else { return };
+        if order.waiting() {
+            return self.close_order(id, Closed::Restart);
+        }
+        if !order.unresolved() {
+            return;
+        }
+        let policy = self.state.policy.paid_without_intent;
+        let mut give_up = Vec::new();
+        let mut recall = None;
+        for (index, item) in order.items.iter().enumerate().filter(|(_, item)| item.outcome == Outcome::Pending) {
+            let item_index = index as u32;
+            match item.open_attempt() {
+                Some(attempt) => {
+                    let delivery = DeliveryId { order: id, item: item_index, attempt: item.attempts.len() as u32 };
+                    recall = Some(Effect::Recall { delivery, before: attempt.counter });
+                }
+                None if policy == PaidWithoutIntent::Refund || !item.attempts.is_empty() => give_up.push(item_index),
+                None => {}
+            }
+        }
+        for item in give_up {
+            let why = "the machine started anew before anything was energised".to_owned();
+            self.record(Record::ItemNotDelivered { order: id, item, slot: None, why, last: true });
+        }
+        match recall {
+            Some(recall) => self.effect(recall),
+            None => self.deliver_resumed(id),
+        }
+    }
+
+    fn deliver_resumed(&mut self, id: OrderId) {
+        if self.state.orders.get(&id).is_some_and(Order::unresolved) && self.state.current.is_none() {
+            self.show_order(id);
+        }
+        self.deliver_on(id);
+    }
+}
+
+fn restart_timers(mut order: Order, now: Mono) -> Order {
+    order.preparing = None;
+    for charge in &mut order.charges {
+        charge.watch = super::order::Watch { since: now, next: now, ..Default::default() };
+        charge.watch.want_close = order.bought.is_none() && charge.payments.is_empty();
+        for refund in &mut charge.refunds {
+            // Whether it was asked for before is not known: ask after it first.
+            refund.watch = super::order::Watch { since: now, next: now, want_close: true, ..Default::default() };
+        }
+    }
+    order
+}

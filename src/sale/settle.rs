@@ -1,0 +1,350 @@
+//! Charges and refunds, watched until nothing more can happen on them.
+//!
+//! Policy: a charge is final only by a verified answer given after its provider's own expiry plus a grace, because a close
+//! may not hold and a payment may be on its way. Until then it is asked: often while its QR is on the glass, then ever
+//! more rarely. A refund is a record with its number before it is asked for, and is repeated only unchanged: first asked
+//! after, then asked for again where the provider has never heard of it.
+
+use std::time::Duration;
+
+use super::Turn;
+use super::event::{Effect, Illegal};
+use super::order::{Order, RefundState, Watch};
+use super::record::{Closed, Record, Surplus};
+use super::view::OrderState;
+use crate::payment::{ChargeReport, Created, Payment, RailError, RefundReport, Standing};
+use crate::vocabulary::{ChargeId, Mono, OrderId, RailKind, RefundId};
+
+const FIRST_QUERY: Duration = Duration::from_secs(2);
+const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
+const BACK_OFF_LAST: Duration = Duration::from_secs(60);
+/// Between two looks at a charge that is closed or paid already.
+const CALM_FIRST: Duration = Duration::from_secs(15);
+
+impl Watch {
+    fn back_off(&mut self, now: Mono, first: Duration) {
+        let wait = first.saturating_mul(1 << self.tries.min(6)).min(BACK_OFF_LAST);
+        self.tries += 1;
+        self.next = now + wait;
+    }
+
+    fn answered(&mut self) {
+        self.asked = false;
+    }
+}
+
+impl super::State {
+    pub(super) fn settle_wake(&self) -> Option<Mono> {
+        let charges = self.orders.values().filter(|order| !order.ended).flat_map(|order| &order.charges);
+        let watches = charges.flat_map(|charge| {
+            let refunds = charge.refunds.iter().filter(|refund| refund.state == RefundState::Requested);
+            refunds.map(|refund| &refund.watch).chain((!charge.settled).then_some(&charge.watch))
+        });
+        watches.filter(|watch| !watch.asked).map(|watch| watch.next).min()
+    }
+}
+
+impl Turn<'_> {
+    /// The charge's order, which must be open here.
+    fn order_of(&mut self, charge: &ChargeId) -> Result<&mut Order, Illegal> {
+        let order = charge.order().and_then(|id| self.state.orders.get_mut(&id));
+        order.filter(|order| order.charge(charge).is_some()).ok_or_else(|| Illegal::NoCharge(charge.clone()))
+    }
+
+    fn watch(&mut self, charge: &ChargeId) -> Result<(OrderId, RailKind, &mut Watch), Illegal> {
+        let order = self.order_of(charge)?;
+        let id = order.id;
+        let charge = order.charge_mut(charge).ok_or_else(|| Illegal::NoCharge(charge.clone()))?;
+        Ok((id, charge.rail, &mut charge.watch))
+    }
+
+    pub(super) fn created(&mut self, charge: &ChargeId, result: Result<Created, RailError>) -> Result<(), Illegal> {
+        let now = self.at.now;
+        let waiting = self.order_of(charge)?.waiting();
+        let (id, rail, watch) = self.watch(charge)?;
+        watch.answered();
+        match result {
+            Ok(Created { payload }) => {
+                if waiting {
+                    watch.payload = Some(payload);
+                    watch.next = now + FIRST_QUERY;
+                } else {
+                    // It came too late to be shown. Ask for the close again: the first may have been before the charge.
+                    watch.want_close = true;
+                    watch.next = now;
+                }
+                self.rail_answered(rail, true);
+            }
+            Err(error) => {
+                let refused = matches!(error, RailError::Refused { .. });
+                self.rail_answered(rail, refused);
+                if waiting {
+                    self.close_order(id, Closed::NoCharge(error.to_string()));
+                }
+                if refused {
+                    // Verified: there is no such charge, so nothing can be paid on it.
+                    self.record(Record::ChargeSettled { order: id, charge: charge.clone() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn reported(
+        &mut self,
+        charge: &ChargeId,
+        result: Result<ChargeReport, RailError>,
+        asked: bool,
+    ) -> Result<(), Illegal> {
+        let now = self.at.now;
+        let grace = self.state.policy.grace;
+        let (id, rail, watch) = self.watch(charge)?;
+        if asked {
+            watch.answered();
+        }
+        let report = match result {
+            Ok(report) => report,
+            Err(error) => {
+                if asked {
+                    watch.back_off(now, BACK_OFF_FIRST);
+                    self.rail_answered(rail, matches!(error, RailError::Refused { .. }));
+                }
+                return Ok(());
+            }
+        };
+        self.rail_answered(rail, true);
+        self.take_payments(id, charge, &report);
+
+        let poll = self.state.policy.rail(rail).map_or(BACK_OFF_FIRST, |rail| rail.poll);
+        let order = self.order_of(charge)?;
+        let waiting = order.waiting();
+        let Some(charge_now) = order.charge_mut(charge) else { return Ok(()) };
+        let paid = !charge_now.payments.is_empty();
+        let past = now >= charge_now.horizon(grace);
+        let horizon = charge_now.horizon(grace);
+        let settled = charge_now.settled;
+        let watch = &mut charge_now.watch;
+        if !waiting && past && asked && (paid || report.standing != Standing::Open) {
+            if !settled {
+                self.record(Record::ChargeSettled { order: id, charge: charge.clone() });
+            }
+            return Ok(());
+        }
+        if waiting {
+            watch.next = now + poll;
+        } else if asked && report.standing == Standing::Open && !paid {
+            watch.want_close = true;
+            watch.back_off(now, BACK_OFF_FIRST);
+        } else if asked {
+            watch.back_off(now, CALM_FIRST);
+            if !past {
+                watch.next = watch.next.min(horizon);
+            }
+        } else if !paid {
+            watch.next = watch.next.min(now + CALM_FIRST);
+        }
+        if waiting && report.standing == Standing::Closed {
+            self.close_order(id, Closed::ByProvider);
+        }
+        Ok(())
+    }
+
+    /// Sorts every payment not seen before: one buys the goods, the others go back.
+    fn take_payments(&mut self, id: OrderId, charge: &ChargeId, report: &ChargeReport) {
+        for payment in &report.payments {
+            let Some(order) = self.state.orders.get(&id) else { return };
+            let Some(known) = order.charge(charge) else { return };
+            if known.payments.iter().any(|seen| seen.id == payment.id) {
+                continue;
+            }
+            let (charge_id, payment) = (charge.clone(), payment.clone());
+            match judge(order, known.amount, &payment, report) {
+                None => {
+                    self.record(Record::OrderPaid { order: id, charge: charge_id, payment });
+                    self.state.unpaid_in_a_row = 0;
+                    self.calm_watch(charge);
+                    self.deliver_on(id);
+                }
+                Some(why) => {
+                    let waiting = order.waiting();
+                    let amount = payment.amount;
+                    self.record(Record::PaymentSurplus { order: id, charge: charge_id, payment, why });
+                    if waiting {
+                        self.close_order(id, Closed::WrongPayment);
+                    }
+                    if why == Surplus::WrongCurrency {
+                        self.claim(id, amount, "paid in another currency".into());
+                    }
+                }
+            }
+        }
+        let returned = self.state.orders.get(&id).and_then(|order| order.charge(charge)).map(|known| known.returned);
+        if returned.is_some_and(|known| report.returned > known) {
+            self.record(Record::ChargeReturned { order: id, charge: charge.clone(), total: report.returned });
+        }
+    }
+
+    /// A paid charge is only watched for what should not happen.
+    fn calm_watch(&mut self, charge: &ChargeId) {
+        let now = self.at.now;
+        if let Ok((_, _, watch)) = self.watch(charge) {
+            watch.payload = None;
+            watch.tries = 0;
+            watch.next = now + CALM_FIRST;
+        }
+    }
+
+    pub(super) fn close_answered(&mut self, charge: &ChargeId, result: Result<(), RailError>) -> Result<(), Illegal> {
+        let now = self.at.now;
+        let (_, rail, watch) = self.watch(charge)?;
+        watch.answered();
+        let verified = !matches!(result, Err(RailError::Unknown(_)));
+        if verified {
+            // Said to be closed, or refused, perhaps because it was paid: only a query tells.
+            watch.next = now;
+        } else {
+            watch.want_close = true;
+            watch.back_off(now, BACK_OFF_FIRST);
+        }
+        self.rail_answered(rail, verified);
+        Ok(())
+    }
+
+    pub(super) fn refund_answered(
+        &mut self,
+        charge: &ChargeId,
+        refund: &RefundId,
+        result: Result<RefundReport, RailError>,
+    ) -> Result<(), Illegal> {
+        let now = self.at.now;
+        let order = self.order_of(charge)?;
+        let id = order.id;
+        let no_refund = || Illegal::NoRefund(refund.clone());
+        let charge_now = order.charge_mut(charge).ok_or_else(no_refund)?;
+        let rail = charge_now.rail;
+        let open = charge_now.refunds.iter_mut().find(|r| r.id == *refund && r.state == RefundState::Requested);
+        let open = open.ok_or_else(no_refund)?;
+        let amount = open.amount;
+        open.watch.answered();
+        let (charge, refund) = (charge.clone(), refund.clone());
+        let mut verified = true;
+        match result {
+            Ok(RefundReport::Done) => self.record(Record::RefundConfirmed { order: id, charge, refund, amount }),
+            Ok(RefundReport::Processing) => open.watch.back_off(now, BACK_OFF_FIRST),
+            // It never arrived: the same again, at once.
+            Ok(RefundReport::Absent) => (open.watch.want_close, open.watch.next) = (false, now),
+            Ok(RefundReport::Failed) => self.refund_failed(id, charge, refund, amount, "failed at the provider".into()),
+            Err(RailError::Refused { code, why }) => {
+                self.refund_failed(id, charge, refund, amount, format!("{code}: {why}"));
+            }
+            Err(RailError::Unknown(_)) => {
+                verified = false;
+                open.watch.want_close = true;
+                open.watch.back_off(now, BACK_OFF_FIRST);
+            }
+        }
+        self.rail_answered(rail, verified);
+        Ok(())
+    }
+
+    fn refund_failed(&mut self, id: OrderId, charge: ChargeId, refund: RefundId, amount: i64, why: String) {
+        self.record(Record::RefundFailed { order: id, charge, refund, amount, why: why.clone() });
+        // The provider may have given the money back by itself; then nothing is open.
+        if self.state.orders.get(&id).is_some_and(|order| order.outstanding() > 0) {
+            self.open_claim(id, format!("refund refused: {why}"));
+        }
+    }
+
+    pub(super) fn open_claim(&mut self, order: OrderId, why: String) {
+        let amount = self.state.orders.get(&order).map_or(0, Order::paid);
+        self.claim(order, amount, why);
+    }
+
+    fn claim(&mut self, order: OrderId, amount: i64, why: String) {
+        if self.state.orders.get(&order).is_some_and(|order| !order.claim_open()) {
+            self.record(Record::ClaimOpened { order, amount, why });
+        }
+    }
+
+    /// For every open order: ask for what is owed, ask after what was asked for, and end what is finished.
+    pub(super) fn settle_all(&mut self) {
+        let open: Vec<OrderId> = self.state.orders.values().filter(|o| !o.ended).map(|o| o.id).collect();
+        for id in open {
+            self.request_refunds(id);
+            self.ask_again(id);
+            if let Some(order) = self.state.orders.get(&id).filter(|order| order.finished()) {
+                let state = order.state();
+                debug_assert!(!matches!(state, OrderState::Claim | OrderState::Refunding | OrderState::Delivering));
+                self.record(Record::OrderEnded { order: id, state });
+            }
+        }
+    }
+
+    fn request_refunds(&mut self, id: OrderId) {
+        let Some(order) = self.state.orders.get(&id) else { return };
+        let due = |charge: &super::order::Charge| {
+            let amount = order.due(charge);
+            let refund = RefundId::of(&charge.id, charge.refunds.len() + 1);
+            (amount > 0).then(|| (charge.id.clone(), refund, amount))
+        };
+        for (charge, refund, amount) in order.charges.iter().filter_map(due).collect::<Vec<_>>() {
+            self.record(Record::RefundRequested { order: id, charge, refund, amount });
+        }
+    }
+
+    /// Sends the questions that are due. One at a time for each charge and refund.
+    fn ask_again(&mut self, id: OrderId) {
+        let now = self.at.now;
+        let Some(order) = self.state.orders.get_mut(&id) else { return };
+        let mut effects = Vec::new();
+        let due = |watch: &mut Watch| {
+            let due = !watch.asked && now >= watch.next;
+            watch.asked |= due;
+            due
+        };
+        let template = order.clone();
+        for charge in &mut order.charges {
+            let rail = charge.rail;
+            if !charge.settled && due(&mut charge.watch) {
+                let reference = template.reference(charge);
+                effects.push(if std::mem::take(&mut charge.watch.want_close) {
+                    Effect::Close { rail, charge: reference }
+                } else {
+                    Effect::Query { rail, charge: reference }
+                });
+            }
+            for index in 0..charge.refunds.len() {
+                let refund = &mut charge.refunds[index];
+                if refund.state == RefundState::Requested && due(&mut refund.watch) {
+                    // After an unknown answer, and for whatever was asked for before a restart: ask after it first.
+                    let after = std::mem::take(&mut refund.watch.want_close) || refund.watch.tries > 0;
+                    let refund = template.refund_request(charge, &charge.refunds[index]);
+                    effects.push(match after {
+                        true => Effect::QueryRefund { rail, refund },
+                        false => Effect::Refund { rail, refund },
+                    });
+                }
+            }
+        }
+        self.step.effects.append(&mut effects);
+    }
+}
+
+/// Why a payment buys nothing; `None` for the one that does.
+fn judge(order: &Order, expected: i64, payment: &Payment, report: &ChargeReport) -> Option<Surplus> {
+    if payment.order != order.id {
+        Some(Surplus::WrongOrder)
+    } else if payment.currency != order.currency {
+        Some(Surplus::WrongCurrency)
+    } else if payment.amount != expected {
+        Some(Surplus::WrongAmount)
+    } else if report.returned > 0 {
+        Some(Surplus::Returned)
+    } else if order.bought.is_some() {
+        Some(Surplus::Double)
+    } else if order.closed.is_some() {
+        Some(Surplus::Late)
+    } else {
+        None
+    }
+}
