@@ -130,6 +130,11 @@ impl State {
             && self.planogram.available(product) > self.counter.in_basket(product)
     }
 
+    /// Products chosen so far, with how many of each.
+    pub fn basket(&self) -> &[(ProductId, u32)] {
+        &self.counter.basket
+    }
+
     pub(super) fn basket_total(&self) -> i64 {
         let price = |id| self.planogram.product(id).map_or(0, |product| product.price);
         self.counter.basket.iter().map(|(id, quantity)| price(id) * i64::from(*quantity)).sum()

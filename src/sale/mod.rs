@@ -17,7 +17,7 @@
 mod conditions;
 mod counter;
 mod deliver;
-mod event;
+pub mod event;
 pub mod order;
 pub mod policy;
 pub mod record;

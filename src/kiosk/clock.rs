@@ -1,0 +1,56 @@
+//! The two clocks. Monotonic time counts from the start of the daemon; the wall clock is believed only while it is
+//! plausible, because boards without an RTC wake up in 1970.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::vocabulary::{Mono, Stamp, Wall};
+
+/// 2026-01-01 and 2100-01-01, UTC, in milliseconds. Outside of them the clock is unknown.
+const PLAUSIBLE: std::ops::Range<u64> = 1_767_225_600_000..4_102_444_800_000;
+
+#[derive(Debug, Clone)]
+pub struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    pub fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    pub fn now(&self) -> Mono {
+        Mono(self.start.elapsed().as_millis() as u64)
+    }
+
+    /// The wall clock, or nothing where it can't be right.
+    pub fn wall() -> Option<Wall> {
+        let millis = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_millis() as u64;
+        plausible(millis)
+    }
+
+    pub fn stamp(&self) -> Stamp {
+        let mut bytes = [0u8; 16];
+        // Without entropy the order numbers still grow: the core takes the successor of the last.
+        if let Err(error) = getrandom::fill(&mut bytes) {
+            tracing::warn!(%error, "no entropy from the kernel");
+        }
+        Stamp { now: self.now(), wall: Self::wall(), entropy: u128::from_le_bytes(bytes) }
+    }
+}
+
+fn plausible(millis: u64) -> Option<Wall> {
+    PLAUSIBLE.contains(&millis).then_some(Wall(millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absurd_clock_is_unknown() {
+        for absurd in [0, 1_000, 1_700_000_000_000, 4_200_000_000_000, u64::MAX] {
+            assert_eq!(plausible(absurd), None, "{absurd}");
+        }
+        assert_eq!(plausible(1_795_392_000_000), Some(Wall(1_795_392_000_000)));
+    }
+}

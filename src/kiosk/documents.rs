@@ -1,0 +1,127 @@
+//! What the kiosk tells about itself: the `state` document, the order on the glass, and the alarms. All derived from the
+//! sale's state, so that they can't say anything else than it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::ledger::Ledger;
+use crate::sale::{Order, State};
+use crate::vocabulary::BootId;
+
+/// The retained `state` document.
+pub fn state(config: &Config, boot: &BootId, state: &State, ledger: Option<&Ledger>, printer: &str) -> Value {
+    let reasons = state.stop_reasons();
+    let stock: BTreeMap<_, _> = state
+        .planogram
+        .slots()
+        .iter()
+        .map(|(name, slot)| {
+            (name.to_string(), json!({ "product": slot.product, "count": slot.stock, "capacity": slot.capacity }))
+        })
+        .collect();
+    let slots = state.planogram.slots().iter();
+    let faults: Vec<Value> = slots
+        .filter_map(|(name, slot)| slot.faulty.as_ref().map(|why| json!({ "slot": name, "why": why })))
+        .collect();
+    let claims: Vec<Value> = open_claims(state).map(|order| json!(order.id)).collect();
+    json!({
+        "kiosk": config.kiosk.id,
+        "fleet": config.kiosk.fleet,
+        "version": env!("CARGO_PKG_VERSION"),
+        "boot": boot,
+        "selling": reasons.is_empty(),
+        "reasons": reasons,
+        "stock": stock,
+        "faults": faults,
+        "claims": claims,
+        "settling": state.orders.values().filter(|order| !order.ended).count(),
+        "printer": printer,
+        "ledger": ledger.map(Ledger::id),
+    })
+}
+
+/// The order on the glass, or null.
+pub fn order(state: &State) -> Value {
+    let shown = state.counter.shown_order().and_then(|id| state.orders.get(&id));
+    match state.current_order().or(shown) {
+        Some(order) => json!({
+            "id": order.id,
+            "short_code": order.short_code,
+            "state": order.state(),
+            "amount": order.amount(),
+            "currency": order.currency,
+            "lines": lines(order.items.iter().map(|item| (&item.product, 1, item.price))),
+        }),
+        None => basket(state),
+    }
+}
+
+/// What the customer has chosen so far has no number yet: nothing of it is on disk.
+fn basket(state: &State) -> Value {
+    let chosen = state.basket();
+    if chosen.is_empty() {
+        return Value::Null;
+    }
+    let price = |id| state.planogram.product(id).map_or(0, |product| product.price);
+    let amount: i64 = chosen.iter().map(|(id, quantity)| price(id) * i64::from(*quantity)).sum();
+    json!({
+        "id": null,
+        "short_code": null,
+        "state": "choosing",
+        "amount": amount,
+        "currency": state.policy.currency,
+        "lines": lines(chosen.iter().map(|(id, quantity)| (id, *quantity, price(id)))),
+    })
+}
+
+fn lines<'a>(units: impl Iterator<Item = (&'a crate::vocabulary::ProductId, u32, i64)>) -> Value {
+    let mut lines: Vec<(&crate::vocabulary::ProductId, u32, i64)> = Vec::new();
+    for (product, quantity, price) in units {
+        match lines.iter_mut().find(|line| line.0 == product && line.2 == price) {
+            Some(line) => line.1 += quantity,
+            None => lines.push((product, quantity, price)),
+        }
+    }
+    lines
+        .iter()
+        .map(|(product, quantity, price)| json!({ "product": product, "quantity": quantity, "price": price }))
+        .collect()
+}
+
+/// What somebody should look at, by the alarm's kind.
+pub fn alarms(state: &State) -> BTreeMap<String, Value> {
+    let mut alarms = BTreeMap::new();
+    let reasons = state.stop_reasons();
+    if !reasons.is_empty() {
+        alarms.insert("sales-stopped".into(), json!({ "reasons": reasons }));
+    }
+    let claims: Vec<Value> = open_claims(state)
+        .map(|order| json!({ "order": order.id, "short_code": order.short_code, "why": order.claim.as_ref().map(|c| &c.why) }))
+        .collect();
+    if !claims.is_empty() {
+        alarms.insert("claim".into(), json!({ "orders": claims }));
+    }
+    let slots = state.planogram.slots().iter();
+    let faulty: Vec<Value> = slots
+        .filter_map(|(name, slot)| slot.faulty.as_ref().map(|why| json!({ "slot": name, "why": why })))
+        .collect();
+    if !faulty.is_empty() {
+        alarms.insert("slot-faulty".into(), json!({ "slots": faulty }));
+    }
+    let unknown: Vec<Value> =
+        state.orders.values().filter(|order| !order.ended && unknown(order)).map(|order| json!(order.id)).collect();
+    if !unknown.is_empty() {
+        alarms.insert("delivery-unknown".into(), json!({ "orders": unknown }));
+    }
+    alarms
+}
+
+fn unknown(order: &Order) -> bool {
+    order.items.iter().any(|item| item.outcome == crate::sale::view::Outcome::Unknown)
+}
+
+fn open_claims(state: &State) -> impl Iterator<Item = &Order> {
+    state.orders.values().filter(|order| order.claim_open())
+}

@@ -1,0 +1,244 @@
+//! The edges the loop hands its effects to: rails, board, printer, glass, fleet. Each answers with events and decides
+//! nothing.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+
+use tokio::runtime::Runtime;
+
+use super::outbox::LedgerOutbox;
+use super::{GlassHandle, Input, KioskError, PrintJob, glass};
+use crate::board::{self, Board, Lines};
+use crate::config::{Config, Driver};
+use crate::fleet::{self, Link};
+use crate::payment::sandbox::Sandbox;
+use crate::payment::{Rail, RailError};
+use crate::printer::receipt::Receipt;
+use crate::printer::{Printer, SimulatedPort};
+use crate::sale::event::{Effect, Event};
+use crate::screen::text::Typesetter;
+use crate::screen::{Glass, SimulatedPanel};
+use crate::vocabulary::{OrderId, RailKind};
+use crate::world::{ToWorld, World};
+
+pub(super) struct Edges {
+    pub runtime: Runtime,
+    pub board: Board,
+    pub glass: GlassHandle,
+    rails: BTreeMap<RailKind, Arc<dyn Rail>>,
+    printer: Sender<PrintJob>,
+    inputs: Sender<Input>,
+}
+
+impl Edges {
+    /// Relays first: they are inactive before anything else is looked at (P7).
+    pub fn start(config: &Config, world: &Arc<World>, inputs: Sender<Input>) -> Result<Self, KioskError> {
+        let start = |what| move |source| KioskError::Start { what, source };
+        let panel = (config.glass.width, config.glass.height);
+        let (lines, slots) = Board::hello(&config.board, &config.slots);
+        if let Err(error) = world.tell(&ToWorld::Hello { lines, slots, panel }, &[]) {
+            return Err(KioskError::Died { part: "the world", why: error.to_string() });
+        }
+        let to_board = inputs.clone();
+        let report = move |event| drop(to_board.send(Input::Board(event)));
+        let lines = Lines::open(config.board.driver, Some(world))?;
+        let board = board::start(&config.board, &config.slots, lines, report)?;
+
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(start("the runtime"))?;
+        let glass = start_glass(config, world, &inputs).map_err(start("the glass"))?;
+        let printer = start_printer(config, world, &inputs).map_err(start("the printer"))?;
+        let rails = config.rails.iter().map(|rail| {
+            let made: Arc<dyn Rail> = match rail.kind {
+                RailKind::Sandbox => Arc::new(Sandbox::new(Arc::clone(world), rail.timeout.0)),
+            };
+            (rail.kind, made)
+        });
+        let rails = rails.collect();
+        Ok(Self { runtime, board, glass, rails, printer, inputs })
+    }
+
+    /// Joins the fleet, where one is configured.
+    pub fn fleet(&self, config: &Config) -> Result<Option<Link>, KioskError> {
+        let Some(fleet) = &config.fleet else { return Ok(None) };
+        let outbox = match LedgerOutbox::open(&config.state.directory) {
+            Ok(outbox) => outbox,
+            Err(error) => return Err(KioskError::Died { part: "the outbox", why: error.to_string() }),
+        };
+        let wrong = |why: String| KioskError::Broker(fleet.broker.clone(), why);
+        let name = |text: &str| fleet::topic::Name::parse(text).map_err(|e| wrong(e.to_string()));
+        let address =
+            fleet::topic::Address { fleet: name(&config.kiosk.fleet)?, kiosk: name(&config.kiosk.id)? };
+        let broker = fleet.broker.parse().map_err(|e: fleet::link::BadBroker| wrong(e.to_string()))?;
+        let settings = fleet::Settings {
+            window: fleet.window,
+            start_delay: fleet.start_delay.0,
+            ..fleet::Settings::new(address, broker)
+        };
+        let inputs = self.inputs.clone();
+        let _on_runtime = self.runtime.enter();
+        Ok(Some(fleet::start(settings, outbox, move |event| drop(inputs.send(Input::Fleet(event))))))
+    }
+
+    /// An event for the loop itself.
+    pub fn post(&self, event: Event) {
+        drop(self.inputs.send(Input::Event(event)));
+    }
+
+    pub fn print(&self, order: OrderId, receipt: Receipt) {
+        if self.printer.send((order, receipt)).is_err() {
+            self.post(Event::ReceiptDone { order, result: Err("the printer's thread has ended".into()) });
+        }
+    }
+
+    /// Starts what an effect asks for. Every question gets exactly one answer.
+    pub fn carry_out(&self, effect: Effect) {
+        match effect {
+            Effect::Create { rail, charge } => {
+                let id = charge.charge.clone();
+                let ask = self.with(rail, async move |rail| rail.create(&charge).await);
+                self.answer(ask, move |result| Event::Created { charge: id, result });
+            }
+            Effect::Query { rail, charge } => {
+                let id = charge.charge.clone();
+                let ask = self.with(rail, async move |rail| rail.query(&charge).await);
+                self.answer(ask, move |result| Event::Reported { charge: id, result, asked: true });
+            }
+            Effect::Close { rail, charge } => {
+                let id = charge.charge.clone();
+                let ask = self.with(rail, async move |rail| rail.close(&charge).await);
+                self.answer(ask, move |result| Event::CloseAnswered { charge: id, result });
+            }
+            Effect::Refund { rail, refund } => {
+                let (id, charge) = (refund.refund.clone(), refund.charge.clone());
+                let ask = self.with(rail, async move |rail| rail.refund(&refund).await);
+                self.answer(ask, move |result| Event::RefundAnswered { refund: id, charge, result });
+            }
+            Effect::QueryRefund { rail, refund } => {
+                let (id, charge) = (refund.refund.clone(), refund.charge.clone());
+                let ask = self.with(rail, async move |rail| rail.query_refund(&refund).await);
+                self.answer(ask, move |result| Event::RefundAnswered { refund: id, charge, result });
+            }
+            Effect::Probe { rail } => {
+                let ask = self.with(rail, async move |rail| rail.probe().await);
+                self.answer(ask, move |result| Event::Probed { rail, result });
+            }
+            Effect::Prepare { delivery } => self.board.command(board::Command::Prepare { delivery }),
+            Effect::Deliver { delivery, slot, before } => {
+                self.board.command(board::Command::Deliver { delivery, slot, before });
+            }
+            Effect::Recall { delivery, before } => self.board.command(board::Command::Recall { delivery, before }),
+            // The loop's own: they need what only it has.
+            Effect::Print { .. } | Effect::Find { .. } => {}
+        }
+    }
+
+    fn with<T: Send + 'static, F>(
+        &self,
+        kind: RailKind,
+        ask: impl FnOnce(Arc<dyn Rail>) -> F + Send + 'static,
+    ) -> impl Future<Output = Result<T, RailError>> + Send + 'static
+    where
+        F: Future<Output = Result<T, RailError>> + Send + 'static,
+    {
+        let rail = self.rails.get(&kind).cloned();
+        async move {
+            match rail {
+                Some(rail) => ask(rail).await,
+                // An order of an earlier configuration; nothing can be asked, and nothing is assumed.
+                None => Err(RailError::Unknown(format!("the rail {kind} is not configured"))),
+            }
+        }
+    }
+
+    fn answer<T: Send + 'static>(
+        &self,
+        ask: impl Future<Output = Result<T, RailError>> + Send + 'static,
+        event: impl FnOnce(Result<T, RailError>) -> Event + Send + 'static,
+    ) {
+        let inputs = self.inputs.clone();
+        let asked = self.runtime.spawn(ask);
+        self.runtime.spawn(async move {
+            // A rail that panics is a rail that did not answer.
+            let result = asked.await.unwrap_or_else(|error| Err(RailError::Unknown(error.to_string())));
+            drop(inputs.send(Input::Event(event(result))));
+        });
+    }
+
+    /// Relays off, glass dark, presence offline.
+    pub fn stop(self, link: Option<Link>) {
+        drop(self.board);
+        self.glass.close();
+        if let Some(link) = link {
+            self.runtime.block_on(link.stop());
+        }
+        self.runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    }
+}
+
+/// SIGTERM and SIGINT end the loop.
+pub(super) fn stop_on_signal(runtime: &Runtime, inputs: Sender<Input>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    runtime.spawn(async move {
+        let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+            return tracing::warn!("signals can't be caught; a stop will look like a kill");
+        };
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        drop(inputs.send(Input::Stop));
+    });
+}
+
+fn start_glass(config: &Config, world: &Arc<World>, inputs: &Sender<Input>) -> std::io::Result<GlassHandle> {
+    let handle = GlassHandle::default();
+    let (width, height) = (config.glass.width, config.glass.height);
+    let panel = match config.glass.driver {
+        Driver::Simulated => Box::new(SimulatedPanel::new(Arc::clone(world), width, height)),
+    };
+    let (sc, tc) = (config.glass.font_sc.clone(), config.glass.font_tc.clone());
+    let pictures = config.products.iter().filter_map(|product| product.picture.clone()).collect();
+    let open = move || Glass::new(width, height, Typesetter::load(&sc, &tc)?, pictures);
+    let inputs = inputs.clone();
+    let failed = move |why| drop(inputs.send(Input::Died { part: "the glass", why }));
+    glass::spawn(handle.clone(), panel, open, failed)?;
+    Ok(handle)
+}
+
+/// The printer's own thread: paper is slow, and a printer that hangs must not hold up a sale.
+fn start_printer(config: &Config, world: &Arc<World>, inputs: &Sender<Input>) -> std::io::Result<Sender<PrintJob>> {
+    let (jobs, todo) = channel::<PrintJob>();
+    let port = match config.printer.driver {
+        Driver::Simulated => SimulatedPort::new(Arc::clone(world)),
+    };
+    let (columns, timeout) = (config.printer.columns, config.printer.timeout.0);
+    let (sc, tc) = (config.glass.font_sc.clone(), config.glass.font_tc.clone());
+    let inputs = inputs.clone();
+    std::thread::Builder::new().name("printer".into()).spawn(move || {
+        let mut printer = None;
+        for (order, receipt) in todo {
+            // Fonts are loaded for the first receipt: most of a kiosk's life nothing is printed.
+            let result = match &mut printer {
+                Some(ready) => print(ready, &receipt),
+                empty => match Typesetter::load(&sc, &tc) {
+                    Ok(type_) => print(empty.insert(Printer::new(port.clone(), type_, columns, timeout)), &receipt),
+                    Err(error) => Err(error.to_string()),
+                },
+            };
+            let status = result.as_ref().err().cloned().unwrap_or_else(|| "ok".into());
+            drop(inputs.send(Input::Printer(status)));
+            drop(inputs.send(Input::Event(Event::ReceiptDone { order, result })));
+        }
+    })?;
+    Ok(jobs)
+}
+
+fn print(printer: &mut Printer<SimulatedPort>, receipt: &Receipt) -> Result<(), String> {
+    printer.print(receipt).map_err(|not| not.to_string())
+}

@@ -1,0 +1,465 @@
+//! The composition root: everything is put together in [`run`], and one event loop owns the kiosk's state.
+//!
+//! Policy: the loop takes one event, calls the pure [`sale::next`], commits its records, and only then hands its effects
+//! to the edges. Edges never touch the state; they answer with events. The first named part to die ends the process, and
+//! whoever started it starts it again from disk.
+
+mod clock;
+mod documents;
+mod edges;
+mod glass;
+mod outbox;
+mod receipts;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::board::BoardEvent;
+use crate::config::{self, Config};
+use crate::fleet::{FleetEvent, Link};
+use crate::ledger::{Journal, Ledger, LedgerError, Reader};
+use crate::payment::ChargeReport;
+use crate::sale::event::{Command, Condition, Effect, Event};
+use crate::sale::{self, Policy, State, Touch};
+use crate::vending::{Planogram, Product, Slot};
+use crate::vocabulary::{BootId, ChargeId, Mono, OrderId};
+use crate::world::{Question, ToWorld, Unsolicited, World};
+
+use clock::Clock;
+use edges::Edges;
+use glass::{GlassHandle, Showing};
+use receipts::Letterhead;
+
+/// How often room on the disk and in the outbox is looked at, while anything happens at all.
+const ROOM_EVERY: Duration = Duration::from_secs(1);
+
+/// What `kioskd run` was told beside its configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    pub config: PathBuf,
+    /// Where the simulated drivers find their world.
+    pub world: Option<PathBuf>,
+    /// In place of the configuration's.
+    pub state: Option<PathBuf>,
+    pub panel: Option<(u32, u32)>,
+    pub broker: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum KioskError {
+    #[error(transparent)]
+    Config(#[from] config::ConfigError),
+    #[error("a simulated driver needs the world it is simulated in: add --world SOCKET, or use `kioskd demo`")]
+    NoWorld,
+    #[error("{path}: {source}", path = path.display())]
+    World { path: PathBuf, source: crate::world::WireError },
+    #[error("the board: {0}")]
+    Board(#[from] crate::board::BoardError),
+    #[error("the broker `{0}`: {1}")]
+    Broker(String, String),
+    #[error("could not start {what}: {source}")]
+    Start { what: &'static str, source: std::io::Error },
+    #[error("{part} has ended: {why}")]
+    Died { part: &'static str, why: String },
+}
+
+/// What reaches the loop.
+pub(crate) enum Input {
+    Event(Event),
+    /// A finger, in panel pixels.
+    Finger { x: i32, y: i32 },
+    /// The provider spoke by itself, verified.
+    Notice { charge: ChargeId, report: ChargeReport },
+    Board(BoardEvent),
+    Line { line: String, active: bool },
+    Fleet(FleetEvent),
+    Question { id: u64, ask: Question },
+    Printer(String),
+    Stop,
+    /// The world's socket has ended: there is nothing left to drive.
+    WorldGone,
+    Died { part: &'static str, why: String },
+}
+
+/// Runs the kiosk until it is told to stop.
+pub fn run(options: &Options) -> Result<(), KioskError> {
+    let config = overridden(config::load(&options.config)?, options);
+    let clock = Clock::start();
+    let boot = new_boot();
+    let (inputs, queue) = channel();
+
+    let socket = options.world.as_ref().ok_or(KioskError::NoWorld)?;
+    let world = connect(socket, inputs.clone())?;
+    let edges = Edges::start(&config, &world, inputs.clone())?;
+    edges::stop_on_signal(&edges.runtime, inputs);
+
+    let mut state = State::new(Policy::of(&config), planogram(&config));
+    let opened = open_ledger(&config, &boot, &mut state);
+    let (ledger, reader, failure) = match opened {
+        Ok((ledger, reader)) => (Some(ledger), Some(reader), None),
+        Err(error) => {
+            tracing::error!(%error, "the ledger can't be used; nothing is sold");
+            (None, None, Some(error.to_string()))
+        }
+    };
+    let link = match &reader {
+        Some(_) => edges.fleet(&config)?,
+        None => None,
+    };
+    let mut kiosk = Kiosk {
+        letterhead: Letterhead::new(&config),
+        shown: None,
+        told: Value::Null,
+        alarms: BTreeMap::new(),
+        room_looked_at: None,
+        printer: "unknown".into(),
+        config,
+        clock,
+        boot,
+        state,
+        ledger,
+        reader,
+        world,
+        edges,
+        link,
+    };
+    kiosk.begin(failure);
+    let end = kiosk.turn_until_stopped(&queue);
+    kiosk.end();
+    end
+}
+
+struct Kiosk {
+    config: Config,
+    letterhead: Letterhead,
+    clock: Clock,
+    boot: BootId,
+    state: State,
+    /// `None` where the file could not be opened.
+    ledger: Option<Ledger>,
+    reader: Option<Reader>,
+    world: Arc<World>,
+    edges: Edges,
+    link: Option<Link>,
+    shown: Option<Showing>,
+    told: Value,
+    alarms: BTreeMap<String, Value>,
+    room_looked_at: Option<Mono>,
+    printer: String,
+}
+
+impl Kiosk {
+    fn begin(&mut self, failure: Option<String>) {
+        match failure {
+            Some(why) => self.step(Event::Condition(Condition::LedgerFailed { why })),
+            None => {
+                let version = env!("CARGO_PKG_VERSION").to_owned();
+                self.step(Event::Started { boot: self.boot.clone(), version });
+            }
+        }
+        self.look_at_room();
+        self.show();
+    }
+
+    /// The event loop.
+    fn turn_until_stopped(&mut self, queue: &Receiver<Input>) -> Result<(), KioskError> {
+        loop {
+            let now = self.clock.now();
+            let input = match self.state.next_wake(now) {
+                Some(at) => queue.recv_timeout(at.since(now)),
+                None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match input {
+                Ok(Input::Stop) => return Ok(()),
+                Ok(Input::WorldGone) => {
+                    tracing::info!("the world has gone");
+                    return Ok(());
+                }
+                Ok(Input::Died { part, why }) => return Err(KioskError::Died { part, why }),
+                Ok(input) => self.take(input),
+                Err(RecvTimeoutError::Timeout) => self.step(Event::Tick),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(KioskError::Died { part: "the event queue", why: "nobody is left to write to it".into() });
+                }
+            }
+            self.look_at_room();
+            self.show();
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Event(event) => self.step(event),
+            Input::Finger { x, y } => {
+                if let Some(touch) = self.edges.glass.hit(x, y).and_then(|name| Touch::parse(&name)) {
+                    self.step(Event::Touch(touch));
+                }
+            }
+            Input::Notice { charge, report } => {
+                self.revive(&charge);
+                self.step(Event::Reported { charge, result: Ok(report), asked: false });
+            }
+            Input::Board(event) => self.step(board_event(event)),
+            Input::Line { line, active } => self.edges.board.input_changed(&line, active),
+            Input::Fleet(event) => self.fleet_event(event),
+            Input::Question { id, ask } => self.answer(id, &ask),
+            Input::Printer(status) => self.printer = status,
+            Input::Stop | Input::WorldGone | Input::Died { .. } => {}
+        }
+    }
+
+    /// One event, whole: decide, commit, then act.
+    fn step(&mut self, event: Event) {
+        if self.state.conditions.ledger_failed.is_some() && !matches!(event, Event::Touch(_) | Event::Tick) {
+            tracing::warn!(?event, "not taken: the ledger has failed");
+            return;
+        }
+        let at = self.clock.stamp();
+        let step = match sale::next(&mut self.state, &at, event) {
+            Ok(step) => step,
+            Err(illegal) => {
+                tracing::debug!(%illegal, "an event that does not fit");
+                return;
+            }
+        };
+        if self.state.conditions.ledger_failed.is_some() {
+            // Only what the glass shows may change now.
+            return;
+        }
+        if let Some(ledger) = &mut self.ledger
+            && let Err(error) = ledger.commit(&at, &step.records, &self.state)
+        {
+            tracing::error!(%error, "a record could not be written; nothing is sold until the daemon is started anew");
+            self.state.conditions.ledger_failed = Some(error.to_string());
+            return;
+        }
+        for record in &step.records {
+            tracing::info!(order = record.order().map(|id| id.to_string()), "{}", record.kind());
+        }
+        for effect in step.effects {
+            self.carry_out(effect);
+        }
+        if !step.records.is_empty()
+            && let Some(link) = &self.link
+        {
+            link.wake();
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Print { order } => {
+                if let Some(order) = self.state.orders.get(&order) {
+                    self.edges.print(order.id, self.letterhead.receipt(order, &self.state));
+                }
+            }
+            Effect::Find { code } => {
+                let found = self.reader.as_ref().map(|reader| reader.by_code(&code)).transpose();
+                let order = found.unwrap_or_else(|error| {
+                    tracing::error!(%error, "look-up");
+                    None
+                });
+                let order = order.flatten().map(Box::new);
+                self.edges.post(Event::Found { code: code.to_string(), order });
+            }
+            other => self.edges.carry_out(other),
+        }
+    }
+
+    /// A charge that nobody watches any more has news: its order is taken up again.
+    fn revive(&mut self, charge: &ChargeId) {
+        let Some(id) = charge.order().filter(|id| !self.state.orders.contains_key(id)) else { return };
+        match self.reader.as_ref().map(|reader| reader.order(id)) {
+            Some(Ok(Some(order))) => self.state.revive(order, self.clock.now()),
+            Some(Err(error)) => tracing::error!(%error, order = %id, "an old order can't be read"),
+            Some(Ok(None)) | None => tracing::warn!(order = %id, "a payment notice for an order that is not ours"),
+        }
+    }
+
+    fn fleet_event(&mut self, event: FleetEvent) {
+        match event {
+            FleetEvent::Acknowledged { seq } => {
+                if let Some(ledger) = &mut self.ledger {
+                    ledger.acknowledge(seq);
+                }
+            }
+            FleetEvent::Connected => tracing::info!("connected to the fleet"),
+            FleetEvent::Disconnected { why } => tracing::info!(why, "not connected to the fleet"),
+            FleetEvent::AckRejected { why } => tracing::warn!(why, "an acknowledgement was refused"),
+        }
+    }
+
+    /// Room for what has to be written, and fewer events waiting than may wait.
+    fn look_at_room(&mut self) {
+        let now = self.clock.now();
+        if self.room_looked_at.is_some_and(|at| now.since(at) < ROOM_EVERY) {
+            return;
+        }
+        self.room_looked_at = Some(now);
+        let Some(ledger) = &self.ledger else { return };
+        let full = !ledger.has_room();
+        let waiting = ledger.seq().saturating_sub(ledger.acknowledged());
+        let outbox_full = self.link.is_some() && waiting >= self.config.state.outbox_max;
+        if full != self.state.conditions.disk_full {
+            self.step(Event::Condition(Condition::Disk { full }));
+        }
+        if outbox_full != self.state.conditions.outbox_full {
+            self.step(Event::Condition(Condition::Outbox { full: outbox_full }));
+        }
+    }
+
+    /// Glass, state document and alarms follow the state.
+    fn show(&mut self) {
+        let now = self.clock.now();
+        let code = |order: &sale::Order| {
+            let receipt = self.letterhead.receipt(order, &self.state);
+            Some(crate::printer::receipt::code_text(&receipt, self.config.printer.receipt_url.as_deref()))
+        };
+        let showing = Showing { view: self.state.view(now, code), order: documents::order(&self.state) };
+        if self.shown.as_ref() != Some(&showing) {
+            self.edges.glass.show(showing.clone());
+            self.shown = Some(showing);
+        }
+        let document =
+            documents::state(&self.config, &self.boot, &self.state, self.ledger.as_ref(), &self.printer);
+        if document != self.told {
+            if let Some(link) = &self.link {
+                link.state(document.clone());
+            }
+            self.tell(&ToWorld::State { document: document.clone() });
+            self.told = document;
+        }
+        let alarms = documents::alarms(&self.state);
+        if let Some(link) = &self.link {
+            for (kind, body) in &alarms {
+                if self.alarms.get(kind) != Some(body) {
+                    link.alarm(kind, Some(body.clone()));
+                }
+            }
+            for kind in self.alarms.keys().filter(|kind| !alarms.contains_key(*kind)) {
+                link.alarm(kind, None);
+            }
+        }
+        self.alarms = alarms;
+    }
+
+    /// What only the kiosk knows, for the world's page.
+    fn answer(&mut self, id: u64, ask: &Question) {
+        let answer = match (ask, &self.reader) {
+            (Question::Refill, _) => {
+                self.step(Event::Command(Command::Refill));
+                Value::Null
+            }
+            (_, None) => Value::Null,
+            (Question::Orders, Some(reader)) => reader.orders(usize::MAX >> 1).unwrap_or_else(|error| told_error(&error)),
+            (Question::Why { order }, Some(reader)) => match reader.why(order.as_deref()) {
+                Ok(Some(story)) => {
+                    let mut told = story.json();
+                    told["text"] = story.to_string().into();
+                    told
+                }
+                Ok(None) => Value::Null,
+                Err(error) => told_error(&error),
+            },
+        };
+        self.tell(&ToWorld::Answer { id, answer });
+    }
+
+    fn tell(&self, message: &ToWorld) {
+        if let Err(error) = self.world.tell(message, &[]) {
+            tracing::debug!(%error, "the world does not listen");
+        }
+    }
+
+    fn end(self) {
+        self.edges.stop(self.link);
+    }
+}
+
+fn told_error(error: &LedgerError) -> Value {
+    serde_json::json!({ "error": error.to_string() })
+}
+
+fn overridden(mut config: Config, options: &Options) -> Config {
+    if let Some(directory) = &options.state {
+        config.state.directory.clone_from(directory);
+    }
+    if let Some((width, height)) = options.panel {
+        (config.glass.width, config.glass.height) = (width, height);
+    }
+    match (&options.broker, &mut config.fleet) {
+        (Some(broker), _) if broker == "none" => config.fleet = None,
+        (Some(broker), Some(fleet)) => fleet.broker.clone_from(broker),
+        _ => {}
+    }
+    config
+}
+
+/// One run of the daemon; not one of the kernel, because a killed daemon forgets too.
+fn new_boot() -> BootId {
+    let mut bytes = [0u8; 8];
+    getrandom::fill(&mut bytes).unwrap_or_default();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    BootId::parse(&hex).expect("sixteen hex digits are a boot number")
+}
+
+fn connect(socket: &std::path::Path, inputs: Sender<Input>) -> Result<Arc<World>, KioskError> {
+    let route = move |said| {
+        let input = match said {
+            Unsolicited::Touch { x, y } => Input::Finger { x, y },
+            Unsolicited::Input { line, active } => Input::Line { line, active },
+            Unsolicited::RailNotice { body } => match crate::payment::sandbox::notice(&body) {
+                Ok((charge, report)) => Input::Notice { charge, report },
+                Err(error) => return tracing::warn!(%error, "a payment notice that can't be believed"),
+            },
+            Unsolicited::Question { id, ask } => Input::Question { id, ask },
+            Unsolicited::Gone => Input::WorldGone,
+        };
+        // The loop has ended; nobody wants to know.
+        drop(inputs.send(input));
+    };
+    World::connect(socket, route).map_err(|source| KioskError::World { path: socket.into(), source })
+}
+
+fn open_ledger(config: &Config, boot: &BootId, state: &mut State) -> Result<(Ledger, Reader), LedgerError> {
+    let room = &config.state;
+    let mut ledger = Ledger::open(&room.directory, boot.clone(), room.reserve.0, room.min_free.0)?;
+    ledger.stock_slots(state)?;
+    state.restore(ledger.recover()?);
+    let reader = Reader::open(&room.directory)?;
+    Ok((ledger, reader))
+}
+
+fn planogram(config: &Config) -> Planogram {
+    let products = config.products.iter().map(|product| Product {
+        id: product.id.clone(),
+        name: product.name.clone(),
+        price: product.price,
+        picture: product.picture.clone(),
+    });
+    let slots = config.slots.iter().map(|slot| {
+        let known =
+            Slot { product: slot.product.clone(), stock: slot.stock, capacity: slot.capacity, faulty: None };
+        (slot.name.clone(), known)
+    });
+    Planogram::new(products.collect(), slots)
+}
+
+fn board_event(event: BoardEvent) -> Event {
+    match event {
+        BoardEvent::Prepared { delivery, reading } => Event::Prepared { delivery, reading },
+        BoardEvent::Evidence { delivery, evidence } => Event::Evidence { delivery, evidence },
+        BoardEvent::NotEnergised { delivery, why } => Event::NotEnergised { delivery, why },
+        BoardEvent::Door { open } => Event::Condition(Condition::Door { open }),
+        BoardEvent::Tamper { active } => Event::Condition(Condition::Tamper { active }),
+        BoardEvent::Answers { answers } => Event::Condition(Condition::Board { answers }),
+    }
+}
+
+/// An order to print is known by its number.
+pub(crate) type PrintJob = (OrderId, crate::printer::receipt::Receipt);
