@@ -2,8 +2,8 @@
 //! instead; nothing is started on a configuration that is half right.
 //!
 //! [`load`] reads and checks a file; the types below are what the rest of the house is built from. Their doc comments,
-//! ranges and examples become the [`schema`]; [`load`] checks a file against that same schema, and `docs/configuration.md`
-//! is made from it. What a schema can't say (one line, two slots) is in `rules`.
+//! ranges and examples become the [`schema`]; [`load`] checks a file against that same schema, and the reference in
+//! `docs/configuration.md` is made from it. What a schema can't say (one line, two slots) is in `rules`.
 
 mod defaults;
 mod document;

@@ -169,8 +169,8 @@ impl Rules<'_, '_> {
             let name = rail.get("kind").and_then(Node::text).unwrap_or_default();
             let (poll, timeout) = (rail.span_or("poll", Rail::poll()), rail.span_or("timeout", Rail::timeout()));
             let at = |key| given.or(rail.get(key)).unwrap_or(rail).at();
-            if let Some(poll) = poll.filter(|poll| lease.0 < poll.0 * 2) {
-                let twice = Span(poll.0 * 2);
+            if let Some(poll) = poll.filter(|poll| lease.0 < poll.0.saturating_mul(2)) {
+                let twice = Span(poll.0.saturating_mul(2));
                 let what = format!(
                     "`lease` {lease} is less than twice rail {}'s `poll` of {poll}; write \"{twice}\" or more",
                     quote(name)
@@ -179,7 +179,7 @@ impl Rules<'_, '_> {
             }
             if let Some(timeout) = timeout.filter(|timeout| lease.0 <= timeout.0) {
                 let what = format!(
-                    "`lease` {lease} is not longer than rail {}'s `timeout` of {timeout}; one slow answer would take the QR away, write more than \"{timeout}\"",
+                    "`lease` {lease} is not longer than rail {}'s `timeout` of {timeout}; write more than \"{timeout}\"",
                     quote(name)
                 );
                 self.found.add(at("timeout"), what);

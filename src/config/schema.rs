@@ -1,7 +1,7 @@
 //! The JSON schema of the configuration, made from the types.
 //!
-//! Beyond the standard, `x-minimum` and `x-maximum` bound a duration or a size, which are texts. The same document checks
-//! a file ([`super::shape`]), so what editors are told and what is enforced can't drift apart.
+//! Beyond the standard, `x-minimum` and `x-maximum` bound a duration or a size, which are texts. The same document
+//! checks a file ([`super::shape`]), so what editors are told and what is enforced can't drift apart.
 
 use serde_json::{Map, Value, json};
 

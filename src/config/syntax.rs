@@ -1,7 +1,7 @@
 //! Files that are not TOML: the parser's complaint, and what to write instead.
 //!
-//! The parser recovers at the next line, so several mistakes are found in one go. Within a line, and after a list that is
-//! never closed, only the first is believed: the others follow from it.
+//! The parser recovers at the next line, so several mistakes are found in one go. Within a line, and where a list or an
+//! inline table is never closed, only the first is believed: the others follow from it.
 
 use toml::Spanned;
 use toml::de::{DeTable, Error};

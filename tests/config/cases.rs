@@ -203,9 +203,9 @@ pub const RULES: &[Case] = cases! {
         "kiosk.toml:12:13: `directory` `cola.png` is a file; write the path of a directory";
     "lease = \"30s\"" => "lease = \"5s\"":
         "kiosk.toml:17:9: `lease` 5s is less than twice rail `sandbox`'s `poll` of 3s; write \"6s\" or more"
-        "kiosk.toml:17:9: `lease` 5s is not longer than rail `sandbox`'s `timeout` of 5s; one slow answer would take the QR away, write more than \"5s\"";
+        "kiosk.toml:17:9: `lease` 5s is not longer than rail `sandbox`'s `timeout` of 5s; write more than \"5s\"";
     "poll = \"3s\"" => "timeout = \"30s\"":
-        "kiosk.toml:17:9: `lease` 30s is not longer than rail `sandbox`'s `timeout` of 30s; one slow answer would take the QR away, write more than \"30s\"";
+        "kiosk.toml:17:9: `lease` 30s is not longer than rail `sandbox`'s `timeout` of 30s; write more than \"30s\"";
     "font_sc = \"sc.otf\"" => "font_sc = \"missing.otf\"":
         "kiosk.toml:24:11: `font_sc` `missing.otf` does not exist; write the path of an OpenType or TrueType font, seen from this file";
     "font_sc = \"sc.otf\"" => "font_sc = \"cola.png\"":

@@ -269,7 +269,10 @@ proptest! {
 
     #[test]
     fn a_damaged_file_gets_an_answer(
-        damage in proptest::collection::vec((any::<prop::sample::Index>(), 0..40_usize, any::<prop::sample::Index>(), 0..4_u8), 1..6),
+        damage in proptest::collection::vec(
+            (any::<prop::sample::Index>(), 0..40_usize, any::<prop::sample::Index>(), 0..4_u8),
+            1..6,
+        ),
     ) {
         let mut bytes = DEMO.as_bytes().to_vec();
         for (at, length, what, how) in damage {

@@ -20,12 +20,13 @@ pub fn render(schema: &Value) -> String {
 
 const HEAD: &str = "# Configuration
 
-One TOML file is the whole configuration of a kiosk. `kioskd check FILE` checks it, `kioskd schema` prints its JSON schema
-for editors, and `configs/vending.toml` is a complete example. Nothing starts on a file with a mistake in it.
+One TOML file is the whole configuration of a kiosk. `kioskd check FILE` checks it, `kioskd schema` prints its JSON
+schema for editors, and `configs/vending.toml` is a complete example. Nothing starts on a file with a mistake in it.
 
-A duration is a text with its unit: `\"300ms\"`, `\"90s\"`, `\"2min\"`, `\"1h\"`. A size too: `\"512 KiB\"`, `\"4 MiB\"`. Money is in
-minor units: 300 is 3.00 CNY. A text for people is written per language, `{ en = \"Cola\", \"zh-Hant\" = \"可樂\" }`; where one is
-missing, English is shown, else the first. Relative paths start at the file's own directory.
+A duration is a text with its unit: `\"300ms\"`, `\"90s\"`, `\"2min\"`, `\"1h\"`. A size too: `\"512 KiB\"`, `\"4 MiB\"`.
+Money is in minor units: 300 is 3.00 CNY. A text for people is written per language,
+`{ en = \"Cola\", \"zh-Hant\" = \"可樂\" }`; where one is missing, English is shown, else the first. Relative paths start at
+the file's own directory.
 
 Made from the schema by `KIOSKD_WRITE=1 cargo test --release --test config`; a test fails when it is out of date.
 ";
