@@ -1,35 +1,122 @@
 //! Reading and checking a configuration file.
 
-use std::path::Path;
+use std::fmt::Write as _;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
-use super::Config;
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer};
+
+use super::document::{Found, Node, place};
+use super::{Config, rules, schema, shape, syntax};
+
+/// A larger file is not a configuration.
+pub const LIMIT: usize = 1 << 20;
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// From 1.
     pub line: usize,
+    /// In characters, from 1.
     pub column: usize,
-    /// What is wrong and what to write instead.
+    /// What is wrong and what to write instead; one line.
     pub what: String,
 }
 
+/// Prints one line a problem: `FILE:LINE:COL: what is wrong; what to write`.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("{path}: {source}", path = path.display())]
-    Read { path: std::path::PathBuf, source: std::io::Error },
-    #[error("{path}: {} problem(s)", problems.len(), path = path.display())]
-    Wrong { path: std::path::PathBuf, problems: Vec<Problem> },
+    #[error("{path}:1:1: can't be read: {source}", path = path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{}", lines(path, problems))]
+    Wrong { path: PathBuf, problems: Vec<Problem> },
+}
+
+fn lines(path: &Path, problems: &[Problem]) -> String {
+    let mut all = String::new();
+    for (nth, Problem { line, column, what }) in problems.iter().enumerate() {
+        let end = if nth == 0 { "" } else { "\n" };
+        write!(all, "{end}{}:{line}:{column}: {what}", path.display()).expect("a string takes everything");
+    }
+    all
 }
 
 /// Reads and checks `path`; relative paths in it become relative to the file.
+///
+/// # Errors
+/// When it can't be read, and with everything that is wrong with it, in the order of the file.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
-    let wrong =
-        |what: String| ConfigError::Wrong { path: path.into(), problems: vec![Problem { line: 1, column: 1, what }] };
-    toml::from_str(&text).map_err(|e| wrong(e.to_string()))
+    let mut bytes = Vec::new();
+    // One byte more than allowed is enough to know, and an endless file ends here.
+    std::fs::File::open(path)
+        .and_then(|file| file.take(LIMIT as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|source| ConfigError::Read { path: path.into(), source })?;
+    parse(path, &bytes)
 }
 
-/// The JSON schema of the file.
-pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(Config).into()
+/// Checks `bytes` as if they were the file `path`.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<Config, ConfigError> {
+    let wrong = |text: &str, found: Found| {
+        let problem = |(at, what)| {
+            let (line, column) = place(text, at);
+            Problem { line, column, what }
+        };
+        ConfigError::Wrong { path: path.into(), problems: found.sorted().into_iter().map(problem).collect() }
+    };
+    let mut found = Found::default();
+    if bytes.len() > LIMIT {
+        found.add(0, "larger than 1 MiB; write one kiosk's configuration and nothing else");
+        return Err(wrong("", found));
+    }
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(e) => {
+            let good = &bytes[..e.valid_up_to()];
+            found.add(good.len(), "not UTF-8 from here; save the file as UTF-8");
+            return Err(wrong(&String::from_utf8_lossy(good), found));
+        }
+    };
+    let directory = path.parent().unwrap_or(Path::new(""));
+    match check(text, directory, &mut found) {
+        Some(config) if found.is_empty() => Ok(config),
+        _ => Err(wrong(text, found)),
+    }
+}
+
+/// `None` only with something in `found`.
+fn check(text: &str, directory: &Path, found: &mut Found) -> Option<Config> {
+    let table = syntax::parse(text, found)?;
+    let range = table.span();
+    let document: Spanned<DeValue<'_>> = Spanned::new(range.clone(), DeValue::Table(table.get_ref().clone()));
+    let file = Node(&document);
+    shape::check(file, &schema(), found);
+    rules::check(text, file, directory, found);
+    if !found.is_empty() {
+        return None;
+    }
+    let table: Spanned<DeTable<'_>> = table;
+    match Config::deserialize(Deserializer::from(table)) {
+        Ok(mut config) => {
+            resolve(&mut config, directory);
+            Some(config)
+        }
+        // The schema is made from these very types, so nothing should be left to say here.
+        Err(e) => {
+            found.add(e.span().map_or(0, |span| span.start), e.message().replace('\n', " "));
+            None
+        }
+    }
+}
+
+fn resolve(config: &mut Config, directory: &Path) {
+    let fixed = [&mut config.state.directory, &mut config.glass.font_sc, &mut config.glass.font_tc];
+    let pictures = config.products.iter_mut().filter_map(|product| product.picture.as_mut());
+    for path in fixed.into_iter().chain(pictures) {
+        *path = directory.join(&path);
+    }
 }

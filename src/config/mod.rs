@@ -1,12 +1,22 @@
 //! The configuration: typed TOML. What does not fit is refused at start with file, line, column and what to write
 //! instead; nothing is started on a configuration that is half right.
 //!
-//! [`load`] reads and checks a file; the types below are what the rest of the house is built from.
+//! [`load`] reads and checks a file; the types below are what the rest of the house is built from. Their doc comments,
+//! ranges and examples become the [`schema`]; [`load`] checks a file against that same schema, and the reference in
+//! `docs/configuration.md` is made from it. What a schema can't say (one line, two slots) is in `rules`.
 
+mod defaults;
+mod document;
 mod load;
+mod rules;
+mod schema;
+mod shape;
+mod syntax;
 mod units;
+mod words;
 
-pub use load::{ConfigError, Problem, load, schema};
+pub use load::{ConfigError, LIMIT, Problem, load, parse};
+pub use schema::schema;
 pub use units::{Bytes, Span};
 
 use std::path::PathBuf;
@@ -15,6 +25,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::{Currency, Language, Localized, Minor, ProductId, RailKind, SlotId};
+
+/// The languages the interface speaks. A text in another one could never be shown.
+pub const LANGUAGES: [&str; 3] = ["zh-Hant", "zh-Hans", "en"];
 
 /// Everything `kioskd run` needs to know.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -27,12 +40,19 @@ pub struct Config {
     pub glass: Glass,
     pub board: Board,
     pub printer: Printer,
+    /// Without it the kiosk sells, and nobody hears of it.
     pub fleet: Option<Fleet>,
+    /// How people pay; at least one, each kind once.
     #[serde(rename = "rail")]
+    #[schemars(length(min = 1))]
     pub rails: Vec<Rail>,
+    /// What is sold; each is in at least one slot.
     #[serde(rename = "product")]
+    #[schemars(length(min = 1))]
     pub products: Vec<Product>,
+    /// What delivers it.
     #[serde(rename = "slot")]
+    #[schemars(length(min = 1))]
     pub slots: Vec<Slot>,
 }
 
@@ -40,19 +60,29 @@ pub struct Config {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Kiosk {
-    /// One level of an MQTT topic: letters, digits, `_`, `-`.
+    /// One level of an MQTT topic: letters, digits, `_` and `-`, at most 64; not `all`, which means every kiosk.
+    #[schemars(extend("examples" = ["K0001"], "pattern" = "^[0-9A-Za-z_-]{1,64}$"))]
     pub id: String,
+    /// The fleet it belongs to; written like `id`.
+    #[schemars(extend("examples" = ["demo"], "pattern" = "^[0-9A-Za-z_-]{1,64}$"))]
     pub fleet: String,
+    /// Where it stands, on every page.
+    #[schemars(extend("examples" = [{"en": "Platform 2", "zh-Hant": "2 號月台"}]))]
     pub place: Localized,
     /// Printed at the head of receipts.
+    #[schemars(extend("examples" = [{"en": "Demo Drinks Ltd."}]))]
     pub merchant: Localized,
     /// Whom the customer calls.
+    #[schemars(length(min = 1, max = 40), extend("examples" = ["400-000-0000"]))]
     pub phone: String,
+    /// ISO 4217 code.
     pub currency: Currency,
     /// On every page, in this order; the first is the one the glass wakes up in.
+    #[schemars(length(min = 1), extend("examples" = [["zh-Hant", "en"]], "uniqueItems" = true))]
     pub languages: Vec<Language>,
     /// IANA name; for what people read.
-    #[serde(default = "utc")]
+    #[serde(default = "defaults::time_zone")]
+    #[schemars(extend("examples" = ["Asia/Shanghai"]))]
     pub time_zone: String,
 }
 
@@ -60,15 +90,20 @@ pub struct Kiosk {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct State {
+    /// Holds `kiosk.db`; made if it is not there.
+    #[schemars(extend("examples" = ["/var/lib/kioskd"]))]
     pub directory: PathBuf,
-    /// Kept aside on the same file system so that money records always fit; at least 1 MiB.
+    /// Kept aside on the same file system so that money records always fit.
     #[serde(default = "State::reserve")]
+    #[schemars(extend("x-minimum" = "1 MiB", "x-maximum" = "1 GiB"))]
     pub reserve: Bytes,
     /// Below this much free space nothing new is sold.
     #[serde(default = "State::min_free")]
+    #[schemars(extend("x-minimum" = "1 MiB", "x-maximum" = "1024 GiB"))]
     pub min_free: Bytes,
     /// Events the back end has not acknowledged; at this many sales stop.
     #[serde(default = "State::outbox_max")]
+    #[schemars(range(min = 1, max = 100_000_000))]
     pub outbox_max: u64,
 }
 
@@ -76,45 +111,39 @@ pub struct State {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sale {
-    /// How long the QR stays on the glass: 60 s to 10 min on a real machine.
+    /// How long the QR stays on the glass; at least 60 s where people pay.
+    #[schemars(extend("x-minimum" = "5s", "x-maximum" = "10min"))]
     pub qr_life: Span,
     /// One extension by the customer, counted in the provider's expiry from the start.
+    #[schemars(extend("x-minimum" = "0s", "x-maximum" = "10min"))]
     pub more_time: Span,
     /// After the provider's expiry a charge is watched that long for a late payment.
+    #[schemars(extend("x-minimum" = "0s", "x-maximum" = "24h"))]
     pub grace: Span,
-    /// The QR goes when no verified answer came from the provider for so long.
+    /// The QR goes when no verified answer came from the provider for so long. At least twice a rail's `poll`, and more
+    /// than its `timeout`.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "5min"))]
     pub lease: Span,
     pub unknown_delivery: UnknownDelivery,
     pub paid_without_intent: PaidWithoutIntent,
     /// Slots tried for one unit in the same boot, each only after a self-tested sensor said "no".
+    #[schemars(range(min = 1, max = 5))]
     pub attempts: u32,
     /// Units in one basket.
+    #[schemars(range(min = 1, max = 20))]
     pub max_units: u32,
+    /// Back to the first page when nobody has touched the glass for so long.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
     pub browse_timeout: Span,
+    /// How long thank-you and the other last pages stay.
+    #[schemars(extend("x-minimum" = "500ms", "x-maximum" = "10min"))]
     pub result_timeout: Span,
     /// Minor units: above this the customer types a code from the glass first.
+    #[schemars(range(min = 0, max = 1_000_000_000))]
     pub confirm_above: Option<Minor>,
     /// The same after so many unpaid orders in a row.
+    #[schemars(range(min = 1, max = 1000))]
     pub confirm_after_unpaid: Option<u32>,
-}
-
-impl Default for Sale {
-    fn default() -> Self {
-        Self {
-            qr_life: Span::seconds(90),
-            more_time: Span::seconds(60),
-            grace: Span::seconds(600),
-            lease: Span::seconds(30),
-            unknown_delivery: UnknownDelivery::Refund,
-            paid_without_intent: PaidWithoutIntent::Refund,
-            attempts: 2,
-            max_units: 6,
-            browse_timeout: Span::seconds(60),
-            result_timeout: Span::seconds(8),
-            confirm_above: None,
-            confirm_after_unpaid: None,
-        }
-    }
 }
 
 /// What settles a delivery that no sensor can tell.
@@ -139,32 +168,47 @@ pub enum PaidWithoutIntent {
     Resume,
 }
 
+/// What is at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Driver {
-    /// Drawn, moved and printed by the world at the other end of `--world`.
+    /// Drawn, moved or printed by the world at the other end of `--world`.
     Simulated,
 }
 
+/// The screen with its touch.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Glass {
     pub driver: Driver,
-    /// Pixels, 320 to 4096.
+    /// Pixels.
+    #[schemars(range(min = 320, max = 4096), extend("examples" = [1280]))]
     pub width: u32,
+    /// Pixels.
+    #[schemars(range(min = 320, max = 4096), extend("examples" = [800]))]
     pub height: u32,
-    /// Simplified and Traditional Chinese faces (with Latin); one file each.
+    /// The face for Simplified Chinese and Latin: OpenType or TrueType.
+    #[schemars(extend("examples" = ["../assets/fonts/kioskd-sans-sc.otf"]))]
     pub font_sc: PathBuf,
+    /// The face for Traditional Chinese and Latin.
+    #[schemars(extend("examples" = ["../assets/fonts/kioskd-sans-tc.otf"]))]
     pub font_tc: PathBuf,
 }
 
+/// Relays, sensors and buttons.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Board {
     pub driver: Driver,
+    /// The input that is active while the door is open.
+    #[schemars(extend("examples" = ["door"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
     pub door: Option<String>,
+    /// The input that is active when somebody has opened the case.
+    #[schemars(extend("examples" = ["tamper"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
     pub tamper: Option<String>,
+    /// How often an idle board is asked whether it answers.
     #[serde(default = "Board::heartbeat")]
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1min"))]
     pub heartbeat: Span,
     pub drop_sensor: Option<DropSensor>,
 }
@@ -173,122 +217,110 @@ pub struct Board {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DropSensor {
+    /// The output that lights the beam; off for a moment, a working beam reads broken.
+    #[schemars(extend("examples" = ["drop-emitter"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
     pub emitter: String,
+    /// The input that is active while the beam is broken.
+    #[schemars(extend("examples" = ["drop-beam"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
     pub beam: String,
-    /// 7-bit I²C address, 0x08 to 0x77.
+    /// 7-bit I²C address of the event counter, 0x08 to 0x77.
+    #[schemars(range(min = 0x08, max = 0x77), extend("examples" = [0x50]))]
     pub counter: u8,
     /// After the motor has stopped a product may still be falling that long.
+    #[schemars(extend("x-minimum" = "0s", "x-maximum" = "10s", "examples" = ["300ms"]))]
     pub fall_time: Span,
 }
 
+/// Where receipts come out.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Printer {
     pub driver: Driver,
     /// Dots across: 384 (58 mm) or 576 (80 mm).
+    #[schemars(extend("enum" = [384, 576]))]
     pub columns: u32,
+    /// For one answer of the printer.
     #[serde(default = "Printer::timeout")]
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1min"))]
     pub timeout: Span,
     /// Where a receipt can be read; `{order}` is replaced. Without it the QR's text is the receipt.
+    #[schemars(length(max = 300), extend("examples" = ["https://example.com/r/{order}"]))]
     pub receipt_url: Option<String>,
 }
 
+/// The way to the back end.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fleet {
-    /// `mqtt://HOST:PORT`
+    /// `mqtt://HOST:PORT`.
+    #[schemars(extend("examples" = ["mqtt://broker.example.com:1883"], "pattern" = "^mqtt://[^@/ ]+:[0-9]+$"))]
     pub broker: String,
-    /// Events sent and not yet acknowledged, 1 to 1000.
+    /// Events sent and not yet acknowledged.
     #[serde(default = "Fleet::window")]
+    #[schemars(range(min = 1, max = 1000))]
     pub window: u16,
-    /// After a cold start the first connection waits a random part of this.
+    /// After a cold start the first connection waits a random part of this, so that a street does not come back as one.
     #[serde(default = "Fleet::start_delay")]
+    #[schemars(extend("x-minimum" = "0s", "x-maximum" = "1h"))]
     pub start_delay: Span,
 }
 
+/// A payment method.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rail {
     pub kind: RailKind,
+    /// What the customer sees on its button.
+    #[schemars(extend("examples" = [{"en": "Demo Wallet", "zh-Hant": "示範錢包"}]))]
     pub label: Localized,
-    /// Between two questions while a QR is on the glass, 1 s to 10 s.
+    /// Between two questions while a QR is on the glass.
     #[serde(default = "Rail::poll")]
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "10s"))]
     pub poll: Span,
     /// For one request.
     #[serde(default = "Rail::timeout")]
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "30s"))]
     pub timeout: Span,
 }
 
+/// One thing that is sold.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Product {
+    /// Letters, digits, `_` and `-`, at most 32.
+    #[schemars(extend("examples" = ["cola"]))]
     pub id: ProductId,
+    /// What the customer sees; a language that is left out shows English, else the first.
+    #[schemars(extend("examples" = [{"en": "Cola 330 ml", "zh-Hant": "可樂 330 毫升"}]))]
     pub name: Localized,
-    /// Minor units, 1 to 10,000,000.
+    /// Of one unit, in minor units: 300 is 3.00 CNY.
+    #[schemars(range(min = 1, max = 10_000_000), extend("examples" = [300]))]
     pub price: Minor,
+    /// PNG or JPEG.
+    #[schemars(extend("examples" = ["pictures/cola.png"]))]
     pub picture: Option<PathBuf>,
 }
 
+/// The position that delivers it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Slot {
+    /// As printed on the machine: letters, digits, `_` and `-`, at most 16.
+    #[schemars(extend("examples" = ["A1"]))]
     pub name: SlotId,
+    /// The `id` of a product.
+    #[schemars(extend("examples" = ["cola"]))]
     pub product: ProductId,
-    /// The relay's line.
+    /// The relay's line; no other slot or input has it.
+    #[schemars(extend("examples" = ["slot-A1"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
     pub line: String,
-    /// On the first start; afterwards the ledger knows.
+    /// On the first start; afterwards the ledger knows. At most `capacity`.
+    #[schemars(range(min = 0, max = 1000), extend("examples" = [8]))]
     pub stock: u32,
+    /// Units it holds when full.
+    #[schemars(range(min = 1, max = 1000), extend("examples" = [8]))]
     pub capacity: u32,
-    /// Longest time the relay is on, 10 ms to 10 s; a hard limit whatever the sensor says.
+    /// Longest time the relay is on; a hard limit whatever the sensor says.
+    #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "10s", "examples" = ["1500ms"]))]
     pub pulse: Span,
-}
-
-fn utc() -> String {
-    "UTC".into()
-}
-
-impl State {
-    fn reserve() -> Bytes {
-        Bytes::mib(4)
-    }
-
-    fn min_free() -> Bytes {
-        Bytes::mib(16)
-    }
-
-    fn outbox_max() -> u64 {
-        1_000_000
-    }
-}
-
-impl Board {
-    fn heartbeat() -> Span {
-        Span::seconds(2)
-    }
-}
-
-impl Printer {
-    fn timeout() -> Span {
-        Span::seconds(8)
-    }
-}
-
-impl Fleet {
-    fn window() -> u16 {
-        64
-    }
-
-    fn start_delay() -> Span {
-        Span::seconds(30)
-    }
-}
-
-impl Rail {
-    fn poll() -> Span {
-        Span::seconds(3)
-    }
-
-    fn timeout() -> Span {
-        Span::seconds(5)
-    }
 }

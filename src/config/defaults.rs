@@ -1,0 +1,72 @@
+//! What a key means that is left out.
+
+use super::{Board, Bytes, Fleet, PaidWithoutIntent, Printer, Rail, Sale, Span, State, UnknownDelivery};
+
+impl Default for Sale {
+    fn default() -> Self {
+        Self {
+            qr_life: Span::seconds(90),
+            more_time: Span::seconds(60),
+            grace: Span::seconds(600),
+            lease: Span::seconds(30),
+            unknown_delivery: UnknownDelivery::Refund,
+            paid_without_intent: PaidWithoutIntent::Refund,
+            attempts: 2,
+            max_units: 6,
+            browse_timeout: Span::seconds(60),
+            result_timeout: Span::seconds(8),
+            confirm_above: None,
+            confirm_after_unpaid: None,
+        }
+    }
+}
+
+pub(super) fn time_zone() -> String {
+    "UTC".into()
+}
+
+impl State {
+    pub(super) fn reserve() -> Bytes {
+        Bytes::mib(4)
+    }
+
+    pub(super) fn min_free() -> Bytes {
+        Bytes::mib(16)
+    }
+
+    pub(super) fn outbox_max() -> u64 {
+        1_000_000
+    }
+}
+
+impl Board {
+    pub(super) fn heartbeat() -> Span {
+        Span::seconds(2)
+    }
+}
+
+impl Printer {
+    pub(super) fn timeout() -> Span {
+        Span::seconds(8)
+    }
+}
+
+impl Fleet {
+    pub(super) fn window() -> u16 {
+        64
+    }
+
+    pub(super) fn start_delay() -> Span {
+        Span::seconds(30)
+    }
+}
+
+impl Rail {
+    pub(super) fn poll() -> Span {
+        Span::seconds(3)
+    }
+
+    pub(super) fn timeout() -> Span {
+        Span::seconds(5)
+    }
+}

@@ -1,0 +1,104 @@
+//! A parsed file as the checks see it: values with the place where they stand, and the list of what is wrong.
+
+use toml::Spanned;
+use toml::de::{DeString, DeValue};
+
+use super::Span;
+
+/// One value of the file. What is absent or of the wrong type reads as `None`: `shape` has complained about it already.
+#[derive(Clone, Copy)]
+pub(super) struct Node<'a>(pub &'a Spanned<DeValue<'a>>);
+
+impl<'a> Node<'a> {
+    /// The byte at which it begins. Of a table with a heading, the heading.
+    pub fn at(self) -> usize {
+        self.0.span().start
+    }
+
+    pub fn value(self) -> &'a DeValue<'a> {
+        self.0.get_ref()
+    }
+
+    pub fn get(self, key: &str) -> Option<Node<'a>> {
+        self.value().get(key).map(Node)
+    }
+
+    pub fn text(self) -> Option<&'a str> {
+        self.value().as_str()
+    }
+
+    pub fn whole(self) -> Option<i64> {
+        let number = self.value().as_integer()?;
+        i64::from_str_radix(number.as_str(), number.radix()).ok()
+    }
+
+    pub fn span(self) -> Option<Span> {
+        Span::parse(self.text()?)
+    }
+
+    /// The elements of a list; none where it is not a list.
+    pub fn items(self) -> impl Iterator<Item = Node<'a>> {
+        self.value().as_array().into_iter().flat_map(|list| list.iter()).map(Node)
+    }
+
+    /// The elements of a list under `key`.
+    pub fn all(self, key: &str) -> impl Iterator<Item = Node<'a>> + use<'a> {
+        self.get(key).into_iter().flat_map(Node::items)
+    }
+
+    /// Keys and values of a table; none where it is not a table.
+    pub fn entries(self) -> impl Iterator<Item = (&'a Spanned<DeString<'a>>, Node<'a>)> {
+        self.value().as_table().into_iter().flat_map(|table| table.iter()).map(|(key, value)| (key, Node(value)))
+    }
+
+    /// The duration under `key`, or `default` where there is none; `None` where it can't be read.
+    pub fn span_or(self, key: &str, default: Span) -> Option<Span> {
+        self.get(key).map_or(Some(default), Node::span)
+    }
+}
+
+/// What is wrong, by byte.
+#[derive(Default)]
+pub(super) struct Found(Vec<(usize, String)>);
+
+impl Found {
+    pub fn add(&mut self, at: usize, what: impl Into<String>) {
+        self.0.push((at, what.into()));
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// In the order of the file.
+    pub fn sorted(mut self) -> Vec<(usize, String)> {
+        self.0.sort();
+        self.0.dedup();
+        self.0
+    }
+}
+
+/// Line and column of a byte, both from 1, the column in characters.
+pub(super) fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = &text.as_bytes()[..at.min(text.len())];
+    let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
+    let start = before.iter().rposition(|&b| b == b'\n').map_or(0, |newline| newline + 1);
+    // Every character has exactly one byte that does not continue another.
+    let column = before[start..].iter().filter(|&&b| b & 0xC0 != 0x80).count() + 1;
+    (line, column)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_characters() {
+        let text = "a\n示範 = x\r\nz";
+        assert_eq!(place(text, 0), (1, 1));
+        assert_eq!(place(text, text.find('=').unwrap()), (2, 4));
+        assert_eq!(place(text, text.find('z').unwrap()), (3, 1));
+        assert_eq!(place(text, 999), (3, 2));
+        assert_eq!(place("", 0), (1, 1));
+    }
+}

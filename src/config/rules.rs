@@ -1,0 +1,285 @@
+//! What a schema can't say: things that must agree with each other, or with the machine the file is read on.
+//!
+//! The rules read the file itself, not the typed configuration, so they speak even where something else is wrong, and
+//! every problem stands at the value that causes it.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+
+use super::document::{Found, Node, place};
+use super::words::{nearest, quote};
+use super::{Rail, Sale, Span};
+use crate::vocabulary::ProductId;
+
+/// Larger than any font or picture of a kiosk.
+const LARGEST_ASSET: u64 = 32 << 20;
+
+/// `directory` is the file's own; what it names is looked up from there.
+pub(super) fn check(text: &str, file: Node<'_>, directory: &Path, found: &mut Found) {
+    let mut rules = Rules { text, directory, found };
+    file.get("kiosk").into_iter().for_each(|kiosk| rules.kiosk(kiosk));
+    file.get("state").into_iter().for_each(|state| rules.state(state));
+    file.get("glass").into_iter().for_each(|glass| rules.glass(glass));
+    file.get("printer").into_iter().for_each(|printer| rules.printer(printer));
+    file.get("fleet").into_iter().for_each(|fleet| rules.fleet(fleet));
+    rules.rails(file);
+    rules.lines(file);
+    rules.planogram(file);
+}
+
+struct Rules<'a, 'f> {
+    text: &'a str,
+    directory: &'a Path,
+    found: &'f mut Found,
+}
+
+impl Rules<'_, '_> {
+    fn line(&self, node: Node<'_>) -> usize {
+        place(self.text, node.at()).0
+    }
+
+    /// The same name twice in a list: the later one is wrong. `what` says what the name is.
+    fn once<'n>(&mut self, nodes: impl Iterator<Item = Node<'n>>, what: &str, advice: &str) {
+        let mut seen: BTreeMap<&str, Node<'_>> = BTreeMap::new();
+        for node in nodes {
+            let Some(name) = node.text() else { continue };
+            match seen.get(name) {
+                Some(&first) => {
+                    let line = self.line(first);
+                    self.found.add(node.at(), format!("{what} {} is already on line {line}; {advice}", quote(name)));
+                }
+                None => drop(seen.insert(name, node)),
+            }
+        }
+    }
+
+    fn kiosk(&mut self, kiosk: Node<'_>) {
+        for (key, node) in ["id", "fleet"].into_iter().filter_map(|key| Some((key, kiosk.get(key)?))) {
+            let Some(name) = node.text().filter(|name| !name.trim().is_empty()) else { continue };
+            if !fits(name, "_-") {
+                let said = quote(name);
+                let what =
+                    format!("`{key}` can't be {said}; write 1 to 64 letters, digits, `_` or `-`, as in an MQTT topic");
+                self.found.add(node.at(), what);
+            } else if key == "id" && name == "all" {
+                self.found.add(node.at(), "`id` can't be `all`, which means every kiosk; write a name of its own");
+            }
+        }
+        self.once(kiosk.all("languages"), "language", "leave it out here");
+        if let Some(node) = kiosk.get("time_zone")
+            && let Some(name) = node.text().filter(|name| !name.trim().is_empty())
+            && TimeZone::get(name).is_err()
+        {
+            let names: Vec<_> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+            let advice = match nearest(name, names.iter().map(String::as_str)) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "write an IANA name like \"Asia/Shanghai\" or \"UTC\"".into(),
+            };
+            self.found.add(node.at(), format!("unknown time zone {}; {advice}", quote(name)));
+        }
+    }
+
+    fn state(&mut self, state: Node<'_>) {
+        if let Some(node) = state.get("directory")
+            && let Some(path) = node.text()
+            && std::fs::metadata(self.directory.join(path)).is_ok_and(|there| !there.is_dir())
+        {
+            self.found.add(node.at(), format!("`directory` {} is a file; write the path of a directory", quote(path)));
+        }
+    }
+
+    fn glass(&mut self, glass: Node<'_>) {
+        for key in ["font_sc", "font_tc"] {
+            if let Some(node) = glass.get(key) {
+                let magic: [&[u8]; 4] = [b"OTTO", b"\0\x01\0\0", b"true", b"ttcf"];
+                self.asset(node, key, "an OpenType or TrueType font", &magic);
+            }
+        }
+    }
+
+    fn asset(&mut self, node: Node<'_>, key: &str, what: &str, magic: &[&[u8]]) {
+        let Some(path) = node.text().filter(|path| !path.trim().is_empty()) else { return };
+        let full = self.directory.join(path);
+        let said = quote(path);
+        let mut head = Vec::new();
+        // A pipe would keep us waiting, so what it is comes before opening it.
+        let read = std::fs::metadata(&full).and_then(|there| {
+            if there.is_file() {
+                std::fs::File::open(&full)?.take(8).read_to_end(&mut head)?;
+            }
+            Ok(there)
+        });
+        let problem = match read {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                format!("`{key}` {said} does not exist; write the path of {what}, seen from this file")
+            }
+            Err(e) => format!("`{key}` {said} can't be read ({}); give kioskd the right to read it", e.kind()),
+            Ok(there) if !there.is_file() => format!("`{key}` {said} is not a file; write the path of {what}"),
+            Ok(there) if there.len() > LARGEST_ASSET => {
+                format!("`{key}` {said} is larger than {} MiB; make it smaller", LARGEST_ASSET >> 20)
+            }
+            Ok(_) if !magic.iter().any(|magic| head.starts_with(magic)) => {
+                format!("`{key}` {said} is not {what}; write the path of one")
+            }
+            Ok(_) => return,
+        };
+        self.found.add(node.at(), problem);
+    }
+
+    fn printer(&mut self, printer: Node<'_>) {
+        let Some(node) = printer.get("receipt_url") else { return };
+        let Some(url) = node.text().filter(|url| !url.trim().is_empty()) else { return };
+        if !(url.starts_with("https://") || url.starts_with("http://")) || url.contains(char::is_whitespace) {
+            self.found.add(node.at(), "`receipt_url` is not a web address; write https://…/{order}");
+        } else if !url.contains("{order}") {
+            self.found.add(node.at(), "`receipt_url` is the same for every order; write {order} where its number goes");
+        }
+    }
+
+    /// The address is not repeated in the message: somebody may have put a password in it.
+    fn fleet(&mut self, fleet: Node<'_>) {
+        let Some(node) = fleet.get("broker") else { return };
+        let Some(url) = node.text().filter(|url| !url.trim().is_empty()) else { return };
+        const WRITE: &str = "write mqtt://HOST:PORT, like \"mqtt://127.0.0.1:1883\"";
+        let wrong = match url.strip_prefix("mqtt://") {
+            None if url.starts_with("mqtts://") => "`broker` asks for TLS, which is not there yet",
+            None => "`broker` is not an MQTT address",
+            Some(address) if address.contains('@') => "`broker` has a user or a password in it, which is not there yet",
+            Some(address) => match address.rsplit_once(':') {
+                _ if address.contains('/') => "`broker` has a path",
+                Some((host, port)) if !is_host(host) || port.is_empty() => "`broker` has no host or no port",
+                Some((_, port)) if port.parse::<u16>().unwrap_or(0) == 0 => {
+                    "`broker` has a port that is not 1 to 65535"
+                }
+                Some(_) => return,
+                None => "`broker` has no port",
+            },
+        };
+        self.found.add(node.at(), format!("{wrong}; {WRITE}"));
+    }
+
+    fn rails(&mut self, file: Node<'_>) {
+        self.once(file.all("rail").filter_map(|rail| rail.get("kind")), "rail", "leave one of them out");
+        let given = file.get("sale").and_then(|sale| sale.get("lease"));
+        let Some(lease) = given.map_or(Some(Sale::default().lease), Node::span) else { return };
+        for rail in file.all("rail") {
+            let name = rail.get("kind").and_then(Node::text).unwrap_or_default();
+            let (poll, timeout) = (rail.span_or("poll", Rail::poll()), rail.span_or("timeout", Rail::timeout()));
+            let at = |key| given.or(rail.get(key)).unwrap_or(rail).at();
+            if let Some(poll) = poll.filter(|poll| lease.0 < poll.0.saturating_mul(2)) {
+                let twice = Span(poll.0.saturating_mul(2));
+                let what = format!(
+                    "`lease` {lease} is less than twice rail {}'s `poll` of {poll}; write \"{twice}\" or more",
+                    quote(name)
+                );
+                self.found.add(at("poll"), what);
+            }
+            if let Some(timeout) = timeout.filter(|timeout| lease.0 <= timeout.0) {
+                let what = format!(
+                    "`lease` {lease} is not longer than rail {}'s `timeout` of {timeout}; write more than \"{timeout}\"",
+                    quote(name)
+                );
+                self.found.add(at("timeout"), what);
+            }
+        }
+    }
+
+    /// Every line does one thing.
+    fn lines(&mut self, file: Node<'_>) {
+        let board = file.get("board");
+        let sensor = board.and_then(|board| board.get("drop_sensor"));
+        let inputs = ["door", "tamper"].map(|key| (board, key)).into_iter();
+        let beams = ["emitter", "beam"].map(|key| (sensor, key)).into_iter();
+        let named =
+            inputs.chain(beams).filter_map(|(table, key)| Some((format!("the board's `{key}`"), table?.get(key)?)));
+        let slots = file.all("slot").filter_map(|slot| {
+            let name = slot.get("name").and_then(Node::text).unwrap_or_default();
+            Some((format!("slot {}", quote(name)), slot.get("line")?))
+        });
+        let mut all: Vec<(String, Node<'_>)> = named.chain(slots).collect();
+        all.sort_by_key(|(_, node)| node.at());
+
+        let mut taken: BTreeMap<&str, (usize, String)> = BTreeMap::new();
+        for (owner, node) in all {
+            let Some(line) = node.text().filter(|line| !line.trim().is_empty()) else { continue };
+            let said = quote(line);
+            if !fits(line, "_.:-") {
+                let what = format!("a line can't be {said}; write 1 to 64 letters, digits, `_`, `.`, `:` or `-`");
+                self.found.add(node.at(), what);
+            }
+            if let Some((place, first)) = taken.get(line) {
+                let what = format!(
+                    "line {said} of {owner} already belongs to {first} on line {place}; write another line for one of them"
+                );
+                self.found.add(node.at(), what);
+            } else {
+                taken.insert(line, (self.line(node), owner));
+            }
+        }
+    }
+
+    fn planogram(&mut self, file: Node<'_>) {
+        self.once(file.all("product").filter_map(|product| product.get("id")), "product", "write an id of its own");
+        self.once(file.all("slot").filter_map(|slot| slot.get("name")), "slot", "write a name of its own");
+        let products: Vec<_> = file.all("product").filter_map(|p| p.get("id")?.text()).collect();
+        let mut sold = Vec::new();
+        for slot in file.all("slot") {
+            if let Some(node) = slot.get("product")
+                && let Some(product) = node.text()
+            {
+                sold.push(product);
+                if !products.is_empty() && !products.contains(&product) {
+                    let meant = nearest(product, products.iter().copied());
+                    sold.extend(meant);
+                    let advice = match meant {
+                        Some(meant) => format!("did you mean `{meant}`?"),
+                        None => format!(
+                            "write a [[product]] with id = {}, or another id here",
+                            serde_json::Value::from(product)
+                        ),
+                    };
+                    self.found.add(node.at(), format!("unknown product {}; {advice}", quote(product)));
+                }
+            }
+            if let (Some(node), Some(capacity)) =
+                (slot.get("stock"), slot.get("capacity").and_then(Node::whole).filter(|&c| c > 0))
+                && let Some(stock) = node.whole().filter(|&stock| stock > capacity)
+            {
+                let what = format!("`stock` {stock} is more than the slot's `capacity`; write {capacity} or less");
+                self.found.add(node.at(), what);
+            }
+        }
+        for product in file.all("product") {
+            if let Some(node) = product.get("id")
+                && let Some(id) = node.text()
+                && ProductId::parse(id).is_some()
+                && !(sold.is_empty() || sold.contains(&id))
+            {
+                let said = quote(id);
+                let what = format!(
+                    "product {said} is in no slot and can never be sold; write a [[slot]] with it, or leave it out"
+                );
+                self.found.add(node.at(), what);
+            }
+            if let Some(node) = product.get("picture") {
+                self.asset(node, "picture", "a PNG or JPEG picture", &[b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"]);
+            }
+        }
+    }
+}
+
+/// 1 to 64 letters, digits and `others`.
+fn fits(name: &str, others: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
+}
+
+fn is_host(host: &str) -> bool {
+    let inside = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    match inside {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)),
+    }
+}

@@ -1,0 +1,265 @@
+//! What can be wrong with a configuration, and what is said about it. The list of messages in `docs/configuration.md` is
+//! made from this table.
+
+/// A good file (`kiosk.toml`) with `this` replaced by `that` once, and every message that must come, in order.
+pub struct Case {
+    pub this: &'static str,
+    pub that: &'static str,
+    pub says: &'static [&'static str],
+}
+
+macro_rules! cases {
+    ($($this:literal => $that:literal: $($says:literal)+;)*) => {
+        &[$(Case { this: $this, that: $that, says: &[$($says),+] }),*]
+    };
+}
+
+pub const SYNTAX: &[Case] = cases! {
+    "id = \"K1\"" => "id = K1":
+        "kiosk.toml:2:6: a text needs straight quotes; write \"K1\"";
+    "id = \"K1\"" => "id = “K1”":
+        "kiosk.toml:2:6: a text needs straight quotes; write \"K1\"";
+    "id = \"K1\"" => "id =":
+        "kiosk.toml:2:5: nothing after `=`; write a value, or leave the key out";
+    "id = \"K1\"" => "id: \"K1\"":
+        "kiosk.toml:2:3: a value comes after `=`, not `:`; write key = value";
+    "id = \"K1\"" => "id":
+        "kiosk.toml:2:3: a key without `=`; write key = value, and # before a remark";
+    "id = \"K1\"" => "id = \"K1":
+        "kiosk.toml:2:9: the text is not closed; end it with a quotation mark on the same line";
+    "id = \"K1\"" => "id = \"K\\1\"":
+        "kiosk.toml:2:9: `\\` has a meaning of its own in a text; write \\\\";
+    "id = \"K1\"" => "id = \"K1\"  fleet = \"x\"":
+        "kiosk.toml:2:12: a second value on the line; write one key = value a line";
+    "id = \"K1\"" => "// id\nid = \"K1\"":
+        "kiosk.toml:2:1: a remark begins with #; write # instead of //";
+    "id = \"K1\"" => "號 = \"K1\"":
+        "kiosk.toml:2:1: a key of letters, digits, `_` and `-` needs no quotes, this one does; write \"號\"";
+    "id = \"K1\"" => "id = \"K1\"\nid = \"K2\"":
+        "kiosk.toml:3:1: `id` is written a second time; keep one of them";
+    "id = \"K1\"" => "id = \"K1\u{7}\"":
+        "kiosk.toml:2:9: a control character in a text; leave it out";
+    "[kiosk]" => "[kiosk":
+        "kiosk.toml:1:7: the heading is not closed; write ] at its end";
+    "[[rail]]" => "[[rail]":
+        "kiosk.toml:45:8: the heading is not closed; write ]] at its end";
+    "[[rail]]" => "[]":
+        "kiosk.toml:45:2: a name is missing here; write [kiosk] or key = value";
+    "[state]" => "[kiosk]":
+        "kiosk.toml:11:2: `kiosk` is written a second time; keep one of them";
+    "[sale]" => "[[fleet]]\n[sale]":
+        "kiosk.toml:43:2: `fleet` is written a second time; keep one of them";
+    "[[slot]]\nname = \"A1\"\nproduct" => "[slot]\nname = \"A1\"\nproduct":
+        "kiosk.toml:69:3: `slot` is a list; write [[slot]] above each";
+    "qr_life = \"90s\"" => "qr_life = 90s":
+        "kiosk.toml:16:11: a text needs straight quotes; write \"90s\"";
+    "price = 300" => "price = 0300":
+        "kiosk.toml:53:9: a number does not begin with 0; leave the 0 out";
+    "\"zh-Hans\" = \"街角\" }" => "\"zh-Hans\" = \"街角\"":
+        "kiosk.toml:5:1: a comma or the closing bracket is missing before this";
+    "en = \"Corner\", " => "en = \"Corner\" ":
+        "kiosk.toml:4:25: a comma or the closing bracket is missing before this";
+    "[\"zh-Hant\", \"en\"]" => "[\"zh-Hant\" \"en\"]":
+        "kiosk.toml:8:24: a comma or the closing bracket is missing before this";
+    "[\"zh-Hant\", \"en\"]" => "[\"zh-Hant\", \"en\"":
+        "kiosk.toml:9:1: a comma or the closing bracket is missing before this";
+    "[\"zh-Hant\", \"en\"]" => "[zh-Hant, en]":
+        "kiosk.toml:8:14: a text needs straight quotes; write \"zh-Hant\"";
+    "counter = 0x50" => "counter = 0X50":
+        "kiosk.toml:35:11: not TOML: radix must be lowercase, expected `0x`";
+    "counter = 0x50" => "counter = true5":
+        "kiosk.toml:35:11: a text needs straight quotes, and a switch is true or false";
+    "phone = \"123\"\ncurrency = \"CNY\"" => "phone = 1 2\ncurrency = CNY":
+        "kiosk.toml:6:9: a text needs straight quotes; write \"1 2\""
+        "kiosk.toml:7:12: a text needs straight quotes; write \"CNY\"";
+};
+
+pub const SHAPE: &[Case] = cases! {
+    "price = 300" => "pirce = 300":
+        "kiosk.toml:53:1: unknown key `pirce` in [[product]]; did you mean `price`?";
+    "price = 300" => "price = 300\nshelf_life = 3":
+        "kiosk.toml:54:1: unknown key `shelf_life` in [[product]]; known here: id, name, picture, price";
+    "fall_time = \"300ms\"" => "fall_time = \"300ms\"\nheartbeat = \"2s\"":
+        "kiosk.toml:37:1: unknown key `heartbeat` in [board.drop_sensor]; it belongs in [board]";
+    "[printer]" => "[printr]":
+        "kiosk.toml:38:2: unknown key `printr`; did you mean `printer`?";
+    "[printer]" => "[\"pri\\nnter\"]":
+        "kiosk.toml:38:2: unknown key `pri\\u{a}nter`; did you mean `printer`?";
+    "id = \"K1\"\n" => "":
+        "kiosk.toml:1:1: missing `id` in [kiosk]; write id = \"K0001\"";
+    "[glass]" => "[sale.glass]":
+        "kiosk.toml:1:1: missing [glass]; write [glass] with driver, width, height, font_sc and font_tc"
+        "kiosk.toml:20:7: unknown key `glass` in [sale]; it has a heading of its own: write [glass]";
+    "[[rail]]\nkind = \"sandbox\"\nlabel = { en = \"Wallet\" }\npoll = \"3s\"\n" => "":
+        "kiosk.toml:1:1: missing [[rail]]; write at least one [[rail]] with kind and label";
+    "[[rail]]" => "[rail]":
+        "kiosk.toml:45:1: `rail` is a list of tables; write [[rail]] above each";
+    "[board]" => "[[board]]":
+        "kiosk.toml:27:1: `board` must be a table, not a list; write [board] with driver";
+    "languages = [\"zh-Hant\", \"en\"]" => "languages = []":
+        "kiosk.toml:8:13: `languages` is empty; write languages = [\"zh-Hant\", \"en\"]";
+    "languages = [\"zh-Hant\", \"en\"]" => "languages = \"en\"":
+        "kiosk.toml:8:13: `languages` is a list; write languages = [\"en\"]";
+    "languages = [\"zh-Hant\", \"en\"]" => "languages = [\"zh-TW\", 3, \"en\"]":
+        "kiosk.toml:8:14: unknown language `zh-TW`; write \"zh-Hant\", \"zh-Hans\" or \"en\""
+        "kiosk.toml:8:23: `languages` is a list of texts; write each like \"zh-Hant\"";
+    "languages = [\"zh-Hant\", \"en\"]" => "languages = [[\"en\"]]":
+        "kiosk.toml:8:14: `languages` is a list of texts; write each like \"zh-Hant\"";
+    "phone = \"123\"" => "phone = 123":
+        "kiosk.toml:6:9: `phone` is a text; write it in quotes: phone = \"123\"";
+    "phone = \"123\"" => "phone = \" \"":
+        "kiosk.toml:6:9: `phone` is empty; write something like \"400-000-0000\"";
+    "phone = \"123\"" => "phone = \"12345678901234567890123456789012345678901\"":
+        "kiosk.toml:6:9: `phone` is too long; write at most 40 characters";
+    "phone = \"123\"" => "phone = \"\"\"1\n2\"\"\"":
+        "kiosk.toml:6:9: `phone` has a line break or another control character; write one line";
+    "phone = \"123\"" => "phone = true":
+        "kiosk.toml:6:9: `phone` must be a text, not true or false; write phone = \"400-000-0000\"";
+    "currency = \"CNY\"" => "currency = \"RMB\"":
+        "kiosk.toml:7:12: unknown currency `RMB`; write its ISO 4217 code, like \"CNY\"";
+    "qr_life = \"90s\"" => "qr_life = 90":
+        "kiosk.toml:16:11: `qr_life` is a duration and needs its unit; write \"90s\"";
+    "qr_life = \"90s\"" => "qr_life = \"90 sec\"":
+        "kiosk.toml:16:11: `90 sec` is not a duration; write a number and ms, s, min or h, like \"90s\"";
+    "qr_life = \"90s\"" => "qr_life = \"4s\"":
+        "kiosk.toml:16:11: `qr_life` is `4s`; write \"5s\" to \"10min\"";
+    "qr_life = \"90s\"" => "qr_life = \"11min\"":
+        "kiosk.toml:16:11: `qr_life` is `11min`; write \"5s\" to \"10min\"";
+    "reserve = \"4 MiB\"" => "reserve = 4":
+        "kiosk.toml:13:11: `reserve` is a size and needs its unit; write \"4 MiB\"";
+    "reserve = \"4 MiB\"" => "reserve = \"4 MB\"":
+        "kiosk.toml:13:11: `4 MB` is not a size; write a number and B, KiB, MiB or GiB, like \"4 MiB\"";
+    "reserve = \"4 MiB\"" => "reserve = \"512 KiB\"":
+        "kiosk.toml:13:11: `reserve` is `512 KiB`; write \"1 MiB\" to \"1 GiB\"";
+    "pulse = \"1500ms\"" => "pulse = 1500":
+        "kiosk.toml:67:9: `pulse` is a duration and needs its unit; write \"1500ms\"";
+    "pulse = \"1500ms\"" => "pulse = \"11s\"":
+        "kiosk.toml:67:9: `pulse` is `11s`; write \"10ms\" to \"10s\"";
+    "pulse = \"1500ms\"" => "pulse = \"9ms\"":
+        "kiosk.toml:67:9: `pulse` is `9ms`; write \"10ms\" to \"10s\"";
+    "poll = \"3s\"" => "poll = \"500ms\"":
+        "kiosk.toml:48:8: `poll` is `500ms`; write \"1s\" to \"10s\"";
+    "unknown_delivery = \"refund\"" => "unknown_delivery = \"refnd\"":
+        "kiosk.toml:18:20: unknown value `refnd` for `unknown_delivery`; did you mean \"refund\"? Write \"refund\", \"hold\" or \"assume-delivered\"";
+    "unknown_delivery = \"refund\"" => "unknown_delivery = \"keep\"":
+        "kiosk.toml:18:20: unknown value `keep` for `unknown_delivery`; write \"refund\", \"hold\" or \"assume-delivered\"";
+    "driver = \"simulated\"" => "driver = \"drm\"":
+        "kiosk.toml:21:10: unknown value `drm` for `driver`; write \"simulated\"";
+    "kind = \"sandbox\"" => "kind = \"wechat\"":
+        "kiosk.toml:46:8: unknown value `wechat` for `kind`; write \"sandbox\"";
+    "width = 1280" => "width = 200":
+        "kiosk.toml:22:9: `width` is 200; write 320 to 4096";
+    "width = 1280" => "width = \"1280\"":
+        "kiosk.toml:22:9: `width` is a number; write it without quotes: width = 1280";
+    "width = 1280" => "width = [1280, 800]":
+        "kiosk.toml:22:9: `width` must be a whole number, not a list; write width = 1280";
+    "width = 1280" => "width = 99999999999999999999":
+        "kiosk.toml:22:9: `width` is too large a number; write 320 to 4096";
+    "counter = 0x50" => "counter = 0x78":
+        "kiosk.toml:35:11: `counter` is 0x78; write 0x08 to 0x77";
+    "columns = 384" => "columns = 400":
+        "kiosk.toml:40:11: `columns` is 400; write 384 or 576";
+    "price = 300" => "price = 3.00":
+        "kiosk.toml:53:9: `price` must be a whole number; write price = 300";
+    "price = 300" => "price = 0":
+        "kiosk.toml:53:9: `price` is 0; write 1 to 10000000";
+    "price = 300" => "price = 10_000_001":
+        "kiosk.toml:53:9: `price` is 10000001; write 1 to 10000000";
+    "price = 300" => "price = 2026-01-01":
+        "kiosk.toml:53:9: `price` must be a whole number, not a date or time; write price = 300";
+    "capacity = 8" => "capacity = -1":
+        "kiosk.toml:66:12: `capacity` is -1; write 1 to 1000";
+    "id = \"cola\"" => "id = \"cola light\"":
+        "kiosk.toml:51:6: `id` can't be `cola light`; write 1 to 32 letters, digits, `_` or `-`"
+        "kiosk.toml:63:11: unknown product `cola`; write a [[product]] with id = \"cola\", or another id here";
+    "name = \"A1\"" => "name = \"A/1\"":
+        "kiosk.toml:62:8: `name` can't be `A/1`; write 1 to 16 letters, digits, `_` or `-`";
+    "name = { en = \"Cola\", \"zh-Hant\" = \"可樂\" }" => "name = \"Cola\"":
+        "kiosk.toml:52:8: `name` is written per language; write name = { en = \"Cola\" }";
+    "name = { en = \"Cola\", \"zh-Hant\" = \"可樂\" }" => "name = {}":
+        "kiosk.toml:52:8: `name` is empty; write it in at least one of zh-Hant, zh-Hans and en";
+    "name = { en = \"Cola\", \"zh-Hant\" = \"可樂\" }" => "name = { en = \"Cola\", zh-Hnat = \"可樂\", fr = \"\" }":
+        "kiosk.toml:52:23: unknown language `zh-Hnat` in `name`; did you mean \"zh-Hant\"? Write \"zh-Hant\", \"zh-Hans\" or \"en\""
+        "kiosk.toml:52:39: unknown language `fr` in `name`; write \"zh-Hant\", \"zh-Hans\" or \"en\""
+        "kiosk.toml:52:44: `name` is empty in `fr`; write the text or leave the language out";
+    "name = { en = \"Cola\", \"zh-Hant\" = \"可樂\" }" => "name = { \"zh-Hant\" = \"可樂\", en = 7 }":
+        "kiosk.toml:52:33: `name` must be a text in each language; write \"…\"";
+};
+
+pub const RULES: &[Case] = cases! {
+    "id = \"K1\"" => "id = \"K/1\"":
+        "kiosk.toml:2:6: `id` can't be `K/1`; write 1 to 64 letters, digits, `_` or `-`, as in an MQTT topic";
+    "id = \"K1\"" => "id = \"all\"":
+        "kiosk.toml:2:6: `id` can't be `all`, which means every kiosk; write a name of its own";
+    "fleet = \"street\"" => "fleet = \"#\"":
+        "kiosk.toml:3:9: `fleet` can't be `#`; write 1 to 64 letters, digits, `_` or `-`, as in an MQTT topic";
+    "languages = [\"zh-Hant\", \"en\"]" => "languages = [\"en\", \"zh-Hant\", \"en\"]":
+        "kiosk.toml:8:31: language `en` is already on line 8; leave it out here";
+    "time_zone = \"Asia/Shanghai\"" => "time_zone = \"Asia/Shangai\"":
+        "kiosk.toml:9:13: unknown time zone `Asia/Shangai`; did you mean `Asia/Shanghai`?";
+    "time_zone = \"Asia/Shanghai\"" => "time_zone = \"Beijing time\"":
+        "kiosk.toml:9:13: unknown time zone `Beijing time`; write an IANA name like \"Asia/Shanghai\" or \"UTC\"";
+    "directory = \"state\"" => "directory = \"cola.png\"":
+        "kiosk.toml:12:13: `directory` `cola.png` is a file; write the path of a directory";
+    "lease = \"30s\"" => "lease = \"5s\"":
+        "kiosk.toml:17:9: `lease` 5s is less than twice rail `sandbox`'s `poll` of 3s; write \"6s\" or more"
+        "kiosk.toml:17:9: `lease` 5s is not longer than rail `sandbox`'s `timeout` of 5s; write more than \"5s\"";
+    "poll = \"3s\"" => "timeout = \"30s\"":
+        "kiosk.toml:17:9: `lease` 30s is not longer than rail `sandbox`'s `timeout` of 30s; write more than \"30s\"";
+    "font_sc = \"sc.otf\"" => "font_sc = \"missing.otf\"":
+        "kiosk.toml:24:11: `font_sc` `missing.otf` does not exist; write the path of an OpenType or TrueType font, seen from this file";
+    "font_sc = \"sc.otf\"" => "font_sc = \"cola.png\"":
+        "kiosk.toml:24:11: `font_sc` `cola.png` is not an OpenType or TrueType font; write the path of one";
+    "font_tc = \"tc.otf\"" => "font_tc = \".\"":
+        "kiosk.toml:25:11: `font_tc` `.` is not a file; write the path of an OpenType or TrueType font";
+    "picture = \"cola.png\"" => "picture = \"pictures/cola.png\"":
+        "kiosk.toml:54:11: `picture` `pictures/cola.png` does not exist; write the path of a PNG or JPEG picture, seen from this file";
+    "picture = \"cola.png\"" => "picture = \"sc.otf\"":
+        "kiosk.toml:54:11: `picture` `sc.otf` is not a PNG or JPEG picture; write the path of one";
+    "columns = 384" => "columns = 384\nreceipt_url = \"example.com/{order}\"":
+        "kiosk.toml:41:15: `receipt_url` is not a web address; write https://…/{order}";
+    "columns = 384" => "columns = 384\nreceipt_url = \"https://example.com/r\"":
+        "kiosk.toml:41:15: `receipt_url` is the same for every order; write {order} where its number goes";
+    "mqtt://127.0.0.1:1883" => "127.0.0.1:1883":
+        "kiosk.toml:43:10: `broker` is not an MQTT address; write mqtt://HOST:PORT, like \"mqtt://127.0.0.1:1883\"";
+    "mqtt://127.0.0.1:1883" => "mqtts://127.0.0.1:8883":
+        "kiosk.toml:43:10: `broker` asks for TLS, which is not there yet; write mqtt://HOST:PORT, like \"mqtt://127.0.0.1:1883\"";
+    "mqtt://127.0.0.1:1883" => "mqtt://127.0.0.1":
+        "kiosk.toml:43:10: `broker` has no port; write mqtt://HOST:PORT, like \"mqtt://127.0.0.1:1883\"";
+    "mqtt://127.0.0.1:1883" => "mqtt://:1883":
+        "kiosk.toml:43:10: `broker` has no host or no port; write mqtt://HOST:PORT, like \"mqtt://127.0.0.1:1883\"";
+    "mqtt://127.0.0.1:1883" => "mqtt://me:secret@broker:1883":
+        "kiosk.toml:43:10: `broker` has a user or a password in it, which is not there yet; write mqtt://HOST:PORT, like \"mqtt://127.0.0.1:1883\"";
+    "mqtt://127.0.0.1:1883" => "mqtt://broker:1883/kiosk":
+        "kiosk.toml:43:10: `broker` has a path; write mqtt://HOST:PORT, like \"mqtt://127.0.0.1:1883\"";
+    "mqtt://127.0.0.1:1883" => "mqtt://broker:70000":
+        "kiosk.toml:43:10: `broker` has a port that is not 1 to 65535; write mqtt://HOST:PORT, like \"mqtt://127.0.0.1:1883\"";
+    "poll = \"3s\"" => "[[rail]]\nkind = \"sandbox\"\nlabel = { en = \"Again\" }":
+        "kiosk.toml:49:8: rail `sandbox` is already on line 46; leave one of them out";
+    "id = \"tea\"" => "id = \"cola\"":
+        "kiosk.toml:57:6: product `cola` is already on line 51; write an id of its own"
+        "kiosk.toml:71:11: unknown product `tea`; write a [[product]] with id = \"tea\", or another id here";
+    "product = \"tea\"" => "product = \"teas\"":
+        "kiosk.toml:71:11: unknown product `teas`; did you mean `tea`?";
+    "product = \"tea\"" => "product = \"coffee\"":
+        "kiosk.toml:57:6: product `tea` is in no slot and can never be sold; write a [[slot]] with it, or leave it out"
+        "kiosk.toml:71:11: unknown product `coffee`; write a [[product]] with id = \"coffee\", or another id here";
+    "name = \"A2\"" => "name = \"A1\"":
+        "kiosk.toml:70:8: slot `A1` is already on line 62; write a name of its own";
+    "line = \"slot-A2\"" => "line = \"slot-A1\"":
+        "kiosk.toml:72:8: line `slot-A1` of slot `A2` already belongs to slot `A1` on line 64; write another line for one of them";
+    "line = \"slot-A2\"" => "line = \"door\"":
+        "kiosk.toml:72:8: line `door` of slot `A2` already belongs to the board's `door` on line 29; write another line for one of them";
+    "line = \"slot-A2\"" => "line = \"drop-beam\"":
+        "kiosk.toml:72:8: line `drop-beam` of slot `A2` already belongs to the board's `beam` on line 34; write another line for one of them";
+    "line = \"slot-A2\"" => "line = \"slot A2\"":
+        "kiosk.toml:72:8: a line can't be `slot A2`; write 1 to 64 letters, digits, `_`, `.`, `:` or `-`";
+    "tamper = \"tamper\"" => "tamper = \"door\"":
+        "kiosk.toml:30:10: line `door` of the board's `tamper` already belongs to the board's `door` on line 29; write another line for one of them";
+    "stock = 8" => "stock = 9":
+        "kiosk.toml:65:9: `stock` 9 is more than the slot's `capacity`; write 8 or less";
+    "width = 1280\nheight = 800" => "width = \"wide\"\nheigth = 800\nfont = \"x\"":
+        "kiosk.toml:22:9: `width` must be a whole number, not a text; write width = 1280"
+        "kiosk.toml:23:1: unknown key `heigth` in [glass]; did you mean `height`?"
+        "kiosk.toml:24:1: unknown key `font` in [glass]; known here: driver, font_sc, font_tc, height, width";
+};
