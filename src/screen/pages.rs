@@ -223,7 +223,7 @@ impl Composer<'_> {
     }
 
     fn confirm(&mut self, body: Rect, code: &str, entered: &str, total: Minor, wrong: bool) {
-        let (main, side) = self.halves(body, 0.5);
+        let (main, side) = self.halves(body, if self.wide { 0.5 } else { 0.58 });
         let main = self.buttons(main, &[("cancel", "cancel", Look::Plain, true)]);
         let title = self.words.say("confirm-title");
         let main = self.title(main, title);

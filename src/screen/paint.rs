@@ -97,12 +97,12 @@ impl Painter {
         };
         let mut words = text.text.clone();
         let mut size = self.type_.measure(&words, &style, width);
-        // First smaller, down to three fifths; then shorter.
-        while (size.1 > rect.h as f32 || size.0 > width) && style.px > text.px * 0.6 {
+        // First smaller, down to half; then shorter.
+        while (size.1 > rect.h as f32 || size.0 > width) && style.px > text.px * 0.5 {
             style.px -= 2.0;
             size = self.type_.measure(&words, &style, width);
         }
-        while size.1 > rect.h as f32 && words.pop().is_some() && !words.is_empty() {
+        while size.1 > rect.h as f32 && words.chars().count() > 1 && words.pop().is_some() {
             size = self.type_.measure(&format!("{words}…"), &style, width);
             if size.1 <= rect.h as f32 {
                 words.push('…');

@@ -16,7 +16,7 @@ impl Composer<'_> {
         seconds_left: u64,
         can_extend: bool,
     ) {
-        let square = if self.wide { body.h } else { body.w.min(body.h * 56 / 100) };
+        let square = if self.wide { body.h } else { body.w.min(body.h * 50 / 100) };
         let (card, side) = if self.wide {
             let (card, side) = body.left(square);
             (card, Rect { x: side.x + self.px(32), w: side.w - self.px(32), ..side })
@@ -53,13 +53,13 @@ impl Composer<'_> {
             Rect { h: part.iter().map(|row| row.h).sum(), ..first }
         };
         if self.wide {
-            let (amount, left) = (take(5), take(2));
+            let (amount, left) = (take(4), take(2));
             self.amount_and_time(amount, left, order, seconds_left);
-            self.steps(take(6));
+            self.steps(take(5));
             self.goods(take(2), order);
-            self.code(take(5), order);
+            self.code(take(7), order);
         } else {
-            let (line, code, goods) = (take(4), take(5), take(5));
+            let (line, code, goods) = (take(3), take(6), take(5));
             let (amount, left) = line.left(line.w * 55 / 100);
             self.amount_and_time(amount, left, order, seconds_left);
             self.code(code, order);
@@ -89,11 +89,11 @@ impl Composer<'_> {
 
     fn code(&mut self, area: Rect, order: &OrderView) {
         self.sheet.card(area);
-        let (line, hint) = area.inset(self.px(12)).top(area.h * 9 / 20);
+        let (line, hint) = area.inset(self.px(8)).top(area.h * 2 / 5);
         let label = format!("{} {}", self.words.say("pay-code-label"), spaced(order.short_code.as_str()));
         self.sheet.text(line, label, TextLook::new(40.0).bold());
         let say = self.words.say("pay-code-hint");
-        self.sheet.text(hint, say, TextLook::new(30.0).soft());
+        self.sheet.text(hint, say, TextLook::new(28.0).soft());
     }
 
     pub(super) fn delivering(&mut self, body: Rect, order: &OrderView) {
@@ -153,15 +153,16 @@ impl Composer<'_> {
         let body = self.last_buttons(body);
         let title = self.words.say(title);
         let rest = self.heading(body, title, palette::TEXT);
-        let rows = rest.rows(4, self.px(8));
-        if let Some(reason) = why {
+        let because = why.map(|reason| {
             let reason = self.words.reason(reason);
-            let because = self.words.with("cancelled-why", "reason", &reason);
-            self.sheet.text(rows[0], because, TextLook::new(40.0));
+            self.words.with("cancelled-why", "reason", &reason)
+        });
+        let lines: Vec<String> = because.into_iter().chain([self.words.say(money)]).collect();
+        let rows = rest.top(self.px(120) * (lines.len() as i32 + 1)).0.rows(lines.len() + 1, 0);
+        for (row, line) in rows.iter().zip(&lines) {
+            self.sheet.text(*row, line.clone(), TextLook::new(40.0));
         }
-        let say = self.words.say(money);
-        self.sheet.text(rows[1], say, TextLook::new(40.0));
-        self.order_code(rows[2], order);
+        self.order_code(rows[lines.len()], order);
     }
 
     pub(super) fn refunded(&mut self, body: Rect, order: &OrderView, receipt: &ReceiptView) {
@@ -253,7 +254,7 @@ impl Composer<'_> {
     }
 
     pub(super) fn lookup(&mut self, body: Rect, entered: &str, found: Option<&OrderView>, not_found: bool) {
-        let (main, side) = self.halves(body, 0.5);
+        let (main, side) = self.halves(body, if self.wide { 0.5 } else { 0.6 });
         let main = self.buttons(main, &[("done", "done", Look::Plain, true)]);
         let title = self.words.say("lookup-title");
         let main = self.title(main, title);
