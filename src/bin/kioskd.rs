@@ -1,1 +1,159 @@
-fn main() {}
+//! The daemon's command line. Everything it does is in the library.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use kioskd::{config, kiosk};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// An unattended point of sale: QR payment, relays, receipt, fleet.
+#[derive(Parser)]
+#[command(name = "kioskd", version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Drive the machine that a configuration describes.
+    Run {
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The world of the simulated drivers.
+        #[arg(long, value_name = "SOCKET")]
+        world: Option<PathBuf>,
+        /// The state directory, in place of the configuration's.
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+        /// The panel's size, in place of the configuration's.
+        #[arg(long, value_name = "WxH", value_parser = panel)]
+        panel: Option<(u32, u32)>,
+        /// `mqtt://HOST:PORT` or `none`, in place of the configuration's.
+        #[arg(long, value_name = "URL")]
+        broker: Option<String>,
+    },
+    /// A whole machine in a box, on a web page.
+    #[cfg(feature = "demo")]
+    Demo(demo::Arguments),
+    /// Check a configuration; nothing is started.
+    Check { file: PathBuf },
+    /// Print the JSON schema of the configuration.
+    Schema,
+}
+
+fn main() -> ExitCode {
+    let Arguments { verb } = Arguments::parse();
+    log_to_stderr();
+    match act(verb) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("kioskd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(verb: Verb) -> anyhow::Result<ExitCode> {
+    match verb {
+        Verb::Run { config, world, state, panel, broker } => {
+            match kiosk::run(&kiosk::Options { config, world, state, panel, broker }) {
+                // The report is in the form FILE:LINE:COL; nothing is put before it.
+                Err(kiosk::KioskError::Config(error)) => Ok(report(&error)),
+                other => other.map(|()| ExitCode::SUCCESS).map_err(Into::into),
+            }
+        }
+        #[cfg(feature = "demo")]
+        Verb::Demo(arguments) => demo::run(arguments),
+        Verb::Check { file } => Ok(match config::load(&file) {
+            Ok(_) => ExitCode::SUCCESS,
+            Err(error) => report(&error),
+        }),
+        Verb::Schema => {
+            let schema = serde_json::to_string_pretty(&config::schema()).context("the schema")?;
+            println!("{schema}");
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn report(error: &config::ConfigError) -> ExitCode {
+    eprintln!("{error}");
+    ExitCode::FAILURE
+}
+
+fn panel(text: &str) -> Result<(u32, u32), String> {
+    let (width, height) = text.split_once('x').ok_or("write WxH, like 1280x800")?;
+    let side = |text: &str| match text.parse() {
+        Ok(side @ 320..=4096) => Ok(side),
+        _ => Err(format!("`{text}` is not a number of pixels from 320 to 4096")),
+    };
+    Ok((side(width)?, side(height)?))
+}
+
+fn log_to_stderr() {
+    // Libraries speak only when something is wrong with them.
+    let filter = Targets::new().with_default(LevelFilter::WARN).with_target("kioskd", LevelFilter::INFO);
+    let writer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    tracing_subscriber::registry().with(filter).with(writer).init();
+}
+
+#[cfg(feature = "demo")]
+mod demo {
+    use std::net::SocketAddr;
+    use std::path::PathBuf;
+    use std::process::ExitCode;
+
+    use kioskd::demo::{DemoError, DemoOptions, Mode};
+
+    #[derive(clap::Args)]
+    pub struct Arguments {
+        #[arg(long, value_enum, default_value = "vending")]
+        mode: Mode,
+        /// Where the page is served; port 0 takes a free one.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+        listen: SocketAddr,
+        /// Where the demo's own broker listens, or `none`.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:1883", value_parser = mqtt)]
+        mqtt: Mqtt,
+        /// Another broker in its place.
+        #[arg(long, value_name = "URL")]
+        broker: Option<String>,
+        /// Keep the state here; without it a temporary directory.
+        #[arg(long, value_name = "DIR")]
+        state: Option<PathBuf>,
+        #[arg(long, value_name = "WxH", value_parser = super::panel)]
+        panel: Option<(u32, u32)>,
+        /// Another configuration than configs/vending.toml.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    }
+
+    #[derive(Debug, Clone, Copy)]
+    struct Mqtt(Option<SocketAddr>);
+
+    fn mqtt(text: &str) -> Result<Mqtt, String> {
+        match text {
+            "none" => Ok(Mqtt(None)),
+            _ => text.parse().map(|address| Mqtt(Some(address))).map_err(|_| "write ADDRESS:PORT or none".into()),
+        }
+    }
+
+    pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+        let Arguments { mode, listen, mqtt: Mqtt(mqtt), broker, state, panel, config } = arguments;
+        let options = DemoOptions { mode, listen, mqtt, broker, state, panel, config };
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        match runtime.block_on(kioskd::demo::run(options)) {
+            Err(DemoError::Config(error)) => Ok(super::report(&error)),
+            other => other.map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        }
+    }
+}

@@ -18,7 +18,7 @@ use crate::payment::{Rail, RailError};
 use crate::printer::receipt::Receipt;
 use crate::printer::{Printer, SimulatedPort};
 use crate::sale::event::{Effect, Event};
-use crate::screen::text::Typesetter;
+use crate::screen::text::{TextError, Typesetter};
 use crate::screen::{Glass, SimulatedPanel};
 use crate::vocabulary::{OrderId, RailKind};
 use crate::world::{ToWorld, World};
@@ -72,13 +72,12 @@ impl Edges {
         };
         let wrong = |why: String| KioskError::Broker(fleet.broker.clone(), why);
         let name = |text: &str| fleet::topic::Name::parse(text).map_err(|e| wrong(e.to_string()));
-        let address =
-            fleet::topic::Address { fleet: name(&config.kiosk.fleet)?, kiosk: name(&config.kiosk.id)? };
+        let (fleet_name, kiosk) = (name(&config.kiosk.fleet)?, name(&config.kiosk.id)?);
         let broker = fleet.broker.parse().map_err(|e: fleet::link::BadBroker| wrong(e.to_string()))?;
         let settings = fleet::Settings {
             window: fleet.window,
             start_delay: fleet.start_delay.0,
-            ..fleet::Settings::new(address, broker)
+            ..fleet::Settings::new(fleet_name, kiosk, broker)
         };
         let inputs = self.inputs.clone();
         let _on_runtime = self.runtime.enter();
@@ -203,8 +202,7 @@ fn start_glass(config: &Config, world: &Arc<World>, inputs: &Sender<Input>) -> s
         Driver::Simulated => Box::new(SimulatedPanel::new(Arc::clone(world), width, height)),
     };
     let (sc, tc) = (config.glass.font_sc.clone(), config.glass.font_tc.clone());
-    let pictures = config.products.iter().filter_map(|product| product.picture.clone()).collect();
-    let open = move || Glass::new(width, height, Typesetter::load(&sc, &tc)?, pictures);
+    let open = move || Ok::<_, TextError>(Glass::new(width, height, Typesetter::load(&sc, &tc)?));
     let inputs = inputs.clone();
     let failed = move |why| drop(inputs.send(Input::Died { part: "the glass", why }));
     glass::spawn(handle.clone(), panel, open, failed)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::Config;
-use crate::printer::receipt::{Receipt, ReceiptItem};
+use crate::printer::receipt::{Item, Receipt};
 use crate::sale::{self, Order};
 use crate::vocabulary::{Language, Minor, ProductId, Wall};
 
@@ -30,8 +30,8 @@ impl Letterhead {
             merchant: kiosk.merchant.get(language).to_owned(),
             place: kiosk.place.get(language).to_owned(),
             kiosk: kiosk.id.clone(),
-            order: order.id.to_string(),
-            short_code: order.short_code.to_string(),
+            order: order.id,
+            short_code: order.short_code.clone(),
             time: Clock::wall().and_then(|wall| self.written(wall)),
             items: self.items(order, state, language),
             amount: order.amount(),
@@ -40,7 +40,7 @@ impl Letterhead {
             refund_pending: order.outstanding(),
             claim: order.claim_open(),
             rail: label.map(|label| label.get(language).to_owned()).unwrap_or_default(),
-            payments: order.charges.iter().flat_map(|c| &c.payments).map(|p| p.id.to_string()).collect(),
+            payments: order.charges.iter().flat_map(|c| &c.payments).map(|p| p.id.clone()).collect(),
             phone: kiosk.phone.clone(),
             language: language.clone(),
             currency: order.currency,
@@ -55,8 +55,8 @@ impl Letterhead {
     }
 
     /// Units of the same product, price and fate on one line.
-    fn items(&self, order: &Order, state: &sale::State, language: &Language) -> Vec<ReceiptItem> {
-        let mut lines: BTreeMap<usize, ReceiptItem> = BTreeMap::new();
+    fn items(&self, order: &Order, state: &sale::State, language: &Language) -> Vec<Item> {
+        let mut lines: BTreeMap<usize, Item> = BTreeMap::new();
         let mut seen: Vec<(ProductId, Minor, sale::view::Outcome)> = Vec::new();
         for item in &order.items {
             let key = (item.product.clone(), item.price, item.outcome);
@@ -67,7 +67,7 @@ impl Letterhead {
             let name = state.planogram.product(&item.product).map_or(item.product.as_str(), |p| p.name.get(language));
             lines
                 .entry(index)
-                .or_insert_with(|| ReceiptItem {
+                .or_insert_with(|| Item {
                     name: name.to_owned(),
                     quantity: 0,
                     price: item.price,
