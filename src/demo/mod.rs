@@ -1,2 +1,6 @@
-//! demo
+//! The machine in a box.
+
+pub mod back_end;
+pub mod broker;
 pub mod machine;
+pub mod proxy;

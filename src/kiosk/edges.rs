@@ -12,7 +12,8 @@ use super::outbox::LedgerOutbox;
 use super::{GlassHandle, Input, KioskError, PrintJob, glass};
 use crate::board::{self, Board, Lines};
 use crate::config::{Config, Driver};
-use crate::fleet::{self, Link};
+use crate::fleet::link::{self, Link, Settings};
+use crate::fleet::topic::Name;
 use crate::payment::sandbox::Sandbox;
 use crate::payment::{Rail, RailError};
 use crate::printer::receipt::Receipt;
@@ -71,17 +72,17 @@ impl Edges {
             Err(error) => return Err(KioskError::Died { part: "the outbox", why: error.to_string() }),
         };
         let wrong = |why: String| KioskError::Broker(fleet.broker.clone(), why);
-        let name = |text: &str| fleet::topic::Name::parse(text).map_err(|e| wrong(e.to_string()));
+        let name = |text: &str| Name::parse(text).map_err(|e| wrong(e.to_string()));
         let (fleet_name, kiosk) = (name(&config.kiosk.fleet)?, name(&config.kiosk.id)?);
-        let broker = fleet.broker.parse().map_err(|e: fleet::link::BadBroker| wrong(e.to_string()))?;
-        let settings = fleet::Settings {
+        let broker = fleet.broker.parse().map_err(|e: link::BadBroker| wrong(e.to_string()))?;
+        let settings = Settings {
             window: fleet.window,
             start_delay: fleet.start_delay.0,
-            ..fleet::Settings::new(fleet_name, kiosk, broker)
+            ..Settings::new(fleet_name, kiosk, broker)
         };
         let inputs = self.inputs.clone();
         let _on_runtime = self.runtime.enter();
-        Ok(Some(fleet::start(settings, outbox, move |event| drop(inputs.send(Input::Fleet(event))))))
+        Ok(Some(link::start(settings, outbox, move |event| drop(inputs.send(Input::Fleet(event))))))
     }
 
     /// An event for the loop itself.

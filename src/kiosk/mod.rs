@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use crate::board::BoardEvent;
 use crate::config::{self, Config};
-use crate::fleet::{FleetEvent, Link};
+use crate::fleet::link::{FleetEvent, Link};
 use crate::ledger::{Journal, Ledger, LedgerError, Reader};
 use crate::payment::ChargeReport;
 use crate::sale::event::{Command, Condition, Effect, Event};

@@ -1,6 +1,6 @@
 //! The fleet link's view of the ledger: a reader of its own.
 
-use crate::fleet::{Outbox, OutboxError, OutboxEvent};
+use crate::fleet::link::{Outbox, OutboxError, OutboxEvent};
 use crate::ledger::{LedgerError, Reader};
 
 pub struct LedgerOutbox {
