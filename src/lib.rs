@@ -4,6 +4,7 @@ pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod fleet;
+pub mod kiosk;
 pub mod ledger;
 pub mod payment;
 pub mod printer;

@@ -88,10 +88,7 @@ fn pages(language: &str) -> Vec<Page> {
             receipt: ReceiptView::Code(receipt.into()),
         },
         Page::Expired { order: order(OrderState::Expired, [Pending; 2], 0, 0) },
-        Page::Cancelled {
-            order: order(OrderState::Cancelled, [Pending; 2], 0, 0),
-            why: Some(StopReason::DoorOpen),
-        },
+        Page::Cancelled { order: order(OrderState::Cancelled, [Pending; 2], 0, 0), why: Some(StopReason::DoorOpen) },
         Page::Refunded {
             order: order(OrderState::Refunding, [NotDelivered; 2], 0, 500),
             receipt: ReceiptView::Printed,
@@ -138,7 +135,8 @@ fn same_as_golden(glass: &Glass, name: &str) -> Result<(), String> {
     }
     let actual = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("screen").join(format!("{name}.png"));
     png(glass, &actual);
-    let read = |path: &Path| image::open(path).map(image::DynamicImage::into_rgb8).map_err(|e| format!("{path:?}: {e}"));
+    let read =
+        |path: &Path| image::open(path).map(image::DynamicImage::into_rgb8).map_err(|e| format!("{path:?}: {e}"));
     if read(&golden)? == read(&actual)? { Ok(()) } else { Err(format!("{golden:?} is not what is drawn: {actual:?}")) }
 }
 

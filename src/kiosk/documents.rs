@@ -22,9 +22,8 @@ pub fn state(config: &Config, boot: &BootId, state: &State, ledger: Option<&Ledg
         })
         .collect();
     let slots = state.planogram.slots().iter();
-    let faults: Vec<Value> = slots
-        .filter_map(|(name, slot)| slot.faulty.as_ref().map(|why| json!({ "slot": name, "why": why })))
-        .collect();
+    let faults: Vec<Value> =
+        slots.filter_map(|(name, slot)| slot.faulty.as_ref().map(|why| json!({ "slot": name, "why": why }))).collect();
     let claims: Vec<Value> = open_claims(state).map(|order| json!(order.id)).collect();
     json!({
         "kiosk": config.kiosk.id,
@@ -104,9 +103,8 @@ pub fn alarms(state: &State) -> BTreeMap<String, Value> {
         alarms.insert("claim".into(), json!({ "orders": claims }));
     }
     let slots = state.planogram.slots().iter();
-    let faulty: Vec<Value> = slots
-        .filter_map(|(name, slot)| slot.faulty.as_ref().map(|why| json!({ "slot": name, "why": why })))
-        .collect();
+    let faulty: Vec<Value> =
+        slots.filter_map(|(name, slot)| slot.faulty.as_ref().map(|why| json!({ "slot": name, "why": why }))).collect();
     if !faulty.is_empty() {
         alarms.insert("slot-faulty".into(), json!({ "slots": faulty }));
     }

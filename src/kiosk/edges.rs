@@ -9,20 +9,25 @@ use std::sync::mpsc::{Sender, channel};
 use tokio::runtime::Runtime;
 
 use super::outbox::LedgerOutbox;
-use super::{GlassHandle, Input, KioskError, PrintJob, glass};
+use super::{GlassHandle, Input, KioskError, glass};
 use crate::board::{self, Board, Lines};
 use crate::config::{Config, Driver};
 use crate::fleet::link::{self, Link, Settings};
 use crate::fleet::topic::Name;
 use crate::payment::sandbox::Sandbox;
 use crate::payment::{Rail, RailError};
-use crate::printer::receipt::Receipt;
-use crate::printer::{Printer, SimulatedPort};
+use crate::printer::{self, Printer, Receipt};
 use crate::sale::event::{Effect, Event};
 use crate::screen::text::{TextError, Typesetter};
 use crate::screen::{Glass, SimulatedPanel};
 use crate::vocabulary::{OrderId, RailKind};
 use crate::world::{ToWorld, World};
+
+struct PrintJob {
+    order: OrderId,
+    receipt: Receipt,
+    after_a_crash: bool,
+}
 
 pub(super) struct Edges {
     pub runtime: Runtime,
@@ -90,8 +95,9 @@ impl Edges {
         drop(self.inputs.send(Input::Event(event)));
     }
 
-    pub fn print(&self, order: OrderId, receipt: Receipt) {
-        if self.printer.send((order, receipt)).is_err() {
+    /// `after_a_crash`: the run before may have ended in the middle of a receipt.
+    pub fn print(&self, order: OrderId, receipt: Receipt, after_a_crash: bool) {
+        if self.printer.send(PrintJob { order, receipt, after_a_crash }).is_err() {
             self.post(Event::ReceiptDone { order, result: Err("the printer's thread has ended".into()) });
         }
     }
@@ -213,22 +219,19 @@ fn start_glass(config: &Config, world: &Arc<World>, inputs: &Sender<Input>) -> s
 /// The printer's own thread: paper is slow, and a printer that hangs must not hold up a sale.
 fn start_printer(config: &Config, world: &Arc<World>, inputs: &Sender<Input>) -> std::io::Result<Sender<PrintJob>> {
     let (jobs, todo) = channel::<PrintJob>();
-    let port = match config.printer.driver {
-        Driver::Simulated => SimulatedPort::new(Arc::clone(world)),
-    };
-    let (columns, timeout) = (config.printer.columns, config.printer.timeout.0);
+    let port = printer::open_port(config.printer.driver, Some(world)).map_err(std::io::Error::other)?;
     let (sc, tc) = (config.glass.font_sc.clone(), config.glass.font_tc.clone());
-    let inputs = inputs.clone();
+    let (config, inputs) = (config.printer.clone(), inputs.clone());
     std::thread::Builder::new().name("printer".into()).spawn(move || {
-        let mut printer = None;
-        for (order, receipt) in todo {
-            // Fonts are loaded for the first receipt: most of a kiosk's life nothing is printed.
+        // Fonts are loaded for the first receipt: most of a kiosk's life nothing is printed.
+        let Ok(first) = todo.recv() else { return };
+        let mut printer = Typesetter::load(&sc, &tc)
+            .map(|type_| Printer::new(&config, port, type_, first.after_a_crash))
+            .map_err(|error| error.to_string());
+        for PrintJob { order, receipt, .. } in std::iter::once(first).chain(todo) {
             let result = match &mut printer {
-                Some(ready) => print(ready, &receipt),
-                empty => match Typesetter::load(&sc, &tc) {
-                    Ok(type_) => print(empty.insert(Printer::new(port.clone(), type_, columns, timeout)), &receipt),
-                    Err(error) => Err(error.to_string()),
-                },
+                Ok(printer) => printer.print(&receipt).map_err(|not| not.to_string()),
+                Err(error) => Err(error.clone()),
             };
             let status = result.as_ref().err().cloned().unwrap_or_else(|| "ok".into());
             drop(inputs.send(Input::Printer(status)));
@@ -236,8 +239,4 @@ fn start_printer(config: &Config, world: &Arc<World>, inputs: &Sender<Input>) ->
         }
     })?;
     Ok(jobs)
-}
-
-fn print(printer: &mut Printer<SimulatedPort>, receipt: &Receipt) -> Result<(), String> {
-    printer.print(receipt).map_err(|not| not.to_string())
 }

@@ -74,7 +74,7 @@ pub fn spawn<E: std::error::Error + Send + Sync + 'static>(
     failed: impl FnOnce(String) + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("glass".into()).spawn(move || {
-        let mut run = || -> Result<(), Box<dyn std::error::Error>> {
+        let run = || -> Result<(), Box<dyn std::error::Error>> {
             let mut glass = opened()?;
             let mut last = None;
             while let Some(showing) = handle.take() {

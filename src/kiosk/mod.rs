@@ -25,9 +25,10 @@ use crate::fleet::link::{FleetEvent, Link};
 use crate::ledger::{Journal, Ledger, LedgerError, Reader};
 use crate::payment::ChargeReport;
 use crate::sale::event::{Command, Condition, Effect, Event};
+use crate::sale::order::Receipt;
 use crate::sale::{self, Policy, State, Touch};
 use crate::vending::{Planogram, Product, Slot};
-use crate::vocabulary::{BootId, ChargeId, Mono, OrderId};
+use crate::vocabulary::{BootId, ChargeId, Mono};
 use crate::world::{Question, ToWorld, Unsolicited, World};
 
 use clock::Clock;
@@ -72,18 +73,33 @@ pub enum KioskError {
 pub(crate) enum Input {
     Event(Event),
     /// A finger, in panel pixels.
-    Finger { x: i32, y: i32 },
+    Finger {
+        x: i32,
+        y: i32,
+    },
     /// The provider spoke by itself, verified.
-    Notice { charge: ChargeId, report: ChargeReport },
+    Notice {
+        charge: ChargeId,
+        report: ChargeReport,
+    },
     Board(BoardEvent),
-    Line { line: String, active: bool },
+    Line {
+        line: String,
+        active: bool,
+    },
     Fleet(FleetEvent),
-    Question { id: u64, ask: Question },
+    Question {
+        id: u64,
+        ask: Question,
+    },
     Printer(String),
     Stop,
     /// The world's socket has ended: there is nothing left to drive.
     WorldGone,
-    Died { part: &'static str, why: String },
+    Died {
+        part: &'static str,
+        why: String,
+    },
 }
 
 /// Runs the kiosk until it is told to stop.
@@ -111,7 +127,9 @@ pub fn run(options: &Options) -> Result<(), KioskError> {
         Some(_) => edges.fleet(&config)?,
         None => None,
     };
+    let unprinted = state.orders.values().any(|order| order.bought.is_some() && order.receipt == Receipt::NotYet);
     let mut kiosk = Kiosk {
+        unprinted,
         letterhead: Letterhead::new(&config),
         shown: None,
         told: Value::Null,
@@ -151,6 +169,8 @@ struct Kiosk {
     alarms: BTreeMap<String, Value>,
     room_looked_at: Option<Mono>,
     printer: String,
+    /// The run before ended with a receipt not accounted for: it may have ended in the middle of it.
+    unprinted: bool,
 }
 
 impl Kiosk {
@@ -184,7 +204,10 @@ impl Kiosk {
                 Ok(input) => self.take(input),
                 Err(RecvTimeoutError::Timeout) => self.step(Event::Tick),
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(KioskError::Died { part: "the event queue", why: "nobody is left to write to it".into() });
+                    return Err(KioskError::Died {
+                        part: "the event queue",
+                        why: "nobody is left to write to it".into(),
+                    });
                 }
             }
             self.look_at_room();
@@ -255,7 +278,8 @@ impl Kiosk {
         match effect {
             Effect::Print { order } => {
                 if let Some(order) = self.state.orders.get(&order) {
-                    self.edges.print(order.id, self.letterhead.receipt(order, &self.state));
+                    let receipt = self.letterhead.receipt(order, &self.state);
+                    self.edges.print(order.id, receipt, self.unprinted);
                 }
             }
             Effect::Find { code } => {
@@ -318,15 +342,14 @@ impl Kiosk {
         let now = self.clock.now();
         let code = |order: &sale::Order| {
             let receipt = self.letterhead.receipt(order, &self.state);
-            Some(crate::printer::receipt::code_text(&receipt, self.config.printer.receipt_url.as_deref()))
+            Some(crate::printer::code_text(&receipt, self.config.printer.receipt_url.as_deref()))
         };
         let showing = Showing { view: self.state.view(now, code), order: documents::order(&self.state) };
         if self.shown.as_ref() != Some(&showing) {
             self.edges.glass.show(showing.clone());
             self.shown = Some(showing);
         }
-        let document =
-            documents::state(&self.config, &self.boot, &self.state, self.ledger.as_ref(), &self.printer);
+        let document = documents::state(&self.config, &self.boot, &self.state, self.ledger.as_ref(), &self.printer);
         if document != self.told {
             if let Some(link) = &self.link {
                 link.state(document.clone());
@@ -356,7 +379,9 @@ impl Kiosk {
                 Value::Null
             }
             (_, None) => Value::Null,
-            (Question::Orders, Some(reader)) => reader.orders(usize::MAX >> 1).unwrap_or_else(|error| told_error(&error)),
+            (Question::Orders, Some(reader)) => {
+                reader.orders(usize::MAX >> 1).unwrap_or_else(|error| told_error(&error))
+            }
             (Question::Why { order }, Some(reader)) => match reader.why(order.as_deref()) {
                 Ok(Some(story)) => {
                     let mut told = story.json();
@@ -443,8 +468,7 @@ fn planogram(config: &Config) -> Planogram {
         picture: product.picture.clone(),
     });
     let slots = config.slots.iter().map(|slot| {
-        let known =
-            Slot { product: slot.product.clone(), stock: slot.stock, capacity: slot.capacity, faulty: None };
+        let known = Slot { product: slot.product.clone(), stock: slot.stock, capacity: slot.capacity, faulty: None };
         (slot.name.clone(), known)
     });
     Planogram::new(products.collect(), slots)
@@ -460,6 +484,3 @@ fn board_event(event: BoardEvent) -> Event {
         BoardEvent::Answers { answers } => Event::Condition(Condition::Board { answers }),
     }
 }
-
-/// An order to print is known by its number.
-pub(crate) type PrintJob = (OrderId, crate::printer::receipt::Receipt);

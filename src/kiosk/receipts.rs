@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::Config;
-use crate::printer::receipt::{Item, Receipt};
+use crate::printer::{Item, Receipt};
 use crate::sale::{self, Order};
 use crate::vocabulary::{Language, Minor, ProductId, Wall};
 
