@@ -1,1 +1,3 @@
-//! demo
+//! The machine in a box.
+
+pub mod wallet;
