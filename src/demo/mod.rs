@@ -1,3 +1,4 @@
 //! The machine in a box.
 
+pub mod machine;
 pub mod wallet;
