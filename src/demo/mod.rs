@@ -4,3 +4,4 @@ pub mod back_end;
 pub mod broker;
 pub mod machine;
 pub mod proxy;
+pub mod wallet;
