@@ -1,1 +1,3 @@
-//! screen
+//! The screen: view, layout, paint, panel.
+
+pub mod text;
