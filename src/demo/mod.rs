@@ -1,2 +1,3 @@
 //! demo
 pub mod machine;
+pub mod paper;
