@@ -229,7 +229,10 @@ async fn connection(
     books: &Mutex<Books>,
     seen: &broadcast::Sender<Seen>,
 ) -> String {
-    let (client, events) = AsyncClient::new(options, 1000);
+    let (client, mut events) = AsyncClient::new(options, 1000);
+    let mut network = events.network_options();
+    network.set_tcp_nodelay(true);
+    events.set_network_options(network);
     let mut poll = pin!(turn(events));
     let mut due_at: Option<Instant> = None;
     loop {
