@@ -16,8 +16,9 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::fleet::link::{Broker, turn};
+use crate::fleet::link::Broker;
 use crate::fleet::topic::{Address, Filter, Leaf, Name, Topic};
+use crate::fleet::turn;
 
 /// Bodies kept for display; all are counted.
 pub const KEPT: usize = 10_000;

@@ -1,5 +1,7 @@
 //! The fleet link against real brokers: Debian's mosquitto with an independent back end, and the demo's own.
 
+#![cfg(feature = "demo")]
+
 mod kit;
 
 use std::io::{Read, Write};

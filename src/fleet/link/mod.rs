@@ -24,8 +24,6 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-pub(crate) use pipe::turn;
-
 use self::desk::Desk;
 use self::session::Session;
 use super::topic::{Address, Name};

@@ -9,10 +9,11 @@ use rumqttc::{ConnectionError, Event, Outgoing, Packet, Publish, QoS};
 
 use super::ack::{self, Complaints, Refused};
 use super::desk::Desk;
-use super::pipe::{OFFLINE, ONLINE, Pipe, turn};
+use super::pipe::{OFFLINE, ONLINE, Pipe};
 use super::window::{Due, Moved, Pace, Window};
 use super::{FleetEvent, Outbox, Settings};
 use crate::fleet::topic::{Filter, Leaf, Name, Topic};
+use crate::fleet::turn;
 
 /// A connection that lasted so long counts as good: the next try comes soon.
 const GOOD: Duration = Duration::from_secs(60);
