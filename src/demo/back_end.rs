@@ -16,8 +16,9 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::fleet::link::{Broker, turn};
+use crate::fleet::link::Broker;
 use crate::fleet::topic::{Address, Filter, Leaf, Name, Topic};
+use crate::fleet::turn;
 
 /// Bodies kept for display; all are counted.
 pub const KEPT: usize = 10_000;
@@ -229,7 +230,10 @@ async fn connection(
     books: &Mutex<Books>,
     seen: &broadcast::Sender<Seen>,
 ) -> String {
-    let (client, events) = AsyncClient::new(options, 1000);
+    let (client, mut events) = AsyncClient::new(options, 1000);
+    let mut network = events.network_options();
+    network.set_tcp_nodelay(true);
+    events.set_network_options(network);
     let mut poll = pin!(turn(events));
     let mut due_at: Option<Instant> = None;
     loop {

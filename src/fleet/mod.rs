@@ -8,3 +8,6 @@
 
 pub mod link;
 pub mod topic;
+mod turn;
+
+pub(crate) use turn::turn;

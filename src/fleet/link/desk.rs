@@ -126,9 +126,9 @@ impl Desk {
         let mut inner = self.lock();
         match &note.leaf {
             Leaf::Alarm(kind) => {
-                if inner.alarms.get(kind).cloned().flatten().unwrap_or_default() == note.payload {
-                    inner.alarms_due.remove(kind);
-                }
+                let newest = inner.alarms.get(kind).and_then(Option::as_deref).unwrap_or_default();
+                let unchanged = newest == note.payload;
+                inner.alarms_due.retain(|due| due != kind || !unchanged);
             }
             Leaf::State => inner.state_due = inner.state.as_ref() != Some(&note.payload),
             Leaf::Telemetry if inner.telemetry.as_ref() == Some(&note.payload) => inner.telemetry = None,

@@ -24,8 +24,6 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-pub(crate) use pipe::turn;
-
 use self::desk::Desk;
 use self::session::Session;
 use super::topic::{Address, Name};
@@ -230,15 +228,17 @@ impl Link {
     pub async fn stop(mut self) {
         self.desk.stop();
         // The connection may hang; then the broker's last will has to say it.
-        if tokio::time::timeout(Self::STOP, &mut self.task).await.is_err() {
+        if !self.task.is_finished() && tokio::time::timeout(Self::STOP, &mut self.task).await.is_err() {
             tracing::warn!("the fleet link did not stop in time");
         }
     }
 
     /// Ends only when the link's task does, which before [`stop`](Self::stop) means that it broke.
     pub async fn ended(&mut self) {
-        // A panic has been printed already; that it ended is all the caller needs.
-        drop((&mut self.task).await);
+        if !self.task.is_finished() {
+            // A panic has been printed already; that it ended is all the caller needs.
+            drop((&mut self.task).await);
+        }
     }
 }
 

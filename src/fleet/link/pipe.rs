@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use rumqttc::{AsyncClient, ConnectionError, Event, EventLoop, LastWill, MqttOptions, QoS};
+use rumqttc::{AsyncClient, EventLoop, LastWill, MqttOptions, QoS};
 
 use super::Settings;
 use crate::fleet::topic::{Leaf, Topic};
@@ -22,13 +22,6 @@ const MAX_INCOMING: usize = 4 << 20;
 /// MQTT's own limit; the broker's is not ours to guess.
 const MAX_OUTGOING: usize = 268_435_455;
 const CONNECT_SECONDS: u64 = 10;
-
-/// Polls once, and hands the event loop back. A poll that is dropped half way may lose a packet, so it is kept until it
-/// ends; that is easiest when it owns what it works on.
-pub(crate) async fn turn(mut events: EventLoop) -> (EventLoop, Result<Event, ConnectionError>) {
-    let event = events.poll().await;
-    (events, event)
-}
 
 #[derive(Debug)]
 pub(super) struct Pipe {

@@ -9,15 +9,18 @@ use rumqttc::{ConnectionError, Event, Outgoing, Packet, Publish, QoS};
 
 use super::ack::{self, Complaints, Refused};
 use super::desk::Desk;
-use super::pipe::{OFFLINE, ONLINE, Pipe, turn};
+use super::pipe::{OFFLINE, ONLINE, Pipe};
 use super::window::{Due, Moved, Pace, Window};
 use super::{FleetEvent, Outbox, Settings};
 use crate::fleet::topic::{Filter, Leaf, Name, Topic};
+use crate::fleet::turn;
 
 /// A connection that lasted so long counts as good: the next try comes soon.
 const GOOD: Duration = Duration::from_secs(60);
 /// How long the goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(2);
+/// More alarms than a kiosk has kinds of; the rest is somebody's joke.
+const STRANGE: usize = 256;
 /// Somebody says we are offline: contradict, but not more often than this.
 const CONTRADICT: Duration = Duration::from_secs(1);
 
@@ -335,9 +338,8 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             Leaf::Presence if !message.retain && c.leaving.is_none() && message.payload != ONLINE.as_bytes() => {
                 c.contradict = true;
             }
-            // Raised by a former run and never cleared, unless this run raises it in time. Only what the broker keeps
-            // counts, so their number is the broker's to bound.
-            Leaf::Alarm(kind) if message.retain && !message.payload.is_empty() => {
+            // Raised by a former run and never cleared, unless this run raises it in time.
+            Leaf::Alarm(kind) if message.retain && !message.payload.is_empty() && c.strange.len() < STRANGE => {
                 c.strange.insert(kind);
             }
             _ => {}
