@@ -61,7 +61,10 @@ fn report(what: &str, limit: Duration, mut times: Vec<Duration>) {
     times.sort_unstable();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
     let (p50, p99) = (at(0.5), at(0.99));
-    println!("{what:<44} p50 {p50:>9.2?}  p99 {p99:>9.2?}  to reach {limit:?}  p99/limit {:.2}", p99.as_secs_f64() / limit.as_secs_f64());
+    println!(
+        "{what:<44} p50 {p50:>9.2?}  p99 {p99:>9.2?}  to reach {limit:?}  p99/limit {:.2}",
+        p99.as_secs_f64() / limit.as_secs_f64()
+    );
 }
 
 fn timed(runs: u32, mut run: impl FnMut(u32)) -> Vec<Duration> {

@@ -99,6 +99,8 @@ fn panel(text: &str) -> Result<(u32, u32), String> {
 fn log_to_stderr() {
     // Libraries speak only when something is wrong with them.
     let filter = Targets::new().with_default(LevelFilter::WARN).with_target("kioskd", LevelFilter::INFO);
+    // The demo's broker logs every connection that ends as an error.
+    let filter = filter.with_target("rumqttd", LevelFilter::OFF);
     let writer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())

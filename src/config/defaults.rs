@@ -59,6 +59,10 @@ impl Fleet {
     pub(super) fn start_delay() -> Span {
         Span::seconds(30)
     }
+
+    pub(super) fn reconnect_max() -> Span {
+        Span::seconds(300)
+    }
 }
 
 impl Rail {

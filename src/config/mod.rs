@@ -263,6 +263,10 @@ pub struct Fleet {
     #[serde(default = "Fleet::start_delay")]
     #[schemars(extend("x-minimum" = "0s", "x-maximum" = "1h"))]
     pub start_delay: Span,
+    /// The longest wait before the next try to reach a broker that is away; the wait is a random part of it.
+    #[serde(default = "Fleet::reconnect_max")]
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
+    pub reconnect_max: Span,
 }
 
 /// A payment method.

@@ -83,6 +83,7 @@ impl Edges {
         let settings = Settings {
             window: fleet.window,
             start_delay: fleet.start_delay.0,
+            back_off_max: fleet.reconnect_max.0,
             ..Settings::new(fleet_name, kiosk, broker)
         };
         let inputs = self.inputs.clone();
