@@ -1,4 +1,5 @@
 //! The machine in a box.
 
 pub mod machine;
+pub mod paper;
 pub mod wallet;

@@ -1,1 +1,99 @@
-//! screen
+//! The screen: a view is laid out as a list of nodes, only what differs from the list before is painted, and a panel shows
+//! it.
+//!
+//! Policy: the view decides what is shown, this room only how. The same view costs nothing; a count-down tick repaints
+//! its own rectangle. Codes are black on white with whole pixels a module on every page, because phones have to read
+//! them.
+
+pub mod language;
+mod pages;
+mod paint;
+mod panel;
+mod sheet;
+pub mod text;
+mod words;
+
+pub use paint::Frame;
+pub use panel::{Panel, PanelError, SimulatedPanel};
+
+use crate::sale::view::View;
+use crate::world::{Rect, Target};
+
+use language::Texts;
+use paint::{Painter, intersect};
+use sheet::Node;
+use text::Typesetter;
+
+/// The glass as a picture in memory.
+pub struct Glass {
+    frame: Frame,
+    painter: Painter,
+    texts: Texts,
+    /// What the frame shows now.
+    nodes: Vec<Node>,
+}
+
+/// What a view changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Rectangles whose pixels are new; none for a view that looks the same.
+    pub damage: Vec<Rect>,
+    pub targets: Vec<Target>,
+}
+
+impl Glass {
+    /// Black until the first view.
+    pub fn new(width: u32, height: u32, type_: Typesetter) -> Self {
+        Self {
+            frame: Frame::black(width as i32, height as i32),
+            painter: Painter::new(type_),
+            texts: Texts::shipped(),
+            nodes: Vec::new(),
+        }
+    }
+
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    /// Lays the view out and paints what differs from the one before.
+    pub fn show(&mut self, view: &View) -> Shown {
+        let sheet = pages::compose(view, &self.texts, self.frame.width, self.frame.height);
+        let damage = self.damage(&sheet.nodes);
+        for clip in &damage {
+            for node in &sheet.nodes {
+                self.painter.paint(&mut self.frame, node, *clip);
+            }
+        }
+        self.nodes = sheet.nodes;
+        Shown { damage, targets: sheet.targets }
+    }
+
+    /// The places of nodes that came, went or changed, as rectangles that do not overlap.
+    fn damage(&self, next: &[Node]) -> Vec<Rect> {
+        let gone = self.nodes.iter().filter(|node| !next.contains(node));
+        let new = next.iter().filter(|node| !self.nodes.contains(node));
+        let bounds = self.frame.bounds();
+        let mut damage: Vec<Rect> = Vec::new();
+        for node in gone.chain(new) {
+            let mut rect = intersect(node.rect, bounds);
+            if rect.w == 0 || rect.h == 0 {
+                continue;
+            }
+            // Overlapping pieces become one, until it overlaps none.
+            while let Some(index) =
+                damage.iter().position(|other| intersect(*other, rect).w > 0 && intersect(*other, rect).h > 0)
+            {
+                rect = union(damage.swap_remove(index), rect);
+            }
+            damage.push(rect);
+        }
+        damage
+    }
+}
+
+fn union(a: Rect, b: Rect) -> Rect {
+    let (x, y) = (a.x.min(b.x), a.y.min(b.y));
+    let (right, bottom) = ((a.x + a.w).max(b.x + b.w), (a.y + a.h).max(b.y + b.h));
+    Rect { x, y, w: right - x, h: bottom - y }
+}

@@ -20,6 +20,11 @@ impl Currency {
         self.0.code()
     }
 
+    /// `¥`, `€`, `$`.
+    pub fn symbol(self) -> String {
+        self.0.symbol().to_string()
+    }
+
     /// Digits after the decimal point: 2 for CNY, 0 for JPY, 3 for KWD.
     pub fn digits(self) -> usize {
         self.0.exponent().map_or(0, usize::from)

@@ -2,4 +2,5 @@
 #![cfg(feature = "demo")]
 
 mod board;
+mod printer;
 mod world;

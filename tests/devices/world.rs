@@ -6,8 +6,10 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use kioskd::demo::machine::{Machine, Timing};
+use kioskd::demo::paper::Paper;
 use kioskd::world::{self, Ask, ToKiosk, ToWorld, Unsolicited, World};
 use serde_json::{Value, json};
 
@@ -15,6 +17,7 @@ type Writer = Arc<Mutex<Option<BufWriter<UnixStream>>>>;
 
 pub struct TestWorld {
     pub machine: Arc<Machine>,
+    pub paper: Arc<Paper>,
     /// The world does not answer for the counter any more.
     pub deaf: Arc<AtomicBool>,
     directory: tempfile::TempDir,
@@ -23,10 +26,20 @@ pub struct TestWorld {
 
 impl TestWorld {
     pub fn new(speed: Timing) -> Self {
+        Self::with_paper(speed, 384)
+    }
+
+    pub fn with_paper(speed: Timing, columns: u32) -> Self {
         let writer: Writer = Arc::default();
         let told = Arc::clone(&writer);
         let machine = Machine::new(move |line, active| tell(&told, &ToKiosk::Input { line, active }), speed);
-        Self { machine: Arc::new(machine), deaf: Arc::default(), directory: tempfile::tempdir().unwrap(), writer }
+        Self {
+            machine: Arc::new(machine),
+            paper: Arc::new(Paper::new(columns)),
+            deaf: Arc::default(),
+            directory: tempfile::tempdir().unwrap(),
+            writer,
+        }
     }
 
     /// Connects a kiosk. The relays drop when its connection ends, or with [`cut`](Self::cut).
@@ -37,7 +50,7 @@ impl TestWorld {
         let world = World::connect(Path::new(&socket), unsolicited).unwrap();
         let (stream, _) = listener.accept().unwrap();
         *self.writer.lock().unwrap() = Some(BufWriter::new(stream.try_clone().unwrap()));
-        let (machine, deaf) = (Arc::clone(&self.machine), Arc::clone(&self.deaf));
+        let (machine, paper, deaf) = (Arc::clone(&self.machine), Arc::clone(&self.paper), Arc::clone(&self.deaf));
         let writer = Arc::clone(&self.writer);
         std::thread::spawn(move || {
             let mut reader = BufReader::new(stream);
@@ -45,7 +58,7 @@ impl TestWorld {
                 match message {
                     ToWorld::Hello { lines, slots, .. } => machine.hello(&lines, &slots),
                     ToWorld::Ask { id, ask } => {
-                        if let Some(answer) = answer(&machine, &deaf, ask) {
+                        if let Some(answer) = answer(&machine, &paper, &deaf, ask) {
                             tell(&writer, &ToKiosk::Answer { id, answer });
                         }
                     }
@@ -66,13 +79,15 @@ impl TestWorld {
     }
 }
 
-fn answer(machine: &Machine, deaf: &AtomicBool, ask: Ask) -> Option<Result<Value, String>> {
+fn answer(machine: &Machine, paper: &Paper, deaf: &AtomicBool, ask: Ask) -> Option<Result<Value, String>> {
     Some(match ask {
         Ask::SetLine { line, active } => machine.set_line(&line, active).map(|()| Value::Null),
         Ask::GetLine { line } => machine.get_line(&line).map(Value::Bool),
         Ask::I2c { .. } if deaf.load(Ordering::Relaxed) => return None,
         Ask::I2c { address, write, read } => machine.i2c(address, &write, read).map(|bytes| json!(bytes)),
-        Ask::PrinterWrite { .. } | Ask::PrinterRead { .. } | Ask::Rail { .. } => Err("not in this world".into()),
+        Ask::PrinterWrite { bytes } => paper.write(&bytes).map(|()| Value::Null),
+        Ask::PrinterRead { wait_ms } => Ok(json!(paper.read(Duration::from_millis(wait_ms)))),
+        Ask::Rail { .. } => Err("not in this world".into()),
     })
 }
 

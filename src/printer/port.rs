@@ -1,0 +1,64 @@
+//! Where the bytes go and the answers come from.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::world::{Ask, DEVICE_TIMEOUT, World, WorldError};
+
+/// A printer's two-way port.
+pub trait Port: Send {
+    /// Writes all of it within `timeout`.
+    ///
+    /// # Errors
+    /// Any part of it may have been written.
+    fn write(&mut self, bytes: &[u8], timeout: Duration) -> Result<(), PortError>;
+
+    /// What has come in, waiting at most `wait` for the first byte; empty if nothing came.
+    fn read(&mut self, wait: Duration) -> Result<Vec<u8>, PortError>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PortError {
+    #[error("not all bytes were taken within {} ms", .0.as_millis())]
+    Slow(Duration),
+    #[error("the printer's port is simulated and needs `--world SOCKET`")]
+    NoWorld,
+    #[error(transparent)]
+    World(#[from] WorldError),
+    #[error("the port's answer makes no sense")]
+    Nonsense,
+}
+
+/// A port into the world.
+pub struct SimulatedPort {
+    world: Arc<World>,
+}
+
+/// A time-out is looked at between two of these.
+const CHUNK: usize = 4_096;
+
+impl SimulatedPort {
+    pub fn new(world: Arc<World>) -> Self {
+        Self { world }
+    }
+}
+
+impl Port for SimulatedPort {
+    fn write(&mut self, bytes: &[u8], timeout: Duration) -> Result<(), PortError> {
+        let began = Instant::now();
+        for chunk in bytes.chunks(CHUNK) {
+            let left = timeout.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return Err(PortError::Slow(timeout));
+            }
+            self.world.ask(Ask::PrinterWrite { bytes: chunk.to_vec() }, left.min(DEVICE_TIMEOUT))?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, wait: Duration) -> Result<Vec<u8>, PortError> {
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let answer = self.world.ask(Ask::PrinterRead { wait_ms }, wait + DEVICE_TIMEOUT)?;
+        serde_json::from_value(answer).map_err(|_| PortError::Nonsense)
+    }
+}

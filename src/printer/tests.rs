@@ -1,0 +1,163 @@
+//! What is on a receipt, and printers that answer nonsense.
+
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::Span;
+use crate::sale::view::Outcome;
+use crate::vocabulary::{Currency, Language, OrderId, PaymentId};
+
+fn receipt(tag: &str) -> Receipt {
+    let order = OrderId::from_parts(1_700_000_000_000, 42);
+    let item = |name: &str, outcome| Item { name: name.into(), quantity: 2, price: 300, outcome };
+    Receipt {
+        language: Language::new(tag),
+        merchant: "示範飲品有限公司".into(),
+        place: "示範車站 2 號月台".into(),
+        kiosk: "K0001".into(),
+        order,
+        short_code: order.short_code(),
+        time: None,
+        currency: Currency::from_code("CNY").unwrap(),
+        items: vec![item("可樂", Outcome::Delivered), item("洋芋片", Outcome::NotDelivered)],
+        amount: 1_200,
+        paid: 1_200,
+        refunded: 300,
+        refund_pending: 300,
+        claim: true,
+        rail: "示範錢包".into(),
+        payments: vec![PaymentId::parse("P-1").unwrap(), PaymentId::parse("P-2").unwrap()],
+        phone: "400-000-0000".into(),
+    }
+}
+
+/// All the text of a document.
+fn text(receipt: &Receipt) -> String {
+    let line = |line: &Line| match line {
+        Line::Text { text, .. } => format!("{text}\n"),
+        Line::Pair { left, right, .. } => format!("{left}: {right}\n"),
+        Line::Code(text) => format!("[{text}]\n"),
+        Line::Rule | Line::Feed(_) => String::new(),
+    };
+    super::receipt::document(receipt, None).lines.iter().map(line).collect()
+}
+
+#[test]
+fn every_fact_is_on_the_paper() {
+    let receipt = receipt("en");
+    let text = text(&receipt);
+    let order = receipt.order.to_string();
+    for line in [
+        "Place: 示範車站 2 號月台",
+        "Kiosk: K0001",
+        "Time: clock unknown",
+        &format!("Order: {order}"),
+        &format!("Order code: {}", receipt.short_code),
+        "可樂: 2 × 3.00   6.00",
+        "– not delivered",
+        "Total: 12.00 CNY",
+        "Paid: 12.00 CNY",
+        "Given back: 3.00 CNY",
+        "Going back: 3.00 CNY",
+        "Payment no.: P-1",
+        "Payment no.: P-2",
+        "A person has to look at this order.",
+        "Help: 400-000-0000",
+        "Not a tax invoice",
+        &format!("[{order}]"),
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    assert!(self::text(&self::receipt("zh-Hant")).contains("非發票"));
+    assert!(self::text(&self::receipt("zh-Hans")).contains("非发票"));
+}
+
+#[test]
+fn a_code_holds_the_receipt_or_its_address() {
+    let mut receipt = receipt("zh-Hant");
+    let order = receipt.order.to_string();
+    assert_eq!(code_text(&receipt, Some("https://example.com/r/{order}")), format!("https://example.com/r/{order}"));
+    let whole = code_text(&receipt, None);
+    for fact in
+        [&order, "合計 12.00 CNY", "已退款 3.00 CNY", "可樂 ×2 3.00", "洋芋片 ×2 3.00 未出貨", "非發票", "時鐘未知"]
+    {
+        assert!(whole.contains(fact), "{fact} is not in\n{whole}");
+    }
+    receipt.items = vec![Item { name: "漢".repeat(300), ..receipt.items[0].clone() }; 30];
+    receipt.merchant = "商\n".repeat(300);
+    let packed = code_text(&receipt, None);
+    assert!(packed.len() <= 400, "{}", packed.len());
+    assert!(packed.contains("+2") && packed.contains("合計 12.00 CNY") && packed.contains("非發票"), "{packed}");
+}
+
+/// Answers every read with the next of its scripted answers.
+struct Parrot(Vec<Vec<u8>>);
+
+impl Port for Parrot {
+    fn write(&mut self, _: &[u8], _: Duration) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    fn read(&mut self, wait: Duration) -> Result<Vec<u8>, PortError> {
+        match self.0.pop() {
+            Some(answer) => Ok(answer),
+            None => {
+                std::thread::sleep(wait.min(Duration::from_millis(1)));
+                Err(PortError::Nonsense)
+            }
+        }
+    }
+}
+
+fn typesetter() -> Typesetter {
+    let fonts = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/fonts");
+    Typesetter::load(&fonts.join("kioskd-sans-sc.otf"), &fonts.join("kioskd-sans-tc.otf")).unwrap()
+}
+
+fn printer(answers: Vec<Vec<u8>>) -> Printer {
+    let config =
+        config::Printer { driver: Driver::Simulated, columns: 384, timeout: Span::seconds(1), receipt_url: None };
+    Printer::new(&config, Box::new(Parrot(answers)), typesetter(), false)
+}
+
+#[test]
+fn a_printer_can_live_on_a_thread_of_its_own() {
+    fn sent<T: Send>() {}
+    sent::<Printer>();
+}
+
+#[test]
+fn printed_only_when_the_printer_says_so() {
+    // Read last to first; the first read of a status throws away what came unasked.
+    let ready = [vec![0x12], vec![0x12], vec![0x12], vec![0x00, 0x0c]];
+    let answered = |answer: Vec<u8>| {
+        let mut script = vec![answer];
+        script.extend(ready.clone());
+        printer(script).print(&receipt("en"))
+    };
+    assert_eq!(answered(vec![0x00]), Ok(()));
+    assert_eq!(answered(vec![0x12, 0x03]), Ok(()), "near the end is printed");
+    assert_eq!(answered(vec![0x0c]), Err(NotPrinted::MidJob(Trouble::PaperOut)));
+    assert_eq!(answered(vec![0xff, 0x12]), Err(NotPrinted::MidJob(Trouble::NoAnswer)));
+    assert_eq!(printer(vec![]).print(&receipt("en")), Err(NotPrinted::Refused(Trouble::NoAnswer)));
+}
+
+#[test]
+fn no_answer_breaks_the_status() {
+    let mut runner = proptest::test_runner::TestRunner::default();
+    let printer = std::cell::RefCell::new(printer(vec![]));
+    let answers = prop::collection::vec(prop::collection::vec(any::<u8>(), 1..6), 0..12);
+    runner
+        .run(&answers, |answers| {
+            let answered = answers.iter().flatten().any(|byte| byte & 0x93 == 0x12);
+            let mut printer = printer.borrow_mut();
+            printer.port = Box::new(Parrot(answers));
+            let status = printer.status();
+            prop_assert!(answered || status == PrinterStatus::SILENT);
+            Ok(())
+        })
+        .unwrap();
+}

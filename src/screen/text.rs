@@ -1,0 +1,192 @@
+//! Text set in the kiosk's two faces, for the glass and for the paper.
+//!
+//! Policy: only the faces named in the configuration are used, never what the system happens to have, so that every
+//! machine shows the same. A character that one face lacks is taken from the other.
+
+use std::path::{Path, PathBuf};
+
+use cosmic_text::{
+    Attrs, Buffer, Fallback, Family, FontSystem, Metrics, Shaping, SwashCache, SwashContent, Wrap, fontdb,
+};
+use unicode_script::Script;
+
+use crate::vocabulary::Language;
+
+/// Rasterised glyphs kept; at 100 px a glyph is about 10 KiB.
+const MAX_GLYPHS: usize = 600;
+
+#[derive(Debug, thiserror::Error)]
+pub enum TextError {
+    #[error("{path}: {source}", path = path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path}: no font in this file", path = path.display())]
+    NoFont { path: PathBuf },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Align {
+    Left,
+    Center,
+    Right,
+}
+
+/// How a text is set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextStyle {
+    /// Pixels to the em.
+    pub px: f32,
+    /// Times `px`, from line to line.
+    pub line_height: f32,
+    pub align: Align,
+    /// Chooses the face: Traditional forms for `zh-Hant`, Simplified for the rest.
+    pub language: Language,
+    /// Thickened by a part of the em.
+    pub bold: bool,
+}
+
+/// Both faces, with a bounded cache of their glyphs.
+pub struct Typesetter {
+    fonts: FontSystem,
+    glyphs: SwashCache,
+    sc: String,
+    tc: String,
+}
+
+/// Nothing but the two faces: what one lacks is looked for in the other.
+struct NoFallback;
+
+impl Fallback for NoFallback {
+    fn common_fallback(&self) -> &[&'static str] {
+        &[]
+    }
+
+    fn forbidden_fallback(&self) -> &[&'static str] {
+        &[]
+    }
+
+    fn script_fallback(&self, _: Script, _: &str) -> &[&'static str] {
+        &[]
+    }
+}
+
+impl Typesetter {
+    /// Loads the Simplified and the Traditional face; a file may hold both or be the same.
+    pub fn load(font_sc: &Path, font_tc: &Path) -> Result<Self, TextError> {
+        let mut db = fontdb::Database::new();
+        let sc = add(&mut db, font_sc)?;
+        let tc = if font_tc == font_sc { sc.clone() } else { add(&mut db, font_tc)? };
+        let fonts = FontSystem::new_with_locale_and_db_and_fallback("en".into(), db, NoFallback);
+        Ok(Self { fonts, glyphs: SwashCache::new(), sc, tc })
+    }
+
+    /// Width and height in pixels of `text` in `style`, wrapped at `max_width`.
+    pub fn measure(&mut self, text: &str, style: &TextStyle, max_width: f32) -> (f32, f32) {
+        size(&self.set(text, style, max_width))
+    }
+
+    /// Calls `dot(x, y, coverage)` for every covered pixel from the text block's top left, and answers with its size.
+    /// Aligned within `max_width`. A pixel may come more than once.
+    pub fn draw(
+        &mut self,
+        text: &str,
+        style: &TextStyle,
+        max_width: f32,
+        dot: &mut dyn FnMut(i32, i32, u8),
+    ) -> (f32, f32) {
+        let buffer = self.set(text, style, max_width);
+        let thicker = if style.bold { (style.px / 28.0).round().max(1.0) as i32 } else { 0 };
+        for run in buffer.layout_runs() {
+            let indent = match style.align {
+                Align::Left => 0.0,
+                Align::Center => ((max_width - run.line_w) / 2.0).max(0.0),
+                Align::Right => (max_width - run.line_w).max(0.0),
+            };
+            for glyph in run.glyphs {
+                let placed = glyph.physical((indent.round(), run.line_y.round()), 1.0);
+                let Some(image) = self.glyphs.get_image(&mut self.fonts, placed.cache_key) else { continue };
+                if image.content != SwashContent::Mask {
+                    continue;
+                }
+                let (left, top) = (placed.x + image.placement.left, placed.y - image.placement.top);
+                let width = image.placement.width.max(1) as usize;
+                for (y, row) in image.data.chunks_exact(width).enumerate() {
+                    for (x, coverage) in row.iter().enumerate().filter(|(_, coverage)| **coverage > 0) {
+                        for shift in 0..=thicker {
+                            dot(left + x as i32 + shift, top + y as i32, *coverage);
+                        }
+                    }
+                }
+            }
+        }
+        if self.glyphs.image_cache.len() > MAX_GLYPHS {
+            self.glyphs.image_cache.clear();
+        }
+        size(&buffer)
+    }
+
+    fn set(&mut self, text: &str, style: &TextStyle, max_width: f32) -> Buffer {
+        let mut buffer = Buffer::new_empty(Metrics::new(style.px, style.px * style.line_height));
+        let family = if style.language.tag() == "zh-Hant" { &self.tc } else { &self.sc };
+        let attributes = Attrs::new().family(Family::Name(family));
+        buffer.set_wrap(Wrap::WordOrGlyph);
+        buffer.set_size(Some(max_width), None);
+        buffer.set_text(text, &attributes, Shaping::Advanced, None);
+        buffer.shape_until_scroll(&mut self.fonts, false);
+        buffer
+    }
+}
+
+fn size(buffer: &Buffer) -> (f32, f32) {
+    buffer.layout_runs().fold((0.0, 0.0), |(width, height): (f32, f32), run| {
+        (width.max(run.line_w), height.max(run.line_top + run.line_height))
+    })
+}
+
+/// Adds a file's face and answers with its family's name.
+fn add(db: &mut fontdb::Database, path: &Path) -> Result<String, TextError> {
+    let data = std::fs::read(path).map_err(|source| TextError::Read { path: path.into(), source })?;
+    let before = db.len();
+    db.load_font_data(data);
+    let face = db.faces().nth(before).and_then(|face| face.families.first());
+    face.map(|(name, _)| name.clone()).ok_or_else(|| TextError::NoFont { path: path.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typesetter() -> Typesetter {
+        let fonts = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/fonts");
+        Typesetter::load(&fonts.join("kioskd-sans-sc.otf"), &fonts.join("kioskd-sans-tc.otf")).unwrap()
+    }
+
+    fn style(tag: &str) -> TextStyle {
+        TextStyle { px: 40.0, line_height: 1.4, align: Align::Left, language: Language::new(tag), bold: false }
+    }
+
+    fn picture(text: &str, tag: &str) -> Vec<(i32, i32, u8)> {
+        let mut dots = Vec::new();
+        typesetter().draw(text, &style(tag), 400.0, &mut |x, y, coverage| dots.push((x, y, coverage)));
+        dots
+    }
+
+    #[test]
+    fn each_language_has_its_own_forms_and_no_character_is_missing() {
+        // U+9AA8 is drawn differently in Simplified and Traditional Chinese.
+        assert_ne!(picture("骨", "zh-Hans"), picture("骨", "zh-Hant"));
+        let missing = picture("\u{10ffff}", "en");
+        for (text, tag) in [("取", "zh-Hans"), ("貨", "zh-Hant"), ("繁", "en"), ("é", "en"), ("¥", "zh-Hans")] {
+            let drawn = picture(text, tag);
+            assert!(!drawn.is_empty() && drawn != missing, "{text}");
+        }
+    }
+
+    #[test]
+    fn wraps_at_the_width_it_was_given() {
+        let mut type_ = typesetter();
+        let text = "請打開手機上的錢包掃描二維碼付款";
+        let (wide, one) = type_.measure(text, &style("zh-Hant"), 10_000.0);
+        let (narrow, more) = type_.measure(text, &style("zh-Hant"), wide / 2.5);
+        assert!(narrow <= wide / 2.5 && more >= one * 2.9, "{wide}x{one} {narrow}x{more}");
+    }
+}

@@ -1,0 +1,215 @@
+//! Receipts on the emulator's paper, over the wire.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kioskd::config;
+use kioskd::demo::machine::Timing;
+use kioskd::demo::paper::Roll;
+use kioskd::printer::{self, Item, NotPrinted, Printer, Receipt, Trouble, open_port};
+use kioskd::sale::view::Outcome;
+use kioskd::screen::text::Typesetter;
+use kioskd::vocabulary::{ChargeId, Currency, Language, OrderId, PaymentId};
+use kioskd::world::World;
+
+use crate::world::TestWorld;
+
+fn home() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn config() -> config::Config {
+    toml::from_str(include_str!("../../configs/vending.toml")).unwrap()
+}
+
+struct Bench {
+    world: TestWorld,
+    printer: Printer,
+    _connection: Arc<World>,
+}
+
+fn bench(columns: u32) -> Bench {
+    let world = TestWorld::with_paper(Timing::default(), columns);
+    let connection = world.connect(|_| {});
+    let mut config = config().printer;
+    config.columns = columns;
+    config.timeout.0 = Duration::from_secs(2);
+    let fonts = home().join("assets/fonts");
+    let typesetter = Typesetter::load(&fonts.join("kioskd-sans-sc.otf"), &fonts.join("kioskd-sans-tc.otf")).unwrap();
+    let port = open_port(config.driver, Some(&connection)).unwrap();
+    let printer = Printer::new(&config, port, typesetter, false);
+    Bench { world, printer, _connection: connection }
+}
+
+/// A sale of two products in the demo's words.
+fn receipt(tag: &str) -> Receipt {
+    let (config, language) = (config(), Language::new(tag));
+    let order = OrderId::from_parts(1_763_858_220_000, 0x5eed_0042);
+    let item = |nth: usize, quantity| Item {
+        name: config.products[nth].name.get(&language).into(),
+        quantity,
+        price: config.products[nth].price,
+        outcome: Outcome::Delivered,
+    };
+    Receipt {
+        merchant: config.kiosk.merchant.get(&language).into(),
+        place: config.kiosk.place.get(&language).into(),
+        kiosk: config.kiosk.id.clone(),
+        order,
+        short_code: order.short_code(),
+        time: Some("2025-11-23 08:37:00".into()),
+        currency: Currency::from_code("CNY").unwrap(),
+        items: vec![item(0, 2), item(2, 1)],
+        amount: 1_050,
+        paid: 1_050,
+        refunded: 0,
+        refund_pending: 0,
+        claim: false,
+        rail: config.rails[0].label.get(&language).into(),
+        payments: vec![PaymentId::parse(&format!("PAY-{}", ChargeId::of(order, 1))).unwrap()],
+        phone: config.kiosk.phone.clone(),
+        language,
+    }
+}
+
+/// Everything that can go wrong with one order.
+fn sad_receipt(tag: &str) -> Receipt {
+    let mut receipt = receipt(tag);
+    let long = "Very long product name that has to be wrapped 加長加長加長加長加長加長的品名";
+    receipt.items[1].outcome = Outcome::NotDelivered;
+    receipt.items.push(Item { name: long.into(), quantity: 1, price: 680, outcome: Outcome::Unknown });
+    receipt.time = None;
+    (receipt.amount, receipt.paid) = (1_730, 3_460);
+    (receipt.refunded, receipt.refund_pending, receipt.claim) = (450, 1_730, true);
+    receipt.payments.push(PaymentId::parse("4200001234202511230987654321").unwrap());
+    receipt
+}
+
+/// `KIOSKD_BLESS=1` writes the pictures anew; a person looks at them before they are committed.
+fn assert_golden(name: &str, png: &[u8]) {
+    let golden = home().join("tests/golden/paper").join(name);
+    if std::env::var_os("KIOSKD_BLESS").is_some() {
+        std::fs::create_dir_all(golden.parent().unwrap()).unwrap();
+        return std::fs::write(golden, png).unwrap();
+    }
+    let dots = |png: &[u8]| image::load_from_memory(png).unwrap().into_luma8();
+    let expected = std::fs::read(&golden).unwrap_or_else(|e| panic!("{}: {e}", golden.display()));
+    if dots(&expected) != dots(png) {
+        let actual = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::write(&actual, png).unwrap();
+        panic!("{} differs; what was printed: {}", golden.display(), actual.display());
+    }
+}
+
+fn cuts(bin: &[u8]) -> usize {
+    bin.windows(3).filter(|w| w == &[0x1d, b'V', b'B']).count()
+}
+
+#[test]
+fn the_paper_shows_every_line_in_every_language_and_width() {
+    for columns in [384, 576] {
+        for tag in ["zh-Hant", "zh-Hans", "en"] {
+            let mut bench = bench(columns);
+            bench.printer.print(&receipt(tag)).unwrap();
+            assert_golden(&format!("{tag}-{columns}.png"), &bench.world.paper.png());
+            assert_eq!(cuts(&bench.world.paper.bin()), 1);
+            if columns == 384 {
+                assert_last_is(&mut bench, &receipt(tag));
+            }
+        }
+    }
+    for tag in ["zh-Hant", "en"] {
+        let mut bench = bench(384);
+        bench.printer.print(&sad_receipt(tag)).unwrap();
+        assert_golden(&format!("{tag}-384-claim.png"), &bench.world.paper.png());
+    }
+}
+
+/// The last piece of the paper is this receipt, whole. A few dots may be added so that no picture holds a command.
+fn assert_last_is(bench: &mut Bench, receipt: &Receipt) {
+    const TAIL: u32 = 33;
+    let picture = bench.printer.picture(receipt);
+    let png = image::load_from_memory(&bench.world.paper.png()).unwrap().into_luma8();
+    let top = png.height() - TAIL - picture.rows() as u32;
+    let dot =
+        |x: u32, y: u32| picture.bytes()[y as usize * picture.row_bytes() + x as usize / 8] & (0x80 >> (x % 8)) != 0;
+    let (mut missing, mut added) = (0, 0);
+    for y in 0..picture.rows() as u32 {
+        for x in 0..384 {
+            match (dot(x, y), png.get_pixel(24 + x, top + y).0[0] == 0) {
+                (true, false) => missing += 1,
+                (false, true) => added += 1,
+                _ => {}
+            }
+        }
+    }
+    assert!(missing == 0 && added < 20, "{missing} dots missing, {added} added");
+}
+
+#[test]
+fn refused_before_a_dot_is_printed() {
+    let mut bench = bench(384);
+    let blank = bench.world.paper.png();
+    let mut refused = |what: &dyn Fn(&TestWorld), trouble| {
+        what(&bench.world);
+        assert_eq!(bench.printer.print(&receipt("en")), Err(NotPrinted::Refused(trouble)));
+        assert_eq!(bench.printer.status().trouble(), Some(trouble));
+        assert!(bench.world.paper.png() == blank);
+    };
+    refused(&|world| world.paper.set_paper(Roll::Out), Trouble::PaperOut);
+    refused(&|world| world.paper.set_cover(true), Trouble::CoverOpen);
+    refused(&|world| world.paper.set_power(false), Trouble::NoAnswer);
+    bench.world.paper.set_power(true);
+    bench.world.paper.set_cover(false);
+    bench.world.paper.set_paper(Roll::NearEnd);
+    assert_eq!(bench.printer.status().roll, printer::Roll::NearEnd);
+    assert_eq!(bench.printer.print(&receipt("en")), Ok(()), "near the end is only a warning");
+}
+
+#[test]
+fn paper_that_ends_in_the_middle_is_no_receipt_and_the_next_one_is_whole() {
+    let mut bench = bench(384);
+    let picture = bench.printer.picture(&receipt("en"));
+    bench.world.paper.out_after_lines(300);
+    let began = Instant::now();
+    assert_eq!(bench.printer.print(&receipt("en")), Err(NotPrinted::MidJob(Trouble::PaperOut)));
+    assert!(began.elapsed() < Duration::from_secs(1), "said as soon as the printer is off line");
+
+    // The rest does not come out for whoever puts paper in.
+    let half = bench.world.paper.png();
+    bench.world.paper.set_paper(Roll::Ok);
+    assert!(bench.world.paper.png() == half);
+
+    assert_eq!(bench.printer.print(&receipt("zh-Hant")), Ok(()));
+    let png = image::load_from_memory(&bench.world.paper.png()).unwrap().into_luma8();
+    let other = bench.printer.picture(&receipt("zh-Hant"));
+    // Head, half a receipt, cut; the whole one, cut.
+    let expected = 24 + 300 + 33 + other.rows() + 33;
+    assert_eq!(png.height() as usize, expected);
+    assert!(picture.rows() > 300);
+    assert_last_is(&mut bench, &receipt("zh-Hant"));
+    assert_golden("after-paper-out.png", &bench.world.paper.png());
+}
+
+#[test]
+fn a_printer_switched_off_in_the_middle_is_not_believed() {
+    let mut bench = bench(384);
+    let world = &bench.world;
+    world.paper.out_after_lines(100);
+    std::thread::scope(|scope| {
+        let job = scope.spawn(|| bench.printer.print(&receipt("en")));
+        // As soon as the job is in the printer, somebody pulls its plug.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while world.paper.bin().len() < 20_000 {
+            assert!(Instant::now() < deadline);
+            std::thread::yield_now();
+        }
+        world.paper.set_power(false);
+        assert!(matches!(job.join().unwrap(), Err(NotPrinted::MidJob(_))));
+    });
+    bench.world.paper.set_power(true);
+    bench.world.paper.set_paper(Roll::Ok);
+    assert_eq!(bench.printer.print(&receipt("en")), Ok(()));
+    assert_last_is(&mut bench, &receipt("en"));
+}
