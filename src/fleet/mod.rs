@@ -1,1 +1,13 @@
-//! fleet
+//! The fleet: what a kiosk and its back end say to each other over MQTT 3.1.1.
+//!
+//! Policy: the broker is a postman, not a store and not a friend. Nothing counts as delivered before the back end has
+//! said so with the hash of what it holds; nothing said over the broker can make the kiosk forget an event.
+//!
+//! - [`topic`] every topic as a type; no other place writes one as text.
+//! - [`link`] the kiosk's end of the wire.
+
+pub mod link;
+pub mod topic;
+mod turn;
+
+pub(crate) use turn::turn;

@@ -1,0 +1,140 @@
+//! What a back end says it holds, believed only when the ledger agrees.
+//!
+//! Policy: an acknowledgement is a claim by whoever may write to the topic. It counts when it names this ledger and the
+//! hash of an event that exists; anything else moves nothing.
+
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::{Outbox, OutboxError};
+
+/// Bytes of the longest message that is looked at.
+pub(super) const LONGEST: usize = 4096;
+
+#[derive(Debug, Deserialize)]
+struct Ack {
+    ledger: String,
+    seq: u64,
+    hash: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    #[error("{0} bytes long, at most {LONGEST} are looked at")]
+    TooLong(usize),
+    #[error("not an acknowledgement")]
+    Malformed(#[source] serde_json::Error),
+    #[error("for another ledger")]
+    OtherLedger,
+    #[error("event {0} does not exist")]
+    NoSuchEvent(u64),
+    #[error("the hash of event {0} is another")]
+    OtherHash(u64),
+    /// Not the sender's fault.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+}
+
+/// The number of the event up to which the back end holds everything.
+pub(super) fn verify(payload: &[u8], ledger: &str, outbox: &impl Outbox) -> Result<u64, Refused> {
+    if payload.len() > LONGEST {
+        return Err(Refused::TooLong(payload.len()));
+    }
+    let ack: Ack = serde_json::from_slice(payload).map_err(Refused::Malformed)?;
+    if ack.ledger != ledger {
+        return Err(Refused::OtherLedger);
+    }
+    // "I hold nothing" claims nothing, and who holds nothing may not know where the chain begins.
+    if ack.seq == 0 && ack.hash.is_empty() {
+        return Ok(0);
+    }
+    let hash = outbox.hash_of(ack.seq)?.ok_or(Refused::NoSuchEvent(ack.seq))?;
+    if ack.hash != hash {
+        return Err(Refused::OtherHash(ack.seq));
+    }
+    Ok(ack.seq)
+}
+
+/// Lets a few complaints through at once and one a second after that: a flood from the network must not become a flood
+/// in the kiosk.
+#[derive(Debug)]
+pub(super) struct Complaints {
+    left: u32,
+    refilled: Instant,
+}
+
+impl Complaints {
+    const BURST: u32 = 10;
+    const EVERY: Duration = Duration::from_secs(1);
+
+    pub fn new(now: Instant) -> Self {
+        Self { left: Self::BURST, refilled: now }
+    }
+
+    pub fn allowed(&mut self, now: Instant) -> bool {
+        while self.left < Self::BURST && now >= self.refilled + Self::EVERY {
+            self.left += 1;
+            self.refilled += Self::EVERY;
+        }
+        if self.left == Self::BURST {
+            self.refilled = now;
+        }
+        let allowed = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::link::OutboxEvent;
+
+    struct Three;
+
+    impl Outbox for Three {
+        fn ledger(&self) -> String {
+            "L1".into()
+        }
+        fn cursor(&self) -> Result<u64, OutboxError> {
+            Ok(0)
+        }
+        fn after(&self, _: u64, _: usize) -> Result<Vec<OutboxEvent>, OutboxError> {
+            Ok(Vec::new())
+        }
+        fn hash_of(&self, seq: u64) -> Result<Option<String>, OutboxError> {
+            Ok((seq <= 3).then(|| format!("h{seq}")))
+        }
+    }
+
+    #[test]
+    fn only_the_truth_counts() {
+        let verify = |text: &str| verify(text.as_bytes(), "L1", &Three);
+        assert_eq!(verify(r#"{"ledger":"L1","seq":3,"hash":"h3"}"#).unwrap(), 3);
+        assert_eq!(verify(r#"{"ledger":"L1","seq":0,"hash":"h0","more":1}"#).unwrap(), 0);
+        assert_eq!(verify(r#"{"ledger":"L1","seq":0,"hash":""}"#).unwrap(), 0);
+        let refused = |text: &str| verify(text).unwrap_err();
+        assert!(matches!(refused(r#"{"ledger":"L1","seq":3,"hash":"h2"}"#), Refused::OtherHash(3)));
+        assert!(matches!(refused(r#"{"ledger":"L1","seq":3,"hash":""}"#), Refused::OtherHash(3)));
+        assert!(matches!(refused(r#"{"ledger":"L1","seq":4,"hash":"h4"}"#), Refused::NoSuchEvent(4)));
+        assert!(matches!(refused(r#"{"ledger":"L2","seq":3,"hash":"h3"}"#), Refused::OtherLedger));
+        for malformed in
+            ["", "[]", "{", r#"{"ledger":"L1","seq":-1,"hash":"h3"}"#, r#"{"ledger":"L1","seq":3.0,"hash":"h3"}"#]
+        {
+            assert!(matches!(refused(malformed), Refused::Malformed(_)), "{malformed}");
+        }
+        assert!(matches!(refused(&" ".repeat(LONGEST + 1)), Refused::TooLong(_)));
+    }
+
+    #[test]
+    fn complaints_are_few() {
+        let start = Instant::now();
+        let mut complaints = Complaints::new(start);
+        assert_eq!((0..1000).filter(|_| complaints.allowed(start)).count(), 10);
+        let later = start + Duration::from_millis(3500);
+        assert_eq!((0..1000).filter(|_| complaints.allowed(later)).count(), 3);
+        let much_later = start + Duration::from_secs(1000);
+        assert_eq!((0..1000).filter(|_| complaints.allowed(much_later)).count(), 10);
+    }
+}

@@ -1,0 +1,278 @@
+//! The kiosk's end of the wire: presence, state, telemetry, alarms, and the ledger's events in order.
+//!
+//! Policy
+//! - An event stays due until the back end's `ack` names it with its hash. What the broker says (PUBACK) only opens its
+//!   packet window. The link reads the outbox and deletes nothing.
+//! - At most `window` events are on their way unacknowledged; every connection starts again from the acknowledged
+//!   cursor; silence starts over, too. So events may come twice, never not at all, and always in order.
+//! - Nothing blocks the kiosk. State, alarms and telemetry are kept as the newest only.
+//! - Every connection is a new client and a clean session. After a failure the next try comes at
+//!   `rand(0, min(back_off_max, back_off_unit * 2^n))`, so that a street of kiosks does not come back as one.
+
+mod ack;
+mod desk;
+mod pipe;
+mod session;
+mod window;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use self::desk::Desk;
+use self::session::Session;
+use super::topic::{Address, Name};
+
+/// What the link needs of the ledger. Called from the link's own task, one call at a time; reads only.
+pub trait Outbox: Send + 'static {
+    /// The name of this ledger: another ledger has another name, even on the same kiosk.
+    fn ledger(&self) -> String;
+    /// Highest number the back end has acknowledged; 0 is none. Asked once, at the start.
+    fn cursor(&self) -> Result<u64, OutboxError>;
+    /// At most `limit` events after `seq`, in order, without a gap.
+    fn after(&self, seq: u64, limit: usize) -> Result<Vec<OutboxEvent>, OutboxError>;
+    /// In hexadecimal; of event 0, where the chain begins; `None` where there is no such event.
+    fn hash_of(&self, seq: u64) -> Result<Option<String>, OutboxError>;
+}
+
+/// One event as it is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxEvent {
+    pub seq: u64,
+    /// In kebab-case; a level of the topic.
+    pub kind: String,
+    /// The JSON document: ledger, seq, hash, prev, boot, ts, order, body.
+    pub payload: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the outbox can't be read")]
+pub struct OutboxError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// Where the broker is: `mqtt://HOST:PORT`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broker {
+    /// A name or an address; IPv6 in brackets.
+    pub host: String,
+    pub port: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadBroker {
+    #[error("a broker is written mqtt://HOST:PORT")]
+    Scheme,
+    #[error("`{0}` is not a host name or an address")]
+    Host(String),
+    #[error("`{0}` is not a port, 1 to 65535")]
+    Port(String),
+}
+
+impl FromStr for Broker {
+    type Err = BadBroker;
+
+    fn from_str(text: &str) -> Result<Self, BadBroker> {
+        let rest = text.strip_prefix("mqtt://").ok_or(BadBroker::Scheme)?;
+        let (host, port) = rest.rsplit_once(':').ok_or(BadBroker::Scheme)?;
+        let bracketed = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+        let plausible = match bracketed {
+            Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => {
+                (1..=253).contains(&host.len())
+                    && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+            }
+        };
+        if !plausible {
+            return Err(BadBroker::Host(host.to_owned()));
+        }
+        match port.parse() {
+            Ok(port) if port != 0 => Ok(Self { host: host.to_owned(), port }),
+            _ => Err(BadBroker::Port(port.to_owned())),
+        }
+    }
+}
+
+impl From<SocketAddr> for Broker {
+    fn from(address: SocketAddr) -> Self {
+        let host = match address {
+            SocketAddr::V4(v4) => v4.ip().to_string(),
+            SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
+        };
+        Self { host, port: address.port() }
+    }
+}
+
+impl fmt::Display for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mqtt://{}:{}", self.host, self.port)
+    }
+}
+
+/// How the link behaves. [`Settings::new`] has the values of a real machine; tests shorten the times.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub address: Address,
+    pub broker: Broker,
+    /// Two clients with one name throw each other out.
+    pub client_id: String,
+    /// Events published and not acknowledged, 1 to 1000.
+    pub window: u16,
+    /// The first connection waits a random part of this.
+    pub start_delay: Duration,
+    /// Without progress for so long the next event is sent again; also the least time between two moves back.
+    pub retry_first: Duration,
+    /// Such repeats get rarer up to this.
+    pub retry_last: Duration,
+    /// With nothing to send, how often the last event is repeated to hear whether the back end still has it.
+    pub probe: Duration,
+    pub back_off_unit: Duration,
+    pub back_off_max: Duration,
+    /// A broker that does not take a publish within this is left.
+    pub puback_timeout: Duration,
+    /// At least 1 s.
+    pub keep_alive: Duration,
+    /// An alarm that the broker still shows and that nobody has raised so long after connecting is cleared.
+    pub alarm_grace: Duration,
+}
+
+impl Settings {
+    pub fn new(fleet: Name, kiosk: Name, broker: Broker) -> Self {
+        Self {
+            // No name contains a dot, so two kiosks can't come to the same id.
+            client_id: format!("kioskd.{fleet}.{kiosk}"),
+            address: Address { fleet, kiosk },
+            broker,
+            window: 64,
+            start_delay: Duration::from_secs(30),
+            retry_first: Duration::from_secs(5),
+            retry_last: Duration::from_secs(60),
+            probe: Duration::from_secs(3600),
+            back_off_unit: Duration::from_secs(1),
+            back_off_max: Duration::from_secs(300),
+            puback_timeout: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(30),
+            alarm_grace: Duration::from_secs(10),
+        }
+    }
+
+    fn window(&self) -> u16 {
+        self.window.clamp(1, 1000)
+    }
+}
+
+/// What the link tells the kiosk. The receiver is called from the link's task and must not block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FleetEvent {
+    Connected,
+    /// Told when the reason changes, not for every failed try.
+    Disconnected {
+        why: String,
+    },
+    /// The back end holds everything up to here: the ledger's name and the hash agree. Smaller than before when the back
+    /// end says that it lacks something.
+    Acknowledged {
+        seq: u64,
+    },
+    /// Somebody sent an acknowledgement that is not true. Nothing has moved. At most one a second, after the first ten.
+    AckRejected {
+        why: String,
+    },
+}
+
+/// A running link. Dropped without [`stop`](Self::stop) the connection breaks and the broker announces the last will.
+#[derive(Debug)]
+pub struct Link {
+    desk: Arc<Desk>,
+    task: JoinHandle<()>,
+}
+
+/// Starts the link as one task of the current tokio runtime.
+pub fn start(settings: Settings, outbox: impl Outbox, on: impl Fn(FleetEvent) + Send + 'static) -> Link {
+    let desk = Arc::new(Desk::default());
+    let session = Session::new(settings, outbox, on, Arc::clone(&desk));
+    Link { desk, task: tokio::spawn(session.run()) }
+}
+
+impl Link {
+    /// How long [`stop`](Self::stop) takes at most.
+    pub const STOP: Duration = Duration::from_secs(3);
+
+    /// Publishes the kiosk's state, retained. The latest wins, and is told again on every connection.
+    pub fn state(&self, document: Value) {
+        self.desk.state(document.to_string());
+    }
+
+    /// Raises an alarm, or clears it. `kind` is a level of the topic; another is refused with an error in the log.
+    pub fn alarm(&self, kind: &str, body: Option<Value>) {
+        match Name::parse(kind) {
+            Ok(kind) => self.desk.alarm(kind, body.map(|body| body.to_string())),
+            Err(error) => tracing::error!(%error, "an alarm with a kind that fits no topic was not published"),
+        }
+    }
+
+    /// Flat JSON of numbers; dropped while there is no connection.
+    pub fn telemetry(&self, values: Value) {
+        self.desk.telemetry(values.to_string());
+    }
+
+    /// There are new events in the outbox.
+    pub fn wake(&self) {
+        self.desk.news();
+    }
+
+    /// Says goodbye: presence offline, disconnect.
+    pub async fn stop(mut self) {
+        self.desk.stop();
+        // The connection may hang; then the broker's last will has to say it.
+        if !self.task.is_finished() && tokio::time::timeout(Self::STOP, &mut self.task).await.is_err() {
+            tracing::warn!("the fleet link did not stop in time");
+        }
+    }
+
+    /// Ends only when the link's task does, which before [`stop`](Self::stop) means that it broke.
+    pub async fn ended(&mut self) {
+        if !self.task.is_finished() {
+            // A panic has been printed already; that it ended is all the caller needs.
+            drop((&mut self.task).await);
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_is_written_with_scheme_host_and_port() {
+        for good in ["mqtt://127.0.0.1:1883", "mqtt://broker.example.com:1", "mqtt://[::1]:65535"] {
+            assert_eq!(good.parse::<Broker>().unwrap().to_string(), good);
+        }
+        for bad in [
+            "",
+            "127.0.0.1:1883",
+            "mqtts://a:1",
+            "mqtt://a",
+            "mqtt://:1",
+            "mqtt://a:0",
+            "mqtt://a:70000",
+            "mqtt://a b:1",
+            "mqtt://a/b:1",
+            "mqtt://::1:1883",
+            "mqtt://user@a:1",
+        ] {
+            assert!(bad.parse::<Broker>().is_err(), "{bad}");
+        }
+        let v6: SocketAddr = "[::1]:1883".parse().unwrap();
+        assert_eq!(Broker::from(v6).to_string(), "mqtt://[::1]:1883");
+    }
+}

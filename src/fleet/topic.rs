@@ -1,0 +1,309 @@
+//! Topics as a type that builds and parses.
+//!
+//! Policy: what stands between two slashes is a [`Name`], checked once where it enters; so no fleet, kiosk, kind or
+//! command number can add a level, a wildcard or a second meaning. Whatever does not parse is not ours.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::vocabulary::BadName;
+
+const ROOT: &str = "kiosk/v1";
+/// Stands where a kiosk's name would; no kiosk can have it.
+const EVERYONE: &str = "all";
+/// Longer than the longest topic of ours; protects the parser from megabytes.
+const LONGEST: usize = 512;
+
+/// One level of a topic: 1 to 64 of `0-9 A-Z a-z _ -`, and not `all`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(String);
+
+impl Name {
+    pub const MAX: usize = 64;
+
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        let fits = (1..=Self::MAX).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+            && text != EVERYONE;
+        if fits {
+            return Ok(Self(text.to_owned()));
+        }
+        // The text may come from the network: what is quoted of it is bounded.
+        let text = text.chars().take(Self::MAX).collect();
+        Err(BadName { what: "topic level (letters, digits, `_` and `-`, at most 64, not `all`)", text })
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = BadName;
+
+    fn try_from(text: String) -> Result<Self, BadName> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> String {
+        name.0
+    }
+}
+
+/// One kiosk of one fleet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    pub fleet: Name,
+    pub kiosk: Name,
+}
+
+impl Address {
+    pub fn topic(&self, leaf: Leaf) -> Topic {
+        Topic::Kiosk(self.clone(), leaf)
+    }
+}
+
+/// Every topic there is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    Kiosk(Address, Leaf),
+    /// A command to every kiosk of the fleet.
+    Everyone {
+        fleet: Name,
+        verb: Name,
+        id: Name,
+    },
+}
+
+/// What stands below one kiosk.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Leaf {
+    /// Retained `online`; the last will is `offline`.
+    Presence,
+    /// Retained JSON: what the kiosk is and does.
+    State,
+    /// Flat JSON of numbers.
+    Telemetry,
+    /// From the outbox, by kind: `order-paid`.
+    Event(Name),
+    /// From the back end: the highest contiguous event it holds.
+    Ack,
+    /// Retained until cleared by an empty message.
+    Alarm(Name),
+    Command {
+        verb: Name,
+        id: Name,
+    },
+    CommandStatus {
+        verb: Name,
+        id: Name,
+    },
+    PayRequest,
+    PayReply,
+    PayNotice,
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Topic::Kiosk(Address { fleet, kiosk }, leaf) => write!(f, "{ROOT}/{fleet}/{kiosk}/{leaf}"),
+            Topic::Everyone { fleet, verb, id } => write!(f, "{ROOT}/{fleet}/{EVERYONE}/cmd/{verb}/{id}"),
+        }
+    }
+}
+
+impl fmt::Display for Leaf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Leaf::Presence => f.write_str("presence"),
+            Leaf::State => f.write_str("state"),
+            Leaf::Telemetry => f.write_str("telemetry"),
+            Leaf::Event(kind) => write!(f, "event/{kind}"),
+            Leaf::Ack => f.write_str("ack"),
+            Leaf::Alarm(kind) => write!(f, "alarm/{kind}"),
+            Leaf::Command { verb, id } => write!(f, "cmd/{verb}/{id}"),
+            Leaf::CommandStatus { verb, id } => write!(f, "cmd/{verb}/{id}/status"),
+            Leaf::PayRequest => f.write_str("pay/request"),
+            Leaf::PayReply => f.write_str("pay/reply"),
+            Leaf::PayNotice => f.write_str("pay/notice"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadTopic {
+    #[error("not a topic of ours")]
+    Foreign,
+    #[error("a level of the topic can't be read")]
+    Level(#[from] BadName),
+}
+
+impl FromStr for Topic {
+    type Err = BadTopic;
+
+    fn from_str(text: &str) -> Result<Self, BadTopic> {
+        if text.len() > LONGEST {
+            return Err(BadTopic::Foreign);
+        }
+        let rest = text.strip_prefix(ROOT).and_then(|rest| rest.strip_prefix('/')).ok_or(BadTopic::Foreign)?;
+        let levels: Vec<&str> = rest.split('/').collect();
+        let [fleet, whom, leaf @ ..] = levels.as_slice() else { return Err(BadTopic::Foreign) };
+        let fleet = Name::parse(fleet)?;
+        if *whom == EVERYONE {
+            let ["cmd", verb, id] = leaf else { return Err(BadTopic::Foreign) };
+            return Ok(Topic::Everyone { fleet, verb: Name::parse(verb)?, id: Name::parse(id)? });
+        }
+        let address = Address { fleet, kiosk: Name::parse(whom)? };
+        let leaf = match leaf {
+            ["presence"] => Leaf::Presence,
+            ["state"] => Leaf::State,
+            ["telemetry"] => Leaf::Telemetry,
+            ["event", kind] => Leaf::Event(Name::parse(kind)?),
+            ["ack"] => Leaf::Ack,
+            ["alarm", kind] => Leaf::Alarm(Name::parse(kind)?),
+            ["cmd", verb, id] => Leaf::Command { verb: Name::parse(verb)?, id: Name::parse(id)? },
+            ["cmd", verb, id, "status"] => Leaf::CommandStatus { verb: Name::parse(verb)?, id: Name::parse(id)? },
+            ["pay", "request"] => Leaf::PayRequest,
+            ["pay", "reply"] => Leaf::PayReply,
+            ["pay", "notice"] => Leaf::PayNotice,
+            _ => return Err(BadTopic::Foreign),
+        };
+        Ok(Topic::Kiosk(address, leaf))
+    }
+}
+
+/// What can be subscribed to besides one topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filter {
+    /// All that is said in a fleet.
+    Fleet(Name),
+    /// The events of every kiosk of a fleet.
+    Events(Name),
+    /// All alarms of one kiosk.
+    Alarms(Address),
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Filter::Fleet(fleet) => write!(f, "{ROOT}/{fleet}/#"),
+            Filter::Events(fleet) => write!(f, "{ROOT}/{fleet}/+/event/#"),
+            Filter::Alarms(Address { fleet, kiosk }) => write!(f, "{ROOT}/{fleet}/{kiosk}/alarm/+"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn name() -> impl Strategy<Value = Name> {
+        "[0-9A-Za-z_-]{1,64}".prop_filter_map("`all` is taken", |text| Name::parse(&text).ok())
+    }
+
+    fn leaf() -> impl Strategy<Value = Leaf> {
+        prop_oneof![
+            Just(Leaf::Presence),
+            Just(Leaf::State),
+            Just(Leaf::Telemetry),
+            name().prop_map(Leaf::Event),
+            Just(Leaf::Ack),
+            name().prop_map(Leaf::Alarm),
+            (name(), name()).prop_map(|(verb, id)| Leaf::Command { verb, id }),
+            (name(), name()).prop_map(|(verb, id)| Leaf::CommandStatus { verb, id }),
+            Just(Leaf::PayRequest),
+            Just(Leaf::PayReply),
+            Just(Leaf::PayNotice),
+        ]
+    }
+
+    fn topic() -> impl Strategy<Value = Topic> {
+        prop_oneof![
+            8 => (name(), name(), leaf()).prop_map(|(fleet, kiosk, leaf)| Address { fleet, kiosk }.topic(leaf)),
+            1 => (name(), name(), name()).prop_map(|(fleet, verb, id)| Topic::Everyone { fleet, verb, id }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_built_parses_to_itself(topic in topic()) {
+            let text = topic.to_string();
+            prop_assert!(text.len() <= LONGEST);
+            prop_assert_eq!(text.parse::<Topic>(), Ok(topic));
+        }
+
+        #[test]
+        fn what_parses_is_built_the_same(text in "(kiosk/v1/)?([a-z]{1,3}/){1,3}(event|alarm|cmd|pay|state|ack|all|[a-z+#/ ]{0,4})(/[a-z-]{1,6}){0,3}") {
+            if let Ok(topic) = text.parse::<Topic>() {
+                prop_assert_eq!(topic.to_string(), text);
+            }
+        }
+
+        #[test]
+        fn any_text_is_a_topic_or_an_error(text in ".{0,600}") {
+            if let Ok(topic) = text.parse::<Topic>() {
+                prop_assert_eq!(topic.to_string(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn the_documented_topics() {
+        let name = |text| Name::parse(text).unwrap();
+        let k = Address { fleet: name("demo"), kiosk: name("K0001") };
+        for (topic, text) in [
+            (k.topic(Leaf::Presence), "kiosk/v1/demo/K0001/presence"),
+            (k.topic(Leaf::Event(name("order-paid"))), "kiosk/v1/demo/K0001/event/order-paid"),
+            (k.topic(Leaf::Ack), "kiosk/v1/demo/K0001/ack"),
+            (k.topic(Leaf::Alarm(name("door"))), "kiosk/v1/demo/K0001/alarm/door"),
+            (
+                k.topic(Leaf::CommandStatus { verb: name("lock"), id: name("c1") }),
+                "kiosk/v1/demo/K0001/cmd/lock/c1/status",
+            ),
+            (k.topic(Leaf::PayNotice), "kiosk/v1/demo/K0001/pay/notice"),
+            (
+                Topic::Everyone { fleet: name("demo"), verb: name("lock"), id: name("c1") },
+                "kiosk/v1/demo/all/cmd/lock/c1",
+            ),
+        ] {
+            assert_eq!(topic.to_string(), text);
+            assert_eq!(text.parse(), Ok(topic));
+        }
+        assert_eq!(Filter::Fleet(name("demo")).to_string(), "kiosk/v1/demo/#");
+        assert_eq!(Filter::Events(name("demo")).to_string(), "kiosk/v1/demo/+/event/#");
+        assert_eq!(Filter::Alarms(k).to_string(), "kiosk/v1/demo/K0001/alarm/+");
+    }
+
+    #[test]
+    fn names_that_would_break_a_topic_are_refused() {
+        let long = "x".repeat(Name::MAX + 1);
+        for bad in ["", "a/b", "+", "#", "$SYS", "a b", "ä", "all", "a\0b", long.as_str()] {
+            assert!(Name::parse(bad).is_err(), "{bad:?}");
+        }
+        for foreign in [
+            "",
+            "kiosk/v1",
+            "kiosk/v2/demo/K1/ack",
+            "kiosk/v1/demo/K1",
+            "kiosk/v1/demo/K1/ack/",
+            "kiosk/v1/demo/all/ack",
+            "kiosk/v1/demo/K1/cmd/lock/c1/done",
+            "kiosk/v1/demo/+/ack",
+        ] {
+            assert!(foreign.parse::<Topic>().is_err(), "{foreign}");
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! What the tests of the fleet link stand on: an outbox without a ledger, Debian's mosquitto, and a back end that shares
+//! no code with the one in the library.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use kioskd::fleet::link::{self, FleetEvent, Link, Outbox, OutboxError, OutboxEvent, Settings};
+use kioskd::fleet::topic::{Address, Leaf, Name};
+use serde_json::{Value, json};
+
+pub const LEDGER: &str = "01JTESTLEDGER";
+/// Nothing in these tests takes this long unless it is broken.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+pub fn kiosk() -> Address {
+    Address { fleet: name("test"), kiosk: name("K1") }
+}
+
+pub fn topic(leaf: Leaf) -> String {
+    kiosk().topic(leaf).to_string()
+}
+
+pub fn hash(seq: u64) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, format!("{LEDGER} {seq}").as_bytes());
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An outbox whose events are made when they are asked for, so that it weighs nothing.
+#[derive(Clone, Default)]
+pub struct Fake {
+    pub head: Arc<AtomicU64>,
+    pub reads: Arc<AtomicU64>,
+    pub broken: Arc<AtomicBool>,
+}
+
+impl Fake {
+    pub fn with(head: u64) -> Self {
+        let fake = Self::default();
+        fake.head.store(head, Ordering::SeqCst);
+        fake
+    }
+}
+
+pub fn event(seq: u64) -> Value {
+    json!({
+        "ledger": LEDGER, "seq": seq, "hash": hash(seq), "prev": hash(seq - 1), "boot": "b0",
+        "ts": 1_700_000_000_000u64 + seq, "order": "01JTESTORDER0000000000000",
+        "body": { "amount": 300, "currency": "CNY", "note": "x".repeat(120) },
+    })
+}
+
+impl Outbox for Fake {
+    fn ledger(&self) -> String {
+        LEDGER.into()
+    }
+
+    fn cursor(&self) -> Result<u64, OutboxError> {
+        Ok(0)
+    }
+
+    fn after(&self, seq: u64, limit: usize) -> Result<Vec<OutboxEvent>, OutboxError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(OutboxError("the disk is on fire".into()));
+        }
+        let last = self.head.load(Ordering::SeqCst).min(seq + limit as u64);
+        Ok((seq + 1..=last)
+            .map(|seq| OutboxEvent { seq, kind: "order-paid".into(), payload: event(seq).to_string() })
+            .collect())
+    }
+
+    fn hash_of(&self, seq: u64) -> Result<Option<String>, OutboxError> {
+        Ok((seq <= self.head.load(Ordering::SeqCst)).then(|| hash(seq)))
+    }
+}
+
+/// A real machine's settings with short times.
+pub fn settings(broker: SocketAddr) -> Settings {
+    let Address { fleet, kiosk } = kiosk();
+    let ms = Duration::from_millis;
+    Settings {
+        start_delay: Duration::ZERO,
+        retry_first: ms(300),
+        retry_last: ms(1000),
+        back_off_unit: ms(20),
+        back_off_max: ms(200),
+        puback_timeout: ms(2000),
+        keep_alive: ms(2000),
+        alarm_grace: ms(300),
+        ..Settings::new(fleet, kiosk, broker.into())
+    }
+}
+
+/// A link and what it said.
+pub struct Kiosk {
+    pub link: Link,
+    pub said: mpsc::Receiver<FleetEvent>,
+    pub heard: Vec<FleetEvent>,
+}
+
+impl Kiosk {
+    pub fn start(settings: Settings, outbox: &Fake) -> Self {
+        let (tell, said) = mpsc::channel();
+        let link = link::start(settings, outbox.clone(), move |event| drop(tell.send(event)));
+        Self { link, said, heard: Vec::new() }
+    }
+
+    /// Waits for the first that fits; the others are remembered in `heard`.
+    pub fn hear(&mut self, what: &str, fits: impl Fn(&FleetEvent) -> bool) -> FleetEvent {
+        let by = Instant::now() + PATIENCE;
+        loop {
+            let left = by.saturating_duration_since(Instant::now());
+            let event = self
+                .said
+                .recv_timeout(left)
+                .unwrap_or_else(|_| panic!("{what} was not heard, but {:?}", tail(&self.heard)));
+            self.heard.push(event.clone());
+            if fits(&event) {
+                return event;
+            }
+        }
+    }
+
+    pub fn connected(&mut self) {
+        self.hear("connected", |event| *event == FleetEvent::Connected);
+    }
+
+    pub fn disconnected(&mut self) -> String {
+        match self.hear("disconnected", |event| matches!(event, FleetEvent::Disconnected { .. })) {
+            FleetEvent::Disconnected { why } => why,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    pub fn acknowledged(&mut self, upto: u64) {
+        self.hear("acknowledged", |event| *event == FleetEvent::Acknowledged { seq: upto });
+    }
+}
+
+fn tail(heard: &[FleetEvent]) -> &[FleetEvent] {
+    &heard[heard.len().saturating_sub(10)..]
+}
+
+/// Waits until it holds, looking often.
+pub fn until(what: &str, holds: impl Fn() -> bool) {
+    let by = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < by, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Debian's broker, without persistence.
+pub struct Mosquitto {
+    child: Option<Child>,
+    pub addr: SocketAddr,
+    directory: tempfile::TempDir,
+}
+
+impl Mosquitto {
+    pub fn start() -> Self {
+        let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let conf = format!(
+            "listener {} 127.0.0.1\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\n",
+            addr.port()
+        );
+        std::fs::write(directory.path().join("conf"), conf).unwrap();
+        let mut broker = Self { child: None, addr, directory };
+        broker.restart();
+        broker
+    }
+
+    /// SIGKILL: nothing is written, nobody is told.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    pub fn restart(&mut self) {
+        self.kill();
+        let sbin = Path::new("/usr/sbin/mosquitto");
+        let program = if sbin.exists() { sbin } else { Path::new("mosquitto") };
+        let child = Command::new(program)
+            .arg("-c")
+            .arg(self.directory.path().join("conf"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("mosquitto is installed");
+        self.child = Some(child);
+        until("mosquitto listening", || TcpStream::connect(self.addr).is_ok());
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn client(program: &str, broker: SocketAddr) -> Command {
+    let mut command = Command::new(program);
+    command.args(["-h", &broker.ip().to_string(), "-p", &broker.port().to_string(), "-q", "1"]);
+    command.stderr(Stdio::null());
+    command
+}
+
+/// One message by `mosquitto_pub`.
+pub fn publish(broker: SocketAddr, topic: &str, arguments: &[&str], payload: &[u8]) {
+    let mut child = client("mosquitto_pub", broker)
+        .args(["-t", topic, "-s"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("mosquitto-clients is installed");
+    child.stdin.take().unwrap().write_all(payload).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+/// What the broker shows to a newcomer, by topic; it waits `listen` for it.
+pub fn retained(broker: SocketAddr, filter: &str) -> Vec<(String, String)> {
+    let output = client("mosquitto_sub", broker)
+        .args(["-t", filter, "--retained-only", "-W", "1", "-F", "%t %p"])
+        .output()
+        .expect("mosquitto-clients is installed");
+    let mut shown: Vec<_> = String::from_utf8(output.stdout).unwrap().lines().map(split).collect();
+    shown.sort();
+    shown
+}
+
+pub fn split(line: &str) -> (String, String) {
+    let (topic, payload) = line.split_once(' ').unwrap_or((line, ""));
+    (topic.to_owned(), payload.to_owned())
+}
+
+/// `mosquitto_sub`, line by line; started again when it ends.
+pub struct Subscriber {
+    child: Arc<Mutex<Option<Child>>>,
+    stop: Arc<AtomicBool>,
+    pub lines: mpsc::Receiver<String>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Subscriber {
+    pub fn start(broker: SocketAddr, filter: &str) -> Self {
+        let slot: Arc<Mutex<Option<Child>>> = Arc::default();
+        let stop: Arc<AtomicBool> = Arc::default();
+        let (tell, lines) = mpsc::channel();
+        let filter = filter.to_owned();
+        let thread = std::thread::spawn({
+            let (slot, stop) = (Arc::clone(&slot), Arc::clone(&stop));
+            move || {
+                while !stop.load(Ordering::SeqCst) {
+                    let mut child = client("mosquitto_sub", broker)
+                        .args(["-t", &filter, "-F", "%t %p"])
+                        .stdout(Stdio::piped())
+                        .spawn()
+                        .expect("mosquitto-clients is installed");
+                    let out = BufReader::new(child.stdout.take().unwrap());
+                    *slot.lock().unwrap() = Some(child);
+                    for line in out.lines().map_while(Result::ok) {
+                        drop(tell.send(line));
+                    }
+                    reap(&slot);
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+        });
+        Self { child: slot, stop, lines, thread: Some(thread) }
+    }
+
+    /// Waits for a message.
+    pub fn expect(&self, topic: &str, payload: &str) {
+        let by = Instant::now() + PATIENCE;
+        let mut others = Vec::new();
+        loop {
+            let left = by.saturating_duration_since(Instant::now());
+            let line = self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("no {topic} {payload}, but {others:?}"));
+            if split(&line) == (topic.to_owned(), payload.to_owned()) {
+                return;
+            }
+            others.push(line);
+        }
+    }
+}
+
+fn reap(slot: &Mutex<Option<Child>>) {
+    if let Some(mut child) = slot.lock().unwrap().take() {
+        drop(child.kill());
+        child.wait().unwrap();
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        // Its output ends with it, and then the thread does; one that is just being started is seen the next time.
+        let thread = self.thread.take().unwrap();
+        while !thread.is_finished() {
+            reap(&self.child);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        thread.join().unwrap();
+    }
+}
+
+/// `mosquitto_pub`, a message a line; started again when it has ended. Messages may get lost.
+struct Publisher {
+    broker: SocketAddr,
+    topic: String,
+    child: Option<(Child, ChildStdin)>,
+}
+
+impl Publisher {
+    fn say(&mut self, line: &str) {
+        let gone = self.child.as_mut().is_none_or(|(child, _)| child.try_wait().unwrap().is_some());
+        if gone {
+            self.end();
+            let mut child = client("mosquitto_pub", self.broker)
+                .args(["-t", &self.topic, "-l"])
+                .stdin(Stdio::piped())
+                .spawn()
+                .expect("mosquitto-clients is installed");
+            let stdin = child.stdin.take().unwrap();
+            self.child = Some((child, stdin));
+        }
+        let (_, stdin) = self.child.as_mut().unwrap();
+        if writeln!(stdin, "{line}").is_err() {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some((mut child, stdin)) = self.child.take() {
+            drop(stdin);
+            drop(child.kill());
+            child.wait().unwrap();
+        }
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// An independent back end on mosquitto's clients: stores each event once, in order, and acknowledges.
+pub struct TestBackEnd {
+    stop: Arc<AtomicBool>,
+    held: Arc<Mutex<Held>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+pub struct Held {
+    /// In the order they were stored.
+    pub events: Vec<Value>,
+    pub deliveries: u64,
+    pub duplicates: u64,
+    pub early: u64,
+}
+
+impl TestBackEnd {
+    pub fn start(broker: SocketAddr) -> Self {
+        let stop: Arc<AtomicBool> = Arc::default();
+        let held: Arc<Mutex<Held>> = Arc::default();
+        let thread = std::thread::spawn({
+            let (stop, held) = (Arc::clone(&stop), Arc::clone(&held));
+            move || {
+                let events = Subscriber::start(broker, "kiosk/v1/test/K1/event/#");
+                let mut acks = Publisher { broker, topic: topic(Leaf::Ack), child: None };
+                while !stop.load(Ordering::SeqCst) {
+                    let Ok(first) = events.lines.recv_timeout(Duration::from_millis(50)) else { continue };
+                    let mut held = held.lock().unwrap();
+                    for line in std::iter::once(first).chain(events.lines.try_iter()) {
+                        held.take(&line);
+                    }
+                    let hash = held.events.last().map_or("", |event| event["hash"].as_str().unwrap());
+                    acks.say(&json!({ "ledger": LEDGER, "seq": held.events.len(), "hash": hash }).to_string());
+                }
+            }
+        });
+        Self { stop, held, thread: Some(thread) }
+    }
+
+    pub fn count(&self) -> u64 {
+        self.held.lock().unwrap().events.len() as u64
+    }
+
+    pub fn wait_for(&self, count: u64) {
+        until(&format!("{count} events at the back end"), || self.count() >= count);
+    }
+
+    /// Everything once and in order, as it was in the outbox.
+    pub fn assert_holds(&self, count: u64) -> (u64, u64, u64) {
+        let held = self.held.lock().unwrap();
+        assert_eq!(held.events.len() as u64, count);
+        for (at, stored) in held.events.iter().enumerate() {
+            assert_eq!(*stored, event(at as u64 + 1));
+        }
+        (held.deliveries, held.duplicates, held.early)
+    }
+}
+
+impl Held {
+    fn take(&mut self, line: &str) {
+        let (topic, payload) = split(line);
+        assert_eq!(topic, "kiosk/v1/test/K1/event/order-paid");
+        let event: Value = serde_json::from_str(&payload).unwrap();
+        let next = self.events.len() as u64 + 1;
+        self.deliveries += 1;
+        match event["seq"].as_u64().unwrap() {
+            seq if seq < next => self.duplicates += 1,
+            seq if seq > next => self.early += 1,
+            _ => self.events.push(event),
+        }
+    }
+}
+
+impl Drop for TestBackEnd {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        drop(self.thread.take().unwrap().join());
+    }
+}
