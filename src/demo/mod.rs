@@ -1,8 +1,279 @@
-//! The machine in a box.
+//! The machine in a box: `kioskd demo`.
+//!
+//! Policy: the kiosk is the very same `kioskd run` as on a board, a child process. The world around it (machine, paper,
+//! wallet provider, network, page) is this process, and the only way between them is one socket. The parent never opens
+//! the ledger. Its own book, the wallet's, lies beside it. What it makes up on the way (a socket, a state folder nobody
+//! asked for) goes when it ends.
 
+mod api;
 pub mod back_end;
 pub mod broker;
+mod glass;
+mod link;
 pub mod machine;
 pub mod paper;
+mod plug;
 pub mod proxy;
 pub mod wallet;
+pub mod world;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::config::{self, Config, ConfigError};
+use crate::fleet;
+use crate::vocabulary::BadName;
+use back_end::BackEnd;
+use broker::BrokerError;
+use proxy::Proxy;
+use wallet::{BookError, Wallet};
+use world::{Parts, Surroundings};
+
+/// What `kioskd demo` was told.
+#[derive(Debug, Clone)]
+pub struct DemoOptions {
+    pub mode: Mode,
+    /// Where the page is served.
+    pub listen: SocketAddr,
+    /// Where the demo's own broker listens; `None` for no broker of its own.
+    pub mqtt: Option<SocketAddr>,
+    /// Another broker in its place, `mqtt://HOST:PORT`.
+    pub broker: Option<String>,
+    /// Kept; without it a folder that goes when the demo ends.
+    pub state: Option<PathBuf>,
+    /// In place of the configuration's, in pixels.
+    pub panel: Option<(u32, u32)>,
+    /// In place of the demo's own.
+    pub config: Option<PathBuf>,
+}
+
+/// Which machine is in the box.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mode {
+    #[default]
+    Vending,
+    Parking,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    #[error("there is no parking machine yet: leave --mode out")]
+    NoParking,
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("the fleet's name in the configuration")]
+    Fleet(#[from] BadName),
+    #[error("the page can't be served on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    #[error("--broker {0}")]
+    BadBroker(String, #[source] fleet::link::BadBroker),
+    #[error("{path}", path = path.display())]
+    Folder { path: PathBuf, source: std::io::Error },
+    #[error("{0}")]
+    Book(#[from] BookError),
+    #[error(transparent)]
+    Panel(#[from] glass::GlassError),
+    #[error("could not start {what}")]
+    Start { what: &'static str, source: std::io::Error },
+    #[error("the page's server has ended")]
+    Served(#[source] std::io::Error),
+}
+
+/// Runs the demo until SIGINT or SIGTERM.
+///
+/// Prints `page: URL`, `mqtt: URL`, `state: DIR` and, once the first frame is up, `ready` to standard output, and
+/// nothing else.
+///
+/// # Errors
+/// When something can't be started; then nothing is left running.
+pub async fn run(options: DemoOptions) -> Result<(), DemoError> {
+    if options.mode == Mode::Parking {
+        return Err(DemoError::NoParking);
+    }
+    let config_file = options.config.clone().unwrap_or_else(own_config);
+    let config = config::load(&config_file)?;
+    let starting = |what| move |source| DemoError::Start { what, source };
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(starting("the signal handler"))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(starting("the signal handler"))?;
+
+    let page = TcpListener::bind(options.listen).await.map_err(|e| DemoError::Listen(options.listen, e))?;
+    let page_address = page.local_addr().map_err(|e| DemoError::Listen(options.listen, e))?;
+    let fleet = Fleet::start(&options, &config).await?;
+
+    let temporary = Temporary::new()?;
+    let state = match &options.state {
+        Some(folder) => folder.clone(),
+        None => temporary.0.join("state"),
+    };
+    std::fs::create_dir_all(&state).map_err(|source| DemoError::Folder { path: state.clone(), source })?;
+    let state = state.canonicalize().map_err(|source| DemoError::Folder { path: state, source })?;
+
+    let socket = temporary.0.join("world.sock");
+    let listener = UnixListener::bind(&socket).map_err(starting("the world's socket"))?;
+    let world = Surroundings::new(Parts {
+        wallet: Wallet::open(&state.join("wallet.db"))?,
+        panel: options.panel.unwrap_or((config.glass.width, config.glass.height)),
+        paper_columns: config.printer.columns,
+        door: config.board.door.clone(),
+        timing: machine::Timing::default(),
+        proxy: fleet.proxy,
+    })?;
+    world.listen(listener).map_err(starting("the world"))?;
+    let own = std::env::current_exe().map_err(starting("the kiosk"))?;
+    let arguments = child_arguments(&config_file, &socket, &state, options.panel, &fleet.for_the_kiosk);
+    let news = Arc::clone(&world);
+    let told = move |up| news.tell(&json!({ "kind": "power", "up": up }));
+    world.plug.start(move || child(&own, &arguments), told).map_err(starting("the kiosk's supervisor"))?;
+    // From here on, whatever happens, the kiosk is stopped before this function returns.
+    let stop = Stop(Arc::clone(&world));
+
+    if let Some(back_end) = fleet.back_end {
+        tokio::spawn(overhear(back_end, Arc::clone(&world)));
+    }
+    print(&format!("page: http://{page_address}\nmqtt: {}\nstate: {}", fleet.told, state.display()));
+    let first = Arc::clone(&world);
+    tokio::spawn(async move {
+        first.first_frame().await;
+        print("ready");
+    });
+    let served = tokio::select! {
+        served = axum::serve(page, api::router(Arc::clone(&world))) => served.map_err(DemoError::Served),
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    };
+    // It waits for the kiosk's last words, at most some seconds.
+    drop(tokio::task::spawn_blocking(move || drop(stop)).await);
+    served
+}
+
+/// The broker's side of the box.
+struct Fleet {
+    proxy: Option<Proxy>,
+    back_end: Option<BackEnd>,
+    /// What `mqtt:` says.
+    told: String,
+    /// What the kiosk gets as `--broker`.
+    for_the_kiosk: String,
+}
+
+impl Fleet {
+    async fn start(options: &DemoOptions, config: &Config) -> Result<Self, DemoError> {
+        let starting = |source| DemoError::Start { what: "the network's proxy", source };
+        let name = fleet::topic::Name::parse(&config.kiosk.fleet)?;
+        let (told, upstream, back_end) = match (&options.broker, options.mqtt) {
+            (Some(url), _) => {
+                let broker: fleet::link::Broker = url.parse().map_err(|e| DemoError::BadBroker(url.clone(), e))?;
+                let upstream = format!("{}:{}", broker.host, broker.port);
+                (url.clone(), upstream, BackEnd::start(broker, name))
+            }
+            (None, Some(listen)) => {
+                let broker = tokio::task::spawn_blocking(move || broker::start(listen)).await;
+                let broker = broker.map_err(|e| DemoError::Start { what: "the broker", source: e.into() })??;
+                let upstream = broker.reachable().to_string();
+                (format!("mqtt://{}", broker.addr), upstream, BackEnd::start(broker.reachable(), name))
+            }
+            (None, None) => {
+                let none = "none".to_owned();
+                return Ok(Self { proxy: None, back_end: None, told: none.clone(), for_the_kiosk: none });
+            }
+        };
+        let proxy = Proxy::start(upstream).map_err(starting)?;
+        let for_the_kiosk = format!("mqtt://{}", proxy.addr());
+        Ok(Self { proxy: Some(proxy), back_end: Some(back_end), told, for_the_kiosk })
+    }
+}
+
+/// Passes on what is said in the fleet; the back end lives as long as the demo.
+async fn overhear(back_end: BackEnd, world: Arc<Surroundings>) {
+    let mut seen = back_end.watch();
+    loop {
+        match seen.recv().await {
+            Ok(seen) => world.overheard(&seen.topic, &seen.payload),
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+fn child_arguments(
+    config: &Path,
+    socket: &Path,
+    state: &Path,
+    panel: Option<(u32, u32)>,
+    broker: &str,
+) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = vec!["run".into()];
+    let mut add = |name: &str, value: OsString| arguments.extend([name.into(), value]);
+    add("--config", config.into());
+    add("--world", socket.into());
+    add("--state", state.into());
+    add("--broker", broker.into());
+    if let Some((width, height)) = panel {
+        add("--panel", format!("{width}x{height}").into());
+    }
+    arguments
+}
+
+/// The kiosk as a process: its log goes where ours goes, and a Ctrl-C at the terminal is for us alone.
+fn child(program: &Path, arguments: &[OsString]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(std::io::stderr()).process_group(0);
+    command
+}
+
+/// `configs/vending.toml` where we stand, else where we were built.
+fn own_config() -> PathBuf {
+    let own = Path::new("configs/vending.toml");
+    if own.is_file() { own.into() } else { Path::new(env!("CARGO_MANIFEST_DIR")).join(own) }
+}
+
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    // Whoever started us may have stopped reading; that is no reason to stop.
+    drop(writeln!(out, "{text}").and_then(|()| out.flush()));
+}
+
+/// Stops the kiosk when dropped.
+struct Stop(Arc<Surroundings>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.plug.stop();
+    }
+}
+
+/// A folder only we can enter; it goes when this does.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn new() -> Result<Self, DemoError> {
+        let unique = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
+        let path = std::env::temp_dir().join(format!("kioskd-demo-{unique:016x}"));
+        match std::fs::DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => Ok(Self(path)),
+            Err(source) => Err(DemoError::Folder { path, source }),
+        }
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(%error, path = %self.0.display(), "a temporary folder stays behind");
+        }
+    }
+}

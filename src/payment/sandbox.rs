@@ -4,6 +4,8 @@
 //! holds and it speaks of the very charge, order and currency that was asked about, and a notice is worth exactly as
 //! much as the answer to a query. Everything else is [`RailError::Unknown`].
 
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 use std::sync::Arc;

@@ -1,0 +1,293 @@
+//! The demo's page and its API. Other programs are written against it: fields and names stay.
+//!
+//! Policy: thin. A request is parsed into a type before anything moves; what does not fit is answered with 4xx and
+//! `{"error":"…"}`. Pictures are what the panel and the paper hold, never drawn here.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{DefaultBodyLimit, FromRequest, Path, RawQuery, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::sync::broadcast::error::RecvError;
+
+use super::wallet::{Action, BookError};
+use super::world::{NoAnswer, Surroundings, Switches};
+use crate::world::Question;
+
+/// Longest body anybody needs, in bytes.
+const MAX_BODY: usize = 64 << 10;
+
+type World = State<Arc<Surroundings>>;
+type Answer = Result<Response, Refused>;
+
+/// The page and everything under `/api`.
+pub fn router(world: Arc<Surroundings>) -> Router {
+    Router::new()
+        .route("/", get(async || Html(include_str!("page.html"))))
+        .route("/page.js", get(async || asset("text/javascript", include_str!("page.js"))))
+        .route("/page.css", get(async || asset("text/css", include_str!("page.css"))))
+        .route("/api/screen.png", get(screen))
+        .route("/api/touch", post(touch))
+        .route("/api/state", get(state))
+        .route("/api/orders", get(orders))
+        .route("/api/why", get(why))
+        .route("/api/wallet", get(book).post(act))
+        .route("/api/scan", post(scan))
+        .route("/api/board", get(board))
+        .route("/api/board/{name}", post(input))
+        .route("/api/printer.bin", get(printed))
+        .route("/api/printer.png", get(paper))
+        .route("/api/world", get(switches).post(switch))
+        .route("/api/events", get(events))
+        .fallback(async || Refused(StatusCode::NOT_FOUND, "there is nothing here".into()))
+        .method_not_allowed_fallback(async || {
+            Refused(StatusCode::METHOD_NOT_ALLOWED, "this can't be done with that method".into())
+        })
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(world)
+}
+
+/// A status and a reason for people.
+struct Refused(StatusCode, String);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, axum::Json(json!({ "error": self.1 }))).into_response()
+    }
+}
+
+impl From<NoAnswer> for Refused {
+    fn from(why: NoAnswer) -> Self {
+        Refused(StatusCode::SERVICE_UNAVAILABLE, why.to_string())
+    }
+}
+
+fn broken(error: impl std::fmt::Display) -> Refused {
+    tracing::error!(%error, "the page's API");
+    Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+}
+
+/// A JSON body of that type, whatever its content type says.
+struct Body<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
+            let why = match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => format!("the body is longer than {MAX_BODY} bytes"),
+                _ => rejection.body_text(),
+            };
+            Refused(rejection.status(), why)
+        })?;
+        serde_json::from_slice(&bytes).map(Body).map_err(|error| Refused(StatusCode::BAD_REQUEST, error.to_string()))
+    }
+}
+
+/// Work that waits for a disk, an encoder or a dying process, off the server's threads.
+async fn aside<T: Send + 'static>(
+    world: &Arc<Surroundings>,
+    work: impl FnOnce(&Surroundings) -> T + Send + 'static,
+) -> Result<T, Refused> {
+    let world = Arc::clone(world);
+    tokio::task::spawn_blocking(move || work(&world)).await.map_err(broken)
+}
+
+fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, kind)], text)
+}
+
+fn fresh(kind: &'static str, bytes: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")], bytes).into_response()
+}
+
+fn said(value: Value) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], axum::Json(value)).into_response()
+}
+
+async fn screen(State(world): World) -> Answer {
+    let png = aside(&world, |world| world.glass.png()).await?.map_err(broken)?;
+    Ok(fresh("image/png", png.to_vec()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Finger {
+    x: i32,
+    y: i32,
+}
+
+async fn touch(State(world): World, Body(Finger { x, y }): Body<Finger>) -> Answer {
+    let (width, height) = world.glass.size();
+    let inside = |at: i32, side: u32| u32::try_from(at).is_ok_and(|at| at < side);
+    if !inside(x, width) || !inside(y, height) {
+        let why = format!("{x},{y} is not on the panel of {width}×{height} pixels");
+        return Err(Refused(StatusCode::BAD_REQUEST, why));
+    }
+    if !aside(&world, move |world| world.touch(x, y)).await? {
+        return Err(NoAnswer::Dead.into());
+    }
+    Ok(said(json!({ "result": "touched" })))
+}
+
+async fn state(State(world): World) -> Response {
+    said(world.state())
+}
+
+async fn orders(State(world): World) -> Answer {
+    told(world.ask(Question::Orders).await?, "the kiosk can't read its ledger")
+}
+
+async fn why(State(world): World, RawQuery(query): RawQuery) -> Answer {
+    let order = match query.as_deref().unwrap_or_default() {
+        "" | "order=" => None,
+        query => match query.strip_prefix("order=") {
+            Some(order) if order.len() <= 32 && order.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+                Some(order.to_owned())
+            }
+            _ => return Err(Refused(StatusCode::BAD_REQUEST, "`?order=` wants one order's number or code".into())),
+        },
+    };
+    match world.ask(Question::Why { order }).await? {
+        Value::Null => Err(Refused(StatusCode::NOT_FOUND, "there is no such order".into())),
+        story => told(story, ""),
+    }
+}
+
+/// What the kiosk answered, unless that is an excuse.
+fn told(answer: Value, without: &str) -> Answer {
+    match &answer {
+        Value::Null => Err(Refused(StatusCode::SERVICE_UNAVAILABLE, without.into())),
+        Value::Object(fields) if fields.len() == 1 && fields.contains_key("error") => {
+            Ok((StatusCode::SERVICE_UNAVAILABLE, axum::Json(answer)).into_response())
+        }
+        _ => Ok(said(answer)),
+    }
+}
+
+async fn book(State(world): World) -> Answer {
+    Ok(said(aside(&world, |world| world.wallet.book()).await?.map_err(broken)?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Payer {
+    payload: String,
+    action: Action,
+}
+
+async fn act(State(world): World, Body(Payer { payload, action }): Body<Payer>) -> Answer {
+    let outcome = aside(&world, move |world| world.act(&payload, action)).await?.map_err(broken)?;
+    Ok(said(json!(outcome)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scan {
+    /// Scanned before; without it the camera looks at the glass.
+    payload: Option<String>,
+}
+
+/// The phone: reads the QR from the glass's pixels and shows what the payer's app would show of it.
+async fn scan(State(world): World, Body(Scan { payload }): Body<Scan>) -> Answer {
+    let seen = aside(&world, |world| {
+        let Some(payload) = payload.or_else(|| world.glass.read_qr()) else { return Ok(None) };
+        let offer = world.wallet.offer(&payload)?;
+        Ok::<_, BookError>(Some(json!({ "payload": payload, "offer": offer })))
+    });
+    match seen.await?.map_err(broken)? {
+        Some(seen) => Ok(said(seen)),
+        None => Err(Refused(StatusCode::NOT_FOUND, "there is no QR on the glass".into())),
+    }
+}
+
+async fn board(State(world): World) -> Answer {
+    Ok(said(aside(&world, |world| world.machine.report()).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Level {
+    active: bool,
+}
+
+async fn input(State(world): World, Path(name): Path<String>, Body(Level { active }): Body<Level>) -> Answer {
+    aside(&world, move |world| {
+        let report = world.machine.report();
+        let mut lines = report["lines"].as_array().into_iter().flatten();
+        if !lines.any(|line| line["name"] == name.as_str()) {
+            return Err(Refused(StatusCode::NOT_FOUND, format!("there is no line `{name}`")));
+        }
+        world.machine.set_input(&name, active).map_err(|why| Refused(StatusCode::BAD_REQUEST, why))?;
+        Ok(said(json!({ "name": name, "active": active })))
+    })
+    .await?
+}
+
+async fn printed(State(world): World) -> Answer {
+    Ok(fresh("application/octet-stream", aside(&world, |world| world.paper.bin()).await?))
+}
+
+async fn paper(State(world): World) -> Answer {
+    Ok(fresh("image/png", aside(&world, |world| world.paper.png()).await?))
+}
+
+async fn switches(State(world): World) -> Answer {
+    Ok(said(aside(&world, |world| world.switches()).await?))
+}
+
+async fn switch(State(world): World, Body(wanted): Body<Switches>) -> Answer {
+    let filled = wanted.stock.is_some();
+    let done = aside(&world, move |world| world.switch(&wanted)).await?;
+    done.map_err(|wrong| Refused(StatusCode::BAD_REQUEST, wrong.to_string()))?;
+    if filled {
+        world.ask(Question::Refill).await?;
+    }
+    switches(State(world)).await
+}
+
+async fn events(
+    State(world): World,
+    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+) -> Answer {
+    let upgrade = upgrade.map_err(|e| Refused(StatusCode::BAD_REQUEST, e.body_text()))?;
+    Ok(upgrade.on_upgrade(move |socket| follow(world, socket)))
+}
+
+/// Sends all news. A page that is too slow misses some and is told so; it asks again for everything anyway.
+async fn follow(world: Arc<Surroundings>, mut socket: WebSocket) {
+    let (mut news, earlier) = world.listen_to_news();
+    for text in earlier {
+        if socket.send(Message::Text(text.to_string().into())).await.is_err() {
+            return;
+        }
+    }
+    loop {
+        let text = tokio::select! {
+            news = news.recv() => match news {
+                Ok(news) => news.to_string(),
+                Err(RecvError::Lagged(_)) => json!({ "kind": "missed" }).to_string(),
+                Err(RecvError::Closed) => return,
+            },
+            said = socket.recv() => match said {
+                Some(Ok(_)) => continue,
+                _ => return,
+            },
+        };
+        if socket.send(Message::Text(text.into())).await.is_err() {
+            return;
+        }
+    }
+}
