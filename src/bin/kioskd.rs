@@ -113,6 +113,7 @@ mod demo {
     use std::net::SocketAddr;
     use std::path::PathBuf;
     use std::process::ExitCode;
+    use std::time::Duration;
 
     use kioskd::demo::{DemoError, DemoOptions, Mode};
 
@@ -137,6 +138,9 @@ mod demo {
         /// Another configuration than configs/vending.toml.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// Milliseconds that a slot's motor takes for one turn.
+        #[arg(long, value_name = "MS", default_value = "600", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+        turn: u64,
     }
 
     #[derive(Debug, Clone, Copy)]
@@ -150,8 +154,9 @@ mod demo {
     }
 
     pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-        let Arguments { mode, listen, mqtt: Mqtt(mqtt), broker, state, panel, config } = arguments;
-        let options = DemoOptions { mode, listen, mqtt, broker, state, panel, config };
+        let Arguments { mode, listen, mqtt: Mqtt(mqtt), broker, state, panel, config, turn } = arguments;
+        let turn = Duration::from_millis(turn);
+        let options = DemoOptions { mode, listen, mqtt, broker, state, panel, config, turn };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         match runtime.block_on(kioskd::demo::run(options)) {
             Err(DemoError::Config(error)) => Ok(super::report(&error)),

@@ -26,6 +26,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -57,6 +58,8 @@ pub struct DemoOptions {
     pub panel: Option<(u32, u32)>,
     /// In place of the demo's own.
     pub config: Option<PathBuf>,
+    /// How long a motor takes for one turn.
+    pub turn: Duration,
 }
 
 /// Which machine is in the box.
@@ -129,7 +132,7 @@ pub async fn run(options: DemoOptions) -> Result<(), DemoError> {
         panel: options.panel.unwrap_or((config.glass.width, config.glass.height)),
         paper_columns: config.printer.columns,
         door: config.board.door.clone(),
-        timing: machine::Timing::default(),
+        timing: machine::Timing { turn: options.turn, fall: options.turn / 5 },
         proxy: fleet.proxy,
     })?;
     world.listen(listener).map_err(starting("the world"))?;

@@ -75,7 +75,10 @@ pub struct Watch {
     pub payload: Option<String>,
     /// A question is out; its answer or time-out will come.
     pub asked: bool,
+    /// Of a charge: the next question is a close.
     pub want_close: bool,
+    /// Of a refund: it may have been asked for, so the provider is asked after it before it is asked for again.
+    pub ask_after: bool,
     pub next: Mono,
     pub tries: u32,
 }

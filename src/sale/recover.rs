@@ -105,7 +105,7 @@ fn restart_timers(mut order: Order, now: Mono) -> Order {
         charge.watch.want_close = order.bought.is_none() && charge.payments.is_empty();
         for refund in &mut charge.refunds {
             // Whether it was asked for before is not known: ask after it first.
-            refund.watch = super::order::Watch { since: now, next: now, want_close: true, ..Default::default() };
+            refund.watch = super::order::Watch { since: now, next: now, ask_after: true, ..Default::default() };
         }
     }
     order

@@ -230,16 +230,19 @@ impl Turn<'_> {
         let mut verified = true;
         match result {
             Ok(RefundReport::Done) => self.record(Record::RefundConfirmed { order: id, charge, refund, amount }),
-            Ok(RefundReport::Processing) => open.watch.back_off(now, BACK_OFF_FIRST),
+            Ok(RefundReport::Processing) => {
+                open.watch.ask_after = true;
+                open.watch.back_off(now, BACK_OFF_FIRST);
+            }
             // It never arrived: the same again, at once.
-            Ok(RefundReport::Absent) => (open.watch.want_close, open.watch.next) = (false, now),
+            Ok(RefundReport::Absent) => (open.watch.ask_after, open.watch.next) = (false, now),
             Ok(RefundReport::Failed) => self.refund_failed(id, charge, refund, amount, "failed at the provider".into()),
             Err(RailError::Refused { code, why }) => {
                 self.refund_failed(id, charge, refund, amount, format!("{code}: {why}"));
             }
             Err(RailError::Unknown(_)) => {
                 verified = false;
-                open.watch.want_close = true;
+                open.watch.ask_after = true;
                 open.watch.back_off(now, BACK_OFF_FIRST);
             }
         }
@@ -316,8 +319,7 @@ impl Turn<'_> {
             for index in 0..charge.refunds.len() {
                 let refund = &mut charge.refunds[index];
                 if refund.state == RefundState::Requested && due(&mut refund.watch) {
-                    // After an unknown answer, and for whatever was asked for before a restart: ask after it first.
-                    let after = std::mem::take(&mut refund.watch.want_close) || refund.watch.tries > 0;
+                    let after = refund.watch.ask_after;
                     let refund = template.refund_request(charge, &charge.refunds[index]);
                     effects.push(match after {
                         true => Effect::QueryRefund { rail, refund },

@@ -1,0 +1,300 @@
+//! A whole machine to test against: `kioskd demo` as anybody starts it, and its page's API.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Longer than anything takes on a busy machine; a test that waits so long has failed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Machine {
+    child: Child,
+    pub page: String,
+    pub mqtt: String,
+    pub state: PathBuf,
+    agent: ureq::Agent,
+    _folder: TempDir,
+}
+
+/// How a test's machine differs from the demo's.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    pub panel: &'static str,
+    /// Milliseconds a motor takes for a turn.
+    pub turn: u32,
+    pub broker: Option<String>,
+    /// Replacements in configs/vending.toml.
+    pub config: Vec<(&'static str, &'static str)>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { panel: "1280x800", turn: 150, broker: None, config: Vec::new() }
+    }
+}
+
+impl Setup {
+    /// Everything short, so that an order is settled in seconds.
+    pub fn fast() -> Self {
+        let config = vec![
+            ("qr_life = \"90s\"", "qr_life = \"6s\""),
+            ("more_time = \"60s\"", "more_time = \"0s\""),
+            ("grace = \"30s\"", "grace = \"1s\""),
+            ("poll = \"3s\"", "poll = \"1s\""),
+            ("result_timeout = \"15s\"", "result_timeout = \"1s\""),
+            ("timeout = \"3s\"", "timeout = \"1s\""),
+            ("fall_time = \"300ms\"", "fall_time = \"60ms\""),
+            ("stock = 8  ", "stock = 400  "),
+            ("stock = 8\n", "stock = 400\n"),
+            ("stock = 6\n", "stock = 400\n"),
+            ("stock = 4\n", "stock = 400\n"),
+            ("capacity = 8\n", "capacity = 400\n"),
+            ("capacity = 6\n", "capacity = 400\n"),
+            ("capacity = 4\n", "capacity = 400\n"),
+        ];
+        Self { panel: "640x400", turn: 60, broker: None, config }
+    }
+}
+
+impl Machine {
+    pub fn start(setup: &Setup) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = std::fs::read_to_string(root.join("configs/vending.toml")).unwrap();
+        for (from, to) in &setup.config {
+            assert!(config.contains(from), "configs/vending.toml has no `{from}`");
+            config = config.replace(from, to);
+        }
+        config = config.replace("../assets", root.join("assets").to_str().unwrap());
+        let file = folder.path().join("machine.toml");
+        std::fs::write(&file, config).unwrap();
+
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kioskd"));
+        command
+            .args(["demo", "--listen", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--panel", setup.panel])
+            .args(["--turn", &setup.turn.to_string()])
+            .arg("--config")
+            .arg(&file)
+            .arg("--state")
+            .arg(folder.path().join("state"))
+            .stdout(Stdio::piped());
+        if let Some(broker) = &setup.broker {
+            command.args(["--broker", broker]);
+        }
+        if std::env::var_os("KIOSKD_LOG").is_none() {
+            command.stderr(std::fs::File::create(folder.path().join("log")).unwrap());
+        }
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut told = |what: &str| {
+            let line = lines.next().unwrap_or_else(|| panic!("the demo ended before `{what}`"));
+            line.strip_prefix(what).unwrap_or_else(|| panic!("`{line}` in place of `{what}`")).trim().to_owned()
+        };
+        let (page, mqtt, state) = (told("page:"), told("mqtt:"), told("state:").into());
+        told("ready");
+        let config = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false);
+        let machine = Self { child, page, mqtt, state, agent: config.build().into(), _folder: folder };
+        machine.until("attract");
+        machine
+    }
+
+    pub fn get(&self, path: &str) -> Value {
+        self.answer(self.agent.get(format!("{}{path}", self.page)).call()).1
+    }
+
+    pub fn bytes(&self, path: &str) -> Vec<u8> {
+        let mut answer = self.agent.get(format!("{}{path}", self.page)).call().unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.body_mut().read_to_vec().unwrap()
+    }
+
+    /// Status and body of a POST.
+    pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        self.answer(self.agent.post(format!("{}{path}", self.page)).send_json(body))
+    }
+
+    fn answer(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> (u16, Value) {
+        let mut answer = answer.unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        (answer.status().as_u16(), body)
+    }
+
+    pub fn world(&self, switches: Value) {
+        let (status, body) = self.post("/api/world", &switches);
+        assert_eq!(status, 200, "{switches}: {body}");
+    }
+
+    /// Waits until `probe` gives something.
+    pub fn wait<T>(&self, what: &str, probe: impl FnMut() -> Option<T>) -> T {
+        wait_at_most(PATIENCE, probe)
+            .unwrap_or_else(|| panic!("{what} did not come; now: {:#}", self.get("/api/state")))
+    }
+
+    pub fn until(&self, page: &str) -> Value {
+        self.until_any(&[page])
+    }
+
+    pub fn until_any(&self, pages: &[&str]) -> Value {
+        self.wait(&format!("one of {pages:?}"), || {
+            let state = self.get("/api/state");
+            pages.iter().any(|page| state["page"] == *page).then_some(state)
+        })
+    }
+
+    /// A finger on an enabled target.
+    pub fn tap(&self, target: &str) {
+        let (x, y) = self.wait(&format!("target {target}"), || self.place(target));
+        let (status, body) = self.post("/api/touch", &json!({ "x": x, "y": y }));
+        assert_eq!(status, 200, "{body}");
+    }
+
+    /// The middle of an enabled target on the glass, in panel pixels.
+    pub fn place(&self, target: &str) -> Option<(i64, i64)> {
+        let state = self.get("/api/state");
+        let found = state["targets"].as_array()?.iter().find(|t| t["name"] == target && t["enabled"] == true)?;
+        let at = |key: &str| found[key].as_i64();
+        Some((at("x")? + at("w")? / 2, at("y")? + at("h")? / 2))
+    }
+
+    /// From the first page to the QR of these products; answers with the code's text, read by zbar from the pixels.
+    pub fn offer(&self, products: &[&str]) -> String {
+        self.until("attract");
+        self.tap("start");
+        for (index, product) in products.iter().enumerate() {
+            if index > 0 {
+                self.tap("done");
+            }
+            self.until("choose");
+            self.tap(&format!("product:{product}"));
+            self.until("basket");
+        }
+        self.tap("pay");
+        self.until("pay");
+        self.scan()
+    }
+
+    /// The code on the glass, by an independent decoder.
+    pub fn scan(&self) -> String {
+        self.wait("a code on the glass", || {
+            let file = tempfile::Builder::new().suffix(".png").tempfile().unwrap();
+            std::fs::write(file.path(), self.bytes("/api/screen.png")).unwrap();
+            let read = Command::new("zbarimg").args(["--raw", "-q"]).arg(file.path()).output().expect("zbar-tools");
+            let text = String::from_utf8(read.stdout).unwrap().trim().to_owned();
+            (!text.is_empty()).then_some(text)
+        })
+    }
+
+    pub fn wallet(&self, payload: &str, action: &str) {
+        let (status, body) = self.post("/api/wallet", &json!({ "payload": payload, "action": action }));
+        assert_eq!((status, &body["result"]), (200, &json!("accepted")), "{action}: {body}");
+    }
+
+    /// The ledger's order, by the kiosk's word.
+    pub fn order(&self, id: &str) -> Value {
+        let orders = self.get("/api/orders");
+        orders["orders"].as_array().and_then(|all| all.iter().find(|o| o["id"] == id)).cloned().unwrap_or_default()
+    }
+
+    pub fn newest(&self) -> Value {
+        self.get("/api/orders")["orders"][0].clone()
+    }
+
+    /// Waits until the newest order is in `state`.
+    pub fn until_state(&self, state: &str) -> Value {
+        self.wait(&format!("order state {state}"), || {
+            let order = self.newest();
+            (order["state"] == state).then_some(order)
+        })
+    }
+
+    pub fn dropped(&self) -> i64 {
+        let board = self.get("/api/board");
+        board["dropped"].as_object().into_iter().flatten().filter_map(|(_, count)| count.as_i64()).sum()
+    }
+
+    /// Activations of every slot's relay so far.
+    pub fn pulses(&self) -> i64 {
+        let board = self.get("/api/board");
+        let lines = board["lines"].as_array().unwrap().iter().filter(|line| line["kind"] == "relay");
+        lines.filter_map(|line| line["pulses"].as_i64()).sum()
+    }
+
+    /// Waits until nothing is open on any order.
+    pub fn until_settled(&self) {
+        self.wait("every order settled", || (self.get("/api/state")["settling"] == 0).then_some(()));
+    }
+
+    /// The provider's book and the ledger agree to the cent, order by order; what was kept is what fell.
+    pub fn books_agree(&self) {
+        let (orders, book) = (self.get("/api/orders"), self.get("/api/wallet"));
+        let orders = orders["orders"].as_array().unwrap();
+        let charges = book["charges"].as_array().unwrap();
+        for charge in charges {
+            let order = orders.iter().find(|order| order["id"] == charge["order"]);
+            let order = order.unwrap_or_else(|| panic!("no order for {charge}"));
+            assert_eq!(
+                (&order["paid"], &order["refunded"]),
+                (&charge["paid"], &charge["refunded"]),
+                "{order} {charge}"
+            );
+        }
+        let mut fell = 0;
+        for order in orders {
+            let sum = |outcome: &str| -> i64 {
+                let items = order["items"].as_array().unwrap().iter().filter(|item| item["outcome"] == outcome);
+                items.map(|item| item["price"].as_i64().unwrap()).sum()
+            };
+            let kept = order["paid"].as_i64().unwrap() - order["refunded"].as_i64().unwrap();
+            assert_eq!(kept, sum("delivered"), "{order:#}");
+            assert_eq!(sum("pending") * i64::from(kept != 0), 0, "{order:#}");
+            fell +=
+                order["items"].as_array().unwrap().iter().filter(|item| item["outcome"] == "delivered").count() as i64;
+        }
+        assert_eq!(fell, self.dropped(), "what was kept is what fell");
+    }
+
+    pub fn verify(&self) {
+        let told = Command::new(env!("CARGO_BIN_EXE_kioskctl"))
+            .args(["--state", self.state.to_str().unwrap(), "verify"])
+            .output()
+            .unwrap();
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self._folder.path().join("log")).unwrap_or_default();
+            eprintln!("{}\n{}", log, self.get("/api/why")["text"].as_str().unwrap_or_default());
+        }
+        // By its own number; it takes its kiosk with it.
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status().is_ok_and(|status| status.success());
+        if !asked || wait_at_most(Duration::from_secs(10), || self.child.try_wait().ok().flatten()).is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+pub fn wait_at_most<T>(patience: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = probe() {
+            return Some(found);
+        }
+        if start.elapsed() > patience {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(15));
+    }
+}

@@ -1,0 +1,5 @@
+//! The product from outside: the demo as anybody starts it, driven through its page's API.
+
+mod kills;
+mod kit;
+mod sales;
