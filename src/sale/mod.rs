@@ -93,6 +93,8 @@ impl State {
 /// Takes one event. After an error nothing has changed; the error says why the event did not fit.
 pub fn next(state: &mut State, at: &Stamp, event: Event) -> Result<Step, Illegal> {
     let mut turn = Turn { state, at: *at, step: Step::default() };
+    // Now and not after the last event: the ledger had to see the orders that ended then.
+    turn.sweep();
     match event {
         Event::Tick => {}
         Event::Touch(touch) => turn.touch(touch)?,
@@ -159,7 +161,6 @@ impl Turn<'_> {
         self.counter_timers();
         self.settle_all();
         self.announce();
-        self.sweep();
     }
 
     /// Forgets orders on which nothing is open and that are not on the glass. The ledger keeps them.
