@@ -82,7 +82,7 @@ const parts = {
     }));
     const slots = Object.keys(board.dropped);
     if ($("slot").options.length !== slots.length) {
-      $("slot").replaceChildren(...slots.map(slot => new Option(slot)));
+      $("slot").replaceChildren(...slots.map(slot => new Option(slot, slot)));
     }
   }, 60),
   paper: refresher(() => picture("paper", "api/printer.png"), 200),
