@@ -16,10 +16,17 @@ fn click_glass(demo: &Demo, browser: &Browser, name: &str) {
     browser.click_at("#glass", x * size[2] / size[0] - size[2] / 2, y * size[3] / size[1] - size[3] / 2);
 }
 
+/// For people who want to look: `KIOSKD_PICTURES` names a folder.
+fn picture(browser: &Browser, name: &str) {
+    if let Some(folder) = std::env::var_os("KIOSKD_PICTURES") {
+        std::fs::write(std::path::Path::new(&folder).join(name).with_extension("png"), browser.screenshot()).unwrap();
+    }
+}
+
 #[test]
 fn a_drink_is_bought_on_the_page_and_the_plug_pulled() {
     let demo = Demo::start(&[]);
-    let browser = Browser::open(1280, 1000);
+    let browser = Browser::open(1280, 2000);
     browser.go(&demo.page);
     browser.wait_for_text("#page-name", "attract");
     browser.wait_for_text("#status", "selling");
@@ -40,6 +47,8 @@ fn a_drink_is_bought_on_the_page_and_the_plug_pulled() {
     browser.click("#scan");
     browser.wait_for_text("#app-description", &code);
     browser.wait_for_text("#app-amount", "3.00");
+    browser.wait_for_text("#app-state", "open");
+    picture(&browser, "paying");
     browser.click("[data-action=pay]");
     browser.wait_for_text("#phone-said", "accepted");
     browser.wait_for_text("#page-name", "thanks");
@@ -52,8 +61,9 @@ fn a_drink_is_bought_on_the_page_and_the_plug_pulled() {
         browser.run("return document.getElementById('paper').naturalHeight", json!([])).as_i64().filter(|h| *h > 100)
     });
     let slot = demo.orders()[0]["items"][0]["slot"].as_str().unwrap().to_owned();
-    let row = browser.wait_for_text("#board", &format!("slot-{slot}\trelay\t–\t1\t1"));
-    assert_eq!(row.matches("relay\t–\t0\t0").count(), 6, "{row}");
+    let board = browser.wait_for_text("#board", &format!("slot-{slot}\trelay\t–\t1"));
+    assert_eq!(board.matches("relay\t–\t0").count(), 6, "{board}");
+    assert_eq!(browser.text("#dropped tbody"), "1\t0\t0\t0\t0\t0\t0");
 
     // The plug, in the middle of the next sale.
     click_glass(&demo, &browser, "done");
@@ -72,9 +82,7 @@ fn a_drink_is_bought_on_the_page_and_the_plug_pulled() {
     browser.choose("#slot", "A1");
     browser.choose("#motor", "jam");
     wait_for("a jammed motor", PATIENCE, || (demo.json("/api/world")["slots"]["A1"] == "jam").then_some(()));
-    if let Some(folder) = std::env::var_os("KIOSKD_PICTURES") {
-        std::fs::write(std::path::Path::new(&folder).join("page.png"), browser.screenshot()).unwrap();
-    }
+    picture(&browser, "bought");
     // The browser itself notes the answer 404 to the scan of a glass without a QR.
     let complaints: Vec<_> = browser.complaints().into_iter().filter(|c| !c.contains("/api/scan")).collect();
     assert!(complaints.is_empty(), "{complaints:?}");

@@ -25,7 +25,7 @@ pub struct Demo {
 }
 
 /// Status and JSON.
-pub type Reply = (u16, Value);
+type Reply = (u16, Value);
 
 impl Demo {
     /// Free ports for page and broker unless `arguments` say else; returns once the first frame is up.

@@ -9,7 +9,7 @@ mod browser;
 mod demo;
 
 pub use browser::Browser;
-pub use demo::{Demo, Reply};
+pub use demo::Demo;
 
 use std::time::{Duration, Instant};
 
