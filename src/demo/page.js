@@ -75,17 +75,26 @@ const parts = {
   board: refresher(async () => {
     const board = await call("board");
     rows("board", board.lines.map(line => {
-      const slot = Object.keys(board.dropped).find(slot => line.kind === "relay" && line.name.endsWith(slot));
-      const fell = slot === undefined ? "" : String(board.dropped[slot]);
-      const cells = [line.name, line.kind, line.active ? "active" : "–", { text: String(line.pulses) }, { text: fell }];
+      const cells = [line.name, line.kind, line.active ? "active" : "–", { text: String(line.pulses) }];
       return row(cells, line.active ? "active" : "");
     }));
     const slots = Object.keys(board.dropped);
+    rows("dropped", [row(slots.map(slot => ({ text: String(board.dropped[slot]) })))]);
+    $("dropped").tHead.rows[0].replaceChildren(...slots.map(slot => {
+      const th = document.createElement("th");
+      th.textContent = slot;
+      th.className = "number";
+      return th;
+    }));
     if ($("slot").options.length !== slots.length) {
-      $("slot").replaceChildren(...slots.map(slot => new Option(slot)));
+      $("slot").replaceChildren(...slots.map(slot => new Option(slot, slot)));
     }
   }, 60),
-  paper: refresher(() => picture("paper", "api/printer.png"), 200),
+  paper: refresher(async () => {
+    await picture("paper", "api/printer.png");
+    await $("paper").decode();
+    $("paper").parentElement.scrollTop = $("paper").offsetHeight;
+  }, 200),
   wallet: refresher(async () => {
     const { charges } = await call("wallet");
     const cells = c => [c.id, c.state, ...[c.amount, c.paid, c.refunded].map(a => ({ text: money(a, c.currency) }))];
@@ -120,10 +129,14 @@ const parts = {
       }
     }
     $("motor").value = world.slots[$("slot").value] ?? "ok";
-    const behaviour = JSON.stringify(world.provider);
-    const known = [...$("provider").options].find(option => behaviour === JSON.stringify({ ...well, ...JSON.parse(option.value) }));
+    const same = way => Object.entries({ ...well, ...way }).every(([k, v]) => String(v) === String(world.provider[k]));
+    const known = [...$("provider").options].find(option => option.value && same(JSON.parse(option.value)));
     $("provider").value = known ? known.value : "";
-    if (world.kiosk.cut_at) say("world-said", "the plug is pulled at: " + world.kiosk.cut_at);
+    if (world.kiosk.cut_at) {
+      say("world-said", "the plug is pulled at " + world.kiosk.cut_at);
+    } else if ($("world-said").textContent.startsWith("the plug is pulled at")) {
+      say("world-said", "");
+    }
   }, 100),
 };
 
@@ -137,6 +150,7 @@ function traffic({ topic, payload }) {
   const b = document.createElement("b");
   b.textContent = topic.split("/").slice(4).join("/") || topic;
   b.title = topic;
+  li.title = payload;
   li.append(b, " " + payload);
   $("events").prepend(li);
   while ($("events").children.length > 200) $("events").lastChild.remove();
@@ -155,9 +169,8 @@ function listen() {
 
 $("glass").addEventListener("click", async event => {
   const glass = $("glass");
-  const edge = glass.clientLeft;
-  const x = Math.floor((event.offsetX) * glass.naturalWidth / glass.clientWidth);
-  const y = Math.floor((event.offsetY) * glass.naturalHeight / glass.clientHeight);
+  const x = Math.floor(event.offsetX * glass.naturalWidth / glass.clientWidth);
+  const y = Math.floor(event.offsetY * glass.naturalHeight / glass.clientHeight);
   const inside = (at, side) => Math.min(Math.max(at, 0), side - 1);
   try {
     await call("touch", { x: inside(x, glass.naturalWidth), y: inside(y, glass.naturalHeight) });
