@@ -29,10 +29,6 @@ impl Memory {
         self.records.truncate(self.synced);
     }
 
-    pub fn records(&self) -> &[Record] {
-        &self.records
-    }
-
     pub fn of(&self, order: OrderId) -> impl Iterator<Item = &Record> {
         self.records.iter().filter(move |record| record.order() == Some(order))
     }

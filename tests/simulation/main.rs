@@ -14,8 +14,8 @@
 //!
 //! `tests/replay SEED [MUTANT]` prints one run's story.
 
-mod checks;
 mod chance;
+mod checks;
 mod journal;
 mod mutants;
 mod run;

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use kioskd::payment::{
-    ChargeReport, Created, NewCharge, Payment, RailError, RefundReport, RefundRequest, Standing,
-};
+use kioskd::payment::{ChargeReport, Created, NewCharge, Payment, RailError, RefundReport, RefundRequest, Standing};
 use kioskd::sale::event::Event;
-use kioskd::vocabulary::{ChargeId, Currency, DeliveryId, Evidence, OrderId, PaymentId, RailKind, Reading, RefundId, SlotId};
+use kioskd::vocabulary::{
+    ChargeId, Currency, DeliveryId, Evidence, OrderId, PaymentId, RailKind, Reading, RefundId, SlotId,
+};
 
 use crate::chance::Chance;
 
@@ -68,11 +68,26 @@ pub enum Paying {
 #[derive(Debug)]
 enum Due {
     /// To the kiosk of that boot only: a restart forgets what it asked.
-    Tell { boot: u32, event: Event },
-    Pay { charge: ChargeId, how: Paying },
-    Drop { slot: SlotId, delivery: DeliveryId, count: u32, boot: u32 },
-    Door { open: bool },
-    Board { answers: bool },
+    Tell {
+        boot: u32,
+        event: Event,
+    },
+    Pay {
+        charge: ChargeId,
+        how: Paying,
+    },
+    Drop {
+        slot: SlotId,
+        delivery: DeliveryId,
+        count: u32,
+        boot: u32,
+    },
+    Door {
+        open: bool,
+    },
+    Board {
+        answers: bool,
+    },
 }
 
 pub struct World {

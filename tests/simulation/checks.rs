@@ -1,0 +1,204 @@
+//! The promises, as what must hold after a step, before an effect, and when all is over.
+
+use kioskd::sale::Order;
+use kioskd::sale::event::Effect;
+use kioskd::sale::order::Receipt;
+use kioskd::sale::record::{Record, Settling};
+use kioskd::sale::view::{Outcome, Page};
+use kioskd::vocabulary::DeliveryId;
+
+use crate::run::Run;
+use crate::world::ProviderCharge;
+
+pub fn before_an_effect(run: &mut Run, effect: &Effect) {
+    let broken = match effect {
+        Effect::Deliver { delivery, .. } => may_energise(run, *delivery).err().map(|what| ("P1", what)),
+        Effect::Refund { refund, .. } => {
+            let on_disk = run.journal.of(refund.order).any(|record| {
+                matches!(record, Record::RefundRequested { refund: id, amount, .. } if *id == refund.refund && *amount == refund.amount)
+            });
+            (!on_disk).then(|| ("P3", format!("refund {} of {} is not on disk", refund.refund, refund.amount)))
+        }
+        Effect::Create { charge, .. } => {
+            let on_disk = run.journal.of(charge.order).any(|record| record.kind() == "order-offered");
+            (!on_disk).then(|| ("P4", format!("charge {} is not on disk", charge.charge)))
+        }
+        _ => None,
+    };
+    if let Some((promise, what)) = broken {
+        run.world.breaks(promise, what);
+    }
+}
+
+/// P1 and P8: once, for a payment that the provider knows and that fits, in time, and another slot only after a proven no.
+fn may_energise(run: &Run, delivery: DeliveryId) -> Result<(), String> {
+    let told = |what: &str| Err(format!("{delivery:?} energised {what}"));
+    if run.world.said.contains_key(&delivery) {
+        return told("twice");
+    }
+    let records: Vec<&Record> = run.journal.of(delivery.order).collect();
+    let intended = records.iter().any(|record| {
+        matches!(record, Record::DeliveryIntended { item, attempt, .. } if (*item, *attempt) == (delivery.item, delivery.attempt))
+    });
+    if !intended {
+        return told("without its intent on disk");
+    }
+    let Some(order) = run.journal.order(delivery.order) else { return told("without an order") };
+    let closed = records.iter().position(|record| record.kind() == "order-closed");
+    let paid = records.iter().position(|record| record.kind() == "order-paid");
+    if paid.is_none() || closed < paid && closed.is_some() {
+        return told("for an order that was not paid in time");
+    }
+    let fits = order.charges.iter().filter_map(|charge| run.world.book.get(&charge.id)).any(|charge| {
+        charge.payments.iter().any(|payment| {
+            payment.amount == order.amount() && payment.order == order.id && payment.currency == order.currency
+        })
+    });
+    if !fits {
+        return told("without a payment of its amount, currency and order");
+    }
+    if delivery.attempt > 1 {
+        let before = DeliveryId { attempt: delivery.attempt - 1, ..delivery };
+        let proven = run
+            .world
+            .said
+            .get(&before)
+            .is_some_and(|(evidence, boot)| *boot == run.world.boot && crate::run::is_tested_no(evidence));
+        if !proven {
+            return told("from another slot without a proven no in the same boot");
+        }
+    }
+    Ok(())
+}
+
+pub fn after_a_step(run: &mut Run, records: &[Record]) {
+    if let Some(what) = code_without_lease(run) {
+        run.world.breaks("P6", what);
+    }
+    if run.mutated() {
+        // A mutant may differ in memory; it is caught by what it does.
+        return;
+    }
+    let touched = records.iter().filter_map(Record::order).collect::<std::collections::BTreeSet<_>>();
+    for id in touched {
+        let live = run.live().orders.get(&id).map(durable);
+        let folded = run.journal.order(id).map(|order| durable(&order));
+        if live.is_some() && live != folded {
+            run.world.breaks("P4", format!("what is remembered is not what was written: {live:?} {folded:?}"));
+        }
+    }
+}
+
+/// P6, by the world's own knowledge.
+fn code_without_lease(run: &Run) -> Option<String> {
+    let state = run.live();
+    state.current_order()?;
+    let Page::Pay { qr: Some(_), .. } = state.view(run.now(), |_| None).page else { return None };
+    if run.world.door_open {
+        return Some("the code is up while the door is open".into());
+    }
+    let lease = state.policy.lease.as_millis() as u64;
+    let age = run.world.verified.map(|at| run.world.now - at);
+    // A second for the tick that takes it away.
+    age.is_none_or(|age| age > lease + 1_000).then(|| format!("the code is up {age:?} ms after a verified answer"))
+}
+
+/// An order without what a restart asks anew.
+fn durable(order: &Order) -> Order {
+    let mut order = order.clone();
+    order.preparing = None;
+    order.deadline = Default::default();
+    order.extended = false;
+    if order.receipt == Receipt::Printing {
+        order.receipt = Receipt::NotYet;
+    }
+    for attempt in order.items.iter_mut().flat_map(|item| &mut item.attempts) {
+        attempt.this_boot = false;
+    }
+    for charge in &mut order.charges {
+        charge.watch = Default::default();
+        charge.refunds.iter_mut().for_each(|refund| refund.watch = Default::default());
+    }
+    order
+}
+
+pub fn at_the_end(run: &mut Run) {
+    for (id, charge) in std::mem::take(&mut run.world.book) {
+        let order = charge.order.and_then(|order| run.journal.order(order));
+        let broken = match &order {
+            Some(order) => money(run, order, &charge).err(),
+            None => Some(("P2", format!("the provider has charge {id}, the ledger has no order"))),
+        };
+        if let Some((promise, what)) = broken {
+            run.world.breaks(promise, format!("{what}; charge {charge:?}; order {order:?}"));
+        }
+    }
+    for id in run.journal.orders() {
+        let Some(order) = run.journal.order(id) else { continue };
+        if let Err((promise, what)) = goods(run, &order) {
+            run.world.breaks(promise, format!("{what}: {order:?}"));
+        }
+    }
+}
+
+type Broken = (&'static str, String);
+
+/// P2 and P3: what the provider has kept is what the records say was kept, or a person has been asked.
+fn money(run: &Run, order: &Order, charge: &ProviderCharge) -> Result<(), Broken> {
+    let kept_there = charge.paid() - charge.refunded() - charge.returned;
+    if kept_there < 0 {
+        return Err(("P3", format!("{} more given back than was paid", -kept_there)));
+    }
+    if order.claim_open() {
+        let foreign = charge.payments.iter().any(|payment| Some(payment.currency) != charge.currency);
+        let held = order.items.iter().any(|item| item.settled_by == Some(Settling::Claim));
+        let cause = foreign || held || charge.refund_failed || run.world.weather.cancel_returns;
+        return if cause { Ok(()) } else { Err(("P2", "a claim that nobody needed".into())) };
+    }
+    if !order.ended {
+        return Err(("P2", "the order never ended".into()));
+    }
+    let known = order.charges.iter().flat_map(|c| &c.payments).count();
+    if known != charge.payments.len() {
+        return Err(("P2", format!("{} payments, {known} of them known", charge.payments.len())));
+    }
+    let keeps = |item: &&kioskd::sale::order::Item| match item.outcome {
+        Outcome::Delivered => true,
+        Outcome::Unknown => item.settled_by == Some(Settling::AssumedDelivered),
+        Outcome::NotDelivered | Outcome::Pending => false,
+    };
+    let bought = order.bought.is_some();
+    let kept_here: i64 = order.items.iter().filter(keeps).filter(|_| bought).map(|item| item.price).sum();
+    // A cancel that gave back what was already delivered is the provider's doing.
+    let given_away = run.world.weather.cancel_returns && kept_there < kept_here;
+    if kept_here == kept_there || given_away {
+        Ok(())
+    } else {
+        Err(("P2", format!("kept {kept_there} at the provider, {kept_here} by the records")))
+    }
+}
+
+/// The sensors of this world are honest or silent: what is recorded as fallen fell, and the reverse.
+fn goods(run: &Run, order: &Order) -> Result<(), Broken> {
+    for (index, item) in order.items.iter().enumerate() {
+        let fell = |attempt: usize| {
+            let delivery = DeliveryId { order: order.id, item: index as u32, attempt: attempt as u32 + 1 };
+            run.world.fell.get(&delivery).copied().unwrap_or_default()
+        };
+        let pieces: Vec<u32> = (0..item.attempts.len()).map(fell).collect();
+        let dropping = pieces.iter().filter(|count| **count > 0).count();
+        if dropping > 1 {
+            return Err(("P1", format!("unit {index} fell from {dropping} slots")));
+        }
+        match item.outcome {
+            Outcome::Delivered if dropping == 0 => {
+                return Err(("P2", format!("unit {index} is recorded as delivered and never fell")));
+            }
+            Outcome::NotDelivered if dropping > 0 => {
+                return Err(("P2", format!("unit {index} fell and is recorded as not delivered")));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
