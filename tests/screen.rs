@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use kioskd::sale::view::*;
 use kioskd::screen::text::Typesetter;
 use kioskd::screen::{Glass, Shown};
@@ -124,7 +125,11 @@ fn png(glass: &Glass, path: &Path) {
     let frame = glass.frame();
     let rgb = frame.pixels.iter().flat_map(|p| [(p >> 16) as u8, (p >> 8) as u8, *p as u8]).collect();
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    image::RgbImage::from_raw(frame.width as u32, frame.height as u32, rgb).unwrap().save(path).unwrap();
+    let picture = image::RgbImage::from_raw(frame.width as u32, frame.height as u32, rgb).unwrap();
+    let file = std::fs::File::create(path).unwrap();
+    // Flat pages are small this way; the goldens are part of the repository.
+    let (compression, filter) = (CompressionType::Best, FilterType::NoFilter);
+    picture.write_with_encoder(PngEncoder::new_with_quality(file, compression, filter)).unwrap();
 }
 
 fn same_as_golden(glass: &Glass, name: &str) -> Result<(), String> {

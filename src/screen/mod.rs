@@ -5,6 +5,7 @@
 //! its own rectangle. Codes are black on white with whole pixels a module on every page, because phones have to read
 //! them.
 
+mod fit;
 pub mod language;
 mod pages;
 mod paint;

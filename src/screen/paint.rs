@@ -4,17 +4,24 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use image::imageops::FilterType;
-use image::{ImageReader, Limits, RgbImage};
+use image::{ImageError, ImageReader, Limits, RgbaImage};
 use qrcode::{EcLevel, QrCode};
 
+use super::fit::fit;
 use super::sheet::{Color, Draw, Node, Text};
-use super::text::{TextStyle, Typesetter};
+use super::text::{Align, Typesetter};
 use crate::world::Rect;
 
 /// White modules around a code; ISO/IEC 18004 asks for four.
 const QUIET: i32 = 4;
 /// A picture larger than this, in pixels a side, is not decoded.
-const MAX_PICTURE: u32 = 8_192;
+const MAX_PICTURE: u32 = 4_096;
+/// Bytes that decoding one picture may take.
+const MAX_DECODED: u64 = 64 << 20;
+/// Bytes of pictures kept as they are shown.
+const MAX_KEPT: usize = 16 << 20;
+/// Pixels a module below which a code is made coarser at the price of error correction, as long as that helps.
+const COARSE: i32 = 6;
 
 /// XRGB8888, row by row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,13 +64,13 @@ pub fn intersect(a: Rect, b: Rect) -> Rect {
 
 pub struct Painter {
     type_: Typesetter,
-    pictures: HashMap<PathBuf, Option<RgbImage>>,
-    scaled: HashMap<(PathBuf, i32, i32), RgbImage>,
+    /// As large as they are shown; `None` for a file that can't be.
+    pictures: HashMap<(PathBuf, i32, i32), Option<RgbaImage>>,
 }
 
 impl Painter {
     pub fn new(type_: Typesetter) -> Self {
-        Self { type_, pictures: HashMap::new(), scaled: HashMap::new() }
+        Self { type_, pictures: HashMap::new() }
     }
 
     /// Paints what of `node` lies within `clip`.
@@ -87,30 +94,17 @@ impl Painter {
     }
 
     fn text(&mut self, frame: &mut Frame, rect: Rect, text: &Text, clip: Rect) {
-        let width = rect.w as f32;
-        let mut style = TextStyle {
-            px: text.px,
-            line_height: 1.3,
-            align: text.align,
-            language: text.language.clone(),
-            bold: text.bold,
-        };
-        let mut words = text.text.clone();
-        let mut size = self.type_.measure(&words, &style, width);
-        // First smaller, down to half; then shorter.
-        while (size.1 > rect.h as f32 || size.0 > width) && style.px > text.px * 0.5 {
-            style.px -= 2.0;
-            size = self.type_.measure(&words, &style, width);
-        }
-        while size.1 > rect.h as f32 && words.chars().count() > 1 && words.pop().is_some() {
-            size = self.type_.measure(&format!("{words}…"), &style, width);
-            if size.1 <= rect.h as f32 {
-                words.push('…');
-            }
-        }
-        let top = rect.y + ((rect.h as f32 - size.1) / 2.0).round() as i32;
-        self.type_.draw(&words, &style, width, &mut |x, y, coverage| {
-            let (x, y) = (rect.x + x, top + y);
+        let fitted = fit(&mut self.type_, text, rect);
+        let top = rect.y + ((rect.h as f32 - fitted.height) / 2.0).round() as i32;
+        let spare = rect.w - fitted.width as i32;
+        let left = rect.x
+            + match text.align {
+                Align::Left => 0,
+                Align::Center => spare / 2,
+                Align::Right => spare,
+            };
+        self.type_.draw(&fitted.words, &fitted.style, fitted.width, &mut |x, y, coverage| {
+            let (x, y) = (left + x, top + y);
             if clip.contains(x, y) {
                 let pixel = &mut frame.pixels[(y * frame.width + x) as usize];
                 *pixel = blend(*pixel, text.color, coverage);
@@ -119,56 +113,72 @@ impl Painter {
     }
 
     fn picture(&mut self, frame: &mut Frame, rect: Rect, path: &Path, clip: Rect) {
-        let whole = self.pictures.entry(path.into()).or_insert_with(|| {
-            load_picture(path)
-                .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "a picture can't be shown"))
-                .ok()
-        });
-        let Some(whole) = whole else { return };
-        let scaled = self.scaled.entry((path.into(), rect.w, rect.h)).or_insert_with(|| {
-            let ratio = (rect.w as f32 / whole.width() as f32).min(rect.h as f32 / whole.height() as f32);
-            let side = |length: u32| ((length as f32 * ratio) as u32).max(1);
-            image::imageops::resize(whole, side(whole.width()), side(whole.height()), FilterType::Triangle)
-        });
+        let key = (path.to_path_buf(), rect.w, rect.h);
+        if !self.pictures.contains_key(&key) {
+            let kept: usize = self.pictures.values().flatten().map(|picture| picture.len()).sum();
+            if kept > MAX_KEPT {
+                self.pictures.clear();
+            }
+            let picture = load_picture(path, rect.w as u32, rect.h as u32)
+                .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "a picture can't be shown"));
+            self.pictures.insert(key.clone(), picture.ok());
+        }
+        let Some(Some(picture)) = self.pictures.get(&key) else { return };
         let (left, top) =
-            (rect.x + (rect.w - scaled.width() as i32) / 2, rect.y + (rect.h - scaled.height() as i32) / 2);
-        for (x, y, pixel) in scaled.enumerate_pixels() {
+            (rect.x + (rect.w - picture.width() as i32) / 2, rect.y + (rect.h - picture.height() as i32) / 2);
+        for (x, y, pixel) in picture.enumerate_pixels() {
             let (x, y) = (left + x as i32, top + y as i32);
             if clip.contains(x, y) {
-                let [r, g, b] = pixel.0.map(u32::from);
-                frame.pixels[(y * frame.width + x) as usize] = r << 16 | g << 8 | b;
+                let [r, g, b, coverage] = pixel.0;
+                let color = u32::from(r) << 16 | u32::from(g) << 8 | u32::from(b);
+                let under = &mut frame.pixels[(y * frame.width + x) as usize];
+                *under = blend(*under, color, coverage);
             }
         }
     }
 }
 
-fn load_picture(path: &Path) -> Result<RgbImage, image::ImageError> {
+/// Decoded and made to fit `w` x `h`, whole. The large original is not kept.
+fn load_picture(path: &Path, w: u32, h: u32) -> Result<RgbaImage, ImageError> {
     let mut reader = ImageReader::open(path)?.with_guessed_format()?;
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_PICTURE);
     limits.max_image_height = Some(MAX_PICTURE);
+    limits.max_alloc = Some(MAX_DECODED);
     reader.limits(limits);
-    Ok(reader.decode()?.into_rgb8())
+    let whole = reader.decode()?.into_rgba8();
+    let ratio = (w as f32 / whole.width() as f32).min(h as f32 / whole.height() as f32);
+    let side = |length: u32| ((length as f32 * ratio) as u32).max(1);
+    Ok(image::imageops::resize(&whole, side(whole.width()), side(whole.height()), FilterType::Triangle))
 }
 
-/// Level M, raised while the version stays the same; `None` for a text no code can hold.
-fn code(payload: &str) -> Option<QrCode> {
-    let least = QrCode::with_error_correction_level(payload, EcLevel::M).ok()?;
-    let better = [EcLevel::H, EcLevel::Q].into_iter().find_map(|level| {
-        let code = QrCode::with_error_correction_level(payload, level).ok()?;
-        (code.version() == least.version()).then_some(code)
-    });
-    Some(better.unwrap_or(least))
+/// Level M, raised while the version stays the same. Level L where a long text would get modules too small for a phone.
+/// `None` for a text no code can hold.
+fn code(payload: &str, side: i32) -> Option<QrCode> {
+    let at = |level| QrCode::with_error_correction_level(payload, level).ok();
+    let Some(medium) = at(EcLevel::M) else { return at(EcLevel::L) };
+    if unit(&medium, side) < COARSE
+        && let Some(low) = at(EcLevel::L).filter(|low| unit(low, side) > unit(&medium, side))
+    {
+        return Some(low);
+    }
+    let mut better = [EcLevel::H, EcLevel::Q].into_iter().filter_map(at);
+    Some(better.find(|code| code.version() == medium.version()).unwrap_or(medium))
+}
+
+/// Whole pixels a module with the quiet zone around it.
+fn unit(code: &QrCode, side: i32) -> i32 {
+    side / (code.width() as i32 + 2 * QUIET)
 }
 
 /// Whole pixels a module, nothing smoothed, always black on white.
 fn qr(frame: &mut Frame, rect: Rect, payload: &str, clip: Rect) {
     frame.fill(clip, 0x00ff_ffff);
-    let Some(code) = code(payload) else {
+    let Some(code) = code(payload, rect.w.min(rect.h)) else {
         return tracing::error!(bytes = payload.len(), "too long for a QR code");
     };
     let modules = code.width() as i32;
-    let unit = rect.w.min(rect.h) / (modules + 2 * QUIET);
+    let unit = unit(&code, rect.w.min(rect.h));
     let side = unit * modules;
     let (left, top) = (rect.x + (rect.w - side) / 2, rect.y + (rect.h - side) / 2);
     for (index, color) in code.to_colors().into_iter().enumerate() {
