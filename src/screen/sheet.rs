@@ -109,6 +109,12 @@ impl Sheet {
 
     /// A touchable box with its label.
     pub fn button(&mut self, name: impl Into<String>, rect: Rect, label: impl Into<String>, look: Look, enabled: bool) {
+        self.plate(rect, label, look, enabled);
+        self.target(name, rect, enabled);
+    }
+
+    /// What a button looks like, without its target.
+    pub fn plate(&mut self, rect: Rect, label: impl Into<String>, look: Look, enabled: bool) {
         let (fill, border, color) = match (look, enabled) {
             (Look::Primary, true) => (palette::PRIMARY, palette::PRIMARY, palette::ON_PRIMARY),
             (Look::Plain, true) => (palette::GROUND, palette::BORDER, palette::PRIMARY),
@@ -117,7 +123,6 @@ impl Sheet {
         self.add(rect, Draw::Card { fill, border });
         let px = (rect.h as f32 / self.scale * 0.4).min(40.0);
         self.text(rect.inset(self.px(8)), label, TextLook::new(px).color(color).center().bold());
-        self.target(name, rect, enabled);
     }
 
     pub fn target(&mut self, name: impl Into<String>, rect: Rect, enabled: bool) {
@@ -171,6 +176,8 @@ pub trait Cut: Sized {
     /// `count` equal rows or columns with `gap` between them.
     fn rows(self, count: usize, gap: i32) -> Vec<Self>;
     fn columns(self, count: usize, gap: i32) -> Vec<Self>;
+    /// Rows as high as their shares of the whole.
+    fn shares(self, shares: &[i32]) -> Vec<Self>;
 }
 
 impl Cut for Rect {
@@ -180,16 +187,16 @@ impl Cut for Rect {
     }
 
     fn top(self, height: i32) -> (Rect, Rect) {
-        let height = height.clamp(0, self.h);
+        let height = height.clamp(0, self.h.max(0));
         (Rect { h: height, ..self }, Rect { y: self.y + height, h: self.h - height, ..self })
     }
 
     fn bottom(self, height: i32) -> (Rect, Rect) {
-        self.top(self.h - height.clamp(0, self.h))
+        self.top(self.h - height.clamp(0, self.h.max(0)))
     }
 
     fn left(self, width: i32) -> (Rect, Rect) {
-        let width = width.clamp(0, self.w);
+        let width = width.clamp(0, self.w.max(0));
         (Rect { w: width, ..self }, Rect { x: self.x + width, w: self.w - width, ..self })
     }
 
@@ -203,5 +210,16 @@ impl Cut for Rect {
         let count = count.max(1) as i32;
         let width = ((self.w - gap * (count - 1)) / count).max(0);
         (0..count).map(|column| Rect { x: self.x + column * (width + gap), w: width, ..self }).collect()
+    }
+
+    fn shares(self, shares: &[i32]) -> Vec<Rect> {
+        let whole = shares.iter().sum::<i32>().max(1);
+        let mut before = 0;
+        let rows = shares.iter().map(|share| {
+            let top = self.h * before / whole;
+            before += share;
+            Rect { y: self.y + top, h: self.h * before / whole - top, ..self }
+        });
+        rows.collect()
     }
 }

@@ -189,4 +189,20 @@ mod tests {
         let (narrow, more) = type_.measure(text, &style("zh-Hant"), wide / 2.5);
         assert!(narrow <= wide / 2.5 && more >= one * 2.9, "{wide}x{one} {narrow}x{more}");
     }
+
+    #[test]
+    fn every_character_of_the_interface_and_the_demo_is_in_a_face() {
+        let mut type_ = typesetter();
+        let mut drawn = |c: char| {
+            let mut dots = Vec::new();
+            type_.draw(&c.to_string(), &style("zh-Hant"), 400.0, &mut |x, y, coverage| dots.push((x, y, coverage)));
+            dots
+        };
+        let missing = drawn('\u{10ffff}');
+        let demo = ("demo", include_str!("../../configs/vending.toml"));
+        let files = crate::screen::language::SHIPPED.iter().chain(std::iter::once(&demo));
+        let all: std::collections::BTreeSet<char> = files.flat_map(|(_, text)| text.chars()).collect();
+        let lost: String = all.into_iter().filter(|c| !c.is_whitespace() && drawn(*c) == missing).collect();
+        assert!(lost.is_empty(), "no face has {lost}");
+    }
 }

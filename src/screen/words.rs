@@ -24,16 +24,26 @@ impl Words<'_> {
         self.texts.get(language, "language-name", &[])
     }
 
-    /// `¥3.00`: the currency's sign and its digits.
+    /// `¥3.00`: the currency's sign and its digits. A sign that the faces may lack is written as the code: `3.00 INR`.
     pub fn money(&self, amount: Minor) -> String {
         let currency = self.view.currency;
         let digits = currency.digits();
         let scale = 10u64.pow(digits as u32);
-        let (sign, units) = (if amount < 0 { "-" } else { "" }, amount.unsigned_abs());
-        match digits {
-            0 => format!("{sign}{}{units}", currency.symbol()),
-            _ => format!("{sign}{}{}.{:0digits$}", currency.symbol(), units / scale, units % scale),
+        let (minus, units) = (if amount < 0 { "-" } else { "" }, amount.unsigned_abs());
+        let number = match digits {
+            0 => units.to_string(),
+            _ => format!("{}.{:0digits$}", units / scale, units % scale),
+        };
+        let sign = currency.symbol();
+        match sign.chars().all(|c| c.is_ascii() || "¥€£".contains(c)) {
+            true if !sign.is_empty() => format!("{minus}{sign}{number}"),
+            _ => format!("{minus}{number} {}", currency.code()),
         }
+    }
+
+    /// Names one after the other, as the language strings them.
+    pub fn list(&self, names: &[String]) -> String {
+        names.join(&self.say("list-separator"))
     }
 
     pub fn state(&self, state: OrderState) -> String {

@@ -1,10 +1,29 @@
 //! The pages of an order: paying, delivering, and what became of it. Each says cause, money, order code and what to do.
 
 use super::super::sheet::{Cut, Draw, Look, TextLook, palette};
-use super::{Composer, spaced};
-use crate::sale::view::{OrderState, OrderView, Outcome, RailTab, ReceiptView, StopReason};
+use super::{Composer, FINGER, grouped};
+use crate::sale::view::{ItemView, OrderState, OrderView, Outcome, RailTab, ReceiptView, StopReason};
 use crate::vocabulary::ShortCode;
 use crate::world::Rect;
+
+/// Seconds from which the count-down is shown in red.
+const HURRY: u64 = 20;
+
+/// Units alike in name and outcome as one: how many, and the first of them.
+fn alike(order: &OrderView) -> Vec<(usize, &ItemView)> {
+    let mut groups: Vec<(usize, &ItemView)> = Vec::new();
+    for item in &order.items {
+        match groups.iter_mut().find(|(_, first)| (&first.name, first.outcome) == (&item.name, item.outcome)) {
+            Some((count, _)) => *count += 1,
+            None => groups.push((1, item)),
+        }
+    }
+    groups
+}
+
+fn counted(count: usize, name: &str) -> String {
+    if count == 1 { name.to_owned() } else { format!("{count} × {name}") }
+}
 
 impl Composer<'_> {
     pub(super) fn pay(
@@ -16,7 +35,7 @@ impl Composer<'_> {
         seconds_left: u64,
         can_extend: bool,
     ) {
-        let square = if self.wide { body.h } else { body.w.min(body.h * 50 / 100) };
+        let square = if self.wide { body.h.min(body.w * 14 / 25) } else { body.w.min(body.h / 2) };
         let (card, side) = if self.wide {
             let (card, side) = body.left(square);
             (card, Rect { x: side.x + self.px(32), w: side.w - self.px(32), ..side })
@@ -37,60 +56,38 @@ impl Composer<'_> {
             buttons.push(("more-time", "more-time", Look::Plain, true));
         }
         let side = self.buttons(side, &buttons);
-        let (tabs, side) = side.top(self.px(if self.wide { 72 } else { 64 }));
-        for (cell, rail) in tabs.columns(rails.len(), self.px(12)).into_iter().zip(rails) {
-            let border = if rail.chosen { palette::PRIMARY } else { palette::BORDER };
-            self.sheet.add(cell, Draw::Card { fill: palette::GROUND, border });
-            let look = TextLook::new(32.0).center();
-            self.sheet.text(cell.inset(4), rail.label.clone(), if rail.chosen { look.bold() } else { look });
-            self.sheet.target(format!("rail:{}", rail.kind), cell, true);
+        // A single rail is only named; more are to choose from, with a finger.
+        let (tabs, side) = side.top(self.px(if rails.len() > 1 { FINGER } else { 56 }));
+        for (cell, rail) in tabs.columns(rails.len(), self.px(16)).into_iter().zip(rails) {
+            self.rail(cell, rail);
         }
-        let mut rows = side.rows(if self.wide { 20 } else { 14 }, 0);
-        // The larger pieces take several of the small rows.
-        let mut take = |count: usize| {
-            let part: Vec<Rect> = rows.drain(..count.min(rows.len())).collect();
-            let first = part.first().copied().unwrap_or(side);
-            Rect { h: part.iter().map(|row| row.h).sum(), ..first }
-        };
-        if self.wide {
-            let (amount, left) = (take(4), take(2));
-            self.amount_and_time(amount, left, order, seconds_left);
-            self.steps(take(5));
-            self.goods(take(2), order);
-            self.code(take(7), order);
-        } else {
-            let (line, code, goods) = (take(3), take(6), take(5));
-            let (amount, left) = line.left(line.w * 55 / 100);
-            self.amount_and_time(amount, left, order, seconds_left);
-            self.code(code, order);
-            self.steps(goods);
-        }
+        let rows =
+            if self.wide { side.shares(&[4, 112, 84, 44, 132, 8]) } else { side.shares(&[4, 96, 76, 40, 140, 8]) };
+        let (amount, left) = rows[1].left(side.w * 58 / 100);
+        self.sheet.text(amount, self.words.money(order.amount), TextLook::new(96.0).bold());
+        let time = self.words.with("pay-seconds", "seconds", &seconds_left.to_string());
+        let color = if seconds_left <= HURRY { palette::ERROR } else { palette::TEXT };
+        self.sheet.text(left, time, TextLook::new(44.0).bold().color(color).right());
+        self.sheet.text(rows[2], self.words.say("pay-steps"), TextLook::new(34.0));
+        let names: Vec<String> = alike(order).into_iter().map(|(count, item)| counted(count, &item.name)).collect();
+        self.sheet.text(rows[3], self.words.list(&names), TextLook::new(32.0).soft());
+        self.code(rows[4], order);
     }
 
-    fn amount_and_time(&mut self, amount: Rect, left: Rect, order: &OrderView, seconds: u64) {
-        let money = self.words.money(order.amount);
-        self.sheet.text(amount, money, TextLook::new(96.0).bold().color(palette::TEXT));
-        let time = self.words.with("pay-seconds", "seconds", &seconds.to_string());
-        self.sheet.text(left, time, TextLook::new(40.0).soft());
-    }
-
-    fn steps(&mut self, area: Rect) {
-        let keys = ["pay-step-open", "pay-step-scan", "pay-step-confirm"];
-        for (line, key) in area.rows(keys.len(), 0).into_iter().zip(keys) {
-            let step = self.words.say(key);
-            self.sheet.text(line, step, TextLook::new(36.0));
-        }
-    }
-
-    fn goods(&mut self, area: Rect, order: &OrderView) {
-        let names: Vec<&str> = order.items.iter().map(|item| item.name.as_str()).collect();
-        self.sheet.text(area, names.join(", "), TextLook::new(32.0).soft());
+    fn rail(&mut self, cell: Rect, rail: &RailTab) {
+        let border = if rail.chosen { palette::PRIMARY } else { palette::BORDER };
+        self.sheet.add(cell, Draw::Card { fill: palette::GROUND, border });
+        let look = TextLook::new(32.0).center();
+        let (label, look) =
+            if rail.chosen { (format!("✓ {}", rail.label), look.bold()) } else { (rail.label.clone(), look) };
+        self.sheet.text(cell.inset(self.px(8)), label, look);
+        self.sheet.target(format!("rail:{}", rail.kind), cell, true);
     }
 
     fn code(&mut self, area: Rect, order: &OrderView) {
         self.sheet.card(area);
-        let (line, hint) = area.inset(self.px(8)).top(area.h * 2 / 5);
-        let label = format!("{} {}", self.words.say("pay-code-label"), spaced(order.short_code.as_str()));
+        let (line, hint) = area.inset(self.px(8)).top(area.h * 9 / 25);
+        let label = format!("{} {}", self.words.say("pay-code-label"), grouped(order.short_code.as_str()));
         self.sheet.text(line, label, TextLook::new(40.0).bold());
         let say = self.words.say("pay-code-hint");
         self.sheet.text(hint, say, TextLook::new(28.0).soft());
@@ -110,13 +107,15 @@ impl Composer<'_> {
     /// Every unit with what became of it.
     fn items(&mut self, area: Rect, order: &OrderView) {
         self.sheet.card(area);
-        let lines = order.items.iter().map(|item| (item.name.clone(), self.words.outcome(item.outcome)));
+        let lines = alike(order)
+            .into_iter()
+            .map(|(count, item)| (counted(count, &item.name), self.words.outcome(item.outcome)));
         let lines = lines.collect::<Vec<_>>();
         self.two_columns(area.inset(self.px(16)), &lines);
     }
 
     fn order_code(&mut self, area: Rect, order: &OrderView) {
-        let text = self.words.with("order-code", "code", &spaced(order.short_code.as_str()));
+        let text = self.words.with("order-code", "code", &grouped(order.short_code.as_str()));
         self.sheet.text(area, text, TextLook::new(40.0).bold());
     }
 
@@ -130,14 +129,19 @@ impl Composer<'_> {
         let (main, side) = self.result_halves(body, receipt);
         let title = format!("✓ {}", self.words.say("thanks-title"));
         let rest = self.heading(main, title, palette::SUCCESS);
-        let whole = order.items.iter().all(|item| item.outcome == Outcome::Delivered);
-        let (hint, rest) = rest.top(self.px(72));
-        let say = self.words.say(if whole { "thanks-hint" } else { "thanks-partly" });
+        let any = |outcome| order.items.iter().any(|item| item.outcome == outcome);
+        let hint = match () {
+            () if any(Outcome::NotDelivered) => "thanks-partly",
+            () if any(Outcome::Unknown) => "thanks-unsure",
+            () => "thanks-hint",
+        };
+        let say = self.words.say(hint);
+        let (hint, rest) = rest.top(self.px(60));
         self.sheet.text(hint, say, TextLook::new(40.0));
-        let (rest, code) = rest.bottom(self.px(72));
-        let (list, money) = rest.bottom(self.px(120));
+        let (rest, code) = rest.bottom(self.px(60));
+        let (list, money) = rest.bottom(self.px(52));
         self.items(list, order);
-        self.money_lines(money, order);
+        self.money(money, order);
         self.order_code(code, order);
         self.receipt(side, receipt);
     }
@@ -173,10 +177,19 @@ impl Composer<'_> {
             false => ("refunded-amount", order.refund_pending),
         };
         let amount = self.words.money(amount);
-        let line = self.words.with(line, "amount", &amount);
-        let sorry = self.words.say("refunded-sorry");
+        let mut lines = vec![self.words.with(line, "amount", &amount)];
+        if !done && order.refunded > 0 {
+            lines.push(self.words.with("refunded-confirmed", "amount", &self.words.money(order.refunded)));
+        }
+        let any = |outcome| order.items.iter().any(|item| item.outcome == outcome);
+        // Said only where it is known.
+        match () {
+            () if any(Outcome::Unknown) => lines.push(self.words.say("refunded-unsure")),
+            () if any(Outcome::Delivered) => {}
+            () => lines.push(self.words.say("refunded-sorry")),
+        }
         let title = self.words.say(title);
-        self.message(body, title, palette::TEXT, &[line, sorry], order, receipt);
+        self.message(body, title, palette::TEXT, &lines, order, receipt);
     }
 
     pub(super) fn claim(&mut self, body: Rect, order: &OrderView, receipt: &ReceiptView) {
@@ -213,27 +226,32 @@ impl Composer<'_> {
     fn result_halves(&self, body: Rect, receipt: &ReceiptView) -> (Rect, Rect) {
         match receipt {
             ReceiptView::None => (body, Rect { w: 0, h: 0, ..body }),
+            // A whole receipt in a code needs room.
+            ReceiptView::Code(_) => self.halves(body, if self.wide { 0.52 } else { 0.54 }),
             _ => self.halves(body, 0.6),
         }
     }
 
     fn heading(&mut self, area: Rect, text: String, color: u32) -> Rect {
-        let (line, rest) = area.top(self.px(120));
+        let (line, rest) = area.top(self.px(104));
         self.sheet.text(line, text, TextLook::new(64.0).bold().color(color));
         rest
     }
 
-    fn money_lines(&mut self, area: Rect, order: &OrderView) {
-        let mut lines = vec![self.words.with("order-paid", "amount", &self.words.money(order.paid))];
-        if order.refunded > 0 {
-            lines.push(self.words.with("order-refunded", "amount", &self.words.money(order.refunded)));
-        }
-        if order.refund_pending > 0 {
-            lines.push(self.words.with("order-refund-pending", "amount", &self.words.money(order.refund_pending)));
-        }
-        for (row, line) in area.rows(lines.len().max(2), 0).into_iter().zip(lines) {
-            self.sheet.text(row, line, TextLook::new(36.0));
-        }
+    /// What was paid, what has come back, what is on its way back.
+    fn money_texts(&self, order: &OrderView) -> Vec<String> {
+        let parts = [
+            ("order-paid", Some(order.paid)),
+            ("order-refunded", Some(order.refunded).filter(|amount| *amount > 0)),
+            ("order-refund-pending", Some(order.refund_pending).filter(|amount| *amount > 0)),
+        ];
+        let texts = parts.into_iter().filter_map(|(key, amount)| Some((key, amount?)));
+        texts.map(|(key, amount)| self.words.with(key, "amount", &self.words.money(amount))).collect()
+    }
+
+    fn money(&mut self, area: Rect, order: &OrderView) {
+        let texts = self.words.list(&self.money_texts(order));
+        self.sheet.text(area, texts, TextLook::new(36.0));
     }
 
     fn receipt(&mut self, area: Rect, receipt: &ReceiptView) {
@@ -248,29 +266,27 @@ impl Composer<'_> {
             self.sheet.card(area);
             return self.sheet.text(area.inset(self.px(24)), say, TextLook::new(44.0).center());
         };
-        let (line, rest) = area.top(self.px(96));
+        let (line, rest) = area.top(self.px(80));
         self.sheet.text(line, say, TextLook::new(32.0).center());
         self.sheet.add(rest, Draw::Qr(text.clone()));
     }
 
     pub(super) fn lookup(&mut self, body: Rect, entered: &str, found: Option<&OrderView>, not_found: bool) {
-        let (main, side) = self.halves(body, if self.wide { 0.5 } else { 0.6 });
+        let (main, side) = self.with_keypad(body);
         let main = self.buttons(main, &[("done", "done", Look::Plain, true)]);
-        let title = self.words.say("lookup-title");
-        let main = self.title(main, title);
-        let (field, rest) = main.top(self.px(120));
-        let typed: String = entered.chars().chain("______".chars()).take(ShortCode::DIGITS).collect();
-        self.sheet.add(field, Draw::Card { fill: palette::GROUND, border: palette::BORDER });
-        self.sheet.text(field, spaced(&typed), TextLook::new(72.0).center());
-        let rest = Rect { y: rest.y + self.px(16), h: rest.h - self.px(16), ..rest };
+        let (title, rest) = main.top(self.px(80));
+        self.sheet.text(title, self.words.say("lookup-title"), TextLook::new(48.0).bold());
+        let (field, rest) = rest.top(self.px(88));
+        self.typed(field, entered, ShortCode::DIGITS);
+        let rest = Rect { y: rest.y + self.px(8), h: rest.h - self.px(8), ..rest };
         match found {
             Some(order) => {
-                let (state, rest) = rest.top(rest.h / 4);
+                let (state, rest) = rest.top(self.px(60));
                 let say = self.words.state(order.state);
-                self.sheet.text(state, say, TextLook::new(44.0).bold());
-                let (list, money) = rest.top(rest.h / 2);
+                self.sheet.text(state, say, TextLook::new(40.0).bold());
+                let (list, money) = rest.bottom(self.px(52));
                 self.items(list, order);
-                self.money_lines(money, order);
+                self.money(money, order);
             }
             None if not_found => {
                 let say = self.words.say("lookup-nothing");
@@ -289,12 +305,12 @@ impl Composer<'_> {
         let say = self.words.say("out-sorry");
         self.sheet.text(rows[0], say, TextLook::new(44.0));
         let reasons: Vec<String> = reasons.iter().map(|reason| self.words.reason(reason)).collect();
-        let because = self.words.with("cancelled-why", "reason", &reasons.join(" · "));
+        let because = self.words.with("cancelled-why", "reason", &self.words.list(&reasons));
         self.sheet.text(rows[1], because, TextLook::new(40.0));
         let call = self.words.with("out-call", "phone", &self.words.view.phone);
         self.sheet.text(rows[2], call, TextLook::new(44.0).bold());
         if let Some(code) = claim {
-            let kept = self.words.with("out-claim", "code", code.as_str());
+            let kept = self.words.with("out-claim", "code", &grouped(code.as_str()));
             self.sheet.text(rows[3], kept, TextLook::new(44.0).bold());
         }
     }
