@@ -145,7 +145,9 @@ impl State {
             // Each whole second of the count-down, and the end of the lease.
             let left = order.deadline.since(now);
             let tick = now + Duration::from_millis((left.as_millis() as u64 + 999) % 1_000 + 1);
-            let lease = order.charges.last().and_then(|charge| self.lease_ends(charge.rail));
+            // There is no lease to lose before the code is up.
+            let shown = order.charges.last().filter(|charge| charge.watch.payload.is_some());
+            let lease = shown.and_then(|charge| self.lease_ends(charge.rail));
             return Some(lease.map_or(tick, |lease| tick.min(lease)).min(order.deadline));
         }
         self.counter_deadline()

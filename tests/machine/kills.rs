@@ -156,14 +156,17 @@ fn killed_at_every_named_point() {
             machine.world(json!({ "power": "cut", "at": point }));
             machine.tap("start");
             machine.tap("product:tea");
-            machine.tap("pay");
+            // The plug may be pulled before the finger's answer is back.
+            let (x, y) = machine.wait("the pay button", || machine.place("pay"));
+            machine.post("/api/touch", &json!({ "x": x, "y": y }));
             let payload = crate::kit::wait_at_most(Duration::from_secs(2), || {
                 let (status, body) = machine.post("/api/scan", &json!({}));
                 (status == 200).then(|| body["payload"].as_str().map(str::to_owned)).flatten()
             });
             if let Some(payload) = payload {
                 if point == "close-received" {
-                    machine.tap("cancel");
+                    let (x, y) = machine.wait("the cancel button", || machine.place("cancel"));
+                    machine.post("/api/touch", &json!({ "x": x, "y": y }));
                 } else {
                     machine.post("/api/wallet", &json!({ "payload": payload, "action": "pay" }));
                 }
