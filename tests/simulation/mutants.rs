@@ -11,7 +11,6 @@ use crate::world::World;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutant {
     IntentNotSynced,
-    PaymentNotSynced,
     RefundNotSynced,
     EffectsBeforeCommit,
     EnergisedAgainOnRecovery,
@@ -36,9 +35,8 @@ pub enum Mutant {
 }
 
 impl Mutant {
-    pub const ALL: [Mutant; 23] = [
+    pub const ALL: [Mutant; 22] = [
         Mutant::IntentNotSynced,
-        Mutant::PaymentNotSynced,
         Mutant::RefundNotSynced,
         Mutant::EffectsBeforeCommit,
         Mutant::EnergisedAgainOnRecovery,
@@ -130,7 +128,6 @@ impl Mutant {
         let has = |kind: &str| step.records.iter().any(|record| record.kind() == kind);
         let lazy = match self {
             Mutant::IntentNotSynced => has("delivery-intended"),
-            Mutant::PaymentNotSynced => has("order-paid"),
             Mutant::RefundNotSynced => has("refund-requested"),
             _ => false,
         };
