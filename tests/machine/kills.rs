@@ -66,6 +66,11 @@ fn customer(machine: &Machine, chance: &mut Chance) -> Option<()> {
     Some(())
 }
 
+/// How often the kiosk's process has been started.
+fn starts(machine: &Machine) -> u64 {
+    machine.get("/api/world")["kiosk"]["starts"].as_u64().unwrap()
+}
+
 fn back_to_life(machine: &Machine) {
     machine.wait("the kiosk back", || {
         let state = machine.get("/api/state");
@@ -153,6 +158,7 @@ fn killed_at_every_named_point() {
         for _ in 0..share(2) {
             machine.world(json!({ "stock": "full" }));
             machine.until("attract");
+            let before = starts(&machine);
             machine.world(json!({ "power": "cut", "at": point }));
             machine.tap("start");
             machine.tap("product:tea");
@@ -171,9 +177,7 @@ fn killed_at_every_named_point() {
                     machine.post("/api/wallet", &json!({ "payload": payload, "action": "pay" }));
                 }
             }
-            machine.wait(&format!("the plug pulled at {point}"), || {
-                machine.get("/api/world")["kiosk"]["cut_at"].is_null().then_some(())
-            });
+            machine.wait(&format!("the plug pulled at {point}"), || (starts(&machine) > before).then_some(()));
             back_to_life(&machine);
         }
         machine.until_settled();

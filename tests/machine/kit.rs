@@ -29,11 +29,19 @@ pub struct Setup {
     pub broker: Option<String>,
     /// Replacements in configs/vending.toml.
     pub config: Vec<(&'static str, &'static str)>,
+    /// A state directory that is there already.
+    pub state: Option<PathBuf>,
+    /// What the glass shows once it is up.
+    pub first_page: &'static str,
+}
+
+pub fn kioskd() -> &'static str {
+    env!("CARGO_BIN_EXE_kioskd")
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { panel: "1280x800", turn: 150, broker: None, config: Vec::new() }
+        Self { panel: "1280x800", turn: 150, broker: None, config: Vec::new(), state: None, first_page: "attract" }
     }
 }
 
@@ -56,7 +64,7 @@ impl Setup {
             ("capacity = 6\n", "capacity = 400\n"),
             ("capacity = 4\n", "capacity = 400\n"),
         ];
-        Self { panel: "640x400", turn: 60, broker: None, config }
+        Self { panel: "640x400", turn: 60, config, ..Self::default() }
     }
 }
 
@@ -73,14 +81,14 @@ impl Machine {
         let file = folder.path().join("machine.toml");
         std::fs::write(&file, config).unwrap();
 
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kioskd"));
+        let mut command = Command::new(kioskd());
         command
             .args(["demo", "--listen", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--panel", setup.panel])
             .args(["--turn", &setup.turn.to_string()])
             .arg("--config")
             .arg(&file)
             .arg("--state")
-            .arg(folder.path().join("state"))
+            .arg(setup.state.clone().unwrap_or_else(|| folder.path().join("state")))
             .stdout(Stdio::piped());
         if let Some(broker) = &setup.broker {
             command.args(["--broker", broker]);
@@ -98,7 +106,7 @@ impl Machine {
         told("ready");
         let config = ureq::Agent::config_builder().timeout_global(Some(PATIENCE)).http_status_as_error(false);
         let machine = Self { child, page, mqtt, state, agent: config.build().into(), _folder: folder };
-        machine.until("attract");
+        machine.until(setup.first_page);
         machine
     }
 
@@ -194,12 +202,6 @@ impl Machine {
         assert_eq!((status, &body["result"]), (200, &json!("accepted")), "{action}: {body}");
     }
 
-    /// The ledger's order, by the kiosk's word.
-    pub fn order(&self, id: &str) -> Value {
-        let orders = self.get("/api/orders");
-        orders["orders"].as_array().and_then(|all| all.iter().find(|o| o["id"] == id)).cloned().unwrap_or_default()
-    }
-
     pub fn newest(&self) -> Value {
         self.get("/api/orders")["orders"][0].clone()
     }
@@ -264,10 +266,6 @@ impl Machine {
             .output()
             .unwrap();
         assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.child.id()
     }
 }
 
