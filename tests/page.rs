@@ -10,9 +10,12 @@ use support::{Browser, Demo, PATIENCE, wait_for};
 /// Clicks a touchable thing on the page's picture of the glass.
 fn click_glass(demo: &Demo, browser: &Browser, name: &str) {
     let (x, y) = demo.target(name);
-    let size = browser.run("const g = document.getElementById('glass'); return [g.naturalWidth, g.naturalHeight, g.clientWidth, g.clientHeight]", json!([]));
-    let size: Vec<i64> = size.as_array().unwrap().iter().filter_map(Value::as_i64).collect();
-    assert!(size[0] > 0, "the glass is on the page");
+    // A picture that is just being fetched has no size.
+    let size = wait_for("the glass on the page", PATIENCE, || {
+        let size = browser.run("const g = document.getElementById('glass'); return [g.naturalWidth, g.naturalHeight, g.clientWidth, g.clientHeight]", json!([]));
+        let size: Vec<i64> = size.as_array().unwrap().iter().filter_map(Value::as_i64).collect();
+        (size[0] > 0 && size[2] > 0).then_some(size)
+    });
     browser.click_at("#glass", x * size[2] / size[0] - size[2] / 2, y * size[3] / size[1] - size[3] / 2);
 }
 
@@ -86,6 +89,37 @@ fn a_drink_is_bought_on_the_page_and_the_plug_pulled() {
     // The browser itself notes the answer 404 to the scan of a glass without a QR.
     let complaints: Vec<_> = browser.complaints().into_iter().filter(|c| !c.contains("/api/scan")).collect();
     assert!(complaints.is_empty(), "{complaints:?}");
+}
+
+#[test]
+fn in_every_language_and_orientation_a_browser_is_enough() {
+    let browser = Browser::open(1280, 2000);
+    for panel in ["1280x800", "800x1280"] {
+        let demo = Demo::start(&["--panel", panel]);
+        browser.go(&demo.page);
+        for (sale, language) in ["zh-Hant", "zh-Hans", "en"].into_iter().enumerate() {
+            browser.wait_for_text("#page-name", "attract");
+            wait_for("the glass", PATIENCE, || {
+                browser
+                    .run("return document.getElementById('glass').naturalWidth", json!([]))
+                    .as_i64()
+                    .filter(|w| *w > 0)
+            });
+            let paper = demo.get("/api/printer.bin").1.len();
+            for name in [&format!("language:{language}"), "start", "product:water", "pay"] {
+                click_glass(&demo, &browser, name);
+            }
+            browser.wait_for_text("#page-name", "pay");
+            // Read from the glass's pixels by an independent decoder, and paid with what it says.
+            let payload = demo.qr();
+            demo.wallet(&payload, "pay");
+            browser.wait_for_text("#page-name", "thanks");
+            demo.last_order(&["delivered"]);
+            assert_eq!((demo.pulses("slot-A3"), demo.fell()), (sale as u64 + 1, sale as u64 + 1), "{panel} {language}");
+            wait_for("the receipt", PATIENCE, || (demo.get("/api/printer.bin").1.len() > paper + 2_000).then_some(()));
+            click_glass(&demo, &browser, "done");
+        }
+    }
 }
 
 #[test]
