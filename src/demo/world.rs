@@ -268,7 +268,7 @@ impl Surroundings {
             MachineEvent::Drop { .. } => self.reached(CutPoint::Drop),
             MachineEvent::Seen { .. } => false,
         };
-        self.tell(&json!({ "kind": "board" }));
+        self.tell(&json!({ "kind": "board", "event": event.name() }));
     }
 
     /// Tells the kiosk of payments. A notice is sent once, and lost where no kiosk or no network is.
