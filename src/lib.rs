@@ -1,4 +1,16 @@
-//! kioskd.
+//! kioskd: an unattended point of sale on a small Linux board.
+//!
+//! The map, in the order data flows. A folder is a room; its `//!` says what it is for and its policy.
+//!
+//! - [`vocabulary`] the words every room shares: money, names, times
+//! - [`config`] the operator's file, checked where it stands
+//! - [`kiosk`] where everything is put together, and the event loop: take an [event](sale::Event), decide, commit, act
+//! - [`sale`] the pure state machine; [`vending`] the pure planogram
+//! - [`ledger`] what was decided, on disk before anything is done about it
+//! - [`payment`] rails · [`board`] relays and sensors · [`screen`] the glass · [`printer`] the paper: the edges
+//! - [`fleet`] the ledger's events to the back end, and its acknowledgements
+//! - [`world`] the wire between simulated drivers and what is around them · `demo` that world, on a web page
+
 pub mod board;
 pub mod config;
 #[cfg(feature = "demo")]
