@@ -91,7 +91,7 @@ impl Mutant {
                 Event::Reported { charge, result, asked }
             }
             (Mutant::UnknownTakenAsPaid, Event::Reported { charge, result: Err(RailError::Unknown(_)), asked }) => {
-                let Some(order) = charge.order().and_then(|id| state.orders.get(&id)) else { return None };
+                let order = charge.order().and_then(|id| state.orders.get(&id))?;
                 let payment = kioskd::payment::Payment {
                     id: kioskd::vocabulary::PaymentId::parse("guess").unwrap(),
                     amount: order.amount(),
