@@ -195,7 +195,6 @@ impl Turn<'_> {
             self.state.counter.since = self.at.now;
             return Ok(());
         }
-        self.probe_rails(true);
         let page = self.state.counter.at.clone();
         match (page, touch) {
             (At::Order, touch) => self.touch_order(touch)?,
@@ -211,6 +210,8 @@ impl Turn<'_> {
             (At::Lookup { entered, .. }, Touch::Key(key)) => self.lookup_key(entered, key),
             (_, touch) => return Err(Illegal::NotOnPage { touch, page: self.state.page_name() }),
         }
+        // Last: a touch that does not fit has no effects, and a question that is not sent must not be waited for.
+        self.probe_rails(true);
         self.state.counter.since = self.at.now;
         Ok(())
     }
