@@ -77,6 +77,13 @@ const MIGRATIONS: &[&str] = &["
         FROM record;
 "];
 
+/// The version of a file's tables, if this kioskd knows it.
+pub fn known_version(connection: &Connection, path: &Path) -> Result<i64, LedgerError> {
+    let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0));
+    let (found, known) = (version.map_err(LedgerError::sqlite(path))?, MIGRATIONS.len() as i64);
+    if found > known { Err(LedgerError::Newer { path: path.into(), found, known }) } else { Ok(found) }
+}
+
 /// Brings a file up to this version; `ledger` is the number of a new one.
 pub fn migrate(connection: &mut Connection, path: &Path, ledger: &str) -> Result<(), LedgerError> {
     let wrap = LedgerError::sqlite(path);
@@ -88,11 +95,7 @@ pub fn migrate(connection: &mut Connection, path: &Path, ledger: &str) -> Result
     if application != APPLICATION_ID && !(empty && application == 0) {
         return Err(LedgerError::Foreign { path: path.into() });
     }
-    let known = MIGRATIONS.len() as i64;
-    if version > known {
-        return Err(LedgerError::Newer { path: path.into(), found: version, known });
-    }
-    if version == known {
+    if known_version(connection, path)? == MIGRATIONS.len() as i64 {
         return Ok(());
     }
     let change = connection.transaction().map_err(&wrap)?;
