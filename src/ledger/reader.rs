@@ -309,10 +309,12 @@ pub fn recover(connection: &Connection, path: &Path) -> Result<Recovered, Ledger
     let last: Option<String> =
         connection.query_row("SELECT max(id) FROM orders", [], |row| row.get(0)).map_err(&wrap)?;
     recovered.last_order = last.as_deref().and_then(OrderId::parse);
+    // One kind a question, so that each is answered by the index and none by reading the whole chain.
+    let query = format!("{COLUMNS} WHERE order_id IS NULL AND kind = ?1 ORDER BY seq DESC LIMIT 1");
     let newest = |one: &str, other: &str| -> Result<Option<Record>, LedgerError> {
-        let query = format!("{COLUMNS} WHERE kind IN (?1, ?2) ORDER BY seq DESC LIMIT 1");
-        let found = rows(connection, &query, [one, other]).map_err(&wrap)?;
-        found.first().map(|row| parse(row, path)).transpose()
+        let mut found = rows(connection, &query, [one]).map_err(&wrap)?;
+        found.extend(rows(connection, &query, [other]).map_err(&wrap)?);
+        found.iter().max_by_key(|row| row.seq).map(|row| parse(row, path)).transpose()
     };
     recovered.sales_stopped = matches!(newest("sales-stopped", "sales-resumed")?, Some(Record::SalesStopped { .. }));
     recovered.locked = match newest("kiosk-locked", "kiosk-unlocked")? {

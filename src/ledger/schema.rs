@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &["
         hash TEXT NOT NULL
     );
     CREATE INDEX record_of_order ON record (order_id, seq) WHERE order_id IS NOT NULL;
+    CREATE INDEX record_of_kiosk ON record (kind, seq) WHERE order_id IS NULL;
 
     -- What the records add up to, for people and for a quick start. Amounts in minor units.
     CREATE TABLE orders (
