@@ -38,6 +38,7 @@ impl Ledger {
         let path = directory.join(FILE);
         let wrap = LedgerError::sqlite(&path);
         let foreign = || LedgerError::Foreign { path: path.clone() };
+        look_before_opening(&path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&path, flags).map_err(&wrap)?;
         connection.busy_timeout(Duration::from_secs(2)).map_err(&wrap)?;
@@ -164,6 +165,22 @@ impl Journal for Ledger {
                 Err(error)
             }
         }
+    }
+}
+
+/// What SQLite would take for a new database and write over.
+fn look_before_opening(path: &Path) -> Result<(), LedgerError> {
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    match length(path) {
+        // It would remove the log, and with it what was committed.
+        0 if length(Path::new(&log)) > 0 => {
+            let what = "is lost: the file is empty and its log is not".into();
+            Err(LedgerError::Corrupt { path: path.into(), seq: 1, what })
+        }
+        1 => Err(LedgerError::Foreign { path: path.into() }),
+        _ => Ok(()),
     }
 }
 
@@ -294,7 +311,7 @@ fn project_stock(change: &Transaction<'_>, records: &[Record], state: &sale::Sta
 }
 
 /// An enum's kebab-case word, as it stands in JSON too.
-fn word(value: &impl serde::Serialize) -> String {
+pub(super) fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => String::new(),

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 use serde_json::{Value, json};
 
 use super::chain::{GENESIS, Link};
+use super::commit::word;
 use super::story::Story;
 use super::{FILE, LedgerError, schema};
 use crate::sale::recover::Recovered;
@@ -48,6 +49,37 @@ struct RecordRow {
     hash: String,
 }
 
+/// An order's row in its table.
+#[derive(Debug, PartialEq, Eq)]
+struct Summary {
+    /// Short code, state, currency, open claim.
+    words: [Option<String>; 4],
+    /// Amount, paid, refunded, outstanding, ended.
+    numbers: [i64; 5],
+}
+
+impl Summary {
+    /// `None` where the table has no such order.
+    fn read(row: &Row<'_>) -> rusqlite::Result<Option<Self>> {
+        let words: [Option<String>; 4] = [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
+        if words[0].is_none() {
+            return Ok(None);
+        }
+        let numbers = [row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?];
+        Ok(Some(Self { words, numbers }))
+    }
+
+    fn of(order: &Order) -> Self {
+        let claim = order.claim.as_ref().filter(|claim| claim.settled.is_none()).map(|claim| claim.why.clone());
+        let [code, state, currency] =
+            [order.short_code.to_string(), word(&order.state()), order.currency.code().to_owned()].map(Some);
+        Self {
+            words: [code, state, currency, claim],
+            numbers: [order.amount(), order.paid(), order.refunded(), order.outstanding(), order.ended.into()],
+        }
+    }
+}
+
 const COLUMNS: &str = "SELECT seq, boot, mono, wall, order_id, kind, body, hash FROM record";
 
 impl RecordRow {
@@ -80,7 +112,10 @@ impl Reader {
         connection.busy_timeout(std::time::Duration::from_secs(2)).map_err(&wrap)?;
         let application: Result<i64, _> = connection.query_row("PRAGMA application_id", [], |row| row.get(0));
         match application {
-            Ok(schema::APPLICATION_ID) => Ok(Self { connection, path }),
+            Ok(schema::APPLICATION_ID) => {
+                schema::known_version(&connection, &path)?;
+                Ok(Self { connection, path })
+            }
             Ok(_) => Err(LedgerError::Foreign { path }),
             Err(rusqlite::Error::SqliteFailure(error, _)) if error.code == rusqlite::ErrorCode::NotADatabase => {
                 Err(LedgerError::Foreign { path })
@@ -174,22 +209,26 @@ impl Reader {
     pub fn verify(&self) -> Result<Verified, LedgerError> {
         let end = verify_from(&self.connection, &self.path, 0)?;
         let wrap = LedgerError::sqlite(&self.path);
+        // From the records' side and the table's, so that an order missing from either is found.
         let mut query = self
             .connection
-            .prepare("SELECT id, paid, refunded, outstanding, ended FROM orders ORDER BY id")
+            .prepare(
+                "SELECT coalesce(o.id, r.order_id), o.short_code, o.state, o.currency, o.claim,
+                        o.amount, o.paid, o.refunded, o.outstanding, o.ended
+                 FROM (SELECT order_id FROM record WHERE order_id IS NOT NULL GROUP BY order_id) r
+                 FULL JOIN orders o ON o.id = r.order_id",
+            )
             .map_err(&wrap)?;
-        let rows = query
-            .query_map([], |row| Ok((row.get::<_, String>(0)?, [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?])))
-            .map_err(&wrap)?;
+        let mut rows = query.query([]).map_err(&wrap)?;
         let mut count = 0;
-        for row in rows {
-            let (name, stored): (String, [i64; 4]) = row.map_err(&wrap)?;
+        while let Some(row) = rows.next().map_err(&wrap)? {
+            let name: String = row.get(0).map_err(&wrap)?;
+            let stored = Summary::read(row).map_err(&wrap)?;
             let folded = match OrderId::parse(&name) {
-                Some(id) => self.order(id)?,
+                Some(id) => self.order(id)?.as_ref().map(Summary::of),
                 None => None,
             };
-            let folded = folded.map(|o| [o.paid(), o.refunded(), o.outstanding(), i64::from(o.ended)]);
-            if folded != Some(stored) {
+            if stored.is_none() || folded != stored {
                 let what = format!("order {name}: the table says {stored:?}, the records {folded:?}");
                 return Err(LedgerError::Corrupt { path: self.path.clone(), seq: end.seq, what });
             }
@@ -270,10 +309,12 @@ pub fn recover(connection: &Connection, path: &Path) -> Result<Recovered, Ledger
     let last: Option<String> =
         connection.query_row("SELECT max(id) FROM orders", [], |row| row.get(0)).map_err(&wrap)?;
     recovered.last_order = last.as_deref().and_then(OrderId::parse);
+    // One kind a question, so that each is answered by the index and none by reading the whole chain.
+    let query = format!("{COLUMNS} WHERE order_id IS NULL AND kind = ?1 ORDER BY seq DESC LIMIT 1");
     let newest = |one: &str, other: &str| -> Result<Option<Record>, LedgerError> {
-        let query = format!("{COLUMNS} WHERE kind IN (?1, ?2) ORDER BY seq DESC LIMIT 1");
-        let found = rows(connection, &query, [one, other]).map_err(&wrap)?;
-        found.first().map(|row| parse(row, path)).transpose()
+        let mut found = rows(connection, &query, [one]).map_err(&wrap)?;
+        found.extend(rows(connection, &query, [other]).map_err(&wrap)?);
+        found.iter().max_by_key(|row| row.seq).map(|row| parse(row, path)).transpose()
     };
     recovered.sales_stopped = matches!(newest("sales-stopped", "sales-resumed")?, Some(Record::SalesStopped { .. }));
     recovered.locked = match newest("kiosk-locked", "kiosk-unlocked")? {
@@ -286,7 +327,7 @@ pub fn recover(connection: &Connection, path: &Path) -> Result<Recovered, Ledger
 /// Verifies the last `count` records.
 pub fn verify_tail(connection: &Connection, path: &Path, count: u64) -> Result<Verified, LedgerError> {
     let newest: u64 = connection
-        .query_row("SELECT coalesce(max(seq), 0) FROM record", [], |row| row.get(0))
+        .query_row("SELECT max(0, coalesce(max(seq), 0)) FROM record", [], |row| row.get(0))
         .map_err(LedgerError::sqlite(path))?;
     verify_from(connection, path, newest.saturating_sub(count))
 }
@@ -296,6 +337,13 @@ fn verify_from(connection: &Connection, path: &Path, seq: u64) -> Result<Verifie
     const BATCH: u64 = 4096;
     let wrap = LedgerError::sqlite(path);
     let corrupt = |seq: u64, what: &str| LedgerError::Corrupt { path: path.into(), seq, what: what.into() };
+    // Below the first record there is nothing to chain to.
+    let below: bool = connection
+        .query_row("SELECT EXISTS (SELECT 1 FROM record WHERE seq < 1)", [], |row| row.get(0))
+        .map_err(&wrap)?;
+    if below {
+        return Err(corrupt(0, "was never written"));
+    }
     let first: Option<String> = connection
         .query_row("SELECT hash FROM record WHERE seq = ?1", [seq], |row| row.get(0))
         .optional()

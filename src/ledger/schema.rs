@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &["
         hash TEXT NOT NULL
     );
     CREATE INDEX record_of_order ON record (order_id, seq) WHERE order_id IS NOT NULL;
+    CREATE INDEX record_of_kiosk ON record (kind, seq) WHERE order_id IS NULL;
 
     -- What the records add up to, for people and for a quick start. Amounts in minor units.
     CREATE TABLE orders (
@@ -77,6 +78,13 @@ const MIGRATIONS: &[&str] = &["
         FROM record;
 "];
 
+/// The version of a file's tables, if this kioskd knows it.
+pub fn known_version(connection: &Connection, path: &Path) -> Result<i64, LedgerError> {
+    let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0));
+    let (found, known) = (version.map_err(LedgerError::sqlite(path))?, MIGRATIONS.len() as i64);
+    if found > known { Err(LedgerError::Newer { path: path.into(), found, known }) } else { Ok(found) }
+}
+
 /// Brings a file up to this version; `ledger` is the number of a new one.
 pub fn migrate(connection: &mut Connection, path: &Path, ledger: &str) -> Result<(), LedgerError> {
     let wrap = LedgerError::sqlite(path);
@@ -88,11 +96,7 @@ pub fn migrate(connection: &mut Connection, path: &Path, ledger: &str) -> Result
     if application != APPLICATION_ID && !(empty && application == 0) {
         return Err(LedgerError::Foreign { path: path.into() });
     }
-    let known = MIGRATIONS.len() as i64;
-    if version > known {
-        return Err(LedgerError::Newer { path: path.into(), found: version, known });
-    }
-    if version == known {
+    if known_version(connection, path)? == MIGRATIONS.len() as i64 {
         return Ok(());
     }
     let change = connection.transaction().map_err(&wrap)?;

@@ -1,0 +1,386 @@
+//! A shop in small: the core, a ledger in a directory, and a kind world that answers every effect at once.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kioskd::config::{PaidWithoutIntent, UnknownDelivery};
+use kioskd::ledger::{FILE, Journal, Ledger, LedgerError};
+use kioskd::payment::{ChargeReport, Created, Payment, RefundReport, Standing};
+use kioskd::sale::event::{Effect, Event};
+use kioskd::sale::order::{Receipt, Watch};
+use kioskd::sale::policy::{Policy, RailPolicy};
+use kioskd::sale::recover::Recovered;
+use kioskd::sale::{self, Command, Condition, Order, State, Touch};
+use kioskd::vending::{Planogram, Product, Slot};
+use kioskd::vocabulary::{
+    BootId, ChargeId, Currency, Evidence, Language, Localized, Minor, Mono, OrderId, PaymentId, ProductId, RailKind,
+    Reading, SlotId, Stamp, Wall,
+};
+
+/// 2026-11-18, about noon UTC.
+pub const BASE: u64 = 1_795_000_000_000;
+
+pub struct Shop {
+    pub directory: PathBuf,
+    pub ledger: Ledger,
+    pub state: State,
+    pub now: u64,
+    /// The clock is known.
+    pub wall: bool,
+    /// What the sensor says next; one thing fell where nothing is said.
+    pub drops: VecDeque<Evidence>,
+    /// What lay on the disk after every step, where it is kept.
+    pub trail: Option<Vec<Kept>>,
+    paid: BTreeMap<ChargeId, Vec<Payment>>,
+    closed: BTreeSet<ChargeId>,
+    entropy: u128,
+}
+
+/// The files and what was true when they looked so.
+pub struct Kept {
+    pub records: usize,
+    pub seq: u64,
+    pub state: State,
+    pub db: Vec<u8>,
+    pub wal: Vec<u8>,
+}
+
+impl Shop {
+    pub fn open(directory: &Path) -> Self {
+        Self::with(directory, open(directory).unwrap(), UnknownDelivery::Refund)
+    }
+
+    /// A started kiosk that has taken up what the ledger holds.
+    pub fn with(directory: &Path, mut ledger: Ledger, unknown: UnknownDelivery) -> Self {
+        let mut state = State::new(policy(unknown), planogram());
+        state.restore(ledger.recover().unwrap());
+        ledger.stock_slots(&state).unwrap();
+        Self {
+            directory: directory.to_owned(),
+            ledger,
+            state,
+            now: 1_000,
+            wall: true,
+            drops: VecDeque::new(),
+            trail: None,
+            paid: BTreeMap::new(),
+            closed: BTreeSet::new(),
+            entropy: 0,
+        }
+    }
+
+    pub fn start(&mut self) {
+        self.feed(Event::Started { boot: boot(), version: "0".into() });
+        self.feed(Event::Condition(Condition::Door { open: false }));
+        self.feed(Event::Condition(Condition::Board { answers: true }));
+    }
+
+    pub fn stamp(&mut self) -> Stamp {
+        self.entropy += 7_919;
+        Stamp { now: Mono(self.now), wall: self.wall.then_some(Wall(BASE + self.now)), entropy: self.entropy }
+    }
+
+    /// One event and every answer to it; panics where the ledger fails.
+    pub fn feed(&mut self, event: Event) {
+        self.try_feed(event).unwrap();
+    }
+
+    pub fn try_feed(&mut self, event: Event) -> Result<(), LedgerError> {
+        let mut queue = VecDeque::from([event]);
+        while let Some(event) = queue.pop_front() {
+            let at = self.stamp();
+            let told = format!("{event:?}");
+            let step = sale::next(&mut self.state, &at, event).unwrap_or_else(|illegal| panic!("{told}: {illegal}"));
+            self.ledger.commit(&at, &step.records, &self.state)?;
+            if self.trail.is_some() {
+                let (db, wal) = files(&self.directory);
+                let (records, seq, state) = (step.records.len(), self.ledger.seq(), self.state.clone());
+                self.trail.iter_mut().for_each(|trail| {
+                    trail.push(Kept { records, seq, state: state.clone(), db: db.clone(), wal: wal.clone() });
+                });
+            }
+            for effect in step.effects {
+                queue.extend(self.answer(effect));
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, effect: Effect) -> Option<Event> {
+        Some(match effect {
+            Effect::Create { charge, .. } => {
+                Event::Created { charge: charge.charge, result: Ok(Created { payload: "pay here".into() }) }
+            }
+            Effect::Query { charge, .. } => self.report(&charge.charge, true),
+            Effect::Close { charge, .. } => {
+                self.closed.insert(charge.charge.clone());
+                Event::CloseAnswered { charge: charge.charge, result: Ok(()) }
+            }
+            Effect::Refund { refund, .. } | Effect::QueryRefund { refund, .. } => {
+                Event::RefundAnswered { refund: refund.refund, charge: refund.charge, result: Ok(RefundReport::Done) }
+            }
+            Effect::Probe { rail } => Event::Probed { rail, result: Ok(()) },
+            Effect::Prepare { delivery } => {
+                Event::Prepared { delivery, reading: Reading { counter: Some(4), self_tested: true } }
+            }
+            Effect::Deliver { delivery, .. } | Effect::Recall { delivery, .. } => {
+                let evidence = self.drops.pop_front().unwrap_or(Evidence::Dropped { count: 1 });
+                Event::Evidence { delivery, evidence }
+            }
+            Effect::Print { order } => Event::ReceiptDone { order, result: Ok(()) },
+            Effect::Find { .. } => return None,
+        })
+    }
+
+    fn report(&self, charge: &ChargeId, asked: bool) -> Event {
+        let standing = if self.closed.contains(charge) { Standing::Closed } else { Standing::Open };
+        let payments = self.paid.get(charge).cloned().unwrap_or_default();
+        Event::Reported { charge: charge.clone(), result: Ok(ChargeReport { standing, payments, returned: 0 }), asked }
+    }
+
+    pub fn touch(&mut self, touch: Touch) {
+        self.feed(Event::Touch(touch));
+    }
+
+    pub fn command(&mut self, command: Command) {
+        self.feed(Event::Command(command));
+    }
+
+    /// A customer chooses; the QR is on the glass afterwards.
+    pub fn offer(&mut self, products: &[&str]) -> OrderId {
+        self.touch(Touch::Start);
+        for product in products {
+            self.touch(Touch::Product(ProductId::parse(product).unwrap()));
+        }
+        self.touch(Touch::Pay);
+        self.state.current.expect("an order waits")
+    }
+
+    /// The provider tells of one more payment.
+    pub fn pay(&mut self, order: OrderId, amount: Minor) {
+        self.try_pay(order, amount).unwrap();
+    }
+
+    pub fn try_pay(&mut self, order: OrderId, amount: Minor) -> Result<(), LedgerError> {
+        let charge = ChargeId::of(order, 1);
+        let payments = self.paid.entry(charge.clone()).or_default();
+        let id = PaymentId::parse(&format!("p{}-{}", payments.len() + 1, order.short_code())).unwrap();
+        payments.push(Payment { id, amount, currency: cny(), order });
+        let report = self.report(&charge, false);
+        self.try_feed(report)
+    }
+
+    /// A whole sale with a good end.
+    pub fn sell(&mut self) -> OrderId {
+        let order = self.offer(&["cola"]);
+        self.pay(order, 300);
+        self.pass(200_000);
+        order
+    }
+
+    /// Lets time pass with every tick that is wanted.
+    pub fn pass(&mut self, millis: u64) {
+        let until = self.now + millis;
+        while let Some(wake) = self.state.next_wake(Mono(self.now)).filter(|wake| wake.0 <= until) {
+            self.now = self.now.max(wake.0);
+            self.feed(Event::Tick);
+        }
+        self.now = until;
+    }
+
+    /// Paid and delivered, late, double, partly delivered, cancelled, unknown, locked, refilled.
+    pub fn varied(&mut self) {
+        self.start();
+        self.sell();
+        let late = self.offer(&["cola"]);
+        self.pass(61_000);
+        self.pay(late, 300);
+        self.pass(10_000);
+        let double = self.offer(&["tea"]);
+        self.pay(double, 450);
+        self.pay(double, 450);
+        self.pass(10_000);
+        // The fullest slot gives nothing and neither does the second: one unit of two.
+        self.wall = false;
+        self.drops = [
+            Evidence::Dropped { count: 1 },
+            Evidence::Nothing { self_tested: true },
+            Evidence::Nothing { self_tested: true },
+        ]
+        .into();
+        let partial = self.offer(&["cola", "cola"]);
+        self.pay(partial, 600);
+        self.pass(20_000);
+        self.wall = true;
+        self.command(Command::Lock { reason: "cleaning".into() });
+        self.pass(1_000);
+        self.command(Command::Unlock);
+        self.command(Command::Refill);
+        self.command(Command::SetStock { slot: slot("A1"), count: 5 });
+        self.offer(&["cola"]);
+        self.touch(Touch::Cancel);
+        self.pass(10_000);
+        self.drops = [Evidence::Silent { why: "no answer".into() }].into();
+        let unknown = self.offer(&["cola"]);
+        self.pay(unknown, 300);
+        self.pass(200_000);
+        self.feed(Event::Condition(Condition::Door { open: true }));
+    }
+}
+
+pub fn boot() -> BootId {
+    BootId::parse("boot-1").unwrap()
+}
+
+pub fn cny() -> Currency {
+    Currency::from_code("CNY").unwrap()
+}
+
+pub fn slot(name: &str) -> SlotId {
+    SlotId::parse(name).unwrap()
+}
+
+/// With neither a reserve nor a wanted minimum, for tests that are not about room.
+pub fn open(directory: &Path) -> Result<Ledger, LedgerError> {
+    Ledger::open(directory, boot(), 0, 0)
+}
+
+pub fn db_of(directory: &Path) -> PathBuf {
+    directory.join(FILE)
+}
+
+pub fn wal_of(directory: &Path) -> PathBuf {
+    directory.join(format!("{FILE}-wal"))
+}
+
+/// The database and its log as they lie there.
+pub fn files(directory: &Path) -> (Vec<u8>, Vec<u8>) {
+    (std::fs::read(db_of(directory)).unwrap(), std::fs::read(wal_of(directory)).unwrap_or_default())
+}
+
+/// A directory with just these files.
+pub fn lay(db: &[u8], wal: &[u8]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(db_of(directory.path()), db).unwrap();
+    if !wal.is_empty() {
+        std::fs::write(wal_of(directory.path()), wal).unwrap();
+    }
+    directory
+}
+
+/// A ledger of varied sales, closed.
+pub fn varied() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    Shop::open(directory.path()).varied();
+    directory
+}
+
+pub fn copy_of(directory: &Path) -> tempfile::TempDir {
+    let (db, wal) = files(directory);
+    lay(&db, &wal)
+}
+
+/// What a restart must find of what is live.
+pub fn same(live: &State, found: &Recovered, when: &str) {
+    let open: Vec<Order> = live.orders.values().filter(|order| !order.ended).map(durable).collect();
+    assert_eq!(found.orders.iter().map(durable).collect::<Vec<_>>(), open, "{when}");
+    let slots = live.planogram.slots();
+    let stock: BTreeMap<_, _> = found.stock.iter().cloned().collect();
+    assert_eq!(stock, slots.iter().map(|(name, slot)| (name.clone(), slot.stock)).collect(), "{when}");
+    let faulty: BTreeMap<_, _> = found.faulty.iter().cloned().collect();
+    let live_faulty = slots.iter().filter_map(|(name, slot)| Some((name.clone(), slot.faulty.clone()?)));
+    assert_eq!(faulty, live_faulty.collect(), "{when}");
+    assert_eq!(found.last_order, live.last_order, "{when}");
+    assert_eq!(found.locked, live.conditions.locked, "{when}");
+    assert_eq!(found.sales_stopped, live.announced_stop, "{when}");
+}
+
+/// An order without its timers and open questions.
+fn durable(order: &Order) -> Order {
+    let mut order = order.clone();
+    (order.preparing, order.deadline, order.extended) = (None, Mono::default(), false);
+    if order.receipt == Receipt::Printing {
+        order.receipt = Receipt::NotYet;
+    }
+    for charge in &mut order.charges {
+        charge.watch = Watch::default();
+        charge.refunds.iter_mut().for_each(|refund| refund.watch = Watch::default());
+    }
+    order.items.iter_mut().flat_map(|item| &mut item.attempts).for_each(|attempt| attempt.this_boot = false);
+    order
+}
+
+fn policy(unknown_delivery: UnknownDelivery) -> Policy {
+    let seconds = Duration::from_secs;
+    Policy {
+        kiosk: "K1".into(),
+        place: Localized::default(),
+        phone: "1".into(),
+        currency: cny(),
+        languages: vec![Language::new("en")],
+        qr_life: seconds(60),
+        more_time: seconds(0),
+        grace: seconds(30),
+        lease: seconds(30),
+        unknown_delivery,
+        paid_without_intent: PaidWithoutIntent::Refund,
+        attempts: 2,
+        max_units: 4,
+        browse_timeout: seconds(60),
+        result_timeout: seconds(8),
+        confirm_above: None,
+        confirm_after_unpaid: None,
+        sensor: true,
+        rails: vec![RailPolicy { kind: RailKind::Sandbox, label: Localized::default(), poll: seconds(3) }],
+    }
+}
+
+fn planogram() -> Planogram {
+    let product = |id: &str, price| Product {
+        id: ProductId::parse(id).unwrap(),
+        name: Localized::default(),
+        price,
+        picture: None,
+    };
+    let slots = [("A1", "cola"), ("A2", "cola"), ("A3", "cola"), ("B1", "tea")].map(|(name, product)| {
+        let product = ProductId::parse(product).unwrap();
+        (slot(name), Slot { product, stock: 8, capacity: 9, faulty: None })
+    });
+    Planogram::new(vec![product("cola", 300), product("tea", 450)], slots)
+}
+
+/// A small generator of numbers; a failure is replayed by its seed.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % end.max(1)
+    }
+}
+
+/// The commits in a write-ahead log: the salts it began with, and where each ends.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Log {
+    pub salts: [u8; 8],
+    pub ends: Vec<usize>,
+}
+
+impl Log {
+    pub fn of(wal: &[u8]) -> Self {
+        let Some(head) = wal.get(..32) else { return Self { salts: [0; 8], ends: Vec::new() } };
+        let page = u32::from_be_bytes(head[8..12].try_into().unwrap()) as usize;
+        let salts: [u8; 8] = head[16..24].try_into().unwrap();
+        let mut ends = Vec::new();
+        for (index, frame) in wal[32..].chunks_exact(24 + page).enumerate() {
+            if frame[8..16] != salts {
+                break;
+            }
+            if frame[4..8] != [0; 4] {
+                ends.push(32 + (index + 1) * (24 + page));
+            }
+        }
+        Self { salts, ends }
+    }
+}

@@ -1,0 +1,10 @@
+//! The ledger on real files: what was committed is there after any crash, what was changed is found, and a disk that is
+//! full or broken stops sales and loses nothing. The records come from the real core, played through small sales.
+
+mod commits;
+mod disk;
+mod kit;
+mod reading;
+mod refusals;
+mod tampering;
+mod torn;

@@ -1,0 +1,263 @@
+//! The reading end: beside a writer, over a hundred thousand orders, and as the technician's command line.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use kioskd::ledger::{Journal, Reader};
+use kioskd::payment::Payment;
+use kioskd::sale::record::Offered;
+use kioskd::sale::view::OrderState;
+use kioskd::sale::{Order, Record};
+use kioskd::vocabulary::{ChargeId, Evidence, OrderId, PaymentId, ProductId, RailKind};
+use serde_json::Value;
+
+use crate::kit::{self, BASE, Shop};
+
+#[test]
+fn a_reader_follows_the_writer_record_by_record() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut shop = Shop::open(directory.path());
+    let ledger = shop.ledger.id().to_owned();
+    let (acknowledged, end) = (AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            shop.start();
+            for _ in 0..40 {
+                shop.sell();
+                shop.command(kioskd::sale::Command::Refill);
+                acknowledged.store(shop.ledger.seq(), Ordering::SeqCst);
+            }
+            end.store(shop.ledger.seq(), Ordering::SeqCst);
+        });
+        let reader = Reader::open(directory.path()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let (mut seq, mut prev, mut looks) = (0, "0".repeat(64), 0);
+        while end.load(Ordering::SeqCst) == 0 || seq < end.load(Ordering::SeqCst) {
+            assert!(Instant::now() < deadline, "at {seq}");
+            let known = acknowledged.load(Ordering::SeqCst);
+            let events = reader.events_after(seq, 7).unwrap();
+            assert!(!events.is_empty() || seq >= known, "{known} was acknowledged, {seq} is seen");
+            for event in events {
+                assert_eq!(event.seq, seq + 1);
+                let document: Value = serde_json::from_str(&event.document).unwrap();
+                assert_eq!(document["seq"], event.seq);
+                assert_eq!(document["ledger"], *ledger);
+                assert_eq!(document["kind"], *event.kind);
+                assert_eq!(document["body"]["kind"], *event.kind);
+                assert_eq!(document["prev"], *prev);
+                prev = document["hash"].as_str().unwrap().to_owned();
+                seq = event.seq;
+            }
+            looks += 1;
+            if looks % 10 == 0 {
+                let verified = reader.verify().expect("whole at any moment");
+                assert!(verified.seq >= seq);
+            }
+        }
+        assert_eq!(reader.hash_of(seq).unwrap(), Some(prev));
+        assert_eq!(reader.events_after(seq, 7).unwrap(), []);
+    });
+}
+
+/// The records of a good sale, as the core writes them.
+fn sale(number: u64) -> (OrderId, Vec<Record>) {
+    let order = OrderId::from_parts(BASE + number * 60_000, u128::from(number) * 7_919);
+    let charge = ChargeId::of(order, 1);
+    let id = PaymentId::parse(&format!("p{number}")).unwrap();
+    let payment = Payment { id, amount: 300, currency: kit::cny(), order };
+    let items = vec![Offered { product: ProductId::parse("cola").unwrap(), price: 300 }];
+    let (short_code, currency, slot) = (order.short_code(), kit::cny(), kit::slot("A1"));
+    let (rail, life_ms) = (RailKind::Sandbox, 60_000);
+    let records = vec![
+        Record::OrderOffered { order, short_code, currency, amount: 300, items, charge: charge.clone(), rail, life_ms },
+        Record::OrderPaid { order, charge: charge.clone(), payment },
+        Record::DeliveryIntended { order, item: 0, attempt: 1, slot: slot.clone(), counter: Some(3) },
+        Record::ItemDelivered { order, item: 0, attempt: 1, slot, count: 1 },
+        Record::ReceiptPrinted { order },
+        Record::ChargeSettled { order, charge },
+        Record::OrderEnded { order, state: OrderState::Delivered },
+    ];
+    (order, records)
+}
+
+#[test]
+fn many_orders_start_quickly_and_are_found_quickly() {
+    let long = std::env::var_os("KIOSKD_LONG").is_some();
+    let total: u64 = if long { 100_000 } else { 20_000 };
+    let directory = tempfile::tempdir().unwrap();
+    let mut shop = Shop::open(directory.path());
+    let filling = Instant::now();
+    for thousand in 0..total / 1_000 {
+        let mut all = Vec::new();
+        for number in thousand * 1_000..(thousand + 1) * 1_000 {
+            let (id, records) = sale(number);
+            shop.state.orders.insert(id, Order::fold(&records).unwrap());
+            all.extend(records);
+        }
+        let at = shop.stamp();
+        shop.ledger.commit(&at, &all, &shop.state).unwrap();
+        shop.state.orders.clear();
+    }
+    drop(shop);
+    let filling = filling.elapsed();
+    let size = kit::files(directory.path()).0.len();
+
+    let starting = Instant::now();
+    let ledger = kit::open(directory.path()).unwrap();
+    let recovered = ledger.recover().unwrap();
+    let starting = starting.elapsed();
+    assert_eq!(ledger.seq(), total * 7);
+    assert_eq!((recovered.orders.len(), recovered.last_order), (0, Some(sale(total - 1).0)));
+
+    let reader = Reader::open(directory.path()).unwrap();
+    let middle = sale(total / 2).0;
+    let timed = |name: Option<&str>| {
+        let begun = Instant::now();
+        let story = reader.why(name).unwrap().expect("an order");
+        (begun.elapsed(), story.to_string())
+    };
+    let (by_number, story) = timed(Some(&middle.to_string()));
+    let (by_code, _) = timed(Some(middle.short_code().as_str()));
+    let (newest, _) = timed(None);
+    assert!(story.contains(&middle.to_string()) && story.lines().count() == 9, "{story}");
+    let begun = Instant::now();
+    let verified = reader.verify().unwrap();
+    let verifying = begun.elapsed();
+    assert_eq!((verified.seq, verified.orders), (total * 7, total));
+    println!(
+        "{total} orders, {} MiB, written in {filling:?}: start {starting:?}, why by number {by_number:?}, by code \
+         {by_code:?}, newest {newest:?}, verify {verifying:?}",
+        size >> 20
+    );
+    assert!(starting <= Duration::from_secs(3), "{starting:?}");
+    for why in [by_number, by_code, newest] {
+        assert!(why <= Duration::from_millis(200), "{why:?}");
+    }
+}
+
+/// Two colas, of which one does not fall; a restart of the clock in between.
+fn partly(directory: &Path) -> OrderId {
+    let mut shop = Shop::open(directory);
+    shop.start();
+    let order = shop.offer(&["cola", "cola"]);
+    shop.wall = false;
+    shop.now = 5_250;
+    let nothing = Evidence::Nothing { self_tested: true };
+    shop.drops = [Evidence::Dropped { count: 1 }, nothing.clone(), nothing].into();
+    shop.pay(order, 600);
+    shop.now = 6_000;
+    shop.wall = true;
+    shop.feed(kioskd::sale::Event::Tick);
+    shop.pass(200_000);
+    order
+}
+
+#[test]
+fn the_story_of_a_partly_delivered_sale() {
+    let directory = tempfile::tempdir().unwrap();
+    let order = partly(directory.path());
+    let story = Reader::open(directory.path()).unwrap().why(None).unwrap().unwrap();
+    let expected = "\
+order 01M7Q5CRF80000000000001XVR (239352)
+       2  2026-11-18 11:06:41.000Z  offered cola, cola for 6.00 CNY, charge 01M7Q5CRF80000000000001XVR_1 on sandbox
+       3  clock unknown +5.250s  paid 6.00 CNY by p1-239352
+       4  clock unknown +5.250s  unit 1: slot A1 is energised, attempt 1, counter 4
+       5  clock unknown +5.250s  unit 1: fell from A1
+       6  clock unknown +5.250s  unit 2: slot A2 is energised, attempt 1, counter 4
+       7  clock unknown +5.250s  unit 2: not delivered from A2: nothing fell; another slot is tried
+       9  clock unknown +5.250s  unit 2: slot A3 is energised, attempt 2, counter 4
+      10  clock unknown +5.250s  unit 2: not delivered from A3: nothing fell
+      12  clock unknown +5.250s  refund R_01M7Q5CRF80000000000001XVR_1_1 of 3.00 CNY asked for
+      13  clock unknown +5.250s  receipt printed
+      14  clock unknown +5.250s  refund R_01M7Q5CRF80000000000001XVR_1_1 of 3.00 CNY confirmed by the provider
+      15  2026-11-18 11:08:11.000Z  nothing more can happen on charge 01M7Q5CRF80000000000001XVR_1
+      16  2026-11-18 11:08:11.000Z  ended: partly-delivered
+   now: partly-delivered; paid 6.00 CNY, given back 3.00 CNY, still to go back 0.00 CNY";
+    assert_eq!(story.to_string(), expected);
+    let json = story.json();
+    assert_eq!(json["order"], order.to_string());
+    assert_eq!(json["state"], "partly-delivered");
+    assert_eq!((&json["paid"], &json["refunded"]), (&Value::from(600), &Value::from(300)));
+    assert_eq!(json["lines"].as_array().unwrap().len(), expected.lines().count() - 2);
+    assert_eq!(json["lines"][1]["ts"], Value::Null);
+    assert_eq!(json["lines"][1]["body"]["kind"], "order-paid");
+}
+
+struct Told {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn kioskctl(directory: &Path, words: &[&str]) -> Told {
+    let done = Command::new(env!("CARGO_BIN_EXE_kioskctl")).arg("--state").arg(directory).args(words).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Told { code: done.status.code(), out: text(done.stdout), err: text(done.stderr) }
+}
+
+#[test]
+fn kioskctl_reads_a_ledger() {
+    let directory = tempfile::tempdir().unwrap();
+    let order = partly(directory.path());
+    let reader = Reader::open(directory.path()).unwrap();
+    let verified = reader.verify().unwrap();
+    let (id, code) = (order.to_string(), order.short_code().to_string());
+    let before = std::fs::read(kit::db_of(directory.path())).unwrap();
+
+    let story = reader.why(None).unwrap().unwrap();
+    for words in [&["why"][..], &["why", &id], &["why", &code]] {
+        let told = kioskctl(directory.path(), words);
+        assert_eq!((told.code, told.out, told.err), (Some(0), format!("{story}\n"), String::new()), "{words:?}");
+    }
+    let json = |words: &[&str]| -> Value {
+        let told = kioskctl(directory.path(), words);
+        assert_eq!((told.code, told.err.as_str()), (Some(0), ""), "{words:?}");
+        serde_json::from_str(&told.out).unwrap()
+    };
+    assert_eq!(json(&["why", "--json"]), story.json());
+    assert_eq!(json(&["orders", "--json"]), reader.orders(20).unwrap());
+    let end = json(&["--json", "verify"]);
+    assert_eq!((&end["records"], &end["orders"]), (&Value::from(verified.seq), &Value::from(1)));
+    assert_eq!(end["hash"], *verified.hash);
+
+    let told = kioskctl(directory.path(), &["orders"]);
+    let row = told.out.lines().nth(1).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(row, format!("{id} {code} partly-delivered 6.00 CNY 6.00 CNY 3.00 CNY"));
+    let told = kioskctl(directory.path(), &["verify"]);
+    let line = format!("{} records and 1 orders hold; the chain ends in {}\n", verified.seq, verified.hash);
+    assert_eq!((told.code, told.out), (Some(0), line));
+    let told = kioskctl(directory.path(), &["why", "123456"]);
+    assert_eq!((told.code, told.out.as_str()), (Some(1), ""));
+    assert!(told.err.contains("no such order"), "{}", told.err);
+    assert!(std::fs::read(kit::db_of(directory.path())).unwrap() == before, "nothing was written");
+}
+
+#[test]
+fn kioskctl_names_the_file_that_is_missing_or_corrupt() {
+    let missing = tempfile::tempdir().unwrap();
+    let gone = missing.path().join("gone");
+    let original = kit::varied();
+    let corrupt = kit::copy_of(original.path());
+    let raw = rusqlite::Connection::open(kit::db_of(corrupt.path())).unwrap();
+    raw.execute_batch("UPDATE record SET body = '{' WHERE order_id IS NOT NULL").unwrap();
+    drop(raw);
+    let text = kit::lay(&b"hello ".repeat(500), b"");
+    for words in
+        [&["why"][..], &["orders"], &["verify"], &["why", "--json"], &["orders", "--json"], &["verify", "--json"]]
+    {
+        for directory in [gone.as_path(), text.path(), corrupt.path()] {
+            // A list of orders comes from the table, which is whole.
+            if directory == corrupt.path() && words[0] == "orders" {
+                continue;
+            }
+            let told = kioskctl(directory, words);
+            assert_eq!((told.code, told.out.as_str()), (Some(1), ""), "{words:?} {directory:?}");
+            let file = kit::db_of(directory);
+            assert!(told.err.contains(file.to_str().unwrap()), "{words:?}: {}", told.err);
+            assert_eq!(told.err.lines().count(), 1, "{}", told.err);
+        }
+        assert!(!gone.exists(), "looking makes nothing");
+    }
+}
