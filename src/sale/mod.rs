@@ -93,8 +93,9 @@ impl State {
 /// Takes one event. After an error nothing has changed; the error says why the event did not fit.
 pub fn next(state: &mut State, at: &Stamp, event: Event) -> Result<Step, Illegal> {
     let mut turn = Turn { state, at: *at, step: Step::default() };
-    // Now and not after the last event: the ledger had to see the orders that ended then.
-    turn.sweep();
+    // Now and not after the last event: the ledger had to see the orders that ended then. The event's own order may have
+    // been taken up again for it.
+    turn.sweep(event.order());
     match event {
         Event::Tick => {}
         Event::Touch(touch) => turn.touch(touch)?,
@@ -164,9 +165,8 @@ impl Turn<'_> {
     }
 
     /// Forgets orders on which nothing is open and that are not on the glass. The ledger keeps them.
-    fn sweep(&mut self) {
-        let shown = self.state.counter.shown_order();
-        let current = self.state.current;
-        self.state.orders.retain(|id, order| !order.ended || Some(*id) == shown || Some(*id) == current);
+    fn sweep(&mut self, spared: Option<OrderId>) {
+        let spared = [self.state.counter.shown_order(), self.state.current, spared];
+        self.state.orders.retain(|id, order| !order.ended || spared.contains(&Some(*id)));
     }
 }

@@ -32,10 +32,11 @@ pub enum Mutant {
     LeaseIgnored,
     WaitingForgottenOnRestart,
     RefundForgottenOnRestart,
+    OldOrdersForgotten,
 }
 
 impl Mutant {
-    pub const ALL: [Mutant; 22] = [
+    pub const ALL: [Mutant; 23] = [
         Mutant::IntentNotSynced,
         Mutant::RefundNotSynced,
         Mutant::EffectsBeforeCommit,
@@ -58,6 +59,7 @@ impl Mutant {
         Mutant::LeaseIgnored,
         Mutant::WaitingForgottenOnRestart,
         Mutant::RefundForgottenOnRestart,
+        Mutant::OldOrdersForgotten,
     ];
 
     pub fn named(name: &str) -> Self {

@@ -283,6 +283,9 @@ impl Run {
 
     fn revive(&mut self, order: Option<kioskd::vocabulary::OrderId>) {
         let Some(id) = order.filter(|id| !self.state.orders.contains_key(id)) else { return };
+        if self.mutant == Some(Mutant::OldOrdersForgotten) {
+            return;
+        }
         if let Some(order) = self.journal.order(id) {
             self.state.revive(order, self.mono());
         }
@@ -316,7 +319,8 @@ impl Run {
                 let plan = match world.chance.below(20) {
                     0..=10 => Paying::Right,
                     11..=12 => Paying::Twice,
-                    13..=15 => Paying::Late,
+                    13..=14 => Paying::Late,
+                    15 => Paying::VeryLate,
                     16 => Paying::WrongAmount,
                     17 => world.chance.pick(&[Paying::WrongCurrency, Paying::WrongOrder]),
                     _ => Paying::Nothing,

@@ -59,6 +59,8 @@ pub enum Paying {
     Right,
     Twice,
     Late,
+    /// After every horizon; the provider tells of it by itself, more than once.
+    VeryLate,
     WrongAmount,
     WrongCurrency,
     WrongOrder,
@@ -67,6 +69,10 @@ pub enum Paying {
 
 #[derive(Debug)]
 enum Due {
+    /// To whatever kiosk lives then.
+    Notice {
+        charge: ChargeId,
+    },
     /// To the kiosk of that boot only: a restart forgets what it asked.
     Tell {
         boot: u32,
@@ -204,6 +210,11 @@ impl World {
                 }
                 None
             }
+            Due::Notice { charge } => {
+                self.verified = Some(self.now);
+                let report = self.report(&charge);
+                Some(Event::Reported { charge, result: Ok(report), asked: false })
+            }
             Due::Door { open } => {
                 self.door_open = open;
                 Some(Event::Condition(kioskd::sale::Condition::Door { open }))
@@ -262,7 +273,11 @@ impl World {
         let Some(charge) = self.book.get_mut(id) else { return };
         charge.scanned = true;
         let open = !charge.closed && now <= charge.until;
-        if open == (how == Paying::Late) {
+        if how == Paying::VeryLate && now <= charge.until + 700_000 {
+            let wait = charge.until + 700_001 - now;
+            return self.later(wait, Due::Pay { charge: id.clone(), how });
+        }
+        if open == matches!(how, Paying::Late | Paying::VeryLate) {
             if how == Paying::Late {
                 // The payer has not finished; the payment comes after the end.
                 let wait = (charge.until + 1).saturating_sub(now).min(10_000) + 100;
@@ -284,7 +299,11 @@ impl World {
             let payment = PaymentId::parse(&format!("P{number}_{id}")).unwrap();
             charge.payments.push(Payment { id: payment, amount, currency, order });
         }
-        if self.calm || (self.chance.percent(self.weather.notices) && now >= self.network_down_until) {
+        if how == Paying::VeryLate {
+            for wait in [1_000, 60_000, 600_000] {
+                self.later(wait, Due::Notice { charge: id.clone() });
+            }
+        } else if self.calm || (self.chance.percent(self.weather.notices) && now >= self.network_down_until) {
             let report = self.report(id);
             for _ in 0..1 + self.chance.below(2) {
                 let wait = 20 + self.chance.below(5_000);
