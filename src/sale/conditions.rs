@@ -149,7 +149,12 @@ impl Turn<'_> {
         let (id, now) = (order.id, self.at.now);
         let shown = order.charges.last().filter(|charge| charge.watch.payload.is_some()).map(|charge| charge.rail);
         let lost = self.state.local_stop_reasons().into_iter().next();
-        let unstocked = order.items.iter().any(|item| self.state.planogram.available(&item.product) == 0);
+        let wanted =
+            |product: &crate::vocabulary::ProductId| order.items.iter().filter(|item| item.product == *product).count();
+        let unstocked = order
+            .items
+            .iter()
+            .any(|item| (self.state.planogram.available(&item.product) as usize) < wanted(&item.product));
         let lost = lost
             .or(unstocked.then_some(StopReason::SoldOut))
             .or_else(|| shown.filter(|rail| !self.state.lease_holds(*rail, now)).map(|_| StopReason::RailDown));

@@ -145,7 +145,7 @@ impl State {
             // Each whole second of the count-down, and the end of the lease.
             let left = order.deadline.since(now);
             let tick = now + Duration::from_millis((left.as_millis() as u64 + 999) % 1_000 + 1);
-            // There is no lease to lose before the code is up.
+            // Nothing is on the glass, and no lease runs, before the provider has answered.
             let shown = order.charges.last().filter(|charge| charge.watch.payload.is_some());
             let lease = shown.and_then(|charge| self.lease_ends(charge.rail));
             return Some(lease.map_or(tick, |lease| tick.min(lease)).min(order.deadline));
@@ -210,7 +210,7 @@ impl Turn<'_> {
             (At::Lookup { entered, .. }, Touch::Key(key)) => self.lookup_key(entered, key),
             (_, touch) => return Err(Illegal::NotOnPage { touch, page: self.state.page_name() }),
         }
-        // Last: a touch that does not fit has no effects, and a question that is not sent must not be waited for.
+        // Last, because a touch that is refused must leave no question open.
         self.probe_rails(true);
         self.state.counter.since = self.at.now;
         Ok(())

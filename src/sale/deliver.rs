@@ -6,6 +6,7 @@
 //! settled by the operator's policy.
 
 use super::event::{Effect, Illegal};
+use super::order::Receipt;
 use super::record::{Record, Settling};
 use super::view::Outcome;
 use super::{Order, Turn};
@@ -174,15 +175,15 @@ impl Turn<'_> {
     /// One receipt for an order that was paid, when nothing is left to deliver.
     fn print_receipt(&mut self, id: OrderId) {
         let Some(order) = self.state.orders.get_mut(&id) else { return };
-        if order.receipt == super::order::Receipt::NotYet {
-            order.receipt = super::order::Receipt::Printing;
+        if order.receipt == Receipt::NotYet {
+            order.receipt = Receipt::Printing;
             self.effect(Effect::Print { order: id });
         }
     }
 
     pub(super) fn receipt_done(&mut self, order: OrderId, result: Result<(), String>) -> Result<(), Illegal> {
-        if !self.state.orders.contains_key(&order) {
-            return Err(Illegal::NoOrder(order));
+        if self.state.orders.get(&order).ok_or(Illegal::NoOrder(order))?.receipt != Receipt::Printing {
+            return Err(Illegal::Refused("no receipt of this order is being printed"));
         }
         self.record(match result {
             Ok(()) => Record::ReceiptPrinted { order },

@@ -67,20 +67,6 @@ pub enum Event {
     Command(Command),
 }
 
-impl Event {
-    /// The order whose charge, refund or receipt this is about.
-    pub(super) fn order(&self) -> Option<OrderId> {
-        match self {
-            Event::Created { charge, .. }
-            | Event::Reported { charge, .. }
-            | Event::CloseAnswered { charge, .. }
-            | Event::RefundAnswered { charge, .. } => charge.order(),
-            Event::ReceiptDone { order, .. } => Some(*order),
-            _ => None,
-        }
-    }
-}
-
 /// Something the machine needs in order to sell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {

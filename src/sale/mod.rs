@@ -24,6 +24,8 @@ pub mod record;
 pub mod recover;
 mod settle;
 mod show;
+#[cfg(test)]
+mod tests;
 pub mod view;
 
 use std::collections::BTreeMap;
@@ -34,6 +36,8 @@ pub use event::{Command, Condition, Effect, Event, Illegal};
 pub use order::Order;
 pub use policy::Policy;
 pub use record::Record;
+
+use order::Receipt;
 
 use crate::vending::Planogram;
 use crate::vocabulary::{Mono, OrderId, Stamp};
@@ -93,9 +97,6 @@ impl State {
 /// Takes one event. After an error nothing has changed; the error says why the event did not fit.
 pub fn next(state: &mut State, at: &Stamp, event: Event) -> Result<Step, Illegal> {
     let mut turn = Turn { state, at: *at, step: Step::default() };
-    // Now and not after the last event: the ledger had to see the orders that ended then. The event's own order may have
-    // been taken up again for it.
-    turn.sweep(event.order());
     match event {
         Event::Tick => {}
         Event::Touch(touch) => turn.touch(touch)?,
@@ -162,11 +163,18 @@ impl Turn<'_> {
         self.counter_timers();
         self.settle_all();
         self.announce();
+        self.sweep();
     }
 
-    /// Forgets orders on which nothing is open and that are not on the glass. The ledger keeps them.
-    fn sweep(&mut self, spared: Option<OrderId>) {
-        let spared = [self.state.counter.shown_order(), self.state.current, spared];
-        self.state.orders.retain(|id, order| !order.ended || spared.contains(&Some(*id)));
+    /// Forgets orders on which nothing is open, that are not on the glass and whose receipt is not under way. The ledger
+    /// keeps them. What this step wrote about stays until the next step: its commit still reads it.
+    fn sweep(&mut self) {
+        let shown = self.state.counter.shown_order();
+        let current = self.state.current;
+        let written: Vec<_> = self.step.records.iter().filter_map(Record::order).collect();
+        self.state.orders.retain(|id, order| {
+            let open = !order.ended || order.receipt == Receipt::Printing;
+            open || Some(*id) == shown || Some(*id) == current || written.contains(id)
+        });
     }
 }

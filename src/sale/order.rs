@@ -62,6 +62,8 @@ pub struct Charge {
     pub life: Duration,
     pub payments: Vec<Payment>,
     pub returned: Minor,
+    /// What a person has decided need not go back through the provider.
+    pub waived: Minor,
     pub refunds: Vec<Refund>,
     pub settled: bool,
     pub watch: Watch,
@@ -75,9 +77,11 @@ pub struct Watch {
     pub payload: Option<String>,
     /// A question is out; its answer or time-out will come.
     pub asked: bool,
-    /// Of a charge: the next question is a close.
+    /// When the last question went out.
+    pub sent: Mono,
+    /// A charge: the next thing to say is that nobody may pay any more.
     pub want_close: bool,
-    /// Of a refund: it may have been asked for, so the provider is asked after it before it is asked for again.
+    /// A refund: it may have arrived, so ask after it before asking for it again.
     pub ask_after: bool,
     pub next: Mono,
     pub tries: u32,
@@ -88,6 +92,10 @@ pub struct Refund {
     pub id: RefundId,
     pub amount: Minor,
     pub state: RefundState,
+    /// What the charge's provider was known to have returned when this was asked for.
+    pub returned: Minor,
+    /// The provider's no is dealt with: a person has decided, or the money had gone back already.
+    pub judged: bool,
     pub watch: Watch,
 }
 
@@ -134,6 +142,7 @@ impl Order {
             life: Duration::from_millis(*life_ms),
             payments: Vec::new(),
             returned: 0,
+            waived: 0,
             refunds: Vec::new(),
             settled: false,
             watch: Watch::default(),
@@ -181,7 +190,10 @@ impl Order {
                 self.on_charge(charge, |c| c.payments.push(payment.clone()));
             }
             Record::OrderClosed { why, .. } => self.closed = Some(why.clone()),
-            Record::ChargeReturned { charge, total, .. } => self.on_charge(charge, |c| c.returned = *total),
+            Record::ChargeReturned { charge, total, .. } => {
+                self.on_charge(charge, |c| c.returned = *total);
+                self.excuse(charge);
+            }
             Record::ChargeSettled { charge, .. } => self.on_charge(charge, |c| c.settled = true),
             Record::DeliveryIntended { item, slot, counter, .. } => self.on_item(*item, |i| {
                 i.attempts.push(Attempt { slot: slot.clone(), counter: *counter, done: false, this_boot: false });
@@ -199,6 +211,8 @@ impl Order {
                     id: refund.clone(),
                     amount: *amount,
                     state: RefundState::Requested,
+                    returned: c.returned,
+                    judged: false,
                     watch: Watch::default(),
                 });
             }),
@@ -207,12 +221,14 @@ impl Order {
             }
             Record::RefundFailed { charge, refund, .. } => {
                 self.on_refund(charge, refund, |r| r.state = RefundState::Failed);
+                self.excuse(charge);
             }
             Record::ClaimOpened { why, .. } => self.claim = Some(Claim { why: why.clone(), settled: None }),
             Record::ClaimSettled { how, .. } => {
                 if let Some(claim) = &mut self.claim {
                     claim.settled = Some(*how);
                 }
+                self.judge(*how);
             }
             Record::ReceiptPrinted { .. } => self.receipt = Receipt::Printed,
             Record::ReceiptNotPrinted { why, .. } => self.receipt = Receipt::NotPrinted(why.clone()),
@@ -244,10 +260,8 @@ impl Order {
 
     /// What should still go back and has not been confirmed.
     pub fn outstanding(&self) -> Minor {
-        if self.claim.as_ref().is_some_and(|claim| claim.settled == Some(ClaimSettlement::PaidOutside)) {
-            return 0;
-        }
-        self.charges.iter().map(|c| (c.paid() - c.returned - c.confirmed() - self.kept(c)).max(0)).sum()
+        let open = |c: &Charge| c.paid() - c.returned - c.waived - c.confirmed() - self.kept(c);
+        self.charges.iter().map(|charge| open(charge).max(0)).sum()
     }
 
     /// What a charge may keep: the price of what fell, or may still fall, for its payment.
@@ -255,28 +269,57 @@ impl Order {
         if self.bought.as_ref() != Some(&charge.id) {
             return 0;
         }
-        let settled = self.claim.as_ref().and_then(|claim| claim.settled);
-        let keeps = |item: &&Item| match (item.outcome, item.settled_by) {
-            (Outcome::Pending | Outcome::Delivered, _) => true,
-            (Outcome::NotDelivered, _) => false,
-            (Outcome::Unknown, Some(Settling::AssumedDelivered)) => true,
-            (Outcome::Unknown, Some(Settling::Claim)) => settled != Some(ClaimSettlement::Refund),
-            (Outcome::Unknown, Some(Settling::Refund) | None) => false,
-        };
-        self.items.iter().filter(keeps).map(|item| item.price).sum()
+        self.items.iter().filter(|item| item.keeps()).map(|item| item.price).sum()
     }
 
-    /// What a charge still owes and nobody has asked the provider for.
+    /// What a charge owes and no refund under way or done covers.
+    pub fn owed(&self, charge: &Charge) -> Minor {
+        (charge.refundable() - charge.waived - self.kept(charge)).max(0)
+    }
+
+    /// What to ask the provider for now.
     pub fn due(&self, charge: &Charge) -> Minor {
-        let settled = self.claim.as_ref().and_then(|c| c.settled);
-        let delivering = self.bought.as_ref() == Some(&charge.id) && self.unresolved();
-        // A provider's no is not asked away: a person decides first.
-        let refused = charge.refunds.iter().any(|r| r.state == RefundState::Failed) && settled.is_none();
         // Providers want refunds of one charge apart in time: ask once, when all is known.
-        if delivering || refused || settled == Some(ClaimSettlement::PaidOutside) {
-            0
-        } else {
-            charge.refundable() - self.kept(charge)
+        let delivering = self.bought.as_ref() == Some(&charge.id) && self.unresolved();
+        if delivering || self.refused(charge) { 0 } else { self.owed(charge) }
+    }
+
+    /// The provider said no to a refund that is still owed. That is not asked away: the provider may have given the
+    /// money back by itself, which a query tells; otherwise a person decides.
+    pub fn refused(&self, charge: &Charge) -> bool {
+        let no = |refund: &Refund| refund.state == RefundState::Failed && !refund.judged;
+        charge.refunds.iter().any(no) && self.owed(charge) > 0
+    }
+
+    /// The provider still has something to say about this charge.
+    pub fn watched(&self, charge: &Charge) -> bool {
+        !charge.settled || self.refused(charge) && !self.claim_open()
+    }
+
+    /// A refund was refused after the provider had given money back by itself: that explains it. It is not asked again,
+    /// and what is still owed is asked for under a new number.
+    fn excuse(&mut self, charge: &ChargeId) {
+        self.on_charge(charge, |c| {
+            let returned = c.returned;
+            let explained = |refund: &&mut Refund| refund.state == RefundState::Failed && returned > refund.returned;
+            c.refunds.iter_mut().filter(explained).for_each(|refund| refund.judged = true);
+        });
+    }
+
+    /// A person has settled the claim: what is unknown is decided, and so is every refund that was refused.
+    fn judge(&mut self, how: ClaimSettlement) {
+        for item in self.items.iter_mut().filter(|item| item.settled_by == Some(Settling::Claim)) {
+            item.settled_by = Some(match how {
+                ClaimSettlement::Refund => Settling::Refund,
+                ClaimSettlement::Delivered | ClaimSettlement::PaidOutside => Settling::AssumedDelivered,
+            });
+        }
+        let owed: Vec<Minor> = self.charges.iter().map(|charge| self.owed(charge)).collect();
+        for (charge, owed) in self.charges.iter_mut().zip(owed) {
+            charge.judge_refused();
+            if how != ClaimSettlement::Refund {
+                charge.waived += owed;
+            }
         }
     }
 
@@ -304,11 +347,7 @@ impl Order {
 
     /// As the customer, the technician and the fleet see it.
     pub fn state(&self) -> OrderState {
-        let kept = self.items.iter().filter(|item| match item.outcome {
-            Outcome::Delivered => true,
-            Outcome::Unknown => item.settled_by != Some(Settling::Refund),
-            Outcome::Pending | Outcome::NotDelivered => false,
-        });
+        let kept = self.items.iter().filter(|item| item.keeps());
         if self.claim_open() {
             return OrderState::Claim;
         }
@@ -359,7 +398,7 @@ impl Order {
         }
     }
 
-    fn on_refund(&mut self, charge: &ChargeId, refund: &RefundId, change: impl FnOnce(&mut Refund)) {
+    pub(super) fn on_refund(&mut self, charge: &ChargeId, refund: &RefundId, change: impl FnOnce(&mut Refund)) {
         self.on_charge(charge, |c| {
             if let Some(refund) = c.refunds.iter_mut().find(|r| r.id == *refund) {
                 change(refund);
@@ -375,6 +414,15 @@ impl Order {
 }
 
 impl Item {
+    /// Its price stays with the machine: it fell, may still fall, or was settled so.
+    fn keeps(&self) -> bool {
+        match self.outcome {
+            Outcome::Pending | Outcome::Delivered => true,
+            Outcome::NotDelivered => false,
+            Outcome::Unknown => matches!(self.settled_by, Some(Settling::AssumedDelivered | Settling::Claim)),
+        }
+    }
+
     /// The attempt that was energised and of which nothing is recorded yet.
     pub fn open_attempt(&self) -> Option<&Attempt> {
         self.attempts.last().filter(|attempt| !attempt.done)
@@ -391,6 +439,10 @@ impl Item {
 }
 
 impl Charge {
+    fn judge_refused(&mut self) {
+        self.refunds.iter_mut().for_each(|refund| refund.judged |= refund.state == RefundState::Failed);
+    }
+
     /// In the charge's currency; a payment in another is a claim and no sum can hold both.
     pub fn paid(&self) -> Minor {
         self.payments.iter().filter(|p| p.currency == self.currency).map(|p| p.amount).sum()

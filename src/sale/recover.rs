@@ -84,17 +84,14 @@ impl Turn<'_> {
             let why = "the machine started anew before anything was energised".to_owned();
             self.record(Record::ItemNotDelivered { order: id, item, slot: None, why, last: true });
         }
-        match recall {
-            Some(recall) => self.effect(recall),
-            None => self.deliver_resumed(id),
-        }
-    }
-
-    fn deliver_resumed(&mut self, id: OrderId) {
+        // On the glass until it is resolved, so that no other delivery moves the counter this one is told by.
         if self.state.orders.get(&id).is_some_and(Order::unresolved) && self.state.current.is_none() {
             self.show_order(id);
         }
-        self.deliver_on(id);
+        match recall {
+            Some(recall) => self.effect(recall),
+            None => self.deliver_on(id),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::order::{Order, RefundState, Watch};
 use super::record::{Closed, Record, Surplus};
 use super::view::OrderState;
 use crate::payment::{ChargeReport, Created, Payment, RailError, RefundReport, Standing};
-use crate::vocabulary::{ChargeId, Mono, OrderId, RailKind, RefundId};
+use crate::vocabulary::{ChargeId, Money, Mono, OrderId, RailKind, RefundId};
 
 const FIRST_QUERY: Duration = Duration::from_secs(2);
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
@@ -35,10 +35,11 @@ impl Watch {
 
 impl super::State {
     pub(super) fn settle_wake(&self) -> Option<Mono> {
-        let charges = self.orders.values().filter(|order| !order.ended).flat_map(|order| &order.charges);
-        let watches = charges.flat_map(|charge| {
+        let open = self.orders.values().filter(|order| !order.ended);
+        let charges = open.flat_map(|order| order.charges.iter().map(move |charge| (order, charge)));
+        let watches = charges.flat_map(|(order, charge)| {
             let refunds = charge.refunds.iter().filter(|refund| refund.state == RefundState::Requested);
-            refunds.map(|refund| &refund.watch).chain((!charge.settled).then_some(&charge.watch))
+            refunds.map(|refund| &refund.watch).chain(order.watched(charge).then_some(&charge.watch))
         });
         watches.filter(|watch| !watch.asked).map(|watch| watch.next).min()
     }
@@ -70,6 +71,7 @@ impl Turn<'_> {
                     watch.next = now + FIRST_QUERY;
                 } else {
                     // It came too late to be shown. Ask for the close again: the first may have been before the charge.
+                    // A charge that is known to be paid is never closed, see `ask_again`.
                     watch.want_close = true;
                     watch.next = now;
                 }
@@ -120,28 +122,34 @@ impl Turn<'_> {
         let waiting = order.waiting();
         let Some(charge_now) = order.charge_mut(charge) else { return Ok(()) };
         let paid = !charge_now.payments.is_empty();
-        let past = now >= charge_now.horizon(grace);
         let horizon = charge_now.horizon(grace);
+        // The question itself, not only its answer: an answer may have been long on its way.
+        let past = asked && charge_now.watch.sent >= horizon;
         let settled = charge_now.settled;
         let watch = &mut charge_now.watch;
-        if !waiting && past && asked && (paid || report.standing != Standing::Open) {
+        if !waiting && past && (paid || report.standing != Standing::Open) {
             if !settled {
                 self.record(Record::ChargeSettled { order: id, charge: charge.clone() });
             }
+            self.claim_refused(id, charge);
             return Ok(());
         }
         if waiting {
             watch.next = now + poll;
+            watch.tries = 0;
         } else if asked && report.standing == Standing::Open && !paid {
             watch.want_close = true;
             watch.back_off(now, BACK_OFF_FIRST);
         } else if asked {
             watch.back_off(now, CALM_FIRST);
             if !past {
-                watch.next = watch.next.min(horizon);
+                watch.next = watch.next.min(horizon.max(now));
             }
         } else if !paid {
             watch.next = watch.next.min(now + CALM_FIRST);
+        }
+        if asked {
+            self.claim_refused(id, charge);
         }
         if waiting && report.standing == Standing::Closed {
             self.close_order(id, Closed::ByProvider);
@@ -151,6 +159,11 @@ impl Turn<'_> {
 
     /// Sorts every payment not seen before: one buys the goods, the others go back.
     fn take_payments(&mut self, id: OrderId, charge: &ChargeId, report: &ChargeReport) {
+        // The return first: it may explain a refund that was refused, which a payment that came with it must not pay for.
+        let returned = self.state.orders.get(&id).and_then(|order| order.charge(charge)).map(|known| known.returned);
+        if returned.is_some_and(|known| report.returned > known) {
+            self.record(Record::ChargeReturned { order: id, charge: charge.clone(), total: report.returned });
+        }
         for payment in &report.payments {
             let Some(order) = self.state.orders.get(&id) else { return };
             let Some(known) = order.charge(charge) else { return };
@@ -167,20 +180,16 @@ impl Turn<'_> {
                 }
                 Some(why) => {
                     let waiting = order.waiting();
-                    let amount = payment.amount;
+                    let paid = Money { amount: payment.amount, currency: payment.currency };
                     self.record(Record::PaymentSurplus { order: id, charge: charge_id, payment, why });
                     if waiting {
                         self.close_order(id, Closed::WrongPayment);
                     }
                     if why == Surplus::WrongCurrency {
-                        self.claim(id, amount, "paid in another currency".into());
+                        self.claim(id, paid.amount, format!("paid in another currency: {paid}"));
                     }
                 }
             }
-        }
-        let returned = self.state.orders.get(&id).and_then(|order| order.charge(charge)).map(|known| known.returned);
-        if returned.is_some_and(|known| report.returned > known) {
-            self.record(Record::ChargeReturned { order: id, charge: charge.clone(), total: report.returned });
         }
     }
 
@@ -234,8 +243,11 @@ impl Turn<'_> {
                 open.watch.ask_after = true;
                 open.watch.back_off(now, BACK_OFF_FIRST);
             }
-            // It never arrived: the same again, at once.
-            Ok(RefundReport::Absent) => (open.watch.ask_after, open.watch.next) = (false, now),
+            // It never arrived: the same again, soon.
+            Ok(RefundReport::Absent) => {
+                open.watch.ask_after = false;
+                open.watch.back_off(now, BACK_OFF_FIRST);
+            }
             Ok(RefundReport::Failed) => self.refund_failed(id, charge, refund, amount, "failed at the provider".into()),
             Err(RailError::Refused { code, why }) => {
                 self.refund_failed(id, charge, refund, amount, format!("{code}: {why}"));
@@ -251,10 +263,26 @@ impl Turn<'_> {
     }
 
     fn refund_failed(&mut self, id: OrderId, charge: ChargeId, refund: RefundId, amount: i64, why: String) {
-        self.record(Record::RefundFailed { order: id, charge, refund, amount, why: why.clone() });
-        // The provider may have given the money back by itself; then nothing is open.
-        if self.state.orders.get(&id).is_some_and(|order| order.outstanding() > 0) {
-            self.open_claim(id, format!("refund refused: {why}"));
+        let now = self.at.now;
+        self.record(Record::RefundFailed { order: id, charge: charge.clone(), refund: refund.clone(), amount, why });
+        if let Ok((_, _, watch)) = self.watch(&charge) {
+            watch.next = now;
+        }
+        if let Some(order) = self.state.orders.get_mut(&id) {
+            // A query sent from now on tells whether the provider gave the money back by itself.
+            order.on_refund(&charge, &refund, |refused| refused.watch.next = now);
+        }
+    }
+
+    /// A query later than the refusal has said that the money is still at the provider: a person decides.
+    fn claim_refused(&mut self, id: OrderId, charge: &ChargeId) {
+        let Some(order) = self.state.orders.get(&id) else { return };
+        let Some(known) = order.charge(charge) else { return };
+        let mut refused = known.refunds.iter().filter(|r| r.state == RefundState::Failed && !r.judged);
+        if order.refused(known)
+            && let Some(refund) = refused.next_back().filter(|refund| known.watch.sent >= refund.watch.next)
+        {
+            self.open_claim(id, format!("the provider refused refund {}", refund.id));
         }
     }
 
@@ -302,15 +330,18 @@ impl Turn<'_> {
         let mut effects = Vec::new();
         let due = |watch: &mut Watch| {
             let due = !watch.asked && now >= watch.next;
-            watch.asked |= due;
+            if due {
+                (watch.asked, watch.sent) = (true, now);
+            }
             due
         };
         let template = order.clone();
         for charge in &mut order.charges {
             let rail = charge.rail;
-            if !charge.settled && due(&mut charge.watch) {
+            if template.watched(charge) && due(&mut charge.watch) {
                 let reference = template.reference(charge);
-                effects.push(if std::mem::take(&mut charge.watch.want_close) {
+                // At some providers closing a paid charge gives the money back: what is known to be paid is not closed.
+                effects.push(if std::mem::take(&mut charge.watch.want_close) && charge.payments.is_empty() {
                     Effect::Close { rail, charge: reference }
                 } else {
                     Effect::Query { rail, charge: reference }

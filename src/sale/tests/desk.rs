@@ -1,0 +1,235 @@
+//! A machine with one sandbox rail for the tests: what is heard goes in, records and effects come out, all of them kept.
+
+use std::time::Duration;
+
+use crate::config::{PaidWithoutIntent, UnknownDelivery};
+use crate::payment::{ChargeReport, Created, Payment, RailError, RefundReport, Standing};
+use crate::sale::policy::RailPolicy;
+use crate::sale::recover::Recovered;
+use crate::sale::view::Page;
+use crate::sale::{Command, Condition, Effect, Event, Illegal, Order, Policy, Record, State, Step, Touch, next};
+use crate::vending::{Planogram, Product, Slot};
+use crate::vocabulary::{
+    BootId, ChargeId, Currency, DeliveryId, Evidence, Language, Localized, Mono, OrderId, PaymentId, ProductId,
+    RailKind, Reading, RefundId, SlotId, Stamp, Wall,
+};
+
+pub struct Desk {
+    pub state: State,
+    pub now: u64,
+    pub wall: Option<u64>,
+    pub records: Vec<Record>,
+    steps: u64,
+    payments: u32,
+}
+
+pub fn product(id: &str) -> ProductId {
+    ProductId::parse(id).unwrap()
+}
+
+pub fn slot(name: &str) -> SlotId {
+    SlotId::parse(name).unwrap()
+}
+
+pub fn policy() -> Policy {
+    let words = |text: &str| Localized([(Language::new("en"), text.to_owned())].into());
+    Policy {
+        kiosk: "K1".into(),
+        place: words("Platform 2"),
+        phone: "400".into(),
+        currency: Currency::from_code("CNY").unwrap(),
+        languages: vec![Language::new("en"), Language::new("zh-Hans")],
+        qr_life: Duration::from_secs(90),
+        more_time: Duration::from_secs(60),
+        grace: Duration::from_secs(30),
+        lease: Duration::from_secs(30),
+        unknown_delivery: UnknownDelivery::Refund,
+        paid_without_intent: PaidWithoutIntent::Refund,
+        attempts: 2,
+        max_units: 6,
+        browse_timeout: Duration::from_secs(60),
+        result_timeout: Duration::from_secs(15),
+        confirm_above: None,
+        confirm_after_unpaid: None,
+        sensor: true,
+        rails: vec![RailPolicy { kind: RailKind::Sandbox, label: words("Wallet"), poll: Duration::from_secs(3) }],
+    }
+}
+
+pub fn planogram() -> Planogram {
+    let new = |id: &str, price| Product { id: product(id), name: Localized::default(), price, picture: None };
+    let holds =
+        |name: &str, id: &str, stock| (slot(name), Slot { product: product(id), stock, capacity: 8, faulty: None });
+    let slots = [holds("A1", "cola", 3), holds("A2", "cola", 2), holds("B1", "tea", 4)];
+    Planogram::new(vec![new("cola", 300), new("tea", 450)], slots)
+}
+
+impl Desk {
+    pub fn new() -> Self {
+        Self::with(policy())
+    }
+
+    pub fn with(policy: Policy) -> Self {
+        let state = State::new(policy, planogram());
+        let mut desk = Self { state, now: 0, wall: Some(1_750_000_000_000), records: vec![], steps: 0, payments: 0 };
+        desk.start();
+        desk
+    }
+
+    fn start(&mut self) {
+        self.hear(Event::Started { boot: BootId::parse("boot").unwrap(), version: "1".into() });
+        self.hear(Event::Condition(Condition::Board { answers: true }));
+        self.hear(Event::Probed { rail: RailKind::Sandbox, result: Ok(()) });
+    }
+
+    /// The power goes and comes: all that is left is what was written.
+    pub fn restart(&mut self) -> Step {
+        let mut ids: Vec<OrderId> = self.records.iter().filter_map(Record::order).collect();
+        ids.dedup();
+        ids.sort_unstable();
+        ids.dedup();
+        let fold = |id: &OrderId| Order::fold(self.records.iter().filter(|record| record.order() == Some(*id)));
+        let orders: Vec<Order> = ids.iter().filter_map(fold).filter(|order| !order.ended).collect();
+        let last_order = ids.last().copied();
+        self.state = State::new(self.state.policy.clone(), planogram());
+        self.state.restore(Recovered { orders, last_order, ..Recovered::default() });
+        self.now = 0;
+        let step = self.hear(Event::Started { boot: BootId::parse("boot-2").unwrap(), version: "1".into() });
+        self.hear(Event::Condition(Condition::Board { answers: true }));
+        step
+    }
+
+    pub fn try_hear(&mut self, event: Event) -> Result<Step, Illegal> {
+        self.steps += 1;
+        let entropy = u128::from(self.steps) * 0x9e37_79b9_7f4a_7c15;
+        let at = Stamp { now: Mono(self.now), wall: self.wall.map(Wall), entropy };
+        let step = next(&mut self.state, &at, event)?;
+        self.records.extend(step.records.iter().cloned());
+        let wake = self.state.next_wake(Mono(self.now));
+        assert!(wake.is_none_or(|wake| wake.0 > self.now), "a wake at {wake:?} never ends");
+        Ok(step)
+    }
+
+    pub fn hear(&mut self, event: Event) -> Step {
+        self.try_hear(event).unwrap()
+    }
+
+    pub fn touch(&mut self, name: &str) -> Step {
+        self.hear(Event::Touch(Touch::parse(name).unwrap()))
+    }
+
+    pub fn refused(&mut self, name: &str) -> Illegal {
+        self.try_hear(Event::Touch(Touch::parse(name).unwrap())).unwrap_err()
+    }
+
+    /// Time passes, with every tick that is wanted.
+    pub fn wait(&mut self, seconds: u64) -> Vec<Effect> {
+        let until = self.now + seconds * 1_000;
+        let mut effects = Vec::new();
+        while let Some(wake) = self.state.next_wake(Mono(self.now)).filter(|wake| wake.0 <= until) {
+            self.now = wake.0;
+            effects.extend(self.hear(Event::Tick).effects);
+        }
+        self.now = until;
+        effects
+    }
+
+    pub fn door(&mut self, open: bool) -> Step {
+        self.hear(Event::Condition(Condition::Door { open }))
+    }
+
+    /// Up to the QR on the glass.
+    pub fn offer(&mut self, products: &[&str]) -> OrderId {
+        self.touch("start");
+        for id in products {
+            self.touch(&format!("product:{id}"));
+        }
+        self.touch("pay");
+        self.shown()
+    }
+
+    /// The order just made gets its QR.
+    pub fn shown(&mut self) -> OrderId {
+        let id = self.state.current.unwrap();
+        let result = Ok(Created { payload: format!("pay:{id}") });
+        self.hear(Event::Created { charge: ChargeId::of(id, 1), result });
+        id
+    }
+
+    pub fn payment(&mut self, order: OrderId, amount: i64) -> Payment {
+        self.payments += 1;
+        let id = PaymentId::parse(&format!("pay{}", self.payments)).unwrap();
+        Payment { id, amount, currency: Currency::from_code("CNY").unwrap(), order }
+    }
+
+    pub fn report(&mut self, order: OrderId, payments: &[Payment], returned: i64) -> Step {
+        let standing = if payments.is_empty() { Standing::Open } else { Standing::Closed };
+        self.reported(order, Ok(ChargeReport { standing, payments: payments.into(), returned }), false)
+    }
+
+    pub fn reported(&mut self, order: OrderId, result: Result<ChargeReport, RailError>, asked: bool) -> Step {
+        self.hear(Event::Reported { charge: ChargeId::of(order, 1), result, asked })
+    }
+
+    pub fn pay(&mut self, order: OrderId, amount: i64) -> Step {
+        let payment = self.payment(order, amount);
+        self.report(order, &[payment], 0)
+    }
+
+    pub fn prepared(&mut self, delivery: DeliveryId, counter: u32) -> Step {
+        self.hear(Event::Prepared { delivery, reading: Reading { counter: Some(counter), self_tested: true } })
+    }
+
+    pub fn evidence(&mut self, delivery: DeliveryId, evidence: Evidence) -> Step {
+        self.hear(Event::Evidence { delivery, evidence })
+    }
+
+    /// One unit through the board.
+    pub fn deliver(&mut self, order: OrderId, item: u32, attempt: u32, evidence: Evidence) -> Step {
+        let delivery = DeliveryId { order, item, attempt };
+        self.prepared(delivery, 7);
+        self.evidence(delivery, evidence)
+    }
+
+    pub fn refund_answered(&mut self, order: OrderId, nth: usize, result: Result<RefundReport, RailError>) -> Step {
+        let charge = ChargeId::of(order, 1);
+        let refund = RefundId::of(&charge, nth);
+        self.hear(Event::RefundAnswered { refund, charge, result })
+    }
+
+    pub fn command(&mut self, command: Command) -> Step {
+        self.hear(Event::Command(command))
+    }
+
+    pub fn order(&self, id: OrderId) -> Order {
+        Order::fold(self.records.iter().filter(|record| record.order() == Some(id))).unwrap()
+    }
+
+    pub fn page(&self) -> Page {
+        self.state.view(Mono(self.now), |_| None).page
+    }
+
+    pub fn qr(&self) -> Option<String> {
+        match self.page() {
+            Page::Pay { qr, .. } => qr,
+            _ => None,
+        }
+    }
+}
+
+/// The refunds a step asks for: number and amount.
+pub fn refunds(step: &Step) -> Vec<(String, i64)> {
+    let refund = |effect: &Effect| match effect {
+        Effect::Refund { refund, .. } => Some((refund.refund.to_string(), refund.amount)),
+        _ => None,
+    };
+    step.effects.iter().filter_map(refund).collect()
+}
+
+pub fn delivers(step: &Step) -> Vec<(DeliveryId, SlotId)> {
+    let deliver = |effect: &Effect| match effect {
+        Effect::Deliver { delivery, slot, .. } => Some((*delivery, slot.clone())),
+        _ => None,
+    };
+    step.effects.iter().filter_map(deliver).collect()
+}

@@ -1,0 +1,274 @@
+//! What the customer can do, and when the QR goes.
+
+use std::time::Duration;
+
+use super::desk::{Desk, policy, product, refunds, slot};
+use crate::payment::{ChargeReport, Created, RailError, Standing};
+use crate::sale::record::Closed;
+use crate::sale::view::{OrderState, Page, StopReason};
+use crate::sale::{Command, Condition, Effect, Event, Illegal, Policy, Record, Touch};
+use crate::vocabulary::{ChargeId, Evidence, Language, OrderId, RailKind};
+
+fn closed(desk: &Desk, order: OrderId) -> Option<Closed> {
+    desk.order(order).closed
+}
+
+#[test]
+fn the_number_is_on_disk_before_the_provider_hears_of_it_and_the_code_is_in_both() {
+    let mut desk = Desk::new();
+    desk.touch("start");
+    desk.touch("product:cola");
+    let step = desk.touch("pay");
+    let [Record::OrderOffered { order, short_code, amount: 300, .. }] = &step.records[..] else { panic!("{step:?}") };
+    let [Effect::Create { charge, .. }] = &step.effects[..] else { panic!("{step:?}") };
+    assert_eq!((charge.order, charge.amount), (*order, 300));
+    assert_eq!(charge.life, Duration::from_secs(150), "with the one extension");
+    assert!(charge.description.starts_with(short_code.as_str()), "{}", charge.description);
+    assert!(desk.qr().is_none(), "not before the provider has answered");
+}
+
+#[test]
+fn the_qr_lives_its_time_and_one_extension() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    let open = ChargeReport { standing: Standing::Open, payments: vec![], returned: 0 };
+    let keep = |desk: &mut Desk, seconds: u64| {
+        for _ in 0..seconds {
+            if desk.wait(1).iter().any(|effect| matches!(effect, Effect::Query { .. })) {
+                desk.reported(order, Ok(open.clone()), true);
+            }
+        }
+    };
+    keep(&mut desk, 85);
+    desk.touch("more-time");
+    assert!(matches!(desk.refused("more-time"), Illegal::NotOnPage { .. }), "once");
+    keep(&mut desk, 60);
+    assert!(desk.qr().is_some());
+    keep(&mut desk, 10);
+    assert_eq!(closed(&desk, order), Some(Closed::Expired));
+    assert!(matches!(desk.page(), Page::Expired { .. }));
+    keep(&mut desk, 20);
+    assert!(matches!(desk.page(), Page::Attract { .. }), "the glass does not stay there");
+}
+
+#[test]
+fn a_lost_condition_takes_the_qr_away_and_closes_the_order() {
+    let conditions = [
+        (Condition::Door { open: true }, StopReason::DoorOpen),
+        (Condition::Tamper { active: true }, StopReason::Tamper),
+        (Condition::Board { answers: false }, StopReason::BoardDown),
+        (Condition::Disk { full: true }, StopReason::DiskFull),
+        (Condition::Outbox { full: true }, StopReason::OutboxFull),
+        (Condition::LedgerFailed { why: "io".into() }, StopReason::LedgerFailed("io".into())),
+    ];
+    for (condition, reason) in conditions {
+        let mut desk = Desk::new();
+        let order = desk.offer(&["cola"]);
+        desk.hear(Event::Condition(condition));
+        assert_eq!(desk.qr(), None, "{reason:?}");
+        assert_eq!(closed(&desk, order), Some(Closed::Stopped(reason)));
+    }
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola", "cola"]);
+    desk.command(Command::SetStock { slot: slot("A1"), count: 0 });
+    assert!(desk.qr().is_some(), "A2 still has two");
+    desk.command(Command::SetStock { slot: slot("A2"), count: 1 });
+    assert_eq!((desk.qr(), closed(&desk, order)), (None, Some(Closed::Stopped(StopReason::SoldOut))));
+}
+
+#[test]
+fn the_qr_goes_when_the_lease_is_over() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    let none = || Err(RailError::Unknown("time-out".into()));
+    let mut asked = false;
+    for second in 1..=30 {
+        for effect in desk.wait(1) {
+            asked |= matches!(effect, Effect::Query { .. });
+        }
+        if std::mem::take(&mut asked) {
+            desk.reported(order, none(), true);
+        }
+        assert!(desk.qr().is_some(), "{second} s after the last verified answer");
+    }
+    desk.wait(1);
+    assert_eq!((desk.qr(), closed(&desk, order)), (None, Some(Closed::Stopped(StopReason::RailDown))));
+}
+
+#[test]
+fn a_door_that_opens_after_payment_stops_what_is_not_yet_energised() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    desk.pay(order, 300);
+    desk.door(true);
+    let delivery = crate::vocabulary::DeliveryId { order, item: 0, attempt: 1 };
+    let step = desk.prepared(delivery, 7);
+    assert_eq!(refunds(&step).len(), 1);
+    assert!(!step.records.iter().any(|record| matches!(record, Record::DeliveryIntended { .. })));
+}
+
+#[test]
+fn a_touch_that_misses_changes_nothing() {
+    let mut desk = Desk::new();
+    desk.wait(59);
+    // The last verified answer is older than the lease: a touch would ask. One that is refused must not half ask.
+    assert!(matches!(desk.refused("add"), Illegal::NotOnPage { .. }));
+    let asked = desk.touch("start").effects;
+    assert_eq!(asked, [Effect::Probe { rail: RailKind::Sandbox }], "the question was still free to be asked");
+    for name in ["product:nothing", "pay", "add", "more-time", "rail:sandbox", "language:xx"] {
+        desk.refused(name);
+    }
+    assert!(matches!(desk.page(), Page::Choose { .. }));
+}
+
+#[test]
+fn a_code_from_the_glass_above_an_amount_and_after_unpaid_orders() {
+    let mut desk = Desk::with(Policy { confirm_above: Some(300), ..policy() });
+    desk.touch("start");
+    desk.touch("product:tea");
+    assert!(desk.touch("pay").records.is_empty());
+    let Page::Confirm { code, .. } = desk.page() else { panic!("{:?}", desk.page()) };
+    desk.touch("key:ok");
+    assert!(matches!(desk.page(), Page::Confirm { wrong: true, .. }));
+    for digit in code.chars() {
+        desk.touch(&format!("key:{digit}"));
+    }
+    assert_eq!(desk.touch("key:ok").records.len(), 1);
+
+    let mut desk = Desk::with(Policy { confirm_after_unpaid: Some(1), ..policy() });
+    desk.offer(&["cola"]);
+    desk.touch("cancel");
+    desk.touch("done");
+    desk.touch("start");
+    desk.touch("product:cola");
+    desk.touch("pay");
+    assert!(matches!(desk.page(), Page::Confirm { .. }));
+}
+
+#[test]
+fn locked_sells_nothing_until_unlocked() {
+    let mut desk = Desk::new();
+    desk.touch("start");
+    desk.touch("product:cola");
+    desk.command(Command::Lock { reason: "cleaning".into() });
+    assert!(matches!(desk.page(), Page::OutOfService { .. }));
+    assert_eq!(desk.refused("pay"), Illegal::Refused("not selling"));
+    desk.command(Command::Unlock);
+    assert_eq!(desk.touch("pay").effects.len(), 1);
+    let kinds: Vec<&str> = desk.records.iter().map(Record::kind).collect();
+    let told = ["boot-started", "kiosk-locked", "sales-stopped", "kiosk-unlocked", "sales-resumed", "order-offered"];
+    assert_eq!(kinds, told);
+}
+
+#[test]
+fn no_provider_no_order_and_one_that_comes_back_sells_again() {
+    let mut desk = Desk::new();
+    let down = || Event::Probed { rail: RailKind::Sandbox, result: Err(RailError::Unknown("time-out".into())) };
+    assert_eq!(desk.wait(60), [Effect::Probe { rail: RailKind::Sandbox }]);
+    desk.hear(down());
+    assert!(matches!(desk.page(), Page::OutOfService { .. }));
+    assert_eq!(desk.wait(3), [Effect::Probe { rail: RailKind::Sandbox }], "sooner while it is away");
+    desk.hear(Event::Probed { rail: RailKind::Sandbox, result: Ok(()) });
+    assert!(matches!(desk.page(), Page::Attract { .. }));
+}
+
+#[test]
+fn a_charge_that_is_not_made_or_made_too_late_is_closed() {
+    let mut desk = Desk::new();
+    desk.touch("start");
+    desk.touch("product:cola");
+    desk.touch("pay");
+    let order = desk.state.current.unwrap();
+    let charge = ChargeId::of(order, 1);
+    desk.touch("cancel");
+    let late = Ok(Created { payload: "pay:late".into() });
+    let step = desk.hear(Event::Created { charge: charge.clone(), result: late });
+    assert!(matches!(step.effects[..], [Effect::Close { .. }]), "{step:?}");
+    assert_eq!(desk.qr(), None);
+
+    let mut desk = Desk::new();
+    desk.touch("start");
+    desk.touch("product:cola");
+    desk.touch("pay");
+    let order = desk.state.current.unwrap();
+    let refused = RailError::Refused { code: "PARAM".into(), why: "no".into() };
+    desk.hear(Event::Created { charge: ChargeId::of(order, 1), result: Err(refused) });
+    assert!(desk.order(order).ended, "a verified no: nothing can be paid on it");
+    assert_eq!(desk.order(order).state(), OrderState::Cancelled);
+}
+
+#[test]
+fn languages_on_every_page_and_back_to_the_first() {
+    let mut desk = Desk::new();
+    desk.touch("start");
+    desk.touch("language:zh-Hans");
+    assert_eq!(desk.state.counter.language, Language::new("zh-Hans"));
+    assert_eq!(desk.refused("language:xx"), Illegal::Refused("not a language of this kiosk"));
+    desk.wait(61);
+    assert_eq!(desk.state.counter.language, Language::new("en"), "the next customer begins anew");
+}
+
+#[test]
+fn an_order_is_looked_up_by_its_code() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    desk.pay(order, 300);
+    desk.deliver(order, 0, 1, Evidence::Dropped { count: 1 });
+    desk.touch("done");
+    desk.touch("lookup");
+    let code = order.short_code();
+    for digit in code.as_str().chars() {
+        desk.touch(&format!("key:{digit}"));
+    }
+    let step = desk.touch("key:ok");
+    assert_eq!(step.effects, [Effect::Find { code: code.clone() }]);
+    let found = Some(Box::new(desk.order(order)));
+    desk.hear(Event::Found { code: code.as_str().into(), order: found });
+    let Page::Lookup { found: Some(view), .. } = desk.page() else { panic!("{:?}", desk.page()) };
+    assert_eq!((view.short_code, view.state), (code, OrderState::Delivered));
+    desk.touch("key:clear");
+    desk.touch("key:ok");
+    assert!(matches!(desk.page(), Page::Lookup { not_found: true, .. }));
+}
+
+#[test]
+fn a_basket_holds_what_the_machine_has_and_allows() {
+    let mut desk = Desk::with(Policy { max_units: 6, ..policy() });
+    desk.touch("start");
+    for _ in 0..5 {
+        desk.touch("product:cola");
+    }
+    assert_eq!(desk.refused("product:cola"), Illegal::Refused("no more of this product"), "five are there");
+    desk.touch("product:tea");
+    assert_eq!(desk.refused("add"), Illegal::Refused("no more of this product"), "six are allowed");
+    let Page::Basket { total, .. } = desk.page() else { panic!("{:?}", desk.page()) };
+    assert_eq!(total, 5 * 300 + 450);
+}
+
+#[test]
+fn order_numbers_rise_whatever_the_clock_does() {
+    let mut desk = Desk::new();
+    let mut last = None;
+    for wall in [Some(1_750_000_000_000), Some(u64::MAX), Some(0), None, Some(1_700_000_000_000), None] {
+        desk.wall = wall;
+        desk.hear(Event::Probed { rail: RailKind::Sandbox, result: Ok(()) });
+        let order = desk.offer(&["tea"]);
+        assert!(last < Some(order), "{last:?} then {order}");
+        last = Some(order);
+        desk.touch("cancel");
+        desk.touch("done");
+    }
+    assert!(Touch::parse("product:tea").is_some() && product("tea").as_str() == "tea");
+}
+
+#[test]
+fn a_receipt_is_recorded_once_even_after_the_customer_has_gone() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    desk.pay(order, 300);
+    desk.deliver(order, 0, 1, Evidence::Dropped { count: 1 });
+    desk.touch("done");
+    let done = || Event::ReceiptDone { order, result: Ok(()) };
+    assert_eq!(desk.hear(done()).records, [Record::ReceiptPrinted { order }]);
+    assert!(desk.try_hear(done()).is_err());
+}

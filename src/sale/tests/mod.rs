@@ -1,0 +1,6 @@
+//! The rules of a sale, one test each. Crashes, races and their combinations are `tests/simulation`.
+
+mod desk;
+mod glass;
+mod money;
+mod restart;
