@@ -70,6 +70,7 @@ fn a_drink_is_bought_on_the_page_and_the_plug_pulled() {
 
     // The plug, in the middle of the next sale.
     click_glass(&demo, &browser, "done");
+    browser.wait_for_text("#page-name", "attract");
     demo.choose("water");
     demo.qr();
     browser.click("#cut");

@@ -150,7 +150,7 @@ fn a_long_sale_on_a_full_disk_ends_in_the_reserve() {
 fn a_disk_full_from_the_beginning_refuses_to_begin_and_begins_later() {
     let disk = Disk::new(2);
     disk.fill("filler");
-    let refused = Ledger::open(&disk.at().join("state"), kit::boot(), MIB, MIN_FREE).err().expect("no room at all");
+    let refused = Ledger::open(&disk.at().join("state"), kit::boot(), MIB, MIN_FREE).expect_err("no room at all");
     assert!(refused.to_string().contains("state"), "{refused}");
     disk.empty("filler");
     let mut shop = shop(&disk);
@@ -177,7 +177,7 @@ fn a_read_only_disk_is_refused_by_name_and_taken_up_later() {
     let (last, directory) = (shop.ledger.seq(), shop.directory.clone());
     drop(shop);
     disk.remount("ro");
-    let error = Ledger::open(&directory, kit::boot(), MIB, MIN_FREE).err().expect("can't be written");
+    let error = Ledger::open(&directory, kit::boot(), MIB, MIN_FREE).expect_err("can't be written");
     let told = error.to_string();
     assert!(told.contains("kiosk.db"), "{told}");
     disk.remount("rw");

@@ -11,7 +11,7 @@ use crate::kit;
 fn refused(directory: &Path, right: fn(&LedgerError) -> bool) {
     let before = kit::files(directory);
     for _ in 0..2 {
-        let error = kit::open(directory).err().expect("refused");
+        let error = kit::open(directory).expect_err("refused");
         assert!(right(&error), "{error:?}");
         assert!(error.to_string().contains("kiosk.db"), "{error}");
         assert!(kit::files(directory) == before, "kept as it was");
