@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{
     Answer, ChargeRef, ChargeReport, Created, NewCharge, Rail, RailError, RefundReport, RefundRequest, Standing,
 };
-use crate::vocabulary::{ChargeId, RailKind};
+use crate::vocabulary::ChargeId;
 use crate::world::{Ask, World};
 use wire::{ChargeState, Message, Reply, Request, Says, What};
 
@@ -67,10 +67,6 @@ impl Sandbox {
 }
 
 impl Rail for Sandbox {
-    fn kind(&self) -> RailKind {
-        RailKind::Sandbox
-    }
-
     fn create<'a>(&'a self, new: &'a NewCharge) -> Answer<'a, Created> {
         Box::pin(async move {
             let ask = What::Create {
@@ -114,10 +110,10 @@ impl Rail for Sandbox {
         })
     }
 
-    fn close<'a>(&'a self, asked: &'a ChargeRef) -> Answer<'a, ()> {
+    fn close<'a>(&'a self, asked: &'a ChargeRef) -> Answer<'a, Option<ChargeReport>> {
         Box::pin(async move {
             match self.call(What::Close { charge: asked.charge.clone() }).await? {
-                Says::Closed { charge, order } if charge == asked.charge && order == asked.order => Ok(()),
+                Says::Closed { charge, order } if charge == asked.charge && order == asked.order => Ok(None),
                 _ => Err(unknown("the answer is about something else than closing this charge")),
             }
         })

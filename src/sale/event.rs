@@ -31,7 +31,7 @@ pub enum Event {
     },
     CloseAnswered {
         charge: ChargeId,
-        result: Result<(), RailError>,
+        result: Result<Option<ChargeReport>, RailError>,
     },
     RefundAnswered {
         refund: RefundId,

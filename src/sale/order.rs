@@ -379,7 +379,7 @@ impl Order {
     }
 
     pub fn reference(&self, charge: &Charge) -> ChargeRef {
-        ChargeRef { charge: charge.id.clone(), order: self.id, currency: self.currency }
+        ChargeRef { charge: charge.id.clone(), order: self.id, amount: charge.amount, currency: self.currency }
     }
 
     pub fn refund_request(&self, charge: &Charge, refund: &Refund) -> RefundRequest {
@@ -388,6 +388,7 @@ impl Order {
             charge: charge.id.clone(),
             order: self.id,
             amount: refund.amount,
+            charged: charge.amount,
             currency: self.currency,
         }
     }

@@ -203,9 +203,13 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) fn close_answered(&mut self, charge: &ChargeId, result: Result<(), RailError>) -> Result<(), Illegal> {
+    pub(super) fn close_answered(
+        &mut self,
+        charge: &ChargeId,
+        result: Result<Option<ChargeReport>, RailError>,
+    ) -> Result<(), Illegal> {
         let now = self.at.now;
-        let (_, rail, watch) = self.watch(charge)?;
+        let (id, rail, watch) = self.watch(charge)?;
         watch.answered();
         let verified = !matches!(result, Err(RailError::Unknown(_)));
         if verified {
@@ -216,6 +220,9 @@ impl Turn<'_> {
             watch.back_off(now, BACK_OFF_FIRST);
         }
         self.rail_answered(rail, verified);
+        if let Ok(Some(report)) = result {
+            self.take_payments(id, charge, &report);
+        }
         Ok(())
     }
 

@@ -1,0 +1,124 @@
+//! What every payment provider is to the kiosk.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::vocabulary::{ChargeId, Currency, Minor, OrderId, PaymentId, RefundId};
+
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, RailError>> + Send + 'a>>;
+
+/// A payment provider as the kiosk sees it. Every call ends within the rail's own time-out.
+pub trait Rail: Send + Sync {
+    /// Makes the charge and answers with the text of its QR. Called once for a charge number.
+    fn create<'a>(&'a self, charge: &'a NewCharge) -> Answer<'a, Created>;
+
+    /// What the provider knows of the charge.
+    fn query<'a>(&'a self, charge: &'a ChargeRef) -> Answer<'a, ChargeReport>;
+
+    /// Asks that nobody may pay any more. An answer says that it was asked, not that it holds: query afterwards.
+    /// Where the provider gives back what had been paid, and no query would tell later, the answer is the report.
+    fn close<'a>(&'a self, charge: &'a ChargeRef) -> Answer<'a, Option<ChargeReport>>;
+
+    /// Gives money back; the same request again is the same refund.
+    fn refund<'a>(&'a self, refund: &'a RefundRequest) -> Answer<'a, RefundReport>;
+
+    /// What became of a refund, without asking for it.
+    fn query_refund<'a>(&'a self, refund: &'a RefundRequest) -> Answer<'a, RefundReport>;
+
+    /// The cheapest round trip with a verified answer: is the provider there?
+    fn probe(&self) -> Answer<'_, ()>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewCharge {
+    pub charge: ChargeId,
+    pub order: OrderId,
+    pub amount: Minor,
+    pub currency: Currency,
+    /// From creation; the provider refuses a payment after it.
+    pub life: Duration,
+    /// What the payer's app shows: machine, goods and short code.
+    pub description: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChargeRef {
+    pub charge: ChargeId,
+    pub order: OrderId,
+    /// What it was made for.
+    pub amount: Minor,
+    pub currency: Currency,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Created {
+    pub payload: String,
+}
+
+/// Verified: the provider's own words about one charge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChargeReport {
+    pub standing: Standing,
+    /// Every payment made on it so far. The amounts are what was paid, whatever was asked.
+    pub payments: Vec<Payment>,
+    /// Given back by the provider without our asking (a cancel that was also a refund).
+    pub returned: Minor,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Not known there: never landed, or not scanned yet.
+    Absent,
+    /// Can be paid.
+    Open,
+    /// Cannot be paid any more, by the provider's word.
+    Closed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    pub id: PaymentId,
+    pub amount: Minor,
+    pub currency: Currency,
+    /// The order the provider says it was for.
+    pub order: OrderId,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundRequest {
+    pub refund: RefundId,
+    pub charge: ChargeId,
+    pub order: OrderId,
+    pub amount: Minor,
+    /// What the charge was made for.
+    pub charged: Minor,
+    pub currency: Currency,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefundReport {
+    /// The money is back, by the provider's word.
+    Done,
+    /// Taken on; ask again later.
+    Processing,
+    /// The provider has no such refund.
+    Absent,
+    /// The provider can't do it; a person must.
+    Failed,
+}
+
+/// Why there is no report.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RailError {
+    /// A verified no: nothing was done and repeating will not help.
+    #[error("{code}: {why}")]
+    Refused { code: String, why: String },
+    /// Nobody can say what happened.
+    #[error("no verified answer: {0}")]
+    Unknown(String),
+}
