@@ -5,7 +5,9 @@
 //!
 //! - [`topic`] every topic as a type; no other place writes one as text.
 //! - [`link`] the kiosk's end of the wire.
+//! - [`jws`] messages that are believed for their signature, not for their way.
 
+pub mod jws;
 pub mod link;
 pub mod topic;
 mod turn;

@@ -9,6 +9,7 @@
 //! ([`ChargeReport::returned`]), and a refund is repeated only with the same number and amount.
 
 mod clock;
+pub mod gateway;
 pub mod http;
 pub mod keys;
 mod rail;
@@ -16,6 +17,6 @@ pub mod sandbox;
 
 pub use clock::ProviderClock;
 pub use rail::{
-    Answer, ChargeRef, ChargeReport, Created, NewCharge, Payment, Rail, RailError, RefundReport, RefundRequest,
-    Standing,
+    Answer, ChargeRef, ChargeReport, Created, NewCharge, Notification, Notifies, Payment, Rail, RailError,
+    RefundReport, RefundRequest, Standing,
 };

@@ -32,6 +32,26 @@ pub trait Rail: Send + Sync {
     fn probe(&self) -> Answer<'_, ()>;
 }
 
+/// A provider that speaks by itself, over HTTPS, to whoever holds the merchant's keys.
+pub trait Notifies: Rail {
+    /// What a request to the notification address says, verified; `None` when it is genuine and about nothing of ours.
+    fn notification(
+        &self,
+        header: &dyn Fn(&str) -> Option<String>,
+        body: &[u8],
+    ) -> Result<Option<Notification>, RailError>;
+
+    /// The body that tells the provider to stop repeating it; the status is 200.
+    fn taken(&self) -> &'static str;
+}
+
+/// What a query would have said at that moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notification {
+    pub charge: ChargeId,
+    pub report: ChargeReport,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewCharge {
     pub charge: ChargeId,

@@ -346,7 +346,7 @@ impl World {
             }
         }
         let id = id.clone();
-        self.answer(Ok(()), before || after, move |result| Event::CloseAnswered { charge: id.clone(), result });
+        self.answer(Ok(None), before || after, move |result| Event::CloseAnswered { charge: id.clone(), result });
     }
 
     pub fn refund(&mut self, request: &RefundRequest) {

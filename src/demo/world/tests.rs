@@ -129,7 +129,7 @@ pub fn new_charge(n: u128) -> NewCharge {
 }
 
 fn charge_ref(new: &NewCharge) -> ChargeRef {
-    ChargeRef { charge: new.charge.clone(), order: new.order, currency: new.currency }
+    ChargeRef { charge: new.charge.clone(), order: new.order, amount: new.amount, currency: new.currency }
 }
 
 fn block_on<T>(what: impl Future<Output = T>) -> T {
@@ -181,6 +181,7 @@ fn a_whole_payment_over_the_wire() {
         charge: new.charge.clone(),
         order: new.order,
         amount: 300,
+        charged: new.amount,
         currency: new.currency,
     };
     assert_eq!(block_on(rail.query_refund(&refund)), Ok(RefundReport::Absent));

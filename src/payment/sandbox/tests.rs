@@ -43,7 +43,7 @@ fn cny() -> Currency {
 }
 
 fn asked() -> ChargeRef {
-    ChargeRef { charge: ChargeId::of(order(1), 1), order: order(1), currency: cny() }
+    ChargeRef { charge: ChargeId::of(order(1), 1), order: order(1), amount: 300, currency: cny() }
 }
 
 fn state() -> ChargeState {
@@ -139,6 +139,7 @@ fn a_refunds_answer_names_its_number_and_amount() {
         charge: charge.clone(),
         order: order(1),
         amount: 300,
+        charged: 300,
         currency: cny(),
     };
     let answer = |nth: usize, amount: i64, report: RefundReport| {

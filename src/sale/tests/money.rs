@@ -215,7 +215,7 @@ fn claimed() -> (Desk, OrderId) {
     let report = ChargeReport { standing: Standing::Closed, payments, returned: 0 };
     // Answers the close that is out.
     let charge = crate::vocabulary::ChargeId::of(order, 1);
-    desk.hear(crate::sale::Event::CloseAnswered { charge, result: Ok(()) });
+    desk.hear(crate::sale::Event::CloseAnswered { charge, result: Ok(None) });
     desk.now += 10;
     desk.refund_answered(order, 1, Ok(RefundReport::Failed));
     assert!(!desk.order(order).claim_open(), "the provider may have given it back by itself");
