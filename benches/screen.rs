@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use kioskd::sale::view::{OrderState, OrderView, Page, RailTab, Tile, View};
 use kioskd::screen::Glass;
 use kioskd::screen::text::Typesetter;
-use kioskd::vocabulary::{Currency, Language, ProductId, RailKind, ShortCode};
+use kioskd::vocabulary::{Currency, Language, ProductId, RailName, ShortCode};
 
 fn glass() -> Glass {
     let fonts = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/fonts");
@@ -51,7 +51,12 @@ fn pay(order: u32, seconds_left: u64) -> View {
     view(Page::Pay {
         order: order_view,
         qr: Some(format!("weixin://wxpay/bizpayurl?pr={order:09}")),
-        rails: vec![RailTab { kind: RailKind::Sandbox, label: "示範錢包".into(), chosen: true }],
+        rails: vec![RailTab {
+            name: RailName::parse("sandbox").unwrap(),
+            label: "示範錢包".into(),
+            chosen: true,
+            up: true,
+        }],
         seconds_left,
         can_extend: true,
     })

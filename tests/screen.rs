@@ -8,7 +8,7 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use kioskd::sale::view::*;
 use kioskd::screen::text::Typesetter;
 use kioskd::screen::{Glass, Shown};
-use kioskd::vocabulary::{Currency, Language, ProductId, RailKind, ShortCode};
+use kioskd::vocabulary::{Currency, Language, ProductId, RailName, ShortCode};
 use proptest::prelude::*;
 
 const SIZES: [(u32, u32); 2] = [(1280, 800), (800, 1280)];
@@ -72,7 +72,8 @@ fn pages(language: &str) -> Vec<Page> {
     let order = |state, outcomes, refunded, pending| order(language, state, outcomes, refunded, pending);
     let waiting = order(OrderState::WaitingPayment, [Pending; 2], 0, 0);
     let rails = vec![RailTab {
-        kind: RailKind::Sandbox,
+        name: RailName::parse("sandbox").unwrap(),
+        up: true,
         label: pick(language, ["示範錢包", "示范钱包", "Demo Wallet"]).into(),
         chosen: true,
     }];

@@ -1,6 +1,6 @@
 //! What a key means that is left out.
 
-use super::{Board, Bytes, Fleet, PaidWithoutIntent, Printer, Rail, Sale, Span, State, UnknownDelivery};
+use super::{Board, Bytes, Fleet, PaidWithoutIntent, Printer, Sale, Span, State, UnknownDelivery};
 
 impl Default for Sale {
     fn default() -> Self {
@@ -62,15 +62,5 @@ impl Fleet {
 
     pub(super) fn reconnect_max() -> Span {
         Span::seconds(300)
-    }
-}
-
-impl Rail {
-    pub(super) fn poll() -> Span {
-        Span::seconds(3)
-    }
-
-    pub(super) fn timeout() -> Span {
-        Span::seconds(5)
     }
 }

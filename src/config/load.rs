@@ -115,6 +115,7 @@ fn check(text: &str, directory: &Path, found: &mut Found) -> Option<Config> {
 
 fn resolve(config: &mut Config, directory: &Path) {
     let fixed = [&mut config.state.directory, &mut config.glass.font_sc, &mut config.glass.font_tc];
+    config.rails.iter_mut().for_each(|rail| rail.provider.resolve(directory));
     let pictures = config.products.iter_mut().filter_map(|product| product.picture.as_mut());
     for path in fixed.into_iter().chain(pictures) {
         *path = directory.join(&path);

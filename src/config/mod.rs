@@ -8,6 +8,7 @@
 mod defaults;
 mod document;
 mod load;
+pub mod rail;
 mod rules;
 mod schema;
 mod shape;
@@ -16,6 +17,7 @@ mod units;
 mod words;
 
 pub use load::{ConfigError, LIMIT, Problem, load, parse};
+pub use rail::{Provider, Rail};
 pub use schema::schema;
 pub use units::{Bytes, Span};
 
@@ -24,7 +26,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::vocabulary::{Currency, Language, Localized, Minor, ProductId, RailKind, SlotId};
+use crate::vocabulary::{Currency, Language, Localized, Minor, ProductId, SlotId};
 
 /// The languages the interface speaks. A text in another one could never be shown.
 pub const LANGUAGES: [&str; 3] = ["zh-Hant", "zh-Hans", "en"];
@@ -42,7 +44,7 @@ pub struct Config {
     pub printer: Printer,
     /// Without it the kiosk sells, and nobody hears of it.
     pub fleet: Option<Fleet>,
-    /// How people pay; at least one, each kind once.
+    /// How people pay; at least one, each name once.
     #[serde(rename = "rail")]
     #[schemars(length(min = 1))]
     pub rails: Vec<Rail>,
@@ -120,8 +122,8 @@ pub struct Sale {
     /// After the provider's expiry a charge is watched that long for a late payment.
     #[schemars(extend("x-minimum" = "0s", "x-maximum" = "24h"))]
     pub grace: Span,
-    /// The QR goes when no verified answer came from the provider for so long. At least twice a rail's `poll`, and more
-    /// than its `timeout`.
+    /// The QR goes when no verified answer came from the provider for so long. At least twice a rail's
+    /// `poll_seconds`, and more than its `timeout`.
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "5min"))]
     pub lease: Span,
     pub unknown_delivery: UnknownDelivery,
@@ -267,24 +269,6 @@ pub struct Fleet {
     #[serde(default = "Fleet::reconnect_max")]
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
     pub reconnect_max: Span,
-}
-
-/// A payment method.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Rail {
-    pub kind: RailKind,
-    /// What the customer sees on its button.
-    #[schemars(extend("examples" = [{"en": "Demo Wallet", "zh-Hant": "示範錢包"}]))]
-    pub label: Localized,
-    /// Between two questions while a QR is on the glass.
-    #[serde(default = "Rail::poll")]
-    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "10s"))]
-    pub poll: Span,
-    /// For one request.
-    #[serde(default = "Rail::timeout")]
-    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "30s"))]
-    pub timeout: Span,
 }
 
 /// One thing that is sold.

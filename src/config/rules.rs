@@ -3,6 +3,8 @@
 //! The rules read the file itself, not the typed configuration, so they speak even where something else is wrong, and
 //! every problem stands at the value that causes it.
 
+mod rails;
+
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
@@ -11,7 +13,6 @@ use jiff::tz::TimeZone;
 
 use super::document::{Found, Node, place};
 use super::words::{nearest, quote};
-use super::{Rail, Sale, Span};
 use crate::vocabulary::ProductId;
 
 /// Larger than any font or picture of a kiosk.
@@ -159,32 +160,6 @@ impl Rules<'_, '_> {
             },
         };
         self.found.add(node.at(), format!("{wrong}; {WRITE}"));
-    }
-
-    fn rails(&mut self, file: Node<'_>) {
-        self.once(file.all("rail").filter_map(|rail| rail.get("kind")), "rail", "leave one of them out");
-        let given = file.get("sale").and_then(|sale| sale.get("lease"));
-        let Some(lease) = given.map_or(Some(Sale::default().lease), Node::span) else { return };
-        for rail in file.all("rail") {
-            let name = rail.get("kind").and_then(Node::text).unwrap_or_default();
-            let (poll, timeout) = (rail.span_or("poll", Rail::poll()), rail.span_or("timeout", Rail::timeout()));
-            let at = |key| given.or(rail.get(key)).unwrap_or(rail).at();
-            if let Some(poll) = poll.filter(|poll| lease.0 < poll.0.saturating_mul(2)) {
-                let twice = Span(poll.0.saturating_mul(2));
-                let what = format!(
-                    "`lease` {lease} is less than twice rail {}'s `poll` of {poll}; write \"{twice}\" or more",
-                    quote(name)
-                );
-                self.found.add(at("poll"), what);
-            }
-            if let Some(timeout) = timeout.filter(|timeout| lease.0 <= timeout.0) {
-                let what = format!(
-                    "`lease` {lease} is not longer than rail {}'s `timeout` of {timeout}; write more than \"{timeout}\"",
-                    quote(name)
-                );
-                self.found.add(at("timeout"), what);
-            }
-        }
     }
 
     /// Every line does one thing.

@@ -27,11 +27,45 @@ pub fn schema() -> Value {
         "properties": LANGUAGES.map(|tag| (tag.to_owned(), text.clone())).into_iter().collect::<Map<_, _>>(),
         "examples": [{ "en": "Cola", "zh-Hans": "可乐" }],
     });
-    for (name, longest) in [("ProductId", 32), ("SlotId", 16)] {
+    for (name, longest) in [("ProductId", 32), ("SlotId", 16), ("RailName", 24)] {
         defs[name]["pattern"] = json!(format!("^[0-9A-Za-z_-]{{1,{longest}}}$"));
     }
     defs["Currency"]["examples"] = json!(["CNY"]);
+    kinds(defs, "Rail", "kind");
     schema
+}
+
+/// A table whose keys depend on one of them: `tag` becomes a key like the others, with the kinds to choose from, and each
+/// kind is left with what is its own.
+fn kinds(defs: &mut Value, table: &str, tag: &str) {
+    let Some(Value::Array(variants)) = defs[table].get_mut("oneOf").map(Value::take) else { return };
+    let mut own = Vec::new();
+    let mut choices = Vec::new();
+    for mut variant in variants {
+        choices.push(json!({
+            "const": variant["properties"][tag]["const"],
+            "description": variant["description"],
+        }));
+        let type_ = variant["$ref"].as_str().and_then(|link| link.strip_prefix("#/$defs/")).map(str::to_owned);
+        let type_ = type_.and_then(|name| defs.as_object_mut()?.remove(&name)).unwrap_or_default();
+        if let Value::Object(keys) = &type_["properties"] {
+            keys.iter().for_each(|(key, field)| variant["properties"][key] = field.clone());
+        }
+        variant["required"] = type_.get("required").cloned().unwrap_or(json!([]));
+        if let Value::Object(variant) = &mut variant {
+            variant.remove("$ref");
+        }
+        own.push(variant);
+    }
+    let table = &mut defs[table];
+    table["properties"][tag] = json!({ "type": "string", "description": "Which kind.", "oneOf": choices });
+    if let Some(Value::Array(required)) = table.get_mut("required")
+        && !required.contains(&json!(tag))
+    {
+        required.insert(0, json!(tag));
+    }
+    table["oneOf"] = own.into();
+    table["unevaluatedProperties"] = json!(false);
 }
 
 /// TOML has no null: an optional key is left out.
@@ -69,19 +103,21 @@ pub(super) struct Rule<'s> {
     root: &'s Value,
     field: &'s Value,
     def: &'s Value,
+    /// Of a table of several kinds, what the chosen one adds.
+    variant: Option<&'s Value>,
     /// The name of the type, where it has one.
     pub name: &'s str,
 }
 
 impl<'s> Rule<'s> {
     pub fn root(schema: &'s Value) -> Self {
-        Self { root: schema, field: schema, def: schema, name: "" }
+        Self { root: schema, field: schema, def: schema, variant: None, name: "" }
     }
 
     fn at(self, field: &'s Value) -> Self {
         let name = field["$ref"].as_str().and_then(|link| link.strip_prefix("#/$defs/")).unwrap_or("");
         let def = if name.is_empty() { field } else { &self.root["$defs"][name] };
-        Self { root: self.root, field, def, name }
+        Self { root: self.root, field, def, variant: None, name }
     }
 
     /// A keyword: the field's, else the type's, else `null`.
@@ -97,17 +133,41 @@ impl<'s> Rule<'s> {
         }
     }
 
-    /// The keys of a table with what each must be.
+    /// A table's kinds, where its keys depend on one of them.
+    fn variants(self) -> impl Iterator<Item = &'s Value> {
+        let all = self.def["oneOf"].as_array().into_iter().flatten();
+        all.filter(move |variant| self.variant.is_none_or(|chosen| std::ptr::eq(chosen, *variant)))
+            .filter(|variant| variant["properties"].is_object())
+    }
+
+    /// The key that says which kind a table is.
+    pub fn tag(self) -> Option<&'s str> {
+        let properties = self.variants().next()?["properties"].as_object()?;
+        properties.iter().find(|(_, field)| field["const"].is_string()).map(|(key, _)| key.as_str())
+    }
+
+    /// The same table, of that kind.
+    pub fn of_kind(self, kind: &str) -> Option<Rule<'s>> {
+        let tag = self.tag()?;
+        let variant = self.variants().find(|variant| variant["properties"][tag]["const"] == kind)?;
+        Some(Rule { variant: Some(variant), ..self })
+    }
+
+    /// The keys of a table with what each must be; of every kind where none is chosen.
     pub fn keys(self) -> impl Iterator<Item = (&'s str, Rule<'s>)> {
-        self.def["properties"].as_object().into_iter().flatten().map(move |(key, field)| (key.as_str(), self.at(field)))
+        let common = self.def["properties"].as_object().into_iter().flatten();
+        let own = self.variants().filter_map(|variant| variant["properties"].as_object()).flatten();
+        let own = own.filter(|(_, field)| field["const"].is_null());
+        common.chain(own).map(move |(key, field)| (key.as_str(), self.at(field)))
     }
 
     pub fn key(self, key: &str) -> Option<Rule<'s>> {
-        self.def["properties"].get(key).map(|field| self.at(field))
+        self.keys().find(|(name, _)| *name == key).map(|(_, rule)| rule)
     }
 
     pub fn required(self) -> impl Iterator<Item = &'s str> {
-        self.def["required"].as_array().into_iter().flatten().filter_map(Value::as_str)
+        let own = self.variant.into_iter().flat_map(|variant| variant["required"].as_array()).flatten();
+        self.def["required"].as_array().into_iter().flatten().chain(own).filter_map(Value::as_str)
     }
 
     /// What each element of a list must be.

@@ -9,7 +9,8 @@ use super::document::{Found, Node};
 use super::schema::Rule;
 use super::words::{list, nearest, quote, suggest};
 use super::{Bytes, Span};
-use crate::vocabulary::{Currency, ProductId, SlotId};
+use crate::payment::keys::KeySource;
+use crate::vocabulary::{Currency, ProductId, RailName, SlotId};
 
 pub(super) fn check(file: Node<'_>, schema: &Value, found: &mut Found) {
     let top = Rule::root(schema);
@@ -24,6 +25,18 @@ struct Shape<'s, 'f> {
 impl<'s> Shape<'s, '_> {
     /// `heading` is what stands above the table, like `[kiosk]`; empty for the file itself.
     fn table(&mut self, node: Node<'_>, rule: Rule<'s>, heading: &str) {
+        let chosen = rule.tag().and_then(|tag| rule.of_kind(node.get(tag)?.text()?));
+        let rule = match rule.tag() {
+            // Which keys belong here is not known; only the kind itself is looked at.
+            Some(tag) if chosen.is_none() => {
+                return match (node.get(tag), rule.key(tag)) {
+                    (Some(kind), Some(rule)) => self.value(kind, rule, tag, heading),
+                    (_, Some(rule)) => self.found.add(node.at(), missing(tag, rule, &format!(" in {heading}"))),
+                    (_, None) => {}
+                };
+            }
+            _ => chosen.unwrap_or(rule),
+        };
         let known: Vec<_> = rule.keys().map(|(key, _)| key).collect();
         let inside = if heading.is_empty() { String::new() } else { format!(" in {heading}") };
         // Misspelt is not missing as well.
@@ -74,7 +87,11 @@ impl<'s> Shape<'s, '_> {
                 let rule = rule.items();
                 for item in node.items() {
                     match item.value() {
-                        DeValue::Table(_) if rule.kind() == "object" => self.table(item, rule, &format!("[[{key}]]")),
+                        DeValue::Table(_) if rule.kind() == "object" => {
+                            let outer = heading.trim_matches(['[', ']']);
+                            let dot = if outer.is_empty() { "" } else { "." };
+                            self.table(item, rule, &format!("[[{outer}{dot}{key}]]"));
+                        }
                         DeValue::String(_) if rule.kind() == "string" => self.value(item, rule, key, heading),
                         _ if rule.kind() == "object" => self.found.add(item.at(), not_tables(key)),
                         _ => {
@@ -133,6 +150,11 @@ impl<'s> Shape<'s, '_> {
                 .is_none()
                 .then(|| format!("unknown currency {said}; write its ISO 4217 code, like \"CNY\"")),
             "ProductId" => ProductId::parse(text).is_none().then(|| name(key, &said, "32")),
+            "RailName" => RailName::parse(text).is_none().then(|| name(key, &said, "24")),
+            // What was written may be the secret itself, so it is not repeated.
+            "KeySource" => KeySource::parse(text).err().map(|_| {
+                format!("`{key}` says where the key lies; write \"file:/path/of/the.key\" or \"credential:NAME\"")
+            }),
             "SlotId" => SlotId::parse(text).is_none().then(|| name(key, &said, "16")),
             "Language" => {
                 (!choices.contains(&text)).then(|| format!("unknown language {said}; {}", suggest(text, &choices)))

@@ -14,13 +14,12 @@ use crate::board::{self, Board, Lines};
 use crate::config::{Config, Driver};
 use crate::fleet::link::{self, Link, Settings};
 use crate::fleet::topic::Name;
-use crate::payment::sandbox::Sandbox;
-use crate::payment::{Rail, RailError};
+use crate::payment::{self, Rail, RailError};
 use crate::printer::{self, Printer, Receipt};
 use crate::sale::event::{Effect, Event};
 use crate::screen::text::{TextError, Typesetter};
 use crate::screen::{Glass, SimulatedPanel};
-use crate::vocabulary::{OrderId, RailKind};
+use crate::vocabulary::{OrderId, RailName};
 use crate::world::{ToWorld, World};
 
 struct PrintJob {
@@ -33,7 +32,7 @@ pub(super) struct Edges {
     pub runtime: Runtime,
     pub board: Board,
     pub glass: GlassHandle,
-    rails: BTreeMap<RailKind, Arc<dyn Rail>>,
+    rails: BTreeMap<RailName, Arc<dyn Rail>>,
     printer: Sender<PrintJob>,
     inputs: Sender<Input>,
 }
@@ -59,13 +58,7 @@ impl Edges {
             .map_err(start("the runtime"))?;
         let glass = start_glass(config, world, &inputs).map_err(start("the glass"))?;
         let printer = start_printer(config, world, &inputs).map_err(start("the printer"))?;
-        let rails = config.rails.iter().map(|rail| {
-            let made: Arc<dyn Rail> = match rail.kind {
-                RailKind::Sandbox => Arc::new(Sandbox::new(Arc::clone(world), rail.timeout.0)),
-            };
-            (rail.kind, made)
-        });
-        let rails = rails.collect();
+        let rails = payment::open::rails(&config.rails, Some(world))?;
         Ok(Self { runtime, board, glass, rails, printer, inputs })
     }
 
@@ -132,7 +125,7 @@ impl Edges {
                 self.answer(ask, move |result| Event::RefundAnswered { refund: id, charge, result });
             }
             Effect::Probe { rail } => {
-                let ask = self.with(rail, async move |rail| rail.probe().await);
+                let ask = self.with(rail.clone(), async move |rail| rail.probe().await);
                 self.answer(ask, move |result| Event::Probed { rail, result });
             }
             Effect::Prepare { delivery } => self.board.command(board::Command::Prepare { delivery }),
@@ -147,18 +140,18 @@ impl Edges {
 
     fn with<T: Send + 'static, F>(
         &self,
-        kind: RailKind,
+        name: RailName,
         ask: impl FnOnce(Arc<dyn Rail>) -> F + Send + 'static,
     ) -> impl Future<Output = Result<T, RailError>> + Send + 'static
     where
         F: Future<Output = Result<T, RailError>> + Send + 'static,
     {
-        let rail = self.rails.get(&kind).cloned();
+        let rail = self.rails.get(&name).cloned();
         async move {
             match rail {
                 Some(rail) => ask(rail).await,
                 // An order of an earlier configuration; nothing can be asked, and nothing is assumed.
-                None => Err(RailError::Unknown(format!("the rail {kind} is not configured"))),
+                None => Err(RailError::Unknown(format!("the rail {name} is not configured"))),
             }
         }
     }

@@ -59,6 +59,8 @@ pub enum KioskError {
     NoWorld,
     #[error("{path}: {source}", path = path.display())]
     World { path: PathBuf, source: crate::world::WireError },
+    #[error(transparent)]
+    Rail(#[from] crate::payment::open::OpenError),
     #[error("the board: {0}")]
     Board(#[from] crate::board::BoardError),
     #[error("the broker `{0}`: {1}")]

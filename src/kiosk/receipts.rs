@@ -24,8 +24,9 @@ impl Letterhead {
     pub fn receipt(&self, order: &Order, state: &sale::State) -> Receipt {
         let language = &state.counter.language;
         let kiosk = &self.config.kiosk;
-        let rail = order.charges.last().map(|charge| charge.rail);
-        let label = self.config.rails.iter().find(|known| Some(known.kind) == rail).map(|rail| &rail.label);
+        let charge = order.bought.as_ref().and_then(|id| order.charge(id)).or(order.charges.last());
+        let rail = charge.map(|charge| &charge.rail);
+        let label = self.config.rails.iter().find(|known| Some(&known.name()) == rail).map(|rail| &rail.label);
         Receipt {
             merchant: kiosk.merchant.get(language).to_owned(),
             place: kiosk.place.get(language).to_owned(),

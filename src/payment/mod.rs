@@ -12,6 +12,7 @@ mod clock;
 pub mod gateway;
 pub mod http;
 pub mod keys;
+pub mod open;
 mod rail;
 pub mod sandbox;
 

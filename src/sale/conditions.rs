@@ -7,7 +7,7 @@ use super::event::{Command, Condition, Effect, Illegal};
 use super::record::{Closed, Record};
 use super::view::StopReason;
 use super::{State, Turn};
-use crate::vocabulary::{Mono, RailKind};
+use crate::vocabulary::{Mono, RailName};
 
 /// An idle machine asks its providers so often whether they are there, and this often when they were not.
 const PROBE_IDLE: Duration = Duration::from_secs(60);
@@ -23,7 +23,7 @@ pub struct Conditions {
     pub outbox_full: bool,
     pub ledger_failed: Option<String>,
     pub locked: Option<String>,
-    pub rails: BTreeMap<RailKind, RailHealth>,
+    pub rails: BTreeMap<RailName, RailHealth>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,8 +40,7 @@ impl State {
     /// Why nothing may be sold now; empty means it may.
     pub fn stop_reasons(&self) -> Vec<StopReason> {
         let mut reasons = self.local_stop_reasons();
-        let down = |rail: &super::policy::RailPolicy| self.conditions.rails.get(&rail.kind).is_some_and(|h| h.down);
-        if self.policy.rails.iter().all(down) {
+        if !self.policy.rails.iter().any(|rail| self.rail_up(&rail.name)) {
             reasons.push(StopReason::RailDown);
         }
         if self.planogram.sold_out() && self.current.is_none() {
@@ -78,19 +77,24 @@ impl State {
         self.local_stop_reasons().into_iter().find(stops)
     }
 
+    /// Its provider's last word was one.
+    pub(super) fn rail_up(&self, rail: &RailName) -> bool {
+        !self.conditions.rails.get(rail).is_some_and(|health| health.down)
+    }
+
     /// The lease of the QR on the glass: a verified answer from its provider, young enough.
-    fn lease_holds(&self, rail: RailKind, now: Mono) -> bool {
-        let verified = self.conditions.rails.get(&rail).and_then(|health| health.verified);
+    fn lease_holds(&self, rail: &RailName, now: Mono) -> bool {
+        let verified = self.conditions.rails.get(rail).and_then(|health| health.verified);
         verified.is_some_and(|at| now.since(at) <= self.policy.lease)
     }
 
-    pub(super) fn lease_ends(&self, rail: RailKind) -> Option<Mono> {
+    pub(super) fn lease_ends(&self, rail: &RailName) -> Option<Mono> {
         // One past it, so that a tick at that moment finds it over.
-        Some(self.conditions.rails.get(&rail)?.verified? + self.policy.lease + Duration::from_millis(1))
+        Some(self.conditions.rails.get(rail)?.verified? + self.policy.lease + Duration::from_millis(1))
     }
 
     pub(super) fn probe_wake(&self) -> Option<Mono> {
-        let idle = |rail: &super::policy::RailPolicy| match self.conditions.rails.get(&rail.kind) {
+        let idle = |rail: &super::policy::RailPolicy| match self.conditions.rails.get(&rail.name) {
             Some(health) if health.probing => None,
             Some(health) => Some(health.next_probe),
             None => Some(Mono::default()),
@@ -113,9 +117,9 @@ impl Turn<'_> {
     }
 
     /// A call to a rail came back: verified, or not at all.
-    pub(super) fn rail_answered(&mut self, rail: RailKind, verified: bool) {
+    pub(super) fn rail_answered(&mut self, rail: &RailName, verified: bool) {
         let now = self.at.now;
-        let health = self.state.conditions.rails.entry(rail).or_default();
+        let health = self.state.conditions.rails.entry(rail.clone()).or_default();
         health.down = !verified;
         if verified {
             health.verified = Some(now);
@@ -123,8 +127,8 @@ impl Turn<'_> {
         health.next_probe = now + if verified { PROBE_IDLE } else { PROBE_DOWN };
     }
 
-    pub(super) fn probed(&mut self, rail: RailKind, verified: bool) {
-        self.state.conditions.rails.entry(rail).or_default().probing = false;
+    pub(super) fn probed(&mut self, rail: &RailName, verified: bool) {
+        self.state.conditions.rails.entry(rail.clone()).or_default().probing = false;
         self.rail_answered(rail, verified);
     }
 
@@ -132,8 +136,8 @@ impl Turn<'_> {
     pub(super) fn probe_rails(&mut self, customer: bool) {
         let now = self.at.now;
         let lease = self.state.policy.lease;
-        for rail in self.state.policy.rails.iter().map(|rail| rail.kind).collect::<Vec<_>>() {
-            let health = self.state.conditions.rails.entry(rail).or_default();
+        for rail in self.state.policy.rails.iter().map(|rail| rail.name.clone()).collect::<Vec<_>>() {
+            let health = self.state.conditions.rails.entry(rail.clone()).or_default();
             let stale = health.verified.is_none_or(|at| now.since(at) > lease);
             if !health.probing && (now >= health.next_probe || customer && stale) {
                 health.probing = true;
@@ -147,7 +151,7 @@ impl Turn<'_> {
         self.probe_rails(false);
         let Some(order) = self.state.current_order().filter(|order| order.waiting()) else { return };
         let (id, now) = (order.id, self.at.now);
-        let shown = order.charges.last().filter(|charge| charge.watch.payload.is_some()).map(|charge| charge.rail);
+        let shown = order.live().filter(|charge| charge.watch.payload.is_some()).map(|charge| &charge.rail);
         let lost = self.state.local_stop_reasons().into_iter().next();
         let wanted =
             |product: &crate::vocabulary::ProductId| order.items.iter().filter(|item| item.product == *product).count();
@@ -157,7 +161,7 @@ impl Turn<'_> {
             .any(|item| (self.state.planogram.available(&item.product) as usize) < wanted(&item.product));
         let lost = lost
             .or(unstocked.then_some(StopReason::SoldOut))
-            .or_else(|| shown.filter(|rail| !self.state.lease_holds(*rail, now)).map(|_| StopReason::RailDown));
+            .or_else(|| shown.filter(|rail| !self.state.lease_holds(rail, now)).map(|_| StopReason::RailDown));
         if let Some(reason) = lost {
             self.close_order(id, Closed::Stopped(reason));
         }

@@ -8,12 +8,14 @@ use super::order::Order;
 use super::record::{Closed, Offered, Record};
 use super::{State, Turn};
 use crate::payment::NewCharge;
-use crate::vocabulary::{ChargeId, Language, Mono, OrderId, ProductId, RailKind, ShortCode};
+use crate::vocabulary::{ChargeId, Language, Mono, OrderId, ProductId, RailName, ShortCode};
 
 /// Digits of the code that proves somebody stands at the machine.
 const CONFIRM_DIGITS: usize = 4;
 /// The shortest description limit among providers is 127 bytes (WeChat Pay, Native order).
 const DESCRIPTION_BYTES: usize = 120;
+/// Charges of one order: a customer may change their mind, and a provider is not asked for ever more.
+const MAX_CHARGES: usize = 6;
 
 #[derive(Debug, Clone)]
 pub struct Counter {
@@ -64,7 +66,7 @@ pub enum Touch {
     MoreTime,
     Lookup,
     Language(Language),
-    Rail(RailKind),
+    Rail(RailName),
     Key(Key),
 }
 
@@ -91,9 +93,7 @@ impl Touch {
             },
             Some(("product", id)) => Touch::Product(ProductId::parse(id)?),
             Some(("language", tag)) => Touch::Language(Language::new(tag)),
-            Some(("rail", kind)) => {
-                Touch::Rail(serde_json::from_value(serde_json::Value::String(kind.to_owned())).ok()?)
-            }
+            Some(("rail", name)) => Touch::Rail(RailName::parse(name)?),
             Some(("key", "clear")) => Touch::Key(Key::Clear),
             Some(("key", "ok")) => Touch::Key(Key::Ok),
             Some(("key", digit)) => Touch::Key(Key::Digit(digit.parse().ok().filter(|digit| *digit < 10)?)),
@@ -146,8 +146,8 @@ impl State {
             let left = order.deadline.since(now);
             let tick = now + Duration::from_millis((left.as_millis() as u64 + 999) % 1_000 + 1);
             // Nothing is on the glass, and no lease runs, before the provider has answered.
-            let shown = order.charges.last().filter(|charge| charge.watch.payload.is_some());
-            let lease = shown.and_then(|charge| self.lease_ends(charge.rail));
+            let shown = order.live().filter(|charge| charge.watch.payload.is_some());
+            let lease = shown.and_then(|charge| self.lease_ends(&charge.rail));
             return Some(lease.map_or(tick, |lease| tick.min(lease)).min(order.deadline));
         }
         self.counter_deadline()
@@ -231,7 +231,13 @@ impl Turn<'_> {
                 order.extended = true;
                 order.deadline = order.deadline + more_time;
             }
-            (Some(order), Touch::Rail(kind)) if order.charges.last().is_some_and(|c| c.rail == kind) => {}
+            (Some(order), Touch::Rail(name)) if order.live().is_some_and(|charge| charge.rail == name) => {}
+            (Some(order), Touch::Rail(name)) if order.charges.len() < MAX_CHARGES => {
+                if self.state.policy.rail(&name).is_none() {
+                    return Err(Illegal::Refused("no such payment method"));
+                }
+                self.switch_rail(id, name);
+            }
             (_, touch) => return Err(Illegal::NotOnPage { touch, page: "order" }),
         }
         Ok(())
@@ -316,7 +322,6 @@ impl Turn<'_> {
             return Err(Illegal::Refused("not selling"));
         }
         let mut items = Vec::new();
-        let mut goods = Vec::new();
         for (id, quantity) in &self.state.counter.basket {
             let product = self.state.planogram.product(id).ok_or(Illegal::Refused("no such product"))?;
             if self.state.planogram.available(id) < *quantity {
@@ -324,45 +329,94 @@ impl Turn<'_> {
             }
             let offered = Offered { product: id.clone(), price: product.price };
             items.extend(std::iter::repeat_n(offered, *quantity as usize));
-            let name = product.name.get(&self.state.counter.language);
-            goods.push(if *quantity > 1 { format!("{name} x{quantity}") } else { name.to_owned() });
         }
         let rails = &self.state.policy.rails;
-        let up = |kind: RailKind| !self.state.conditions.rails.get(&kind).is_some_and(|health| health.down);
-        let rail = rails.iter().find(|rail| up(rail.kind)).or(rails.first()).map(|rail| rail.kind);
-        let rail = rail.ok_or(Illegal::Refused("no payment method"))?;
+        let rail = rails.iter().find(|rail| self.state.rail_up(&rail.name)).or(rails.first());
+        let rail = rail.map(|rail| rail.name.clone()).ok_or(Illegal::Refused("no payment method"))?;
 
         let order = self.next_order();
-        let short_code = order.short_code();
-        let charge = ChargeId::of(order, 1);
-        let amount = items.iter().map(|item| item.price).sum();
-        let currency = self.state.policy.currency;
-        let life = self.state.policy.charge_life();
-        let description = describe(&self.state.policy.kiosk, &goods, &short_code);
         self.record(Record::OrderOffered {
             order,
-            short_code,
-            currency,
-            amount,
+            short_code: order.short_code(),
+            currency: self.state.policy.currency,
+            amount: items.iter().map(|item| item.price).sum(),
             items,
-            charge: charge.clone(),
+            charge: ChargeId::of(order, 1),
             rail,
-            life_ms: u64::try_from(life.as_millis()).unwrap_or(u64::MAX),
+            life_ms: self.charge_life_ms(),
         });
-        let (now, qr_life) = (self.at.now, self.state.policy.qr_life);
-        if let Some(offered) = self.state.orders.get_mut(&order) {
-            offered.deadline = now + qr_life;
-            for charge in &mut offered.charges {
-                charge.watch.since = now;
-                // The answer to the creation is the first answer.
-                charge.watch.asked = true;
-            }
-        }
-        self.effect(Effect::Create { rail, charge: NewCharge { charge, order, amount, currency, life, description } });
+        self.create_charge(order);
         self.state.current = Some(order);
         self.state.counter.basket.clear();
         self.go(At::Order);
         Ok(())
+    }
+
+    /// Another charge for the order on the glass, on another rail; the former is closed. Whichever is paid first buys
+    /// the goods.
+    pub(super) fn switch_rail(&mut self, id: OrderId, rail: RailName) {
+        let (now, life_ms) = (self.at.now, self.charge_life_ms());
+        let Some(order) = self.state.orders.get_mut(&id) else { return };
+        if let Some(former) = order.charges.last_mut() {
+            former.watch.close(now);
+        }
+        let charge = ChargeId::of(id, order.charges.len() + 1);
+        self.record(Record::ChargeOffered { order: id, charge, rail, life_ms });
+        self.create_charge(id);
+    }
+
+    /// A rail that this order has not tried and whose provider answers.
+    pub(super) fn other_rail(&self, id: OrderId) -> Option<RailName> {
+        let order = self.state.orders.get(&id)?;
+        let untried = |name: &RailName| !order.charges.iter().any(|charge| charge.rail == *name);
+        let mut rails = self.state.policy.rails.iter().map(|rail| &rail.name);
+        rails.find(|name| untried(name) && self.state.rail_up(name)).cloned()
+    }
+
+    fn charge_life_ms(&self) -> u64 {
+        u64::try_from(self.state.policy.charge_life().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Asks for the charge that was just offered. It has its whole time on the glass.
+    fn create_charge(&mut self, id: OrderId) {
+        let (now, qr_life) = (self.at.now, self.state.policy.qr_life);
+        let Some(order) = self.state.orders.get(&id) else { return };
+        let description = describe(&self.state.policy.kiosk, &self.goods(order), &order.short_code);
+        let attach = self.state.policy.attach.clone();
+        let Some(order) = self.state.orders.get_mut(&id) else { return };
+        order.deadline = order.deadline.max(now + qr_life);
+        let currency = order.currency;
+        let Some(charge) = order.charges.last_mut() else { return };
+        charge.watch.since = now;
+        // The answer to the creation is the first answer.
+        charge.watch.asked = true;
+        let new = NewCharge {
+            charge: charge.id.clone(),
+            order: id,
+            amount: charge.amount,
+            currency,
+            life: charge.life,
+            description,
+            attach,
+        };
+        let rail = charge.rail.clone();
+        self.effect(Effect::Create { rail, charge: new });
+    }
+
+    /// The goods in the customer's language: "Cola x2".
+    fn goods(&self, order: &Order) -> Vec<String> {
+        let mut goods: Vec<(&ProductId, u32)> = Vec::new();
+        for item in &order.items {
+            match goods.iter_mut().find(|(product, _)| **product == item.product) {
+                Some((_, quantity)) => *quantity += 1,
+                None => goods.push((&item.product, 1)),
+            }
+        }
+        let named = |(product, quantity): (&ProductId, u32)| {
+            let name = self.state.product_name(product);
+            if quantity > 1 { format!("{name} x{quantity}") } else { name }
+        };
+        goods.into_iter().map(named).collect()
     }
 
     /// A number greater than every one before, near the wall clock where it is known.
@@ -384,12 +438,7 @@ impl Turn<'_> {
         self.record(Record::OrderClosed { order: id, why });
         let now = self.at.now;
         if let Some(order) = self.state.orders.get_mut(&id) {
-            for charge in &mut order.charges {
-                charge.watch.payload = None;
-                charge.watch.want_close = true;
-                charge.watch.next = now;
-                charge.watch.tries = 0;
-            }
+            order.charges.iter_mut().for_each(|charge| charge.watch.close(now));
         }
         self.leave_order(id);
     }

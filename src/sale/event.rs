@@ -5,7 +5,7 @@ use super::order::Order;
 use super::record::ClaimSettlement;
 use crate::payment::{ChargeRef, ChargeReport, Created, NewCharge, RailError, RefundReport, RefundRequest};
 use crate::vocabulary::{
-    BootId, ChargeId, DeliveryId, Evidence, OrderId, RailKind, Reading, RefundId, ShortCode, SlotId,
+    BootId, ChargeId, DeliveryId, Evidence, OrderId, RailName, Reading, RefundId, ShortCode, SlotId,
 };
 
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ pub enum Event {
         result: Result<RefundReport, RailError>,
     },
     Probed {
-        rail: RailKind,
+        rail: RailName,
         result: Result<(), RailError>,
     },
     /// Answers of the board.
@@ -114,27 +114,27 @@ pub enum Command {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     Create {
-        rail: RailKind,
+        rail: RailName,
         charge: NewCharge,
     },
     Query {
-        rail: RailKind,
+        rail: RailName,
         charge: ChargeRef,
     },
     Close {
-        rail: RailKind,
+        rail: RailName,
         charge: ChargeRef,
     },
     Refund {
-        rail: RailKind,
+        rail: RailName,
         refund: RefundRequest,
     },
     QueryRefund {
-        rail: RailKind,
+        rail: RailName,
         refund: RefundRequest,
     },
     Probe {
-        rail: RailKind,
+        rail: RailName,
     },
     Prepare {
         delivery: DeliveryId,

@@ -105,7 +105,7 @@ pub fn next(state: &mut State, at: &Stamp, event: Event) -> Result<Step, Illegal
         Event::Reported { charge, result, asked } => turn.reported(&charge, result, asked)?,
         Event::CloseAnswered { charge, result } => turn.close_answered(&charge, result)?,
         Event::RefundAnswered { refund, charge, result } => turn.refund_answered(&charge, &refund, result)?,
-        Event::Probed { rail, result } => turn.probed(rail, result.is_ok()),
+        Event::Probed { rail, result } => turn.probed(&rail, result.is_ok()),
         Event::Prepared { delivery, reading } => turn.prepared(delivery, reading)?,
         Event::NotEnergised { delivery, why } => turn.not_energised(delivery, why)?,
         Event::Evidence { delivery, evidence } => turn.evidence(delivery, evidence)?,

@@ -8,7 +8,7 @@ use super::record::{ClaimSettlement, Closed, Record, Settling};
 use super::view::{OrderState, Outcome};
 use crate::payment::{ChargeRef, Payment, RefundRequest};
 use crate::vocabulary::{
-    ChargeId, Currency, DeliveryId, Minor, Mono, OrderId, ProductId, RailKind, RefundId, ShortCode, SlotId,
+    ChargeId, Currency, DeliveryId, Minor, Mono, OrderId, ProductId, RailName, RefundId, ShortCode, SlotId,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub struct Attempt {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
     pub id: ChargeId,
-    pub rail: RailKind,
+    pub rail: RailName,
     pub amount: Minor,
     pub currency: Currency,
     /// At the provider, from creation.
@@ -134,19 +134,7 @@ impl Order {
             settled_by: None,
             attempts: Vec::new(),
         });
-        let charge = Charge {
-            id: charge.clone(),
-            rail: *rail,
-            amount: *amount,
-            currency: *currency,
-            life: Duration::from_millis(*life_ms),
-            payments: Vec::new(),
-            returned: 0,
-            waived: 0,
-            refunds: Vec::new(),
-            settled: false,
-            watch: Watch::default(),
-        };
+        let charge = Charge::new(charge, rail, *amount, *currency, *life_ms);
         Some(Self {
             id: *order,
             short_code: short_code.clone(),
@@ -180,6 +168,9 @@ impl Order {
             return;
         }
         match record {
+            Record::ChargeOffered { charge, rail, life_ms, .. } => {
+                self.charges.push(Charge::new(charge, rail, self.amount(), self.currency, *life_ms));
+            }
             Record::OrderPaid { charge, payment, .. } => {
                 self.bought = Some(charge.clone());
                 self.on_charge(charge, |c| c.payments.push(payment.clone()));
@@ -323,6 +314,15 @@ impl Order {
         }
     }
 
+    /// The charge whose QR may be on the glass: the last one offered, while nothing is paid.
+    pub fn live(&self) -> Option<&Charge> {
+        self.charges.last().filter(|_| self.waiting())
+    }
+
+    pub(super) fn is_live(&self, charge: &ChargeId) -> bool {
+        self.live().is_some_and(|live| live.id == *charge)
+    }
+
     /// Some unit of a paid order is neither delivered nor given up.
     pub fn unresolved(&self) -> bool {
         self.bought.is_some() && self.items.iter().any(|item| item.outcome == Outcome::Pending)
@@ -440,6 +440,22 @@ impl Item {
 }
 
 impl Charge {
+    fn new(id: &ChargeId, rail: &RailName, amount: Minor, currency: Currency, life_ms: u64) -> Self {
+        Self {
+            id: id.clone(),
+            rail: rail.clone(),
+            amount,
+            currency,
+            life: Duration::from_millis(life_ms),
+            payments: Vec::new(),
+            returned: 0,
+            waived: 0,
+            refunds: Vec::new(),
+            settled: false,
+            watch: Watch::default(),
+        }
+    }
+
     fn judge_refused(&mut self) {
         self.refunds.iter_mut().for_each(|refund| refund.judged |= refund.state == RefundState::Failed);
     }

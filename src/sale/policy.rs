@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use crate::config::{self, PaidWithoutIntent, UnknownDelivery};
-use crate::vocabulary::{Currency, Language, Localized, Minor, RailKind};
+use crate::vocabulary::{Currency, Language, Localized, Minor, RailName};
 
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// Prefix of what the payer's app shows.
     pub kiosk: String,
+    /// Whose the charge is, for the provider's books and the fleet's back end: `fleet/kiosk`.
+    pub attach: String,
     pub place: Localized,
     pub phone: String,
     pub currency: Currency,
@@ -32,7 +34,7 @@ pub struct Policy {
 
 #[derive(Debug, Clone)]
 pub struct RailPolicy {
-    pub kind: RailKind,
+    pub name: RailName,
     pub label: Localized,
     pub poll: Duration,
 }
@@ -42,6 +44,7 @@ impl Policy {
         let (kiosk, sale) = (&config.kiosk, &config.sale);
         Self {
             kiosk: kiosk.id.clone(),
+            attach: format!("{}/{}", kiosk.fleet, kiosk.id),
             place: kiosk.place.clone(),
             phone: kiosk.phone.clone(),
             currency: kiosk.currency,
@@ -62,13 +65,13 @@ impl Policy {
             rails: config
                 .rails
                 .iter()
-                .map(|rail| RailPolicy { kind: rail.kind, label: rail.label.clone(), poll: rail.poll.0 })
+                .map(|rail| RailPolicy { name: rail.name(), label: rail.label.clone(), poll: rail.poll() })
                 .collect(),
         }
     }
 
-    pub fn rail(&self, kind: RailKind) -> Option<&RailPolicy> {
-        self.rails.iter().find(|rail| rail.kind == kind)
+    pub fn rail(&self, name: &RailName) -> Option<&RailPolicy> {
+        self.rails.iter().find(|rail| rail.name == *name)
     }
 
     /// How long the provider may take a payment: the glass's time and the one extension.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::view::{OrderState, StopReason};
 use crate::payment::Payment;
-use crate::vocabulary::{BootId, ChargeId, Currency, Minor, OrderId, ProductId, RailKind, RefundId, ShortCode, SlotId};
+use crate::vocabulary::{BootId, ChargeId, Currency, Minor, OrderId, ProductId, RailName, RefundId, ShortCode, SlotId};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
@@ -22,7 +22,15 @@ pub enum Record {
         amount: Minor,
         items: Vec<Offered>,
         charge: ChargeId,
-        rail: RailKind,
+        rail: RailName,
+        life_ms: u64,
+    },
+    /// The customer chose another rail: another charge for the same order, on disk before it is asked for. The former
+    /// is closed.
+    ChargeOffered {
+        order: OrderId,
+        charge: ChargeId,
+        rail: RailName,
         life_ms: u64,
     },
     /// A verified payment of exactly this order's amount, in time.
@@ -209,6 +217,7 @@ impl Record {
         match self {
             Record::BootStarted { .. } => "boot-started",
             Record::OrderOffered { .. } => "order-offered",
+            Record::ChargeOffered { .. } => "charge-offered",
             Record::OrderPaid { .. } => "order-paid",
             Record::PaymentSurplus { .. } => "payment-surplus",
             Record::OrderClosed { .. } => "order-closed",
@@ -239,6 +248,7 @@ impl Record {
     pub fn order(&self) -> Option<OrderId> {
         match self {
             Record::OrderOffered { order, .. }
+            | Record::ChargeOffered { order, .. }
             | Record::OrderPaid { order, .. }
             | Record::PaymentSurplus { order, .. }
             | Record::OrderClosed { order, .. }

@@ -99,7 +99,7 @@ fn restart_timers(mut order: Order, now: Mono) -> Order {
     order.preparing = None;
     for charge in &mut order.charges {
         charge.watch = super::order::Watch { since: now, next: now, ..Default::default() };
-        charge.watch.want_close = order.bought.is_none() && charge.payments.is_empty();
+        charge.watch.want_close = charge.payments.is_empty();
         for refund in &mut charge.refunds {
             // Whether it was asked for before is not known: ask after it first.
             refund.watch = super::order::Watch { since: now, next: now, ask_after: true, ..Default::default() };

@@ -13,7 +13,7 @@ use super::order::{Order, RefundState, Watch};
 use super::record::{Closed, Record, Surplus};
 use super::view::OrderState;
 use crate::payment::{ChargeReport, Created, Payment, RailError, RefundReport, Standing};
-use crate::vocabulary::{ChargeId, Money, Mono, OrderId, RailKind, RefundId};
+use crate::vocabulary::{ChargeId, Money, Mono, OrderId, RailName, RefundId};
 
 const FIRST_QUERY: Duration = Duration::from_secs(2);
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
@@ -26,6 +26,14 @@ impl Watch {
         let wait = first.saturating_mul(1 << self.tries.min(6)).min(BACK_OFF_LAST);
         self.tries += 1;
         self.next = now + wait;
+    }
+
+    /// Off the glass, and the next thing to say is that nobody may pay any more.
+    pub(super) fn close(&mut self, now: Mono) {
+        self.payload = None;
+        self.want_close = true;
+        self.next = now;
+        self.tries = 0;
     }
 
     fn answered(&mut self) {
@@ -52,21 +60,21 @@ impl Turn<'_> {
         order.filter(|order| order.charge(charge).is_some()).ok_or_else(|| Illegal::NoCharge(charge.clone()))
     }
 
-    fn watch(&mut self, charge: &ChargeId) -> Result<(OrderId, RailKind, &mut Watch), Illegal> {
+    fn watch(&mut self, charge: &ChargeId) -> Result<(OrderId, RailName, &mut Watch), Illegal> {
         let order = self.order_of(charge)?;
         let id = order.id;
         let charge = order.charge_mut(charge).ok_or_else(|| Illegal::NoCharge(charge.clone()))?;
-        Ok((id, charge.rail, &mut charge.watch))
+        Ok((id, charge.rail.clone(), &mut charge.watch))
     }
 
     pub(super) fn created(&mut self, charge: &ChargeId, result: Result<Created, RailError>) -> Result<(), Illegal> {
         let now = self.at.now;
-        let waiting = self.order_of(charge)?.waiting();
+        let live = self.order_of(charge)?.is_live(charge);
         let (id, rail, watch) = self.watch(charge)?;
         watch.answered();
         match result {
             Ok(Created { payload }) => {
-                if waiting {
+                if live {
                     watch.payload = Some(payload);
                     watch.next = now + FIRST_QUERY;
                 } else {
@@ -75,13 +83,16 @@ impl Turn<'_> {
                     watch.want_close = true;
                     watch.next = now;
                 }
-                self.rail_answered(rail, true);
+                self.rail_answered(&rail, true);
             }
             Err(error) => {
                 let refused = matches!(error, RailError::Refused { .. });
-                self.rail_answered(rail, refused);
-                if waiting {
-                    self.close_order(id, Closed::NoCharge(error.to_string()));
+                self.rail_answered(&rail, refused);
+                if live {
+                    match self.other_rail(id) {
+                        Some(other) => self.switch_rail(id, other),
+                        None => self.close_order(id, Closed::NoCharge(error.to_string())),
+                    }
                 }
                 if refused {
                     // Verified: there is no such charge, so nothing can be paid on it.
@@ -109,17 +120,17 @@ impl Turn<'_> {
             Err(error) => {
                 if asked {
                     watch.back_off(now, BACK_OFF_FIRST);
-                    self.rail_answered(rail, matches!(error, RailError::Refused { .. }));
+                    self.rail_answered(&rail, matches!(error, RailError::Refused { .. }));
                 }
                 return Ok(());
             }
         };
-        self.rail_answered(rail, true);
+        self.rail_answered(&rail, true);
         self.take_payments(id, charge, &report);
 
-        let poll = self.state.policy.rail(rail).map_or(BACK_OFF_FIRST, |rail| rail.poll);
+        let poll = self.state.policy.rail(&rail).map_or(BACK_OFF_FIRST, |rail| rail.poll);
         let order = self.order_of(charge)?;
-        let waiting = order.waiting();
+        let live = order.is_live(charge);
         let Some(charge_now) = order.charge_mut(charge) else { return Ok(()) };
         let paid = !charge_now.payments.is_empty();
         let horizon = charge_now.horizon(grace);
@@ -127,14 +138,14 @@ impl Turn<'_> {
         let past = asked && charge_now.watch.sent >= horizon;
         let settled = charge_now.settled;
         let watch = &mut charge_now.watch;
-        if !waiting && past && (paid || report.standing != Standing::Open) {
+        if !live && past && (paid || report.standing != Standing::Open) {
             if !settled {
                 self.record(Record::ChargeSettled { order: id, charge: charge.clone() });
             }
             self.claim_refused(id, charge);
             return Ok(());
         }
-        if waiting {
+        if live {
             watch.next = now + poll;
             watch.tries = 0;
         } else if asked && report.standing == Standing::Open && !paid {
@@ -151,7 +162,7 @@ impl Turn<'_> {
         if asked {
             self.claim_refused(id, charge);
         }
-        if waiting && report.standing == Standing::Closed {
+        if live && report.standing == Standing::Closed {
             self.close_order(id, Closed::ByProvider);
         }
         Ok(())
@@ -176,6 +187,7 @@ impl Turn<'_> {
                     self.record(Record::OrderPaid { order: id, charge: charge_id, payment });
                     self.state.unpaid_in_a_row = 0;
                     self.calm_watch(charge);
+                    self.close_others(id, charge);
                     self.deliver_on(id);
                 }
                 Some(why) => {
@@ -190,6 +202,15 @@ impl Turn<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// One payment is enough: nobody may pay another charge of the order.
+    fn close_others(&mut self, id: OrderId, paid: &ChargeId) {
+        let now = self.at.now;
+        let Some(order) = self.state.orders.get_mut(&id) else { return };
+        for charge in order.charges.iter_mut().filter(|charge| charge.id != *paid && !charge.settled) {
+            charge.watch.close(now);
         }
     }
 
@@ -219,7 +240,7 @@ impl Turn<'_> {
             watch.want_close = true;
             watch.back_off(now, BACK_OFF_FIRST);
         }
-        self.rail_answered(rail, verified);
+        self.rail_answered(&rail, verified);
         if let Ok(Some(report)) = result {
             self.take_payments(id, charge, &report);
         }
@@ -237,7 +258,7 @@ impl Turn<'_> {
         let id = order.id;
         let no_refund = || Illegal::NoRefund(refund.clone());
         let charge_now = order.charge_mut(charge).ok_or_else(no_refund)?;
-        let rail = charge_now.rail;
+        let rail = charge_now.rail.clone();
         let open = charge_now.refunds.iter_mut().find(|r| r.id == *refund && r.state == RefundState::Requested);
         let open = open.ok_or_else(no_refund)?;
         let amount = open.amount;
@@ -265,7 +286,7 @@ impl Turn<'_> {
                 open.watch.back_off(now, BACK_OFF_FIRST);
             }
         }
-        self.rail_answered(rail, verified);
+        self.rail_answered(&rail, verified);
         Ok(())
     }
 
@@ -344,14 +365,14 @@ impl Turn<'_> {
         };
         let template = order.clone();
         for charge in &mut order.charges {
-            let rail = charge.rail;
+            let rail = charge.rail.clone();
             if template.watched(charge) && due(&mut charge.watch) {
                 let reference = template.reference(charge);
                 // At some providers closing a paid charge gives the money back: what is known to be paid is not closed.
                 effects.push(if std::mem::take(&mut charge.watch.want_close) && charge.payments.is_empty() {
-                    Effect::Close { rail, charge: reference }
+                    Effect::Close { rail: rail.clone(), charge: reference }
                 } else {
-                    Effect::Query { rail, charge: reference }
+                    Effect::Query { rail: rail.clone(), charge: reference }
                 });
             }
             for index in 0..charge.refunds.len() {
@@ -359,6 +380,7 @@ impl Turn<'_> {
                 if refund.state == RefundState::Requested && due(&mut refund.watch) {
                     let after = refund.watch.ask_after;
                     let refund = template.refund_request(charge, &charge.refunds[index]);
+                    let rail = rail.clone();
                     effects.push(match after {
                         true => Effect::QueryRefund { rail, refund },
                         false => Effect::Refund { rail, refund },

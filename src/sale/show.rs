@@ -70,7 +70,7 @@ impl State {
         if !order.waiting() {
             return Page::Delivering { order: view };
         }
-        let charge = order.charges.last();
+        let charge = order.live();
         Page::Pay {
             order: view,
             qr: charge.and_then(|charge| charge.watch.payload.clone()),
@@ -79,9 +79,10 @@ impl State {
                 .rails
                 .iter()
                 .map(|rail| RailTab {
-                    kind: rail.kind,
+                    name: rail.name.clone(),
                     label: rail.label.get(&self.counter.language).to_owned(),
-                    chosen: charge.is_some_and(|charge| charge.rail == rail.kind),
+                    chosen: charge.is_some_and(|charge| charge.rail == rail.name),
+                    up: self.rail_up(&rail.name),
                 })
                 .collect(),
             seconds_left: order.deadline.since(now).as_millis().div_ceil(1_000) as u64,
@@ -146,7 +147,7 @@ impl State {
         }
     }
 
-    fn product_name(&self, id: &ProductId) -> String {
+    pub(super) fn product_name(&self, id: &ProductId) -> String {
         // A product may have left the planogram since it was sold.
         self.planogram.product(id).map_or(id.as_str(), |product| product.name.get(&self.counter.language)).to_owned()
     }

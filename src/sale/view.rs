@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::vocabulary::{Currency, Language, Minor, ProductId, RailKind, ShortCode};
+use crate::vocabulary::{Currency, Language, Minor, ProductId, RailName, ShortCode};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
@@ -127,9 +127,11 @@ pub struct BasketLine {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RailTab {
-    pub kind: RailKind,
+    pub name: RailName,
     pub label: String,
     pub chosen: bool,
+    /// Its provider answers.
+    pub up: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -122,6 +122,10 @@ name!(
     SlotId, "slot name (letters, digits, `_` and `-`, at most 16)", 16, b"_-"
 );
 name!(
+    /// A payment method's name on this kiosk: `wechat`. Its kind, where the configuration says nothing else.
+    RailName, "name of a rail (letters, digits, `_` and `-`, at most 24)", 24, b"_-"
+);
+name!(
     /// A charge's number at its provider: the order's, `_`, and the attempt.
     ChargeId, "charge number", 32, b"_"
 );

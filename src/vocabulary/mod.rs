@@ -8,7 +8,7 @@ mod money;
 mod time;
 
 pub use evidence::{DeliveryId, Evidence, Reading};
-pub use ids::{BadName, BootId, ChargeId, OrderId, PaymentId, ProductId, RefundId, ShortCode, SlotId};
+pub use ids::{BadName, BootId, ChargeId, OrderId, PaymentId, ProductId, RailName, RefundId, ShortCode, SlotId};
 pub use money::{Currency, Minor, Money};
 pub use time::{Mono, Stamp, Wall};
 
@@ -50,21 +50,5 @@ impl Localized {
             .or_else(|| self.0.get(&Language::new("en")))
             .or_else(|| self.0.values().next())
             .map_or("", String::as_str)
-    }
-}
-
-/// A payment method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum RailKind {
-    /// A pretend wallet provider with a durable book of its own.
-    Sandbox,
-}
-
-impl std::fmt::Display for RailKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            RailKind::Sandbox => "sandbox",
-        })
     }
 }

@@ -90,7 +90,7 @@ pub const SHAPE: &[Case] = cases! {
     "[glass]" => "[sale.glass]":
         "kiosk.toml:1:1: missing [glass]; write [glass] with driver, width, height, font_sc and font_tc"
         "kiosk.toml:20:7: unknown key `glass` in [sale]; it has a heading of its own: write [glass]";
-    "[[rail]]\nkind = \"sandbox\"\nlabel = { en = \"Wallet\" }\npoll = \"3s\"\n" => "":
+    "[[rail]]\nkind = \"sandbox\"\nlabel = { en = \"Wallet\" }\npoll_seconds = 3\n" => "":
         "kiosk.toml:1:1: missing [[rail]]; write at least one [[rail]] with kind and label";
     "[[rail]]" => "[rail]":
         "kiosk.toml:45:1: `rail` is a list of tables; write [[rail]] above each";
@@ -137,8 +137,21 @@ pub const SHAPE: &[Case] = cases! {
         "kiosk.toml:67:9: `pulse` is `11s`; write \"10ms\" to \"10s\"";
     "pulse = \"1500ms\"" => "pulse = \"9ms\"":
         "kiosk.toml:67:9: `pulse` is `9ms`; write \"10ms\" to \"10s\"";
-    "poll = \"3s\"" => "poll = \"500ms\"":
-        "kiosk.toml:48:8: `poll` is `500ms`; write \"1s\" to \"10s\"";
+    "poll_seconds = 3" => "poll_seconds = 30":
+        "kiosk.toml:17:9: `lease` 30s is less than twice rail `sandbox`'s `poll_seconds` of 30s; write \"1min\" or more"
+        "kiosk.toml:48:16: `poll_seconds` is 30; write 1 to 10";
+    "poll_seconds = 3" => "poll = \"3s\"":
+        "kiosk.toml:48:1: unknown key `poll` in [[rail]]; known here: kind, label, name, poll_seconds, timeout";
+    "poll_seconds = 3" => "mchid = \"1900007291\"":
+        "kiosk.toml:48:1: unknown key `mchid` in [[rail]]; known here: kind, label, name, poll_seconds, timeout";
+    "kind = \"sandbox\"" => "kind = \"wechatpay\"":
+        "kiosk.toml:46:8: unknown value `wechatpay` for `kind`; write \"sandbox\", \"wechat\", \"alipay\" or \"gateway\"";
+    "kind = \"sandbox\"\n" => "":
+        "kiosk.toml:45:1: missing `kind` in [[rail]]; write kind = \"sandbox\"";
+    "kind = \"sandbox\"" => "kind = \"gateway\"\nname = \"we chat\"":
+        "kiosk.toml:47:8: `name` can't be `we chat`; write 1 to 24 letters, digits, `_` or `-`";
+    "poll_seconds = 3" => "[rail.platform_key]":
+        "kiosk.toml:48:7: unknown key `platform_key` in [[rail]]; known here: kind, label, name, poll_seconds, timeout";
     "unknown_delivery = \"refund\"" => "unknown_delivery = \"refnd\"":
         "kiosk.toml:18:20: unknown value `refnd` for `unknown_delivery`; did you mean \"refund\"? Write \"refund\", \"hold\" or \"assume-delivered\"";
     "unknown_delivery = \"refund\"" => "unknown_delivery = \"keep\"":
@@ -146,7 +159,12 @@ pub const SHAPE: &[Case] = cases! {
     "driver = \"simulated\"" => "driver = \"drm\"":
         "kiosk.toml:21:10: unknown value `drm` for `driver`; write \"simulated\"";
     "kind = \"sandbox\"" => "kind = \"wechat\"":
-        "kiosk.toml:46:8: unknown value `wechat` for `kind`; write \"sandbox\"";
+        "kiosk.toml:45:1: missing `api_v3_key` in [[rail]]; write api_v3_key = \"credential:wechat.v3key\""
+        "kiosk.toml:45:1: missing `appid` in [[rail]]; write appid = \"wxd678efh567hg6787\""
+        "kiosk.toml:45:1: missing `mchid` in [[rail]]; write mchid = \"1900007291\""
+        "kiosk.toml:45:1: missing `notify_url` in [[rail]]; write notify_url = \"https://pay.example.com/wechat\""
+        "kiosk.toml:45:1: missing `private_key` in [[rail]]; write private_key = \"file:/etc/kioskd/wechat.key\""
+        "kiosk.toml:45:1: missing `serial_no` in [[rail]]; write serial_no = \"408B07E79B8269FEC3D5D3E6AB8ED163A6A380DB\"";
     "width = 1280" => "width = 200":
         "kiosk.toml:22:9: `width` is 200; write 320 to 4096";
     "width = 1280" => "width = \"1280\"":
@@ -202,9 +220,9 @@ pub const RULES: &[Case] = cases! {
     "directory = \"state\"" => "directory = \"cola.png\"":
         "kiosk.toml:12:13: `directory` `cola.png` is a file; write the path of a directory";
     "lease = \"30s\"" => "lease = \"5s\"":
-        "kiosk.toml:17:9: `lease` 5s is less than twice rail `sandbox`'s `poll` of 3s; write \"6s\" or more"
+        "kiosk.toml:17:9: `lease` 5s is less than twice rail `sandbox`'s `poll_seconds` of 3s; write \"6s\" or more"
         "kiosk.toml:17:9: `lease` 5s is not longer than rail `sandbox`'s `timeout` of 5s; write more than \"5s\"";
-    "poll = \"3s\"" => "timeout = \"30s\"":
+    "poll_seconds = 3" => "timeout = \"30s\"":
         "kiosk.toml:17:9: `lease` 30s is not longer than rail `sandbox`'s `timeout` of 30s; write more than \"30s\"";
     "font_sc = \"sc.otf\"" => "font_sc = \"missing.otf\"":
         "kiosk.toml:24:11: `font_sc` `missing.otf` does not exist; write the path of an OpenType or TrueType font, seen from this file";
@@ -234,8 +252,16 @@ pub const RULES: &[Case] = cases! {
         "kiosk.toml:43:10: `broker` has a path; write mqtt://HOST:PORT, like \"mqtt://127.0.0.1:1883\"";
     "mqtt://127.0.0.1:1883" => "mqtt://broker:70000":
         "kiosk.toml:43:10: `broker` has a port that is not 1 to 65535; write mqtt://HOST:PORT, like \"mqtt://127.0.0.1:1883\"";
-    "poll = \"3s\"" => "[[rail]]\nkind = \"sandbox\"\nlabel = { en = \"Again\" }":
-        "kiosk.toml:49:8: rail `sandbox` is already on line 46; leave one of them out";
+    "poll_seconds = 3" => "[[rail]]\nkind = \"sandbox\"\nlabel = { en = \"Again\" }":
+        "kiosk.toml:49:8: rail `sandbox` is already on line 46; write a name of its own: name = \"…\"";
+    "kind = \"sandbox\"" => "kind = \"alipay\"\napp_id = \"2021\"\nprivate_key = \"MIIEvQIBADANBg\"\nbase_url = \"http://openapi.alipay.com\"":
+        "kiosk.toml:45:1: missing `alipay_public_key` in [[rail]]; write it, or app_cert, alipay_cert and root_cert"
+        "kiosk.toml:48:15: `private_key` says where the key lies; write \"file:/path/of/the.key\" or \"credential:NAME\""
+        "kiosk.toml:49:12: `base_url` is no provider's address; write https://HOST, or http://127.0.0.1:PORT for a test";
+    "kind = \"sandbox\"" => "kind = \"alipay\"\napp_id = \"2021\"\nprivate_key = \"file:alipay.key\"\napp_cert = \"file:app.crt\"":
+        "kiosk.toml:45:1: certificate mode needs all of app_cert, alipay_cert and root_cert; write the missing ones";
+    "kind = \"sandbox\"" => "kind = \"alipay\"\napp_id = \"2021\"\nprivate_key = \"file:alipay.key\"\nalipay_public_key = \"file:a.pem\"\nnotify_url = \"http://pay.example.com/?a\"":
+        "kiosk.toml:50:14: `notify_url` is not https:// without a query; write https://HOST/PATH";
     "id = \"tea\"" => "id = \"cola\"":
         "kiosk.toml:57:6: product `cola` is already on line 51; write an id of its own"
         "kiosk.toml:71:11: unknown product `tea`; write a [[product]] with id = \"tea\", or another id here";

@@ -75,7 +75,7 @@ fn what_may_be_left_out_may_be_left_out() {
     let directory = directory();
     let mut text = GOOD.replacen("[fleet]\nbroker = \"mqtt://127.0.0.1:1883\"\n", "", 1);
     text = text.replacen("[sale]\nqr_life = \"90s\"\nlease = \"30s\"\nunknown_delivery = \"refund\"\n", "", 1);
-    for line in ["time_zone", "reserve", "door", "tamper", "poll", "picture"] {
+    for line in ["time_zone", "reserve", "door", "tamper", "poll_seconds", "picture"] {
         text = text.lines().filter(|l| !l.starts_with(line)).collect::<Vec<_>>().join("\n");
     }
     let config = config::parse(&directory.path().join("kiosk.toml"), text.as_bytes()).unwrap();
@@ -92,7 +92,7 @@ fn short_times_are_allowed_because_tests_use_them() {
 
 #[test]
 fn a_lease_that_is_left_out_counts_too() {
-    let text = GOOD.replacen("lease = \"30s\"\n", "", 1).replacen("poll = \"3s\"", "timeout = \"30s\"", 1);
+    let text = GOOD.replacen("lease = \"30s\"\n", "", 1).replacen("poll_seconds = 3", "timeout = \"30s\"", 1);
     let directory = directory();
     let error = config::parse(&directory.path().join("kiosk.toml"), text.as_bytes()).unwrap_err().to_string();
     assert!(error.contains(":47:11: `lease` 30s is not longer than rail `sandbox`'s `timeout` of 30s"), "{error}");

@@ -62,6 +62,17 @@ fn table(page: &mut String, root: &Value, def: &Value, heading: &str) {
     if !rows.is_empty() {
         let _ = write!(page, "\n| key | what | default | |\n|---|---|---|---|\n{rows}");
     }
+    let kinds = def["oneOf"].as_array().into_iter().flatten().filter(|kind| kind["properties"].is_object());
+    for kind in kinds.clone() {
+        let mut kind = kind.clone();
+        let properties = kind["properties"].as_object_mut().expect("a kind has keys");
+        let tag = properties.iter().find(|(_, field)| field["const"].is_string());
+        let (tag, name) = tag.map(|(tag, field)| (tag.clone(), plain(&field["const"]))).expect("a kind has a name");
+        properties.remove(&tag);
+        let title = format!("{heading} {tag} = \"{name}\"");
+        let _ = write!(page, "\n### `{title}`\n\n{}\n", plain(&kind["description"]));
+        table(page, root, &kind, heading);
+    }
     for (heading, def, description) in inner {
         let _ = write!(page, "\n## `{heading}`\n\n{description}\n");
         table(page, root, def, &heading);

@@ -14,7 +14,7 @@ use kioskd::sale::recover::Recovered;
 use kioskd::sale::{self, Command, Condition, Order, State, Touch};
 use kioskd::vending::{Planogram, Product, Slot};
 use kioskd::vocabulary::{
-    BootId, ChargeId, Currency, Evidence, Language, Localized, Minor, Mono, OrderId, PaymentId, ProductId, RailKind,
+    BootId, ChargeId, Currency, Evidence, Language, Localized, Minor, Mono, OrderId, PaymentId, ProductId, RailName,
     Reading, SlotId, Stamp, Wall,
 };
 
@@ -115,7 +115,7 @@ impl Shop {
             Effect::Query { charge, .. } => self.report(&charge.charge, true),
             Effect::Close { charge, .. } => {
                 self.closed.insert(charge.charge.clone());
-                Event::CloseAnswered { charge: charge.charge, result: Ok(()) }
+                Event::CloseAnswered { charge: charge.charge, result: Ok(None) }
             }
             Effect::Refund { refund, .. } | Effect::QueryRefund { refund, .. } => {
                 Event::RefundAnswered { refund: refund.refund, charge: refund.charge, result: Ok(RefundReport::Done) }
@@ -136,7 +136,11 @@ impl Shop {
     fn report(&self, charge: &ChargeId, asked: bool) -> Event {
         let standing = if self.closed.contains(charge) { Standing::Closed } else { Standing::Open };
         let payments = self.paid.get(charge).cloned().unwrap_or_default();
-        Event::Reported { charge: charge.clone(), result: Ok(ChargeReport { standing, payments, returned: 0 }), asked }
+        Event::Reported {
+            charge: charge.clone(),
+            result: Ok(ChargeReport { standing, payments, returned: 0, attach: None }),
+            asked,
+        }
     }
 
     pub fn touch(&mut self, touch: Touch) {
@@ -315,6 +319,7 @@ fn policy(unknown_delivery: UnknownDelivery) -> Policy {
     let seconds = Duration::from_secs;
     Policy {
         kiosk: "K1".into(),
+        attach: "main/K1".into(),
         place: Localized::default(),
         phone: "1".into(),
         currency: cny(),
@@ -332,7 +337,11 @@ fn policy(unknown_delivery: UnknownDelivery) -> Policy {
         confirm_above: None,
         confirm_after_unpaid: None,
         sensor: true,
-        rails: vec![RailPolicy { kind: RailKind::Sandbox, label: Localized::default(), poll: seconds(3) }],
+        rails: vec![RailPolicy {
+            name: RailName::parse("sandbox").unwrap(),
+            label: Localized::default(),
+            poll: seconds(3),
+        }],
     }
 }
 

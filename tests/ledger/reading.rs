@@ -10,7 +10,7 @@ use kioskd::payment::Payment;
 use kioskd::sale::record::Offered;
 use kioskd::sale::view::OrderState;
 use kioskd::sale::{Order, Record};
-use kioskd::vocabulary::{ChargeId, Evidence, OrderId, PaymentId, ProductId, RailKind};
+use kioskd::vocabulary::{ChargeId, Evidence, OrderId, PaymentId, ProductId, RailName};
 use serde_json::Value;
 
 use crate::kit::{self, BASE, Shop};
@@ -69,7 +69,7 @@ fn sale(number: u64) -> (OrderId, Vec<Record>) {
     let payment = Payment { id, amount: 300, currency: kit::cny(), order };
     let items = vec![Offered { product: ProductId::parse("cola").unwrap(), price: 300 }];
     let (short_code, currency, slot) = (order.short_code(), kit::cny(), kit::slot("A1"));
-    let (rail, life_ms) = (RailKind::Sandbox, 60_000);
+    let (rail, life_ms) = (RailName::parse("sandbox").unwrap(), 60_000);
     let records = vec![
         Record::OrderOffered { order, short_code, currency, amount: 300, items, charge: charge.clone(), rail, life_ms },
         Record::OrderPaid { order, charge: charge.clone(), payment },

@@ -1,11 +1,13 @@
 //! The promises, as what must hold after a step, before an effect, and when all is over.
 
+use std::collections::BTreeMap;
+
 use kioskd::sale::Order;
 use kioskd::sale::event::Effect;
 use kioskd::sale::order::Receipt;
 use kioskd::sale::record::{Record, Settling};
 use kioskd::sale::view::{Outcome, Page};
-use kioskd::vocabulary::DeliveryId;
+use kioskd::vocabulary::{DeliveryId, OrderId};
 
 use crate::run::Run;
 use crate::world::ProviderCharge;
@@ -20,7 +22,12 @@ pub fn before_an_effect(run: &mut Run, effect: &Effect) {
             (!on_disk).then(|| ("P3", format!("refund {} of {} is not on disk", refund.refund, refund.amount)))
         }
         Effect::Create { charge, .. } => {
-            let on_disk = run.journal.of(charge.order).any(|record| record.kind() == "order-offered");
+            let on_disk = run.journal.of(charge.order).any(|record| match record {
+                Record::OrderOffered { charge: id, .. } | Record::ChargeOffered { charge: id, .. } => {
+                    *id == charge.charge
+                }
+                _ => false,
+            });
             (!on_disk).then(|| ("P4", format!("charge {} is not on disk", charge.charge)))
         }
         _ => None,
@@ -92,13 +99,13 @@ pub fn after_a_step(run: &mut Run, records: &[Record]) {
 /// P6, by the world's own knowledge.
 fn code_without_lease(run: &Run) -> Option<String> {
     let state = run.live();
-    state.current_order()?;
+    let rail = &state.current_order()?.live()?.rail;
     let Page::Pay { qr: Some(_), .. } = state.view(run.now(), |_| None).page else { return None };
     if run.world.door_open {
         return Some("the code is up while the door is open".into());
     }
     let lease = state.policy.lease.as_millis() as u64;
-    let age = run.world.verified.map(|at| run.world.now - at);
+    let age = run.world.verified.get(rail).map(|at| run.world.now - at);
     // A second for the tick that takes it away.
     age.is_none_or(|age| age > lease + 1_000).then(|| format!("the code is up {age:?} ms after a verified answer"))
 }
@@ -123,14 +130,21 @@ fn durable(order: &Order) -> Order {
 }
 
 pub fn at_the_end(run: &mut Run) {
+    let mut sold: BTreeMap<OrderId, Vec<ProviderCharge>> = BTreeMap::new();
     for (id, charge) in std::mem::take(&mut run.world.book) {
         let order = charge.order.and_then(|order| run.journal.order(order));
-        let broken = match &order {
-            Some(order) => money(run, order, &charge).err(),
-            None => Some(("P2", format!("the provider has charge {id}, the ledger has no order"))),
-        };
-        if let Some((promise, what)) = broken {
-            run.world.breaks(promise, format!("{what}; charge {charge:?}; order {order:?}"));
+        if order.as_ref().is_none_or(|order| order.charge(&id).is_none()) {
+            run.world.breaks("P2", format!("the provider has charge {id}, the ledger has not: {order:?}"));
+        }
+        if charge.payments.is_empty() && !run.world.close_asked.contains(&id) {
+            run.world.breaks("P2", format!("charge {id} was never paid and never closed: {order:?}"));
+        }
+        sold.entry(charge.order.unwrap()).or_default().push(charge);
+    }
+    for (order, charges) in sold {
+        let Some(order) = run.journal.order(order) else { continue };
+        if let Err((promise, what)) = money(run, &order, &charges) {
+            run.world.breaks(promise, format!("{what}; charges {charges:?}; order {order:?}"));
         }
     }
     for id in run.journal.orders() {
@@ -144,23 +158,27 @@ pub fn at_the_end(run: &mut Run) {
 type Broken = (&'static str, String);
 
 /// P2 and P3: what the provider has kept is what the records say was kept, or a person has been asked.
-fn money(run: &Run, order: &Order, charge: &ProviderCharge) -> Result<(), Broken> {
-    let kept_there = charge.paid() - charge.refunded() - charge.returned;
-    if kept_there < 0 {
-        return Err(("P3", format!("{} more given back than was paid", -kept_there)));
+fn money(run: &Run, order: &Order, charges: &[ProviderCharge]) -> Result<(), Broken> {
+    let kept = |charge: &ProviderCharge| charge.paid() - charge.refunded() - charge.returned;
+    if let Some(over) = charges.iter().map(kept).find(|kept| *kept < 0) {
+        return Err(("P3", format!("{} more given back than was paid", -over)));
     }
+    let kept_there: i64 = charges.iter().map(kept).sum();
     if order.claim_open() {
-        let foreign = charge.payments.iter().any(|payment| Some(payment.currency) != charge.currency);
+        let mut payments = charges.iter().flat_map(|charge| charge.payments.iter().map(move |p| (charge, p)));
+        let foreign = payments.any(|(charge, payment)| Some(payment.currency) != charge.currency);
         let held = order.items.iter().any(|item| item.settled_by == Some(Settling::Claim));
-        let cause = foreign || held || charge.refund_failed || run.world.weather.cancel_returns;
+        let failed = charges.iter().any(|charge| charge.refund_failed);
+        let cause = foreign || held || failed || run.world.weather.cancel_returns;
         return if cause { Ok(()) } else { Err(("P2", "a claim that nobody needed".into())) };
     }
     if !order.ended {
         return Err(("P2", "the order never ended".into()));
     }
     let known = order.charges.iter().flat_map(|c| &c.payments).count();
-    if known != charge.payments.len() {
-        return Err(("P2", format!("{} payments, {known} of them known", charge.payments.len())));
+    let made: usize = charges.iter().map(|charge| charge.payments.len()).sum();
+    if known != made {
+        return Err(("P2", format!("{made} payments, {known} of them known")));
     }
     let keeps = |item: &&kioskd::sale::order::Item| match item.outcome {
         Outcome::Delivered => true,

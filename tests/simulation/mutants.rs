@@ -4,7 +4,7 @@ use kioskd::payment::{ChargeReport, RailError, Standing};
 use kioskd::sale::event::{Condition, Effect, Event};
 use kioskd::sale::recover::Recovered;
 use kioskd::sale::{Record, State, Step};
-use kioskd::vocabulary::{Evidence, Mono, RailKind};
+use kioskd::vocabulary::{ChargeId, Evidence, Mono, RailName};
 
 use crate::world::World;
 
@@ -33,10 +33,13 @@ pub enum Mutant {
     WaitingForgottenOnRestart,
     RefundForgottenOnRestart,
     OldOrdersForgotten,
+    FormerRailForgotten,
+    FormerRailLeftOpen,
+    SecondRailNotOnDisk,
 }
 
 impl Mutant {
-    pub const ALL: [Mutant; 23] = [
+    pub const ALL: [Mutant; 26] = [
         Mutant::IntentNotSynced,
         Mutant::RefundNotSynced,
         Mutant::EffectsBeforeCommit,
@@ -60,6 +63,9 @@ impl Mutant {
         Mutant::WaitingForgottenOnRestart,
         Mutant::RefundForgottenOnRestart,
         Mutant::OldOrdersForgotten,
+        Mutant::FormerRailForgotten,
+        Mutant::FormerRailLeftOpen,
+        Mutant::SecondRailNotOnDisk,
     ];
 
     pub fn named(name: &str) -> Self {
@@ -83,6 +89,14 @@ impl Mutant {
             | (Mutant::SilenceTakenAsNothing, Event::Evidence { delivery, evidence: Evidence::Silent { .. } }) => {
                 Event::Evidence { delivery, evidence: Evidence::Nothing { self_tested: true } }
             }
+            (Mutant::FormerRailForgotten, Event::Reported { charge, asked: false, .. }) if former(state, &charge) => {
+                return None;
+            }
+            (Mutant::FormerRailForgotten, Event::Reported { charge, asked: true, .. }) if former(state, &charge) => {
+                let report =
+                    ChargeReport { standing: Standing::Closed, payments: Vec::new(), returned: 0, attach: None };
+                Event::Reported { charge, result: Ok(report), asked: true }
+            }
             (Mutant::LatePaymentDelivers, Event::Reported { charge, result, asked }) => {
                 if result.as_ref().is_ok_and(|report| !report.payments.is_empty())
                     && let Some(order) = charge.order().and_then(|id| state.orders.get_mut(&id))
@@ -100,11 +114,13 @@ impl Mutant {
                     currency: order.currency,
                     order: order.id,
                 };
-                let report = ChargeReport { standing: Standing::Closed, payments: vec![payment], returned: 0 };
+                let report =
+                    ChargeReport { standing: Standing::Closed, payments: vec![payment], returned: 0, attach: None };
                 Event::Reported { charge, result: Ok(report), asked }
             }
             (Mutant::UnknownTakenAsClosed, Event::Reported { charge, result: Err(RailError::Unknown(_)), asked }) => {
-                let report = ChargeReport { standing: Standing::Closed, payments: Vec::new(), returned: 0 };
+                let report =
+                    ChargeReport { standing: Standing::Closed, payments: Vec::new(), returned: 0, attach: None };
                 Event::Reported { charge, result: Ok(report), asked }
             }
             (_, Event::Reported { charge, result: Ok(mut report), asked }) => {
@@ -131,6 +147,7 @@ impl Mutant {
         let lazy = match self {
             Mutant::IntentNotSynced => has("delivery-intended"),
             Mutant::RefundNotSynced => has("refund-requested"),
+            Mutant::SecondRailNotOnDisk => has("charge-offered"),
             _ => false,
         };
         if self == Mutant::RefundWithoutRecord {
@@ -149,11 +166,11 @@ impl Mutant {
                         refund: kioskd::vocabulary::RefundId::parse(&fresh).unwrap(),
                         ..refund.clone()
                     };
-                    *effect = Effect::Refund { rail: *rail, refund };
+                    *effect = Effect::Refund { rail: rail.clone(), refund };
                 }
                 (Mutant::OtherRefundAmount, Effect::QueryRefund { rail, refund }) => {
                     let refund = kioskd::payment::RefundRequest { amount: refund.amount - 1, ..refund.clone() };
-                    *effect = Effect::Refund { rail: *rail, refund };
+                    *effect = Effect::Refund { rail: rail.clone(), refund };
                 }
                 _ => {}
             }
@@ -171,6 +188,10 @@ impl Mutant {
             (Mutant::CrashAssumedNothing, Effect::Recall { delivery, .. }) => {
                 let evidence = Evidence::Nothing { self_tested: true };
                 world.tell(5, Event::Evidence { delivery: *delivery, evidence });
+                true
+            }
+            (Mutant::FormerRailLeftOpen, Effect::Close { charge, .. }) if former(state, &charge.charge) => {
+                world.tell(5, Event::CloseAnswered { charge: charge.charge.clone(), result: Ok(None) });
                 true
             }
             (Mutant::CloseTrusted, Effect::Close { charge, .. }) => {
@@ -197,5 +218,13 @@ impl Mutant {
     }
 }
 
-/// The one rail there is.
-pub const RAIL: RailKind = RailKind::Sandbox;
+/// Another charge was offered after it.
+fn former(state: &State, charge: &ChargeId) -> bool {
+    let order = charge.order().and_then(|id| state.orders.get(&id));
+    order.is_some_and(|order| order.charges.last().is_some_and(|last| last.id != *charge))
+}
+
+/// Two rails, of which a run has one or both.
+pub fn rails() -> [RailName; 2] {
+    ["first", "second"].map(|name| RailName::parse(name).unwrap())
+}

@@ -8,12 +8,14 @@ use kioskd::sale::policy::{Policy, RailPolicy};
 use kioskd::sale::view::Page;
 use kioskd::sale::{self, Condition, Key, Order, State, Touch};
 use kioskd::vending::{Planogram, Product, Slot};
-use kioskd::vocabulary::{BootId, Currency, Evidence, Language, Localized, Mono, ProductId, SlotId, Stamp, Wall};
+use kioskd::vocabulary::{
+    BootId, Currency, Evidence, Language, Localized, Mono, ProductId, RailName, SlotId, Stamp, Wall,
+};
 
 use crate::chance::Chance;
 use crate::checks;
 use crate::journal::{self, Memory};
-use crate::mutants::{Mutant, RAIL};
+use crate::mutants::{self, Mutant};
 use crate::world::{Paying, Weather, World};
 
 /// Virtual time after which an order that is still open will never end.
@@ -130,6 +132,11 @@ impl Run {
     fn mishaps(&mut self) {
         let world = &mut self.world;
         if world.chance.percent(20) {
+            let rail = world.chance.below(2) as usize;
+            let until = world.now + world.chance.below(90_000);
+            world.rail_down_until.insert(mutants::rails()[rail].clone(), until);
+        }
+        if world.chance.percent(20) {
             world.network_down_until = world.now + world.chance.below(90_000);
         }
         if world.chance.percent(20) {
@@ -146,6 +153,7 @@ impl Run {
     fn settle(&mut self) {
         self.world.calm = true;
         self.world.network_down_until = 0;
+        self.world.rail_down_until.clear();
         self.crash_at.clear();
         let end = self.world.now + FOR_EVER;
         let mut turns = 0u32;
@@ -226,9 +234,10 @@ impl Run {
                 Some(digit) => Touch::Key(Key::Digit(digit as u8 - b'0')),
                 None => Touch::Key(Key::Ok),
             },
-            Page::Pay { can_extend, .. } => match chance.below(30) {
+            Page::Pay { can_extend, rails, .. } => match chance.below(30) {
                 0 => Touch::Cancel,
                 1 if *can_extend => Touch::MoreTime,
+                2..=4 if rails.len() > 1 => Touch::Rail(rails[chance.below(2) as usize].name.clone()),
                 _ => return Ok(()),
             },
             _ => Touch::Done,
@@ -315,7 +324,7 @@ impl Run {
     fn carry_out(&mut self, effect: Effect) {
         let world = &mut self.world;
         match effect {
-            Effect::Create { charge, .. } => {
+            Effect::Create { charge, rail } => {
                 let plan = match world.chance.below(20) {
                     0..=10 => Paying::Right,
                     11..=12 => Paying::Twice,
@@ -325,10 +334,10 @@ impl Run {
                     17 => world.chance.pick(&[Paying::WrongCurrency, Paying::WrongOrder]),
                     _ => Paying::Nothing,
                 };
-                world.create(&charge, plan);
+                world.create(&charge, rail, plan);
             }
-            Effect::Query { charge, .. } => world.query(&charge.charge),
-            Effect::Close { charge, .. } => world.close(&charge.charge),
+            Effect::Query { charge, rail } => world.query(&charge.charge, rail),
+            Effect::Close { charge, rail } => world.close(&charge.charge, rail),
             Effect::Refund { refund, .. } => world.refund(&refund),
             Effect::QueryRefund { refund, .. } => world.query_refund(&refund),
             Effect::Probe { rail } => world.probe(rail),
@@ -390,8 +399,10 @@ fn stuck_with_a_person(order: &Order) -> bool {
 
 fn policy(chance: &mut Chance) -> Policy {
     let seconds = Duration::from_secs;
+    let rail = |name: &RailName| RailPolicy { name: name.clone(), label: Localized::default(), poll: seconds(3) };
     Policy {
         kiosk: "K1".into(),
+        attach: "main/K1".into(),
         place: Localized::default(),
         phone: "1".into(),
         currency: Currency::from_code("CNY").unwrap(),
@@ -413,7 +424,7 @@ fn policy(chance: &mut Chance) -> Policy {
         confirm_above: chance.pick(&[None, Some(700)]),
         confirm_after_unpaid: chance.pick(&[None, Some(1)]),
         sensor: true,
-        rails: vec![RailPolicy { kind: RAIL, label: Localized::default(), poll: seconds(3) }],
+        rails: mutants::rails()[..chance.pick(&[1, 2, 2])].iter().map(rail).collect(),
     }
 }
 

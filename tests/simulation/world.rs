@@ -1,12 +1,12 @@
 //! What is around the core: a provider with its own book, a board with a latched counter, and a clock that only the world
 //! sees. It outlives every crash of the kiosk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kioskd::payment::{ChargeReport, Created, NewCharge, Payment, RailError, RefundReport, RefundRequest, Standing};
 use kioskd::sale::event::Event;
 use kioskd::vocabulary::{
-    ChargeId, Currency, DeliveryId, Evidence, OrderId, PaymentId, RailKind, Reading, RefundId, SlotId,
+    ChargeId, Currency, DeliveryId, Evidence, OrderId, PaymentId, RailName, Reading, RefundId, SlotId,
 };
 
 use crate::chance::Chance;
@@ -103,6 +103,11 @@ pub struct World {
     pub weather: Weather,
     pub calm: bool,
     pub network_down_until: u64,
+    pub rail_down_until: BTreeMap<RailName, u64>,
+    /// On which rail each charge was asked for.
+    pub rails: BTreeMap<ChargeId, RailName>,
+    /// Charges that the kiosk has asked to be closed, heard or not.
+    pub close_asked: BTreeSet<ChargeId>,
     pub book: BTreeMap<ChargeId, ProviderCharge>,
     pub stock: BTreeMap<SlotId, u32>,
     pub jammed: BTreeMap<SlotId, bool>,
@@ -112,12 +117,16 @@ pub struct World {
     /// What the board truly said of a delivery, and in which boot.
     pub said: BTreeMap<DeliveryId, (Evidence, u32)>,
     pub door_open: bool,
-    /// When the kiosk last got a verified answer.
-    pub verified: Option<u64>,
+    /// When the kiosk last got a verified answer on each rail.
+    pub verified: BTreeMap<RailName, u64>,
     board_free: u64,
     due: BTreeMap<(u64, u64), Due>,
     count: u64,
     pub broken: Option<String>,
+}
+
+fn unknown<T>(result: &Result<T, RailError>) -> bool {
+    matches!(result, Err(RailError::Unknown(_)))
 }
 
 impl World {
@@ -129,6 +138,9 @@ impl World {
             weather,
             calm: false,
             network_down_until: 0,
+            rail_down_until: BTreeMap::new(),
+            rails: BTreeMap::new(),
+            close_asked: BTreeSet::new(),
             book: BTreeMap::new(),
             stock: slots.iter().cloned().collect(),
             jammed: BTreeMap::new(),
@@ -137,7 +149,7 @@ impl World {
             fell: BTreeMap::new(),
             said: BTreeMap::new(),
             door_open: false,
-            verified: None,
+            verified: BTreeMap::new(),
             board_free: 0,
             due: BTreeMap::new(),
             count: 0,
@@ -180,16 +192,17 @@ impl World {
         match due {
             Due::Tell { boot, event } if boot == self.boot => {
                 // An answer that comes and is verified renews the lease.
+                let of = |charge: &ChargeId| self.rails.get(charge).cloned();
                 let verified = match &event {
-                    Event::Created { result, .. } => !matches!(result, Err(RailError::Unknown(_))),
-                    Event::Reported { result, .. } => result.is_ok(),
-                    Event::CloseAnswered { result, .. } => !matches!(result, Err(RailError::Unknown(_))),
-                    Event::RefundAnswered { result, .. } => !matches!(result, Err(RailError::Unknown(_))),
-                    Event::Probed { result, .. } => result.is_ok(),
-                    _ => false,
+                    Event::Created { charge, result } => of(charge).filter(|_| !unknown(result)),
+                    Event::Reported { charge, result, .. } => of(charge).filter(|_| result.is_ok()),
+                    Event::CloseAnswered { charge, result } => of(charge).filter(|_| !unknown(result)),
+                    Event::RefundAnswered { charge, result, .. } => of(charge).filter(|_| !unknown(result)),
+                    Event::Probed { rail, result } => result.is_ok().then(|| rail.clone()),
+                    _ => None,
                 };
-                if verified {
-                    self.verified = Some(self.now);
+                if let Some(rail) = verified {
+                    self.verified.insert(rail, self.now);
                 }
                 Some(event)
             }
@@ -211,7 +224,9 @@ impl World {
                 None
             }
             Due::Notice { charge } => {
-                self.verified = Some(self.now);
+                if let Some(rail) = self.rails.get(&charge) {
+                    self.verified.insert(rail.clone(), self.now);
+                }
                 let report = self.report(&charge);
                 Some(Event::Reported { charge, result: Ok(report), asked: false })
             }
@@ -224,11 +239,12 @@ impl World {
     }
 
     /// Does this question come to nothing, before it is carried out or after?
-    fn lost(&mut self) -> (bool, bool) {
+    fn lost(&mut self, rail: Option<&RailName>) -> (bool, bool) {
         if self.calm {
             return (false, false);
         }
-        let down = self.now < self.network_down_until;
+        let rail_down = rail.and_then(|rail| self.rail_down_until.get(rail)).is_some_and(|until| self.now < *until);
+        let down = self.now < self.network_down_until || rail_down;
         let lost = self.weather.lost;
         (down || self.chance.percent(lost), self.chance.percent(lost))
     }
@@ -242,8 +258,15 @@ impl World {
         }
     }
 
-    pub fn create(&mut self, new: &NewCharge, plan: Paying) {
-        let (before, after) = self.lost();
+    /// The same for a question about a charge.
+    fn lost_about(&mut self, charge: &ChargeId) -> (bool, bool) {
+        let rail = self.rails.get(charge).cloned();
+        self.lost(rail.as_ref())
+    }
+
+    pub fn create(&mut self, new: &NewCharge, rail: RailName, plan: Paying) {
+        self.rails.insert(new.charge.clone(), rail);
+        let (before, after) = self.lost_about(&new.charge);
         let id = new.charge.clone();
         let event = move |result| Event::Created { charge: id.clone(), result };
         if before {
@@ -314,7 +337,7 @@ impl World {
     }
 
     fn report(&self, id: &ChargeId) -> ChargeReport {
-        let absent = ChargeReport { standing: Standing::Absent, payments: Vec::new(), returned: 0 };
+        let absent = ChargeReport { standing: Standing::Absent, payments: Vec::new(), returned: 0, attach: None };
         let Some(charge) = self.book.get(id) else { return absent };
         if self.weather.absent_until_scanned && !charge.scanned {
             return absent;
@@ -324,19 +347,24 @@ impl World {
             standing: if open { Standing::Open } else { Standing::Closed },
             payments: charge.payments.clone(),
             returned: charge.returned,
+            attach: None,
         }
     }
 
-    pub fn query(&mut self, id: &ChargeId) {
-        let (before, after) = self.lost();
+    pub fn query(&mut self, id: &ChargeId, rail: RailName) {
+        // A crash may have come between the record and the request.
+        self.rails.insert(id.clone(), rail);
+        let (before, after) = self.lost_about(id);
         let report = self.report(id);
         let id = id.clone();
         let event = move |result| Event::Reported { charge: id.clone(), result, asked: true };
         self.answer(Ok(report), before || after, event);
     }
 
-    pub fn close(&mut self, id: &ChargeId) {
-        let (before, after) = self.lost();
+    pub fn close(&mut self, id: &ChargeId, rail: RailName) {
+        self.rails.insert(id.clone(), rail);
+        self.close_asked.insert(id.clone());
+        let (before, after) = self.lost_about(id);
         let holds = self.calm || self.weather.closes_hold || self.chance.percent(50);
         let returns = self.weather.cancel_returns;
         if !before && let Some(charge) = self.book.get_mut(id) {
@@ -350,7 +378,7 @@ impl World {
     }
 
     pub fn refund(&mut self, request: &RefundRequest) {
-        let (before, after) = self.lost();
+        let (before, after) = self.lost_about(&request.charge);
         let fails = self.weather.refunds_fail;
         let processing = if self.chance.percent(30) { 1 + self.chance.below(3) } else { 0 };
         let mut answer = Ok(RefundReport::Processing);
@@ -390,7 +418,7 @@ impl World {
     }
 
     pub fn query_refund(&mut self, request: &RefundRequest) {
-        let (before, after) = self.lost();
+        let (before, after) = self.lost_about(&request.charge);
         let answer = match self.book.get_mut(&request.charge) {
             Some(charge) if charge.refund_failed => RefundReport::Failed,
             Some(charge) => match charge.refunds.get_mut(&request.refund) {
@@ -412,9 +440,9 @@ impl World {
         self.answer(answer, lost, event);
     }
 
-    pub fn probe(&mut self, rail: RailKind) {
-        let (before, after) = self.lost();
-        self.answer(Ok(()), before || after, move |result| Event::Probed { rail, result });
+    pub fn probe(&mut self, rail: RailName) {
+        let (before, after) = self.lost(Some(&rail));
+        self.answer(Ok(()), before || after, move |result| Event::Probed { rail: rail.clone(), result });
     }
 
     /// The board does one thing after the other.
@@ -484,6 +512,6 @@ impl World {
         self.boot += 1;
         self.now += 200 + self.chance.below(3_000);
         self.board_free = self.now;
-        self.verified = None;
+        self.verified.clear();
     }
 }

@@ -11,7 +11,7 @@ use crate::sale::{Command, Condition, Effect, Event, Illegal, Order, Policy, Rec
 use crate::vending::{Planogram, Product, Slot};
 use crate::vocabulary::{
     BootId, ChargeId, Currency, DeliveryId, Evidence, Language, Localized, Mono, OrderId, PaymentId, ProductId,
-    RailKind, Reading, RefundId, SlotId, Stamp, Wall,
+    RailName, Reading, RefundId, SlotId, Stamp, Wall,
 };
 
 pub struct Desk {
@@ -35,6 +35,7 @@ pub fn policy() -> Policy {
     let words = |text: &str| Localized([(Language::new("en"), text.to_owned())].into());
     Policy {
         kiosk: "K1".into(),
+        attach: "main/K1".into(),
         place: words("Platform 2"),
         phone: "400".into(),
         currency: Currency::from_code("CNY").unwrap(),
@@ -52,7 +53,7 @@ pub fn policy() -> Policy {
         confirm_above: None,
         confirm_after_unpaid: None,
         sensor: true,
-        rails: vec![RailPolicy { kind: RailKind::Sandbox, label: words("Wallet"), poll: Duration::from_secs(3) }],
+        rails: vec![RailPolicy { name: wallet(), label: words("Wallet"), poll: Duration::from_secs(3) }],
     }
 }
 
@@ -79,7 +80,7 @@ impl Desk {
     fn start(&mut self) {
         self.hear(Event::Started { boot: BootId::parse("boot").unwrap(), version: "1".into() });
         self.hear(Event::Condition(Condition::Board { answers: true }));
-        self.hear(Event::Probed { rail: RailKind::Sandbox, result: Ok(()) });
+        self.hear(Event::Probed { rail: wallet(), result: Ok(()) });
     }
 
     /// The power goes and comes: all that is left is what was written.
@@ -164,7 +165,7 @@ impl Desk {
 
     pub fn report(&mut self, order: OrderId, payments: &[Payment], returned: i64) -> Step {
         let standing = if payments.is_empty() { Standing::Open } else { Standing::Closed };
-        self.reported(order, Ok(ChargeReport { standing, payments: payments.into(), returned }), false)
+        self.reported(order, Ok(ChargeReport { standing, payments: payments.into(), returned, attach: None }), false)
     }
 
     pub fn reported(&mut self, order: OrderId, result: Result<ChargeReport, RailError>, asked: bool) -> Step {
@@ -232,4 +233,8 @@ pub fn delivers(step: &Step) -> Vec<(DeliveryId, SlotId)> {
         _ => None,
     };
     step.effects.iter().filter_map(deliver).collect()
+}
+
+pub fn wallet() -> RailName {
+    RailName::parse("sandbox").unwrap()
 }

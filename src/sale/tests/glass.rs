@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::desk::{Desk, policy, product, refunds, slot};
+use super::desk::{Desk, policy, product, refunds, slot, wallet};
 use crate::payment::{ChargeReport, Created, RailError, Standing};
 use crate::sale::record::Closed;
 use crate::sale::view::{OrderState, Page, StopReason};
 use crate::sale::{Command, Condition, Effect, Event, Illegal, Policy, Record, Touch};
-use crate::vocabulary::{ChargeId, Evidence, Language, OrderId, RailKind};
+use crate::vocabulary::{ChargeId, Evidence, Language, OrderId};
 
 fn closed(desk: &Desk, order: OrderId) -> Option<Closed> {
     desk.order(order).closed
@@ -24,6 +24,7 @@ fn the_number_is_on_disk_before_the_provider_hears_of_it_and_the_code_is_in_both
     assert_eq!((charge.order, charge.amount), (*order, 300));
     assert_eq!(charge.life, Duration::from_secs(150), "with the one extension");
     assert!(charge.description.starts_with(short_code.as_str()), "{}", charge.description);
+    assert_eq!(charge.attach, "main/K1");
     assert!(desk.qr().is_none(), "not before the provider has answered");
 }
 
@@ -31,7 +32,7 @@ fn the_number_is_on_disk_before_the_provider_hears_of_it_and_the_code_is_in_both
 fn the_qr_lives_its_time_and_one_extension() {
     let mut desk = Desk::new();
     let order = desk.offer(&["cola"]);
-    let open = ChargeReport { standing: Standing::Open, payments: vec![], returned: 0 };
+    let open = ChargeReport { standing: Standing::Open, payments: vec![], returned: 0, attach: None };
     let keep = |desk: &mut Desk, seconds: u64| {
         for _ in 0..seconds {
             if desk.wait(1).iter().any(|effect| matches!(effect, Effect::Query { .. })) {
@@ -114,7 +115,7 @@ fn a_touch_that_misses_changes_nothing() {
     // The last verified answer is older than the lease: a touch would ask. One that is refused must not half ask.
     assert!(matches!(desk.refused("add"), Illegal::NotOnPage { .. }));
     let asked = desk.touch("start").effects;
-    assert_eq!(asked, [Effect::Probe { rail: RailKind::Sandbox }], "the question was still free to be asked");
+    assert_eq!(asked, [Effect::Probe { rail: wallet() }], "the question was still free to be asked");
     for name in ["product:nothing", "pay", "add", "more-time", "rail:sandbox", "language:xx"] {
         desk.refused(name);
     }
@@ -163,12 +164,12 @@ fn locked_sells_nothing_until_unlocked() {
 #[test]
 fn no_provider_no_order_and_one_that_comes_back_sells_again() {
     let mut desk = Desk::new();
-    let down = || Event::Probed { rail: RailKind::Sandbox, result: Err(RailError::Unknown("time-out".into())) };
-    assert_eq!(desk.wait(60), [Effect::Probe { rail: RailKind::Sandbox }]);
+    let down = || Event::Probed { rail: wallet(), result: Err(RailError::Unknown("time-out".into())) };
+    assert_eq!(desk.wait(60), [Effect::Probe { rail: wallet() }]);
     desk.hear(down());
     assert!(matches!(desk.page(), Page::OutOfService { .. }));
-    assert_eq!(desk.wait(3), [Effect::Probe { rail: RailKind::Sandbox }], "sooner while it is away");
-    desk.hear(Event::Probed { rail: RailKind::Sandbox, result: Ok(()) });
+    assert_eq!(desk.wait(3), [Effect::Probe { rail: wallet() }], "sooner while it is away");
+    desk.hear(Event::Probed { rail: wallet(), result: Ok(()) });
     assert!(matches!(desk.page(), Page::Attract { .. }));
 }
 
@@ -251,7 +252,7 @@ fn order_numbers_rise_whatever_the_clock_does() {
     let mut last = None;
     for wall in [Some(1_750_000_000_000), Some(u64::MAX), Some(0), None, Some(1_700_000_000_000), None] {
         desk.wall = wall;
-        desk.hear(Event::Probed { rail: RailKind::Sandbox, result: Ok(()) });
+        desk.hear(Event::Probed { rail: wallet(), result: Ok(()) });
         let order = desk.offer(&["tea"]);
         assert!(last < Some(order), "{last:?} then {order}");
         last = Some(order);

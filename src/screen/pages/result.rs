@@ -8,6 +8,8 @@ use crate::world::Rect;
 
 /// Seconds from which the count-down is shown in red.
 const HURRY: u64 = 20;
+/// Rails beside each other, each wide enough for its name.
+const RAILS_ACROSS: usize = 3;
 
 /// Units alike in name and outcome as one: how many, and the first of them.
 fn alike(order: &OrderView) -> Vec<(usize, &ItemView)> {
@@ -56,11 +58,7 @@ impl Composer<'_> {
             buttons.push(("more-time", "more-time", Look::Plain, true));
         }
         let side = self.buttons(side, &buttons);
-        // A single rail is only named; more are to choose from, with a finger.
-        let (tabs, side) = side.top(self.px(if rails.len() > 1 { FINGER } else { 56 }));
-        for (cell, rail) in tabs.columns(rails.len(), self.px(16)).into_iter().zip(rails) {
-            self.rail(cell, rail);
-        }
+        let side = self.rails(side, rails);
         let rows =
             if self.wide { side.shares(&[4, 112, 84, 44, 132, 8]) } else { side.shares(&[4, 96, 76, 40, 140, 8]) };
         let (amount, left) = rows[1].left(side.w * 58 / 100);
@@ -74,14 +72,28 @@ impl Composer<'_> {
         self.code(rows[4], order);
     }
 
+    /// A single rail is only named; more are to choose from, with a finger.
+    fn rails(&mut self, side: Rect, rails: &[RailTab]) -> Rect {
+        let rows = rails.len().div_ceil(RAILS_ACROSS);
+        let (height, gap) = (if rails.len() > 1 { FINGER } else { 56 }, 16);
+        let (tabs, rest) = side.top(self.px(rows as i32 * (height + gap) - gap));
+        for (row, rails) in tabs.rows(rows, self.px(gap)).into_iter().zip(rails.chunks(RAILS_ACROSS)) {
+            for (cell, rail) in row.columns(rails.len(), self.px(gap)).into_iter().zip(rails) {
+                self.rail(cell, rail);
+            }
+        }
+        rest
+    }
+
     fn rail(&mut self, cell: Rect, rail: &RailTab) {
         let border = if rail.chosen { palette::PRIMARY } else { palette::BORDER };
         self.sheet.add(cell, Draw::Card { fill: palette::GROUND, border });
         let look = TextLook::new(32.0).center();
         let (label, look) =
             if rail.chosen { (format!("✓ {}", rail.label), look.bold()) } else { (rail.label.clone(), look) };
+        let look = if rail.up { look } else { look.soft() };
         self.sheet.text(cell.inset(self.px(8)), label, look);
-        self.sheet.target(format!("rail:{}", rail.kind), cell, true);
+        self.sheet.target(format!("rail:{}", rail.name), cell, rail.up);
     }
 
     fn code(&mut self, area: Rect, order: &OrderView) {

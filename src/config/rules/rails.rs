@@ -1,0 +1,96 @@
+//! What must agree about payment methods.
+
+use super::super::document::Node;
+use super::super::words::quote;
+use super::super::{Rail, Sale, Span};
+use super::Rules;
+use crate::payment::http;
+
+impl Rules<'_, '_> {
+    pub(super) fn rails(&mut self, file: Node<'_>) {
+        let names = file.all("rail").filter_map(|rail| rail.get("name").or(rail.get("kind")));
+        let advice = "write a name of its own: name = \"…\"";
+        self.once(names, "rail", advice);
+        let currency = file.get("kiosk").and_then(|kiosk| kiosk.get("currency")).and_then(Node::text);
+        for rail in file.all("rail") {
+            self.provider(rail, currency);
+        }
+        let given = file.get("sale").and_then(|sale| sale.get("lease"));
+        let Some(lease) = given.map_or(Some(Sale::default().lease), Node::span) else { return };
+        for rail in file.all("rail") {
+            let name = rail.get("name").or(rail.get("kind")).and_then(Node::text).unwrap_or_default();
+            let poll = rail.get("poll_seconds").map_or(Some(Rail::default_poll_seconds() as i64), Node::whole);
+            let poll = poll.and_then(|seconds| u64::try_from(seconds).ok()).map(Span::seconds);
+            let timeout = rail.span_or("timeout", Rail::default_timeout());
+            let at = |key| given.or(rail.get(key)).unwrap_or(rail).at();
+            if let Some(poll) = poll.filter(|poll| lease.0 < poll.0.saturating_mul(2)) {
+                let twice = Span(poll.0.saturating_mul(2));
+                let what = format!(
+                    "`lease` {lease} is less than twice rail {}'s `poll_seconds` of {poll}; write \"{twice}\" or more",
+                    quote(name)
+                );
+                self.found.add(at("poll_seconds"), what);
+            }
+            if let Some(timeout) = timeout.filter(|timeout| lease.0 <= timeout.0) {
+                let what = format!(
+                    "`lease` {lease} is not longer than rail {}'s `timeout` of {timeout}; write more than \"{timeout}\"",
+                    quote(name)
+                );
+                self.found.add(at("timeout"), what);
+            }
+        }
+    }
+
+    fn provider(&mut self, rail: Node<'_>, currency: Option<&str>) {
+        for key in ["base_url", "backup_url"] {
+            if let Some(node) = rail.get(key)
+                && let Some(url) = node.text().filter(|url| !url.trim().is_empty())
+                && http::check_address(url).is_err()
+            {
+                let what = format!(
+                    "`{key}` is no provider's address; write https://HOST, or http://127.0.0.1:PORT for a test"
+                );
+                self.found.add(node.at(), what);
+            }
+        }
+        if let Some(node) = rail.get("notify_url")
+            && let Some(url) = node.text().filter(|url| !url.trim().is_empty())
+            && (!url.starts_with("https://") || url.contains(['?', '#', ' ']))
+        {
+            self.found.add(node.at(), "`notify_url` is not https:// without a query; write https://HOST/PATH");
+        }
+        let Some(kind) = rail.get("kind") else { return };
+        let name = kind.text().unwrap_or_default();
+        if matches!(name, "wechat" | "alipay")
+            && let Some(currency) = currency.filter(|currency| *currency != "CNY")
+        {
+            let what = format!(
+                "rail {} takes CNY only, and `currency` is {}; write another rail",
+                quote(name),
+                quote(currency)
+            );
+            self.found.add(kind.at(), what);
+        }
+        if name == "alipay" {
+            let certificates = ["app_cert", "alipay_cert", "root_cert"];
+            let written = certificates.into_iter().filter(|key| rail.get(key).is_some()).count();
+            let key = rail.get("alipay_public_key");
+            match (key, written) {
+                (Some(_), 0) | (None, 3) => {}
+                (None, 0) => self.found.add(
+                    rail.at(),
+                    "missing `alipay_public_key` in [[rail]]; write it, or app_cert, alipay_cert and root_cert",
+                ),
+                (None, _) => self.found.add(
+                    rail.at(),
+                    "certificate mode needs all of app_cert, alipay_cert and root_cert; write the missing ones",
+                ),
+                (Some(key), _) => self.found.add(
+                    key.at(),
+                    "`alipay_public_key` and certificates exclude each other; leave one or the other out",
+                ),
+            }
+        }
+        self.once(rail.all("platform_key").filter_map(|key| key.get("serial")), "serial", "keep one of them");
+    }
+}
