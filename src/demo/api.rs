@@ -27,6 +27,9 @@ use crate::world::Question;
 
 /// Longest body anybody needs, in bytes.
 const MAX_BODY: usize = 64 << 10;
+/// A body that is too long is still read to here: a connection that closes on somebody who is still sending takes the
+/// reason with it.
+const READ_AT_MOST: usize = 16 * MAX_BODY;
 
 type World = State<Arc<Surroundings>>;
 type Answer = Result<Response, Refused>;
@@ -54,7 +57,7 @@ pub fn router(world: Arc<Surroundings>) -> Router {
         .method_not_allowed_fallback(async || {
             Refused(StatusCode::METHOD_NOT_ALLOWED, "this can't be done with that method".into())
         })
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(DefaultBodyLimit::max(READ_AT_MOST))
         .with_state(world)
 }
 
@@ -85,13 +88,16 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Refused;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        let too_long = || Refused(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {MAX_BODY} bytes"));
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
-            let why = match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => format!("the body is longer than {MAX_BODY} bytes"),
-                _ => rejection.body_text(),
-            };
-            Refused(rejection.status(), why)
+            match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => too_long(),
+                status => Refused(status, rejection.body_text()),
+            }
         })?;
+        if bytes.len() > MAX_BODY {
+            return Err(too_long());
+        }
         serde_json::from_slice(&bytes).map(Body).map_err(|error| Refused(StatusCode::BAD_REQUEST, error.to_string()))
     }
 }
