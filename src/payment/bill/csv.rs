@@ -205,6 +205,7 @@ impl Row<'_> {
         let text = self.text(at);
         match text.chars().count() {
             0 => Err(format!("{what} is empty")),
+            _ if text.chars().any(char::is_control) => Err(format!("{what} {} has control characters", said(text))),
             1..=NUMBER => Ok(text.to_owned()),
             _ => Err(format!("{what} is longer than {NUMBER} characters")),
         }

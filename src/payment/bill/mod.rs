@@ -4,7 +4,7 @@
 //! line that does not fit is a [`Finding`] with its number, never a guess and never the end. A bill whose own summary
 //! does not count what was read is incomplete, which is a finding too. Amounts are exact minor units.
 //!
-//! [`read`] is a function of bytes alone. The formats: `wechat` and `alipay`.
+//! [`read`] and [`read_any`] are functions of bytes alone. The formats: `wechat` and `alipay`.
 
 mod alipay;
 mod csv;
@@ -118,6 +118,11 @@ pub enum BillError {
     Zip,
     #[error("UTF-16, which no provider writes; save it as CSV in UTF-8, or download it again")]
     Utf16,
+    #[error(
+        "no bill; take the trade bill (交易账单) of WeChat Pay or the single trades (业务明细) of Alipay, as they were \
+         downloaded"
+    )]
+    NoBill,
     #[error("no header row with {0}; take {1}")]
     NoHeader(&'static str, &'static str),
     #[error("line {line}: the header row has no column {name}; take the bill as it was downloaded")]
@@ -129,15 +134,28 @@ pub enum BillError {
 /// # Errors
 /// When it can't be read, is larger than [`LIMIT`], packed, or another kind of file. What is wrong with single lines is
 /// in the bill's findings.
-pub fn read(kind: Kind, mut from: impl Read) -> Result<Bill, BillError> {
+pub fn read(kind: Kind, from: impl Read) -> Result<Bill, BillError> {
+    parse(Some(kind), from)
+}
+
+/// Reads a bill of whichever kind its header row says it is.
+///
+/// # Errors
+/// As [`read`], and when the header row is of no bill.
+pub fn read_any(from: impl Read) -> Result<Bill, BillError> {
+    parse(None, from)
+}
+
+fn parse(kind: Option<Kind>, mut from: impl Read) -> Result<Bill, BillError> {
     let mut head = Vec::new();
-    from.by_ref().take(4).read_to_end(&mut head)?;
+    from.by_ref().take(1 << 16).read_to_end(&mut head)?;
     match head.as_slice() {
         [0x1f, 0x8b, ..] => return Err(BillError::Gzip),
-        [b'P', b'K', 3, 4] | [b'P', b'K', 5, 6] => return Err(BillError::Zip),
+        [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => return Err(BillError::Zip),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => return Err(BillError::Utf16),
         _ => {}
     }
+    let kind = kind.or_else(|| Kind::of(&head)).ok_or(BillError::NoBill)?;
     let lines = csv::Lines::new(BufReader::with_capacity(1 << 16, Cursor::new(head).chain(from)));
     match kind {
         Kind::Wechat => wechat::read(lines),

@@ -110,6 +110,10 @@ fn the_kind_is_told_by_the_header() {
     assert_eq!(Kind::of(ALIPAY), Some(Kind::Alipay));
     assert_eq!(Kind::of(csv::Encoding::Gb18030.decode(ALIPAY).unwrap().as_bytes()), Some(Kind::Alipay));
     assert_eq!(Kind::of(b"a,b,c"), None);
+    assert_eq!(read_any(ALL).unwrap(), wechat(ALL));
+    assert_eq!(read_any(ALIPAY).unwrap(), read(Kind::Alipay, ALIPAY).unwrap());
+    assert!(matches!(read_any(&b"a,b,c"[..]), Err(BillError::NoBill)));
+    assert!(matches!(read_any(&b"\x1f\x8b\x08"[..]), Err(BillError::Gzip)));
 }
 
 #[test]
@@ -142,6 +146,7 @@ fn a_line_that_does_not_fit_is_a_finding_and_the_rest_is_read() {
         ("`01KAE0ZZZZ0000000000000001_1", "`", "商户订单号 is empty"),
         ("`o0001,", "", "26 values, 27 columns"),
         ("`OTHERS,`CNY", "`OTHERS\u{1},`\u{1}", "货币种类 `?` is no currency"),
+        ("0000000001_1", "\u{1b}[2J", "商户订单号 `01KAE0ZZZZ000000?[2J` has control characters"),
     ] {
         let broken = all.replacen(from, to, 1);
         assert_ne!(broken, all, "{from}");
@@ -219,6 +224,6 @@ proptest! {
                 prop_assert!(bill.entries.iter().all(|entry| entry.amount >= 0 && entry.line >= 2));
             }
         }
-        let _ = Kind::of(&bytes);
+        let _ = read_any(bytes.as_slice());
     }
 }
