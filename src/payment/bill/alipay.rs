@@ -48,7 +48,7 @@ impl Places {
         // Payments stand there with a plus and refunds with a minus, fees the other way round; the kind of the row says it
         // all.
         let amount = row.amount(self.amount, "订单金额", currency.digits())?.abs();
-        let fee = self.fee.map(|fee| row.amount(fee, "服务费", 5)).transpose()?.map(i64::abs);
+        let fee = row.fee(self.fee, "服务费")?.map(i64::abs);
         let kind = row.text(self.kind);
         let (what, fee) = match kind {
             "交易" => (What::Payment, fee),

@@ -217,6 +217,12 @@ impl Row<'_> {
         decimal(text, digits).ok_or_else(|| format!("{what} {} is not an amount", said(text)))
     }
 
+    /// A fee in hundred-thousandths; an empty cell is none.
+    pub fn fee(&self, at: Option<usize>, what: &str) -> Result<Option<i64>, String> {
+        let at = at.filter(|&at| !self.text(at).is_empty());
+        at.map(|at| self.amount(at, what, 5)).transpose()
+    }
+
     pub fn time(&self, at: usize, what: &str) -> Result<DateTime, String> {
         let text = self.text(at);
         time(text).ok_or_else(|| format!("{what} {} is not a time", said(text)))

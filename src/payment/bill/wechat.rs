@@ -87,7 +87,7 @@ impl Places {
             (Some(requested), What::Refund { .. }) => row.time(requested, "退款申请时间")?,
             _ => row.time(self.at, "交易时间")?,
         };
-        let fee = self.fee.map(|fee| row.amount(fee, "手续费", 5)).transpose()?;
+        let fee = row.fee(self.fee, "手续费")?;
         let (charge, provider) = (row.number(self.charge, "商户订单号")?, row.number(self.provider, TRADE)?);
         Ok(Entry { line, at, what, charge, provider, amount, currency, fee })
     }
