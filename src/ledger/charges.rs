@@ -1,7 +1,8 @@
 //! The charges of a ledger with their money and their times: what fees are estimated on and bills are compared with.
 //!
 //! Amounts come from the tables, which `verify` holds against the records; times and single payments from the records.
-//! The times are the kiosk's: of an offer before, of a payment when it was heard of, which may be long after it was made.
+//! The times are the kiosk's: of an offer before, of a payment when it was heard of, which may be long after it was
+//! made.
 
 use std::collections::HashMap;
 

@@ -1,9 +1,10 @@
 //! A provider's bill against the ledger, to the cent: what was paid and given back there and here, and where the two do
 //! not agree.
 //!
-//! Policy: what can't be decided from this bill is said and is no disagreement. The kiosk knows when it offered a charge
-//! and when it heard of a payment; the payment itself lies in between. Only when that whole time lies in the bill's own is
-//! a payment expected in it. A row that can't be read leaves open what it says, so such a bill never agrees.
+//! Policy: what can't be decided from this bill is said and is no disagreement. The kiosk knows when it offered a
+//! charge and when it heard of a payment; the payment itself lies in between. Only when that whole time lies in the
+//! bill's own is a payment expected in it. A row that can't be read leaves open what it says, so such a bill never
+//! agrees.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -427,7 +428,7 @@ impl Reconciliation {
             "rows_of_others": self.others,
             "findings": findings.collect::<Vec<_>>(),
             "more_findings": self.more_findings,
-            "fees_by_bill": self.fees.iter().map(|(code, fee)| (code.to_string(), exact(*fee).into())).collect::<serde_json::Map<_, _>>(),
+            "fees_by_bill": self.fees.iter().map(|(code, fee)| (*code, exact(*fee))).collect::<BTreeMap<_, _>>(),
         })
     }
 }
@@ -483,3 +484,6 @@ impl fmt::Display for Reconciliation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! What a provider keeps of a payment, as an estimate: the bill has the last word.
 //!
-//! Policy: exact integers. A rate is whole parts per million, a fee is worked out for each payment by itself and rounded
-//! once, to the minor unit; one that rounds to nothing is none. A refund gives back refund × rate, at the rate of the day
-//! of the payment, and a whole refund the whole fee. Sources: WeChat Pay's page on fees of refunded orders
+//! Policy: exact integers. A rate is whole parts per million, a fee is worked out for each payment by itself and
+//! rounded once, to the minor unit; one that rounds to nothing is none. A refund gives back refund × rate, at the rate
+//! of the day of the payment, and a whole refund the whole fee. Sources: WeChat Pay's page on fees of refunded orders
 //! (`pay.weixin.qq.com/wechatpay_h5/pages/faq/refund.shtml`); rounding half up to the fen and "below 0.01 no fee" are
 //! known from secondary texts only, so rounding is configuration.
 

@@ -91,14 +91,16 @@ fn wechat(rows: &[Row]) -> Vec<u8> {
         let Row { charge, amount, refund, state, time } = row;
         let amount = yuan(*amount);
         let head = format!("`{time},`wx1,`1900000001,`0,`,`42000000002026111800000{nth:05},`{charge},`o1,`NATIVE");
-        match refund {
-            None => write!(bill, "{head},`SUCCESS,`OTHERS,`CNY,`{amount},`0.00,`0,`0,`0.00,`0.00,`,`,`Cola,`,`0.02000,`0.60%,`{amount},`0.00,`\r\n"),
-            Some(refund) => write!(bill, "{head},`REFUND,`OTHERS,`CNY,`0.00,`0.00,`503{nth:05},`{refund},`{amount},`0.00,`ORIGINAL,`{state},`Cola,`,`-0.01000,`0.60%,`0.00,`{amount},`\r\n"),
-        }
-        .unwrap();
+        let (kind, total, back, number, fee) = match refund {
+            None => ("SUCCESS", amount.as_str(), "0.00", "0", "0.02000"),
+            Some(refund) => ("REFUND", "0.00", amount.as_str(), refund.as_str(), "-0.01000"),
+        };
+        let state = if refund.is_some() { *state } else { "" };
+        let middle = format!("`{kind},`OTHERS,`CNY,`{total},`0.00,`503{nth:05},`{number},`{back},`0.00,`,`{state}");
+        write!(bill, "{head},{middle},`Cola,`,`{fee},`0.60%,`{total},`{back},`\r\n").unwrap();
     }
-    let count = rows.len();
-    write!(bill, "总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额\r\n`{count},`0.00,`0.00,`0.00,`0.00000,`0.00,`0.00\r\n").unwrap();
+    let names = "总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额";
+    write!(bill, "{names}\r\n`{},`0.00,`0.00,`0.00,`0.00000,`0.00,`0.00\r\n", rows.len()).unwrap();
     bill.into_bytes()
 }
 
@@ -111,11 +113,15 @@ fn alipay(rows: &[Row]) -> Vec<u8> {
     for (nth, Row { charge, amount, refund, time, .. }) in rows.iter().enumerate() {
         let (kind, sign) = if refund.is_some() { ("退款", "-") } else { ("交易", "") };
         let (amount, refund) = (yuan(*amount), refund.as_deref().unwrap_or(""));
-        write!(bill, "20261118220000{nth:05}\t,{charge}\t,{kind}\t,可樂,{time},{time},\t,\t,\t,\t,*华\t,{sign}{amount},{sign}{amount},0.00,0.00,0.00,0.00,0.00,,0.00\t,0.00,{refund}\t,-0.02,0.00,\r\n").unwrap();
+        let head = format!("20261118220000{nth:05}\t,{charge}\t,{kind}\t,可樂,{time},{time},\t,\t,\t,\t,*华\t");
+        let money = format!("{sign}{amount},{sign}{amount},0.00,0.00,0.00,0.00,0.00,,0.00\t,0.00");
+        write!(bill, "{head},{money},{refund}\t,-0.02,0.00,\r\n").unwrap();
     }
     let refunds = rows.iter().filter(|row| row.refund.is_some()).count();
     let payments = rows.len() - refunds;
-    write!(bill, "#----业务明细列表结束----\r\n#交易合计：{payments}笔，商家实收共0.00元\r\n#退款合计：{refunds}笔，商家实收退款共0.00元\r\n").unwrap();
+    bill += "#----业务明细列表结束----\r\n";
+    write!(bill, "#交易合计：{payments}笔，商家实收共0.00元\r\n").unwrap();
+    write!(bill, "#退款合计：{refunds}笔，商家实收退款共0.00元\r\n").unwrap();
     encoding_rs::GB18030.encode(&bill).0.into_owned()
 }
 
@@ -347,8 +353,17 @@ fn errors_end_with_two_and_say_what_to_do() {
     says(kioskctl(Path::new("/nowhere"), &["reconcile", "--bill", path, "--rail", "sandbox"]), "/nowhere/kiosk.db");
 }
 
-const RATES: &str = "[kiosk]\nid = \"K1\"\ntime_zone = \"Asia/Shanghai\"\n\n[[rail]]\nkind = \"sandbox\"\npoll = \"3s\"\n\
-                     [[rail.fee]]\nfrom = 2026-01-01\nrate = \"0.60%\"\n";
+const RATES: &str = "[kiosk]
+id = \"K1\"
+time_zone = \"Asia/Shanghai\"
+
+[[rail]]
+kind = \"sandbox\"
+poll = \"3s\"
+[[rail.fee]]
+from = 2026-01-01
+rate = \"0.60%\"
+";
 
 #[test]
 fn fees_and_other_rates() {

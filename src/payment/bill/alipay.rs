@@ -1,10 +1,11 @@
 //! Alipay's bill of single trades (业务明细, `bill_type=trade`), as it is in the downloaded zip.
 //!
 //! GB18030 or UTF-8. Lines of `#` say the account, the time covered, where the list ends, and the sums; in between a
-//! header row and rows whose numbers are padded with tabs. Sources: the API `alipay.data.dataservice.bill.downloadurl.query`
+//! header row and rows whose numbers are padded with tabs. Sources: the API
+//! `alipay.data.dataservice.bill.downloadurl.query`
 //! (`opendocs.alipay.com/apis/api_15/alipay.data.dataservice.bill.downloadurl.query`; its encoding is told on
-//! `developer.aliyun.com/article/707638`); the columns and a whole day's rows are in the tests of public clients: refunds
-//! are rows of their own with the payment's numbers, a negative amount, and the merchant's refund number in
+//! `developer.aliyun.com/article/707638`); the columns and a whole day's rows are in the tests of public clients:
+//! refunds are rows of their own with the payment's numbers, a negative amount, and the merchant's refund number in
 //! 退款批次号/请求号.
 
 use std::io::BufRead;
@@ -45,8 +46,8 @@ impl Places {
     }
 
     fn entry(&self, line: u64, row: &Row<'_>, currency: Currency) -> Result<Entry, String> {
-        // Payments stand there with a plus and refunds with a minus, fees the other way round; the kind of the row says it
-        // all.
+        // Payments stand there with a plus and refunds with a minus, fees the other way round; the kind of the row says
+        // it all.
         let amount = row.amount(self.amount, "订单金额", currency.digits())?.abs();
         let fee = row.fee(self.fee, "服务费")?.map(i64::abs);
         let kind = row.text(self.kind);

@@ -91,8 +91,8 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     Payment,
-    /// `number` is the merchant's, a `RefundId` where it is a kiosk's; there is none where the provider did it by itself.
-    /// `failed` holds the provider's word where the money did not go back.
+    /// `number` is the merchant's, a `RefundId` where it is a kiosk's; there is none where the provider did it by
+    /// itself. `failed` holds the provider's word where the money did not go back.
     Refund {
         number: Option<String>,
         failed: Option<String>,

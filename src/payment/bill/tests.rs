@@ -213,7 +213,8 @@ fn findings_are_bounded() {
 proptest! {
     #[test]
     fn no_bytes_break_a_bill(
-        which in 0..5usize, at in 0..4_000usize, gone in 0..40usize, put in proptest::collection::vec(any::<u8>(), 0..20),
+        which in 0..5usize, at in 0..4_000usize, gone in 0..40usize,
+        put in proptest::collection::vec(any::<u8>(), 0..20),
     ) {
         let mut bytes = [ALL, SUCCESS, REFUND, OLDER, ALIPAY][which].to_vec();
         let from = at.min(bytes.len());

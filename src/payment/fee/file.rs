@@ -1,5 +1,5 @@
-//! Rates from a file: the `[[rail]]` entries with their `[[rail.fee]]`, of a kiosk's configuration or of a file that has
-//! nothing else in it. Every other key is somebody else's and is passed over.
+//! Rates from a file: the `[[rail]]` entries with their `[[rail.fee]]`, of a kiosk's configuration or of a file that
+//! has nothing else in it. Every other key is somebody else's and is passed over.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -26,7 +26,7 @@ pub struct Rates {
 pub enum RatesError {
     #[error("{path}: can't be read: {source}", path = path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("{path}: larger than 1 MiB; write a kiosk's configuration, or a file with [[rail]] entries only", path = path.display())]
+    #[error("{path}: larger than 1 MiB; write a configuration, or [[rail]] entries only", path = path.display())]
     TooLarge { path: PathBuf },
     /// Line and column from 1, the column in characters.
     #[error("{path}:{line}:{column}: {what}", path = path.display())]
