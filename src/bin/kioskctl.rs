@@ -1,11 +1,16 @@
 //! The field technician's command line. These verbs read a ledger directly, whether a daemon runs or not.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use kioskd::ledger::Reader;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use kioskd::ledger::{Ask, ChargeLine, Days, FeeReport, Reader, reconcile};
+use kioskd::payment::bill::{self, Period};
+use kioskd::payment::fee::Rates;
 use kioskd::vocabulary::{Currency, Money};
 use serde_json::{Value, json};
 
@@ -37,20 +42,53 @@ enum Verb {
     },
     /// Verify the whole ledger: the chain, and that the tables say what the records add up to.
     Verify,
+    /// What the rails kept of what was paid: an estimate by the configured rates.
+    Fees {
+        /// Has the rates, as [[rail.fee]] under its rails.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The first day, in the configuration's time zone: 2026-11-01.
+        #[arg(long, value_name = "DATE")]
+        from: Option<Date>,
+        /// The last day.
+        #[arg(long, value_name = "DATE")]
+        to: Option<Date>,
+        /// Other rates to try: a file with the same [[rail]] and [[rail.fee]] entries.
+        #[arg(long = "if", value_name = "FILE")]
+        other: Option<PathBuf>,
+    },
+    /// Compare a provider's bill with the ledger: exits with 0 where they agree, 1 where they differ, 2 on errors.
+    Reconcile {
+        /// WeChat Pay's trade bill (交易账单) or Alipay's single trades (业务明细), unpacked.
+        #[arg(long, value_name = "FILE")]
+        bill: PathBuf,
+        /// The rail whose bill it is.
+        #[arg(long, value_name = "NAME")]
+        rail: String,
+        /// The first day to compare, Beijing time; all that the bill covers without it.
+        #[arg(long, value_name = "DATE", requires = "to")]
+        from: Option<Date>,
+        /// The last day.
+        #[arg(long, value_name = "DATE", requires = "from")]
+        to: Option<Date>,
+        /// Others are paid on this account too: what is unknown here is theirs.
+        #[arg(long)]
+        shared: bool,
+    },
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match act(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("kioskctl: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::from(if matches!(arguments.verb, Verb::Reconcile { .. }) { 2 } else { 1 })
         }
     }
 }
 
-fn act(arguments: &Arguments) -> anyhow::Result<()> {
+fn act(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let reader = Reader::open(&arguments.state)?;
     match &arguments.verb {
         Verb::Why { order } => {
@@ -74,8 +112,50 @@ fn act(arguments: &Arguments) -> anyhow::Result<()> {
                 false => println!("{} records and {} orders hold; the chain ends in {}", end.seq, end.orders, end.hash),
             }
         }
+        Verb::Fees { config, from, to, other } => {
+            let rates = Rates::load(config)?;
+            let other = other.as_deref().map(Rates::load).transpose()?;
+            let zone = rates.zone.clone().unwrap_or(TimeZone::UTC);
+            let days = Days { first: *from, last: *to, zone };
+            let report = FeeReport::new(&reader.charges()?, &days, &rates, other.as_ref());
+            match arguments.json {
+                true => println!("{:#}", report.json()),
+                false => println!("{report}"),
+            }
+        }
+        Verb::Reconcile { bill, rail, from, to, shared } => {
+            let charges = reader.charges()?;
+            known(&charges, rail)?;
+            let period = match from.zip(*to) {
+                Some((from, to)) => {
+                    Some(Period::of_days(from, to).context("--to is before --from; write them the other way")?)
+                }
+                None => None,
+            };
+            let bill = read_bill(bill).with_context(|| bill.display().to_string())?;
+            let answer = reconcile(&charges, &bill, &Ask { rail, period, shared: *shared })?;
+            match arguments.json {
+                true => println!("{:#}", answer.json()),
+                false => println!("{answer}"),
+            }
+            return Ok(ExitCode::from(if answer.agrees() { 0 } else { 1 }));
+        }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A name nobody was ever charged on is a slip of the pen, and not a bill that is all wrong.
+fn known(charges: &[ChargeLine], rail: &str) -> anyhow::Result<()> {
+    let mut names: Vec<&str> = charges.iter().map(|charge| charge.rail.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let there = names.is_empty() || names.contains(&rail);
+    anyhow::ensure!(there, "no charge on a rail `{rail}` in this ledger; write --rail {}", names.join(" or "));
     Ok(())
+}
+
+fn read_bill(path: &Path) -> anyhow::Result<bill::Bill> {
+    Ok(bill::read_any(File::open(path)?)?)
 }
 
 fn table(orders: &Value) {

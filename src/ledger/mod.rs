@@ -9,16 +9,22 @@
 //! deleted because somebody acknowledged it.
 
 mod chain;
+mod charges;
 mod commit;
+mod fees;
 mod reader;
+mod reconcile;
 mod reserve;
 mod schema;
 mod story;
 
 use std::path::{Path, PathBuf};
 
+pub use charges::{ChargeLine, PaymentLine, RefundLine, When};
 pub use commit::Ledger;
+pub use fees::{Days, FeeReport, Sum};
 pub use reader::{EventLine, Reader, Verified};
+pub use reconcile::{Ask, Difference, Disagreement, NoPeriod, Reconciliation, reconcile};
 pub use story::Story;
 
 use crate::sale::{self, Record};

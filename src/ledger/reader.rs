@@ -17,8 +17,8 @@ use crate::vocabulary::{OrderId, ShortCode, SlotId};
 /// A second connection on the same file, read-only.
 #[derive(Debug)]
 pub struct Reader {
-    connection: Connection,
-    path: PathBuf,
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
 }
 
 /// A record as the back end gets it.

@@ -8,7 +8,9 @@
 //! ([`Standing::Absent`]), a close may be answered and yet not hold, a cancel may give the money back by itself
 //! ([`ChargeReport::returned`]), and a refund is repeated only with the same number and amount.
 
+pub mod bill;
 mod clock;
+pub mod fee;
 pub mod gateway;
 pub mod http;
 pub mod keys;

@@ -4,6 +4,7 @@
 mod commits;
 mod disk;
 mod kit;
+mod money;
 mod reading;
 mod refusals;
 mod tampering;
