@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Span;
+use crate::payment::fee::FeeEntry;
 use crate::payment::keys::KeySource;
 use crate::vocabulary::{Localized, RailName};
 
@@ -27,6 +28,9 @@ pub struct Rail {
     #[serde(default = "Rail::default_timeout")]
     #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "30s"))]
     pub timeout: Span,
+    /// What the provider keeps of a payment, as far as it is known: an estimate beside every order.
+    #[serde(default, rename = "fee")]
+    pub fees: Vec<FeeEntry>,
     #[serde(flatten)]
     pub provider: Provider,
 }

@@ -9,6 +9,7 @@ use super::document::{Found, Node};
 use super::schema::Rule;
 use super::words::{list, nearest, quote, suggest};
 use super::{Bytes, Span};
+use crate::payment::fee::Rate;
 use crate::payment::keys::KeySource;
 use crate::vocabulary::{Currency, ProductId, RailName, SlotId};
 
@@ -101,6 +102,16 @@ impl<'s> Shape<'s, '_> {
                     }
                 }
             }
+            ("string", DeValue::Datetime(date)) if rule.name == "Day" => {
+                if date.date.is_none() || date.time.is_some() || date.offset.is_some() {
+                    let like = rule.example().unwrap_or_default().replace('"', "");
+                    self.found.add(node.at(), format!("`{key}` is a day; write {key} = {like}"));
+                }
+            }
+            ("string", DeValue::String(text)) if rule.name == "Day" => {
+                let what = format!("`{key}` is a day, without quotes; write {key} = {text}");
+                self.found.add(node.at(), what);
+            }
             ("integer", DeValue::Integer(_)) => self.integer(node, rule, key),
             ("string", DeValue::String(text)) => self.text(node, text, rule, key),
             _ => self.found.add(node.at(), wrong_type(node, rule, key)),
@@ -151,6 +162,9 @@ impl<'s> Shape<'s, '_> {
                 .then(|| format!("unknown currency {said}; write its ISO 4217 code, like \"CNY\"")),
             "ProductId" => ProductId::parse(text).is_none().then(|| name(key, &said, "32")),
             "RailName" => RailName::parse(text).is_none().then(|| name(key, &said, "24")),
+            "Rate" => Rate::parse(text).is_none().then(|| {
+                format!("`{key}` {said} is no rate from 0% to 100% with at most four decimals; write \"0.60%\"")
+            }),
             // What was written may be the secret itself, so it is not repeated.
             "KeySource" => KeySource::parse(text).err().map(|_| {
                 format!("`{key}` says where the key lies; write \"file:/path/of/the.key\" or \"credential:NAME\"")

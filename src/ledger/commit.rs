@@ -221,11 +221,14 @@ fn append(
 /// What an order's records add up to.
 fn project(change: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
     let id = order.id.to_string();
+    let fee = order.fee_estimate();
     change
         .prepare_cached(
-            "INSERT INTO orders (id, short_code, state, currency, amount, paid, refunded, outstanding, claim, ended)
-             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)
-             ON CONFLICT (id) DO UPDATE SET state=?3, paid=?6, refunded=?7, outstanding=?8, claim=?9, ended=?10",
+            "INSERT INTO orders (id, short_code, state, currency, amount, paid, refunded, outstanding, claim, ended,
+                                 fee_estimate, net_estimate)
+             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)
+             ON CONFLICT (id) DO UPDATE SET state=?3, paid=?6, refunded=?7, outstanding=?8, claim=?9, ended=?10,
+                                            fee_estimate=?11, net_estimate=?12",
         )?
         .execute(params![
             id,
@@ -237,7 +240,9 @@ fn project(change: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
             order.refunded(),
             order.outstanding(),
             order.claim.as_ref().filter(|claim| claim.settled.is_none()).map(|claim| &claim.why),
-            order.ended
+            order.ended,
+            fee,
+            fee.map(|fee| order.paid() - order.refunded() - fee)
         ])?;
     for (unit, item) in order.items.iter().enumerate() {
         change

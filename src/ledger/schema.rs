@@ -10,7 +10,8 @@ use super::LedgerError;
 pub const APPLICATION_ID: i64 = 0x6b69_6f73;
 
 /// Each entry takes the file one version up. Never edited once released; new ones are added at the end.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
     -- Everything that happened, in order. `wall` is milliseconds since 1970 UTC, NULL while the clock was unknown;
@@ -76,7 +77,13 @@ const MIGRATIONS: &[&str] = &["
     CREATE VIEW story AS
         SELECT seq, strftime('%Y-%m-%d %H:%M:%S', wall / 1000, 'unixepoch') AS utc, order_id, kind, body
         FROM record;
-"];
+",
+    "
+    -- Estimates by the configured rates: what the provider keeps of the order's payment, and what it leaves.
+    ALTER TABLE orders ADD COLUMN fee_estimate INTEGER;
+    ALTER TABLE orders ADD COLUMN net_estimate INTEGER;
+",
+];
 
 /// The version of a file's tables, if this kioskd knows it.
 pub fn known_version(connection: &Connection, path: &Path) -> Result<i64, LedgerError> {

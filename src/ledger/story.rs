@@ -109,6 +109,15 @@ fn tell(record: &Record, currency: Option<Currency>) -> String {
             let goods: Vec<&str> = items.iter().map(|item| item.product.as_str()).collect();
             format!("offered {} for {}, charge {charge} on {rail}", goods.join(", "), money(amount))
         }
+        Record::ChargeOffered { charge, rail, .. } => format!("another way to pay: charge {charge} on {rail}"),
+        Record::OrderPaid { payment, fee_estimate: Some(fee), .. } => {
+            format!(
+                "paid {} by {}, of which the provider keeps about {}",
+                money(&payment.amount),
+                payment.id,
+                money(fee)
+            )
+        }
         Record::OrderPaid { payment, .. } => format!("paid {} by {}", money(&payment.amount), payment.id),
         Record::PaymentSurplus { payment, why, .. } => {
             let paid = Money { amount: payment.amount, currency: payment.currency };

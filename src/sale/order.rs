@@ -62,6 +62,8 @@ pub struct Charge {
     pub life: Duration,
     pub payments: Vec<Payment>,
     pub returned: Minor,
+    /// Of the payment that bought the goods: what the provider keeps of it.
+    pub fee_estimate: Option<Minor>,
     /// What a person has decided need not go back through the provider.
     pub waived: Minor,
     pub refunds: Vec<Refund>,
@@ -171,9 +173,12 @@ impl Order {
             Record::ChargeOffered { charge, rail, life_ms, .. } => {
                 self.charges.push(Charge::new(charge, rail, self.amount(), self.currency, *life_ms));
             }
-            Record::OrderPaid { charge, payment, .. } => {
+            Record::OrderPaid { charge, payment, fee_estimate, .. } => {
                 self.bought = Some(charge.clone());
-                self.on_charge(charge, |c| c.payments.push(payment.clone()));
+                self.on_charge(charge, |c| {
+                    c.payments.push(payment.clone());
+                    c.fee_estimate = *fee_estimate;
+                });
             }
             Record::PaymentSurplus { charge, payment, .. } => {
                 // Money on an order that had ended opens it again.
@@ -247,6 +252,16 @@ impl Order {
     /// Given back for certain: confirmed refunds and what the provider returned by itself.
     pub fn refunded(&self) -> Minor {
         self.charges.iter().map(|c| c.confirmed() + c.returned).sum()
+    }
+
+    /// What the provider keeps of what stays with the machine, as an estimate: a refund gives back its share.
+    pub fn fee_estimate(&self) -> Option<Minor> {
+        let charge = self.bought.as_ref().and_then(|id| self.charge(id))?;
+        let (fee, paid) = (charge.fee_estimate?, charge.paid());
+        let kept = (paid - charge.returned - charge.confirmed()).clamp(0, paid);
+        // Rounded half up; a payment is never nothing.
+        let share = (i128::from(fee) * i128::from(kept) * 2 + i128::from(paid)) / (i128::from(paid) * 2).max(1);
+        Minor::try_from(share).ok()
     }
 
     /// What should still go back and has not been confirmed.
@@ -449,6 +464,7 @@ impl Charge {
             life: Duration::from_millis(life_ms),
             payments: Vec::new(),
             returned: 0,
+            fee_estimate: None,
             waived: 0,
             refunds: Vec::new(),
             settled: false,

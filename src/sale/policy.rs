@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::config::{self, PaidWithoutIntent, UnknownDelivery};
+use crate::payment::fee::FeeSchedule;
 use crate::vocabulary::{Currency, Language, Localized, Minor, RailName};
 
 #[derive(Debug, Clone)]
@@ -30,6 +33,8 @@ pub struct Policy {
     /// There is a drop sensor: nothing is energised unless it has just passed its self-test.
     pub sensor: bool,
     pub rails: Vec<RailPolicy>,
+    /// In which the day of a payment is told, for its fee.
+    pub zone: TimeZone,
 }
 
 #[derive(Debug, Clone)]
@@ -37,6 +42,7 @@ pub struct RailPolicy {
     pub name: RailName,
     pub label: Localized,
     pub poll: Duration,
+    pub fees: FeeSchedule,
 }
 
 impl Policy {
@@ -65,8 +71,15 @@ impl Policy {
             rails: config
                 .rails
                 .iter()
-                .map(|rail| RailPolicy { name: rail.name(), label: rail.label.clone(), poll: rail.poll() })
+                .map(|rail| RailPolicy {
+                    name: rail.name(),
+                    label: rail.label.clone(),
+                    poll: rail.poll(),
+                    fees: FeeSchedule::new(rail.fees.clone()).unwrap_or_default(),
+                })
                 .collect(),
+            // Checked with the configuration, like the rates above.
+            zone: TimeZone::get(&kiosk.time_zone).unwrap_or(TimeZone::UTC),
         }
     }
 

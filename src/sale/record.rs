@@ -38,6 +38,9 @@ pub enum Record {
         order: OrderId,
         charge: ChargeId,
         payment: Payment,
+        /// What the provider keeps of it, by the configured rates: an estimate.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fee_estimate: Option<Minor>,
     },
     /// A verified payment that buys nothing and goes back.
     PaymentSurplus {

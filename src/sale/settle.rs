@@ -13,7 +13,7 @@ use super::order::{Order, RefundState, Watch};
 use super::record::{Closed, Record, Surplus};
 use super::view::OrderState;
 use crate::payment::{ChargeReport, Created, Payment, RailError, RefundReport, Standing};
-use crate::vocabulary::{ChargeId, Money, Mono, OrderId, RailName, RefundId};
+use crate::vocabulary::{ChargeId, Minor, Money, Mono, OrderId, RailName, RefundId};
 
 const FIRST_QUERY: Duration = Duration::from_secs(2);
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
@@ -184,7 +184,8 @@ impl Turn<'_> {
             let (charge_id, payment) = (charge.clone(), payment.clone());
             match judge(order, known.amount, &payment, report) {
                 None => {
-                    self.record(Record::OrderPaid { order: id, charge: charge_id, payment });
+                    let fee_estimate = self.fee_estimate(&known.rail, payment.amount);
+                    self.record(Record::OrderPaid { order: id, charge: charge_id, payment, fee_estimate });
                     self.state.unpaid_in_a_row = 0;
                     self.calm_watch(charge);
                     self.close_others(id, charge);
@@ -203,6 +204,13 @@ impl Turn<'_> {
                 }
             }
         }
+    }
+
+    fn fee_estimate(&self, rail: &RailName, paid: Minor) -> Option<Minor> {
+        let policy = &self.state.policy;
+        let today = self.at.wall.and_then(|wall| jiff::Timestamp::from_millisecond(i64::try_from(wall.0).ok()?).ok());
+        let today = today.map(|now| now.to_zoned(policy.zone.clone()).date());
+        policy.rail(rail)?.fees.estimate(paid, today)
     }
 
     /// One payment is enough: nobody may pay another charge of the order.

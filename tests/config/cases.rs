@@ -141,9 +141,9 @@ pub const SHAPE: &[Case] = cases! {
         "kiosk.toml:17:9: `lease` 30s is less than twice rail `sandbox`'s `poll_seconds` of 30s; write \"1min\" or more"
         "kiosk.toml:48:16: `poll_seconds` is 30; write 1 to 10";
     "poll_seconds = 3" => "poll = \"3s\"":
-        "kiosk.toml:48:1: unknown key `poll` in [[rail]]; known here: kind, label, name, poll_seconds, timeout";
+        "kiosk.toml:48:1: unknown key `poll` in [[rail]]; known here: fee, kind, label, name, poll_seconds, timeout";
     "poll_seconds = 3" => "mchid = \"1900007291\"":
-        "kiosk.toml:48:1: unknown key `mchid` in [[rail]]; known here: kind, label, name, poll_seconds, timeout";
+        "kiosk.toml:48:1: unknown key `mchid` in [[rail]]; known here: fee, kind, label, name, poll_seconds, timeout";
     "kind = \"sandbox\"" => "kind = \"wechatpay\"":
         "kiosk.toml:46:8: unknown value `wechatpay` for `kind`; write \"sandbox\", \"wechat\", \"alipay\" or \"gateway\"";
     "kind = \"sandbox\"\n" => "":
@@ -151,7 +151,16 @@ pub const SHAPE: &[Case] = cases! {
     "kind = \"sandbox\"" => "kind = \"gateway\"\nname = \"we chat\"":
         "kiosk.toml:47:8: `name` can't be `we chat`; write 1 to 24 letters, digits, `_` or `-`";
     "poll_seconds = 3" => "[rail.platform_key]":
-        "kiosk.toml:48:7: unknown key `platform_key` in [[rail]]; known here: kind, label, name, poll_seconds, timeout";
+        "kiosk.toml:48:7: unknown key `platform_key` in [[rail]]; known here: fee, kind, label, name, poll_seconds, timeout";
+    "poll_seconds = 3" => "[[rail.fee]]\nfrom = \"2026-01-01\"\nrate = \"0.60\"":
+        "kiosk.toml:49:8: `from` is a day, without quotes; write from = 2026-01-01"
+        "kiosk.toml:50:8: `rate` `0.60` is no rate from 0% to 100% with at most four decimals; write \"0.60%\"";
+    "poll_seconds = 3" => "[[rail.fee]]\nfrom = 2026-01-01T00:00:00\nrate = 1":
+        "kiosk.toml:49:8: `from` is a day; write from = 2026-01-01"
+        "kiosk.toml:50:8: `rate` is a text; write it in quotes: rate = \"1\"";
+    "poll_seconds = 3" => "[[rail.fee]]\nfrom = 2026-01-01\nrate = \"0.6%\"\nminimum = 5\ncap = 1\n[[rail.fee]]\nfrom = 2026-01-01\nrate = \"1%\"":
+        "kiosk.toml:52:7: `cap` 1 is less than `minimum`; write 5 or more"
+        "kiosk.toml:54:8: two rates begin on this day; keep one of them";
     "unknown_delivery = \"refund\"" => "unknown_delivery = \"refnd\"":
         "kiosk.toml:18:20: unknown value `refnd` for `unknown_delivery`; did you mean \"refund\"? Write \"refund\", \"hold\" or \"assume-delivered\"";
     "unknown_delivery = \"refund\"" => "unknown_delivery = \"keep\"":

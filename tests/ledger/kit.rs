@@ -337,10 +337,12 @@ fn policy(unknown_delivery: UnknownDelivery) -> Policy {
         confirm_above: None,
         confirm_after_unpaid: None,
         sensor: true,
+        zone: jiff::tz::TimeZone::UTC,
         rails: vec![RailPolicy {
             name: RailName::parse("sandbox").unwrap(),
             label: Localized::default(),
             poll: seconds(3),
+            fees: Default::default(),
         }],
     }
 }

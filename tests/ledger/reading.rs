@@ -72,7 +72,7 @@ fn sale(number: u64) -> (OrderId, Vec<Record>) {
     let (rail, life_ms) = (RailName::parse("sandbox").unwrap(), 60_000);
     let records = vec![
         Record::OrderOffered { order, short_code, currency, amount: 300, items, charge: charge.clone(), rail, life_ms },
-        Record::OrderPaid { order, charge: charge.clone(), payment },
+        Record::OrderPaid { order, charge: charge.clone(), payment, fee_estimate: None },
         Record::DeliveryIntended { order, item: 0, attempt: 1, slot: slot.clone(), counter: Some(3) },
         Record::ItemDelivered { order, item: 0, attempt: 1, slot, count: 1 },
         Record::ReceiptPrinted { order },

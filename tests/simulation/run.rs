@@ -399,7 +399,12 @@ fn stuck_with_a_person(order: &Order) -> bool {
 
 fn policy(chance: &mut Chance) -> Policy {
     let seconds = Duration::from_secs;
-    let rail = |name: &RailName| RailPolicy { name: name.clone(), label: Localized::default(), poll: seconds(3) };
+    let rail = |name: &RailName| RailPolicy {
+        name: name.clone(),
+        label: Localized::default(),
+        poll: seconds(3),
+        fees: Default::default(),
+    };
     Policy {
         kiosk: "K1".into(),
         attach: "main/K1".into(),
@@ -424,6 +429,7 @@ fn policy(chance: &mut Chance) -> Policy {
         confirm_above: chance.pick(&[None, Some(700)]),
         confirm_after_unpaid: chance.pick(&[None, Some(1)]),
         sensor: true,
+        zone: jiff::tz::TimeZone::UTC,
         rails: mutants::rails()[..chance.pick(&[1, 2, 2])].iter().map(rail).collect(),
     }
 }

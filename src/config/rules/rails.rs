@@ -91,6 +91,22 @@ impl Rules<'_, '_> {
                 ),
             }
         }
+        for fee in rail.all("fee") {
+            let bound = |key| fee.get(key).and_then(Node::whole);
+            if let (Some(minimum), Some(cap)) = (bound("minimum"), bound("cap"))
+                && cap < minimum
+            {
+                let what = format!("`cap` {cap} is less than `minimum`; write {minimum} or more");
+                self.found.add(fee.get("cap").unwrap_or(fee).at(), what);
+            }
+        }
+        let days: Vec<_> = rail.all("fee").filter_map(|fee| fee.get("from")).collect();
+        for (nth, day) in days.iter().enumerate() {
+            let date = |node: &Node<'_>| node.value().as_datetime().copied();
+            if days[..nth].iter().any(|earlier| date(earlier).is_some() && date(earlier) == date(day)) {
+                self.found.add(day.at(), "two rates begin on this day; keep one of them");
+            }
+        }
         self.once(rail.all("platform_key").filter_map(|key| key.get("serial")), "serial", "keep one of them");
     }
 }

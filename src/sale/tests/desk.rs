@@ -53,7 +53,8 @@ pub fn policy() -> Policy {
         confirm_above: None,
         confirm_after_unpaid: None,
         sensor: true,
-        rails: vec![RailPolicy { name: wallet(), label: words("Wallet"), poll: Duration::from_secs(3) }],
+        rails: vec![rail("sandbox")],
+        zone: jiff::tz::TimeZone::UTC,
     }
 }
 
@@ -152,9 +153,12 @@ impl Desk {
     /// The order just made gets its QR.
     pub fn shown(&mut self) -> OrderId {
         let id = self.state.current.unwrap();
-        let result = Ok(Created { payload: format!("pay:{id}") });
-        self.hear(Event::Created { charge: ChargeId::of(id, 1), result });
+        self.created(id, 1, Ok(Created { payload: format!("pay:{id}") }));
         id
+    }
+
+    pub fn created(&mut self, order: OrderId, nth: usize, result: Result<Created, RailError>) -> Step {
+        self.hear(Event::Created { charge: ChargeId::of(order, nth), result })
     }
 
     pub fn payment(&mut self, order: OrderId, amount: i64) -> Payment {
@@ -233,6 +237,15 @@ pub fn delivers(step: &Step) -> Vec<(DeliveryId, SlotId)> {
         _ => None,
     };
     step.effects.iter().filter_map(deliver).collect()
+}
+
+pub fn rail(name: &str) -> RailPolicy {
+    RailPolicy {
+        name: RailName::parse(name).unwrap(),
+        label: Localized([(Language::new("en"), name.to_owned())].into()),
+        poll: Duration::from_secs(3),
+        fees: Default::default(),
+    }
 }
 
 pub fn wallet() -> RailName {

@@ -3,4 +3,5 @@
 mod desk;
 mod glass;
 mod money;
+mod rails;
 mod restart;
