@@ -8,6 +8,7 @@
 //! ([`Standing::Absent`]), a close may be answered and yet not hold, a cancel may give the money back by itself
 //! ([`ChargeReport::returned`]), and a refund is repeated only with the same number and amount.
 
+pub mod emv;
 pub mod sandbox;
 
 use std::future::Future;
