@@ -30,6 +30,7 @@ mod id {
 /// The identifier of a template's owner, inside the template.
 pub const GUID: u8 = 0;
 
+/// Lists of objects are in the order of their IDs, whatever it was in the code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {
     pub format: Format,
@@ -164,6 +165,7 @@ impl Payload {
 
     pub fn parse(text: &str) -> Result<Self, EmvError> {
         let mut objects = tlv::open(text)?;
+        objects.sort_by_key(|object| object.id);
         for object in &objects {
             check(object)?;
         }
@@ -270,7 +272,9 @@ impl Additional {
 
     fn parse(text: &str) -> Result<Self, EmvError> {
         let mut additional = Self::default();
-        for object in Object::new(id::ADDITIONAL, text).objects()? {
+        let mut objects = Object::new(id::ADDITIONAL, text).objects()?;
+        objects.sort_by_key(|object| object.id);
+        for object in objects {
             match Label::of(object.id) {
                 Some(label) => drop(additional.labels.insert(label, object.value)),
                 None => additional.others.push(object),
@@ -291,6 +295,7 @@ impl Additional {
 impl Local {
     fn parse(text: &str) -> Result<Self, EmvError> {
         let mut others = Object::new(id::LOCAL, text).objects()?;
+        others.sort_by_key(|object| object.id);
         let mut take = |id: u8| {
             let index = others.iter().position(|object| object.id == id)?;
             Some(others.remove(index).value)

@@ -389,6 +389,28 @@ fn fields_that_the_specification_forbids_are_refused() {
 }
 
 #[test]
+fn the_order_of_objects_means_nothing() {
+    let template = |id: u8, inside: &[(u8, &str)]| {
+        let inside: Vec<_> = inside.iter().map(|(id, value)| Object::new(*id, *value)).collect();
+        Object::template(id, &inside).unwrap()
+    };
+    let one = [
+        Object::new(0, "01"),
+        template(26, &[(0, "a"), (1, "b")]),
+        Object::new(4, "1"),
+        template(80, &[(0, "c")]),
+        Object::new(53, "986"),
+        template(62, &[(50, "x"), (5, "y"), (10, "z")]),
+        template(64, &[(1, "name"), (4, "x"), (0, "PT"), (3, "y")]),
+        Object::new(70, "d"),
+    ];
+    let read = Payload::parse(&tlv::seal(&one).unwrap()).unwrap();
+    assert_eq!(read.accounts.iter().map(|object| object.id).collect::<Vec<_>>(), [4, 26]);
+    assert_eq!(read.additional.others.iter().map(|object| object.id).collect::<Vec<_>>(), [10, 50]);
+    assert_eq!(Payload::parse(&read.encode().unwrap()), Ok(read));
+}
+
+#[test]
 fn tips_and_local_names_come_back() {
     let mut payload = Payload::parse(&published("emvco")).unwrap();
     for tip in [None, Some(Tip::Prompt), Some(Tip::Fixed(150)), Some(Tip::Percent(525))] {
