@@ -31,9 +31,7 @@ fuzz_target!(|text: &str| {
         Err(why) => assert!(
             matches!(
                 why,
-                EmvError::Object { id: 59..=61, .. }
-                    | EmvError::Amount(_)
-                    | EmvError::Structure(TlvError::TooLong)
+                EmvError::Object { id: 59..=61, .. } | EmvError::Amount(_) | EmvError::Structure(TlvError::TooLong)
             ),
             "{why}"
         ),

@@ -76,8 +76,8 @@ const KNOWN: &[Flaw] = &[
         package: "steplix-emvqr",
         what: "takes the text of an inner object for objects when it could begin with two characters of ID and a length",
         may: |case| {
-            let inner = case.objects.iter().filter(|(path, _)| path.contains('.'));
-            inner.into_iter().any(|(_, text)| text.bytes().nth(2).is_some_and(|b| b.is_ascii_digit()))
+            let mut inner = case.objects.iter().filter(|(path, _)| path.contains('.'));
+            inner.any(|(_, text)| text.as_bytes().get(2).is_some_and(u8::is_ascii_digit))
         },
         always: false,
     },

@@ -260,7 +260,7 @@ impl Payload {
         self.accounts.iter().filter(|object| object.id >= 26).find_map(|object| {
             let inside = object.objects().ok()?;
             let owner = value(&inside, GUID)?;
-            owner.eq_ignore_ascii_case(guid).then(|| (object.id, inside))
+            owner.eq_ignore_ascii_case(guid).then_some((object.id, inside))
         })
     }
 }

@@ -82,7 +82,7 @@ impl Scheme {
     }
 }
 
-/// Puts charge's reference and terminal where most schemes have them.
+/// Puts the charge's reference and terminal where most schemes have them.
 fn label(payload: &mut Payload, at: Label, charge: &NewChargeFacts<'_>) {
     payload.additional.labels.insert(at, charge.reference.to_owned());
     if !charge.terminal.is_empty() {
