@@ -10,6 +10,7 @@
 
 pub mod bill;
 mod clock;
+pub mod emv;
 pub mod fee;
 pub mod gateway;
 pub mod http;
