@@ -8,6 +8,7 @@
 //! ([`Standing::Absent`]), a close may be answered and yet not hold, a cancel may give the money back by itself
 //! ([`ChargeReport::returned`]), and a refund is repeated only with the same number and amount.
 
+pub mod alipay;
 mod clock;
 pub mod http;
 pub mod keys;
