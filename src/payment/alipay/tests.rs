@@ -132,8 +132,7 @@ fn what_is_no_answer_is_not_believed() {
     let signed = |response: &str| {
         format!(r#""alipay_trade_query_response":{response},"sign":"{}""#, private.sign(response.as_bytes()))
     };
-    let ask =
-        |body: &str, sn: Option<&str>| wire::answer(body.as_bytes(), "alipay.trade.query", &public, sn).map_err(|e| e);
+    let ask = |body: &str, sn: Option<&str>| wire::answer(body.as_bytes(), "alipay.trade.query", &public, sn);
     let good = r#"{"code":"10000","msg":"Success","out_trade_no":"a","trade_status":"WAIT_BUYER_PAY"}"#;
     assert!(ask(&format!("{{{}}}", signed(good)), None).is_ok());
     let forged = r#"{"code":"10000","msg":"Success","out_trade_no":"a","trade_status":"TRADE_SUCCESS"}"#;

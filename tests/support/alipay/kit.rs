@@ -104,7 +104,7 @@ impl Double {
         self.kill();
         let (child, port) = spawn(self.state.path(), self.port.get(), self.mode);
         assert_eq!(port, self.port.get());
-        self.child.replace(child);
+        *self.child.borrow_mut() = child;
     }
 
     /// Starts it again if it has died, or is dying.
