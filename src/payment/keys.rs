@@ -189,7 +189,8 @@ impl VerifyingKey {
         Self::from_der(&unwrap_pem(text, &kinds)?)
     }
 
-    fn from_der(der: &[u8]) -> Option<Self> {
+    /// DER of a certificate, a `SubjectPublicKeyInfo` or a PKCS#1 `RSAPublicKey`.
+    pub fn from_der(der: &[u8]) -> Option<Self> {
         let spki = |spki: &SubjectPublicKeyInfo<'_>| spki.subject_public_key.data.to_vec();
         let pkcs1 = if let Ok((_, certificate)) = X509Certificate::from_der(der) {
             spki(certificate.public_key())

@@ -9,6 +9,7 @@
 //! ([`ChargeReport::returned`]), and a refund is repeated only with the same number and amount.
 
 pub mod bill;
+pub mod alipay;
 mod clock;
 pub mod emv;
 pub mod fee;
