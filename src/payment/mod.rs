@@ -13,6 +13,7 @@ pub mod http;
 pub mod keys;
 mod rail;
 pub mod sandbox;
+pub mod wechat;
 
 pub use clock::ProviderClock;
 pub use rail::{
