@@ -17,6 +17,8 @@
 
 mod notice;
 mod seal;
+#[cfg(test)]
+mod tests;
 mod trust;
 mod wire;
 
@@ -43,7 +45,6 @@ use wire::{Merchant, No};
 const SHORTEST_LIFE: Duration = Duration::from_secs(60);
 /// Our time in a request was so far off that the provider may have refused it for that.
 const CLOCK_OFF: SignedDuration = SignedDuration::from_secs(150);
-/// An order that nobody makes.
 const PROBE: &str = "kioskd_probe";
 
 pub struct Settings {
@@ -236,6 +237,11 @@ impl WechatPay {
         }
     }
 
+    /// The cheapest question: an order that nobody makes.
+    fn nothing(&self) -> Ask {
+        Ask { method: Method::Get, target: self.merchant.query_target(PROBE), body: Vec::new() }
+    }
+
     async fn refund_known(&self, refund: &RefundRequest, deadline: Instant) -> Result<RefundReport, RailError> {
         let target = self.merchant.query_refund_target(&refund.refund);
         match self.ask(&Ask { method: Method::Get, target, body: Vec::new() }, deadline).await? {
@@ -254,6 +260,10 @@ impl Rail for WechatPay {
                 return Err(refused("CURRENCY", "WeChat Pay Native takes CNY, one fen and more"));
             }
             let deadline = self.deadline();
+            if self.clock.error().is_none() {
+                // Any answer tells the time there; a charge made by a wrong clock would end at once, or never.
+                let _ = self.ask(&self.nothing(), deadline).await;
+            }
             let life = SignedDuration::try_from(new.life.max(SHORTEST_LIFE)).unwrap_or(SignedDuration::from_hours(2));
             let expire = beijing(self.clock.now().saturating_add(life).unwrap_or(Timestamp::MAX));
             let body = self.merchant.create_body(new, &self.notify_url, &expire);
@@ -338,11 +348,10 @@ impl Rail for WechatPay {
         Box::pin(self.refund_known(refund, self.deadline()))
     }
 
-    /// Asks for an order that nobody makes: that it does not exist is signed as well as anything.
+    /// That an order does not exist is signed as well as anything.
     fn probe(&self) -> Answer<'_, ()> {
         Box::pin(async move {
-            let target = self.merchant.query_target(PROBE);
-            match self.ask(&Ask { method: Method::Get, target, body: Vec::new() }, self.deadline()).await? {
+            match self.ask(&self.nothing(), self.deadline()).await? {
                 Said::Yes(_) => Ok(()),
                 Said::No(no) if no.is(wire::ORDER_ABSENT) => Ok(()),
                 Said::No(no) => Err(unknown(no.to_string())),

@@ -39,7 +39,7 @@ impl Signer<'_> {
 }
 
 /// Five lines, each with its end.
-fn request_message(method: Method, target: &str, time: &str, nonce: &str, body: &[u8]) -> Vec<u8> {
+pub(super) fn request_message(method: Method, target: &str, time: &str, nonce: &str, body: &[u8]) -> Vec<u8> {
     let mut message = format!("{}\n{target}\n{time}\n{nonce}\n", method.as_str()).into_bytes();
     message.extend_from_slice(body);
     message.push(b'\n');

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::seal::{ApiV3Key, Seal, Unverified};
@@ -120,16 +119,16 @@ fn certificates(body: &[u8], secret: &ApiV3Key) -> Result<Keys, BadCertificates>
     for entry in list.data {
         let name = || entry.serial_no.chars().take(64).collect::<String>();
         let pem = entry.encrypt_certificate.open(secret).ok_or_else(|| BadCertificates::Undecryptable(name()))?;
-        let key = VerifyingKey::parse(&pem).filter(|_| serial(&pem).is_some_and(|serial| serial == entry.serial_no));
+        let key = VerifyingKey::parse(&pem).filter(|_| is_numbered(&pem, &entry.serial_no));
         keys.insert(entry.serial_no.clone(), key.ok_or_else(|| BadCertificates::Malformed(name()))?);
     }
     Ok(keys)
 }
 
-/// A certificate's serial number as WeChat Pay writes it.
-fn serial(pem: &[u8]) -> Option<String> {
-    let (_, pem) = x509_parser::pem::parse_x509_pem(pem).ok()?;
-    let Pem { contents, .. } = pem;
-    let (_, certificate) = X509Certificate::from_der(&contents).ok()?;
-    Some(certificate.raw_serial().iter().skip_while(|byte| **byte == 0).map(|byte| format!("{byte:02X}")).collect())
+/// Whether the certificate has this serial number. Some write a leading zero and some do not.
+fn is_numbered(pem: &[u8], serial: &str) -> bool {
+    let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(pem) else { return false };
+    let Ok((_, certificate)) = X509Certificate::from_der(&pem.contents) else { return false };
+    let number: String = certificate.raw_serial().iter().map(|byte| format!("{byte:02X}")).collect();
+    number.trim_start_matches('0').eq_ignore_ascii_case(serial.trim_start_matches('0'))
 }
