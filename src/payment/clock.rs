@@ -2,33 +2,38 @@
 //! every answer says what time it is there.
 
 use std::sync::Mutex;
+use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Our clock with the error that the provider's `Date` shows.
+/// The provider's last `Date`, carried on by the monotonic clock: setting our own clock does not disturb it.
 #[derive(Debug, Default)]
 pub struct ProviderClock {
-    /// The provider's time less ours.
-    error: Mutex<Option<SignedDuration>>,
+    last: Mutex<Option<(Timestamp, Instant)>>,
 }
 
 impl ProviderClock {
     /// The provider's time as far as known, else ours.
     pub fn now(&self) -> Timestamp {
-        let ours = Timestamp::now();
-        ours.checked_add(self.error().unwrap_or_default()).unwrap_or(ours)
+        let last = *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let there = last.and_then(|(date, heard)| {
+            let since = SignedDuration::try_from(heard.elapsed()).ok()?;
+            date.checked_add(since).ok()
+        });
+        there.unwrap_or_else(Timestamp::now)
     }
 
     /// The provider's time less ours; `None` before its first answer. Whole seconds are all that `Date` has.
     pub fn error(&self) -> Option<SignedDuration> {
-        *self.error.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        let known = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some();
+        known.then(|| self.now().duration_since(Timestamp::now()))
     }
 
     /// Takes the `Date` of an answer (RFC 9110 §6.6.1) that has just arrived. Anything else changes nothing.
     pub fn learn(&self, date: &str) {
         let Ok(there) = jiff::fmt::rfc2822::parse(date) else { return };
-        let error = there.timestamp().duration_since(Timestamp::now());
-        *self.error.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(error);
+        let heard = (there.timestamp(), Instant::now());
+        *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(heard);
     }
 }
 

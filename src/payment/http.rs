@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -81,6 +81,7 @@ pub struct Client {
     /// Scheme and host with port; one or two.
     hosts: Vec<String>,
     preferred: Arc<AtomicUsize>,
+    timeout: Duration,
 }
 
 impl Client {
@@ -105,7 +106,6 @@ impl Client {
             .build();
         let agent = ureq::Agent::config_builder()
             .tls_config(tls)
-            .timeout_global(Some(timeout))
             .max_redirects(0)
             .max_redirects_will_error(false)
             .max_response_header_size(LARGEST_HEADERS)
@@ -114,7 +114,7 @@ impl Client {
             .user_agent(concat!("kioskd/", env!("CARGO_PKG_VERSION")))
             .build()
             .into();
-        Ok(Self { agent, hosts, preferred: Arc::default() })
+        Ok(Self { agent, hosts, preferred: Arc::default(), timeout })
     }
 
     /// Sends to the host that answered last. Where no connection comes about, to the other one too; after an answer that
@@ -123,37 +123,50 @@ impl Client {
     /// # Errors
     /// When nothing was sent, and when no usable answer came.
     pub async fn send(&self, request: Request) -> Result<Response, HttpError> {
+        self.send_until(request, Instant::now() + self.timeout).await
+    }
+
+    /// The same, for a request that is one of several within a call's time.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn send_until(&self, request: Request, deadline: Instant) -> Result<Response, HttpError> {
         let first = self.preferred.load(Ordering::Relaxed);
-        let mut result = self.send_to(first, request.clone()).await;
+        let mut result = self.send_to(first, request.clone(), deadline).await;
         let failed = |result: &Result<Response, HttpError>| !matches!(result, Ok(answer) if answer.status < 500);
         if failed(&result) && self.hosts.len() > 1 {
             let other = (first + 1) % self.hosts.len();
             self.preferred.store(other, Ordering::Relaxed);
             if matches!(result, Err(HttpError::NotSent(_))) {
-                result = self.send_to(other, request).await;
+                result = self.send_to(other, request, deadline).await;
             }
         }
         result
     }
 
-    async fn send_to(&self, host: usize, request: Request) -> Result<Response, HttpError> {
+    async fn send_to(&self, host: usize, request: Request, deadline: Instant) -> Result<Response, HttpError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(HttpError::NotSent("no time is left".into()));
+        }
         let url = format!("{}{}", self.hosts[host % self.hosts.len()], request.target);
         let agent = self.agent.clone();
-        let sent = tokio::task::spawn_blocking(move || exchange(&agent, &url, request)).await;
+        let sent = tokio::task::spawn_blocking(move || exchange(&agent, &url, request, left)).await;
         sent.unwrap_or_else(|_| Err(HttpError::Lost("the request's thread ended".into())))
     }
 }
 
-fn exchange(agent: &ureq::Agent, url: &str, request: Request) -> Result<Response, HttpError> {
+fn exchange(agent: &ureq::Agent, url: &str, request: Request, left: Duration) -> Result<Response, HttpError> {
     let answer = match request.method {
         Method::Get => {
-            request.headers.into_iter().fold(agent.get(url), |r, (name, value)| r.header(name, value)).call()
+            let get = agent.get(url).config().timeout_global(Some(left)).build();
+            request.headers.into_iter().fold(get, |r, (name, value)| r.header(name, value)).call()
         }
-        Method::Post => request
-            .headers
-            .into_iter()
-            .fold(agent.post(url), |r, (name, value)| r.header(name, value))
-            .send(request.body.as_slice()),
+        Method::Post => {
+            let post = agent.post(url).config().timeout_global(Some(left)).build();
+            let post = request.headers.into_iter().fold(post, |r, (name, value)| r.header(name, value));
+            post.send(request.body.as_slice())
+        }
     };
     let answer = answer.map_err(|error| match error {
         ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::Tls(_) | ureq::Error::Rustls(_) => {

@@ -8,8 +8,8 @@
 //! ([`Standing::Absent`]), a close may be answered and yet not hold, a cancel may give the money back by itself
 //! ([`ChargeReport::returned`]), and a refund is repeated only with the same number and amount.
 
-pub mod bill;
 pub mod alipay;
+pub mod bill;
 mod clock;
 pub mod emv;
 pub mod fee;
@@ -19,6 +19,7 @@ pub mod keys;
 pub mod open;
 mod rail;
 pub mod sandbox;
+pub mod wechat;
 
 pub use clock::ProviderClock;
 pub use rail::{

@@ -104,6 +104,10 @@ pub enum Standing {
     Open,
     /// Cannot be paid any more, by the provider's word.
     Closed,
+    /// Was paid, and some of it has gone back or is on its way; the provider says neither how much nor at whose wish, so
+    /// it may be our own refund. A payment first heard of in this state buys nothing, and all of it is asked back: since
+    /// no provider gives back more than was paid, that ends it or is refused, and then a person decides.
+    Returning,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

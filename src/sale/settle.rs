@@ -408,7 +408,7 @@ fn judge(order: &Order, expected: i64, payment: &Payment, report: &ChargeReport)
         Some(Surplus::WrongCurrency)
     } else if payment.amount != expected {
         Some(Surplus::WrongAmount)
-    } else if report.returned > 0 {
+    } else if report.returned > 0 || report.standing == Standing::Returning {
         Some(Surplus::Returned)
     } else if order.bought.is_some() {
         Some(Surplus::Double)

@@ -122,6 +122,22 @@ fn a_late_payment_goes_back_and_one_the_provider_gave_back_is_left_alone() {
 }
 
 #[test]
+fn a_payment_that_is_already_going_back_buys_nothing_and_all_of_it_is_asked_back() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    let report = ChargeReport {
+        standing: Standing::Returning,
+        payments: vec![desk.payment(order, 300)],
+        returned: 0,
+        attach: None,
+    };
+    let step = desk.reported(order, Ok(report), false);
+    assert_eq!(surplus(&desk), [Surplus::Returned]);
+    assert!(!step.effects.iter().any(|effect| matches!(effect, Effect::Prepare { .. } | Effect::Deliver { .. })));
+    assert_eq!(refunds(&step), [(format!("R_{order}_1_1"), 300)], "refused where nothing is left to give back");
+}
+
+#[test]
 fn what_did_not_fall_is_refunded_and_what_fell_is_kept() {
     let mut desk = Desk::new();
     let order = desk.offer(&["cola", "tea"]);
