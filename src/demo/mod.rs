@@ -35,6 +35,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::config::{self, Config, ConfigError};
 use crate::fleet;
+use crate::payment;
 use crate::vocabulary::BadName;
 use back_end::BackEnd;
 use broker::BrokerError;
@@ -76,6 +77,8 @@ pub enum DemoError {
     NoParking,
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error(transparent)]
+    Rail(#[from] payment::open::OpenError),
     #[error("the fleet's name in the configuration")]
     Fleet(#[from] BadName),
     #[error("the page can't be served on {0}")]
@@ -109,6 +112,8 @@ pub async fn run(options: DemoOptions) -> Result<(), DemoError> {
     }
     let config_file = options.config.clone().unwrap_or_else(own_config);
     let config = config::load(&config_file)?;
+    // What the kiosk would say at every start is better said once.
+    payment::open::check(&config.rails)?;
     let starting = |what| move |source| DemoError::Start { what, source };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(starting("the signal handler"))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(starting("the signal handler"))?;

@@ -94,7 +94,14 @@ impl Client {
         let mut hosts = Vec::new();
         let mut plain = true;
         for address in addresses {
-            plain &= check_address(address)?;
+            let unencrypted = check_address(address)?;
+            if unencrypted {
+                tracing::warn!(
+                    address,
+                    "a provider without TLS: good for a test on this machine, and for nothing else"
+                );
+            }
+            plain &= unencrypted;
             hosts.push((*address).trim_end_matches('/').to_owned());
         }
         // A test's provider on loopback needs no roots, and a bare machine may have none.

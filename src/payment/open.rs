@@ -3,17 +3,41 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Rail;
+use super::alipay::{self, Alipay};
+use super::keys::{KeyError, KeySource, VerifyingKey};
 use super::sandbox::Sandbox;
+use super::wechat::{self, ApiV3Key, WechatPay};
+use super::{Notifies, Rail};
 use crate::config::{self, Provider};
 use crate::vocabulary::RailName;
 use crate::world::World;
 
-/// A rail that can't be made, with its name in the configuration.
+/// A rail that can't be made. What is said never holds a key or a part of one.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    #[error("the sandbox rail needs the world its wallet lives in: add --world SOCKET, or use `kioskd demo`")]
+#[error("rail `{rail}`: {why}")]
+pub struct OpenError {
+    pub rail: RailName,
+    pub why: Why,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Why {
+    #[error("the sandbox's wallet lives in a world: add --world SOCKET, or use `kioskd demo`")]
     NoWorld,
+    #[error("`{key}`: {source}")]
+    Key { key: &'static str, source: KeyError },
+    #[error("`api_v3_key`: not 32 characters; write the key of the merchant's console into its file and nothing else")]
+    ApiV3Key,
+    #[error("`platform_key` {serial}: {path} is no RSA public key or certificate in PEM", path = path.display())]
+    PlatformKey { serial: String, path: std::path::PathBuf },
+    #[error("write alipay_public_key, or app_cert, alipay_cert and root_cert")]
+    NoTrust,
+    #[error(transparent)]
+    Wechat(#[from] wechat::SettingsError),
+    #[error(transparent)]
+    Alipay(#[from] alipay::SetupError),
+    #[error("it has no provider of its own to be asked from here")]
+    NoProvider,
 }
 
 /// Every rail of a kiosk, by name. `world` is where the sandbox's wallet lives.
@@ -24,14 +48,92 @@ pub fn rails(
     rails: &[config::Rail],
     world: Option<&Arc<World>>,
 ) -> Result<BTreeMap<RailName, Arc<dyn Rail>>, OpenError> {
-    let open = |rail: &config::Rail| -> Result<Arc<dyn Rail>, OpenError> {
-        match &rail.provider {
-            Provider::Sandbox => {
-                let world = world.ok_or(OpenError::NoWorld)?;
-                Ok(Arc::new(Sandbox::new(Arc::clone(world), rail.timeout.0)))
-            }
-            Provider::Wechat(_) | Provider::Alipay(_) | Provider::Gateway(_) => Err(OpenError::NoWorld),
+    let open = |rail: &config::Rail| -> Result<Arc<dyn Rail>, Why> {
+        match (&rail.provider, world) {
+            (Provider::Sandbox, Some(world)) => Ok(Arc::new(Sandbox::new(Arc::clone(world), rail.timeout.0))),
+            (Provider::Sandbox, None) => Err(Why::NoWorld),
+            _ => Ok(made(rail)?),
         }
     };
-    rails.iter().map(|rail| Ok((rail.name(), open(rail)?))).collect()
+    let named = |rail: &config::Rail| {
+        let name = rail.name();
+        let made = open(rail).map_err(|why| OpenError { rail: name.clone(), why })?;
+        Ok((name, made))
+    };
+    rails.iter().map(named).collect()
+}
+
+/// Makes every rail that has a provider of its own, to see whether it can be made.
+///
+/// # Errors
+/// As [`provider`].
+pub fn check(rails: &[config::Rail]) -> Result<(), OpenError> {
+    let own = |rail: &&config::Rail| matches!(rail.provider, Provider::Wechat(_) | Provider::Alipay(_));
+    rails.iter().filter(own).try_for_each(|rail| provider(rail).map(drop))
+}
+
+/// A rail with the merchant's keys.
+///
+/// # Errors
+/// When its keys can't be read or its settings are not the provider's; and for a rail that has no provider.
+pub fn provider(rail: &config::Rail) -> Result<Arc<dyn Notifies>, OpenError> {
+    made(rail).map_err(|why| OpenError { rail: rail.name(), why })
+}
+
+fn made(rail: &config::Rail) -> Result<Arc<dyn Notifies>, Why> {
+    match &rail.provider {
+        Provider::Wechat(config) => Ok(Arc::new(WechatPay::new(wechat(config, rail)?)?)),
+        Provider::Alipay(config) => Ok(Arc::new(Alipay::new(alipay(config, rail)?)?)),
+        Provider::Sandbox | Provider::Gateway(_) => Err(Why::NoProvider),
+    }
+}
+
+fn wechat(config: &config::rail::Wechat, rail: &config::Rail) -> Result<wechat::Settings, Why> {
+    let api_v3_key = config.api_v3_key.secret().map_err(in_key("api_v3_key"))?;
+    let platform_key = |key: &config::rail::PlatformKey| {
+        let bytes = KeySource::File(key.file.clone()).public().map_err(in_key("platform_key"))?;
+        let wrong = || Why::PlatformKey { serial: key.serial.clone(), path: key.file.clone() };
+        Ok((key.serial.clone(), VerifyingKey::parse(&bytes).ok_or_else(wrong)?))
+    };
+    let sub = config.sub_mchid.clone();
+    Ok(wechat::Settings {
+        base_url: config.base_url.clone(),
+        backup_url: config.backup_url.clone(),
+        ca: config.ca.clone(),
+        timeout: rail.timeout.0,
+        appid: config.appid.clone(),
+        mchid: config.mchid.clone(),
+        sub: sub.map(|sub_mchid| wechat::Sub { sub_mchid, sub_appid: config.sub_appid.clone() }),
+        serial_no: config.serial_no.clone(),
+        private_key: config.private_key.signing_key().map_err(in_key("private_key"))?,
+        api_v3_key: ApiV3Key::parse(&api_v3_key).ok_or(Why::ApiV3Key)?,
+        notify_url: config.notify_url.clone(),
+        platform_keys: config.platform_keys.iter().map(platform_key).collect::<Result<_, Why>>()?,
+    })
+}
+
+fn alipay(config: &config::rail::Alipay, rail: &config::Rail) -> Result<alipay::Settings, Why> {
+    let read = |key: &'static str, source: &KeySource| source.public().map_err(in_key(key));
+    let trust = match (&config.alipay_public_key, &config.app_cert, &config.alipay_cert, &config.root_cert) {
+        (Some(key), ..) => alipay::Trust::Key(key.verifying_key().map_err(in_key("alipay_public_key"))?),
+        (None, Some(app), Some(alipay), Some(root)) => alipay::Trust::Certificates {
+            app_cert: read("app_cert", app)?,
+            alipay_cert: read("alipay_cert", alipay)?,
+            root_cert: read("root_cert", root)?,
+        },
+        _ => return Err(Why::NoTrust),
+    };
+    Ok(alipay::Settings {
+        base_url: config.base_url.clone(),
+        ca: config.ca.clone(),
+        timeout: rail.timeout.0,
+        app_id: config.app_id.clone(),
+        private_key: config.private_key.signing_key().map_err(in_key("private_key"))?,
+        trust,
+        notify_url: config.notify_url.clone(),
+    })
+}
+
+fn in_key(key: &'static str) -> impl Fn(KeyError) -> Why {
+    move |source| Why::Key { key, source }
 }

@@ -43,6 +43,11 @@ pub trait Notifies: Rail {
 
     /// The body that tells the provider to stop repeating it; the status is 200.
     fn taken(&self) -> &'static str;
+
+    /// Whether what a report gives back as `attach` is what was written as `written`. Some providers keep a short form.
+    fn is_attach(&self, given: &str, written: &str) -> bool {
+        given == written
+    }
 }
 
 /// What a query would have said at that moment.

@@ -91,6 +91,18 @@ fn short_times_are_allowed_because_tests_use_them() {
 }
 
 #[test]
+fn a_charge_lives_a_minute_at_least_where_its_provider_says_so() {
+    let rail = "kind = \"alipay\"\napp_id = \"2021\"\nprivate_key = \"file:a.key\"\nalipay_public_key = \"file:a.pem\"";
+    let text = GOOD.replacen("kind = \"sandbox\"", rail, 1);
+    let short = text.replacen("qr_life = \"90s\"", "qr_life = \"50s\"\nmore_time = \"9s\"", 1);
+    let directory = directory();
+    let parse = |text: &str| config::parse(&directory.path().join("kiosk.toml"), text.as_bytes());
+    parse(&text).unwrap();
+    let error = parse(&short).unwrap_err().to_string();
+    assert!(error.contains(":16:11: `qr_life` and `more_time` are less than a minute together"), "{error}");
+}
+
+#[test]
 fn a_lease_that_is_left_out_counts_too() {
     let text = GOOD.replacen("lease = \"30s\"\n", "", 1).replacen("poll_seconds = 3", "timeout = \"30s\"", 1);
     let directory = directory();

@@ -29,6 +29,8 @@ pub struct Setup {
     pub broker: Option<String>,
     /// Replacements in configs/vending.toml.
     pub config: Vec<(&'static str, &'static str)>,
+    /// In place of the demo's rails.
+    pub rails: Option<String>,
     /// A state directory that is there already.
     pub state: Option<PathBuf>,
     /// What the glass shows once it is up.
@@ -41,7 +43,15 @@ pub fn kioskd() -> &'static str {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { panel: "1280x800", turn: 150, broker: None, config: Vec::new(), state: None, first_page: "attract" }
+        Self {
+            panel: "1280x800",
+            turn: 150,
+            broker: None,
+            config: Vec::new(),
+            rails: None,
+            state: None,
+            first_page: "attract",
+        }
     }
 }
 
@@ -52,7 +62,7 @@ impl Setup {
             ("qr_life = \"90s\"", "qr_life = \"6s\""),
             ("more_time = \"60s\"", "more_time = \"0s\""),
             ("grace = \"30s\"", "grace = \"1s\""),
-            ("poll = \"3s\"", "poll = \"1s\""),
+            ("poll_seconds = 3", "poll_seconds = 1"),
             ("result_timeout = \"15s\"", "result_timeout = \"1s\""),
             ("timeout = \"3s\"", "timeout = \"1s\""),
             ("fall_time = \"300ms\"", "fall_time = \"60ms\""),
@@ -77,6 +87,10 @@ impl Machine {
             assert!(config.contains(from), "configs/vending.toml has no `{from}`");
             config = config.replace(from, to);
         }
+        if let Some(rails) = &setup.rails {
+            let (begin, end) = (config.find("[[rail]]").unwrap(), config.find("[[product]]").unwrap());
+            config.replace_range(begin..end, rails);
+        }
         config = config.replace("../assets", root.join("assets").to_str().unwrap());
         let file = folder.path().join("machine.toml");
         std::fs::write(&file, config).unwrap();
@@ -97,9 +111,12 @@ impl Machine {
             command.stderr(std::fs::File::create(folder.path().join("log")).unwrap());
         }
         let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let mut told = |what: &str| {
-            let line = lines.next().unwrap_or_else(|| panic!("the demo ended before `{what}`"));
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let (said, lines) = std::sync::mpsc::channel();
+        std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| said.send(line)));
+        let told = |what: &str| {
+            let line = lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("the demo has not said `{what}`; its log: {}", log(&folder)));
             line.strip_prefix(what).unwrap_or_else(|| panic!("`{line}` in place of `{what}`")).trim().to_owned()
         };
         let (page, mqtt, state) = (told("page:"), told("mqtt:"), told("state:").into());
@@ -233,17 +250,22 @@ impl Machine {
 
     /// The provider's book and the ledger agree to the cent, order by order; what was kept is what fell.
     pub fn books_agree(&self) {
-        let (orders, book) = (self.get("/api/orders"), self.get("/api/wallet"));
+        self.books_agree_with(&[self.get("/api/wallet")]);
+    }
+
+    /// The same with the books of all providers of this machine.
+    pub fn books_agree_with(&self, books: &[Value]) {
+        let orders = self.get("/api/orders");
         let orders = orders["orders"].as_array().unwrap();
-        let charges = book["charges"].as_array().unwrap();
-        for charge in charges {
-            let order = orders.iter().find(|order| order["id"] == charge["order"]);
-            let order = order.unwrap_or_else(|| panic!("no order for {charge}"));
-            assert_eq!(
-                (&order["paid"], &order["refunded"]),
-                (&charge["paid"], &charge["refunded"]),
-                "{order} {charge}"
-            );
+        let charges: Vec<&Value> = books.iter().flat_map(|book| book["charges"].as_array().unwrap()).collect();
+        for charge in &charges {
+            assert!(orders.iter().any(|order| order["id"] == charge["order"]), "no order for {charge}");
+        }
+        for order in orders {
+            let made: Vec<_> = charges.iter().filter(|charge| charge["order"] == order["id"]).collect();
+            let sum = |key: &str| made.iter().map(|charge| charge[key].as_i64().unwrap()).sum::<i64>();
+            let known = (order["paid"].as_i64().unwrap(), order["refunded"].as_i64().unwrap());
+            assert_eq!(known, (sum("paid"), sum("refunded")), "{order:#} {made:#?}");
         }
         let mut fell = 0;
         for order in orders {
@@ -272,8 +294,7 @@ impl Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = std::fs::read_to_string(self._folder.path().join("log")).unwrap_or_default();
-            eprintln!("{}\n{}", log, self.get("/api/why")["text"].as_str().unwrap_or_default());
+            eprintln!("{}\n{}", log(&self._folder), self.get("/api/why")["text"].as_str().unwrap_or_default());
         }
         // By its own number; it takes its kiosk with it.
         let asked = Command::new("kill").arg(self.child.id().to_string()).status().is_ok_and(|status| status.success());
@@ -282,6 +303,10 @@ impl Drop for Machine {
             let _ = self.child.wait();
         }
     }
+}
+
+fn log(folder: &TempDir) -> String {
+    std::fs::read_to_string(folder.path().join("log")).unwrap_or_default()
 }
 
 pub fn wait_at_most<T>(patience: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {

@@ -1,7 +1,10 @@
 //! The product from outside: the demo as anybody starts it, driven through its page's API.
 
+#[path = "../rails/kit.rs"]
+mod double;
 mod fleet;
 mod kills;
 mod kit;
+mod rails;
 mod sales;
 mod trouble;

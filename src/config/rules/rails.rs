@@ -13,7 +13,7 @@ impl Rules<'_, '_> {
         self.once(names, "rail", advice);
         let currency = file.get("kiosk").and_then(|kiosk| kiosk.get("currency")).and_then(Node::text);
         for rail in file.all("rail") {
-            self.provider(rail, currency);
+            self.provider(rail, currency, file);
         }
         let given = file.get("sale").and_then(|sale| sale.get("lease"));
         let Some(lease) = given.map_or(Some(Sale::default().lease), Node::span) else { return };
@@ -41,7 +41,25 @@ impl Rules<'_, '_> {
         }
     }
 
-    fn provider(&mut self, rail: Node<'_>, currency: Option<&str>) {
+    /// These providers make a shorter life a minute by themselves, and then a payment would come when nobody watches.
+    fn shortest_life(&mut self, rail: Node<'_>, kind: &str, file: Node<'_>) {
+        let sale = file.get("sale");
+        let span = |key, default| sale.map_or(Some(default), |sale| sale.span_or(key, default));
+        let defaults = Sale::default();
+        if matches!(kind, "wechat" | "alipay")
+            && let (Some(life), Some(more)) = (span("qr_life", defaults.qr_life), span("more_time", defaults.more_time))
+            && (life.0 + more.0).as_secs() < 60
+        {
+            let at = sale.and_then(|sale| sale.get("qr_life")).unwrap_or(rail).at();
+            let what = format!(
+                "`qr_life` and `more_time` are less than a minute together, which is the shortest life of a charge on rail {}; write a longer one",
+                quote(kind)
+            );
+            self.found.add(at, what);
+        }
+    }
+
+    fn provider(&mut self, rail: Node<'_>, currency: Option<&str>, file: Node<'_>) {
         for key in ["base_url", "backup_url"] {
             if let Some(node) = rail.get(key)
                 && let Some(url) = node.text().filter(|url| !url.trim().is_empty())
@@ -71,6 +89,7 @@ impl Rules<'_, '_> {
             );
             self.found.add(kind.at(), what);
         }
+        self.shortest_life(rail, name, file);
         if name == "alipay" {
             let certificates = ["app_cert", "alipay_cert", "root_cert"];
             let written = certificates.into_iter().filter(|key| rail.get(key).is_some()).count();

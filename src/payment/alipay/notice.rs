@@ -3,9 +3,10 @@
 //! A verified one is worth as much as the answer to a query at the time it was sent. It may come late, twice or out of
 //! order, and the sale takes a report from any of them.
 
-use super::form;
 use super::wire::{Params, Said};
+use super::{Alipay, form};
 use crate::payment::keys::VerifyingKey;
+use crate::payment::{Notification, Notifies, RailError};
 
 /// The pairs of `body`, verified to come from Alipay.
 ///
@@ -49,4 +50,21 @@ pub(super) fn trade(mut pairs: Params) -> Option<Said> {
     said.passback_params = pairs.remove("passback_params");
     said.terminal_id = pairs.remove("terminal_id");
     Some(said)
+}
+
+impl Notifies for Alipay {
+    fn notification(&self, _: &dyn Fn(&str) -> Option<String>, body: &[u8]) -> Result<Option<Notification>, RailError> {
+        Ok(match Alipay::notification(self, body)? {
+            super::Notification::Charge { charge, report, .. } => Some(Notification { charge, report }),
+            super::Notification::Other => None,
+        })
+    }
+
+    fn taken(&self) -> &'static str {
+        "success"
+    }
+
+    fn is_attach(&self, given: &str, written: &str) -> bool {
+        super::attach_matches(given, written)
+    }
 }

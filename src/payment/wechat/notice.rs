@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::seal::Seal;
 use super::trust::Encrypted;
 use super::{WechatPay, unknown, wire};
-use crate::payment::{ChargeReport, RailError, RefundReport};
+use crate::payment::{ChargeReport, Notifies, RailError, RefundReport};
 use crate::vocabulary::{ChargeId, Minor, RefundId};
 
 /// Larger than any notification.
@@ -63,5 +63,23 @@ impl WechatPay {
             Some((charge, report)) => Ok(Notification::Charge { charge, attach: report.attach.clone(), report }),
             None => Ok(Notification::Other),
         }
+    }
+}
+
+impl Notifies for WechatPay {
+    fn notification(
+        &self,
+        header: &dyn Fn(&str) -> Option<String>,
+        body: &[u8],
+    ) -> Result<Option<crate::payment::Notification>, RailError> {
+        Ok(match WechatPay::notification(self, header, body)? {
+            Notification::Charge { charge, report, .. } => Some(crate::payment::Notification { charge, report }),
+            // A refund is asked after by whoever asked for it.
+            Notification::Refund { .. } | Notification::Other => None,
+        })
+    }
+
+    fn taken(&self) -> &'static str {
+        ""
     }
 }

@@ -3,7 +3,7 @@
 
     double.py --state DIR [--port N] [--mode key|certificates]
 
-prints `ready URL` once it listens on loopback. DIR holds the keys of both sides (made on the first start) and the book,
+prints one line of JSON with its `url` once it listens on loopback. DIR holds the keys of both sides (made on the first start) and the book,
 which is on disk before an answer leaves, so a killed double goes on where it was.
 
 POST /gateway.do    the gateway
@@ -574,7 +574,7 @@ def main():
         make_keys(options.state)
     Handler.gateway = Gateway(options.state, options.mode)
     server = Server(("127.0.0.1", options.port), Handler)
-    print(f"ready http://127.0.0.1:{server.server_address[1]}", flush=True)
+    print(json.dumps({"url": f"http://127.0.0.1:{server.server_address[1]}", "app_id": APP_ID}), flush=True)
     server.serve_forever()
 
 

@@ -58,7 +58,8 @@ fn spawn(state: &Path, port: u16, mode: Mode) -> (Child, u16) {
     let mut child = command.stdout(Stdio::piped()).spawn().expect("Python starts");
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
-    let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
+    let hello: Value = serde_json::from_str(&line).unwrap_or_default();
+    let port = hello["url"].as_str().and_then(|url| url.rsplit(':').next()).and_then(|port| port.parse().ok());
     let port = port.unwrap_or_else(|| {
         _ = child.kill();
         panic!(
