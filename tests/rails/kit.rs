@@ -119,6 +119,7 @@ fn python() -> PathBuf {
     python
 }
 
+#[allow(dead_code, reason = "not every test that includes this waits by itself")]
 /// Until it is so; fails loudly when it never is.
 pub fn until(what: &str, mut so: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
