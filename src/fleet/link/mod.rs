@@ -6,6 +6,8 @@
 //! - At most `window` events are on their way unacknowledged; every connection starts again from the acknowledged
 //!   cursor; silence starts over, too. So events may come twice, never not at all, and always in order.
 //! - Nothing blocks the kiosk. State, alarms and telemetry are kept as the newest only.
+//! - Questions to the gateway have room of their own beside the events, and are dropped, not kept, without a connection:
+//!   whoever asks has a time-out. What comes back is handed on as it came, cut to a little more than may be believed.
 //! - Every connection is a new client and a clean session. After a failure the next try comes at
 //!   `rand(0, min(back_off_max, back_off_unit * 2^n))`, so that a street of kiosks does not come back as one.
 
@@ -151,6 +153,8 @@ pub struct Settings {
     pub puback_timeout: Duration,
     /// At least 1 s.
     pub keep_alive: Duration,
+    /// Whether there is a gateway to be asked.
+    pub pay: bool,
     /// An alarm that the broker still shows and that nobody has raised so long after connecting is cleared.
     pub alarm_grace: Duration,
 }
@@ -172,6 +176,7 @@ impl Settings {
             back_off_max: Duration::from_secs(300),
             puback_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(30),
+            pay: false,
             alarm_grace: Duration::from_secs(10),
         }
     }
@@ -198,6 +203,31 @@ pub enum FleetEvent {
     AckRejected {
         why: String,
     },
+    /// A message on `pay/reply` or `pay/notice`, by whomever; longer ones than [`LONGEST`](super::jws::LONGEST) are cut after one byte
+    /// more. Checked at once, in the link's task, a flood slows the one who sends it; kept for later, it would fill the
+    /// memory.
+    Pay {
+        channel: Pay,
+        message: Vec<u8>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pay {
+    Reply,
+    Notice,
+}
+
+/// Where questions to the gateway are put down.
+#[derive(Debug, Clone)]
+pub struct Hatch(Arc<Desk>);
+
+impl Hatch {
+    /// Publishes a signed request on `pay/request`. `false`: there is no connection, or too many wait already.
+    #[must_use]
+    pub fn ask(&self, message: Vec<u8>) -> bool {
+        self.0.ask(message)
+    }
 }
 
 /// A running link. Dropped without [`stop`](Self::stop) the connection breaks and the broker announces the last will.
@@ -234,6 +264,11 @@ impl Link {
     /// Flat JSON of numbers; dropped while there is no connection.
     pub fn telemetry(&self, values: Value) {
         self.desk.telemetry(values.to_string());
+    }
+
+    /// For the gateway rails.
+    pub fn hatch(&self) -> Hatch {
+        Hatch(Arc::clone(&self.desk))
     }
 
     /// There are new events in the outbox.
