@@ -116,7 +116,11 @@ fn check(text: &str, directory: &Path, found: &mut Found) -> Option<Config> {
 fn resolve(config: &mut Config, directory: &Path) {
     let fixed = [&mut config.state.directory, &mut config.glass.font_sc, &mut config.glass.font_tc];
     let pictures = config.products.iter_mut().filter_map(|product| product.picture.as_mut());
-    for path in fixed.into_iter().chain(pictures) {
+    let trust = config.fleet.iter_mut().flat_map(|fleet| [&mut fleet.ca, &mut fleet.cert]).flatten();
+    for path in fixed.into_iter().chain(pictures).chain(trust) {
         *path = directory.join(&path);
+    }
+    if let Some(key) = config.fleet.as_mut().and_then(|fleet| fleet.key.as_mut()) {
+        key.resolve(directory);
     }
 }

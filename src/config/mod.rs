@@ -24,6 +24,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::payment::keys::KeySource;
 use crate::vocabulary::{Currency, Language, Localized, Minor, ProductId, RailKind, SlotId};
 
 /// The languages the interface speaks. A text in another one could never be shown.
@@ -252,9 +253,18 @@ pub struct Printer {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fleet {
-    /// `mqtt://HOST:PORT`.
-    #[schemars(extend("examples" = ["mqtt://broker.example.com:1883"], "pattern" = "^mqtt://[^@/ ]+:[0-9]+$"))]
+    /// `mqtts://HOST:PORT`; or `mqtt://HOST:PORT` without TLS, for a broker on this machine or on a wire of its own.
+    #[schemars(extend("examples" = ["mqtts://broker.example.com:8883"], "pattern" = "^mqtts?://[^@/ ]+:[0-9]+$"))]
     pub broker: String,
+    /// With TLS: a PEM file with the CA that certifies the broker, in place of the system's.
+    #[schemars(extend("examples" = ["/etc/kioskd/ca.pem"]))]
+    pub ca: Option<PathBuf>,
+    /// With TLS: the kiosk's own certificate (PEM), with those between it and its CA; needs `key`.
+    #[schemars(extend("examples" = ["/etc/kioskd/kiosk.pem"]))]
+    pub cert: Option<PathBuf>,
+    /// The private key of `cert` (PEM), which only its owner may read.
+    #[schemars(extend("examples" = ["file:/etc/kioskd/kiosk.key"]))]
+    pub key: Option<KeySource>,
     /// Events sent and not yet acknowledged.
     #[serde(default = "Fleet::window")]
     #[schemars(range(min = 1, max = 1000))]

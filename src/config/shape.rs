@@ -9,6 +9,7 @@ use super::document::{Found, Node};
 use super::schema::Rule;
 use super::words::{list, nearest, quote, suggest};
 use super::{Bytes, Span};
+use crate::payment::keys::KeySource;
 use crate::vocabulary::{Currency, ProductId, SlotId};
 
 pub(super) fn check(file: Node<'_>, schema: &Value, found: &mut Found) {
@@ -134,6 +135,10 @@ impl<'s> Shape<'s, '_> {
                 .then(|| format!("unknown currency {said}; write its ISO 4217 code, like \"CNY\"")),
             "ProductId" => ProductId::parse(text).is_none().then(|| name(key, &said, "32")),
             "SlotId" => SlotId::parse(text).is_none().then(|| name(key, &said, "16")),
+            // What was written may be the secret itself, so it is not repeated.
+            "KeySource" => KeySource::parse(text).err().map(|_| {
+                format!("`{key}` says where the key lies; write \"file:/path/of/the.key\" or \"credential:NAME\"")
+            }),
             "Language" => {
                 (!choices.contains(&text)).then(|| format!("unknown language {said}; {}", suggest(text, &choices)))
             }

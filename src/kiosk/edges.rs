@@ -13,6 +13,7 @@ use super::{GlassHandle, Input, KioskError, glass};
 use crate::board::{self, Board, Lines};
 use crate::config::{Config, Driver};
 use crate::fleet::link::{self, Link, Settings};
+use crate::fleet::tls;
 use crate::fleet::topic::Name;
 use crate::payment::sandbox::Sandbox;
 use crate::payment::{Rail, RailError};
@@ -79,8 +80,17 @@ impl Edges {
         let wrong = |why: String| KioskError::Broker(fleet.broker.clone(), why);
         let name = |text: &str| Name::parse(text).map_err(|e| wrong(e.to_string()));
         let (fleet_name, kiosk) = (name(&config.kiosk.fleet)?, name(&config.kiosk.id)?);
-        let broker = fleet.broker.parse().map_err(|e: link::BadBroker| wrong(e.to_string()))?;
+        let broker: link::Broker = fleet.broker.parse().map_err(|e: link::BadBroker| wrong(e.to_string()))?;
+        let tls = match (broker.tls, &fleet.cert, &fleet.key) {
+            (false, ..) => None,
+            (true, Some(cert), Some(key)) => Some(tls::client(fleet.ca.as_deref(), Some((cert.as_path(), key)))?),
+            (true, ..) => Some(tls::client(fleet.ca.as_deref(), None)?),
+        };
+        if tls.is_none() && !broker.is_here() {
+            tracing::warn!(%broker, "the broker is spoken to without TLS: whoever is on the way can read along and keep the kiosk offline");
+        }
         let settings = Settings {
+            tls,
             window: fleet.window,
             start_delay: fleet.start_delay.0,
             back_off_max: fleet.reconnect_max.0,

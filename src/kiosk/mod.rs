@@ -63,6 +63,8 @@ pub enum KioskError {
     Board(#[from] crate::board::BoardError),
     #[error("the broker `{0}`: {1}")]
     Broker(String, String),
+    #[error("the fleet: {0}")]
+    Tls(#[from] crate::fleet::tls::TlsError),
     #[error("could not start {what}: {source}")]
     Start { what: &'static str, source: std::io::Error },
     #[error("{part} has ended: {why}")]
@@ -315,6 +317,8 @@ impl Kiosk {
             FleetEvent::Connected => tracing::info!("connected to the fleet"),
             FleetEvent::Disconnected { why } => tracing::info!(why, "not connected to the fleet"),
             FleetEvent::AckRejected { why } => tracing::warn!(why, "an acknowledgement was refused"),
+            // Not subscribed to: no rail of this kiosk is a gateway's.
+            FleetEvent::Pay { .. } => {}
         }
     }
 

@@ -18,7 +18,7 @@ mod session;
 mod window;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,6 +77,14 @@ pub enum BadBroker {
     /// The MQTT client would look for the brackets in the certificate.
     #[error("with TLS a broker is written by its name, or its IPv4 address, not `{0}`")]
     Ipv6(String),
+}
+
+impl Broker {
+    /// Whether what is said to it does not leave the machine.
+    pub fn is_here(&self) -> bool {
+        let bare = self.host.trim_matches(['[', ']']);
+        bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
 }
 
 impl FromStr for Broker {
@@ -326,6 +334,13 @@ mod tests {
         ] {
             assert!(bad.parse::<Broker>().is_err(), "{bad}");
         }
+        let here = |text: &str| text.parse::<Broker>().unwrap().is_here();
+        assert!(["mqtt://127.8.0.1:1", "mqtt://[::1]:1", "mqtt://localhost:1"].into_iter().all(here));
+        assert!(
+            !["mqtt://10.0.0.1:1", "mqtt://localhost.example.com:1", "mqtt://127.0.0.1.example:1"]
+                .into_iter()
+                .any(here)
+        );
         let v6: SocketAddr = "[::1]:1883".parse().unwrap();
         assert_eq!(Broker::from(v6).to_string(), "mqtt://[::1]:1883");
     }
