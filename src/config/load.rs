@@ -117,7 +117,16 @@ fn resolve(config: &mut Config, directory: &Path) {
     let fixed = [&mut config.state.directory, &mut config.glass.font_sc, &mut config.glass.font_tc];
     config.rails.iter_mut().for_each(|rail| rail.provider.resolve(directory));
     let pictures = config.products.iter_mut().filter_map(|product| product.picture.as_mut());
-    for path in fixed.into_iter().chain(pictures) {
+    let trust = config.fleet.iter_mut().flat_map(|fleet| [&mut fleet.ca, &mut fleet.cert]).flatten();
+    for path in fixed.into_iter().chain(pictures).chain(trust) {
         *path = directory.join(&path);
+    }
+    if let Some(key) = config.fleet.as_mut().and_then(|fleet| fleet.key.as_mut()) {
+        key.resolve(directory);
+    }
+    if let Some(gateway) = config.fleet.as_mut().and_then(|fleet| fleet.gateway.as_mut()) {
+        gateway.signing_key.resolve(directory);
+        let keys = gateway.trusted.iter_mut().chain(&mut gateway.operator);
+        keys.for_each(|key| key.file = directory.join(&key.file));
     }
 }

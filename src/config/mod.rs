@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::payment::keys::KeySource;
 use crate::vocabulary::{Currency, Language, Localized, Minor, ProductId, SlotId};
 
 /// The languages the interface speaks. A text in another one could never be shown.
@@ -254,9 +255,20 @@ pub struct Printer {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fleet {
-    /// `mqtt://HOST:PORT`.
-    #[schemars(extend("examples" = ["mqtt://broker.example.com:1883"], "pattern" = "^mqtt://[^@/ ]+:[0-9]+$"))]
+    /// `mqtts://HOST:PORT`; or `mqtt://HOST:PORT` without TLS, for a broker on this machine or on a wire of its own.
+    #[schemars(extend("examples" = ["mqtts://broker.example.com:8883"], "pattern" = "^mqtts?://[^@/ ]+:[0-9]+$"))]
     pub broker: String,
+    /// With TLS: a PEM file with the CA that certifies the broker, in place of the system's.
+    #[schemars(extend("examples" = ["/etc/kioskd/ca.pem"]))]
+    pub ca: Option<PathBuf>,
+    /// With TLS: the kiosk's own certificate (PEM), with those between it and its CA; needs `key`.
+    #[schemars(extend("examples" = ["/etc/kioskd/kiosk.pem"]))]
+    pub cert: Option<PathBuf>,
+    /// The private key of `cert` (PEM), which only its owner may read.
+    #[schemars(extend("examples" = ["file:/etc/kioskd/kiosk.key"]))]
+    pub key: Option<KeySource>,
+    /// Who holds the merchant's keys in the back end, for rails of kind `gateway` and `emv`.
+    pub gateway: Option<TrustedGateway>,
     /// Events sent and not yet acknowledged.
     #[serde(default = "Fleet::window")]
     #[schemars(range(min = 1, max = 1000))]
@@ -269,6 +281,33 @@ pub struct Fleet {
     #[serde(default = "Fleet::reconnect_max")]
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
     pub reconnect_max: Span,
+}
+
+/// The gateway asks the providers; what it says is believed for its signature.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrustedGateway {
+    /// This kiosk's own Ed25519 key (PEM, PKCS#8), as `kioskfleet keygen` makes it; the gateway has its public half.
+    #[schemars(extend("examples" = ["file:/etc/kioskd/kiosk.key"]))]
+    pub signing_key: KeySource,
+    /// Whose answers and notices are believed.
+    #[schemars(length(min = 1))]
+    pub trusted: Vec<TrustedKey>,
+    /// Who may only say that a charge was paid: the operator's own programs.
+    #[serde(default)]
+    pub operator: Vec<TrustedKey>,
+}
+
+/// An Ed25519 public key.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrustedKey {
+    /// The name its messages give it.
+    #[schemars(length(min = 1, max = 64), extend("examples" = ["gateway"]))]
+    pub kid: String,
+    /// PEM.
+    #[schemars(extend("examples" = ["/etc/kioskd/gateway.pub"]))]
+    pub file: PathBuf,
 }
 
 /// One thing that is sold.

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Span;
+use crate::payment::emv::Merchant;
 use crate::payment::fee::FeeEntry;
 use crate::payment::keys::KeySource;
 use crate::vocabulary::{Localized, RailName};
@@ -47,6 +48,8 @@ pub enum Provider {
     Alipay(Box<Alipay>),
     /// A provider behind the gateway of `[fleet.gateway]`: the keys stay in the back end. Recommended for a fleet.
     Gateway(Gateway),
+    /// An EMV QR that the kiosk makes itself; the gateway, or the operator's signed notice, says whether it was paid.
+    Emv(Box<Emv>),
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -140,9 +143,28 @@ pub struct Gateway {
     pub provider: Option<RailName>,
 }
 
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Emv {
+    /// Who is paid, and by which scheme.
+    pub merchant: Merchant,
+    /// The rail's name at the gateway; its name here where this is left out.
+    #[schemars(extend("examples" = ["promptpay"]))]
+    pub provider: Option<RailName>,
+}
+
 impl Rail {
     pub fn name(&self) -> RailName {
         self.name.clone().unwrap_or_else(|| self.provider.kind())
+    }
+
+    /// Its name at the gateway, where it has one.
+    pub fn at_gateway(&self) -> Option<RailName> {
+        let provider = match &self.provider {
+            Provider::Gateway(gateway) => &gateway.provider,
+            Provider::Emv(emv) => &emv.provider,
+            Provider::Sandbox | Provider::Wechat(_) | Provider::Alipay(_) => return None,
+        };
+        Some(provider.clone().unwrap_or_else(|| self.name()))
     }
 
     pub fn poll(&self) -> Duration {
@@ -166,6 +188,7 @@ impl Provider {
             Provider::Wechat(_) => "wechat",
             Provider::Alipay(_) => "alipay",
             Provider::Gateway(_) => "gateway",
+            Provider::Emv(_) => "emv",
         };
         RailName::parse(kind).expect("every kind is a name")
     }
@@ -176,7 +199,7 @@ impl Provider {
     pub(super) fn resolve(&mut self, directory: &Path) {
         let join = |path: &mut PathBuf| *path = directory.join(&path);
         match self {
-            Provider::Sandbox | Provider::Gateway(_) => {}
+            Provider::Sandbox | Provider::Gateway(_) | Provider::Emv(_) => {}
             Provider::Wechat(wechat) => {
                 wechat.private_key.resolve(directory);
                 wechat.api_v3_key.resolve(directory);

@@ -140,24 +140,50 @@ impl Rules<'_, '_> {
         }
     }
 
-    /// The address is not repeated in the message: somebody may have put a password in it.
     fn fleet(&mut self, fleet: Node<'_>) {
-        let Some(node) = fleet.get("broker") else { return };
-        let Some(url) = node.text().filter(|url| !url.trim().is_empty()) else { return };
-        const WRITE: &str = "write mqtt://HOST:PORT, like \"mqtt://127.0.0.1:1883\"";
-        let wrong = match url.strip_prefix("mqtt://") {
-            None if url.starts_with("mqtts://") => "`broker` asks for TLS, which is not there yet",
-            None => "`broker` is not an MQTT address",
-            Some(address) if address.contains('@') => "`broker` has a user or a password in it, which is not there yet",
-            Some(address) => match address.rsplit_once(':') {
-                _ if address.contains('/') => "`broker` has a path",
-                Some((host, port)) if !is_host(host) || port.is_empty() => "`broker` has no host or no port",
-                Some((_, port)) if port.parse::<u16>().unwrap_or(0) == 0 => {
-                    "`broker` has a port that is not 1 to 65535"
-                }
-                Some(_) => return,
-                None => "`broker` has no port",
-            },
+        let broker = fleet.get("broker").and_then(|node| Some((node, node.text()?)));
+        if let Some((node, url)) = broker.filter(|(_, url)| !url.trim().is_empty()) {
+            self.broker(node, url);
+        }
+        let secure = broker.is_none_or(|(_, url)| url.starts_with("mqtts://"));
+        let (cert, key) = (fleet.get("cert"), fleet.get("key"));
+        for (name, node) in [("ca", fleet.get("ca")), ("cert", cert), ("key", key)] {
+            if let Some(node) = node.filter(|_| !secure) {
+                let what =
+                    format!("`{name}` is for a broker with TLS; write broker = \"mqtts://HOST:PORT\", or leave it out");
+                self.found.add(node.at(), what);
+            }
+        }
+        match (cert, key) {
+            (Some(cert), None) => {
+                self.found.add(cert.at(), "`cert` needs its private key; write key = \"file:/path/of/the.key\"");
+            }
+            (None, Some(key)) => {
+                self.found.add(key.at(), "`key` needs its certificate; write cert = \"/path/of/the.pem\"");
+            }
+            _ => {}
+        }
+    }
+
+    /// The address is not repeated in the message: somebody may have put a password in it.
+    fn broker(&mut self, node: Node<'_>, url: &str) {
+        const WRITE: &str =
+            "write mqtts://HOST:PORT, like \"mqtts://broker.example.com:8883\", or mqtt://HOST:PORT without TLS";
+        let (tls, address) = match url.split_once("://") {
+            Some(("mqtts", address)) => (true, address),
+            Some(("mqtt", address)) => (false, address),
+            _ => return self.found.add(node.at(), format!("`broker` is not an MQTT address; {WRITE}")),
+        };
+        let wrong = match address.rsplit_once(':') {
+            _ if address.contains('@') => "`broker` has a user or a password in it, which is not there yet",
+            _ if address.contains('/') => "`broker` has a path",
+            Some((host, port)) if !is_host(host) || port.is_empty() => "`broker` has no host or no port",
+            Some((host, _)) if tls && host.starts_with('[') => {
+                "with TLS `broker` can't be an IPv6 address, but its name"
+            }
+            Some((_, port)) if port.parse::<u16>().unwrap_or(0) == 0 => "`broker` has a port that is not 1 to 65535",
+            Some(_) => return,
+            None => "`broker` has no port",
         };
         self.found.add(node.at(), format!("{wrong}; {WRITE}"));
     }

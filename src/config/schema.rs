@@ -32,6 +32,7 @@ pub fn schema() -> Value {
     }
     defs["Currency"]["examples"] = json!(["CNY"]);
     kinds(defs, "Rail", "kind");
+    kinds(defs, "Merchant", "profile");
     schema
 }
 
@@ -51,7 +52,11 @@ fn kinds(defs: &mut Value, table: &str, tag: &str) {
         if let Value::Object(keys) = &type_["properties"] {
             keys.iter().for_each(|(key, field)| variant["properties"][key] = field.clone());
         }
-        variant["required"] = type_.get("required").cloned().unwrap_or(json!([]));
+        if let Some(required) = type_.get("required") {
+            variant["required"] = required.clone();
+        } else if let Some(Value::Array(required)) = variant.get_mut("required") {
+            required.retain(|key| key != tag);
+        }
         if let Value::Object(variant) = &mut variant {
             variant.remove("$ref");
         }
@@ -59,11 +64,12 @@ fn kinds(defs: &mut Value, table: &str, tag: &str) {
     }
     let table = &mut defs[table];
     table["properties"][tag] = json!({ "type": "string", "description": "Which kind.", "oneOf": choices });
-    if let Some(Value::Array(required)) = table.get_mut("required")
-        && !required.contains(&json!(tag))
-    {
-        required.insert(0, json!(tag));
+    match table.get_mut("required") {
+        Some(Value::Array(required)) if required.contains(&json!(tag)) => {}
+        Some(Value::Array(required)) => required.insert(0, json!(tag)),
+        _ => table["required"] = json!([tag]),
     }
+    table["type"] = json!("object");
     table["oneOf"] = own.into();
     table["unevaluatedProperties"] = json!(false);
 }

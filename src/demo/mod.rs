@@ -87,6 +87,8 @@ pub enum DemoError {
     Broker(#[from] BrokerError),
     #[error("--broker {0}")]
     BadBroker(String, #[source] fleet::link::BadBroker),
+    #[error("--broker {0}: the demo's cable carries no TLS; write mqtt://HOST:PORT")]
+    SecureBroker(String),
     #[error("{path}", path = path.display())]
     Folder { path: PathBuf, source: std::io::Error },
     #[error("{0}")]
@@ -185,6 +187,9 @@ impl Fleet {
         let (told, upstream, back_end) = match (&options.broker, options.mqtt) {
             (Some(url), _) => {
                 let broker: fleet::link::Broker = url.parse().map_err(|e| DemoError::BadBroker(url.clone(), e))?;
+                if broker.tls {
+                    return Err(DemoError::SecureBroker(url.clone()));
+                }
                 let upstream = format!("{}:{}", broker.host, broker.port);
                 (url.clone(), upstream, BackEnd::start(broker, name))
             }

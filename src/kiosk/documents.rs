@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::ledger::Ledger;
+use crate::payment::gateway::Rejections;
 use crate::sale::{Order, State};
 use crate::vocabulary::BootId;
 
@@ -90,8 +91,11 @@ fn lines<'a>(units: impl Iterator<Item = (&'a crate::vocabulary::ProductId, u32,
 }
 
 /// What somebody should look at, by the alarm's kind.
-pub fn alarms(state: &State) -> BTreeMap<String, Value> {
+pub fn alarms(state: &State, rejections: Option<Rejections>) -> BTreeMap<String, Value> {
     let mut alarms = BTreeMap::new();
+    if let Some(rejected) = rejections.as_ref().and_then(Rejections::alarm) {
+        alarms.insert("pay-rejected".into(), rejected);
+    }
     let reasons = state.stop_reasons();
     if !reasons.is_empty() {
         alarms.insert("sales-stopped".into(), json!({ "reasons": reasons }));

@@ -13,7 +13,9 @@ use super::{GlassHandle, Input, KioskError, glass};
 use crate::board::{self, Board, Lines};
 use crate::config::{Config, Driver};
 use crate::fleet::link::{self, Link, Settings};
+use crate::fleet::tls;
 use crate::fleet::topic::Name;
+use crate::payment::gateway::Clerk;
 use crate::payment::{self, Rail, RailError};
 use crate::printer::{self, Printer, Receipt};
 use crate::sale::event::{Effect, Event};
@@ -33,6 +35,8 @@ pub(super) struct Edges {
     pub board: Board,
     pub glass: GlassHandle,
     rails: BTreeMap<RailName, Arc<dyn Rail>>,
+    /// Speaks with the gateway.
+    pub clerk: Option<Arc<Clerk>>,
     printer: Sender<PrintJob>,
     inputs: Sender<Input>,
 }
@@ -58,8 +62,9 @@ impl Edges {
             .map_err(start("the runtime"))?;
         let glass = start_glass(config, world, &inputs).map_err(start("the glass"))?;
         let printer = start_printer(config, world, &inputs).map_err(start("the printer"))?;
-        let rails = payment::open::rails(&config.rails, Some(world))?;
-        Ok(Self { runtime, board, glass, rails, printer, inputs })
+        let clerk = super::gateway::clerk(config, &inputs)?;
+        let rails = payment::open::rails(&config.rails, Some(world), clerk.as_ref())?;
+        Ok(Self { runtime, board, glass, rails, clerk, printer, inputs })
     }
 
     /// Joins the fleet, where one is configured.
@@ -72,8 +77,18 @@ impl Edges {
         let wrong = |why: String| KioskError::Broker(fleet.broker.clone(), why);
         let name = |text: &str| Name::parse(text).map_err(|e| wrong(e.to_string()));
         let (fleet_name, kiosk) = (name(&config.kiosk.fleet)?, name(&config.kiosk.id)?);
-        let broker = fleet.broker.parse().map_err(|e: link::BadBroker| wrong(e.to_string()))?;
+        let broker: link::Broker = fleet.broker.parse().map_err(|e: link::BadBroker| wrong(e.to_string()))?;
+        let tls = match (broker.tls, &fleet.cert, &fleet.key) {
+            (false, ..) => None,
+            (true, Some(cert), Some(key)) => Some(tls::client(fleet.ca.as_deref(), Some((cert.as_path(), key)))?),
+            (true, ..) => Some(tls::client(fleet.ca.as_deref(), None)?),
+        };
+        if tls.is_none() && !broker.is_here() {
+            tracing::warn!(%broker, "the broker is spoken to without TLS: whoever is on the way can read along and keep the kiosk offline");
+        }
         let settings = Settings {
+            tls,
+            pay: self.clerk.is_some(),
             window: fleet.window,
             start_delay: fleet.start_delay.0,
             back_off_max: fleet.reconnect_max.0,
@@ -81,7 +96,17 @@ impl Edges {
         };
         let inputs = self.inputs.clone();
         let _on_runtime = self.runtime.enter();
-        Ok(Some(link::start(settings, outbox, move |event| drop(inputs.send(Input::Fleet(event))))))
+        let clerk = self.clerk.clone();
+        let link = link::start(settings, outbox, move |event| {
+            if let Some(input) = super::gateway::route(clerk.as_ref(), event) {
+                drop(inputs.send(input));
+            }
+        });
+        if let Some(clerk) = &self.clerk {
+            let hatch = link.hatch();
+            clerk.connect(move |message| hatch.ask(message));
+        }
+        Ok(Some(link))
     }
 
     /// An event for the loop itself.

@@ -7,6 +7,7 @@
 mod clock;
 mod documents;
 mod edges;
+mod gateway;
 mod glass;
 mod outbox;
 mod receipts;
@@ -24,6 +25,7 @@ use crate::config::{self, Config};
 use crate::fleet::link::{FleetEvent, Link};
 use crate::ledger::{Journal, Ledger, LedgerError, Reader};
 use crate::payment::ChargeReport;
+use crate::payment::gateway::{Noticed, Rejections};
 use crate::sale::event::{Command, Condition, Effect, Event};
 use crate::sale::order::Receipt;
 use crate::sale::{self, Policy, State, Touch};
@@ -61,10 +63,14 @@ pub enum KioskError {
     World { path: PathBuf, source: crate::world::WireError },
     #[error(transparent)]
     Rail(#[from] crate::payment::open::OpenError),
+    #[error("[fleet.gateway]: {0}")]
+    Gateway(#[from] crate::payment::keys::KeyError),
     #[error("the board: {0}")]
     Board(#[from] crate::board::BoardError),
     #[error("the broker `{0}`: {1}")]
     Broker(String, String),
+    #[error("the fleet: {0}")]
+    Tls(#[from] crate::fleet::tls::TlsError),
     #[error("could not start {what}: {source}")]
     Start { what: &'static str, source: std::io::Error },
     #[error("{part} has ended: {why}")]
@@ -90,6 +96,10 @@ pub(crate) enum Input {
         active: bool,
     },
     Fleet(FleetEvent),
+    /// The gateway spoke by itself; signed, and not taken before.
+    PayNotice(Noticed),
+    /// What was said in the gateway's name and not believed.
+    PayRejected(Rejections),
     Question {
         id: u64,
         ask: Question,
@@ -132,6 +142,7 @@ pub fn run(options: &Options) -> Result<(), KioskError> {
     let unprinted = state.orders.values().any(|order| order.bought.is_some() && order.receipt == Receipt::NotYet);
     let mut kiosk = Kiosk {
         unprinted,
+        rejections: None,
         letterhead: Letterhead::new(&config),
         shown: None,
         told: Value::Null,
@@ -173,6 +184,7 @@ struct Kiosk {
     printer: String,
     /// The run before ended with a receipt not accounted for: it may have ended in the middle of it.
     unprinted: bool,
+    rejections: Option<Rejections>,
 }
 
 impl Kiosk {
@@ -232,6 +244,8 @@ impl Kiosk {
             Input::Board(event) => self.step(board_event(event)),
             Input::Line { line, active } => self.edges.board.input_changed(&line, active),
             Input::Fleet(event) => self.fleet_event(event),
+            Input::PayNotice(notice) => self.noticed(notice),
+            Input::PayRejected(rejections) => self.rejections = Some(rejections),
             Input::Question { id, ask } => self.answer(id, &ask),
             Input::Printer(status) => self.printer = status,
             Input::Stop | Input::WorldGone | Input::Died { .. } => {}
@@ -317,6 +331,8 @@ impl Kiosk {
             FleetEvent::Connected => tracing::info!("connected to the fleet"),
             FleetEvent::Disconnected { why } => tracing::info!(why, "not connected to the fleet"),
             FleetEvent::AckRejected { why } => tracing::warn!(why, "an acknowledgement was refused"),
+            // Taken where it arrives, see `gateway::route`.
+            FleetEvent::Pay { .. } => {}
         }
     }
 
@@ -359,7 +375,7 @@ impl Kiosk {
             self.tell(&ToWorld::State { document: document.clone() });
             self.told = document;
         }
-        let alarms = documents::alarms(&self.state);
+        let alarms = documents::alarms(&self.state, self.rejections);
         if let Some(link) = &self.link {
             for (kind, body) in &alarms {
                 if self.alarms.get(kind) != Some(body) {

@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::alipay::{self, Alipay};
+use super::emv::{self, EmvError, Merchant, NewChargeFacts};
+use super::gateway::{Clerk, Emv, Gateway};
 use super::keys::{KeyError, KeySource, VerifyingKey};
 use super::sandbox::Sandbox;
 use super::wechat::{self, ApiV3Key, WechatPay};
-use super::{Notifies, Rail};
+use super::{NewCharge, Notifies, Rail};
 use crate::config::{self, Provider};
 use crate::vocabulary::RailName;
 use crate::world::World;
+
+/// Of the terminal's name, which an EMV code carries for the merchant's eyes.
+const LONGEST_TERMINAL: usize = 25;
 
 /// A rail that can't be made. What is said never holds a key or a part of one.
 #[derive(Debug, thiserror::Error)]
@@ -38,21 +43,37 @@ pub enum Why {
     Alipay(#[from] alipay::SetupError),
     #[error("it has no provider of its own to be asked from here")]
     NoProvider,
+    #[error("there is no [fleet.gateway] to ask")]
+    NoGateway,
+    #[error("`merchant`: {0}")]
+    Merchant(EmvError),
 }
 
-/// Every rail of a kiosk, by name. `world` is where the sandbox's wallet lives.
+/// Every rail of a kiosk, by name. `world` is where the sandbox's wallet lives; `clerk` speaks with the gateway.
 ///
 /// # Errors
 /// With the first rail that can't be made.
 pub fn rails(
     rails: &[config::Rail],
     world: Option<&Arc<World>>,
+    clerk: Option<&Arc<Clerk>>,
 ) -> Result<BTreeMap<RailName, Arc<dyn Rail>>, OpenError> {
+    let gateway = |rail: &config::Rail| {
+        let (clerk, name) = clerk.zip(rail.at_gateway()).ok_or(Why::NoGateway)?;
+        Ok::<_, Why>(Gateway::new(Arc::clone(clerk), name.to_string(), rail.timeout.0))
+    };
     let open = |rail: &config::Rail| -> Result<Arc<dyn Rail>, Why> {
         match (&rail.provider, world) {
             (Provider::Sandbox, Some(world)) => Ok(Arc::new(Sandbox::new(Arc::clone(world), rail.timeout.0))),
             (Provider::Sandbox, None) => Err(Why::NoWorld),
-            _ => Ok(made(rail)?),
+            (Provider::Gateway(_), _) => Ok(Arc::new(gateway(rail)?)),
+            (Provider::Emv(emv), _) => {
+                emv.merchant.check().map_err(Why::Merchant)?;
+                let merchant = emv.merchant.clone();
+                let payload = move |new: &NewCharge| code(&merchant, new).map_err(|error| error.to_string());
+                Ok(Arc::new(Emv::new(gateway(rail)?, payload)))
+            }
+            (Provider::Wechat(_) | Provider::Alipay(_), _) => Ok(made(rail)?),
         }
     };
     let named = |rail: &config::Rail| {
@@ -61,6 +82,22 @@ pub fn rails(
         Ok((name, made))
     };
     rails.iter().map(named).collect()
+}
+
+/// The text of an EMV QR for a charge. The bank's word is matched to it by the reference.
+fn code(merchant: &Merchant, new: &NewCharge) -> Result<String, EmvError> {
+    let reference = emv::reference(&new.charge).unwrap_or_default();
+    // The kiosk's own name, after the fleet's; a scheme takes plain characters only.
+    let kiosk = new.attach.rsplit('/').next().unwrap_or_default();
+    let terminal: String = kiosk.chars().take(LONGEST_TERMINAL).collect();
+    let facts = NewChargeFacts {
+        reference: &reference,
+        amount: new.amount,
+        currency: new.currency,
+        terminal: &terminal,
+        expires: None,
+    };
+    merchant.payload(&facts)
 }
 
 /// Makes every rail that has a provider of its own, to see whether it can be made.
@@ -84,7 +121,7 @@ fn made(rail: &config::Rail) -> Result<Arc<dyn Notifies>, Why> {
     match &rail.provider {
         Provider::Wechat(config) => Ok(Arc::new(WechatPay::new(wechat(config, rail)?)?)),
         Provider::Alipay(config) => Ok(Arc::new(Alipay::new(alipay(config, rail)?)?)),
-        Provider::Sandbox | Provider::Gateway(_) => Err(Why::NoProvider),
+        Provider::Sandbox | Provider::Gateway(_) | Provider::Emv(_) => Err(Why::NoProvider),
     }
 }
 

@@ -211,6 +211,8 @@ pub const SHAPE: &[Case] = cases! {
         "kiosk.toml:52:44: `name` is empty in `fr`; write the text or leave the language out";
     "name = { en = \"Cola\", \"zh-Hant\" = \"可樂\" }" => "name = { \"zh-Hant\" = \"可樂\", en = 7 }":
         "kiosk.toml:52:33: `name` must be a text in each language; write \"…\"";
+    "broker = \"mqtt://127.0.0.1:1883\"" => "broker = \"mqtts://broker:8883\"\ncert = \"kiosk.pem\"\nkey = \"/kiosk.key\"":
+        "kiosk.toml:45:7: `key` says where the key lies; write \"file:/path/of/the.key\" or \"credential:NAME\"";
 };
 
 pub const RULES: &[Case] = cases! {
@@ -248,17 +250,23 @@ pub const RULES: &[Case] = cases! {
     "columns = 384" => "columns = 384\nreceipt_url = \"https://example.com/r\"":
         "kiosk.toml:41:15: `receipt_url` is the same for every order; write {order} where its number goes";
     "mqtt://127.0.0.1:1883" => "127.0.0.1:1883":
-        "kiosk.toml:43:10: `broker` is not an MQTT address; write mqtt://HOST:PORT, like \"mqtt://127.0.0.1:1883\"";
-    "mqtt://127.0.0.1:1883" => "mqtts://127.0.0.1:8883":
-        "kiosk.toml:43:10: `broker` asks for TLS, which is not there yet; write mqtt://HOST:PORT, like \"mqtt://127.0.0.1:1883\"";
+        "kiosk.toml:43:10: `broker` is not an MQTT address; write mqtts://HOST:PORT, like \"mqtts://broker.example.com:8883\", or mqtt://HOST:PORT without TLS";
+    "mqtt://127.0.0.1:1883" => "mqtts://[::1]:8883":
+        "kiosk.toml:43:10: with TLS `broker` can't be an IPv6 address, but its name; write mqtts://HOST:PORT, like \"mqtts://broker.example.com:8883\", or mqtt://HOST:PORT without TLS";
+    "broker = \"mqtt://127.0.0.1:1883\"" => "broker = \"mqtt://127.0.0.1:1883\"\nca = \"ca.pem\"":
+        "kiosk.toml:44:6: `ca` is for a broker with TLS; write broker = \"mqtts://HOST:PORT\", or leave it out";
+    "broker = \"mqtt://127.0.0.1:1883\"" => "broker = \"mqtts://broker:8883\"\ncert = \"kiosk.pem\"":
+        "kiosk.toml:44:8: `cert` needs its private key; write key = \"file:/path/of/the.key\"";
+    "broker = \"mqtt://127.0.0.1:1883\"" => "broker = \"mqtts://broker:8883\"\nkey = \"credential:kiosk.key\"":
+        "kiosk.toml:44:7: `key` needs its certificate; write cert = \"/path/of/the.pem\"";
     "mqtt://127.0.0.1:1883" => "mqtt://127.0.0.1":
-        "kiosk.toml:43:10: `broker` has no port; write mqtt://HOST:PORT, like \"mqtt://127.0.0.1:1883\"";
+        "kiosk.toml:43:10: `broker` has no port; write mqtts://HOST:PORT, like \"mqtts://broker.example.com:8883\", or mqtt://HOST:PORT without TLS";
     "mqtt://127.0.0.1:1883" => "mqtt://:1883":
-        "kiosk.toml:43:10: `broker` has no host or no port; write mqtt://HOST:PORT, like \"mqtt://127.0.0.1:1883\"";
+        "kiosk.toml:43:10: `broker` has no host or no port; write mqtts://HOST:PORT, like \"mqtts://broker.example.com:8883\", or mqtt://HOST:PORT without TLS";
     "mqtt://127.0.0.1:1883" => "mqtt://me:secret@broker:1883":
-        "kiosk.toml:43:10: `broker` has a user or a password in it, which is not there yet; write mqtt://HOST:PORT, like \"mqtt://127.0.0.1:1883\"";
+        "kiosk.toml:43:10: `broker` has a user or a password in it, which is not there yet; write mqtts://HOST:PORT, like \"mqtts://broker.example.com:8883\", or mqtt://HOST:PORT without TLS";
     "mqtt://127.0.0.1:1883" => "mqtt://broker:1883/kiosk":
-        "kiosk.toml:43:10: `broker` has a path; write mqtt://HOST:PORT, like \"mqtt://127.0.0.1:1883\"";
+        "kiosk.toml:43:10: `broker` has a path; write mqtts://HOST:PORT, like \"mqtts://broker.example.com:8883\", or mqtt://HOST:PORT without TLS";
     "mqtt://127.0.0.1:1883" => "mqtt://broker:70000":
         "kiosk.toml:43:10: `broker` has a port that is not 1 to 65535; write mqtt://HOST:PORT, like \"mqtt://127.0.0.1:1883\"";
     "poll_seconds = 3" => "[[rail]]\nkind = \"sandbox\"\nlabel = { en = \"Again\" }":
@@ -271,6 +279,9 @@ pub const RULES: &[Case] = cases! {
         "kiosk.toml:45:1: certificate mode needs all of app_cert, alipay_cert and root_cert; write the missing ones";
     "kind = \"sandbox\"" => "kind = \"alipay\"\napp_id = \"2021\"\nprivate_key = \"file:alipay.key\"\nalipay_public_key = \"file:a.pem\"\nnotify_url = \"http://pay.example.com/?a\"":
         "kiosk.toml:50:14: `notify_url` is not https:// without a query; write https://HOST/PATH";
+        "kiosk.toml:43:10: `broker` has a port that is not 1 to 65535; write mqtts://HOST:PORT, like \"mqtts://broker.example.com:8883\", or mqtt://HOST:PORT without TLS";
+    "poll = \"3s\"" => "[[rail]]\nkind = \"sandbox\"\nlabel = { en = \"Again\" }":
+        "kiosk.toml:49:8: rail `sandbox` is already on line 46; leave one of them out";
     "id = \"tea\"" => "id = \"cola\"":
         "kiosk.toml:57:6: product `cola` is already on line 51; write an id of its own"
         "kiosk.toml:71:11: unknown product `tea`; write a [[product]] with id = \"tea\", or another id here";

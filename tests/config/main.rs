@@ -65,6 +65,14 @@ fn a_good_file_is_read_and_its_paths_start_at_the_file() {
     assert_eq!((config.sale.more_time, config.sale.attempts), (Span::seconds(60), 2));
     assert!(!directory.path().join("state").exists(), "checking makes nothing");
 
+    let plain = "broker = \"mqtt://127.0.0.1:1883\"";
+    let secure =
+        "broker = \"mqtts://broker:8883\"\nca = \"ca.pem\"\ncert = \"/etc/kiosk.pem\"\nkey = \"file:kiosk.key\"";
+    let fleet = config::parse(&file, GOOD.replacen(plain, secure, 1).as_bytes()).unwrap().fleet.unwrap();
+    let (ca, key) = (directory.path().join("ca.pem"), format!("file:{}", directory.path().join("kiosk.key").display()));
+    assert_eq!((fleet.ca, fleet.cert), (Some(ca), Some(PathBuf::from("/etc/kiosk.pem"))));
+    assert_eq!(fleet.key.unwrap().to_string(), key);
+
     let absolute = GOOD.replacen("\"state\"", "\"/var/lib/kioskd\"", 1);
     let config = config::parse(&file, absolute.as_bytes()).unwrap();
     assert_eq!(config.state.directory, Path::new("/var/lib/kioskd"));

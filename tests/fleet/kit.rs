@@ -152,7 +152,7 @@ fn tail(heard: &[FleetEvent]) -> &[FleetEvent] {
 }
 
 /// Waits until it holds, looking often.
-pub fn until(what: &str, holds: impl Fn() -> bool) {
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let by = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < by, "{what} did not happen");
@@ -164,19 +164,43 @@ pub fn until(what: &str, holds: impl Fn() -> bool) {
 pub struct Mosquitto {
     child: Option<Child>,
     pub addr: SocketAddr,
+    /// Beside the plain one, where only those get in whom it knows.
+    pub secure: Option<SocketAddr>,
     directory: tempfile::TempDir,
+}
+
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 impl Mosquitto {
     pub fn start() -> Self {
-        let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        Self::with(None, "")
+    }
+
+    /// `ca` certifies the clients, `cert` is the broker's own.
+    pub fn with_tls(ca: &Path, cert: &Path, key: &Path) -> Self {
+        let secure = free();
+        let more = format!(
+            "listener {} 127.0.0.1\ncafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate true\n",
+            secure.port(),
+            ca.display(),
+            cert.display(),
+            key.display()
+        );
+        Self::with(Some(secure), &more)
+    }
+
+    fn with(secure: Option<SocketAddr>, more: &str) -> Self {
+        let addr = free();
         let directory = tempfile::tempdir().unwrap();
+        // As root it would become another user, who may not read the keys.
         let conf = format!(
-            "listener {} 127.0.0.1\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\n",
+            "user root\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\nlistener {} 127.0.0.1\n{more}",
             addr.port()
         );
         std::fs::write(directory.path().join("conf"), conf).unwrap();
-        let mut broker = Self { child: None, addr, directory };
+        let mut broker = Self { child: None, addr, secure, directory };
         broker.restart();
         broker
     }
@@ -201,7 +225,9 @@ impl Mosquitto {
             .spawn()
             .expect("mosquitto is installed");
         self.child = Some(child);
-        until("mosquitto listening", || TcpStream::connect(self.addr).is_ok());
+        for addr in std::iter::once(self.addr).chain(self.secure) {
+            until("mosquitto listening", || TcpStream::connect(addr).is_ok());
+        }
     }
 }
 
@@ -280,6 +306,17 @@ impl Subscriber {
             }
         });
         Self { child: slot, stop, lines, thread: Some(thread) }
+    }
+
+    /// Waits until it listens, which messages on `topic` tell.
+    pub fn listening(self, broker: SocketAddr, topic: &str) -> Self {
+        until("a subscriber listens", || {
+            publish(broker, topic, &[], b"listening");
+            self.lines.recv_timeout(Duration::from_millis(200)).is_ok()
+        });
+        publish(broker, topic, &[], b"listened");
+        self.expect(topic, "listened");
+        self
     }
 
     /// Waits for a message.

@@ -3,6 +3,8 @@
 #![cfg(feature = "demo")]
 
 mod kit;
+mod pay;
+mod tls;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

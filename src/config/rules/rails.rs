@@ -90,6 +90,11 @@ impl Rules<'_, '_> {
             self.found.add(kind.at(), what);
         }
         self.shortest_life(rail, name, file);
+        let gateway = file.get("fleet").and_then(|fleet| fleet.get("gateway"));
+        if matches!(name, "gateway" | "emv") && gateway.is_none() {
+            let what = format!("rail {} asks the gateway, and there is none; write [fleet.gateway]", quote(name));
+            self.found.add(kind.at(), what);
+        }
         if name == "alipay" {
             let certificates = ["app_cert", "alipay_cert", "root_cert"];
             let written = certificates.into_iter().filter(|key| rail.get(key).is_some()).count();

@@ -2,14 +2,18 @@
 //!
 //! Policy: putting down never waits and never fails, whether or not there is a network. Only the newest of each is kept,
 //! so weeks offline cost no memory. State and alarms are retained by the broker and so are told again on every
-//! connection, cleared alarms too, because a broker may have forgotten or remembered the wrong thing.
+//! connection, cleared alarms too, because a broker may have forgotten or remembered the wrong thing. A question to the
+//! gateway is the exception: one that can't go out now is refused, and its asker decides.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
 use crate::fleet::topic::{Leaf, Name};
+
+/// Questions that wait for room in the pipe; whoever asks does so few at a time.
+const QUESTIONS: usize = 32;
 
 /// A message of the link's own, not from the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +36,9 @@ struct Inner {
     /// `None`: cleared.
     alarms: BTreeMap<Name, Option<String>>,
     telemetry: Option<String>,
+    /// In the order they were asked; none while there is no connection.
+    questions: VecDeque<Vec<u8>>,
+    connected: bool,
     state_due: bool,
     alarms_due: BTreeSet<Name>,
     news: bool,
@@ -69,6 +76,22 @@ impl Desk {
         self.put(|inner| inner.telemetry = Some(values));
     }
 
+    /// `false`: there is no connection, or too many wait.
+    pub fn ask(&self, message: Vec<u8>) -> bool {
+        let mut inner = self.lock();
+        let room = inner.connected && inner.questions.len() < QUESTIONS;
+        if room {
+            inner.questions.push_back(message);
+            self.bell.notify_one();
+        }
+        room
+    }
+
+    /// The oldest question, which goes out now.
+    pub fn take_question(&self) -> Option<Vec<u8>> {
+        self.lock().questions.pop_front()
+    }
+
     pub fn news(&self) {
         self.put(|inner| inner.news = true);
     }
@@ -98,9 +121,17 @@ impl Desk {
     /// A new connection: everything retained is due again. Telemetry from before is old.
     pub fn connected(&self) {
         let mut inner = self.lock();
+        inner.connected = true;
         inner.telemetry = None;
         inner.state_due = inner.state.is_some();
         inner.alarms_due = inner.alarms.keys().cloned().collect();
+    }
+
+    /// The connection has ended, or is about to.
+    pub fn disconnected(&self) {
+        let mut inner = self.lock();
+        inner.connected = false;
+        inner.questions.clear();
     }
 
     /// What is due now, the alarms first.
@@ -173,6 +204,23 @@ mod tests {
         desk.telemetry("5".into());
         desk.connected();
         assert_eq!(leaves(&desk), [pair("alarm/door", ""), pair("state", "2")]);
+    }
+
+    #[test]
+    fn questions_are_refused_when_they_cannot_go_out_now() {
+        let desk = Desk::default();
+        assert!(!desk.ask(vec![1]));
+        desk.connected();
+        for n in 0..QUESTIONS {
+            assert!(desk.ask(vec![n as u8]));
+        }
+        assert!(!desk.ask(vec![99]));
+        assert_eq!(desk.take_question(), Some(vec![0]));
+        assert!(desk.ask(vec![99]));
+        desk.disconnected();
+        assert!(!desk.ask(vec![1]));
+        desk.connected();
+        assert_eq!(desk.take_question(), None, "what was asked on the former connection is not asked on the new one");
     }
 
     #[test]

@@ -6,6 +6,8 @@
 //! - At most `window` events are on their way unacknowledged; every connection starts again from the acknowledged
 //!   cursor; silence starts over, too. So events may come twice, never not at all, and always in order.
 //! - Nothing blocks the kiosk. State, alarms and telemetry are kept as the newest only.
+//! - Questions to the gateway have room of their own beside the events, and are dropped, not kept, without a connection:
+//!   whoever asks has a time-out. What comes back is handed on as it came, cut to a little more than may be believed.
 //! - Every connection is a new client and a clean session. After a failure the next try comes at
 //!   `rand(0, min(back_off_max, back_off_unit * 2^n))`, so that a street of kiosks does not come back as one.
 
@@ -16,11 +18,12 @@ mod session;
 mod window;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
@@ -54,29 +57,45 @@ pub struct OutboxEvent {
 #[error("the outbox can't be read")]
 pub struct OutboxError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
-/// Where the broker is: `mqtt://HOST:PORT`.
+/// Where the broker is: `mqtts://HOST:PORT`, or `mqtt://HOST:PORT` without TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broker {
-    /// A name or an address; IPv6 in brackets.
+    /// A name or an address; IPv6 in brackets, and not with TLS.
     pub host: String,
     pub port: u16,
+    pub tls: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadBroker {
-    #[error("a broker is written mqtt://HOST:PORT")]
+    #[error("a broker is written mqtts://HOST:PORT, or mqtt://HOST:PORT without TLS")]
     Scheme,
     #[error("`{0}` is not a host name or an address")]
     Host(String),
     #[error("`{0}` is not a port, 1 to 65535")]
     Port(String),
+    /// The MQTT client would look for the brackets in the certificate.
+    #[error("with TLS a broker is written by its name, or its IPv4 address, not `{0}`")]
+    Ipv6(String),
+}
+
+impl Broker {
+    /// Whether what is said to it does not leave the machine.
+    pub fn is_here(&self) -> bool {
+        let bare = self.host.trim_matches(['[', ']']);
+        bare == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
 }
 
 impl FromStr for Broker {
     type Err = BadBroker;
 
     fn from_str(text: &str) -> Result<Self, BadBroker> {
-        let rest = text.strip_prefix("mqtt://").ok_or(BadBroker::Scheme)?;
+        let (tls, rest) = match text.split_once("://") {
+            Some(("mqtt", rest)) => (false, rest),
+            Some(("mqtts", rest)) => (true, rest),
+            _ => return Err(BadBroker::Scheme),
+        };
         let (host, port) = rest.rsplit_once(':').ok_or(BadBroker::Scheme)?;
         let bracketed = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
         let plausible = match bracketed {
@@ -89,26 +108,31 @@ impl FromStr for Broker {
         if !plausible {
             return Err(BadBroker::Host(host.to_owned()));
         }
+        if tls && bracketed.is_some() {
+            return Err(BadBroker::Ipv6(host.to_owned()));
+        }
         match port.parse() {
-            Ok(port) if port != 0 => Ok(Self { host: host.to_owned(), port }),
+            Ok(port) if port != 0 => Ok(Self { host: host.to_owned(), port, tls }),
             _ => Err(BadBroker::Port(port.to_owned())),
         }
     }
 }
 
+/// Without TLS.
 impl From<SocketAddr> for Broker {
     fn from(address: SocketAddr) -> Self {
         let host = match address {
             SocketAddr::V4(v4) => v4.ip().to_string(),
             SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
         };
-        Self { host, port: address.port() }
+        Self { host, port: address.port(), tls: false }
     }
 }
 
 impl fmt::Display for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mqtt://{}:{}", self.host, self.port)
+        let scheme = if self.tls { "mqtts" } else { "mqtt" };
+        write!(f, "{scheme}://{}:{}", self.host, self.port)
     }
 }
 
@@ -117,6 +141,8 @@ impl fmt::Display for Broker {
 pub struct Settings {
     pub address: Address,
     pub broker: Broker,
+    /// For a broker with TLS, which is never spoken to without it.
+    pub tls: Option<Arc<ClientConfig>>,
     /// Two clients with one name throw each other out.
     pub client_id: String,
     /// Events published and not acknowledged, 1 to 1000.
@@ -135,6 +161,8 @@ pub struct Settings {
     pub puback_timeout: Duration,
     /// At least 1 s.
     pub keep_alive: Duration,
+    /// Whether there is a gateway to be asked.
+    pub pay: bool,
     /// An alarm that the broker still shows and that nobody has raised so long after connecting is cleared.
     pub alarm_grace: Duration,
 }
@@ -146,6 +174,7 @@ impl Settings {
             client_id: format!("kioskd.{fleet}.{kiosk}"),
             address: Address { fleet, kiosk },
             broker,
+            tls: None,
             window: 64,
             start_delay: Duration::from_secs(30),
             retry_first: Duration::from_secs(5),
@@ -155,6 +184,7 @@ impl Settings {
             back_off_max: Duration::from_secs(300),
             puback_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(30),
+            pay: false,
             alarm_grace: Duration::from_secs(10),
         }
     }
@@ -181,6 +211,31 @@ pub enum FleetEvent {
     AckRejected {
         why: String,
     },
+    /// A message on `pay/reply` or `pay/notice`, by whomever; longer ones than [`LONGEST`](super::jws::LONGEST) are cut after one byte
+    /// more. Checked at once, in the link's task, a flood slows the one who sends it; kept for later, it would fill the
+    /// memory.
+    Pay {
+        channel: Pay,
+        message: Vec<u8>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pay {
+    Reply,
+    Notice,
+}
+
+/// Where questions to the gateway are put down.
+#[derive(Debug, Clone)]
+pub struct Hatch(Arc<Desk>);
+
+impl Hatch {
+    /// Publishes a signed request on `pay/request`. `false`: there is no connection, or too many wait already.
+    #[must_use]
+    pub fn ask(&self, message: Vec<u8>) -> bool {
+        self.0.ask(message)
+    }
 }
 
 /// A running link. Dropped without [`stop`](Self::stop) the connection breaks and the broker announces the last will.
@@ -219,6 +274,11 @@ impl Link {
         self.desk.telemetry(values.to_string());
     }
 
+    /// For the gateway rails.
+    pub fn hatch(&self) -> Hatch {
+        Hatch(Arc::clone(&self.desk))
+    }
+
     /// There are new events in the outbox.
     pub fn wake(&self) {
         self.desk.news();
@@ -254,13 +314,15 @@ mod tests {
 
     #[test]
     fn a_broker_is_written_with_scheme_host_and_port() {
-        for good in ["mqtt://127.0.0.1:1883", "mqtt://broker.example.com:1", "mqtt://[::1]:65535"] {
-            assert_eq!(good.parse::<Broker>().unwrap().to_string(), good);
+        for good in ["mqtt://127.0.0.1:1883", "mqtt://broker.example.com:1", "mqtt://[::1]:65535", "mqtts://a:8883"] {
+            let broker = good.parse::<Broker>().unwrap();
+            assert_eq!((broker.to_string().as_str(), broker.tls), (good, good.starts_with("mqtts")));
         }
         for bad in [
             "",
             "127.0.0.1:1883",
-            "mqtts://a:1",
+            "mqtts://[::1]:1",
+            "tls://a:1",
             "mqtt://a",
             "mqtt://:1",
             "mqtt://a:0",
@@ -272,6 +334,13 @@ mod tests {
         ] {
             assert!(bad.parse::<Broker>().is_err(), "{bad}");
         }
+        let here = |text: &str| text.parse::<Broker>().unwrap().is_here();
+        assert!(["mqtt://127.8.0.1:1", "mqtt://[::1]:1", "mqtt://localhost:1"].into_iter().all(here));
+        assert!(
+            !["mqtt://10.0.0.1:1", "mqtt://localhost.example.com:1", "mqtt://127.0.0.1.example:1"]
+                .into_iter()
+                .any(here)
+        );
         let v6: SocketAddr = "[::1]:1883".parse().unwrap();
         assert_eq!(Broker::from(v6).to_string(), "mqtt://[::1]:1883");
     }

@@ -5,13 +5,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rumqttc::{ConnectionError, Event, Outgoing, Packet, Publish, QoS};
+use rumqttc::{ConnectionError, Event, Outgoing, Packet, Publish, QoS, SubscribeReasonCode};
 
 use super::ack::{self, Complaints, Refused};
 use super::desk::Desk;
 use super::pipe::{OFFLINE, ONLINE, Pipe};
 use super::window::{Due, Moved, Pace, Window};
-use super::{FleetEvent, Outbox, Settings};
+use super::{FleetEvent, Outbox, Pay, Settings};
+use crate::fleet::jws;
 use crate::fleet::topic::{Filter, Leaf, Name, Topic};
 use crate::fleet::turn;
 
@@ -87,7 +88,9 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         let mut pause = jitter(self.settings.start_delay);
         let mut failures = 0u32;
         while self.pause(pause).await {
-            match self.connection().await {
+            let end = self.connection().await;
+            self.desk.disconnected();
+            match end {
                 End::Stopped => return,
                 End::Lost { why, good } => {
                     if good {
@@ -119,7 +122,9 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
     }
 
     async fn connection(&mut self) -> End {
-        let (pipe, events) = Pipe::open(&self.settings);
+        let Some((pipe, events)) = Pipe::open(&self.settings) else {
+            return End::Lost { why: "TLS to the broker is not set up".into(), good: false };
+        };
         let now = Instant::now();
         let mut connection = Connection {
             pipe,
@@ -164,6 +169,7 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
                 return Some(End::Stopped);
             }
             c.leaving = Some(now);
+            self.desk.disconnected();
             for note in self.desk.due() {
                 c.pipe.publish(&self.topic(note.leaf), QoS::AtLeastOnce, note.retained, note.payload, now);
             }
@@ -242,6 +248,11 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
                 self.desk.sent(&note);
             }
         }
+        while c.pipe.takes_questions()
+            && let Some(question) = self.desk.take_question()
+        {
+            c.pipe.ask(&self.topic(Leaf::PayRequest), question, now);
+        }
         if self.desk.take_news() {
             self.caught_up = false;
         }
@@ -301,6 +312,11 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             Event::Incoming(Packet::ConnAck(_)) => self.connected(c, now),
             Event::Incoming(Packet::PubAck(taken)) => c.pipe.taken(taken.pkid),
             Event::Incoming(Packet::Publish(message)) => self.listen(c, &message, now),
+            Event::Incoming(Packet::SubAck(ack)) if ack.return_codes.contains(&SubscribeReasonCode::Failure) => {
+                tracing::warn!(
+                    "the broker refuses a subscription; its access rules must let a kiosk read its own topics"
+                );
+            }
             Event::Outgoing(Outgoing::Publish(number)) => c.pipe.went_out(number),
             Event::Outgoing(Outgoing::Disconnect) => return Some(End::Stopped),
             _ => {}
@@ -314,10 +330,14 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         self.caught_up = false;
         self.window.connected(now);
         self.desk.connected();
-        // The channel is empty and has room for many more than these four.
+        // The channel is empty and has room for many more than these. Before the first question: its answer is heard.
         c.pipe.subscribe(self.topic(Leaf::Ack), QoS::AtLeastOnce);
         c.pipe.subscribe(self.topic(Leaf::Presence), QoS::AtMostOnce);
         c.pipe.subscribe(Filter::Alarms(self.settings.address.clone()), QoS::AtMostOnce);
+        if self.settings.pay {
+            c.pipe.subscribe(self.topic(Leaf::PayReply), QoS::AtLeastOnce);
+            c.pipe.subscribe(self.topic(Leaf::PayNotice), QoS::AtLeastOnce);
+        }
         self.announce(c, now);
         (self.on)(FleetEvent::Connected);
     }
@@ -342,8 +362,15 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             Leaf::Alarm(kind) if message.retain && !message.payload.is_empty() && c.strange.len() < STRANGE => {
                 c.strange.insert(kind);
             }
+            Leaf::PayReply if self.settings.pay => self.pay(Pay::Reply, &message.payload),
+            Leaf::PayNotice if self.settings.pay => self.pay(Pay::Notice, &message.payload),
             _ => {}
         }
+    }
+
+    fn pay(&self, channel: Pay, payload: &[u8]) {
+        let message = payload[..payload.len().min(jws::LONGEST + 1)].to_vec();
+        (self.on)(FleetEvent::Pay { channel, message });
     }
 
     fn acknowledged(&mut self, c: &mut Connection, payload: &[u8], now: Instant) {

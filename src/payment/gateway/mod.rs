@@ -1,3 +1,117 @@
 //! The gateway rail: the merchant's keys stay in the back end; the kiosk asks over MQTT and believes signed answers.
+//!
+//! Policy: an answer counts when its signature holds, it has not expired as far as the kiosk knows the time, it answers
+//! a question that is open, of this kiosk and this rail, and it speaks of the very charge or refund that was asked
+//! about, with order, amount and currency. Anything else is [`Rejected`], counted and told, and the question stays open
+//! until its time-out: [`RailError::Unknown`].
+//!
+//! - [`wire`] what is said.
+//! - [`Clerk`] the kiosk's side of the channel, one for all rails: open questions, notices, what is rejected.
+//! - [`Gateway`] a rail of the gateway.
+//! - [`Emv`] a rail whose QR the kiosk makes, and whose money the gateway watches.
 
+mod clerk;
+mod emv;
+mod rejected;
+#[cfg(test)]
+mod tests;
 pub mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Answer, ChargeRef, ChargeReport, Created, NewCharge, Rail, RailError, RefundReport, RefundRequest};
+pub use clerk::{Clerk, Noticed, Settings};
+pub use emv::Emv;
+pub use rejected::{Rejected, Rejections};
+use wire::{Ask, Says};
+
+/// Longest text the glass turns into a QR, in bytes.
+const MAX_PAYLOAD: usize = 512;
+
+pub struct Gateway {
+    clerk: Arc<Clerk>,
+    rail: String,
+    timeout: Duration,
+}
+
+impl Gateway {
+    /// `rail`: its name at the gateway. `timeout` is for one question, from its asking to its answer; half-way one
+    /// without an answer is asked once more, the same in every byte.
+    pub fn new(clerk: Arc<Clerk>, rail: impl Into<String>, timeout: Duration) -> Self {
+        let rail = rail.into();
+        clerk.serves(&rail);
+        Self { clerk, rail, timeout }
+    }
+
+    async fn ask(&self, ask: Ask) -> Result<Says, RailError> {
+        let answered = tokio::time::timeout(self.timeout, self.clerk.ask(&self.rail, ask, self.timeout / 2)).await;
+        match answered.unwrap_or_else(|_| Err(unknown("the gateway has not answered in time")))? {
+            Says::Refused { code, why } => Err(RailError::Refused { code: plain(&code, 64), why: plain(&why, 200) }),
+            Says::Unknown { why } => Err(unknown(format!("the gateway: {}", plain(&why, 200)))),
+            says => Ok(says),
+        }
+    }
+
+    async fn refund_report(&self, ask: Ask) -> Result<RefundReport, RailError> {
+        match self.ask(ask).await? {
+            Says::Refund { report, .. } => Ok(report),
+            _ => Err(unfit()),
+        }
+    }
+}
+
+/// The clerk lets only such answers through as fit the question.
+impl Rail for Gateway {
+    fn create<'a>(&'a self, new: &'a NewCharge) -> Answer<'a, Created> {
+        Box::pin(async move {
+            match self.ask(Ask::Create(new.clone())).await? {
+                Says::Created { payload, .. } => Ok(Created { payload }),
+                _ => Err(unfit()),
+            }
+        })
+    }
+
+    fn query<'a>(&'a self, charge: &'a ChargeRef) -> Answer<'a, ChargeReport> {
+        Box::pin(async move {
+            match self.ask(Ask::Query(charge.clone())).await? {
+                Says::Charge { report, .. } => Ok(report),
+                _ => Err(unfit()),
+            }
+        })
+    }
+
+    fn close<'a>(&'a self, charge: &'a ChargeRef) -> Answer<'a, Option<ChargeReport>> {
+        Box::pin(async move {
+            match self.ask(Ask::Close(charge.clone())).await? {
+                Says::Closed { report, .. } => Ok(report),
+                _ => Err(unfit()),
+            }
+        })
+    }
+
+    fn refund<'a>(&'a self, refund: &'a RefundRequest) -> Answer<'a, RefundReport> {
+        Box::pin(self.refund_report(Ask::Refund(refund.clone())))
+    }
+
+    fn query_refund<'a>(&'a self, refund: &'a RefundRequest) -> Answer<'a, RefundReport> {
+        Box::pin(self.refund_report(Ask::QueryRefund(refund.clone())))
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        Box::pin(async move { self.ask(Ask::Probe).await.map(drop) })
+    }
+}
+
+/// Reaches the log and the ledger: one line, and not endless.
+fn plain(text: &str, longest: usize) -> String {
+    text.chars().take(longest).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn unknown(why: impl Into<String>) -> RailError {
+    RailError::Unknown(why.into())
+}
+
+fn unfit() -> RailError {
+    unknown("the answer does not fit the question")
+}

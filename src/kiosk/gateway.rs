@@ -1,0 +1,86 @@
+//! The kiosk's word with the gateway: its keys are read at start, its answers go to their questions, and its notices
+//! become events like any rail's.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use super::{Clock, Input, Kiosk};
+use crate::config::{Config, TrustedKey};
+use crate::fleet::jws::{Keys, PublicKey, Signer};
+use crate::fleet::link::{FleetEvent, Pay};
+use crate::payment::gateway::{Clerk, Noticed, Rejected, Settings};
+use crate::payment::keys::{KeyError, KeySource};
+use crate::sale::event::Event;
+use crate::vocabulary::Wall;
+
+const WANTED_PRIVATE: &str = "an Ed25519 private key (PEM, PKCS#8)";
+const WANTED_PUBLIC: &str = "an Ed25519 public key (PEM)";
+
+/// Who speaks with the gateway, where one is configured.
+///
+/// # Errors
+/// When a key can't be read, or is not what it should be.
+pub(super) fn clerk(config: &Config, inputs: &Sender<Input>) -> Result<Option<Arc<Clerk>>, KeyError> {
+    let Some(gateway) = config.fleet.as_ref().and_then(|fleet| fleet.gateway.as_ref()) else { return Ok(None) };
+    let kiosk = format!("{}/{}", config.kiosk.fleet, config.kiosk.id);
+    let malformed = |place: &KeySource, wanted| KeyError::Malformed { place: place.to_string(), wanted };
+    let signer = Signer::from_pem(&gateway.signing_key.secret()?, kiosk.clone());
+    let public = |key: &TrustedKey| {
+        let place = KeySource::File(key.file.clone());
+        let parsed = PublicKey::from_pem(&place.public()?).ok_or_else(|| malformed(&place, WANTED_PUBLIC))?;
+        Ok((key.kid.clone(), parsed))
+    };
+    let keys = |all: &[TrustedKey]| all.iter().map(public).collect::<Result<Vec<_>, KeyError>>().map(Keys::new);
+    let settings = Settings {
+        signer: signer.ok_or_else(|| malformed(&gateway.signing_key, WANTED_PRIVATE))?,
+        gateway: keys(&gateway.trusted)?,
+        operator: keys(&gateway.operator)?,
+        kiosk,
+    };
+    let inputs = inputs.clone();
+    Ok(Some(Arc::new(Clerk::new(settings, move |rejected| drop(inputs.send(Input::PayRejected(rejected)))))))
+}
+
+/// What the link heard. Answers are verified here, on the link's own task: what can't be believed never queues.
+pub(super) fn route(clerk: Option<&Arc<Clerk>>, event: FleetEvent) -> Option<Input> {
+    let (channel, message, clerk) = match (event, clerk) {
+        (FleetEvent::Pay { channel, message }, Some(clerk)) => (channel, message, clerk),
+        (FleetEvent::Pay { .. }, None) => return None,
+        (event, _) => return Some(Input::Fleet(event)),
+    };
+    match channel {
+        // What is wrong with it is counted and told by the clerk.
+        Pay::Reply => clerk.reply(&message, Clock::wall()).err().and(None),
+        Pay::Notice => clerk.notice(&message, Clock::wall()).ok().flatten().map(Input::PayNotice),
+    }
+}
+
+impl Kiosk {
+    /// A notice is worth what a query's answer is, once it fits the charge as the ledger knows it.
+    pub(super) fn noticed(&mut self, notice: Noticed) {
+        let Some(clerk) = self.edges.clerk.clone() else { return };
+        self.revive(&notice.charge.charge);
+        if let Err(why) = self.fits(&notice) {
+            return clerk.reject(&notice.id, why, wall());
+        }
+        let id = notice.id;
+        self.step(Event::Reported { charge: notice.charge.charge, result: Ok(notice.report), asked: false });
+        if self.state.conditions.ledger_failed.is_none() {
+            clerk.committed(&id);
+        }
+    }
+
+    fn fits(&self, notice: &Noticed) -> Result<(), Rejected> {
+        let order = notice.charge.charge.order().and_then(|id| self.state.orders.get(&id)).ok_or(Rejected::Charge)?;
+        let charge = order.charge(&notice.charge.charge).ok_or(Rejected::Charge)?;
+        let rail = self.config.rails.iter().find(|rail| rail.name() == charge.rail);
+        if rail.and_then(crate::config::Rail::at_gateway).is_none_or(|name| name.as_str() != notice.rail) {
+            return Err(Rejected::Rail);
+        }
+        notice.is_about(&order.reference(charge))
+    }
+}
+
+fn wall() -> Option<Wall> {
+    Clock::wall()
+}

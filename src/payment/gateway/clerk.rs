@@ -1,0 +1,417 @@
+//! The kiosk's side of the channel: which questions are open, which notices were taken, what was rejected. One for all
+//! rails of the gateway.
+//!
+//! Policy: every question has a nonce of its own that is used up by the first answer that fits. A notice is taken once;
+//! when its consequence is on disk the gateway is told so, and told again when it repeats the notice. Both memories are
+//! bounded: an answer that is older than they reach is one to no question of ours, and a notice that is taken twice does
+//! no harm, because the ledger knows every payment by its number.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, oneshot};
+
+use super::rejected::{Rejected, Rejections, Tally};
+use super::wire::{Ask, Notice, Reply, Request, Says};
+use super::{MAX_PAYLOAD, unknown};
+use crate::fleet::jws::{BadMessage, Keys, Purpose, Signer};
+use crate::payment::{ChargeRef, ChargeReport, NewCharge, RailError, RefundRequest};
+use crate::vocabulary::Wall;
+
+/// Questions at a time; with each sent twice the gateway still has room for all.
+const AT_A_TIME: usize = 4;
+/// Nonces of questions that are answered or given up.
+const PAST: usize = 1024;
+/// Notices taken.
+const NOTICES: usize = 1024;
+const LONGEST_NUMBER: usize = 64;
+/// A notice that comes again was perhaps not heard to be taken; that is said again no more often than this.
+const SAY_AGAIN: Duration = Duration::from_secs(1);
+
+pub struct Settings {
+    /// `fleet/kiosk`; also the name of `signer`'s key.
+    pub kiosk: String,
+    pub signer: Signer,
+    /// Who may answer, and say by themselves that a charge was paid.
+    pub gateway: Keys,
+    /// Who may only say that a charge was paid: the operator's own programs.
+    pub operator: Keys,
+}
+
+/// A notice that is believed and was not taken before. What it says is what a query would have said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noticed {
+    pub id: String,
+    /// The rail at the gateway.
+    pub rail: String,
+    pub charge: ChargeRef,
+    pub report: ChargeReport,
+}
+
+impl Noticed {
+    /// Whether it speaks of this very charge.
+    ///
+    /// # Errors
+    /// When its order, amount or currency is another.
+    pub fn is_about(&self, ours: &ChargeRef) -> Result<(), Rejected> {
+        same_charge(ours, &self.charge)
+    }
+}
+
+type Publish = Box<dyn Fn(Vec<u8>) -> bool + Send + Sync>;
+type Tell = Box<dyn Fn(Rejections) + Send + Sync>;
+
+pub struct Clerk {
+    settings: Settings,
+    publish: OnceLock<Publish>,
+    tell: Tell,
+    room: Semaphore,
+    books: Mutex<Books>,
+}
+
+struct Books {
+    rails: BTreeSet<String>,
+    /// By nonce.
+    open: BTreeMap<String, Question>,
+    /// Nonces, and whether they were answered; the oldest first.
+    past: VecDeque<Past>,
+    /// The oldest first.
+    notices: VecDeque<Taken>,
+    tally: Tally,
+}
+
+/// A question that is answered or given up.
+struct Past {
+    nonce: String,
+    answered: bool,
+    /// Answers that may still come: it was sent that often more than it was answered.
+    spare: u8,
+}
+
+struct Question {
+    /// How often it went out.
+    sent: u8,
+    rail: String,
+    ask: Ask,
+    answer: oneshot::Sender<Says>,
+}
+
+struct Taken {
+    id: String,
+    rail: String,
+    /// When the gateway was last told that it is on disk.
+    told: Option<Instant>,
+}
+
+impl Clerk {
+    /// `tell` hears of rejected messages worth an alarm: of the first at once, then at most every ten seconds.
+    pub fn new(settings: Settings, tell: impl Fn(Rejections) + Send + Sync + 'static) -> Self {
+        let books = Books {
+            rails: BTreeSet::new(),
+            open: BTreeMap::new(),
+            past: VecDeque::new(),
+            notices: VecDeque::new(),
+            tally: Tally::new(),
+        };
+        Self {
+            settings,
+            publish: OnceLock::new(),
+            tell: Box::new(tell),
+            room: Semaphore::new(AT_A_TIME),
+            books: Mutex::new(books),
+        }
+    }
+
+    /// Once, when there is a link: `publish` puts a message on `pay/request`, and is false when it can't now.
+    pub fn connect(&self, publish: impl Fn(Vec<u8>) -> bool + Send + Sync + 'static) {
+        if self.publish.set(Box::new(publish)).is_err() {
+            tracing::error!("the gateway's clerk has a link already; the second is not used");
+        }
+    }
+
+    /// What was rejected since the start.
+    pub fn rejections(&self) -> Rejections {
+        self.books().tally.so_far()
+    }
+
+    /// A message from `pay/reply`, by whomever. `wall` is nothing while the kiosk's clock is not to be trusted.
+    ///
+    /// # Errors
+    /// When it answers no open question; nothing has happened then but that it was counted.
+    pub fn reply(&self, message: &[u8], wall: Option<Wall>) -> Result<(), Rejected> {
+        self.counted(self.take_reply(message, wall), wall)
+    }
+
+    /// A message from `pay/notice`, by whomever; `None` when it was taken before. The caller compares it with its own
+    /// charge ([`Noticed::is_about`]) and calls [`committed`](Self::committed) or [`reject`](Self::reject).
+    ///
+    /// # Errors
+    /// When it can't be believed; nothing has happened then but that it was counted.
+    pub fn notice(&self, message: &[u8], wall: Option<Wall>) -> Result<Option<Noticed>, Rejected> {
+        self.counted(self.take_notice(message, wall), wall)
+    }
+
+    /// All consequences of a notice are on disk: the gateway may tell the provider that it has arrived.
+    pub fn committed(&self, notice: &str) {
+        let rail = {
+            let mut books = self.books();
+            let Some(taken) = books.notices.iter_mut().find(|taken| taken.id == notice) else { return };
+            taken.told = Some(Instant::now());
+            taken.rail.clone()
+        };
+        self.say_taken(notice, &rail);
+    }
+
+    /// A notice is not about a charge of this kiosk after all.
+    pub fn reject(&self, notice: &str, why: Rejected, wall: Option<Wall>) {
+        self.books().notices.retain(|taken| taken.id != notice);
+        self.count(why, wall);
+    }
+
+    pub(super) fn serves(&self, rail: &str) {
+        self.books().rails.insert(rail.to_owned());
+    }
+
+    /// Asks, and after `again` asks once more, the same in every byte; a charge is asked for only once, because not every
+    /// provider takes the same one twice. The answer fits the question. Ends only with an answer, or when it can't be
+    /// asked; whoever asks has a time-out.
+    pub(super) async fn ask(&self, rail: &str, ask: Ask, again: Duration) -> Result<Says, RailError> {
+        let _place = self.room.acquire().await.map_err(|_| unknown("nothing is asked any more"))?;
+        let (nonce, message) = self.write(rail, ask.clone())?;
+        let once = matches!(ask, Ask::Create(_));
+        let (answer, mut answered) = oneshot::channel();
+        let question = Question { sent: 1, rail: rail.to_owned(), ask, answer };
+        let _open = self.open(nonce.clone(), question);
+        if !self.put_out(message.clone()) {
+            return Err(unknown("there is no connection to the gateway"));
+        }
+        let answer = match tokio::time::timeout(again, &mut answered).await {
+            Ok(answer) => answer,
+            Err(_) if once => answered.await,
+            Err(_) => {
+                // The connection it went out on may be gone, and with it the question. A connection that is not back
+                // yet leaves only the hope for the first.
+                if let Some(question) = self.books().open.get_mut(&nonce) {
+                    question.sent += 1;
+                }
+                self.put_out(message);
+                answered.await
+            }
+        };
+        answer.map_err(|_| unknown("the question was dropped"))
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put_out(&self, message: Vec<u8>) -> bool {
+        self.publish.get().is_some_and(|publish| publish(message))
+    }
+
+    /// A question with a new nonce, signed.
+    fn write(&self, rail: &str, ask: Ask) -> Result<(String, Vec<u8>), RailError> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|e| unknown(format!("no random number for the question: {e}")))?;
+        let nonce: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let request = Request { kiosk: self.settings.kiosk.clone(), rail: rail.to_owned(), nonce: nonce.clone(), ask };
+        let message = self.settings.signer.sign(Purpose::PayRequest, &request);
+        Ok((nonce, message.map_err(|e| unknown(format!("the question can't be written: {e}")))?))
+    }
+
+    fn open(&self, nonce: String, question: Question) -> Open<'_> {
+        self.books().open.insert(nonce.clone(), question);
+        Open { clerk: self, nonce }
+    }
+
+    fn take_reply(&self, message: &[u8], wall: Option<Wall>) -> Result<(), Rejected> {
+        let (reply, _) = self.settings.gateway.open::<Reply>(Purpose::PayReply, message)?;
+        if reply.kiosk != self.settings.kiosk {
+            return Err(Rejected::Kiosk);
+        }
+        let mut books = self.books();
+        let Some(question) = books.open.get(&reply.nonce) else { return Err(books.no_question(&reply.nonce)) };
+        if question.rail != reply.rail {
+            return Err(Rejected::Rail);
+        }
+        if expired(reply.expires, wall) {
+            return Err(Rejected::Expired);
+        }
+        answers(&question.ask, &reply.says)?;
+        if let Some(question) = books.close(&reply.nonce, true) {
+            // Whoever asked may have given up just now; then nobody has an answer.
+            drop(question.answer.send(reply.says));
+        }
+        Ok(())
+    }
+
+    fn take_notice(&self, message: &[u8], wall: Option<Wall>) -> Result<Option<Noticed>, Rejected> {
+        let Settings { kiosk, gateway, operator, .. } = &self.settings;
+        let opened = match gateway.open::<Notice>(Purpose::PayNotice, message) {
+            Err(BadMessage::UnknownKey) => operator.open(Purpose::PayNotice, message),
+            opened => opened,
+        };
+        let (notice, _) = opened?;
+        let Notice { id, rail, charge, report, .. } = notice;
+        let mut books = self.books();
+        if notice.kiosk != *kiosk {
+            return Err(Rejected::Kiosk);
+        } else if !books.rails.contains(&rail) {
+            return Err(Rejected::Rail);
+        } else if !(1..=LONGEST_NUMBER).contains(&id.len()) || !id.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Rejected::Number);
+        } else if charge.charge.order() != Some(charge.order) {
+            return Err(Rejected::Order);
+        }
+        sane(&report)?;
+        if let Some(taken) = books.notices.iter_mut().find(|taken| taken.id == id) {
+            // Still on its way to the disk, or told already and perhaps not heard.
+            let now = Instant::now();
+            if taken.told.is_some_and(|told| now >= told + SAY_AGAIN) {
+                taken.told = Some(now);
+                drop(books);
+                self.say_taken(&id, &rail);
+            }
+            return Ok(None);
+        }
+        if expired(notice.expires, wall) {
+            return Err(Rejected::Expired);
+        }
+        if books.notices.len() == NOTICES {
+            books.notices.pop_front();
+        }
+        books.notices.push_back(Taken { id: id.clone(), rail: rail.clone(), told: None });
+        Ok(Some(Noticed { id, rail, charge, report }))
+    }
+
+    fn say_taken(&self, notice: &str, rail: &str) {
+        // Nothing is lost when this can't be said: the gateway repeats the notice.
+        if let Ok((nonce, message)) = self.write(rail, Ask::Noticed { notice: notice.to_owned() }) {
+            self.books().remember(Past { nonce, answered: true, spare: 0 });
+            self.put_out(message);
+        }
+    }
+
+    fn counted<T>(&self, result: Result<T, Rejected>, wall: Option<Wall>) -> Result<T, Rejected> {
+        result.inspect_err(|why| self.count(*why, wall))
+    }
+
+    fn count(&self, why: Rejected, wall: Option<Wall>) {
+        let due = self.books().tally.add(why, wall, Instant::now());
+        match due {
+            Some(so_far) => {
+                tracing::warn!(reason = %why, count = so_far.count, "a message about payments is not believed");
+                (self.tell)(so_far);
+            }
+            None => tracing::debug!(reason = %why, "a message about payments is not believed"),
+        }
+    }
+}
+
+impl Books {
+    fn no_question(&mut self, nonce: &str) -> Rejected {
+        let Some(past) = self.past.iter_mut().find(|past| past.nonce == nonce) else { return Rejected::Unasked };
+        match past.spare.checked_sub(1) {
+            None => return Rejected::Replayed,
+            Some(spare) => past.spare = spare,
+        }
+        if past.answered { Rejected::Again } else { Rejected::Late }
+    }
+
+    fn close(&mut self, nonce: &str, answered: bool) -> Option<Question> {
+        let question = self.open.remove(nonce)?;
+        let spare = question.sent - u8::from(answered);
+        self.remember(Past { nonce: nonce.to_owned(), answered, spare });
+        Some(question)
+    }
+
+    fn remember(&mut self, past: Past) {
+        if self.past.len() == PAST {
+            self.past.pop_front();
+        }
+        self.past.push_back(past);
+    }
+}
+
+/// A question that somebody waits on; given up when nobody does any more.
+struct Open<'a> {
+    clerk: &'a Clerk,
+    nonce: String,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.clerk.books().close(&self.nonce, false);
+    }
+}
+
+fn expired(expires: u64, wall: Option<Wall>) -> bool {
+    wall.is_some_and(|Wall(now)| now > expires)
+}
+
+/// Whether it is an answer to this very question.
+fn answers(ask: &Ask, says: &Says) -> Result<(), Rejected> {
+    match (ask, says) {
+        (_, Says::Refused { .. } | Says::Unknown { .. }) | (Ask::Probe, Says::Here) => Ok(()),
+        (Ask::Create(new), Says::Created { charge, payload }) => {
+            let NewCharge { charge: id, order, amount, currency, .. } = new;
+            let asked = ChargeRef { charge: id.clone(), order: *order, amount: *amount, currency: *currency };
+            same_charge(&asked, charge)?;
+            let fits = (1..=MAX_PAYLOAD).contains(&payload.len()) && !payload.contains(char::is_control);
+            if fits { Ok(()) } else { Err(Rejected::Payload) }
+        }
+        (Ask::Query(asked), Says::Charge { charge, report }) => {
+            same_charge(asked, charge)?;
+            sane(report)
+        }
+        (Ask::Close(asked), Says::Closed { charge, report }) => {
+            same_charge(asked, charge)?;
+            report.as_ref().map_or(Ok(()), sane)
+        }
+        (Ask::Refund(asked) | Ask::QueryRefund(asked), Says::Refund { refund, .. }) => same_refund(asked, refund),
+        _ => Err(Rejected::Question),
+    }
+}
+
+fn same_charge(ours: &ChargeRef, theirs: &ChargeRef) -> Result<(), Rejected> {
+    // Whole, so that a new field can't be forgotten.
+    if ours == theirs {
+        Ok(())
+    } else if ours.charge != theirs.charge {
+        Err(Rejected::Charge)
+    } else if ours.order != theirs.order {
+        Err(Rejected::Order)
+    } else if ours.currency != theirs.currency {
+        Err(Rejected::Currency)
+    } else {
+        Err(Rejected::Amount)
+    }
+}
+
+fn same_refund(ours: &RefundRequest, theirs: &RefundRequest) -> Result<(), Rejected> {
+    let charge = |refund: &RefundRequest| ChargeRef {
+        charge: refund.charge.clone(),
+        order: refund.order,
+        amount: refund.charged,
+        currency: refund.currency,
+    };
+    if ours == theirs {
+        return Ok(());
+    }
+    if ours.refund != theirs.refund {
+        return Err(Rejected::Refund);
+    }
+    same_charge(&charge(ours), &charge(theirs))?;
+    Err(Rejected::Amount)
+}
+
+/// A signature does not make a sum right: payments are more than nothing, and no more went back than came in.
+fn sane(report: &ChargeReport) -> Result<(), Rejected> {
+    let mut payments = report.payments.iter();
+    let paid = payments.try_fold(0i64, |sum, p| if p.amount > 0 { sum.checked_add(p.amount) } else { None });
+    match paid {
+        Some(paid) if (0..=paid).contains(&report.returned) => Ok(()),
+        _ => Err(Rejected::Sums),
+    }
+}

@@ -1,0 +1,134 @@
+//! Why a message from the gateway's topics is not believed, and how the kiosk keeps count.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::fleet::jws::BadMessage;
+use crate::vocabulary::Wall;
+
+/// A flood is told of no more often than this.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
+/// Why a message is not believed. Nothing of the message is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    #[error("{0}")]
+    Message(#[from] BadMessage),
+    #[error("for another kiosk")]
+    Kiosk,
+    #[error("of another rail")]
+    Rail,
+    #[error("expired")]
+    Expired,
+    /// Never asked, or so long ago that nobody remembers.
+    #[error("an answer to no question of ours")]
+    Unasked,
+    /// The question went out twice and was answered twice.
+    #[error("a second answer")]
+    Again,
+    /// More answers than questions.
+    #[error("an answer that was used up before")]
+    Replayed,
+    /// The question was given up.
+    #[error("an answer after the time-out")]
+    Late,
+    /// To close is not to query.
+    #[error("an answer to another kind of question")]
+    Question,
+    #[error("about another charge")]
+    Charge,
+    #[error("about another order")]
+    Order,
+    #[error("about another amount")]
+    Amount,
+    #[error("about another currency")]
+    Currency,
+    #[error("about another refund")]
+    Refund,
+    #[error("sums that make no sense")]
+    Sums,
+    #[error("a QR that the glass can't show")]
+    Payload,
+    #[error("a notice without a number")]
+    Number,
+}
+
+impl Rejected {
+    /// Whether somebody should look at it. Networks are slow: an answer to a repeated question, or a late one, is worth
+    /// nothing, and no sign of anything.
+    pub fn alarming(self) -> bool {
+        !matches!(self, Self::Again | Self::Late)
+    }
+}
+
+/// What was rejected since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rejections {
+    /// Alarming ones.
+    pub count: u64,
+    /// Answers that came twice or late.
+    pub harmless: u64,
+    /// The last alarming one, and when it came as far as the kiosk knows.
+    pub last: Option<(Rejected, Option<Wall>)>,
+}
+
+impl Rejections {
+    /// The body of the alarm `pay-rejected`; `None` while there is nothing to look at. `last` is in milliseconds since
+    /// 1970, null where the time was unknown.
+    pub fn alarm(&self) -> Option<Value> {
+        let (reason, at) = self.last?;
+        Some(json!({ "reason": reason.to_string(), "count": self.count, "last": at }))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Tally {
+    so_far: Rejections,
+    told: Option<Instant>,
+}
+
+impl Tally {
+    pub fn new() -> Self {
+        Self { so_far: Rejections { count: 0, harmless: 0, last: None }, told: None }
+    }
+
+    pub fn so_far(&self) -> Rejections {
+        self.so_far
+    }
+
+    /// Counts it. What to tell, when it is time.
+    pub fn add(&mut self, why: Rejected, wall: Option<Wall>, now: Instant) -> Option<Rejections> {
+        if !why.alarming() {
+            self.so_far.harmless += 1;
+            return None;
+        }
+        self.so_far.count += 1;
+        self.so_far.last = Some((why, wall));
+        if self.told.is_some_and(|told| now < told + TELL_EVERY) {
+            return None;
+        }
+        self.told = Some(now);
+        Some(self.so_far)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_counted_whole_and_told_of_now_and_then() {
+        let start = Instant::now();
+        let mut tally = Tally::new();
+        let told: Vec<u64> = (0..25u32)
+            .filter_map(|second| tally.add(Rejected::Kiosk, None, start + Duration::from_secs(1) * second))
+            .map(|so_far| so_far.count)
+            .collect();
+        assert_eq!(told, [1, 11, 21]);
+        assert_eq!(tally.add(Rejected::Late, None, start + Duration::from_secs(60)), None);
+        let Rejections { count, harmless, last } = tally.so_far();
+        assert_eq!((count, harmless, last), (25, 1, Some((Rejected::Kiosk, None))));
+        assert_eq!(Tally::new().so_far().alarm(), None);
+    }
+}

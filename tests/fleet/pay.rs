@@ -1,0 +1,129 @@
+//! The link's channel to the gateway: questions go out beside the events, answers come in whatever their size.
+
+use std::sync::atomic::Ordering;
+
+use kioskd::demo::broker;
+use kioskd::demo::proxy::Proxy;
+use kioskd::fleet::jws::LONGEST;
+use kioskd::fleet::link::{FleetEvent, Pay, Settings};
+use kioskd::fleet::topic::Leaf;
+
+use super::kit::*;
+
+fn is_pay(event: &FleetEvent) -> bool {
+    matches!(event, FleetEvent::Pay { .. })
+}
+
+fn paying(settings: Settings) -> Settings {
+    Settings { pay: true, ..settings }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_go_out_and_answers_come_in() {
+    let mut broker = Mosquitto::start();
+    let (requests, everyones) = (topic(Leaf::PayRequest), "kiosk/v1/+/+/pay/request");
+    let gateway = Subscriber::start(broker.addr, everyones).listening(broker.addr, &requests);
+    let mut kiosk = Kiosk::start(paying(settings(broker.addr)), &Fake::default());
+    let hatch = kiosk.link.hatch();
+    kiosk.connected();
+    assert!(hatch.ask(b"{\"n\":1}".to_vec()));
+    gateway.expect(&requests, "{\"n\":1}");
+    assert!(retained(broker.addr, "kiosk/v1/+/+/pay/#").is_empty());
+
+    for (leaf, channel) in [(Leaf::PayReply, Pay::Reply), (Leaf::PayNotice, Pay::Notice)] {
+        publish(broker.addr, &topic(leaf.clone()), &[], b"yes");
+        assert_eq!(kiosk.hear("an answer", is_pay), FleetEvent::Pay { channel, message: b"yes".to_vec() });
+        // More than may be believed is cut before anybody looks at it.
+        publish(broker.addr, &topic(leaf), &[], &vec![b'x'; 1 << 20]);
+        let FleetEvent::Pay { message, .. } = kiosk.hear("a long one", is_pay) else { unreachable!() };
+        assert_eq!(message.len(), LONGEST + 1);
+    }
+    // Another kiosk's answer is none of ours.
+    publish(broker.addr, "kiosk/v1/test/K2/pay/reply", &[], b"no");
+    publish(broker.addr, &topic(Leaf::PayReply), &[], b"last");
+    assert_eq!(kiosk.hear("the last", is_pay), FleetEvent::Pay { channel: Pay::Reply, message: b"last".to_vec() });
+
+    broker.kill();
+    kiosk.disconnected();
+    assert!(!hatch.ask(b"lost".to_vec()), "there is no connection");
+    broker.restart();
+    kiosk.connected();
+    let gateway = gateway.listening(broker.addr, &requests);
+    assert!(hatch.ask(b"again".to_vec()));
+    let line = gateway.lines.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(split(&line), (requests, "again".into()), "what was refused is never sent");
+    kiosk.link.stop().await;
+    assert!(!hatch.ask(b"after the end".to_vec()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kiosk_without_a_gateway_does_not_listen() {
+    let broker = Mosquitto::start();
+    let mut kiosk = Kiosk::start(settings(broker.addr), &Fake::default());
+    kiosk.connected();
+    for leaf in [Leaf::PayReply, Leaf::PayNotice, Leaf::Ack] {
+        publish(broker.addr, &topic(leaf), &[], b"x");
+    }
+    kiosk.hear("what came last", |event| matches!(event, FleetEvent::AckRejected { .. }));
+    assert!(!kiosk.heard.iter().any(is_pay), "{:?}", kiosk.heard);
+    kiosk.link.stop().await;
+}
+
+/// Questions as fast as they are taken, answers as fast as they can be sent, and cuts: every event arrives, in order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_questions_and_answers_holds_up_no_event() {
+    const ALL: u64 = 2000;
+    let broker = broker::start("127.0.0.1:0".parse().unwrap()).unwrap();
+    let proxy = Proxy::start(broker.addr.to_string()).unwrap();
+    let back_end = TestBackEnd::start(broker.addr);
+    let outbox = Fake::default();
+    let mut kiosk = Kiosk::start(paying(settings(proxy.addr())), &outbox);
+    kiosk.connected();
+    let hatch = kiosk.link.hatch();
+    let mut asked = 0u64;
+    let mut refused = 0u64;
+    let mut flood = std::process::Command::new("mosquitto_pub")
+        .args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &broker.addr.port().to_string(),
+            "-t",
+            &topic(Leaf::PayNotice),
+            "-q",
+            "1",
+            "-l",
+        ])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .expect("mosquitto-clients is installed");
+    let mut noise = flood.stdin.take().unwrap();
+    let noise = std::thread::spawn(move || {
+        use std::io::Write;
+        let line = format!("{}\n", "n".repeat(2000));
+        while noise.write_all(line.as_bytes()).is_ok() {}
+    });
+    for round in 1..=4 {
+        outbox.head.store(ALL * round / 4, Ordering::SeqCst);
+        kiosk.link.wake();
+        until("half of it", || {
+            for _ in 0..50 {
+                if hatch.ask(vec![b'q'; 500]) { asked += 1 } else { refused += 1 }
+            }
+            back_end.count() >= (ALL * round / 4).saturating_sub(200)
+        });
+        proxy.cut();
+        kiosk.disconnected();
+        proxy.restore();
+        kiosk.connected();
+    }
+    kiosk.acknowledged(ALL);
+    back_end.assert_holds(ALL);
+    flood.kill().unwrap();
+    flood.wait().unwrap();
+    noise.join().unwrap();
+    let heard = kiosk.heard.iter().filter(|event| is_pay(event)).count();
+    println!("{ALL} events, 4 cuts; {asked} questions taken, {refused} refused; {heard} messages heard");
+    assert!(asked > 100 && refused > 100 && heard > 100);
+    kiosk.link.stop().await;
+}

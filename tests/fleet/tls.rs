@@ -1,0 +1,128 @@
+//! The link over TLS, to Debian's mosquitto, which lets in only whom it knows.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kioskd::fleet::link::{FleetEvent, Settings};
+use kioskd::fleet::tls;
+use kioskd::fleet::topic::Leaf;
+use kioskd::payment::keys::KeySource;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+
+use super::kit::*;
+
+/// A certification authority made for one test.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    file: PathBuf,
+}
+
+impl Authority {
+    fn new(directory: &Path, name: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate().unwrap();
+        let file = directory.join(format!("{name}.pem"));
+        std::fs::write(&file, params.self_signed(&key).unwrap().pem()).unwrap();
+        Self { issuer: Issuer::new(params, key), file }
+    }
+
+    /// Writes `NAME.crt` and `NAME.key`.
+    fn certify(&self, name: &str, hosts: &[&str]) -> (PathBuf, KeySource) {
+        use std::os::unix::fs::PermissionsExt;
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let mut params = CertificateParams::new(hosts).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        let (cert, secret) =
+            (self.file.with_file_name(format!("{name}.crt")), self.file.with_file_name(format!("{name}.key")));
+        std::fs::write(&cert, params.signed_by(&key, &self.issuer).unwrap().pem()).unwrap();
+        std::fs::write(&secret, key.serialize_pem()).unwrap();
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+        (cert, KeySource::File(secret))
+    }
+}
+
+fn over_tls(broker: &Mosquitto, ca: &Authority, identity: Option<&(PathBuf, KeySource)>) -> Settings {
+    let identity = identity.map(|(cert, key)| (cert.as_path(), key));
+    let url = format!("mqtts://{}", broker.secure.unwrap());
+    Settings {
+        broker: url.parse().unwrap(),
+        tls: Some(tls::client(Some(&ca.file), identity).unwrap()),
+        ..settings(broker.addr)
+    }
+}
+
+/// Whose connection never comes about, and why.
+async fn refused(settings: Settings) -> String {
+    let mut kiosk = Kiosk::start(settings, &Fake::with(3));
+    let why = kiosk.disconnected();
+    assert!(!kiosk.heard.contains(&FleetEvent::Connected));
+    kiosk.link.stop().await;
+    why
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_go_over_tls_to_the_right_broker_from_the_right_kiosk_only() {
+    const ALL: u64 = 300;
+    let directory = tempfile::tempdir().unwrap();
+    let ours = Authority::new(directory.path(), "operator");
+    let other = Authority::new(directory.path(), "other");
+    let server = ours.certify("broker", &["127.0.0.1"]);
+    let kiosk_id = ours.certify("street.K1", &[]);
+    let foreign_id = other.certify("foreign", &[]);
+    let mut broker = Mosquitto::with_tls(&ours.file, &server.0, &server.0.with_extension("key"));
+
+    let outbox = Fake::with(ALL);
+    let back_end = TestBackEnd::start(broker.addr);
+    let good = over_tls(&broker, &ours, Some(&kiosk_id));
+    let mut kiosk = Kiosk::start(good.clone(), &outbox);
+    kiosk.acknowledged(ALL);
+    broker.kill();
+    kiosk.disconnected();
+    outbox.head.fetch_add(50, std::sync::atomic::Ordering::SeqCst);
+    broker.restart();
+    kiosk.acknowledged(ALL + 50);
+    back_end.assert_holds(ALL + 50);
+    kiosk.link.stop().await;
+    let presence = topic(Leaf::Presence);
+    assert_eq!(retained(broker.addr, &presence), [(presence, "offline".into())]);
+
+    let why = refused(over_tls(&broker, &ours, None)).await;
+    assert!(why.contains("CertificateRequired") || why.contains("HandshakeFailure"), "without a certificate: {why}");
+    let why = refused(over_tls(&broker, &ours, Some(&foreign_id))).await;
+    assert!(why.contains("fatal alert"), "with somebody else's certificate: {why}");
+    let why = refused(over_tls(&broker, &other, Some(&kiosk_id))).await;
+    assert!(why.contains("UnknownIssuer"), "a broker of another CA: {why}");
+    let nothing_said = Settings { tls: None, ..good.clone() };
+    assert_eq!(refused(nothing_said).await, "TLS to the broker is not set up");
+
+    let elsewhere = ours.certify("elsewhere", &["broker.example.com"]);
+    let impostor = Mosquitto::with_tls(&ours.file, &elsewhere.0, &elsewhere.0.with_extension("key"));
+    let why = refused(over_tls(&impostor, &ours, Some(&kiosk_id))).await;
+    assert!(why.contains("not valid for name"), "a broker with another name: {why}");
+}
+
+/// Somebody in the middle who speaks no TLS learns nothing and is not spoken to without.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plain_broker_is_not_spoken_to_when_tls_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let ours = Authority::new(directory.path(), "operator");
+    let broker = Mosquitto::start();
+    let config = tls::client(Some(&ours.file), None).unwrap();
+    let url = format!("mqtts://{}", broker.addr);
+    let quick = Settings {
+        broker: url.parse().unwrap(),
+        tls: Some(Arc::clone(&config)),
+        back_off_max: Duration::from_millis(50),
+        ..settings(broker.addr)
+    };
+    let watcher = Subscriber::start(broker.addr, "#").listening(broker.addr, "start");
+    refused(quick).await;
+    publish(broker.addr, "end", &[], b"x");
+    // Nothing of the kiosk came before it, its last will neither.
+    assert_eq!(watcher.lines.recv_timeout(PATIENCE).unwrap(), "end x");
+}
