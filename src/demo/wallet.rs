@@ -297,7 +297,9 @@ impl Inner {
     fn describe(&self, id: &ChargeId) -> Result<ChargeState, BookError> {
         let (of, report) = match self.book.charge(id)? {
             Some(charge) => (Some((charge.order, charge.currency)), self.book.report(&charge, self.now())?),
-            None => (None, ChargeReport { standing: Standing::Absent, payments: Vec::new(), returned: 0 }),
+            None => {
+                (None, ChargeReport { standing: Standing::Absent, payments: Vec::new(), returned: 0, attach: None })
+            }
         };
         Ok(ChargeState { charge: id.clone(), of, report })
     }

@@ -62,6 +62,10 @@ pub struct NewCharge {
     pub life: Duration,
     /// What the payer's app shows: machine, goods and short code.
     pub description: String,
+    /// Whose charge it is, `fleet/kiosk`; kept by the provider and given back with its reports. A rail cuts what is longer
+    /// than its provider takes.
+    #[serde(default)]
+    pub attach: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +90,9 @@ pub struct ChargeReport {
     pub payments: Vec<Payment>,
     /// Given back by the provider without our asking (a cancel that was also a refund).
     pub returned: Minor,
+    /// [`NewCharge::attach`] as the provider gave it back; `None` where it keeps none or said none.
+    #[serde(default)]
+    pub attach: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -358,7 +358,9 @@ impl Turn<'_> {
                 charge.watch.asked = true;
             }
         }
-        self.effect(Effect::Create { rail, charge: NewCharge { charge, order, amount, currency, life, description } });
+        let attach = self.state.policy.attach.clone();
+        let charge = NewCharge { charge, order, amount, currency, life, description, attach };
+        self.effect(Effect::Create { rail, charge });
         self.state.current = Some(order);
         self.state.counter.basket.clear();
         self.go(At::Order);

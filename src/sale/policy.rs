@@ -9,6 +9,8 @@ use crate::vocabulary::{Currency, Language, Localized, Minor, RailKind};
 pub struct Policy {
     /// Prefix of what the payer's app shows.
     pub kiosk: String,
+    /// Whose the charge is, for the provider's books and the fleet's back end: `fleet/kiosk`.
+    pub attach: String,
     pub place: Localized,
     pub phone: String,
     pub currency: Currency,
@@ -42,6 +44,7 @@ impl Policy {
         let (kiosk, sale) = (&config.kiosk, &config.sale);
         Self {
             kiosk: kiosk.id.clone(),
+            attach: format!("{}/{}", kiosk.fleet, kiosk.id),
             place: kiosk.place.clone(),
             phone: kiosk.phone.clone(),
             currency: kiosk.currency,

@@ -136,7 +136,11 @@ impl Shop {
     fn report(&self, charge: &ChargeId, asked: bool) -> Event {
         let standing = if self.closed.contains(charge) { Standing::Closed } else { Standing::Open };
         let payments = self.paid.get(charge).cloned().unwrap_or_default();
-        Event::Reported { charge: charge.clone(), result: Ok(ChargeReport { standing, payments, returned: 0 }), asked }
+        Event::Reported {
+            charge: charge.clone(),
+            result: Ok(ChargeReport { standing, payments, returned: 0, attach: None }),
+            asked,
+        }
     }
 
     pub fn touch(&mut self, touch: Touch) {
@@ -315,6 +319,7 @@ fn policy(unknown_delivery: UnknownDelivery) -> Policy {
     let seconds = Duration::from_secs;
     Policy {
         kiosk: "K1".into(),
+        attach: "main/K1".into(),
         place: Localized::default(),
         phone: "1".into(),
         currency: cny(),

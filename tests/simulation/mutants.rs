@@ -100,11 +100,13 @@ impl Mutant {
                     currency: order.currency,
                     order: order.id,
                 };
-                let report = ChargeReport { standing: Standing::Closed, payments: vec![payment], returned: 0 };
+                let report =
+                    ChargeReport { standing: Standing::Closed, payments: vec![payment], returned: 0, attach: None };
                 Event::Reported { charge, result: Ok(report), asked }
             }
             (Mutant::UnknownTakenAsClosed, Event::Reported { charge, result: Err(RailError::Unknown(_)), asked }) => {
-                let report = ChargeReport { standing: Standing::Closed, payments: Vec::new(), returned: 0 };
+                let report =
+                    ChargeReport { standing: Standing::Closed, payments: Vec::new(), returned: 0, attach: None };
                 Event::Reported { charge, result: Ok(report), asked }
             }
             (_, Event::Reported { charge, result: Ok(mut report), asked }) => {

@@ -392,6 +392,7 @@ fn policy(chance: &mut Chance) -> Policy {
     let seconds = Duration::from_secs;
     Policy {
         kiosk: "K1".into(),
+        attach: "main/K1".into(),
         place: Localized::default(),
         phone: "1".into(),
         currency: Currency::from_code("CNY").unwrap(),

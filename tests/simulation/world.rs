@@ -314,7 +314,7 @@ impl World {
     }
 
     fn report(&self, id: &ChargeId) -> ChargeReport {
-        let absent = ChargeReport { standing: Standing::Absent, payments: Vec::new(), returned: 0 };
+        let absent = ChargeReport { standing: Standing::Absent, payments: Vec::new(), returned: 0, attach: None };
         let Some(charge) = self.book.get(id) else { return absent };
         if self.weather.absent_until_scanned && !charge.scanned {
             return absent;
@@ -324,6 +324,7 @@ impl World {
             standing: if open { Standing::Open } else { Standing::Closed },
             payments: charge.payments.clone(),
             returned: charge.returned,
+            attach: None,
         }
     }
 

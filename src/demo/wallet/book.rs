@@ -203,7 +203,7 @@ impl Book {
         let payments = payments.collect::<Result<Vec<_>, _>>()?;
         let open = payments.is_empty() && !of.closed && now_ms < of.expires_ms;
         let standing = if open { Standing::Open } else { Standing::Closed };
-        Ok(ChargeReport { standing, payments, returned: self.sums(&of.id)?.returned })
+        Ok(ChargeReport { standing, payments, returned: self.sums(&of.id)?.returned, attach: None })
     }
 
     /// Every charge, oldest first, as `GET /api/wallet` shows it.

@@ -125,6 +125,7 @@ pub fn new_charge(n: u128) -> NewCharge {
         currency: Currency::from_code("CNY").unwrap(),
         life: Duration::from_secs(90),
         description: "Demo Drinks, cola".into(),
+        attach: String::new(),
     }
 }
 

@@ -48,7 +48,7 @@ fn asked() -> ChargeRef {
 
 fn state() -> ChargeState {
     let payment = Payment { id: PaymentId::parse("P_1").unwrap(), amount: 300, currency: cny(), order: order(1) };
-    let report = ChargeReport { standing: Standing::Closed, payments: vec![payment], returned: 0 };
+    let report = ChargeReport { standing: Standing::Closed, payments: vec![payment], returned: 0, attach: None };
     ChargeState { charge: asked().charge, of: Some((order(1), cny())), report }
 }
 
@@ -79,7 +79,7 @@ fn a_query_is_believed_only_about_the_very_charge_order_and_currency() {
     assert!(is_unknown(query(|s| s.of = None)), "paid, and nobody says for what");
     assert!(is_unknown(query(|s| s.report.payments[0].amount = -300)));
     assert!(is_unknown(query(|s| s.report.returned = 301)));
-    let absent = ChargeReport { standing: Standing::Absent, payments: vec![], returned: 0 };
+    let absent = ChargeReport { standing: Standing::Absent, payments: vec![], returned: 0, attach: None };
     let expected = absent.clone();
     let told = query(move |s| (s.of, s.report) = (None, absent.clone()));
     assert_eq!(told, Ok(expected));
@@ -116,6 +116,7 @@ fn a_created_charge_is_the_one_that_was_asked_for() {
         currency: cny(),
         life: Duration::from_secs(90),
         description: "cola".into(),
+        attach: "main/K1".into(),
     };
     let create = |amount_off: i64, payload: &'static str| {
         let rail = rail(move |request| {

@@ -35,6 +35,7 @@ pub fn policy() -> Policy {
     let words = |text: &str| Localized([(Language::new("en"), text.to_owned())].into());
     Policy {
         kiosk: "K1".into(),
+        attach: "main/K1".into(),
         place: words("Platform 2"),
         phone: "400".into(),
         currency: Currency::from_code("CNY").unwrap(),
@@ -164,7 +165,7 @@ impl Desk {
 
     pub fn report(&mut self, order: OrderId, payments: &[Payment], returned: i64) -> Step {
         let standing = if payments.is_empty() { Standing::Open } else { Standing::Closed };
-        self.reported(order, Ok(ChargeReport { standing, payments: payments.into(), returned }), false)
+        self.reported(order, Ok(ChargeReport { standing, payments: payments.into(), returned, attach: None }), false)
     }
 
     pub fn reported(&mut self, order: OrderId, result: Result<ChargeReport, RailError>, asked: bool) -> Step {

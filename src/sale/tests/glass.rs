@@ -24,6 +24,7 @@ fn the_number_is_on_disk_before_the_provider_hears_of_it_and_the_code_is_in_both
     assert_eq!((charge.order, charge.amount), (*order, 300));
     assert_eq!(charge.life, Duration::from_secs(150), "with the one extension");
     assert!(charge.description.starts_with(short_code.as_str()), "{}", charge.description);
+    assert_eq!(charge.attach, "main/K1");
     assert!(desk.qr().is_none(), "not before the provider has answered");
 }
 
@@ -31,7 +32,7 @@ fn the_number_is_on_disk_before_the_provider_hears_of_it_and_the_code_is_in_both
 fn the_qr_lives_its_time_and_one_extension() {
     let mut desk = Desk::new();
     let order = desk.offer(&["cola"]);
-    let open = ChargeReport { standing: Standing::Open, payments: vec![], returned: 0 };
+    let open = ChargeReport { standing: Standing::Open, payments: vec![], returned: 0, attach: None };
     let keep = |desk: &mut Desk, seconds: u64| {
         for _ in 0..seconds {
             if desk.wait(1).iter().any(|effect| matches!(effect, Effect::Query { .. })) {

@@ -46,7 +46,7 @@ fn an_order_ends_when_nothing_more_can_happen_on_its_charge() {
     desk.report(order, std::slice::from_ref(&payment), 0);
     desk.deliver(order, 0, 1, FELL);
     assert!(!desk.order(order).ended, "a second payment may come until the charge's life and the grace are over");
-    let paid = ChargeReport { standing: Standing::Closed, payments: vec![payment], returned: 0 };
+    let paid = ChargeReport { standing: Standing::Closed, payments: vec![payment], returned: 0, attach: None };
     while desk.now < 190_000 {
         desk.wait(10);
         while desk.state.orders.get(&order).is_some_and(|order| order.charges[0].watch.asked) {
@@ -212,7 +212,7 @@ fn a_refund_is_repeated_only_unchanged_and_asked_after_first() {
 fn claimed() -> (Desk, OrderId) {
     let (mut desk, order) = refunding();
     let payments = desk.order(order).charges[0].payments.clone();
-    let report = ChargeReport { standing: Standing::Closed, payments, returned: 0 };
+    let report = ChargeReport { standing: Standing::Closed, payments, returned: 0, attach: None };
     // Answers the close that is out.
     let charge = crate::vocabulary::ChargeId::of(order, 1);
     desk.hear(crate::sale::Event::CloseAnswered { charge, result: Ok(None) });

@@ -104,8 +104,12 @@ fn an_order_that_had_ended_is_revived_by_money() {
     desk.state.orders.clear();
     desk.touch("done");
     let payment = desk.payment(order, 300);
-    let report =
-        |payments| crate::payment::ChargeReport { standing: crate::payment::Standing::Closed, payments, returned: 0 };
+    let report = |payments| crate::payment::ChargeReport {
+        standing: crate::payment::Standing::Closed,
+        payments,
+        returned: 0,
+        attach: None,
+    };
     let event = |payments| crate::sale::Event::Reported {
         charge: crate::vocabulary::ChargeId::of(order, 1),
         result: Ok(report(payments)),
