@@ -5,10 +5,12 @@
 //!
 //! - [`topic`] every topic as a type; no other place writes one as text.
 //! - [`link`] the kiosk's end of the wire.
+//! - [`tls`] how a client believes its broker, and is believed.
 //! - [`jws`] messages that are believed for their signature, not for their way.
 
 pub mod jws;
 pub mod link;
+pub mod tls;
 pub mod topic;
 mod turn;
 
