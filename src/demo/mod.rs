@@ -84,6 +84,8 @@ pub enum DemoError {
     Broker(#[from] BrokerError),
     #[error("--broker {0}")]
     BadBroker(String, #[source] fleet::link::BadBroker),
+    #[error("--broker {0}: the demo's cable carries no TLS; write mqtt://HOST:PORT")]
+    SecureBroker(String),
     #[error("{path}", path = path.display())]
     Folder { path: PathBuf, source: std::io::Error },
     #[error("{0}")]
@@ -180,6 +182,9 @@ impl Fleet {
         let (told, upstream, back_end) = match (&options.broker, options.mqtt) {
             (Some(url), _) => {
                 let broker: fleet::link::Broker = url.parse().map_err(|e| DemoError::BadBroker(url.clone(), e))?;
+                if broker.tls {
+                    return Err(DemoError::SecureBroker(url.clone()));
+                }
                 let upstream = format!("{}:{}", broker.host, broker.port);
                 (url.clone(), upstream, BackEnd::start(broker, name))
             }

@@ -21,6 +21,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
@@ -54,29 +55,37 @@ pub struct OutboxEvent {
 #[error("the outbox can't be read")]
 pub struct OutboxError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
-/// Where the broker is: `mqtt://HOST:PORT`.
+/// Where the broker is: `mqtts://HOST:PORT`, or `mqtt://HOST:PORT` without TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broker {
-    /// A name or an address; IPv6 in brackets.
+    /// A name or an address; IPv6 in brackets, and not with TLS.
     pub host: String,
     pub port: u16,
+    pub tls: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadBroker {
-    #[error("a broker is written mqtt://HOST:PORT")]
+    #[error("a broker is written mqtts://HOST:PORT, or mqtt://HOST:PORT without TLS")]
     Scheme,
     #[error("`{0}` is not a host name or an address")]
     Host(String),
     #[error("`{0}` is not a port, 1 to 65535")]
     Port(String),
+    /// The MQTT client would look for the brackets in the certificate.
+    #[error("with TLS a broker is written by its name, or its IPv4 address, not `{0}`")]
+    Ipv6(String),
 }
 
 impl FromStr for Broker {
     type Err = BadBroker;
 
     fn from_str(text: &str) -> Result<Self, BadBroker> {
-        let rest = text.strip_prefix("mqtt://").ok_or(BadBroker::Scheme)?;
+        let (tls, rest) = match text.split_once("://") {
+            Some(("mqtt", rest)) => (false, rest),
+            Some(("mqtts", rest)) => (true, rest),
+            _ => return Err(BadBroker::Scheme),
+        };
         let (host, port) = rest.rsplit_once(':').ok_or(BadBroker::Scheme)?;
         let bracketed = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
         let plausible = match bracketed {
@@ -89,26 +98,31 @@ impl FromStr for Broker {
         if !plausible {
             return Err(BadBroker::Host(host.to_owned()));
         }
+        if tls && bracketed.is_some() {
+            return Err(BadBroker::Ipv6(host.to_owned()));
+        }
         match port.parse() {
-            Ok(port) if port != 0 => Ok(Self { host: host.to_owned(), port }),
+            Ok(port) if port != 0 => Ok(Self { host: host.to_owned(), port, tls }),
             _ => Err(BadBroker::Port(port.to_owned())),
         }
     }
 }
 
+/// Without TLS.
 impl From<SocketAddr> for Broker {
     fn from(address: SocketAddr) -> Self {
         let host = match address {
             SocketAddr::V4(v4) => v4.ip().to_string(),
             SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
         };
-        Self { host, port: address.port() }
+        Self { host, port: address.port(), tls: false }
     }
 }
 
 impl fmt::Display for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "mqtt://{}:{}", self.host, self.port)
+        let scheme = if self.tls { "mqtts" } else { "mqtt" };
+        write!(f, "{scheme}://{}:{}", self.host, self.port)
     }
 }
 
@@ -117,6 +131,8 @@ impl fmt::Display for Broker {
 pub struct Settings {
     pub address: Address,
     pub broker: Broker,
+    /// For a broker with TLS, which is never spoken to without it.
+    pub tls: Option<Arc<ClientConfig>>,
     /// Two clients with one name throw each other out.
     pub client_id: String,
     /// Events published and not acknowledged, 1 to 1000.
@@ -146,6 +162,7 @@ impl Settings {
             client_id: format!("kioskd.{fleet}.{kiosk}"),
             address: Address { fleet, kiosk },
             broker,
+            tls: None,
             window: 64,
             start_delay: Duration::from_secs(30),
             retry_first: Duration::from_secs(5),
@@ -254,13 +271,15 @@ mod tests {
 
     #[test]
     fn a_broker_is_written_with_scheme_host_and_port() {
-        for good in ["mqtt://127.0.0.1:1883", "mqtt://broker.example.com:1", "mqtt://[::1]:65535"] {
-            assert_eq!(good.parse::<Broker>().unwrap().to_string(), good);
+        for good in ["mqtt://127.0.0.1:1883", "mqtt://broker.example.com:1", "mqtt://[::1]:65535", "mqtts://a:8883"] {
+            let broker = good.parse::<Broker>().unwrap();
+            assert_eq!((broker.to_string().as_str(), broker.tls), (good, good.starts_with("mqtts")));
         }
         for bad in [
             "",
             "127.0.0.1:1883",
-            "mqtts://a:1",
+            "mqtts://[::1]:1",
+            "tls://a:1",
             "mqtt://a",
             "mqtt://:1",
             "mqtt://a:0",

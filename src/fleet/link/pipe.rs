@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use rumqttc::{AsyncClient, EventLoop, LastWill, MqttOptions, QoS};
+use rumqttc::{AsyncClient, EventLoop, LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
 
 use super::Settings;
 use crate::fleet::topic::{Leaf, Topic};
@@ -34,7 +34,8 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    pub fn open(settings: &Settings) -> (Self, EventLoop) {
+    /// `None`: the broker is to be reached over TLS, and nothing says how.
+    pub fn open(settings: &Settings) -> Option<(Self, EventLoop)> {
         let mut options =
             MqttOptions::new(settings.client_id.clone(), settings.broker.host.clone(), settings.broker.port);
         let window = settings.window();
@@ -51,6 +52,10 @@ impl Pipe {
                 QoS::AtLeastOnce,
                 true,
             ));
+        if settings.broker.tls {
+            let config = settings.tls.clone()?;
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config)));
+        }
         let (client, mut events) = AsyncClient::new(options, usize::from(inflight));
         let mut network = events.network_options();
         network.set_connection_timeout(CONNECT_SECONDS);
@@ -62,7 +67,7 @@ impl Pipe {
             window: usize::from(window),
             inflight: usize::from(inflight),
         };
-        (pipe, events)
+        Some((pipe, events))
     }
 
     /// How many events it would take now. Below rumqttc's own limit, so that its packet numbers never collide while the

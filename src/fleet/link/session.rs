@@ -119,7 +119,9 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
     }
 
     async fn connection(&mut self) -> End {
-        let (pipe, events) = Pipe::open(&self.settings);
+        let Some((pipe, events)) = Pipe::open(&self.settings) else {
+            return End::Lost { why: "TLS to the broker is not set up".into(), good: false };
+        };
         let now = Instant::now();
         let mut connection = Connection {
             pipe,
