@@ -299,7 +299,11 @@ mod tests {
         }
         assert_eq!(Filter::Fleet(name("demo")).to_string(), "kiosk/v1/demo/#");
         assert_eq!(Filter::Events(name("demo")).to_string(), "kiosk/v1/demo/+/event/#");
+        assert_eq!(k.to_string(), "demo/K0001");
         assert_eq!(Filter::Alarms(k).to_string(), "kiosk/v1/demo/K0001/alarm/+");
+        assert_eq!(Filter::PayRequests(name("demo")).to_string(), "kiosk/v1/demo/+/pay/request");
+        let shared = Filter::SharedPayRequests { fleet: name("demo"), group: name("g") };
+        assert_eq!(shared.to_string(), "$share/g/kiosk/v1/demo/+/pay/request");
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub enum GatewayError {
 /// What has come in since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Requests that were answered.
+    /// Requests that have an answer; it may not have reached the broker.
     pub answered: u64,
     /// Messages on the topics of requests that are none.
     pub rejected: u64,
@@ -237,11 +237,12 @@ impl Office {
         let result = outcome(&says);
         let sent = millis();
         let reply = Reply { kiosk: kiosk.to_string(), rail, nonce, sent, expires: sent + REPLY_LIFE_MS, says };
+        // Before whoever hears the answer can ask for the count.
+        self.tally.answered.fetch_add(1, Relaxed);
         let sent = match (self.signer.sign(Purpose::PayReply, &reply), post.upgrade()) {
             (Ok(message), Some(post)) => post.send(kiosk.topic(Leaf::PayReply), message).await.is_ok(),
             _ => false,
         };
-        self.tally.answered.fetch_add(1, Relaxed);
         let (rail, ms) = (reply.rail, started.elapsed().as_millis());
         tracing::info!(kiosk = %kiosk.kiosk, rail, ask = verb, charge = number, result, ms, sent, "request");
     }

@@ -211,13 +211,8 @@ impl Overrides {
 }
 
 fn broker(head: &Head, directory: &Path) -> Result<MqttBroker, Wrong> {
-    let url = head.broker.get_ref();
-    let secure = url.strip_prefix("mqtts://");
-    let plain = secure.map_or_else(|| url.clone(), |rest| format!("mqtt://{rest}"));
-    let Broker { host, port } = plain
-        .parse()
-        .map_err(|_| (head.broker.span(), "write mqtts://HOST:PORT, or mqtt://HOST:PORT without TLS".to_owned()))?;
-    let tls = if secure.is_some() {
+    let Broker { host, port, tls: secure } = head.broker.get_ref().parse().map_err(at(&head.broker))?;
+    let tls = if secure {
         let ca = head.ca.as_ref().map(|ca| directory.join(ca.get_ref()));
         let identity = match (&head.cert, &head.key) {
             (Some(cert), Some(key)) => Some((directory.join(cert.get_ref()), resolved(key, directory))),
