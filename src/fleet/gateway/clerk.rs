@@ -54,9 +54,9 @@ enum Owner {
     Unsaid,
 }
 
-fn owner(report: &ChargeReport, kiosk: &str) -> Owner {
+fn owner(rail: &dyn GatewayRail, report: &ChargeReport, kiosk: &str) -> Owner {
     match &report.attach {
-        Some(name) if name == kiosk => Owner::Asker,
+        Some(given) if rail.bears(given, kiosk) => Owner::Asker,
         Some(_) => Owner::Other,
         None if report.payments.is_empty() && report.returned == 0 => Owner::Nobody,
         None => Owner::Unsaid,
@@ -157,7 +157,7 @@ impl Desk<'_> {
     /// What the provider knows of a charge that is the asker's, or nobody's yet.
     async fn own(&self, charge: &ChargeRef) -> Result<ChargeReport, RailError> {
         let report = self.rail.query(charge).await?;
-        match owner(&report, &self.kiosk) {
+        match owner(self.rail, &report, &self.kiosk) {
             Owner::Asker | Owner::Nobody => Ok(report),
             Owner::Other => Err(RailError::Refused {
                 code: "FOREIGN".into(),
@@ -272,6 +272,9 @@ mod tests {
     impl GatewayRail for Told {
         fn notifies(&self) -> Option<&dyn crate::payment::Notifies> {
             self.speaks.then_some(self as _)
+        }
+        fn bears(&self, given: &str, attach: &str) -> bool {
+            given == attach || given == format!("short for {attach}")
         }
     }
 
@@ -398,6 +401,7 @@ mod tests {
         ];
         for (attach, payments, codes, notes) in [
             (Some(K1), &[300][..], ["answered"; 4], &["close C_1", "refund R_1", "query-refund R_1"][..]),
+            (Some("short for street/K1"), &[300], ["answered"; 4], &["close C_1", "refund R_1", "query-refund R_1"]),
             (Some("street/K2"), &[300], ["FOREIGN"; 4], &[]),
             (Some("street/K2"), &[], ["FOREIGN"; 4], &[]),
             (Some("other/K1"), &[300], ["FOREIGN"; 4], &[]),

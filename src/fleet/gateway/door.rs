@@ -26,8 +26,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::notices::{Notices, Undelivered, number};
 use super::settings::Door;
-use super::{Office, millis};
+use super::{GatewayRail, Office, millis};
 use crate::fleet::jws::{Keys, Purpose};
+use crate::fleet::topic::Address;
 use crate::payment::gateway::wire::Notice;
 use crate::payment::{ChargeRef, ChargeReport, Notifies, RailError};
 
@@ -118,7 +119,7 @@ async fn knock(
 ) -> Response<Body> {
     let Some(rail) = porter.office.clerk.rail(&name) else { return StatusCode::NOT_FOUND.into_response() };
     let answer = match rail.notifies() {
-        Some(provider) => porter.provider(&name, provider, &headers, &body).await,
+        Some(provider) => porter.provider(&name, &**rail, provider, &headers, &body).await,
         None => porter.operator(&name, &body).await,
     };
     match answer {
@@ -152,6 +153,7 @@ impl Porter {
     async fn provider(
         &self,
         name: &str,
+        rail: &dyn GatewayRail,
         provider: &dyn Notifies,
         headers: &HeaderMap,
         body: &[u8],
@@ -166,9 +168,11 @@ impl Porter {
         let Some(payment) = said.report.payments.first() else { return Ok(provider.taken()) };
         let (order, amount, currency) = (payment.order, payment.amount, payment.currency);
         let charge = ChargeRef { charge: said.charge, order, amount, currency };
-        let whose = said.report.attach.clone().unwrap_or_default();
+        let given = said.report.attach.clone().unwrap_or_default();
+        let kiosks = &self.office.kiosks;
+        let kiosk = kiosks.find(&given).or_else(|| kiosks.find_where(|full| rail.bears(&given, full)));
         let id = number(name, &charge, &said.report).ok_or(Undelivered::Unwritten)?;
-        self.tell(name, &whose, id, charge, said.report).await?;
+        self.tell(name, kiosk, id, charge, said.report).await?;
         Ok(provider.taken())
     }
 
@@ -183,19 +187,19 @@ impl Porter {
             return Err(Unheard::new(StatusCode::BAD_REQUEST, why));
         }
         let Notice { kiosk, id, charge, report, .. } = notice;
-        self.tell(name, &kiosk, id, charge, report).await?;
+        self.tell(name, self.office.kiosks.find(&kiosk), id, charge, report).await?;
         Ok("taken")
     }
 
     async fn tell(
         &self,
         rail: &str,
-        whose: &str,
+        kiosk: Option<Address>,
         id: String,
         charge: ChargeRef,
         report: ChargeReport,
     ) -> Result<(), Unheard> {
-        let Some(kiosk) = self.office.kiosks.find(whose) else {
+        let Some(kiosk) = kiosk else {
             return Err(Unheard::new(StatusCode::NOT_FOUND, format!("charge {} is no kiosk's of ours", charge.charge)));
         };
         let number = charge.charge.clone();

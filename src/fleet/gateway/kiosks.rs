@@ -96,8 +96,17 @@ impl Kiosks {
 
     /// By `fleet/kiosk`.
     pub fn find(&self, full: &str) -> Option<Address> {
-        let kiosk = self.names.get(full)?.clone();
-        Some(Address { fleet: self.fleet.clone(), kiosk })
+        Some(self.address(self.names.get(full)?))
+    }
+
+    /// The first whose `fleet/kiosk` fits.
+    pub fn find_where(&self, fits: impl Fn(&str) -> bool) -> Option<Address> {
+        let (_, kiosk) = self.names.iter().find(|(full, _)| fits(full))?;
+        Some(self.address(kiosk))
+    }
+
+    fn address(&self, kiosk: &Name) -> Address {
+        Address { fleet: self.fleet.clone(), kiosk: kiosk.clone() }
     }
 
     /// The request and the kiosk it is from.

@@ -57,6 +57,12 @@ pub trait GatewayRail: Rail {
     fn notifies(&self) -> Option<&dyn Notifies> {
         None
     }
+
+    /// Whether `given`, from a report, is the `attach` that a charge was made with: the whole name, or what the rail had
+    /// to make of it for a provider that takes less.
+    fn bears(&self, given: &str, attach: &str) -> bool {
+        given == attach
+    }
 }
 
 /// By the name that kiosks ask for.
