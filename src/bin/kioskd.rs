@@ -1,12 +1,14 @@
 //! The daemon's command line. Everything it does is in the library.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use kioskd::{config, kiosk};
+use kioskd::payment::probe::{Asked, Ending};
+use kioskd::{config, kiosk, payment};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -45,6 +47,18 @@ enum Verb {
     Check { file: PathBuf },
     /// Print the JSON schema of the configuration.
     Schema,
+    /// Make one smallest charge on a rail with its own keys, show its QR, poll, and close it or give it back: for the day
+    /// the keys arrive.
+    PayProbe {
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The rail's kind, or its name.
+        #[arg(long, value_name = "KIND")]
+        rail: String,
+        /// Seconds to wait for somebody to pay.
+        #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u64).range(0..=120))]
+        wait: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -74,12 +88,33 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
             Ok(_) => ExitCode::SUCCESS,
             Err(error) => report(&error),
         }),
+        Verb::PayProbe { config, rail, wait } => pay_probe(&config, &rail, Duration::from_secs(wait)),
         Verb::Schema => {
             let schema = serde_json::to_string_pretty(&config::schema()).context("the schema")?;
             println!("{schema}");
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Exit status 0 when every step went well.
+fn pay_probe(file: &Path, name: &str, wait: Duration) -> anyhow::Result<ExitCode> {
+    let config = match config::load(file) {
+        Ok(config) => config,
+        Err(error) => return Ok(report(&error)),
+    };
+    let wanted = |rail: &&config::Rail| rail.name().as_str() == name || rail.provider.kind().as_str() == name;
+    let names: Vec<String> = config.rails.iter().map(|rail| rail.name().to_string()).collect();
+    let rail = config.rails.iter().find(wanted);
+    let rail = rail.with_context(|| format!("there is no rail `{name}`; there are: {}", names.join(", ")))?;
+    let rail = payment::open::provider(rail)?;
+    let asked =
+        Asked { currency: config.kiosk.currency, attach: format!("{}/{}", config.kiosk.fleet, config.kiosk.id), wait };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(match runtime.block_on(payment::probe::run(&*rail, &asked, &mut std::io::stdout()))? {
+        Ending::Good => ExitCode::SUCCESS,
+        Ending::Bad => ExitCode::FAILURE,
+    })
 }
 
 fn report(error: &config::ConfigError) -> ExitCode {

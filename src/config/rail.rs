@@ -196,7 +196,7 @@ impl Provider {
 
 impl Provider {
     /// Relative files are seen from `directory`.
-    pub(super) fn resolve(&mut self, directory: &Path) {
+    pub(crate) fn resolve(&mut self, directory: &Path) {
         let join = |path: &mut PathBuf| *path = directory.join(&path);
         match self {
             Provider::Sandbox | Provider::Gateway(_) | Provider::Emv(_) => {}

@@ -199,7 +199,14 @@ impl<'s> Rule<'s> {
         let choice = self.choices().first().map(|&choice| json!(choice));
         let number =
             || self.says("enum").get(0).or_else(|| self.says("minimum").as_i64().map(|_| self.says("minimum")));
-        self.says("examples").get(0).cloned().or(choice).or_else(|| number().cloned()).map(|value| toml(&value))
+        let switch = (self.kind() == "boolean").then(|| json!(false));
+        self.says("examples")
+            .get(0)
+            .cloned()
+            .or(switch)
+            .or(choice)
+            .or_else(|| number().cloned())
+            .map(|value| toml(&value))
     }
 }
 
@@ -238,7 +245,7 @@ mod tests {
                 match rule.kind() {
                     "object" if rule.name != "Localized" => walk(rule, &path),
                     "array" if rule.items().kind() == "object" => walk(rule.items(), &path),
-                    "object" | "array" | "string" | "integer" => {
+                    "object" | "array" | "string" | "integer" | "boolean" => {
                         assert!(rule.example().is_some(), "{path}: no example")
                     }
                     other => panic!("{path}: the checks know no {other}"),

@@ -112,6 +112,7 @@ impl<'s> Shape<'s, '_> {
                 let what = format!("`{key}` is a day, without quotes; write {key} = {text}");
                 self.found.add(node.at(), what);
             }
+            ("boolean", DeValue::Boolean(_)) => {}
             ("integer", DeValue::Integer(_)) => self.integer(node, rule, key),
             ("string", DeValue::String(text)) => self.text(node, text, rule, key),
             _ => self.found.add(node.at(), wrong_type(node, rule, key)),
@@ -306,6 +307,7 @@ fn wrong_type(node: Node<'_>, rule: Rule<'_>, key: &str) -> String {
         (kind, _, value) => {
             let wanted = match kind {
                 "integer" => "a whole number",
+                "boolean" => "true or false",
                 "string" => "a text",
                 "array" => "a list",
                 _ => "a table",

@@ -6,8 +6,11 @@
 //! - [`topic`] every topic as a type; no other place writes one as text.
 //! - [`link`] the kiosk's end of the wire.
 //! - [`tls`] how a client believes its broker, and is believed.
+//! - `gateway` the process in the back end that holds the merchant's keys.
 //! - [`jws`] messages that are believed for their signature, not for their way.
 
+#[cfg(feature = "back-end")]
+pub mod gateway;
 pub mod jws;
 pub mod link;
 pub mod tls;

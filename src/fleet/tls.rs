@@ -1,4 +1,4 @@
-//! TLS to the broker: whom the client believes, and who it is.
+//! TLS to the broker: whom the client believes, and who it is. And the other side, for what the gateway serves.
 //!
 //! Policy: the broker's certificate is verified against the operator's CA, or the system's roots; nothing switches that
 //! off. The client's own certificate says to the broker who may say and hear what; it makes nothing true.
@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -26,7 +26,7 @@ pub enum TlsError {
     NoRoots,
     #[error("{path}: {source}", path = path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("{path} is not a chain of certificates in PEM, the client's own first", path = path.display())]
+    #[error("{path} is not a chain of certificates in PEM, its owner's first", path = path.display())]
     Chain { path: PathBuf },
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -70,6 +70,21 @@ pub fn client(ca: Option<&Path>, identity: Option<(&Path, &KeySource)>) -> Resul
             .map_err(|source| TlsError::Mismatch { path: path.into(), key: key.to_string(), source })?,
     };
     Ok(Arc::new(config))
+}
+
+/// A server that anybody may connect to. `chain_file`: a PEM file with its certificate and those between it and its CA.
+///
+/// # Errors
+/// When a file can't be read or is not what it should be.
+pub fn server(chain_file: &Path, key: &KeySource) -> Result<Arc<ServerConfig>, TlsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Provider)?
+        .with_no_client_auth();
+    let config = builder.with_single_cert(chain(chain_file)?, private_key(key)?);
+    let mismatch = |source| TlsError::Mismatch { path: chain_file.into(), key: key.to_string(), source };
+    Ok(Arc::new(config.map_err(mismatch)?))
 }
 
 fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -122,6 +137,7 @@ mod tests {
         let good = files.key("kiosk.key", &key);
         client(Some(&ca), Some((&cert, &good))).unwrap();
         client(Some(&ca), None).unwrap();
+        server(&cert, &good).unwrap();
 
         let said = |ca: &Path, cert: &Path, key: &KeySource| {
             let error = client(Some(ca), Some((cert, key))).unwrap_err().to_string();
@@ -136,6 +152,7 @@ mod tests {
         assert!(said(&ca, &empty, &good).contains("empty.pem is not a chain of certificates"));
         let wrong = files.key("other.key", &other_key);
         assert!(said(&ca, &cert, &wrong).contains("does not go with the key"));
+        assert!(server(&cert, &wrong).unwrap_err().to_string().contains("does not go with the key"));
         let broken = files.key("broken.key", &other_key.replacen('M', "!", 1));
         assert!(said(&ca, &cert, &broken).contains("broken.key is not a private key in PEM"));
         fs::set_permissions(files.0.path().join("kiosk.key"), fs::Permissions::from_mode(0o644)).unwrap();

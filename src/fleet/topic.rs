@@ -68,6 +68,13 @@ pub struct Address {
     pub kiosk: Name,
 }
 
+/// `fleet/kiosk`: how a kiosk is called outside of topics, in signatures and in a provider's book.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.fleet, self.kiosk)
+    }
+}
+
 impl Address {
     pub fn topic(&self, leaf: Leaf) -> Topic {
         Topic::Kiosk(self.clone(), leaf)
@@ -192,6 +199,10 @@ pub enum Filter {
     Events(Name),
     /// All alarms of one kiosk.
     Alarms(Address),
+    /// What every kiosk of a fleet asks the gateway.
+    PayRequests(Name),
+    /// The same, each message to only one of the clients of a group (`$share`, MQTT 5 §4.8.2; brokers have it for 3.1.1).
+    SharedPayRequests { fleet: Name, group: Name },
 }
 
 impl fmt::Display for Filter {
@@ -200,6 +211,10 @@ impl fmt::Display for Filter {
             Filter::Fleet(fleet) => write!(f, "{ROOT}/{fleet}/#"),
             Filter::Events(fleet) => write!(f, "{ROOT}/{fleet}/+/event/#"),
             Filter::Alarms(Address { fleet, kiosk }) => write!(f, "{ROOT}/{fleet}/{kiosk}/alarm/+"),
+            Filter::PayRequests(fleet) => write!(f, "{ROOT}/{fleet}/+/{}", Leaf::PayRequest),
+            Filter::SharedPayRequests { fleet, group } => {
+                write!(f, "$share/{group}/{}", Filter::PayRequests(fleet.clone()))
+            }
         }
     }
 }
@@ -284,7 +299,11 @@ mod tests {
         }
         assert_eq!(Filter::Fleet(name("demo")).to_string(), "kiosk/v1/demo/#");
         assert_eq!(Filter::Events(name("demo")).to_string(), "kiosk/v1/demo/+/event/#");
+        assert_eq!(k.to_string(), "demo/K0001");
         assert_eq!(Filter::Alarms(k).to_string(), "kiosk/v1/demo/K0001/alarm/+");
+        assert_eq!(Filter::PayRequests(name("demo")).to_string(), "kiosk/v1/demo/+/pay/request");
+        let shared = Filter::SharedPayRequests { fleet: name("demo"), group: name("g") };
+        assert_eq!(shared.to_string(), "$share/g/kiosk/v1/demo/+/pay/request");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod gateway;
 pub mod http;
 pub mod keys;
 pub mod open;
+pub mod probe;
 mod rail;
 pub mod sandbox;
 pub mod wechat;

@@ -145,10 +145,11 @@ pub const SHAPE: &[Case] = cases! {
     "poll_seconds = 3" => "mchid = \"1900007291\"":
         "kiosk.toml:48:1: unknown key `mchid` in [[rail]]; known here: fee, kind, label, name, poll_seconds, timeout";
     "kind = \"sandbox\"" => "kind = \"wechatpay\"":
-        "kiosk.toml:46:8: unknown value `wechatpay` for `kind`; write \"sandbox\", \"wechat\", \"alipay\" or \"gateway\"";
+        "kiosk.toml:46:8: unknown value `wechatpay` for `kind`; write \"sandbox\", \"wechat\", \"alipay\", \"gateway\" or \"emv\"";
     "kind = \"sandbox\"\n" => "":
         "kiosk.toml:45:1: missing `kind` in [[rail]]; write kind = \"sandbox\"";
     "kind = \"sandbox\"" => "kind = \"gateway\"\nname = \"we chat\"":
+        "kiosk.toml:46:8: rail `gateway` asks the gateway, and there is none; write [fleet.gateway]"
         "kiosk.toml:47:8: `name` can't be `we chat`; write 1 to 24 letters, digits, `_` or `-`";
     "poll_seconds = 3" => "[rail.platform_key]":
         "kiosk.toml:48:7: unknown key `platform_key` in [[rail]]; known here: fee, kind, label, name, poll_seconds, timeout";
@@ -268,7 +269,7 @@ pub const RULES: &[Case] = cases! {
     "mqtt://127.0.0.1:1883" => "mqtt://broker:1883/kiosk":
         "kiosk.toml:43:10: `broker` has a path; write mqtts://HOST:PORT, like \"mqtts://broker.example.com:8883\", or mqtt://HOST:PORT without TLS";
     "mqtt://127.0.0.1:1883" => "mqtt://broker:70000":
-        "kiosk.toml:43:10: `broker` has a port that is not 1 to 65535; write mqtt://HOST:PORT, like \"mqtt://127.0.0.1:1883\"";
+        "kiosk.toml:43:10: `broker` has a port that is not 1 to 65535; write mqtts://HOST:PORT, like \"mqtts://broker.example.com:8883\", or mqtt://HOST:PORT without TLS";
     "poll_seconds = 3" => "[[rail]]\nkind = \"sandbox\"\nlabel = { en = \"Again\" }":
         "kiosk.toml:49:8: rail `sandbox` is already on line 46; write a name of its own: name = \"…\"";
     "kind = \"sandbox\"" => "kind = \"alipay\"\napp_id = \"2021\"\nprivate_key = \"MIIEvQIBADANBg\"\nbase_url = \"http://openapi.alipay.com\"":
@@ -279,9 +280,6 @@ pub const RULES: &[Case] = cases! {
         "kiosk.toml:45:1: certificate mode needs all of app_cert, alipay_cert and root_cert; write the missing ones";
     "kind = \"sandbox\"" => "kind = \"alipay\"\napp_id = \"2021\"\nprivate_key = \"file:alipay.key\"\nalipay_public_key = \"file:a.pem\"\nnotify_url = \"http://pay.example.com/?a\"":
         "kiosk.toml:50:14: `notify_url` is not https:// without a query; write https://HOST/PATH";
-        "kiosk.toml:43:10: `broker` has a port that is not 1 to 65535; write mqtts://HOST:PORT, like \"mqtts://broker.example.com:8883\", or mqtt://HOST:PORT without TLS";
-    "poll = \"3s\"" => "[[rail]]\nkind = \"sandbox\"\nlabel = { en = \"Again\" }":
-        "kiosk.toml:49:8: rail `sandbox` is already on line 46; leave one of them out";
     "id = \"tea\"" => "id = \"cola\"":
         "kiosk.toml:57:6: product `cola` is already on line 51; write an id of its own"
         "kiosk.toml:71:11: unknown product `tea`; write a [[product]] with id = \"tea\", or another id here";

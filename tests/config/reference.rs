@@ -114,6 +114,7 @@ fn what(root: &Value, field: &Value, def: &Value) -> String {
         "Bytes" => format!("size{}", range("x-minimum", "x-maximum")),
         "Localized" => "text per language".into(),
         _ => match says("type").as_str().unwrap_or_default() {
+            "boolean" => "`true` or `false`".into(),
             "integer" => format!("number{}", range("minimum", "maximum")),
             "array" => format!("list of {}", what(root, &def["items"], resolve(root, &def["items"]))),
             _ => {

@@ -3,8 +3,10 @@
 #[path = "../rails/kit.rs"]
 mod double;
 mod fleet;
+mod gateway;
 mod kills;
 mod kit;
 mod rails;
 mod sales;
+mod site;
 mod trouble;

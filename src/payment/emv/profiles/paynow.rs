@@ -36,11 +36,11 @@ pub struct Paynow {
     pub name: String,
     /// Object 60.
     #[serde(default = "singapore")]
-    #[schemars(length(min = 1, max = 15))]
+    #[schemars(length(min = 1, max = 15), extend("examples" = ["Singapore"]))]
     pub city: String,
     /// Merchant category, four digits.
     #[serde(default = "no_category")]
-    #[schemars(extend("pattern" = "^[0-9]{4}$"))]
+    #[schemars(extend("examples" = ["5814"], "pattern" = "^[0-9]{4}$"))]
     pub category: String,
 }
 

@@ -43,7 +43,7 @@ pub struct Pix {
     pub postal: Option<String>,
     /// Merchant category, four digits.
     #[serde(default = "no_category")]
-    #[schemars(extend("pattern" = "^[0-9]{4}$"))]
+    #[schemars(extend("examples" = ["5814"], "pattern" = "^[0-9]{4}$"))]
     pub category: String,
 }
 
@@ -67,7 +67,7 @@ pub struct PixDynamic {
     pub postal: Option<String>,
     /// Merchant category, four digits.
     #[serde(default = "no_category")]
-    #[schemars(extend("pattern" = "^[0-9]{4}$"))]
+    #[schemars(extend("examples" = ["5814"], "pattern" = "^[0-9]{4}$"))]
     pub category: String,
 }
 

@@ -35,6 +35,7 @@ pub struct Qris {
     #[schemars(extend("examples" = ["ID1020000000012"], "pattern" = "^ID[0-9]{13}$"))]
     pub nmid: String,
     /// The merchant's size, as registered.
+    /// How large the merchant is.
     pub criteria: QrisCriteria,
     /// The merchant.
     #[schemars(length(min = 1, max = 25), extend("examples" = ["Kopi Demo"]))]

@@ -28,6 +28,7 @@ pub struct Vietqr {
     /// Account or card number.
     #[schemars(extend("examples" = ["257678859"], "pattern" = "^[0-9A-Za-z]{1,19}$"))]
     pub account: String,
+    /// What the account is.
     pub service: VietqrService,
     /// The merchant, without accents.
     #[schemars(length(min = 1, max = 25), extend("examples" = ["CONG TY DEMO"]))]

@@ -1,0 +1,78 @@
+//! The fleet manager's command line. Everything it does is in the library.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use kioskd::fleet::gateway::{self, RunError};
+use kioskd::fleet::topic::Name;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// The back end of a fleet of kiosks.
+#[derive(Parser)]
+#[command(name = "kioskfleet", version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Hold the merchant's keys, and ask the providers for the kiosks.
+    Gateway {
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Make an Ed25519 key pair: NAME.key, which stays where it is used, and NAME.pem, which everybody may have.
+    Keygen {
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// A kiosk's name, or any other.
+        #[arg(value_parser = name)]
+        name: Name,
+    },
+}
+
+fn name(text: &str) -> Result<Name, String> {
+    Name::parse(text).map_err(|error| error.to_string())
+}
+
+fn main() -> ExitCode {
+    let Arguments { verb } = Arguments::parse();
+    log_to_stderr();
+    match act(verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            match error.downcast_ref() {
+                // The report is in the form FILE:LINE:COL; nothing is put before it.
+                Some(RunError::Settings(error)) => eprintln!("{error}"),
+                _ => eprintln!("kioskfleet: {error:#}"),
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(verb: Verb) -> anyhow::Result<()> {
+    match verb {
+        Verb::Gateway { config } => gateway::run(&config)?,
+        Verb::Keygen { out, name } => {
+            let gateway::Pair { private, public } = gateway::keygen(&out, &name)?;
+            println!("private: {}\npublic: {}", private.display(), public.display());
+        }
+    }
+    Ok(())
+}
+
+fn log_to_stderr() {
+    // Libraries speak only when something is wrong with them.
+    let filter = Targets::new().with_default(LevelFilter::WARN).with_target("kioskd", LevelFilter::INFO);
+    let writer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    tracing_subscriber::registry().with(filter).with(writer).init();
+}
