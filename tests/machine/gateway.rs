@@ -64,7 +64,7 @@ fn sales_over_two_gateways_one_killed_in_mid_sale_and_nothing_false_believed() {
     ];
     for (what, topic, message) in false_ones {
         let before = alarms.last().as_ref().map_or(0, count);
-        // The alarm tells of a flood at most every ten seconds; the count holds every one.
+        // The alarm follows within a second or with the kiosk's next event; the count holds every one.
         site.publish(topic, &message);
         site.machine.wait(what, || alarms.last().filter(|alarm| count(alarm) > before));
     }

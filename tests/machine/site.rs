@@ -46,8 +46,9 @@ impl Site {
         for (out, name) in
             [(path.join("kiosks"), "K0001"), (path.join("kiosks"), "K0002"), (path.into(), "gateway-sign")]
         {
-            let made = Command::new(env!("CARGO_BIN_EXE_kioskfleet")).arg("keygen").arg("--out").arg(out).arg(name);
-            assert!(made.stdout(Stdio::null()).status().unwrap().success());
+            let mut keygen = Command::new(env!("CARGO_BIN_EXE_kioskfleet"));
+            keygen.arg("keygen").arg("--out").arg(out).arg(name);
+            assert!(keygen.stdout(Stdio::null()).status().unwrap().success());
         }
         let wechat = Double::start("wechat/double.py", &path.join("wechat"));
         let alipay = Double::start("alipay/double.py", &path.join("alipay"));
@@ -166,7 +167,7 @@ fn start_gateway(path: &Path) -> (Process, String) {
         let mut line = String::new();
         assert!(log.read_line(&mut line).unwrap() > 0, "the gateway ended: {told}");
         told += &line;
-        if let Some((_, address)) = line.trim().rsplit_once("address=") {
+        if let Some((_, address)) = line.trim().rsplit_once("listening for notifications address=") {
             break address.to_owned();
         }
     };

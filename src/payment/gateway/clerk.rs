@@ -105,7 +105,7 @@ struct Taken {
 }
 
 impl Clerk {
-    /// `tell` hears of rejected messages worth an alarm: of the first at once, then at most every ten seconds.
+    /// `tell` hears of rejected messages worth an alarm: of the first at once, then at most every second.
     pub fn new(settings: Settings, tell: impl Fn(Rejections) + Send + Sync + 'static) -> Self {
         let books = Books {
             rails: BTreeSet::new(),

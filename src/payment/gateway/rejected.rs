@@ -8,7 +8,7 @@ use crate::fleet::jws::BadMessage;
 use crate::vocabulary::Wall;
 
 /// A flood is told of no more often than this.
-const TELL_EVERY: Duration = Duration::from_secs(10);
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a message is not believed. Nothing of the message is repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
