@@ -199,7 +199,7 @@ impl<'s> Rule<'s> {
         let choice = self.choices().first().map(|&choice| json!(choice));
         let number =
             || self.says("enum").get(0).or_else(|| self.says("minimum").as_i64().map(|_| self.says("minimum")));
-        let switch = (self.kind() == "boolean").then(|| json!(false));
+        let switch = (self.kind() == "boolean").then_some(json!(false));
         self.says("examples")
             .get(0)
             .cloned()

@@ -288,7 +288,7 @@ impl Clerk {
     fn say_taken(&self, notice: &str, rail: &str) {
         // Nothing is lost when this can't be said: the gateway repeats the notice.
         if let Ok((nonce, message)) = self.write(rail, Ask::Noticed { notice: notice.to_owned() }) {
-            self.books().remember(Past { nonce, answered: true, spare: 0 });
+            self.books().remember(Past { nonce, answered: true, spare: 1 });
             self.put_out(message);
         }
     }

@@ -304,7 +304,7 @@ async fn an_answer_counts_once_and_in_time() {
     let truth = reply(US, "wechat", &first.nonce, &honest(&first.ask));
     assert_eq!(rig.reply(&truth, NOW), Err(Rejected::Late));
     let rejections = rig.clerk.rejections();
-    assert_eq!((rejections.count, rejections.harmless), (1, 2), "late and double answers are no alarm");
+    assert_eq!((rejections.count, rejections.harmless), (2, 1), "expired and replayed are alarming, late is not");
 
     assert!(rail.create(&new_charge(1)).await.is_err());
     rig.request().await;
@@ -364,7 +364,7 @@ async fn a_notice_is_taken_once_and_confirmed_when_it_is_on_disk() {
     assert_eq!(rig.notice(&said, LATER), Ok(None));
     assert_eq!(rig.request().await.ask, Ask::Noticed { notice: "n1".into() });
     // Whatever the gateway answers to that is no sign of anything.
-    assert_eq!(rig.reply(&reply(US, "wechat", &request.nonce, &json!("here")), NOW), Err(Rejected::Replayed));
+    assert_eq!(rig.reply(&reply(US, "wechat", &request.nonce, &json!("here")), NOW), Err(Rejected::Again));
     assert_eq!(rig.clerk.rejections().count, 0);
 
     // Not about a charge of ours after all: counted, and looked at again when it is repeated.
