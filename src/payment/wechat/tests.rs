@@ -156,20 +156,6 @@ fn an_answer_is_believed_only_whole_fresh_and_signed() {
 }
 
 #[test]
-fn a_probe_is_told_from_a_forgery_and_asks_for_no_certificate() {
-    let golden = golden();
-    let probe = &golden["probe"];
-    let headers = [
-        ("Wechatpay-Signature", text(probe, "signature").to_owned()),
-        ("Wechatpay-Serial", text(probe, "serial").to_owned()),
-        ("Wechatpay-Timestamp", text(probe, "timestamp").to_owned()),
-        ("Wechatpay-Nonce", text(probe, "nonce").to_owned()),
-    ];
-    let check = Trust::new(Vec::new()).check(&read(&headers).unwrap(), b"{}", at(text(probe, "timestamp")));
-    assert_eq!(check, Err(Unverified::Probe));
-}
-
-#[test]
 fn certificates_are_taken_only_from_an_answer_that_one_of_them_or_a_known_key_signed() {
     let golden = golden();
     let published = &golden["certificates"];
