@@ -7,8 +7,9 @@
 //! - [`kiosk`] where everything is put together, and the event loop: take an [event](sale::Event), decide, commit, act
 //! - [`sale`] the pure state machine; [`vending`] the pure planogram
 //! - [`ledger`] what was decided, on disk before anything is done about it
-//! - [`payment`] rails · [`board`] relays and sensors · [`screen`] the glass · [`printer`] the paper: the edges
-//! - [`fleet`] the ledger's events to the back end, and its acknowledgements
+//! - [`payment`] rails (WeChat Pay, Alipay, EMV codes, the gateway, the sandbox), fees and bills · [`board`] relays and
+//!   sensors · [`screen`] the glass · [`printer`] the paper: the edges
+//! - [`fleet`] the ledger's events to the back end, its acknowledgements, and the gateway with the merchant's keys
 //! - [`world`] the wire between simulated drivers and what is around them · `demo` that world, on a web page
 
 pub mod board;
