@@ -233,6 +233,9 @@ mod tests {
         fn walk(rule: Rule<'_>, path: &str) {
             for (key, rule) in rule.keys() {
                 let path = format!("{path}.{key}");
+                let choices = rule.says("oneOf").as_array().into_iter().flatten();
+                let one_by_one = choices.clone().all(|choice| choice["enum"].is_null());
+                assert!(one_by_one, "{path}: every value needs its description, or none");
                 assert!(rule.says("description").is_string(), "{path} has no description");
                 let bounds = match (rule.kind(), rule.name) {
                     ("integer", _) if rule.says("enum").is_null() => Some(["minimum", "maximum"]),

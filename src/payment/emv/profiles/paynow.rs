@@ -48,6 +48,7 @@ pub struct Paynow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PaynowProxy {
+    /// A telephone number.
     Mobile,
     /// A company's Unique Entity Number.
     Uen,

@@ -45,9 +45,11 @@ pub struct Promptpay {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PromptpayProxy {
+    /// A telephone number.
     Phone,
     /// A person's national number or a company's tax number.
     NationalId,
+    /// An e-wallet's number.
     EWallet,
 }
 
