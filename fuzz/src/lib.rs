@@ -5,5 +5,17 @@ pub mod vocabulary;
 
 #[path = "../../src/payment"]
 pub mod payment {
+    pub mod bill;
     pub mod emv;
+    pub mod gateway {
+        pub mod wire;
+    }
+    mod rail;
+
+    pub use rail::*;
+}
+
+#[path = "../../src/fleet"]
+pub mod fleet {
+    pub mod jws;
 }
