@@ -88,6 +88,9 @@ pub enum Tip {
     Percent(Minor),
 }
 
+/// 57: 99.99 % (EMVCo merchant-presented mode, data object 57), in hundredths of a percent.
+const LARGEST_SHARE: Minor = 9_999;
+
 /// 62: what the two ends call the payment. `***` asks the payer's app to fill the label in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Additional {
@@ -384,7 +387,10 @@ fn tip(
         (None, None, None) => Ok(None),
         (Some("01"), None, None) => Ok(Some(Tip::Prompt)),
         (Some("02"), Some(text), None) => Ok(Some(Tip::Fixed(decimal::read(&text, digits)?))),
-        (Some("03"), None, Some(text)) if text.len() <= 5 => Ok(Some(Tip::Percent(decimal::read(&text, 2)?))),
+        (Some("03"), None, Some(text)) => match decimal::read(&text, 2)? {
+            share if share <= LARGEST_SHARE => Ok(Some(Tip::Percent(share))),
+            _ => Err(EmvError::Object { id: id::TIP, why: TIP }),
+        },
         _ => Err(EmvError::Object { id: id::TIP, why: TIP }),
     }
 }
