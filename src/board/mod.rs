@@ -6,7 +6,7 @@
 //! a delivery means for the money.
 //!
 //! The drivers are generic over embedded-hal, so a real board is only another [`Backend`]. Which one is used is chosen
-//! at run time by [`Driver`].
+//! at run time by [`LineDriver`].
 
 mod relay;
 mod sensor;
@@ -26,7 +26,7 @@ use std::thread::JoinHandle;
 use embedded_hal::digital::{ErrorType, InputPin, OutputPin};
 use embedded_hal::i2c::I2c;
 
-use crate::config::{self, Driver};
+use crate::config::{self, LineDriver};
 use crate::vocabulary::{DeliveryId, Evidence, Reading, SlotId};
 use crate::world::{LineName, SlotWiring, World};
 
@@ -97,9 +97,9 @@ pub enum Lines {
 impl Lines {
     /// # Errors
     /// [`BoardError::NoWorld`] where the driver is simulated and there is no world.
-    pub fn open(driver: Driver, world: Option<&Arc<World>>) -> Result<Self, BoardError> {
+    pub fn open(driver: &LineDriver, world: Option<&Arc<World>>) -> Result<Self, BoardError> {
         match driver {
-            Driver::Simulated => world.cloned().map(Self::Simulated).ok_or(BoardError::NoWorld),
+            LineDriver::Simulated => world.cloned().map(Self::Simulated).ok_or(BoardError::NoWorld),
         }
     }
 }

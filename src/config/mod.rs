@@ -6,6 +6,7 @@
 //! `docs/configuration.md` is made from it. What a schema can't say (one line, two slots) is in `rules`.
 
 mod defaults;
+mod devices;
 mod document;
 mod load;
 pub mod rail;
@@ -16,6 +17,7 @@ mod syntax;
 mod units;
 mod words;
 
+pub use devices::{Board, DropSensor, Glass, LineDriver, Panel, PortDriver, Printer};
 pub use load::{ConfigError, LIMIT, Problem, load, parse};
 pub use rail::{Provider, Rail};
 pub use schema::schema;
@@ -169,86 +171,6 @@ pub enum PaidWithoutIntent {
     Refund,
     /// Deliver now.
     Resume,
-}
-
-/// What is at the other end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Driver {
-    /// Drawn, moved or printed by the world at the other end of `--world`.
-    Simulated,
-}
-
-/// The screen with its touch.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Glass {
-    pub driver: Driver,
-    /// Pixels.
-    #[schemars(range(min = 320, max = 4096), extend("examples" = [1280]))]
-    pub width: u32,
-    /// Pixels.
-    #[schemars(range(min = 320, max = 4096), extend("examples" = [800]))]
-    pub height: u32,
-    /// The face for Simplified Chinese and Latin: OpenType or TrueType.
-    #[schemars(extend("examples" = ["../assets/fonts/kioskd-sans-sc.otf"]))]
-    pub font_sc: PathBuf,
-    /// The face for Traditional Chinese and Latin.
-    #[schemars(extend("examples" = ["../assets/fonts/kioskd-sans-tc.otf"]))]
-    pub font_tc: PathBuf,
-}
-
-/// Relays, sensors and buttons.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Board {
-    pub driver: Driver,
-    /// The input that is active while the door is open.
-    #[schemars(extend("examples" = ["door"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
-    pub door: Option<String>,
-    /// The input that is active when somebody has opened the case.
-    #[schemars(extend("examples" = ["tamper"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
-    pub tamper: Option<String>,
-    /// How often an idle board is asked whether it answers.
-    #[serde(default = "Board::heartbeat")]
-    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1min"))]
-    pub heartbeat: Span,
-    pub drop_sensor: Option<DropSensor>,
-}
-
-/// A light barrier under the slots whose counter keeps its count through a restart of the kiosk.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DropSensor {
-    /// The output that lights the beam; off for a moment, a working beam reads broken.
-    #[schemars(extend("examples" = ["drop-emitter"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
-    pub emitter: String,
-    /// The input that is active while the beam is broken.
-    #[schemars(extend("examples" = ["drop-beam"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
-    pub beam: String,
-    /// 7-bit I²C address of the event counter, 0x08 to 0x77.
-    #[schemars(range(min = 0x08, max = 0x77), extend("examples" = [0x50]))]
-    pub counter: u8,
-    /// After the motor has stopped a product may still be falling that long.
-    #[schemars(extend("x-minimum" = "0s", "x-maximum" = "10s", "examples" = ["300ms"]))]
-    pub fall_time: Span,
-}
-
-/// Where receipts come out.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Printer {
-    pub driver: Driver,
-    /// Dots across: 384 (58 mm) or 576 (80 mm).
-    #[schemars(extend("enum" = [384, 576]))]
-    pub columns: u32,
-    /// For one answer of the printer.
-    #[serde(default = "Printer::timeout")]
-    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1min"))]
-    pub timeout: Span,
-    /// Where a receipt can be read; `{order}` is replaced. Without it the QR's text is the receipt.
-    #[schemars(length(max = 300), extend("examples" = ["https://example.com/r/{order}"]))]
-    pub receipt_url: Option<String>,
 }
 
 /// The way to the back end.

@@ -31,6 +31,9 @@ pub fn schema() -> Value {
         defs[name]["pattern"] = json!(format!("^[0-9A-Za-z_-]{{1,{longest}}}$"));
     }
     defs["Currency"]["examples"] = json!(["CNY"]);
+    for table in ["Glass", "Board", "Printer"] {
+        kinds(defs, table, "driver");
+    }
     kinds(defs, "Rail", "kind");
     kinds(defs, "Merchant", "profile");
     schema

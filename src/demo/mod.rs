@@ -33,7 +33,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config, ConfigError, Panel};
 use crate::fleet;
 use crate::payment;
 use crate::vocabulary::BadName;
@@ -134,9 +134,10 @@ pub async fn run(options: DemoOptions) -> Result<(), DemoError> {
 
     let socket = temporary.0.join("world.sock");
     let listener = UnixListener::bind(&socket).map_err(starting("the world's socket"))?;
+    let Panel::Simulated { width, height } = config.glass.panel;
     let world = Surroundings::new(Parts {
         wallet: Wallet::open(&state.join("wallet.db"))?,
-        panel: options.panel.unwrap_or((config.glass.width, config.glass.height)),
+        panel: options.panel.unwrap_or((width, height)),
         paper_columns: config.printer.columns,
         door: config.board.door.clone(),
         timing: machine::Timing { turn: options.turn, fall: options.turn / 5 },

@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use super::outbox::LedgerOutbox;
 use super::{GlassHandle, Input, KioskError, glass};
 use crate::board::{self, Board, Lines};
-use crate::config::{Config, Driver};
+use crate::config::{Config, Panel};
 use crate::fleet::link::{self, Link, Settings};
 use crate::fleet::tls;
 use crate::fleet::topic::Name;
@@ -45,14 +45,15 @@ impl Edges {
     /// Relays first: they are inactive before anything else is looked at (P7).
     pub fn start(config: &Config, world: &Arc<World>, inputs: Sender<Input>) -> Result<Self, KioskError> {
         let start = |what| move |source| KioskError::Start { what, source };
-        let panel = (config.glass.width, config.glass.height);
+        let Panel::Simulated { width, height } = config.glass.panel;
+        let panel = (width, height);
         let (lines, slots) = Board::hello(&config.board, &config.slots);
         if let Err(error) = world.tell(&ToWorld::Hello { lines, slots, panel }, &[]) {
             return Err(KioskError::Died { part: "the world", why: error.to_string() });
         }
         let to_board = inputs.clone();
         let report = move |event| drop(to_board.send(Input::Board(event)));
-        let lines = Lines::open(config.board.driver, Some(world))?;
+        let lines = Lines::open(&config.board.lines, Some(world))?;
         let board = board::start(&config.board, &config.slots, lines, report)?;
 
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -223,10 +224,8 @@ pub(super) fn stop_on_signal(runtime: &Runtime, inputs: Sender<Input>) {
 
 fn start_glass(config: &Config, world: &Arc<World>, inputs: &Sender<Input>) -> std::io::Result<GlassHandle> {
     let handle = GlassHandle::default();
-    let (width, height) = (config.glass.width, config.glass.height);
-    let panel = match config.glass.driver {
-        Driver::Simulated => Box::new(SimulatedPanel::new(Arc::clone(world), width, height)),
-    };
+    let Panel::Simulated { width, height } = config.glass.panel;
+    let panel = Box::new(SimulatedPanel::new(Arc::clone(world), width, height));
     let (sc, tc) = (config.glass.font_sc.clone(), config.glass.font_tc.clone());
     let open = move || Ok::<_, TextError>(Glass::new(width, height, Typesetter::load(&sc, &tc)?));
     let inputs = inputs.clone();
@@ -238,7 +237,7 @@ fn start_glass(config: &Config, world: &Arc<World>, inputs: &Sender<Input>) -> s
 /// The printer's own thread: paper is slow, and a printer that hangs must not hold up a sale.
 fn start_printer(config: &Config, world: &Arc<World>, inputs: &Sender<Input>) -> std::io::Result<Sender<PrintJob>> {
     let (jobs, todo) = channel::<PrintJob>();
-    let port = printer::open_port(config.printer.driver, Some(world)).map_err(std::io::Error::other)?;
+    let port = printer::open_port(&config.printer.port, Some(world)).map_err(std::io::Error::other)?;
     let (sc, tc) = (config.glass.font_sc.clone(), config.glass.font_tc.clone());
     let (config, inputs) = (config.printer.clone(), inputs.clone());
     std::thread::Builder::new().name("printer".into()).spawn(move || {

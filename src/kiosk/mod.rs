@@ -435,7 +435,7 @@ fn overridden(mut config: Config, options: &Options) -> Config {
         config.state.directory.clone_from(directory);
     }
     if let Some((width, height)) = options.panel {
-        (config.glass.width, config.glass.height) = (width, height);
+        config.glass.panel = config::Panel::Simulated { width, height };
     }
     match (&options.broker, &mut config.fleet) {
         (Some(broker), _) if broker == "none" => config.fleet = None,

@@ -22,7 +22,7 @@ pub use receipt::{Item, Receipt, code_text};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::{self, Driver};
+use crate::config::{self, PortDriver};
 use crate::screen::text::Typesetter;
 use crate::world::World;
 use escpos::{Answer, RealTime};
@@ -103,9 +103,9 @@ pub struct Printer {
 ///
 /// # Errors
 /// [`PortError::NoWorld`] where the driver is simulated and there is no world.
-pub fn open_port(driver: Driver, world: Option<&Arc<World>>) -> Result<Box<dyn Port>, PortError> {
+pub fn open_port(driver: &PortDriver, world: Option<&Arc<World>>) -> Result<Box<dyn Port>, PortError> {
     match driver {
-        Driver::Simulated => {
+        PortDriver::Simulated => {
             world.map(|world| Box::new(SimulatedPort::new(Arc::clone(world))) as _).ok_or(PortError::NoWorld)
         }
     }

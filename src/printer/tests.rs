@@ -119,7 +119,7 @@ fn typesetter() -> Typesetter {
 
 fn printer(answers: Vec<Vec<u8>>) -> Printer {
     let config =
-        config::Printer { driver: Driver::Simulated, columns: 384, timeout: Span::seconds(1), receipt_url: None };
+        config::Printer { port: PortDriver::Simulated, columns: 384, timeout: Span::seconds(1), receipt_url: None };
     Printer::new(&config, Box::new(Parrot(answers)), typesetter(), false)
 }
 

@@ -88,7 +88,7 @@ pub const SHAPE: &[Case] = cases! {
     "id = \"K1\"\n" => "":
         "kiosk.toml:1:1: missing `id` in [kiosk]; write id = \"K0001\"";
     "[glass]" => "[sale.glass]":
-        "kiosk.toml:1:1: missing [glass]; write [glass] with driver, width, height, font_sc and font_tc"
+        "kiosk.toml:1:1: missing [glass]; write [glass] with driver, font_sc and font_tc"
         "kiosk.toml:20:7: unknown key `glass` in [sale]; it has a heading of its own: write [glass]";
     "[[rail]]\nkind = \"sandbox\"\nlabel = { en = \"Wallet\" }\npoll_seconds = 3\n" => "":
         "kiosk.toml:1:1: missing [[rail]]; write at least one [[rail]] with kind and label";

@@ -45,7 +45,8 @@ fn table(page: &mut String, root: &Value, def: &Value, heading: &str) {
         let description = says(field, type_def, "description").as_str().unwrap_or_default().replace('\n', " ");
         let item = resolve(root, &type_def["items"]);
         let need = if required.contains(&key) { "" } else { " It may be left out." };
-        if type_def["properties"].is_object() && type_def["additionalProperties"] == false && !is_localized(field) {
+        let closed = type_def["additionalProperties"] == false || kinds(type_def).next().is_some();
+        if type_def["properties"].is_object() && closed && !is_localized(field) {
             inner.push((format!("[{path}]"), type_def, format!("{description}{need}")));
         } else if item["properties"].is_object() {
             inner.push((format!("[[{path}]]"), item, description));
@@ -62,8 +63,7 @@ fn table(page: &mut String, root: &Value, def: &Value, heading: &str) {
     if !rows.is_empty() {
         let _ = write!(page, "\n| key | what | default | |\n|---|---|---|---|\n{rows}");
     }
-    let kinds = def["oneOf"].as_array().into_iter().flatten().filter(|kind| kind["properties"].is_object());
-    for kind in kinds.clone() {
+    for kind in kinds(def) {
         let mut kind = kind.clone();
         let properties = kind["properties"].as_object_mut().expect("a kind has keys");
         let tag = properties.iter().find(|(_, field)| field["const"].is_string());
@@ -77,6 +77,11 @@ fn table(page: &mut String, root: &Value, def: &Value, heading: &str) {
         let _ = write!(page, "\n## `{heading}`\n\n{description}\n");
         table(page, root, def, &heading);
     }
+}
+
+/// Of a table whose keys depend on one of them.
+fn kinds(def: &Value) -> impl Iterator<Item = &Value> {
+    def["oneOf"].as_array().into_iter().flatten().filter(|kind| kind["properties"].is_object())
 }
 
 /// The order of the example file, which people read first; then the alphabet's.

@@ -37,7 +37,7 @@ fn bench(columns: u32) -> Bench {
     config.timeout.0 = Duration::from_secs(2);
     let fonts = home().join("assets/fonts");
     let typesetter = Typesetter::load(&fonts.join("kioskd-sans-sc.otf"), &fonts.join("kioskd-sans-tc.otf")).unwrap();
-    let port = open_port(config.driver, Some(&connection)).unwrap();
+    let port = open_port(&config.port, Some(&connection)).unwrap();
     let printer = Printer::new(&config, port, typesetter, false);
     Bench { world, printer, _connection: connection }
 }

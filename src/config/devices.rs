@@ -1,0 +1,105 @@
+//! `[glass]`, `[board]` and `[printer]`: what the kiosk drives. Some keys belong to every driver, the others to one.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Span;
+
+/// The screen with its touch.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Glass {
+    /// The face for Simplified Chinese and Latin: OpenType or TrueType.
+    #[schemars(extend("examples" = ["../assets/fonts/kioskd-sans-sc.otf"]))]
+    pub font_sc: PathBuf,
+    /// The face for Traditional Chinese and Latin.
+    #[schemars(extend("examples" = ["../assets/fonts/kioskd-sans-tc.otf"]))]
+    pub font_tc: PathBuf,
+    #[serde(flatten)]
+    pub panel: Panel,
+}
+
+/// What shows the pixels.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "driver", rename_all = "kebab-case")]
+pub enum Panel {
+    /// Drawn by the world at the other end of `--world`, which has the finger too.
+    Simulated {
+        /// Pixels.
+        #[schemars(range(min = 320, max = 4096), extend("examples" = [1280]))]
+        width: u32,
+        /// Pixels.
+        #[schemars(range(min = 320, max = 4096), extend("examples" = [800]))]
+        height: u32,
+    },
+}
+
+/// Relays, sensors and buttons.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Board {
+    /// The input that is active while the door is open.
+    #[schemars(extend("examples" = ["door"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
+    pub door: Option<String>,
+    /// The input that is active when somebody has opened the case.
+    #[schemars(extend("examples" = ["tamper"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
+    pub tamper: Option<String>,
+    /// How often an idle board is asked whether it answers.
+    #[serde(default = "Board::heartbeat")]
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1min"))]
+    pub heartbeat: Span,
+    pub drop_sensor: Option<DropSensor>,
+    #[serde(flatten)]
+    pub lines: LineDriver,
+}
+
+/// Where the lines are.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "driver", rename_all = "kebab-case")]
+pub enum LineDriver {
+    /// Moved by the world at the other end of `--world`.
+    Simulated,
+}
+
+/// A light barrier under the slots whose counter keeps its count through a restart of the kiosk.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DropSensor {
+    /// The output that lights the beam; off for a moment, a working beam reads broken.
+    #[schemars(extend("examples" = ["drop-emitter"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
+    pub emitter: String,
+    /// The input that is active while the beam is broken.
+    #[schemars(extend("examples" = ["drop-beam"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
+    pub beam: String,
+    /// 7-bit I²C address of the event counter, 0x08 to 0x77.
+    #[schemars(range(min = 0x08, max = 0x77), extend("examples" = [0x50]))]
+    pub counter: u8,
+    /// After the motor has stopped a product may still be falling that long.
+    #[schemars(extend("x-minimum" = "0s", "x-maximum" = "10s", "examples" = ["300ms"]))]
+    pub fall_time: Span,
+}
+
+/// Where receipts come out.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Printer {
+    /// Dots across: 384 (58 mm) or 576 (80 mm).
+    #[schemars(extend("enum" = [384, 576]))]
+    pub columns: u32,
+    /// For one answer of the printer.
+    #[serde(default = "Printer::timeout")]
+    #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1min"))]
+    pub timeout: Span,
+    /// Where a receipt can be read; `{order}` is replaced. Without it the QR's text is the receipt.
+    #[schemars(length(max = 300), extend("examples" = ["https://example.com/r/{order}"]))]
+    pub receipt_url: Option<String>,
+    #[serde(flatten)]
+    pub port: PortDriver,
+}
+
+/// How the printer is attached.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "driver", rename_all = "kebab-case")]
+pub enum PortDriver {
+    /// Printed by the world at the other end of `--world`.
+    Simulated,
+}
