@@ -10,7 +10,8 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS, TlsConfiguration, Transport};
+use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
@@ -75,9 +76,14 @@ pub struct BackEnd {
 impl BackEnd {
     /// Starts it as a task of the current tokio runtime. It connects again by itself, as often as needed.
     pub fn start(broker: impl Into<Broker>, fleet: Name) -> Self {
+        Self::start_with(broker.into(), None, fleet)
+    }
+
+    /// The same for a broker that is spoken to over TLS.
+    pub fn start_with(broker: Broker, tls: Option<Arc<ClientConfig>>, fleet: Name) -> Self {
         let books: Arc<Mutex<Books>> = Arc::default();
         let (seen, _) = broadcast::channel(1024);
-        let task = tokio::spawn(run(broker.into(), fleet, Arc::clone(&books), seen.clone()));
+        let task = tokio::spawn(run(broker, tls, fleet, Arc::clone(&books), seen.clone()));
         Self { books, seen, task }
     }
 
@@ -209,7 +215,13 @@ impl Books {
     }
 }
 
-async fn run(broker: Broker, fleet: Name, books: Arc<Mutex<Books>>, seen: broadcast::Sender<Seen>) {
+async fn run(
+    broker: Broker,
+    tls: Option<Arc<ClientConfig>>,
+    fleet: Name,
+    books: Arc<Mutex<Books>>,
+    seen: broadcast::Sender<Seen>,
+) {
     // A name of its own: two demos may share one broker.
     let id = format!("kioskd-back-end.{fleet}.{:08x}", getrandom::u32().unwrap_or_default());
     loop {
@@ -218,6 +230,9 @@ async fn run(broker: Broker, fleet: Name, books: Arc<Mutex<Books>>, seen: broadc
             .set_clean_session(true)
             .set_keep_alive(Duration::from_secs(15))
             .set_max_packet_size(MAX_PACKET, MAX_PACKET);
+        if let Some(tls) = &tls {
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(tls))));
+        }
         let why = connection(options, &fleet, &books, &seen).await;
         tracing::debug!(why, "the back end lost its broker");
         tokio::time::sleep(RECONNECT).await;

@@ -87,8 +87,17 @@ pub enum DemoError {
     Broker(#[from] BrokerError),
     #[error("--broker {0}")]
     BadBroker(String, #[source] fleet::link::BadBroker),
-    #[error("--broker {0}: the demo's cable carries no TLS; write mqtt://HOST:PORT")]
-    SecureBroker(String),
+    /// The cable has an address of its own, and certificates are for names.
+    #[error(
+        "--broker {0}: with TLS the demo's broker is on this machine; write mqtts://localhost:PORT, or mqtt://HOST:PORT"
+    )]
+    FarBroker(String),
+    #[error(
+        "--broker {0}: what is believed and who we are with TLS stands under [fleet] of the configuration, which has none"
+    )]
+    NoFleet(String),
+    #[error("[fleet]: {0}")]
+    Tls(#[from] fleet::tls::TlsError),
     #[error("{path}", path = path.display())]
     Folder { path: PathBuf, source: std::io::Error },
     #[error("{0}")]
@@ -185,20 +194,27 @@ impl Fleet {
     async fn start(options: &DemoOptions, config: &Config) -> Result<Self, DemoError> {
         let starting = |source| DemoError::Start { what: "the network's proxy", source };
         let name = fleet::topic::Name::parse(&config.kiosk.fleet)?;
-        let (told, upstream, back_end) = match (&options.broker, options.mqtt) {
+        let (told, upstream, back_end, secure) = match (&options.broker, options.mqtt) {
             (Some(url), _) => {
                 let broker: fleet::link::Broker = url.parse().map_err(|e| DemoError::BadBroker(url.clone(), e))?;
-                if broker.tls {
-                    return Err(DemoError::SecureBroker(url.clone()));
+                if broker.tls && !broker.is_here() {
+                    return Err(DemoError::FarBroker(url.clone()));
                 }
+                let tls = match (&config.fleet, broker.tls) {
+                    (_, false) => None,
+                    (None, true) => return Err(DemoError::NoFleet(url.clone())),
+                    (Some(fleet), true) => Some(fleet::tls::of(fleet)?),
+                };
                 let upstream = format!("{}:{}", broker.host, broker.port);
-                (url.clone(), upstream, BackEnd::start(broker, name))
+                // Under the broker's own name, for which its certificate is.
+                let secure = broker.tls.then(|| broker.host.clone());
+                (url.clone(), upstream, BackEnd::start_with(broker, tls, name), secure)
             }
             (None, Some(listen)) => {
                 let broker = tokio::task::spawn_blocking(move || broker::start(listen)).await;
                 let broker = broker.map_err(|e| DemoError::Start { what: "the broker", source: e.into() })??;
                 let upstream = broker.reachable().to_string();
-                (format!("mqtt://{}", broker.addr), upstream, BackEnd::start(broker.reachable(), name))
+                (format!("mqtt://{}", broker.addr), upstream, BackEnd::start(broker.reachable(), name), None)
             }
             (None, None) => {
                 let none = "none".to_owned();
@@ -206,7 +222,10 @@ impl Fleet {
             }
         };
         let proxy = Proxy::start(upstream).map_err(starting)?;
-        let for_the_kiosk = format!("mqtt://{}", proxy.addr());
+        let for_the_kiosk = match secure {
+            None => format!("mqtt://{}", proxy.addr()),
+            Some(host) => format!("mqtts://{host}:{}", proxy.addr().port()),
+        };
         Ok(Self { proxy: Some(proxy), back_end: Some(back_end), told, for_the_kiosk })
     }
 }

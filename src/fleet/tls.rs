@@ -10,6 +10,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::config;
 use crate::payment::http::{HttpError, root_certificates};
 use crate::payment::keys::{KeyError, KeySource};
 
@@ -70,6 +71,15 @@ pub fn client(ca: Option<&Path>, identity: Option<(&Path, &KeySource)>) -> Resul
             .map_err(|source| TlsError::Mismatch { path: path.into(), key: key.to_string(), source })?,
     };
     Ok(Arc::new(config))
+}
+
+/// What a kiosk's configuration says about its broker.
+///
+/// # Errors
+/// Those of [`client`].
+pub fn of(fleet: &config::Fleet) -> Result<Arc<ClientConfig>, TlsError> {
+    let identity = fleet.cert.as_deref().zip(fleet.key.as_ref());
+    client(fleet.ca.as_deref(), identity)
 }
 
 /// A server that anybody may connect to. `chain_file`: a PEM file with its certificate and those between it and its CA.

@@ -79,11 +79,7 @@ impl Edges {
         let name = |text: &str| Name::parse(text).map_err(|e| wrong(e.to_string()));
         let (fleet_name, kiosk) = (name(&config.kiosk.fleet)?, name(&config.kiosk.id)?);
         let broker: link::Broker = fleet.broker.parse().map_err(|e: link::BadBroker| wrong(e.to_string()))?;
-        let tls = match (broker.tls, &fleet.cert, &fleet.key) {
-            (false, ..) => None,
-            (true, Some(cert), Some(key)) => Some(tls::client(fleet.ca.as_deref(), Some((cert.as_path(), key)))?),
-            (true, ..) => Some(tls::client(fleet.ca.as_deref(), None)?),
-        };
+        let tls = if broker.tls { Some(tls::of(fleet)?) } else { None };
         if tls.is_none() && !broker.is_here() {
             tracing::warn!(%broker, "the broker is spoken to without TLS: whoever is on the way can read along and keep the kiosk offline");
         }

@@ -1,5 +1,5 @@
-//! A street with a gateway: mosquitto with TLS for the gateways and a plain listener on loopback for the demo's cable, two
-//! `kioskfleet gateway` with the merchant's keys, providers' doubles, and a kiosk without any.
+//! A street with a gateway: mosquitto with TLS and a certificate for everybody, two `kioskfleet gateway` with the merchant's
+//! keys, providers' doubles, and a kiosk without any. The broker's plain listener is for who looks on or makes trouble.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -55,7 +55,7 @@ impl Site {
         std::fs::write(path.join("gateway.toml"), gateway(path, secure, &wechat, &alipay)).unwrap();
         let gateways = (0..2).map(|_| start_gateway(path)).collect();
         let mut setup = Setup {
-            broker: Some(format!("mqtt://127.0.0.1:{plain}")),
+            broker: Some(format!("mqtts://127.0.0.1:{secure}")),
             rails: Some(kiosk_rails(path, poll_seconds)),
             state,
             ..Setup::fast()
@@ -63,6 +63,7 @@ impl Site {
         let slow = ["qr_life", "more_time", "grace", "poll", "timeout"];
         setup.config.retain(|(key, _)| !slow.iter().any(|first| key.starts_with(first)));
         setup.config.extend([
+            ("broker = \"mqtt://", "broker = \"mqtts://"),
             ("qr_life = \"90s\"", "qr_life = \"40s\""),
             ("more_time = \"60s\"", "more_time = \"20s\""),
             ("grace = \"30s\"", "grace = \"8s\""),
@@ -233,8 +234,9 @@ fn kiosk_rails(path: &Path, poll_seconds: u64) -> String {
              poll_seconds = {poll_seconds}\ntimeout = \"5s\"\n\n"
         )
     };
+    // The configuration's [fleet] stands before its rails.
     format!(
-        "[fleet.gateway]\nsigning_key = \"file:{dir}/kiosks/K0001.key\"\n[[fleet.gateway.trusted]]\nkid = \"gateway-1\"\n\
+        "ca = \"{dir}/ca.pem\"\ncert = \"{dir}/kiosk.pem\"\nkey = \"file:{dir}/kiosk.key\"\n\n[fleet.gateway]\nsigning_key = \"file:{dir}/kiosks/K0001.key\"\n[[fleet.gateway.trusted]]\nkid = \"gateway-1\"\n\
          file = \"{dir}/gateway-sign.pem\"\n\n{}{}",
         rail("wechat", "WeChat Pay"),
         rail("alipay", "Alipay"),
@@ -259,7 +261,7 @@ fn certificates(directory: &Path) {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     write("ca.pem", &ca.pem());
-    for (file, names) in [("server", &["127.0.0.1"][..]), ("gateway", &[])] {
+    for (file, names) in [("server", &["127.0.0.1"][..]), ("gateway", &[]), ("kiosk", &[])] {
         let key = KeyPair::generate().unwrap();
         write(&format!("{file}.pem"), &named(names, file).signed_by(&key, &ca).unwrap().pem());
         write(&format!("{file}.key"), &key.serialize_pem());
