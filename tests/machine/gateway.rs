@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use kioskd::fleet::jws::Purpose;
 use serde_json::{Value, json};
 
@@ -11,6 +12,13 @@ use crate::site::{Site, alipay_notification, last_charge};
 
 const REPLY: &str = "kiosk/v1/demo/K0001/pay/reply";
 const NOTICE: &str = "kiosk/v1/demo/K0001/pay/notice";
+
+/// What a signed message says.
+fn opened(envelope: &str) -> Value {
+    let envelope: Value = serde_json::from_str(envelope).unwrap();
+    let payload = BASE64_URL_SAFE_NO_PAD.decode(envelope["payload"].as_str().unwrap()).unwrap();
+    serde_json::from_slice(&payload).unwrap()
+}
 
 fn count(alarm: &Value) -> u64 {
     alarm["count"].as_u64().unwrap_or(0)
@@ -73,6 +81,29 @@ fn sales_over_two_gateways_one_killed_in_mid_sale_and_nothing_false_believed() {
     let code = site.machine.offer(&["cola"]);
     let real = last_charge(&site.wechat);
     let order = real.rsplit_once('_').unwrap().0;
+
+    // An answer to the very question that is open, signed by the gateway's key, of a wrong amount. The gateways are held
+    // meanwhile, or theirs would come first.
+    let requests = site.listen("kiosk/v1/demo/K0001/pay/request");
+    let hold = |signal| site.gateways.iter().for_each(|(gateway, _)| gateway.signal(signal));
+    hold("-STOP");
+    let (asked, nonce) = site.machine.wait("a question that nobody answers", || {
+        let request = opened(requests.all().last()?);
+        Some((request["ask"]["query"].as_object()?.clone(), request["nonce"].clone()))
+    });
+    let mut asked = Value::from(asked);
+    assert_eq!((&asked["charge"], &asked["amount"]), (&json!(real), &json!(300)));
+    asked["amount"] = json!(1);
+    let payment = json!({ "id": "P1", "amount": 1, "currency": "CNY", "order": order });
+    let report = json!({ "standing": "closed", "payments": [payment], "returned": 0, "attach": "demo/K0001" });
+    let answer = json!({ "kiosk": "demo/K0001", "rail": "wechat", "nonce": nonce, "sent": now, "expires": now + 600_000,
+        "says": { "charge": { "charge": asked, "report": report } } });
+    let before = alarms.last().as_ref().map_or(0, count);
+    site.publish(REPLY, &site.signed(Purpose::PayReply, &answer));
+    let alarm = site.machine.wait("a wrong amount", || alarms.last().filter(|alarm| count(alarm) > before));
+    assert_eq!(alarm["reason"], "about another amount");
+    hold("-CONT");
+
     for (charge, why) in [
         (json!({ "charge": real, "order": order, "amount": 1, "currency": "CNY" }), "about another amount"),
         (charge, "about another charge"),

@@ -16,6 +16,12 @@ use crate::kit::{Machine, PATIENCE, Setup};
 
 pub struct Process(pub Child);
 
+impl Process {
+    pub fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").arg(signal).arg(self.0.id().to_string()).status().unwrap().success());
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.0.kill();
