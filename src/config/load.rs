@@ -102,6 +102,7 @@ fn check(text: &str, directory: &Path, found: &mut Found) -> Option<Config> {
     let table: Spanned<DeTable<'_>> = table;
     match Config::deserialize(Deserializer::from(table)) {
         Ok(mut config) => {
+            rules::check_typed(&config, file, found);
             resolve(&mut config, directory);
             Some(config)
         }

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use jiff::tz::TimeZone;
 
+use super::Config;
 use super::document::{Found, Node, place};
 use super::words::{nearest, quote};
 use crate::vocabulary::ProductId;
@@ -29,6 +30,13 @@ pub(super) fn check(text: &str, file: Node<'_>, directory: &Path, found: &mut Fo
     rules.rails(file);
     rules.lines(file);
     rules.planogram(file);
+}
+
+/// What only the room that uses a value can say of it; asked when everything else is right.
+pub(super) fn check_typed(config: &Config, file: Node<'_>, found: &mut Found) {
+    for (rail, node) in config.rails.iter().zip(file.all("rail")) {
+        rails::merchant(rail, config.kiosk.currency, node, found);
+    }
 }
 
 struct Rules<'a, 'f> {

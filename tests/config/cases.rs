@@ -217,6 +217,9 @@ pub const SHAPE: &[Case] = cases! {
 };
 
 pub const RULES: &[Case] = cases! {
+    "[[rail]]\nkind = \"sandbox\"\nlabel = { en = \"Wallet\" }\npoll_seconds = 3" => "[fleet.gateway]\nsigning_key = \"file:k\"\n[[fleet.gateway.trusted]]\nkid = \"g\"\nfile = \"g.pub\"\n[[rail]]\nkind = \"emv\"\nlabel = { en = \"QR\" }\n[rail.merchant]\nprofile = \"vietqr\"\nbin = \"97041\"\naccount = \"257678859\"\nservice = \"account\"":
+        "kiosk.toml:54:11: this profile pays in VND, and `currency` is CNY; write another profile"
+        "kiosk.toml:55:7: `bin` does not fit; write the six digits of the bank's BIN";
     "id = \"K1\"" => "id = \"K/1\"":
         "kiosk.toml:2:6: `id` can't be `K/1`; write 1 to 64 letters, digits, `_` or `-`, as in an MQTT topic";
     "id = \"K1\"" => "id = \"all\"":

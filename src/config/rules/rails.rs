@@ -1,10 +1,35 @@
 //! What must agree about payment methods.
 
-use super::super::document::Node;
+use super::super::document::{Found, Node};
 use super::super::words::quote;
-use super::super::{Rail, Sale, Span};
+use super::super::{Provider, Rail, Sale, Span};
 use super::Rules;
+use crate::payment::emv::EmvError;
 use crate::payment::http;
+use crate::vocabulary::Currency;
+
+/// An EMV code of every amount can be made of what is written.
+pub(super) fn merchant(rail: &Rail, currency: Currency, node: Node<'_>, found: &mut Found) {
+    let Provider::Emv(emv) = &rail.provider else { return };
+    let merchant = node.get("merchant").unwrap_or(node);
+    let pays_in = emv.merchant.currency();
+    if pays_in != currency {
+        let at = merchant.get("profile").unwrap_or(merchant).at();
+        let what = format!(
+            "this profile pays in {}, and `currency` is {}; write another profile",
+            pays_in.code(),
+            currency.code()
+        );
+        found.add(at, what);
+    }
+    match emv.merchant.check() {
+        Ok(()) => {}
+        Err(EmvError::Field { field, write }) => {
+            found.add(merchant.get(field).unwrap_or(merchant).at(), format!("`{field}` does not fit; write {write}"));
+        }
+        Err(other) => found.add(merchant.at(), format!("no code can be made of this: {other}; write shorter values")),
+    }
+}
 
 impl Rules<'_, '_> {
     pub(super) fn rails(&mut self, file: Node<'_>) {
