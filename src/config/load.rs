@@ -61,13 +61,7 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// # Errors
 /// As [`load`].
 pub fn parse(path: &Path, bytes: &[u8]) -> Result<Config, ConfigError> {
-    let wrong = |text: &str, found: Found| {
-        let problem = |(at, what)| {
-            let (line, column) = place(text, at);
-            Problem { line, column, what }
-        };
-        ConfigError::Wrong { path: path.into(), problems: found.sorted().into_iter().map(problem).collect() }
-    };
+    let wrong = |text: &str, found: Found| ConfigError::Wrong { path: path.into(), problems: problems(text, found) };
     let mut found = Found::default();
     if bytes.len() > LIMIT {
         found.add(0, "larger than 1 MiB; write one kiosk's configuration and nothing else");
@@ -86,6 +80,24 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Config, ConfigError> {
         Some(config) if found.is_empty() => Ok(config),
         _ => Err(wrong(text, found)),
     }
+}
+
+/// What is wrong with the `[[rail]]` of another program's file, in its order.
+pub fn rails_in(text: &str) -> Vec<Problem> {
+    let mut found = Found::default();
+    if let Some(table) = syntax::parse(text, &mut found) {
+        let document: Spanned<DeValue<'_>> = Spanned::new(table.span(), DeValue::Table(table.into_inner()));
+        shape::check_key(Node(&document), &schema(), "rail", &mut found);
+    }
+    problems(text, found)
+}
+
+fn problems(text: &str, found: Found) -> Vec<Problem> {
+    let problem = |(at, what)| {
+        let (line, column) = place(text, at);
+        Problem { line, column, what }
+    };
+    found.sorted().into_iter().map(problem).collect()
 }
 
 /// `None` only with something in `found`.

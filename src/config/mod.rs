@@ -18,7 +18,7 @@ mod units;
 mod words;
 
 pub use devices::{Board, DropSensor, Glass, LineDriver, Panel, PortDriver, Printer};
-pub use load::{ConfigError, LIMIT, Problem, load, parse};
+pub use load::{ConfigError, LIMIT, Problem, load, parse, rails_in};
 pub use rail::{Provider, Rail};
 pub use schema::schema;
 pub use units::{Bytes, Span};

@@ -18,6 +18,14 @@ pub(super) fn check(file: Node<'_>, schema: &Value, found: &mut Found) {
     Shape { top, found }.table(file, top, "");
 }
 
+/// The same for what stands under one key of the file, whatever else is in it.
+pub(super) fn check_key(file: Node<'_>, schema: &Value, key: &str, found: &mut Found) {
+    let top = Rule::root(schema);
+    if let Some((node, rule)) = file.get(key).zip(top.key(key)) {
+        Shape { top, found }.value(node, rule, key, "");
+    }
+}
+
 struct Shape<'s, 'f> {
     top: Rule<'s>,
     found: &'f mut Found,

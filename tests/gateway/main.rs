@@ -510,6 +510,11 @@ fn what_is_wrong_with_a_configuration() {
         ("operator_key = \"operator.pem\"", "[limits]\nmax_amount = 0", "14:14: write an amount"),
         ("operator_key = \"operator.pem\"", "[limits]\norders_per_hour = 10001", "14:19: write at most"),
         ("operator_key = \"operator.pem\"", "[[kiosk]]\nid = \"K9\"", "14:6: K9 has no key"),
+        (
+            "operator_key = \"operator.pem\"",
+            "[[rail]]\nkind = \"sandbox\"\nlabel = { en = \"A\" }\npoll_second = 3",
+            "16:1: unknown key `poll_second` in [[rail]]; did you mean `poll_seconds`?",
+        ),
     ] {
         let place = said(from, to);
         assert!(place.starts_with(expected), "{to}: {place}");

@@ -16,7 +16,7 @@ use toml::Spanned;
 
 use super::kiosks::Kiosks;
 use super::limits::Limits;
-use crate::config::Rail;
+use crate::config::{self, Rail};
 use crate::fleet::jws::{Keys, PublicKey, Signer};
 use crate::fleet::link::Broker;
 use crate::fleet::tls;
@@ -139,6 +139,10 @@ pub fn load(path: &Path) -> Result<(Settings, Vec<Rail>), SettingsError> {
         .and_then(|file| file.take(LIMIT).read_to_string(&mut text))
         .map_err(|source| SettingsError::Read { path: path.into(), source })?;
     let directory = path.parent().unwrap_or(Path::new(""));
+    if let Some(problem) = config::rails_in(&text).into_iter().next() {
+        let config::Problem { line, column, what } = problem;
+        return Err(SettingsError::Wrong { path: path.into(), line, column, what });
+    }
     let read = toml::from_str::<File>(&text)
         .map_err(|error| (error.span().unwrap_or_default(), error.message().replace('\n', " ")))
         .and_then(|file| check(file, directory));
