@@ -100,6 +100,10 @@ pub fn alarms(state: &State, rejections: Option<Rejections>) -> BTreeMap<String,
     if !reasons.is_empty() {
         alarms.insert("sales-stopped".into(), json!({ "reasons": reasons }));
     }
+    let refusing = &state.conditions.refusing;
+    if !refusing.is_empty() {
+        alarms.insert("rail-refused".into(), json!({ "rails": refusing }));
+    }
     let claims: Vec<Value> = open_claims(state)
         .map(|order| json!({ "order": order.id, "short_code": order.short_code, "why": order.claim.as_ref().map(|c| &c.why) }))
         .collect();

@@ -24,6 +24,8 @@ pub struct Conditions {
     pub ledger_failed: Option<String>,
     pub locked: Option<String>,
     pub rails: BTreeMap<RailName, RailHealth>,
+    /// Rails whose provider answers and would not make the last charge, and what it said: a person must look.
+    pub refusing: BTreeMap<RailName, String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

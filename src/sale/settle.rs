@@ -84,9 +84,13 @@ impl Turn<'_> {
                     watch.next = now;
                 }
                 self.rail_answered(&rail, true);
+                self.state.conditions.refusing.remove(&rail);
             }
             Err(error) => {
                 let refused = matches!(error, RailError::Refused { .. });
+                if refused {
+                    self.state.conditions.refusing.insert(rail.clone(), error.to_string());
+                }
                 self.rail_answered(&rail, refused);
                 if live {
                     match self.other_rail(id) {
