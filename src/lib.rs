@@ -10,6 +10,7 @@
 //! - [`payment`] rails (WeChat Pay, Alipay, EMV codes, the gateway, the sandbox), fees and bills · [`board`] relays and
 //!   sensors · [`screen`] the glass · [`printer`] the paper: the edges
 //! - [`fleet`] the ledger's events to the back end, its acknowledgements, and the gateway with the merchant's keys
+//! - [`service`] what systemd is told, and its journal
 //! - [`world`] the wire between simulated drivers and what is around them · `demo` that world, on a web page
 
 pub mod board;
@@ -23,6 +24,7 @@ pub mod payment;
 pub mod printer;
 pub mod sale;
 pub mod screen;
+pub mod service;
 pub mod vending;
 pub mod vocabulary;
 pub mod world;

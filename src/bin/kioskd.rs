@@ -63,7 +63,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     let Arguments { verb } = Arguments::parse();
-    log_to_stderr();
+    log();
     match act(verb) {
         Ok(code) => code,
         Err(error) => {
@@ -131,16 +131,22 @@ fn panel(text: &str) -> Result<(u32, u32), String> {
     Ok((side(width)?, side(height)?))
 }
 
-fn log_to_stderr() {
+/// To the journal where systemd has started it, else to standard error.
+fn log() {
     // Libraries speak only when something is wrong with them.
     let filter = Targets::new().with_default(LevelFilter::WARN).with_target("kioskd", LevelFilter::INFO);
     // The demo's broker logs every connection that ends as an error.
     let filter = filter.with_target("rumqttd", LevelFilter::OFF);
+    let log = tracing_subscriber::registry();
+    #[cfg(feature = "systemd")]
+    if kioskd::service::journal::is_connected() {
+        return log.with(filter).with(kioskd::service::journal::Journal).init();
+    }
     let writer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
-    tracing_subscriber::registry().with(filter).with(writer).init();
+    log.with(filter).with(writer).init();
 }
 
 #[cfg(feature = "demo")]

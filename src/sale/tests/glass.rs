@@ -196,7 +196,11 @@ fn a_charge_that_is_not_made_or_made_too_late_is_closed() {
     desk.hear(Event::Created { charge: ChargeId::of(order, 1), result: Err(refused) });
     assert!(desk.order(order).ended, "a verified no: nothing can be paid on it");
     assert_eq!(desk.order(order).state(), OrderState::Cancelled);
-    assert_eq!(desk.state.conditions.refusing.get(&wallet()).map(String::as_str), Some("PARAM: no"), "somebody is told");
+    assert_eq!(
+        desk.state.conditions.refusing.get(&wallet()).map(String::as_str),
+        Some("PARAM: no"),
+        "somebody is told"
+    );
 
     desk.wait(15);
     desk.touch("start");

@@ -1,0 +1,59 @@
+//! The service manager: it is told when the kiosk is ready and that it is alive, and its journal gets what is logged.
+//!
+//! Policy: `READY=1` goes out with the first frame, so that what is started after the kiosk finds a lit glass. The
+//! watchdog is fed by progress and by nothing else: every part that must not hang is asked, and only their answers
+//! together are passed on. Without systemd, or in a build without the feature `systemd`, all of this does nothing.
+
+#[cfg(feature = "systemd")]
+pub mod journal;
+mod progress;
+
+pub use progress::{Beat, Part, watch};
+
+use std::time::Duration;
+
+/// What systemd is told; see `sd_notify(3)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Say<'a> {
+    /// The first frame is up. The text is for `systemctl status`.
+    Ready(&'a str),
+    Status(&'a str),
+    /// Every part has made progress.
+    Alive,
+    Stopping,
+}
+
+#[cfg(feature = "systemd")]
+pub fn say(what: &Say<'_>) {
+    use systemd::daemon;
+    let state: &[(&str, &str)] = match *what {
+        Say::Ready(status) => &[(daemon::STATE_READY, "1"), (daemon::STATE_STATUS, status)],
+        Say::Status(status) => &[(daemon::STATE_STATUS, status)],
+        Say::Alive => &[(daemon::STATE_WATCHDOG, "1")],
+        Say::Stopping => &[(daemon::STATE_STOPPING, "1")],
+    };
+    if let Err(error) = daemon::notify(state.iter()) {
+        tracing::warn!(%error, ?what, "systemd could not be told");
+    }
+}
+
+#[cfg(not(feature = "systemd"))]
+pub fn say(_: &Say<'_>) {}
+
+/// The time within which systemd wants to hear [`Say::Alive`], where it watches this process (`WatchdogSec=`).
+#[cfg(feature = "systemd")]
+pub fn watchdog() -> Option<Duration> {
+    match systemd::daemon::watchdog_enabled() {
+        Ok(0) => None,
+        Ok(micros) => Some(Duration::from_micros(micros)),
+        Err(error) => {
+            tracing::warn!(%error, "systemd's watchdog can't be asked for");
+            None
+        }
+    }
+}
+
+#[cfg(not(feature = "systemd"))]
+pub fn watchdog() -> Option<Duration> {
+    None
+}

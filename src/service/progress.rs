@@ -1,0 +1,116 @@
+//! Does every part of the kiosk still make progress?
+//!
+//! A part is asked by a nudge that travels the same way as its work, and answers when it comes to it: so an answer means
+//! that work is being done, not that a thread exists. A part that hangs never answers, however often it is nudged.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// A part's answers.
+#[derive(Debug, Clone, Default)]
+pub struct Beat(Arc<AtomicU64>);
+
+impl Beat {
+    /// Called by the part where it takes up its next work.
+    pub fn beat(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// One that is watched.
+pub struct Part {
+    pub name: &'static str,
+    pub beat: Beat,
+    /// Makes it beat as soon as it can; must not wait for it.
+    pub nudge: Box<dyn Fn() + Send>,
+}
+
+/// Ends the watch when it is dropped.
+pub struct Watch {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+/// Asks every part several times within `limit`, and calls `alive` whenever all have answered since the last time.
+///
+/// # Errors
+/// No thread for it.
+pub fn watch(parts: Vec<Part>, limit: Duration, alive: impl Fn() + Send + 'static) -> std::io::Result<Watch> {
+    let (stop, stopped) = channel();
+    let run = move || {
+        let mut heard: Vec<u64> = parts.iter().map(|part| part.beat.0.load(Ordering::Relaxed)).collect();
+        let mut late = vec![false; parts.len()];
+        loop {
+            parts.iter().for_each(|part| (part.nudge)());
+            // A third: one answer may come too late for its round and still be in time for the limit.
+            match stopped.recv_timeout(limit / 3) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+            for ((part, heard), late) in parts.iter().zip(&heard).zip(&mut late) {
+                let silent = part.beat.0.load(Ordering::Relaxed) == *heard;
+                if silent && !*late {
+                    tracing::warn!(part = part.name, "makes no progress");
+                }
+                *late = silent;
+            }
+            if !late.contains(&true) {
+                heard = parts.iter().map(|part| part.beat.0.load(Ordering::Relaxed)).collect();
+                alive();
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("watchdog".into()).spawn(run)?;
+    Ok(Watch { stop: Some(stop), thread: Some(thread) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicBool;
+
+    #[test]
+    fn alive_is_said_only_while_every_part_answers() {
+        let (works, other) = (Beat::default(), Beat::default());
+        let hangs = Arc::new(AtomicBool::new(false));
+        let (said, heard) = channel();
+        let answers = |beat: &Beat, hangs: &Arc<AtomicBool>| {
+            let (beat, hangs) = (beat.clone(), Arc::clone(hangs));
+            Box::new(move || {
+                if !hangs.load(Ordering::Relaxed) {
+                    beat.beat()
+                }
+            }) as Box<dyn Fn() + Send>
+        };
+        let never = Arc::new(AtomicBool::new(false));
+        let parts = vec![
+            Part { name: "works", nudge: answers(&works, &never), beat: works },
+            Part { name: "other", nudge: answers(&other, &hangs), beat: other },
+        ];
+        let limit = Duration::from_millis(30);
+        let watch = watch(parts, limit, move || drop(said.send(()))).unwrap();
+        let patience = Duration::from_secs(10);
+        heard.recv_timeout(patience).expect("both answer");
+        hangs.store(true, Ordering::Relaxed);
+        // What was on its way when it began to hang.
+        while heard.recv_timeout(limit * 5).is_ok() {}
+        assert!(heard.recv_timeout(limit * 5).is_err(), "one that hangs is enough");
+        hangs.store(false, Ordering::Relaxed);
+        heard.recv_timeout(patience).expect("it came back");
+        drop(watch);
+        while heard.try_recv().is_ok() {}
+        assert!(heard.recv_timeout(limit).is_err(), "it has ended");
+    }
+}
