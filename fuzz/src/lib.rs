@@ -5,15 +5,25 @@ pub mod vocabulary;
 
 #[path = "../../src/payment"]
 pub mod payment {
+    pub mod alipay;
     pub mod bill;
+    mod clock;
     pub mod emv;
     pub mod gateway {
         pub mod wire;
     }
+    pub mod http;
+    pub mod keys;
     mod rail;
+    pub mod wechat;
 
+    pub use clock::ProviderClock;
     pub use rail::*;
 }
+
+/// What WeChat Pay's answers mean, without the signature before it.
+#[path = "../../src/payment/wechat/wire.rs"]
+pub mod wechat_wire;
 
 #[path = "../../src/fleet"]
 pub mod fleet {
