@@ -12,6 +12,9 @@
 //! - [`fleet`] the ledger's events to the back end, its acknowledgements, and the gateway with the merchant's keys
 //! - [`world`] the wire between simulated drivers and what is around them · `demo` that world, on a web page
 
+// Where a device can't be asked without it, the one function says why.
+#![deny(unsafe_code)]
+
 pub mod board;
 pub mod config;
 #[cfg(feature = "demo")]

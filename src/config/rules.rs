@@ -99,6 +99,28 @@ impl Rules<'_, '_> {
                 self.asset(node, key, "an OpenType or TrueType font", &magic);
             }
         }
+        let number = |text: &str| !text.is_empty() && text.len() < 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let mode = |text: &str| {
+            let (size, rate) = text.split_once('@').unwrap_or((text, "60"));
+            let sides = size.split_once('x');
+            sides.is_some_and(|(w, h)| number(w) && number(h) && w.len() > 2 && h.len() > 2)
+                && number(rate)
+                && rate.len() < 4
+        };
+        let after = |text: &str, before: &str| text.strip_prefix(before).is_some_and(number);
+        let keys: [(&str, &dyn Fn(&str) -> bool, &str); 4] = [
+            ("card", &|text| after(text, "/dev/dri/card"), "the path of a card, like \"/dev/dri/card1\""),
+            ("connector", &|text| fits(text, "-") && text.len() <= 32, "its name in the kernel, like \"HDMI-A-1\""),
+            ("mode", &mode, "WIDTHxHEIGHT or WIDTHxHEIGHT@HZ, like \"1280x800@60\""),
+            ("device", &|text| after(text, "/dev/fb"), "the path of a frame buffer, like \"/dev/fb0\""),
+        ];
+        for (key, good, write) in keys {
+            if let Some(node) = glass.get(key)
+                && let Some(text) = node.text().filter(|text| !text.trim().is_empty() && !good(text))
+            {
+                self.found.add(node.at(), format!("`{key}` can't be {}; write {write}", quote(text)));
+            }
+        }
     }
 
     fn asset(&mut self, node: Node<'_>, key: &str, what: &str, magic: &[&[u8]]) {

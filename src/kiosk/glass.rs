@@ -1,13 +1,15 @@
 //! The glass's own thread: draws the newest view and nothing else, so that painting never delays a relay. Views that come
-//! faster than they can be drawn are skipped.
+//! faster than they can be drawn are skipped. It tends the panel too: one that went dark is lit again with the newest view.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::sale::view::View;
-use crate::screen::{Glass, Panel};
+use crate::screen::text::Typesetter;
+use crate::screen::{Glass, Panel, PanelError, Ready};
 use crate::world::{Scene, Target};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -50,48 +52,136 @@ impl GlassHandle {
         targets.iter().find(|target| target.enabled && target.rect.contains(x, y)).map(|target| target.name.clone())
     }
 
-    fn take(&self) -> Option<Showing> {
+    /// Waits for news, at most that long.
+    fn take(&self, wait: Option<Duration>) -> Mail {
         let (mailbox, changed) = &*self.mailbox;
         let mut mailbox = mailbox.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if mailbox.closed {
-                return None;
-            }
-            if let Some(newest) = mailbox.newest.take() {
-                return Some(newest);
-            }
-            mailbox = changed.wait(mailbox).unwrap_or_else(PoisonError::into_inner);
+        let nothing = |mailbox: &mut Mailbox| mailbox.newest.is_none() && !mailbox.closed;
+        mailbox = match wait {
+            None => changed.wait_while(mailbox, nothing).unwrap_or_else(PoisonError::into_inner),
+            Some(wait) => changed.wait_timeout_while(mailbox, wait, nothing).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        match mailbox.newest.take() {
+            _ if mailbox.closed => Mail::Closed,
+            Some(newest) => Mail::View(newest),
+            None => Mail::Nothing,
         }
+    }
+
+    fn set_targets(&self, targets: Vec<Target>) {
+        *self.targets.lock().unwrap_or_else(PoisonError::into_inner) = targets;
     }
 }
 
-/// Starts the thread. `opened` makes the glass there, so that loading fonts delays nothing else; `presented` is told after
-/// every frame.
+enum Mail {
+    View(Showing),
+    Nothing,
+    Closed,
+}
+
+/// Starts the thread. `fonts` loads them there, so that nothing else waits for them; `seen` is told whenever the glass goes
+/// dark, with the reason, and when it is lit again; `failed` that it will show nothing any more.
 pub fn spawn<E: std::error::Error + Send + Sync + 'static>(
     handle: GlassHandle,
-    mut panel: Box<dyn Panel>,
-    opened: impl FnOnce() -> Result<Glass, E> + Send + 'static,
+    panel: Box<dyn Panel>,
+    fonts: impl FnOnce() -> Result<Typesetter, E> + Send + 'static,
+    seen: impl Fn(Option<String>) + Send + 'static,
     failed: impl FnOnce(String) + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("glass".into()).spawn(move || {
         let run = || -> Result<(), Box<dyn std::error::Error>> {
-            let mut glass = opened()?;
-            let mut last = None;
-            while let Some(showing) = handle.take() {
-                let shown = glass.show(&showing.view);
-                let page = showing.view.page.name().to_owned();
-                let scene = Scene { page, order: showing.order, targets: shown.targets.clone() };
-                if !shown.damage.is_empty() || last.as_ref() != Some(&scene) {
-                    // Before the pixels, so that no finger is faster than the page it touches.
-                    *handle.targets.lock().unwrap_or_else(PoisonError::into_inner) = shown.targets;
-                    panel.present(glass.frame(), &shown.damage, &scene)?;
-                    last = Some(scene);
-                }
-            }
-            Ok(())
+            // The panel says how large it is.
+            let glass = Glass::new(0, 0, fonts()?);
+            let driver =
+                Driver { handle, panel, glass, seen, ready: false, blank: true, newest: None, last: None, told: None };
+            Ok(driver.run()?)
         };
         if let Err(error) = run() {
             failed(error.to_string());
         }
     })
+}
+
+struct Driver<S> {
+    handle: GlassHandle,
+    panel: Box<dyn Panel>,
+    glass: Glass,
+    seen: S,
+    /// The panel can be presented to.
+    ready: bool,
+    /// It shows nothing of ours.
+    blank: bool,
+    newest: Option<Showing>,
+    last: Option<Scene>,
+    /// What `seen` was last told.
+    told: Option<Option<String>>,
+}
+
+impl<S: Fn(Option<String>)> Driver<S> {
+    fn run(mut self) -> Result<(), PanelError> {
+        let every = self.panel.tended_every();
+        self.tend()?;
+        let mut tended = Instant::now();
+        loop {
+            match self.handle.take(every.map(|every| every.saturating_sub(tended.elapsed()))) {
+                Mail::Closed => return Ok(()),
+                Mail::View(showing) => self.newest = Some(showing),
+                Mail::Nothing => {}
+            }
+            if every.is_some_and(|every| tended.elapsed() >= every) {
+                self.tend()?;
+                tended = Instant::now();
+            }
+            if self.ready {
+                self.draw()?;
+            }
+        }
+    }
+
+    fn tend(&mut self) -> Result<(), PanelError> {
+        match self.panel.tend() {
+            Ok(Ready { size: (width, height), blank }) => {
+                self.glass.resize(width, height);
+                self.ready = true;
+                self.blank = blank;
+                Ok(())
+            }
+            Err(error) => self.dark(error),
+        }
+    }
+
+    fn draw(&mut self) -> Result<(), PanelError> {
+        let Some(showing) = &self.newest else { return Ok(()) };
+        let shown = self.glass.show(&showing.view);
+        let page = showing.view.page.name().to_owned();
+        let scene = Scene { page, order: showing.order.clone(), targets: shown.targets.clone() };
+        if !self.blank && shown.damage.is_empty() && self.last.as_ref() == Some(&scene) {
+            return Ok(());
+        }
+        // Before the pixels, so that no finger is faster than the page it touches.
+        self.handle.set_targets(shown.targets);
+        if let Err(error) = self.panel.present(self.glass.frame(), &shown.damage, &scene) {
+            return self.dark(error);
+        }
+        self.blank = false;
+        self.last = Some(scene);
+        self.tell(None);
+        Ok(())
+    }
+
+    /// Nobody sees anything until the panel has been tended; no finger may hit what can't be seen.
+    fn dark(&mut self, error: PanelError) -> Result<(), PanelError> {
+        let PanelError::Dark(why) = error else { return Err(error) };
+        self.ready = false;
+        self.handle.set_targets(Vec::new());
+        self.tell(Some(why));
+        Ok(())
+    }
+
+    fn tell(&mut self, dark: Option<String>) {
+        if self.told.as_ref() != Some(&dark) {
+            (self.seen)(dark.clone());
+            self.told = Some(dark);
+        }
+    }
 }
