@@ -107,23 +107,20 @@ impl Surface<'_> {
                 Rotation::Left => (last.0 - y, place.x),
             };
             let first = first_y as usize * stride + first_x as usize;
+            let pixels = &frame.pixels[..];
             match rotation {
-                Rotation::None => put(row, frame.pixels[first..].iter(), encode),
-                Rotation::Right => put(row, frame.pixels[..=first].iter().rev().step_by(stride), encode),
-                Rotation::Half => put(row, frame.pixels[..=first].iter().rev(), encode),
-                Rotation::Left => put(row, frame.pixels[first..].iter().step_by(stride), encode),
+                Rotation::None => put(row, pixels[first..].iter().copied(), encode),
+                Rotation::Right => put(row, (0..place.w as usize).map(|x| pixels[first - x * stride]), encode),
+                Rotation::Half => put(row, pixels[..=first].iter().rev().copied(), encode),
+                Rotation::Left => put(row, (0..place.w as usize).map(|x| pixels[first + x * stride]), encode),
             }
         }
     }
 }
 
-fn put<'p, const N: usize>(
-    row: &mut [[u8; N]],
-    pixels: impl Iterator<Item = &'p u32>,
-    encode: impl Fn(u32) -> [u8; N],
-) {
+fn put<const N: usize>(row: &mut [[u8; N]], pixels: impl Iterator<Item = u32>, encode: impl Fn(u32) -> [u8; N]) {
     for (place, pixel) in row.iter_mut().zip(pixels) {
-        *place = encode(*pixel);
+        *place = encode(pixel);
     }
 }
 

@@ -170,7 +170,7 @@ pub const SHAPE: &[Case] = cases! {
         "kiosk.toml:21:10: unknown value `hdmi` for `driver`; write \"simulated\", \"drm\" or \"fbdev\"";
     "driver = \"simulated\"\nwidth = 1280\nheight = 800" => "driver = \"drm\"\nrotation = 45\nwidth = 1280":
         "kiosk.toml:22:12: `rotation` is 45; write 0, 90, 180 or 270"
-        "kiosk.toml:23:1: unknown key `width` in [glass]; known here: card, connector, driver, font_sc, font_tc, mode, rotation";
+        "kiosk.toml:23:1: unknown key `width` in [glass]; known here: driver, font_sc, font_tc, card, connector, mode, rotation";
     "kind = \"sandbox\"" => "kind = \"wechat\"":
         "kiosk.toml:45:1: missing `api_v3_key` in [[rail]]; write api_v3_key = \"credential:wechat.v3key\""
         "kiosk.toml:45:1: missing `appid` in [[rail]]; write appid = \"wxd678efh567hg6787\""
