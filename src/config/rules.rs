@@ -108,18 +108,21 @@ impl Rules<'_, '_> {
                 && rate.len() < 4
         };
         let after = |text: &str, before: &str| text.strip_prefix(before).is_some_and(number);
-        let keys: [(&str, &dyn Fn(&str) -> bool, &str); 4] = [
-            ("card", &|text| after(text, "/dev/dri/card"), "the path of a card, like \"/dev/dri/card1\""),
-            ("connector", &|text| fits(text, "-") && text.len() <= 32, "its name in the kernel, like \"HDMI-A-1\""),
-            ("mode", &mode, "WIDTHxHEIGHT or WIDTHxHEIGHT@HZ, like \"1280x800@60\""),
-            ("device", &|text| after(text, "/dev/fb"), "the path of a frame buffer, like \"/dev/fb0\""),
-        ];
-        for (key, good, write) in keys {
-            if let Some(node) = glass.get(key)
-                && let Some(text) = node.text().filter(|text| !text.trim().is_empty() && !good(text))
-            {
-                self.found.add(node.at(), format!("`{key}` can't be {}; write {write}", quote(text)));
-            }
+        let card = |text: &str| after(text, "/dev/dri/card");
+        self.form(glass, "card", card, "the path of a card, like \"/dev/dri/card1\"");
+        let connector = |text: &str| fits(text, "-") && text.len() <= 32;
+        self.form(glass, "connector", connector, "its name in the kernel, like \"HDMI-A-1\"");
+        self.form(glass, "mode", mode, "WIDTHxHEIGHT or WIDTHxHEIGHT@HZ, like \"1280x800@60\"");
+        let device = |text: &str| after(text, "/dev/fb");
+        self.form(glass, "device", device, "the path of a frame buffer, like \"/dev/fb0\"");
+    }
+
+    /// A text of a certain form.
+    fn form(&mut self, table: Node<'_>, key: &str, good: impl Fn(&str) -> bool, write: &str) {
+        if let Some(node) = table.get(key)
+            && let Some(text) = node.text().filter(|text| !text.trim().is_empty() && !good(text))
+        {
+            self.found.add(node.at(), format!("`{key}` can't be {}; write {write}", quote(text)));
         }
     }
 

@@ -52,8 +52,8 @@ impl GlassHandle {
         targets.iter().find(|target| target.enabled && target.rect.contains(x, y)).map(|target| target.name.clone())
     }
 
-    /// Waits for news, at most that long.
-    fn take(&self, wait: Option<Duration>) -> Mail {
+    /// The newest view, after waiting for it at most that long.
+    fn take(&self, wait: Option<Duration>) -> Result<Option<Showing>, Closed> {
         let (mailbox, changed) = &*self.mailbox;
         let mut mailbox = mailbox.lock().unwrap_or_else(PoisonError::into_inner);
         let nothing = |mailbox: &mut Mailbox| mailbox.newest.is_none() && !mailbox.closed;
@@ -61,11 +61,7 @@ impl GlassHandle {
             None => changed.wait_while(mailbox, nothing).unwrap_or_else(PoisonError::into_inner),
             Some(wait) => changed.wait_timeout_while(mailbox, wait, nothing).unwrap_or_else(PoisonError::into_inner).0,
         };
-        match mailbox.newest.take() {
-            _ if mailbox.closed => Mail::Closed,
-            Some(newest) => Mail::View(newest),
-            None => Mail::Nothing,
-        }
+        if mailbox.closed { Err(Closed) } else { Ok(mailbox.newest.take()) }
     }
 
     fn set_targets(&self, targets: Vec<Target>) {
@@ -73,11 +69,8 @@ impl GlassHandle {
     }
 }
 
-enum Mail {
-    View(Showing),
-    Nothing,
-    Closed,
-}
+/// Nobody wants the glass any more.
+struct Closed;
 
 /// Starts the thread. `fonts` loads them there, so that nothing else waits for them; `seen` is told whenever the glass goes
 /// dark, with the reason, and when it is lit again; `failed` that it will show nothing any more.
@@ -124,9 +117,9 @@ impl<S: Fn(Option<String>)> Driver<S> {
         let mut tended = Instant::now();
         loop {
             match self.handle.take(every.map(|every| every.saturating_sub(tended.elapsed()))) {
-                Mail::Closed => return Ok(()),
-                Mail::View(showing) => self.newest = Some(showing),
-                Mail::Nothing => {}
+                Err(Closed) => return Ok(()),
+                Ok(Some(showing)) => self.newest = Some(showing),
+                Ok(None) => {}
             }
             if every.is_some_and(|every| tended.elapsed() >= every) {
                 self.tend()?;

@@ -21,6 +21,7 @@ const GET_SCREEN: Opcode = 0x4600;
 /// `struct fb_var_screeninfo`: 160 bytes, all of them 32-bit numbers.
 type ScreenInfo = [u32; 40];
 
+/// A device that is not there is looked for so often.
 const TENDED: Duration = Duration::from_secs(1);
 
 pub struct FbdevPanel {
@@ -244,7 +245,7 @@ mod tests {
         assert_eq!(layout(32, XRGB).encode(0x0012_3456), 0x0012_3456);
         assert_eq!(layout(32, [0, 8, 0, 8, 8, 0, 16, 8, 0]).encode(0x0012_3456), 0x0056_3412);
         assert_eq!(layout(16, RGB565).encode(0x00ff_ffff), 0xffff);
-        assert_eq!(layout(16, RGB565).encode(0x00f8_0408), 0b11111_000001_00001);
+        assert_eq!(layout(16, RGB565).encode(0x00f8_0408), 0xf821);
     }
 
     #[test]

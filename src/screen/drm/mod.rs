@@ -6,7 +6,7 @@
 //! - Two buffers, turned over at the vertical blank: no code is ever torn. The first picture comes with the mode, so
 //!   nothing black is between it and what was there before.
 //! - A flip that does not come, a panel that goes, another program that takes the card: dark, and tried again from the
-//!   start every second. Whether a panel is there is read once a second from what the kernel already knows, because that
+//!   start twice a second. Whether a panel is there is read as often from what the kernel already knows, because that
 //!   misses nothing that a full queue of kernel events may lose, and takes microseconds.
 
 mod card;
@@ -33,12 +33,12 @@ use super::panel::{Panel, PanelError, Ready};
 use super::rotation::{Rotation, Surface};
 use crate::world::{Rect, Scene};
 
-/// A panel that has gone is noticed within it (P6).
-const TENDED: Duration = Duration::from_secs(1);
+/// A panel that has gone is noticed within it, and the rest of P6's second is for the sale.
+const TENDED: Duration = Duration::from_millis(500);
 /// Ten frames of the slowest panel. Longer is a card that hangs.
 const FLIP: Duration = Duration::from_millis(400);
 /// A card without hot-plug interrupts is asked anew every so many looks while it shows nothing.
-const PROBED: u32 = 10;
+const PROBED: u32 = 20;
 
 /// Which panel, as the configuration has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
