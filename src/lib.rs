@@ -13,6 +13,9 @@
 //! - [`service`] what systemd is told, and its journal
 //! - [`world`] the wire between simulated drivers and what is around them · `demo` that world, on a web page
 
+// Where a device can't be asked without it, the one function says why.
+#![deny(unsafe_code)]
+
 pub mod board;
 pub mod config;
 #[cfg(feature = "demo")]

@@ -182,7 +182,9 @@ fn the_payment_code_is_read_by_zbar_in_every_language_and_orientation() {
 
 #[test]
 fn targets_lie_on_the_panel_and_do_not_overlap() {
-    for (width, height) in SIZES.into_iter().chain([(480, 800), (480, 320), (640, 640), (800, 720), (4096, 2160)]) {
+    for (width, height) in
+        SIZES.into_iter().chain([(480, 800), (480, 320), (640, 480), (640, 640), (800, 720), (4096, 2160)])
+    {
         for language in LANGUAGES {
             for page in pages(language) {
                 let name = page.name();
@@ -222,6 +224,24 @@ fn the_same_view_costs_nothing_and_a_tick_only_its_own_place() {
     let tick = glass.show(&at(86)).damage;
     let area: i32 = tick.iter().map(|rect| rect.w * rect.h).sum();
     assert!(tick.len() == 1 && area < 1280 * 800 / 20, "{tick:?}");
+}
+
+/// A panel with another mode was plugged in.
+#[test]
+fn a_glass_of_another_size_looks_like_a_new_one() {
+    let mut changing = glass(1280, 800);
+    for (width, height) in [(640, 480), (640, 480), (800, 1280), (1280, 800)] {
+        changing.resize(width, height);
+        for page in pages("zh-Hant").into_iter().take(3) {
+            changing.show(&view("zh-Hant", page.clone()));
+            let mut new = glass(width, height);
+            new.show(&view("zh-Hant", page));
+            assert!(changing.frame() == new.frame(), "{width}x{height}");
+        }
+    }
+    assert!(changing.show(&view("zh-Hant", pages("zh-Hant").swap_remove(2))).damage.is_empty());
+    changing.resize(1280, 800);
+    assert!(changing.show(&view("zh-Hant", pages("zh-Hant").swap_remove(2))).damage.is_empty(), "the same size");
 }
 
 proptest! {

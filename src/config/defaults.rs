@@ -1,6 +1,8 @@
 //! What a key means that is left out.
 
-use super::{Board, Bytes, Fleet, PaidWithoutIntent, Printer, Sale, Span, State, UnknownDelivery};
+use std::path::PathBuf;
+
+use super::{Board, Bytes, Fleet, PaidWithoutIntent, Panel, Printer, Sale, Span, State, UnknownDelivery};
 
 impl Default for Sale {
     fn default() -> Self {
@@ -36,6 +38,12 @@ impl State {
 
     pub(super) fn outbox_max() -> u64 {
         1_000_000
+    }
+}
+
+impl Panel {
+    pub(super) fn frame_buffer() -> PathBuf {
+        "/dev/fb0".into()
     }
 }
 

@@ -33,6 +33,34 @@ pub enum Panel {
         #[schemars(range(min = 320, max = 4096), extend("examples" = [800]))]
         height: u32,
     },
+    /// A screen on the board itself, HDMI or ribbon, through the kernel's modesetting. Its size comes from the panel.
+    Drm {
+        /// Without it the first card that has a panel.
+        #[schemars(extend("examples" = ["/dev/dri/card1"], "pattern" = "^/dev/dri/card[0-9]+$"))]
+        card: Option<PathBuf>,
+        /// As the kernel calls it; without it the first that has a panel.
+        #[schemars(extend("examples" = ["HDMI-A-1"], "pattern" = "^[0-9A-Za-z-]{1,32}$"))]
+        connector: Option<String>,
+        /// `WIDTHxHEIGHT`, or with the rate in Hz `WIDTHxHEIGHT@RATE`; without it the panel's own choice.
+        #[schemars(extend("examples" = ["1280x800@60"], "pattern" = "^[0-9]{3,4}x[0-9]{3,4}(@[0-9]{1,3})?$"))]
+        mode: Option<String>,
+        /// Degrees by which the picture is turned on the panel, clockwise.
+        #[serde(default)]
+        #[schemars(extend("enum" = [0, 90, 180, 270]))]
+        rotation: u32,
+    },
+    /// The kernel's frame buffer, for boards without modesetting. A frame may be seen half drawn, and a panel that was
+    /// pulled out is not noticed.
+    Fbdev {
+        /// The frame buffer.
+        #[serde(default = "Panel::frame_buffer")]
+        #[schemars(extend("examples" = ["/dev/fb0"], "pattern" = "^/dev/fb[0-9]+$"))]
+        device: PathBuf,
+        /// Degrees by which the picture is turned on the panel, clockwise.
+        #[serde(default)]
+        #[schemars(extend("enum" = [0, 90, 180, 270]))]
+        rotation: u32,
+    },
 }
 
 /// Relays, sensors and buttons.

@@ -107,6 +107,31 @@ impl Rules<'_, '_> {
                 self.asset(node, key, "an OpenType or TrueType font", &magic);
             }
         }
+        let number = |text: &str| !text.is_empty() && text.len() < 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let mode = |text: &str| {
+            let (size, rate) = text.split_once('@').unwrap_or((text, "60"));
+            let sides = size.split_once('x');
+            sides.is_some_and(|(w, h)| number(w) && number(h) && w.len() > 2 && h.len() > 2)
+                && number(rate)
+                && rate.len() < 4
+        };
+        let after = |text: &str, before: &str| text.strip_prefix(before).is_some_and(number);
+        let card = |text: &str| after(text, "/dev/dri/card");
+        self.form(glass, "card", card, "the path of a card, like \"/dev/dri/card1\"");
+        let connector = |text: &str| fits(text, "-") && text.len() <= 32;
+        self.form(glass, "connector", connector, "its name in the kernel, like \"HDMI-A-1\"");
+        self.form(glass, "mode", mode, "WIDTHxHEIGHT or WIDTHxHEIGHT@HZ, like \"1280x800@60\"");
+        let device = |text: &str| after(text, "/dev/fb");
+        self.form(glass, "device", device, "the path of a frame buffer, like \"/dev/fb0\"");
+    }
+
+    /// A text of a certain form.
+    fn form(&mut self, table: Node<'_>, key: &str, good: impl Fn(&str) -> bool, write: &str) {
+        if let Some(node) = table.get(key)
+            && let Some(text) = node.text().filter(|text| !text.trim().is_empty() && !good(text))
+        {
+            self.found.add(node.at(), format!("`{key}` can't be {}; write {write}", quote(text)));
+        }
     }
 
     fn asset(&mut self, node: Node<'_>, key: &str, what: &str, magic: &[&[u8]]) {

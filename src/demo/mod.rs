@@ -73,6 +73,8 @@ pub enum Mode {
 
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
+    #[error("the demo's glass is on its page; write driver = \"simulated\" in [glass], or use `kioskd run`")]
+    RealPanel,
     #[error("there is no parking machine yet: leave --mode out")]
     NoParking,
     #[error(transparent)]
@@ -143,7 +145,7 @@ pub async fn run(options: DemoOptions) -> Result<(), DemoError> {
 
     let socket = temporary.0.join("world.sock");
     let listener = UnixListener::bind(&socket).map_err(starting("the world's socket"))?;
-    let Panel::Simulated { width, height } = config.glass.panel;
+    let Panel::Simulated { width, height } = config.glass.panel else { return Err(DemoError::RealPanel) };
     let world = Surroundings::new(Parts {
         wallet: Wallet::open(&state.join("wallet.db"))?,
         panel: options.panel.unwrap_or((width, height)),

@@ -18,9 +18,9 @@ use crate::fleet::topic::Name;
 use crate::payment::gateway::Clerk;
 use crate::payment::{self, Rail, RailError};
 use crate::printer::{self, Printer, Receipt};
-use crate::sale::event::{Effect, Event};
-use crate::screen::text::{TextError, Typesetter};
-use crate::screen::{Glass, SimulatedPanel};
+use crate::sale::event::{Condition, Effect, Event};
+use crate::screen::open_panel;
+use crate::screen::text::Typesetter;
 use crate::vocabulary::{OrderId, RailName};
 use crate::world::{ToWorld, World};
 
@@ -43,17 +43,22 @@ pub(super) struct Edges {
 
 impl Edges {
     /// Relays first: they are inactive before anything else is looked at (P7).
-    pub fn start(config: &Config, world: &Arc<World>, inputs: Sender<Input>) -> Result<Self, KioskError> {
+    pub fn start(config: &Config, world: Option<&Arc<World>>, inputs: Sender<Input>) -> Result<Self, KioskError> {
         let start = |what| move |source| KioskError::Start { what, source };
-        let Panel::Simulated { width, height } = config.glass.panel;
-        let panel = (width, height);
-        let (lines, slots) = Board::hello(&config.board, &config.slots);
-        if let Err(error) = world.tell(&ToWorld::Hello { lines, slots, panel }, &[]) {
-            return Err(KioskError::Died { part: "the world", why: error.to_string() });
+        if let Some(world) = world {
+            let panel = match config.glass.panel {
+                Panel::Simulated { width, height } => (width, height),
+                // Not the world's to show.
+                Panel::Drm { .. } | Panel::Fbdev { .. } => (0, 0),
+            };
+            let (lines, slots) = Board::hello(&config.board, &config.slots);
+            if let Err(error) = world.tell(&ToWorld::Hello { lines, slots, panel }, &[]) {
+                return Err(KioskError::Died { part: "the world", why: error.to_string() });
+            }
         }
         let to_board = inputs.clone();
         let report = move |event| drop(to_board.send(Input::Board(event)));
-        let lines = Lines::open(&config.board.lines, Some(world))?;
+        let lines = Lines::open(&config.board.lines, world)?;
         let board = board::start(&config.board, &config.slots, lines, report)?;
 
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -61,10 +66,10 @@ impl Edges {
             .enable_all()
             .build()
             .map_err(start("the runtime"))?;
-        let glass = start_glass(config, world, &inputs).map_err(start("the glass"))?;
+        let glass = start_glass(config, world, &inputs)?;
         let printer = start_printer(config, world, &inputs).map_err(start("the printer"))?;
         let clerk = super::gateway::clerk(config, &inputs)?;
-        let rails = payment::open::rails(&config.rails, Some(world), clerk.as_ref())?;
+        let rails = payment::open::rails(&config.rails, world, clerk.as_ref())?;
         Ok(Self { runtime, board, glass, rails, clerk, printer, inputs })
     }
 
@@ -218,22 +223,28 @@ pub(super) fn stop_on_signal(runtime: &Runtime, inputs: Sender<Input>) {
     });
 }
 
-fn start_glass(config: &Config, world: &Arc<World>, inputs: &Sender<Input>) -> std::io::Result<GlassHandle> {
+fn start_glass(config: &Config, world: Option<&Arc<World>>, inputs: &Sender<Input>) -> Result<GlassHandle, KioskError> {
     let handle = GlassHandle::default();
-    let Panel::Simulated { width, height } = config.glass.panel;
-    let panel = Box::new(SimulatedPanel::new(Arc::clone(world), width, height));
+    let panel = open_panel(&config.glass.panel, world)?;
     let (sc, tc) = (config.glass.font_sc.clone(), config.glass.font_tc.clone());
-    let open = move || Ok::<_, TextError>(Glass::new(width, height, Typesetter::load(&sc, &tc)?));
+    let fonts = move || Typesetter::load(&sc, &tc);
+    let to_loop = inputs.clone();
+    let seen = move |dark| drop(to_loop.send(Input::Event(Event::Condition(Condition::Glass { dark }))));
     let inputs = inputs.clone();
     let failed = move |why| drop(inputs.send(Input::Died { part: "the glass", why }));
-    glass::spawn(handle.clone(), panel, open, failed)?;
+    glass::spawn(handle.clone(), panel, fonts, seen, failed)
+        .map_err(|source| KioskError::Start { what: "the glass", source })?;
     Ok(handle)
 }
 
 /// The printer's own thread: paper is slow, and a printer that hangs must not hold up a sale.
-fn start_printer(config: &Config, world: &Arc<World>, inputs: &Sender<Input>) -> std::io::Result<Sender<PrintJob>> {
+fn start_printer(
+    config: &Config,
+    world: Option<&Arc<World>>,
+    inputs: &Sender<Input>,
+) -> std::io::Result<Sender<PrintJob>> {
     let (jobs, todo) = channel::<PrintJob>();
-    let port = printer::open_port(&config.printer.port, Some(world)).map_err(std::io::Error::other)?;
+    let port = printer::open_port(&config.printer.port, world).map_err(std::io::Error::other)?;
     let (sc, tc) = (config.glass.font_sc.clone(), config.glass.font_tc.clone());
     let (config, inputs) = (config.printer.clone(), inputs.clone());
     std::thread::Builder::new().name("printer".into()).spawn(move || {

@@ -1,13 +1,15 @@
 //! The glass's own thread: draws the newest view and nothing else, so that painting never delays a relay. Views that come
-//! faster than they can be drawn are skipped.
+//! faster than they can be drawn are skipped. It tends the panel too: one that went dark is lit again with the newest view.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::sale::view::View;
-use crate::screen::{Glass, Panel};
+use crate::screen::text::Typesetter;
+use crate::screen::{Glass, Panel, PanelError, Ready};
 use crate::world::{Scene, Target};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -50,48 +52,275 @@ impl GlassHandle {
         targets.iter().find(|target| target.enabled && target.rect.contains(x, y)).map(|target| target.name.clone())
     }
 
-    fn take(&self) -> Option<Showing> {
+    /// The newest view, after waiting for it at most that long.
+    fn take(&self, wait: Option<Duration>) -> Result<Option<Showing>, Closed> {
         let (mailbox, changed) = &*self.mailbox;
         let mut mailbox = mailbox.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if mailbox.closed {
-                return None;
-            }
-            if let Some(newest) = mailbox.newest.take() {
-                return Some(newest);
-            }
-            mailbox = changed.wait(mailbox).unwrap_or_else(PoisonError::into_inner);
-        }
+        let nothing = |mailbox: &mut Mailbox| mailbox.newest.is_none() && !mailbox.closed;
+        mailbox = match wait {
+            None => changed.wait_while(mailbox, nothing).unwrap_or_else(PoisonError::into_inner),
+            Some(wait) => changed.wait_timeout_while(mailbox, wait, nothing).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        if mailbox.closed { Err(Closed) } else { Ok(mailbox.newest.take()) }
+    }
+
+    fn set_targets(&self, targets: Vec<Target>) {
+        *self.targets.lock().unwrap_or_else(PoisonError::into_inner) = targets;
     }
 }
 
-/// Starts the thread. `opened` makes the glass there, so that loading fonts delays nothing else; `presented` is told after
-/// every frame.
+/// Nobody wants the glass any more.
+struct Closed;
+
+/// Starts the thread. `fonts` loads them there, so that nothing else waits for them; `seen` is told whenever the glass goes
+/// dark, with the reason, and when it is lit again; `failed` that it will show nothing any more.
 pub fn spawn<E: std::error::Error + Send + Sync + 'static>(
     handle: GlassHandle,
-    mut panel: Box<dyn Panel>,
-    opened: impl FnOnce() -> Result<Glass, E> + Send + 'static,
+    panel: Box<dyn Panel>,
+    fonts: impl FnOnce() -> Result<Typesetter, E> + Send + 'static,
+    seen: impl Fn(Option<String>) + Send + 'static,
     failed: impl FnOnce(String) + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("glass".into()).spawn(move || {
         let run = || -> Result<(), Box<dyn std::error::Error>> {
-            let mut glass = opened()?;
-            let mut last = None;
-            while let Some(showing) = handle.take() {
-                let shown = glass.show(&showing.view);
-                let page = showing.view.page.name().to_owned();
-                let scene = Scene { page, order: showing.order, targets: shown.targets.clone() };
-                if !shown.damage.is_empty() || last.as_ref() != Some(&scene) {
-                    // Before the pixels, so that no finger is faster than the page it touches.
-                    *handle.targets.lock().unwrap_or_else(PoisonError::into_inner) = shown.targets;
-                    panel.present(glass.frame(), &shown.damage, &scene)?;
-                    last = Some(scene);
-                }
-            }
-            Ok(())
+            // The panel says how large it is.
+            let glass = Glass::new(0, 0, fonts()?);
+            let driver =
+                Driver { handle, panel, glass, seen, ready: false, blank: true, newest: None, last: None, told: None };
+            Ok(driver.run()?)
         };
         if let Err(error) = run() {
             failed(error.to_string());
         }
     })
+}
+
+struct Driver<S> {
+    handle: GlassHandle,
+    panel: Box<dyn Panel>,
+    glass: Glass,
+    seen: S,
+    /// The panel can be presented to.
+    ready: bool,
+    /// It shows nothing of ours.
+    blank: bool,
+    newest: Option<Showing>,
+    last: Option<Scene>,
+    /// What `seen` was last told.
+    told: Option<Option<String>>,
+}
+
+impl<S: Fn(Option<String>)> Driver<S> {
+    fn run(mut self) -> Result<(), PanelError> {
+        let every = self.panel.tended_every();
+        self.tend()?;
+        let mut tended = Instant::now();
+        loop {
+            match self.handle.take(every.map(|every| every.saturating_sub(tended.elapsed()))) {
+                Err(Closed) => return Ok(()),
+                Ok(Some(showing)) => self.newest = Some(showing),
+                Ok(None) => {}
+            }
+            if every.is_some_and(|every| tended.elapsed() >= every) {
+                self.tend()?;
+                tended = Instant::now();
+            }
+            if self.ready {
+                self.draw()?;
+            }
+        }
+    }
+
+    fn tend(&mut self) -> Result<(), PanelError> {
+        match self.panel.tend() {
+            Ok(Ready { size: (width, height), blank }) => {
+                self.glass.resize(width, height);
+                self.ready = true;
+                self.blank = blank;
+                Ok(())
+            }
+            Err(error) => self.dark(error),
+        }
+    }
+
+    fn draw(&mut self) -> Result<(), PanelError> {
+        let Some(showing) = &self.newest else { return Ok(()) };
+        let shown = self.glass.show(&showing.view);
+        let page = showing.view.page.name().to_owned();
+        let scene = Scene { page, order: showing.order.clone(), targets: shown.targets.clone() };
+        if !self.blank && shown.damage.is_empty() && self.last.as_ref() == Some(&scene) {
+            return Ok(());
+        }
+        // Before the pixels, so that no finger is faster than the page it touches.
+        self.handle.set_targets(shown.targets);
+        if let Err(error) = self.panel.present(self.glass.frame(), &shown.damage, &scene) {
+            return self.dark(error);
+        }
+        self.blank = false;
+        self.last = Some(scene);
+        self.tell(None);
+        Ok(())
+    }
+
+    /// Nobody sees anything until the panel has been tended; no finger may hit what can't be seen.
+    fn dark(&mut self, error: PanelError) -> Result<(), PanelError> {
+        let PanelError::Dark(why) = error else { return Err(error) };
+        self.ready = false;
+        self.handle.set_targets(Vec::new());
+        self.tell(Some(why));
+        Ok(())
+    }
+
+    fn tell(&mut self, dark: Option<String>) {
+        if self.told.as_ref() != Some(&dark) {
+            (self.seen)(dark.clone());
+            self.told = Some(dark);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+
+    use super::*;
+    use crate::sale::view::Page;
+    use crate::screen::Frame;
+    use crate::vocabulary::{Currency, Language};
+    use crate::world::Rect;
+
+    const SOON: Duration = Duration::from_secs(10);
+
+    /// A panel that is as the test says.
+    struct Scripted {
+        is: Arc<Mutex<Is>>,
+        /// Size, damaged rectangles and page of what was presented.
+        shown: std::sync::mpsc::Sender<((i32, i32), usize, String)>,
+        blank: bool,
+    }
+
+    #[derive(Clone)]
+    enum Is {
+        Lit(u32, u32),
+        Dark(&'static str),
+    }
+
+    impl Panel for Scripted {
+        fn tended_every(&self) -> Option<Duration> {
+            Some(Duration::from_millis(5))
+        }
+
+        fn tend(&mut self) -> Result<Ready, PanelError> {
+            match self.is.lock().unwrap().clone() {
+                Is::Lit(width, height) => Ok(Ready { size: (width, height), blank: self.blank }),
+                Is::Dark(why) => {
+                    self.blank = true;
+                    Err(PanelError::Dark(why.into()))
+                }
+            }
+        }
+
+        fn present(&mut self, frame: &Frame, damage: &[Rect], scene: &Scene) -> Result<(), PanelError> {
+            if let Is::Dark(why) = *self.is.lock().unwrap() {
+                self.blank = true;
+                return Err(PanelError::Dark(why.into()));
+            }
+            self.blank = false;
+            self.shown.send(((frame.width, frame.height), damage.len(), scene.page.clone())).unwrap();
+            Ok(())
+        }
+    }
+
+    fn showing(page: Page) -> Showing {
+        let view = View {
+            language: Language::new("en"),
+            languages: vec![Language::new("en"), Language::new("zh-Hant")],
+            place: "Here".into(),
+            phone: "1".into(),
+            currency: Currency::from_code("CNY").unwrap(),
+            page,
+        };
+        Showing { view, order: Value::Null }
+    }
+
+    fn attract() -> Showing {
+        showing(Page::Attract { tiles: Vec::new() })
+    }
+
+    fn fonts() -> Result<Typesetter, crate::screen::text::TextError> {
+        let font = |name| Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/fonts").join(name);
+        Typesetter::load(&font("kioskd-sans-sc.otf"), &font("kioskd-sans-tc.otf"))
+    }
+
+    struct Rig {
+        handle: GlassHandle,
+        is: Arc<Mutex<Is>>,
+        shown: Receiver<((i32, i32), usize, String)>,
+        seen: Receiver<Option<String>>,
+    }
+
+    fn rig(is: Is) -> Rig {
+        let is = Arc::new(Mutex::new(is));
+        let (to_shown, shown) = channel();
+        let (to_seen, seen) = channel();
+        let handle = GlassHandle::default();
+        let panel = Scripted { is: Arc::clone(&is), shown: to_shown, blank: true };
+        let failed = |why| panic!("{why}");
+        spawn(handle.clone(), Box::new(panel), fonts, move |dark| drop(to_seen.send(dark)), failed).unwrap();
+        Rig { handle, is, shown, seen }
+    }
+
+    impl Rig {
+        fn next(&self) -> ((i32, i32), usize, String) {
+            self.shown.recv_timeout(SOON).expect("nothing was presented")
+        }
+
+        fn seen(&self) -> Option<String> {
+            self.seen.recv_timeout(SOON).expect("nobody was told")
+        }
+
+        fn hits(&self) -> bool {
+            (0..2_000).step_by(10).any(|x| (0..2_000).step_by(10).any(|y| self.handle.hit(x, y).is_some()))
+        }
+    }
+
+    #[test]
+    fn a_panel_that_comes_back_with_another_size_shows_the_newest_view_in_it() {
+        let rig = rig(Is::Lit(1_280, 800));
+        rig.handle.show(attract());
+        assert_eq!(rig.next().0, (1_280, 800));
+        assert_eq!(rig.seen(), None);
+        assert!(rig.hits());
+
+        *rig.is.lock().unwrap() = Is::Dark("unplugged");
+        assert_eq!(rig.seen(), Some("unplugged".into()));
+        assert!(!rig.hits(), "a finger on a dark glass");
+        rig.handle.show(showing(Page::OutOfService { reasons: Vec::new(), last_claim: None }));
+        assert_eq!(rig.seen.recv_timeout(Duration::from_millis(60)), Err(RecvTimeoutError::Timeout), "told once");
+
+        *rig.is.lock().unwrap() = Is::Lit(640, 480);
+        let (size, damage, page) = rig.next();
+        assert_eq!((size, page.as_str()), ((640, 480), "out-of-service"));
+        assert!(damage > 0);
+        assert_eq!(rig.seen(), None);
+        rig.handle.close();
+    }
+
+    #[test]
+    fn the_same_panel_back_again_is_presented_to_though_nothing_changed() {
+        let rig = rig(Is::Dark("not yet"));
+        assert_eq!(rig.seen(), Some("not yet".into()));
+        rig.handle.show(attract());
+        *rig.is.lock().unwrap() = Is::Lit(800, 480);
+        assert_eq!(rig.next().0, (800, 480));
+        *rig.is.lock().unwrap() = Is::Dark("a loose plug");
+        assert_eq!(rig.seen(), None);
+        assert_eq!(rig.seen(), Some("a loose plug".into()));
+        *rig.is.lock().unwrap() = Is::Lit(800, 480);
+        let (size, damage, page) = rig.next();
+        assert_eq!((size, damage, page.as_str()), ((800, 480), 0, "attract"));
+        assert_eq!(rig.shown.recv_timeout(Duration::from_millis(60)), Err(RecvTimeoutError::Timeout), "once");
+        rig.handle.close();
+    }
 }

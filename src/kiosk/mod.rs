@@ -57,14 +57,14 @@ pub struct Options {
 pub enum KioskError {
     #[error(transparent)]
     Config(#[from] config::ConfigError),
-    #[error("a simulated driver needs the world it is simulated in: add --world SOCKET, or use `kioskd demo`")]
-    NoWorld,
     #[error("{path}: {source}", path = path.display())]
     World { path: PathBuf, source: crate::world::WireError },
     #[error(transparent)]
     Rail(#[from] crate::payment::open::OpenError),
     #[error("[fleet.gateway]: {0}")]
     Gateway(#[from] crate::payment::keys::KeyError),
+    #[error("the glass: {0}")]
+    Panel(#[from] crate::screen::PanelError),
     #[error("the board: {0}")]
     Board(#[from] crate::board::BoardError),
     #[error("the broker `{0}`: {1}")]
@@ -121,9 +121,9 @@ pub fn run(options: &Options) -> Result<(), KioskError> {
     let boot = new_boot();
     let (inputs, queue) = channel();
 
-    let socket = options.world.as_ref().ok_or(KioskError::NoWorld)?;
-    let world = connect(socket, inputs.clone())?;
-    let edges = Edges::start(&config, &world, inputs.clone())?;
+    // Only simulated drivers miss it, and they say so.
+    let world = options.world.as_ref().map(|socket| connect(socket, inputs.clone())).transpose()?;
+    let edges = Edges::start(&config, world.as_ref(), inputs.clone())?;
     edges::stop_on_signal(&edges.runtime, inputs);
 
     let mut state = State::new(Policy::of(&config), planogram(&config));
@@ -174,7 +174,7 @@ struct Kiosk {
     /// `None` where the file could not be opened.
     ledger: Option<Ledger>,
     reader: Option<Reader>,
-    world: Arc<World>,
+    world: Option<Arc<World>>,
     edges: Edges,
     link: Option<Link>,
     shown: Option<Showing>,
@@ -416,7 +416,9 @@ impl Kiosk {
     }
 
     fn tell(&self, message: &ToWorld) {
-        if let Err(error) = self.world.tell(message, &[]) {
+        if let Some(world) = &self.world
+            && let Err(error) = world.tell(message, &[])
+        {
             tracing::debug!(%error, "the world does not listen");
         }
     }

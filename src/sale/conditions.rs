@@ -19,6 +19,7 @@ pub struct Conditions {
     pub tamper: bool,
     /// `None` until the board has said so for the first time.
     pub board_answers: Option<bool>,
+    pub glass_dark: Option<String>,
     pub disk_full: bool,
     pub outbox_full: bool,
     pub ledger_failed: Option<String>,
@@ -62,6 +63,7 @@ impl State {
             c.door_open.then_some(StopReason::DoorOpen),
             c.tamper.then_some(StopReason::Tamper),
             (c.board_answers == Some(false)).then_some(StopReason::BoardDown),
+            c.glass_dark.clone().map(StopReason::GlassDark),
         ]
         .into_iter()
         .flatten()
@@ -112,6 +114,7 @@ impl Turn<'_> {
             Condition::Door { open } => c.door_open = open,
             Condition::Tamper { active } => c.tamper = active,
             Condition::Board { answers } => c.board_answers = Some(answers),
+            Condition::Glass { dark } => c.glass_dark = dark,
             Condition::Disk { full } => c.disk_full = full,
             Condition::Outbox { full } => c.outbox_full = full,
             Condition::LedgerFailed { why } => c.ledger_failed = Some(why),

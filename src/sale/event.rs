@@ -79,6 +79,10 @@ pub enum Condition {
     Board {
         answers: bool,
     },
+    /// Why nobody sees the glass; `None` once somebody does.
+    Glass {
+        dark: Option<String>,
+    },
     Disk {
         full: bool,
     },

@@ -203,6 +203,8 @@ pub enum StopReason {
     Tamper,
     /// No relay answers.
     BoardDown,
+    /// Nobody sees the glass, with the panel's words.
+    GlassDark(String),
     /// No verified answer from any payment provider.
     RailDown,
     /// The ledger can't be written; latched until a person has looked.

@@ -5,17 +5,23 @@
 //! its own rectangle. Codes are black on white with whole pixels a module on every page, because phones have to read
 //! them.
 
+pub mod drm;
+mod fbdev;
 mod fit;
 pub mod language;
 mod pages;
 mod paint;
 mod panel;
+mod rotation;
 mod sheet;
 pub mod text;
 mod words;
 
+pub use drm::DrmPanel;
+pub use fbdev::FbdevPanel;
 pub use paint::Frame;
-pub use panel::{Panel, PanelError, SimulatedPanel};
+pub use panel::{Panel, PanelError, Ready, SimulatedPanel, open_panel};
+pub use rotation::Rotation;
 
 use crate::sale::view::View;
 use crate::world::{Rect, Target};
@@ -55,6 +61,14 @@ impl Glass {
 
     pub fn frame(&self) -> &Frame {
         &self.frame
+    }
+
+    /// Black, in another size; nothing happens where it has that size already.
+    pub fn resize(&mut self, width: u32, height: u32) {
+        if (self.frame.width, self.frame.height) != (width as i32, height as i32) {
+            self.frame = Frame::black(width as i32, height as i32);
+            self.nodes.clear();
+        }
     }
 
     /// Lays the view out and paints what differs from the one before.

@@ -1,39 +1,112 @@
 //! Panels: things that show pixels.
+//!
+//! Policy: a panel that can't be seen is no reason to stop. It says so, the kiosk stops selling, and whoever drives it
+//! tends it until it is back: everything is presented anew then. Only what somebody has to write differently, and a world
+//! that is gone, is an end.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::drm::{DrmPanel, Machine, Wanted, WantedMode};
+use super::fbdev::FbdevPanel;
 use super::paint::Frame;
+use super::rotation::Rotation;
+use crate::config;
 use crate::world::{Rect, Scene, ToWorld, World, WorldError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum PanelError {
+    /// Nobody sees anything until [`Panel::tend`] has succeeded.
+    #[error("{0}")]
+    Dark(String),
+    #[error("it is simulated and needs `--world SOCKET`")]
+    NoWorld,
+    #[error("{card}: permission denied; add the user to group video", card = card.display())]
+    Forbidden { card: PathBuf },
+    #[error("no connector `{wanted}`; write one of: {there}")]
+    NoConnector { wanted: String, there: String },
+    #[error("{connector} has no mode `{wanted}`; write one of: {there}")]
+    NoMode { connector: String, wanted: String, there: String },
+    #[error("{device}: {why}; {instead}", device = device.display())]
+    Unfit { device: PathBuf, why: String, instead: &'static str },
+    #[error("{device}: {source}", device = device.display())]
+    Io { device: PathBuf, source: io::Error },
     #[error(transparent)]
     World(#[from] WorldError),
 }
 
-pub trait Panel: Send {
-    /// Width and height in pixels.
-    fn size(&self) -> (u32, u32);
+/// A panel that can be presented to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ready {
+    /// Width and height in pixels, of the picture as one looks at it.
+    pub size: (u32, u32),
+    /// It shows nothing of ours: present, whatever the damage.
+    pub blank: bool,
+}
 
-    /// Shows what lies within `damage`; `scene` says what is on it.
+pub trait Panel: Send {
+    /// How often [`tend`](Self::tend) wants to be called; `None` for once, before the first frame.
+    fn tended_every(&self) -> Option<Duration>;
+
+    /// Looks after the panel: is it there, is it ours, has it another size? Cheap while nothing has changed.
+    ///
+    /// # Errors
+    /// [`PanelError::Dark`] while nothing can be shown.
+    fn tend(&mut self) -> Result<Ready, PanelError>;
+
+    /// Shows what lies within `damage` of a frame of the size last told, everything if the panel was blank; `scene` says
+    /// what is on it.
+    ///
+    /// # Errors
+    /// [`PanelError::Dark`] if it was not shown; the next try is after [`tend`](Self::tend).
     fn present(&mut self, frame: &Frame, damage: &[Rect], scene: &Scene) -> Result<(), PanelError>;
+}
+
+/// The panel that the configuration names.
+///
+/// # Errors
+/// With what the configuration has to say instead; [`PanelError::NoWorld`] where the driver is simulated and there is no
+/// world. A panel that is not plugged in is none.
+pub fn open_panel(panel: &config::Panel, world: Option<&Arc<World>>) -> Result<Box<dyn Panel>, PanelError> {
+    // The configuration was checked: what does not parse is not written there.
+    let turned = |degrees: u32| Rotation::degrees(degrees).unwrap_or_default();
+    Ok(match panel {
+        config::Panel::Simulated { width, height } => {
+            let world = world.ok_or(PanelError::NoWorld)?;
+            Box::new(SimulatedPanel::new(Arc::clone(world), *width, *height))
+        }
+        config::Panel::Drm { card, connector, mode, rotation } => {
+            let mode = mode.as_deref().and_then(WantedMode::parse);
+            let (card, connector) = (card.clone(), connector.clone());
+            let wanted = Wanted { card, connector, mode, rotation: turned(*rotation) };
+            Box::new(DrmPanel::open(Machine { legacy: false }, wanted)?)
+        }
+        config::Panel::Fbdev { device, rotation } => Box::new(FbdevPanel::open(device, turned(*rotation))?),
+    })
 }
 
 /// A panel that the world draws.
 pub struct SimulatedPanel {
     world: Arc<World>,
     size: (u32, u32),
+    blank: bool,
 }
 
 impl SimulatedPanel {
     pub fn new(world: Arc<World>, width: u32, height: u32) -> Self {
-        Self { world, size: (width, height) }
+        Self { world, size: (width, height), blank: true }
     }
 }
 
 impl Panel for SimulatedPanel {
-    fn size(&self) -> (u32, u32) {
-        self.size
+    fn tended_every(&self) -> Option<Duration> {
+        None
+    }
+
+    fn tend(&mut self) -> Result<Ready, PanelError> {
+        Ok(Ready { size: self.size, blank: self.blank })
     }
 
     fn present(&mut self, frame: &Frame, damage: &[Rect], scene: &Scene) -> Result<(), PanelError> {
@@ -45,6 +118,7 @@ impl Panel for SimulatedPanel {
             }
         }
         self.world.tell(&ToWorld::Frame { rects: damage.to_vec(), scene: scene.clone() }, &bytes)?;
+        self.blank = false;
         Ok(())
     }
 }

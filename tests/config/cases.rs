@@ -166,8 +166,11 @@ pub const SHAPE: &[Case] = cases! {
         "kiosk.toml:18:20: unknown value `refnd` for `unknown_delivery`; did you mean \"refund\"? Write \"refund\", \"hold\" or \"assume-delivered\"";
     "unknown_delivery = \"refund\"" => "unknown_delivery = \"keep\"":
         "kiosk.toml:18:20: unknown value `keep` for `unknown_delivery`; write \"refund\", \"hold\" or \"assume-delivered\"";
-    "driver = \"simulated\"" => "driver = \"drm\"":
-        "kiosk.toml:21:10: unknown value `drm` for `driver`; write \"simulated\"";
+    "driver = \"simulated\"" => "driver = \"hdmi\"":
+        "kiosk.toml:21:10: unknown value `hdmi` for `driver`; write \"simulated\", \"drm\" or \"fbdev\"";
+    "driver = \"simulated\"\nwidth = 1280\nheight = 800" => "driver = \"drm\"\nrotation = 45\nwidth = 1280":
+        "kiosk.toml:22:12: `rotation` is 45; write 0, 90, 180 or 270"
+        "kiosk.toml:23:1: unknown key `width` in [glass]; known here: driver, font_sc, font_tc, card, connector, mode, rotation";
     "kind = \"sandbox\"" => "kind = \"wechat\"":
         "kiosk.toml:45:1: missing `api_v3_key` in [[rail]]; write api_v3_key = \"credential:wechat.v3key\""
         "kiosk.toml:45:1: missing `appid` in [[rail]]; write appid = \"wxd678efh567hg6787\""
@@ -220,6 +223,12 @@ pub const RULES: &[Case] = cases! {
     "[[rail]]\nkind = \"sandbox\"\nlabel = { en = \"Wallet\" }\npoll_seconds = 3" => "[fleet.gateway]\nsigning_key = \"file:k\"\n[[fleet.gateway.trusted]]\nkid = \"g\"\nfile = \"g.pub\"\n[[rail]]\nkind = \"emv\"\nlabel = { en = \"QR\" }\n[rail.merchant]\nprofile = \"vietqr\"\nbin = \"97041\"\naccount = \"257678859\"\nservice = \"account\"":
         "kiosk.toml:54:11: this profile pays in VND, and `currency` is CNY; write another profile"
         "kiosk.toml:55:7: `bin` does not fit; write the six digits of the bank's BIN";
+    "driver = \"simulated\"\nwidth = 1280\nheight = 800" => "driver = \"drm\"\ncard = \"card1\"\nconnector = \"HDMI 1\"\nmode = \"800p\"":
+        "kiosk.toml:22:8: `card` can't be `card1`; write the path of a card, like \"/dev/dri/card1\""
+        "kiosk.toml:23:13: `connector` can't be `HDMI 1`; write its name in the kernel, like \"HDMI-A-1\""
+        "kiosk.toml:24:8: `mode` can't be `800p`; write WIDTHxHEIGHT or WIDTHxHEIGHT@HZ, like \"1280x800@60\"";
+    "driver = \"simulated\"\nwidth = 1280\nheight = 800" => "driver = \"fbdev\"\ndevice = \"fb0\"":
+        "kiosk.toml:22:10: `device` can't be `fb0`; write the path of a frame buffer, like \"/dev/fb0\"";
     "id = \"K1\"" => "id = \"K/1\"":
         "kiosk.toml:2:6: `id` can't be `K/1`; write 1 to 64 letters, digits, `_` or `-`, as in an MQTT topic";
     "id = \"K1\"" => "id = \"all\"":

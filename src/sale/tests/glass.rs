@@ -58,6 +58,7 @@ fn a_lost_condition_takes_the_qr_away_and_closes_the_order() {
         (Condition::Door { open: true }, StopReason::DoorOpen),
         (Condition::Tamper { active: true }, StopReason::Tamper),
         (Condition::Board { answers: false }, StopReason::BoardDown),
+        (Condition::Glass { dark: Some("unplugged".into()) }, StopReason::GlassDark("unplugged".into())),
         (Condition::Disk { full: true }, StopReason::DiskFull),
         (Condition::Outbox { full: true }, StopReason::OutboxFull),
         (Condition::LedgerFailed { why: "io".into() }, StopReason::LedgerFailed("io".into())),
