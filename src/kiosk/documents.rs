@@ -42,6 +42,16 @@ pub fn state(config: &Config, boot: &BootId, state: &State, ledger: Option<&Ledg
     })
 }
 
+/// The state in one line, for `systemctl status`.
+pub fn status(state: &State) -> String {
+    let settling = state.orders.values().filter(|order| !order.ended).count();
+    let kind = |reason| json!(reason)["kind"].as_str().unwrap_or_default().to_owned();
+    let reasons: Vec<String> = state.stop_reasons().into_iter().map(kind).collect();
+    let selling =
+        if reasons.is_empty() { "selling".to_owned() } else { format!("not selling: {}", reasons.join(", ")) };
+    format!("{selling}; orders to settle: {settling}")
+}
+
 /// The order on the glass, or null.
 pub fn order(state: &State) -> Value {
     let shown = state.counter.shown_order().and_then(|id| state.orders.get(&id));

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::sale::view::View;
 use crate::screen::text::Typesetter;
 use crate::screen::{Glass, Panel, PanelError, Ready};
+use crate::service::{Beat, Part};
 use crate::world::{Scene, Target};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,8 @@ pub struct Showing {
 #[derive(Default)]
 struct Mailbox {
     newest: Option<Showing>,
+    /// Somebody wants to know whether anybody is there.
+    nudged: bool,
     closed: bool,
 }
 
@@ -30,6 +33,7 @@ struct Mailbox {
 pub struct GlassHandle {
     mailbox: Arc<(Mutex<Mailbox>, Condvar)>,
     targets: Arc<Mutex<Vec<Target>>>,
+    beat: Beat,
 }
 
 impl GlassHandle {
@@ -52,15 +56,28 @@ impl GlassHandle {
         targets.iter().find(|target| target.enabled && target.rect.contains(x, y)).map(|target| target.name.clone())
     }
 
-    /// The newest view, after waiting for it at most that long.
+    /// What the watchdog looks at: the glass answers between two frames, so a frame that never ends is seen.
+    pub fn part(&self) -> Part {
+        let mailbox = Arc::clone(&self.mailbox);
+        let nudge = move || {
+            let (mailbox, changed) = &*mailbox;
+            mailbox.lock().unwrap_or_else(PoisonError::into_inner).nudged = true;
+            changed.notify_one();
+        };
+        Part { name: "the glass", beat: self.beat.clone(), nudge: Box::new(nudge) }
+    }
+
+    /// The newest view, after waiting for it at most that long, or for a nudge.
     fn take(&self, wait: Option<Duration>) -> Result<Option<Showing>, Closed> {
         let (mailbox, changed) = &*self.mailbox;
         let mut mailbox = mailbox.lock().unwrap_or_else(PoisonError::into_inner);
-        let nothing = |mailbox: &mut Mailbox| mailbox.newest.is_none() && !mailbox.closed;
+        let nothing = |mailbox: &mut Mailbox| mailbox.newest.is_none() && !mailbox.nudged && !mailbox.closed;
         mailbox = match wait {
             None => changed.wait_while(mailbox, nothing).unwrap_or_else(PoisonError::into_inner),
             Some(wait) => changed.wait_timeout_while(mailbox, wait, nothing).unwrap_or_else(PoisonError::into_inner).0,
         };
+        mailbox.nudged = false;
+        self.beat.beat();
         if mailbox.closed { Err(Closed) } else { Ok(mailbox.newest.take()) }
     }
 

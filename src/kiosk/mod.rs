@@ -11,11 +11,12 @@ mod gateway;
 mod glass;
 mod outbox;
 mod receipts;
+mod start;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -29,9 +30,9 @@ use crate::payment::gateway::{Noticed, Rejections};
 use crate::sale::event::{Command, Condition, Effect, Event};
 use crate::sale::order::Receipt;
 use crate::sale::{self, Policy, State, Touch};
-use crate::vending::{Planogram, Product, Slot};
+use crate::service::{self, Beat, Say};
 use crate::vocabulary::{BootId, ChargeId, Mono};
-use crate::world::{Question, ToWorld, Unsolicited, World};
+use crate::world::{Question, ToWorld, World};
 
 use clock::Clock;
 use edges::Edges;
@@ -105,6 +106,8 @@ pub(crate) enum Input {
         ask: Question,
     },
     Printer(String),
+    /// The watchdog asks whether the loop turns.
+    Nudge,
     Stop,
     /// The world's socket has ended: there is nothing left to drive.
     WorldGone,
@@ -116,18 +119,22 @@ pub(crate) enum Input {
 
 /// Runs the kiosk until it is told to stop.
 pub fn run(options: &Options) -> Result<(), KioskError> {
-    let config = overridden(config::load(&options.config)?, options);
+    let config = start::overridden(config::load(&options.config)?, options);
+    #[cfg(feature = "systemd")]
+    service::journal::name_kiosk(&config.kiosk.fleet, &config.kiosk.id);
     let clock = Clock::start();
-    let boot = new_boot();
+    let boot = start::new_boot();
     let (inputs, queue) = channel();
 
     // Only simulated drivers miss it, and they say so.
-    let world = options.world.as_ref().map(|socket| connect(socket, inputs.clone())).transpose()?;
+    let world = options.world.as_ref().map(|socket| start::connect(socket, inputs.clone())).transpose()?;
     let edges = Edges::start(&config, world.as_ref(), inputs.clone())?;
-    edges::stop_on_signal(&edges.runtime, inputs);
+    edges::stop_on_signal(&edges.runtime, inputs.clone());
+    let beat = Beat::default();
+    let _watch = start::watch(&edges.glass, &beat, inputs)?;
 
-    let mut state = State::new(Policy::of(&config), planogram(&config));
-    let opened = open_ledger(&config, &boot, &mut state);
+    let mut state = State::new(Policy::of(&config), start::planogram(&config));
+    let opened = start::open_ledger(&config, &boot, &mut state);
     let (ledger, reader, failure) = match opened {
         Ok((ledger, reader)) => (Some(ledger), Some(reader), None),
         Err(error) => {
@@ -141,6 +148,8 @@ pub fn run(options: &Options) -> Result<(), KioskError> {
     };
     let unprinted = state.orders.values().any(|order| order.bought.is_some() && order.receipt == Receipt::NotYet);
     let mut kiosk = Kiosk {
+        ready: false,
+        beat,
         unprinted,
         rejections: None,
         letterhead: Letterhead::new(&config),
@@ -166,6 +175,9 @@ pub fn run(options: &Options) -> Result<(), KioskError> {
 }
 
 struct Kiosk {
+    /// The service manager knows.
+    ready: bool,
+    beat: Beat,
     config: Config,
     letterhead: Letterhead,
     clock: Clock,
@@ -204,6 +216,7 @@ impl Kiosk {
     fn turn_until_stopped(&mut self, queue: &Receiver<Input>) -> Result<(), KioskError> {
         loop {
             let now = self.clock.now();
+            self.beat.beat();
             let input = match self.state.next_wake(now) {
                 Some(at) => queue.recv_timeout(at.since(now)),
                 None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -231,7 +244,15 @@ impl Kiosk {
 
     fn take(&mut self, input: Input) {
         match input {
-            Input::Event(event) => self.step(event),
+            Input::Event(event) => {
+                // The glass's first word, lit or dark: a kiosk without a screen is ready too, and says what it lacks.
+                if !self.ready && matches!(event, Event::Condition(Condition::Glass { .. })) {
+                    self.ready = true;
+                    service::say(&Say::Ready("the glass has spoken"));
+                }
+                self.step(event);
+            }
+            Input::Nudge => {}
             Input::Finger { x, y } => {
                 if let Some(touch) = self.edges.glass.hit(x, y).and_then(|name| Touch::parse(&name)) {
                     self.step(Event::Touch(touch));
@@ -374,6 +395,7 @@ impl Kiosk {
             if let Some(link) = &self.link {
                 link.state(document.clone());
             }
+            service::say(&Say::Status(&documents::status(&self.state)));
             self.tell(&ToWorld::State { document: document.clone() });
             self.told = document;
         }
@@ -424,76 +446,13 @@ impl Kiosk {
     }
 
     fn end(self) {
+        service::say(&Say::Stopping);
         self.edges.stop(self.link);
     }
 }
 
 fn told_error(error: &LedgerError) -> Value {
     serde_json::json!({ "error": error.to_string() })
-}
-
-fn overridden(mut config: Config, options: &Options) -> Config {
-    if let Some(directory) = &options.state {
-        config.state.directory.clone_from(directory);
-    }
-    if let Some((width, height)) = options.panel {
-        config.glass.panel = config::Panel::Simulated { width, height };
-    }
-    match (&options.broker, &mut config.fleet) {
-        (Some(broker), _) if broker == "none" => config.fleet = None,
-        (Some(broker), Some(fleet)) => fleet.broker.clone_from(broker),
-        _ => {}
-    }
-    config
-}
-
-/// One run of the daemon; not one of the kernel, because a killed daemon forgets too.
-fn new_boot() -> BootId {
-    let mut bytes = [0u8; 8];
-    getrandom::fill(&mut bytes).unwrap_or_default();
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    BootId::parse(&hex).expect("sixteen hex digits are a boot number")
-}
-
-fn connect(socket: &std::path::Path, inputs: Sender<Input>) -> Result<Arc<World>, KioskError> {
-    let route = move |said| {
-        let input = match said {
-            Unsolicited::Touch { x, y } => Input::Finger { x, y },
-            Unsolicited::Input { line, active } => Input::Line { line, active },
-            Unsolicited::RailNotice { body } => match crate::payment::sandbox::notice(&body) {
-                Ok((charge, report)) => Input::Notice { charge, report },
-                Err(error) => return tracing::warn!(%error, "a payment notice that can't be believed"),
-            },
-            Unsolicited::Question { id, ask } => Input::Question { id, ask },
-            Unsolicited::Gone => Input::WorldGone,
-        };
-        // The loop has ended; nobody wants to know.
-        drop(inputs.send(input));
-    };
-    World::connect(socket, route).map_err(|source| KioskError::World { path: socket.into(), source })
-}
-
-fn open_ledger(config: &Config, boot: &BootId, state: &mut State) -> Result<(Ledger, Reader), LedgerError> {
-    let room = &config.state;
-    let mut ledger = Ledger::open(&room.directory, boot.clone(), room.reserve.0, room.min_free.0)?;
-    ledger.stock_slots(state)?;
-    state.restore(ledger.recover()?);
-    let reader = Reader::open(&room.directory)?;
-    Ok((ledger, reader))
-}
-
-fn planogram(config: &Config) -> Planogram {
-    let products = config.products.iter().map(|product| Product {
-        id: product.id.clone(),
-        name: product.name.clone(),
-        price: product.price,
-        picture: product.picture.clone(),
-    });
-    let slots = config.slots.iter().map(|slot| {
-        let known = Slot { product: slot.product.clone(), stock: slot.stock, capacity: slot.capacity, faulty: None };
-        (slot.name.clone(), known)
-    });
-    Planogram::new(products.collect(), slots)
 }
 
 fn board_event(event: BoardEvent) -> Event {

@@ -8,7 +8,7 @@
 pub mod journal;
 mod progress;
 
-pub use progress::{Beat, Part, watch};
+pub use progress::{Beat, Part, Watch, watch};
 
 use std::time::Duration;
 

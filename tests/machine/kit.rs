@@ -33,6 +33,7 @@ pub struct Setup {
     pub rails: Option<String>,
     /// A state directory that is there already.
     pub state: Option<PathBuf>,
+    pub env: Vec<(&'static str, PathBuf)>,
     /// What the glass shows once it is up.
     pub first_page: &'static str,
 }
@@ -50,6 +51,7 @@ impl Default for Setup {
             config: Vec::new(),
             rails: None,
             state: None,
+            env: Vec::new(),
             first_page: "attract",
         }
     }
@@ -104,6 +106,7 @@ impl Machine {
             .arg("--state")
             .arg(setup.state.clone().unwrap_or_else(|| folder.path().join("state")))
             .stdout(Stdio::piped());
+        command.envs(setup.env.iter().map(|(name, value)| (name, value)));
         if let Some(broker) = &setup.broker {
             command.args(["--broker", broker]);
         }

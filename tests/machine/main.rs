@@ -8,5 +8,6 @@ mod kills;
 mod kit;
 mod rails;
 mod sales;
+mod service;
 mod site;
 mod trouble;

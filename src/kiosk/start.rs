@@ -1,0 +1,91 @@
+//! What is made once, before the loop turns.
+
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use super::{GlassHandle, Input, KioskError, Options};
+use crate::config::{self, Config};
+use crate::ledger::{Ledger, LedgerError, Reader};
+use crate::sale::State;
+use crate::service::{self, Beat, Part, Say};
+use crate::vending::{Planogram, Product, Slot};
+use crate::vocabulary::BootId;
+use crate::world::{Unsolicited, World};
+
+/// Keeps the service manager's watchdog quiet while the loop and the glass make progress; `None` where nobody watches.
+pub(super) fn watch(
+    glass: &GlassHandle,
+    beat: &Beat,
+    inputs: Sender<Input>,
+) -> Result<Option<service::Watch>, KioskError> {
+    let Some(limit) = service::watchdog() else { return Ok(None) };
+    let nudge = Box::new(move || drop(inputs.send(Input::Nudge)));
+    let parts = vec![Part { name: "the event loop", beat: beat.clone(), nudge }, glass.part()];
+    service::watch(parts, limit, || service::say(&Say::Alive))
+        .map(Some)
+        .map_err(|source| KioskError::Start { what: "the watchdog", source })
+}
+
+pub(super) fn overridden(mut config: Config, options: &Options) -> Config {
+    if let Some(directory) = &options.state {
+        config.state.directory.clone_from(directory);
+    }
+    if let Some((width, height)) = options.panel {
+        config.glass.panel = config::Panel::Simulated { width, height };
+    }
+    match (&options.broker, &mut config.fleet) {
+        (Some(broker), _) if broker == "none" => config.fleet = None,
+        (Some(broker), Some(fleet)) => fleet.broker.clone_from(broker),
+        _ => {}
+    }
+    config
+}
+
+/// One run of the daemon; not one of the kernel, because a killed daemon forgets too.
+pub(super) fn new_boot() -> BootId {
+    let mut bytes = [0u8; 8];
+    getrandom::fill(&mut bytes).unwrap_or_default();
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    BootId::parse(&hex).expect("sixteen hex digits are a boot number")
+}
+
+pub(super) fn connect(socket: &std::path::Path, inputs: Sender<Input>) -> Result<Arc<World>, KioskError> {
+    let route = move |said| {
+        let input = match said {
+            Unsolicited::Touch { x, y } => Input::Finger { x, y },
+            Unsolicited::Input { line, active } => Input::Line { line, active },
+            Unsolicited::RailNotice { body } => match crate::payment::sandbox::notice(&body) {
+                Ok((charge, report)) => Input::Notice { charge, report },
+                Err(error) => return tracing::warn!(%error, "a payment notice that can't be believed"),
+            },
+            Unsolicited::Question { id, ask } => Input::Question { id, ask },
+            Unsolicited::Gone => Input::WorldGone,
+        };
+        // The loop has ended; nobody wants to know.
+        drop(inputs.send(input));
+    };
+    World::connect(socket, route).map_err(|source| KioskError::World { path: socket.into(), source })
+}
+
+pub(super) fn open_ledger(config: &Config, boot: &BootId, state: &mut State) -> Result<(Ledger, Reader), LedgerError> {
+    let room = &config.state;
+    let mut ledger = Ledger::open(&room.directory, boot.clone(), room.reserve.0, room.min_free.0)?;
+    ledger.stock_slots(state)?;
+    state.restore(ledger.recover()?);
+    let reader = Reader::open(&room.directory)?;
+    Ok((ledger, reader))
+}
+
+pub(super) fn planogram(config: &Config) -> Planogram {
+    let products = config.products.iter().map(|product| Product {
+        id: product.id.clone(),
+        name: product.name.clone(),
+        price: product.price,
+        picture: product.picture.clone(),
+    });
+    let slots = config.slots.iter().map(|slot| {
+        let known = Slot { product: slot.product.clone(), stock: slot.stock, capacity: slot.capacity, faulty: None };
+        (slot.name.clone(), known)
+    });
+    Planogram::new(products.collect(), slots)
+}
