@@ -64,7 +64,7 @@ pub enum KioskError {
     Rail(#[from] crate::payment::open::OpenError),
     #[error("[fleet.gateway]: {0}")]
     Gateway(#[from] crate::payment::keys::KeyError),
-    #[error("the glass: {0}")]
+    #[error("the glass")]
     Panel(#[from] crate::screen::PanelError),
     #[error("the board: {0}")]
     Board(#[from] crate::board::BoardError),

@@ -83,12 +83,12 @@ impl FbdevPanel {
 
 impl Screen {
     fn open(device: &Path) -> Result<Self, PanelError> {
-        let file = File::options().write(true).open(device).map_err(|source| match source.kind() {
+        let file = File::options().write(true).open(device).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => PanelError::Dark(format!("there is no {}", device.display())),
             io::ErrorKind::PermissionDenied => PanelError::Forbidden { card: device.to_owned() },
-            _ => PanelError::Io { device: device.to_owned(), source },
+            _ => PanelError::Io { device: device.to_owned(), error },
         })?;
-        let failed = |source| PanelError::Io { device: device.to_owned(), source };
+        let failed = |error| PanelError::Io { device: device.to_owned(), error };
         let name = device.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let pitch = fs::read_to_string(format!("/sys/class/graphics/{name}/stride")).map_err(failed)?;
         let pitch = pitch.trim().parse().map_err(|_| failed(io::ErrorKind::InvalidData.into()))?;

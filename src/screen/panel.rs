@@ -31,8 +31,8 @@ pub enum PanelError {
     NoMode { connector: String, wanted: String, there: String },
     #[error("{device}: {why}; {instead}", device = device.display())]
     Unfit { device: PathBuf, why: String, instead: &'static str },
-    #[error("{device}: {source}", device = device.display())]
-    Io { device: PathBuf, source: io::Error },
+    #[error("{device}: {error}", device = device.display())]
+    Io { device: PathBuf, error: io::Error },
     #[error(transparent)]
     World(#[from] WorldError),
 }
