@@ -54,6 +54,10 @@ impl Board {
 }
 
 impl Printer {
+    pub(super) fn status_every() -> Span {
+        Span::seconds(10)
+    }
+
     pub(super) fn timeout() -> Span {
         Span::seconds(8)
     }

@@ -120,6 +120,10 @@ pub struct Printer {
     /// Where a receipt can be read; `{order}` is replaced. Without it the QR's text is the receipt.
     #[schemars(length(max = 300), extend("examples" = ["https://example.com/r/{order}"]))]
     pub receipt_url: Option<String>,
+    /// How often an idle printer is asked how it is.
+    #[serde(default = "Printer::status_every")]
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
+    pub status_every: Span,
     #[serde(flatten)]
     pub port: PortDriver,
 }
@@ -130,4 +134,19 @@ pub struct Printer {
 pub enum PortDriver {
     /// Printed by the world at the other end of `--world`.
     Simulated,
+    /// A printer of the USB printer class, `/dev/usb/lp0`.
+    Usb {
+        /// Its file, or a link to it that udev keeps; without it the printer is found by what it says of itself.
+        #[schemars(extend("examples" = ["/dev/usb/lp0"], "pattern" = "^/dev/[0-9A-Za-z_/.:-]{1,100}$"))]
+        device: Option<PathBuf>,
+        /// A part of its IEEE 1284 device id, in any case; without it there is only one. `kioskd probe` lists them.
+        #[schemars(length(min = 1, max = 64), extend("examples" = ["TM-T20"]))]
+        model: Option<String>,
+    },
+    /// A printer on the network that takes raw bytes.
+    Tcp {
+        /// `HOST:PORT`; the port is nearly always 9100.
+        #[schemars(extend("examples" = ["192.168.1.50:9100"], "pattern" = "^[^/ ]+:[0-9]+$"))]
+        address: String,
+    },
 }

@@ -101,7 +101,7 @@ fn lines<'a>(units: impl Iterator<Item = (&'a crate::vocabulary::ProductId, u32,
 }
 
 /// What somebody should look at, by the alarm's kind.
-pub fn alarms(state: &State, rejections: Option<Rejections>) -> BTreeMap<String, Value> {
+pub fn alarms(state: &State, rejections: Option<Rejections>, printer: &str) -> BTreeMap<String, Value> {
     let mut alarms = BTreeMap::new();
     if let Some(rejected) = rejections.as_ref().and_then(Rejections::alarm) {
         alarms.insert("pay-rejected".into(), rejected);
@@ -109,6 +109,9 @@ pub fn alarms(state: &State, rejections: Option<Rejections>) -> BTreeMap<String,
     let reasons = state.stop_reasons();
     if !reasons.is_empty() {
         alarms.insert("sales-stopped".into(), json!({ "reasons": reasons }));
+    }
+    if !matches!(printer, "ok" | "unknown") {
+        alarms.insert("printer".into(), json!({ "why": printer }));
     }
     let refusing = &state.conditions.refusing;
     if !refusing.is_empty() {

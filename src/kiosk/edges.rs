@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 
 use tokio::runtime::Runtime;
 
@@ -248,19 +248,33 @@ fn start_printer(
     let (sc, tc) = (config.glass.font_sc.clone(), config.glass.font_tc.clone());
     let (config, inputs) = (config.printer.clone(), inputs.clone());
     std::thread::Builder::new().name("printer".into()).spawn(move || {
-        // Fonts are loaded for the first receipt: most of a kiosk's life nothing is printed.
-        let Ok(first) = todo.recv() else { return };
-        let mut printer = Typesetter::load(&sc, &tc)
-            .map(|type_| Printer::new(&config, port, type_, first.after_a_crash))
-            .map_err(|error| error.to_string());
-        for PrintJob { order, receipt, .. } in std::iter::once(first).chain(todo) {
-            let result = match &mut printer {
-                Ok(printer) => printer.print(&receipt).map_err(|not| not.to_string()),
-                Err(error) => Err(error.clone()),
+        // Fonts are loaded after everything that the customer waits for.
+        let mut next = todo.recv_timeout(config.status_every.0);
+        let mut printer = match Typesetter::load(&sc, &tc) {
+            Ok(type_) => Printer::new(&config, port, type_),
+            Err(error) => return drop(inputs.send(Input::Died { part: "the printer", why: error.to_string() })),
+        };
+        let mut told = None;
+        let mut first_job = true;
+        loop {
+            let status = match next {
+                Ok(PrintJob { order, receipt, after_a_crash }) => {
+                    if std::mem::take(&mut first_job) && after_a_crash {
+                        printer.distrust();
+                    }
+                    let result = printer.print(&receipt).map_err(|not| not.to_string());
+                    let status = result.as_ref().err().cloned().unwrap_or_else(|| "ok".into());
+                    drop(inputs.send(Input::Event(Event::ReceiptDone { order, result })));
+                    status
+                }
+                Err(RecvTimeoutError::Timeout) => printer.told(),
+                Err(RecvTimeoutError::Disconnected) => return,
             };
-            let status = result.as_ref().err().cloned().unwrap_or_else(|| "ok".into());
-            drop(inputs.send(Input::Printer(status)));
-            drop(inputs.send(Input::Event(Event::ReceiptDone { order, result })));
+            if told.as_ref() != Some(&status) {
+                told = Some(status.clone());
+                drop(inputs.send(Input::Printer(status)));
+            }
+            next = todo.recv_timeout(config.status_every.0);
         }
     })?;
     Ok(jobs)

@@ -15,7 +15,7 @@ mod tests;
 mod words;
 
 pub use document::{Document, Line, Place};
-pub use port::{Port, PortError, SimulatedPort};
+pub use port::{Port, PortError, SimulatedPort, TcpPort, UsbPort, UsbPrinter, usb_printers};
 pub use raster::Bitmap;
 pub use receipt::{Item, Receipt, code_text};
 
@@ -53,6 +53,14 @@ pub enum Roll {
 
 impl PrinterStatus {
     const SILENT: Self = Self { answers: false, cover_open: false, roll: Roll::Ok, fault: false };
+
+    fn told(self) -> String {
+        match (self.trouble(), self.roll) {
+            (Some(trouble), _) => trouble.to_string(),
+            (None, Roll::NearEnd) => "the paper is near its end".into(),
+            (None, _) => "ok".into(),
+        }
+    }
 
     /// Why it can't print, if it can't.
     pub fn trouble(self) -> Option<Trouble> {
@@ -108,21 +116,26 @@ pub fn open_port(driver: &PortDriver, world: Option<&Arc<World>>) -> Result<Box<
         PortDriver::Simulated => {
             world.map(|world| Box::new(SimulatedPort::new(Arc::clone(world))) as _).ok_or(PortError::NoWorld)
         }
+        PortDriver::Usb { device, model } => Ok(Box::new(UsbPort::new(device.clone(), model.clone()))),
+        PortDriver::Tcp { address } => Ok(Box::new(TcpPort::new(address.clone()))),
     }
 }
 
 impl Printer {
-    /// `after_a_crash`: the run before may have ended in the middle of a receipt. Then the first receipt is preceded by
-    /// a cut.
-    pub fn new(config: &config::Printer, port: Box<dyn Port>, typesetter: Typesetter, after_a_crash: bool) -> Self {
+    pub fn new(config: &config::Printer, port: Box<dyn Port>, typesetter: Typesetter) -> Self {
         Self {
             port,
             typesetter,
             columns: config.columns,
             timeout: config.timeout.0,
             receipt_url: config.receipt_url.clone(),
-            unfinished: after_a_crash,
+            unfinished: false,
         }
+    }
+
+    /// A run before may have ended in the middle of a receipt: the next one is preceded by a cut.
+    pub fn distrust(&mut self) {
+        self.unfinished = true;
     }
 
     /// Prints one copy. Takes at most the configured time-out beside the questions before and after.
@@ -165,6 +178,14 @@ impl Printer {
             tracing::debug!(%error, "printer");
             PrinterStatus::SILENT
         })
+    }
+
+    /// How it is, in a few words for `state`: `ok`, or what is wrong.
+    pub fn told(&mut self) -> String {
+        match self.ask_status() {
+            Ok(status) => status.told(),
+            Err(error) => error.to_string(),
+        }
     }
 
     fn ready(&mut self) -> Result<(), Trouble> {

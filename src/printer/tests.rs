@@ -118,9 +118,14 @@ fn typesetter() -> Typesetter {
 }
 
 fn printer(answers: Vec<Vec<u8>>) -> Printer {
-    let config =
-        config::Printer { port: PortDriver::Simulated, columns: 384, timeout: Span::seconds(1), receipt_url: None };
-    Printer::new(&config, Box::new(Parrot(answers)), typesetter(), false)
+    let config = config::Printer {
+        port: PortDriver::Simulated,
+        columns: 384,
+        timeout: Span::seconds(1),
+        receipt_url: None,
+        status_every: Span::seconds(10),
+    };
+    Printer::new(&config, Box::new(Parrot(answers)), typesetter())
 }
 
 #[test]

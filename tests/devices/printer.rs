@@ -38,7 +38,7 @@ fn bench(columns: u32) -> Bench {
     let fonts = home().join("assets/fonts");
     let typesetter = Typesetter::load(&fonts.join("kioskd-sans-sc.otf"), &fonts.join("kioskd-sans-tc.otf")).unwrap();
     let port = open_port(&config.port, Some(&connection)).unwrap();
-    let printer = Printer::new(&config, port, typesetter, false);
+    let printer = Printer::new(&config, port, typesetter);
     Bench { world, printer, _connection: connection }
 }
 

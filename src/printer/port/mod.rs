@@ -1,4 +1,14 @@
 //! Where the bytes go and the answers come from.
+//!
+//! Policy: a real port is opened when it is first needed and again after every failure, so a printer that was unplugged,
+//! off, or has come back under another number is found without a restart. What was sent before a failure is never sent
+//! again by the port: only [`Printer`](super::Printer) knows what a job is.
+
+mod tcp;
+mod usb;
+
+pub use tcp::TcpPort;
+pub use usb::{UsbPort, UsbPrinter, usb_printers};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,6 +37,16 @@ pub enum PortError {
     World(#[from] WorldError),
     #[error("the port's answer makes no sense")]
     Nonsense,
+    #[error("there is no USB printer; plug it in, and look with `kioskd probe`")]
+    NoPrinter,
+    #[error("no USB printer calls itself `{wanted}`; there are: {there}")]
+    OtherPrinters { wanted: String, there: String },
+    #[error("there are several USB printers; write one's `model`: {there}")]
+    SeveralPrinters { there: String },
+    #[error("{port}: permission denied; add the user to group lp")]
+    Forbidden { port: String },
+    #[error("{port}: {why}")]
+    Gone { port: String, why: String },
 }
 
 /// A port into the world.
