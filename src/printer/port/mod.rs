@@ -4,6 +4,8 @@
 //! off, or has come back under another number is found without a restart. What was sent before a failure is never sent
 //! again by the port: only [`Printer`](super::Printer) knows what a job is.
 
+#[cfg(test)]
+mod lab;
 mod tcp;
 mod usb;
 
