@@ -79,6 +79,7 @@ reason-locked = taken out of service
 reason-door-open = the door is open
 reason-tamper = the machine has been touched
 reason-board-down = the machine does not answer
+reason-touch-down = the screen can not be touched
 reason-rail-down = no connection to the payment provider
 reason-ledger-failed = nothing can be written down
 reason-disk-full = the memory is full

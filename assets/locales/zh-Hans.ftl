@@ -79,6 +79,7 @@ reason-locked = 机器已停用
 reason-door-open = 机门未关
 reason-tamper = 机器曾被触动
 reason-board-down = 机器没有响应
+reason-touch-down = 屏幕无法触摸
 reason-rail-down = 无法连接付款服务
 reason-ledger-failed = 无法写入记录
 reason-disk-full = 存储空间已满

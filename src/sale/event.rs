@@ -79,6 +79,10 @@ pub enum Condition {
     Board {
         answers: bool,
     },
+    /// Why nobody can touch the glass; `None` once it can be touched.
+    Touch {
+        fault: Option<String>,
+    },
     Disk {
         full: bool,
     },

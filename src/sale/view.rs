@@ -203,6 +203,8 @@ pub enum StopReason {
     Tamper,
     /// No relay answers.
     BoardDown,
+    /// Nobody can touch the glass, with the reason.
+    TouchDown(String),
     /// No verified answer from any payment provider.
     RailDown,
     /// The ledger can't be written; latched until a person has looked.

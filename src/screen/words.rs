@@ -60,6 +60,7 @@ impl Words<'_> {
             StopReason::DoorOpen => "reason-door-open",
             StopReason::Tamper => "reason-tamper",
             StopReason::BoardDown => "reason-board-down",
+            StopReason::TouchDown(_) => "reason-touch-down",
             StopReason::RailDown => "reason-rail-down",
             StopReason::LedgerFailed(_) => "reason-ledger-failed",
             StopReason::DiskFull => "reason-disk-full",

@@ -2,5 +2,6 @@
 #![cfg(feature = "demo")]
 
 mod board;
+mod input;
 mod printer;
 mod world;
