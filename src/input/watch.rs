@@ -16,8 +16,9 @@ use super::{InputEvent, Report, Role, Snapshot, Wanted};
 
 const LOOK: Duration = Duration::from_secs(1);
 
-/// A device that goes again and again is looked for less and less, down to this.
-const LOOK_LEAST: Duration = Duration::from_secs(30);
+/// After a device has gone that goes again and again it is left alone for longer and longer, up to this: each time sales
+/// stop and resume, which is written down.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// One that stayed so long is not such a device.
 const STEADY: Duration = Duration::from_secs(10);
@@ -118,11 +119,14 @@ pub(super) async fn tend(wanted: Wanted, places: Places, report: impl Fn(InputEv
                 let error = read(device, &mut reader, &report).await;
                 reader.lost(&mut |event| report(event));
                 tell(Some(format!("it has gone ({error})")));
-                look = if since.elapsed() >= STEADY { LOOK } else { (look * 2).min(LOOK_LEAST) };
+                look = if since.elapsed() >= STEADY { LOOK } else { (look * 2).min(LONGEST) };
+                tokio::time::sleep(look).await;
             }
-            Err(why) => tell(Some(why)),
+            Err(why) => {
+                tell(Some(why));
+                tokio::time::sleep(LOOK).await;
+            }
         }
-        tokio::time::sleep(look).await;
     }
 }
 

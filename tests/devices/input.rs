@@ -150,7 +150,7 @@ fn a_touch_screen_comes_goes_and_comes_again() {
         if turn == 0 {
             assert_eq!(kiosk.fault(), "no input device is called `kioskd glass`");
         } else {
-            // Looked for less often now; word of that comes or the device does, whichever is first.
+            // Left alone for longer now; nothing is said before.
             assert!(kiosk.said.recv_timeout(SOON * 2).is_ok());
         }
     }

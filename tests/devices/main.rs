@@ -1,4 +1,5 @@
-//! The board and the printer against the machine and the paper of the demo's world, over the real wire.
+//! The board and the printer against the machine and the paper of the demo's world, over the real wire; input devices
+//! against the kernel.
 #![cfg(feature = "demo")]
 
 mod board;
