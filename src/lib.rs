@@ -8,7 +8,7 @@
 //! - [`sale`] the pure state machine; [`vending`] the pure planogram
 //! - [`ledger`] what was decided, on disk before anything is done about it
 //! - [`payment`] rails (WeChat Pay, Alipay, EMV codes, the gateway, the sandbox), fees and bills · [`board`] relays and
-//!   sensors · [`screen`] the glass · [`printer`] the paper: the edges
+//!   sensors · [`input`] touch, keypad and scanner · [`screen`] the glass · [`printer`] the paper: the edges
 //! - [`fleet`] the ledger's events to the back end, its acknowledgements, and the gateway with the merchant's keys
 //! - [`service`] what systemd is told, and its journal
 //! - [`world`] the wire between simulated drivers and what is around them · `demo` that world, on a web page
@@ -21,6 +21,7 @@ pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod fleet;
+pub mod input;
 pub mod kiosk;
 pub mod ledger;
 pub mod payment;

@@ -80,6 +80,7 @@ reason-door-open = the door is open
 reason-tamper = the machine has been touched
 reason-board-down = the machine does not answer
 reason-glass-dark = the screen was dark
+reason-touch-down = the screen can not be touched
 reason-rail-down = no connection to the payment provider
 reason-ledger-failed = nothing can be written down
 reason-disk-full = the memory is full

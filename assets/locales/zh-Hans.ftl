@@ -80,6 +80,7 @@ reason-door-open = 机门未关
 reason-tamper = 机器曾被触动
 reason-board-down = 机器没有响应
 reason-glass-dark = 屏幕曾经无显示
+reason-touch-down = 屏幕无法触摸
 reason-rail-down = 无法连接付款服务
 reason-ledger-failed = 无法写入记录
 reason-disk-full = 存储空间已满

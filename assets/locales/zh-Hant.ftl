@@ -80,6 +80,7 @@ reason-door-open = 機門未關
 reason-tamper = 機台曾被觸動
 reason-board-down = 機台沒有回應
 reason-glass-dark = 螢幕曾經無顯示
+reason-touch-down = 螢幕無法觸控
 reason-rail-down = 無法連線到付款服務
 reason-ledger-failed = 無法寫入紀錄
 reason-disk-full = 儲存空間已滿

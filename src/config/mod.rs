@@ -8,6 +8,7 @@
 mod defaults;
 mod devices;
 mod document;
+mod input;
 mod load;
 pub mod rail;
 mod rules;
@@ -18,6 +19,7 @@ mod units;
 mod words;
 
 pub use devices::{Board, DropSensor, Glass, LineDriver, Panel, PortDriver, Printer};
+pub use input::{Calibration, Keypad, Scanner, Touch};
 pub use load::{ConfigError, LIMIT, Problem, load, parse, rails_in};
 pub use rail::{Provider, Rail};
 pub use schema::schema;
@@ -43,6 +45,9 @@ pub struct Config {
     #[serde(default)]
     pub sale: Sale,
     pub glass: Glass,
+    pub touch: Option<Touch>,
+    pub keypad: Option<Keypad>,
+    pub scanner: Option<Scanner>,
     pub board: Board,
     pub printer: Printer,
     /// Without it the kiosk sells, and nobody hears of it.

@@ -3,6 +3,7 @@
 //! The rules read the file itself, not the typed configuration, so they speak even where something else is wrong, and
 //! every problem stands at the value that causes it.
 
+mod input;
 mod rails;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ pub(super) fn check(text: &str, file: Node<'_>, directory: &Path, found: &mut Fo
     file.get("glass").into_iter().for_each(|glass| rules.glass(glass));
     file.get("printer").into_iter().for_each(|printer| rules.printer(printer));
     file.get("fleet").into_iter().for_each(|fleet| rules.fleet(fleet));
+    rules.input(file);
     rules.rails(file);
     rules.lines(file);
     rules.planogram(file);

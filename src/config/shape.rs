@@ -8,7 +8,7 @@ use toml::de::DeValue;
 use super::document::{Found, Node};
 use super::schema::Rule;
 use super::words::{list, nearest, quote, suggest};
-use super::{Bytes, Span};
+use super::{Bytes, Calibration, Span};
 use crate::payment::fee::Rate;
 use crate::payment::keys::KeySource;
 use crate::vocabulary::{Currency, ProductId, RailName, SlotId};
@@ -177,6 +177,11 @@ impl<'s> Shape<'s, '_> {
             // What was written may be the secret itself, so it is not repeated.
             "KeySource" => KeySource::parse(text).err().map(|_| {
                 format!("`{key}` says where the key lies; write \"file:/path/of/the.key\" or \"credential:NAME\"")
+            }),
+            "Calibration" => Calibration::parse(text).is_none().then(|| {
+                format!(
+                    "`{key}` {said} is no matrix; write six numbers, like \"1 0 0 0 1 0\" for a sensor that needs none"
+                )
             }),
             "SlotId" => SlotId::parse(text).is_none().then(|| name(key, &said, "16")),
             "Language" => {

@@ -6,13 +6,21 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::config::Config;
+use crate::input::Role;
 use crate::ledger::Ledger;
 use crate::payment::gateway::Rejections;
 use crate::sale::{Order, State};
 use crate::vocabulary::BootId;
 
 /// The retained `state` document.
-pub fn state(config: &Config, boot: &BootId, state: &State, ledger: Option<&Ledger>, printer: &str) -> Value {
+pub fn state(
+    config: &Config,
+    boot: &BootId,
+    state: &State,
+    ledger: Option<&Ledger>,
+    printer: &str,
+    devices: &BTreeMap<Role, String>,
+) -> Value {
     let reasons = state.stop_reasons();
     let stock: BTreeMap<_, _> = state
         .planogram
@@ -23,8 +31,8 @@ pub fn state(config: &Config, boot: &BootId, state: &State, ledger: Option<&Ledg
         })
         .collect();
     let slots = state.planogram.slots().iter();
-    let faults: Vec<Value> =
-        slots.filter_map(|(name, slot)| slot.faulty.as_ref().map(|why| json!({ "slot": name, "why": why }))).collect();
+    let slots = slots.filter_map(|(name, slot)| slot.faulty.as_ref().map(|why| json!({ "slot": name, "why": why })));
+    let faults: Vec<Value> = slots.chain(broken(devices)).collect();
     let claims: Vec<Value> = open_claims(state).map(|order| json!(order.id)).collect();
     json!({
         "kiosk": config.kiosk.id,
@@ -101,7 +109,12 @@ fn lines<'a>(units: impl Iterator<Item = (&'a crate::vocabulary::ProductId, u32,
 }
 
 /// What somebody should look at, by the alarm's kind.
-pub fn alarms(state: &State, rejections: Option<Rejections>, printer: &str) -> BTreeMap<String, Value> {
+pub fn alarms(
+    state: &State,
+    rejections: Option<Rejections>,
+    printer: &str,
+    devices: &BTreeMap<Role, String>,
+) -> BTreeMap<String, Value> {
     let mut alarms = BTreeMap::new();
     if let Some(rejected) = rejections.as_ref().and_then(Rejections::alarm) {
         alarms.insert("pay-rejected".into(), rejected);
@@ -129,12 +142,19 @@ pub fn alarms(state: &State, rejections: Option<Rejections>, printer: &str) -> B
     if !faulty.is_empty() {
         alarms.insert("slot-faulty".into(), json!({ "slots": faulty }));
     }
+    if !devices.is_empty() {
+        alarms.insert("device-faulty".into(), json!({ "devices": broken(devices).collect::<Vec<_>>() }));
+    }
     let unknown: Vec<Value> =
         state.orders.values().filter(|order| !order.ended && unknown(order)).map(|order| json!(order.id)).collect();
     if !unknown.is_empty() {
         alarms.insert("delivery-unknown".into(), json!({ "orders": unknown }));
     }
     alarms
+}
+
+fn broken(devices: &BTreeMap<Role, String>) -> impl Iterator<Item = Value> {
+    devices.iter().map(|(role, why)| json!({ "device": role.to_string(), "why": why }))
 }
 
 fn unknown(order: &Order) -> bool {

@@ -67,6 +67,7 @@ impl Edges {
             .build()
             .map_err(start("the runtime"))?;
         let glass = start_glass(config, world, &inputs)?;
+        super::input::start(config, &runtime, &inputs);
         let printer = start_printer(config, world, &inputs).map_err(start("the printer"))?;
         let clerk = super::gateway::clerk(config, &inputs)?;
         let rails = payment::open::rails(&config.rails, world, clerk.as_ref())?;

@@ -33,6 +33,7 @@ struct Mailbox {
 pub struct GlassHandle {
     mailbox: Arc<(Mutex<Mailbox>, Condvar)>,
     targets: Arc<Mutex<Vec<Target>>>,
+    size: Arc<Mutex<(u32, u32)>>,
     beat: Beat,
 }
 
@@ -48,6 +49,11 @@ impl GlassHandle {
         let (mailbox, changed) = &*self.mailbox;
         mailbox.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
         changed.notify_one();
+    }
+
+    /// Of the picture, in pixels, as the customer sees it.
+    pub fn size(&self) -> (u32, u32) {
+        *self.size.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The enabled target at a place of the panel, as it was last presented.
@@ -152,6 +158,7 @@ impl<S: Fn(Option<String>)> Driver<S> {
         match self.panel.tend() {
             Ok(Ready { size: (width, height), blank }) => {
                 self.glass.resize(width, height);
+                *self.handle.size.lock().unwrap_or_else(PoisonError::into_inner) = (width, height);
                 self.ready = true;
                 self.blank = blank;
                 Ok(())

@@ -9,6 +9,7 @@ mod documents;
 mod edges;
 mod gateway;
 mod glass;
+mod input;
 mod outbox;
 mod receipts;
 mod start;
@@ -91,6 +92,8 @@ pub(crate) enum Input {
         charge: ChargeId,
         report: ChargeReport,
     },
+    /// From an input device of the kernel.
+    Device(crate::input::InputEvent),
     Board(BoardEvent),
     Line {
         line: String,
@@ -154,6 +157,7 @@ pub fn run(options: &Options) -> Result<(), KioskError> {
         rejections: None,
         letterhead: Letterhead::new(&config),
         shown: None,
+        hand: input::Hand::default(),
         told: Value::Null,
         alarms: BTreeMap::new(),
         room_looked_at: None,
@@ -190,6 +194,7 @@ struct Kiosk {
     edges: Edges,
     link: Option<Link>,
     shown: Option<Showing>,
+    hand: input::Hand,
     told: Value,
     alarms: BTreeMap<String, Value>,
     room_looked_at: Option<Mono>,
@@ -262,6 +267,7 @@ impl Kiosk {
                 self.revive(&charge);
                 self.step(Event::Reported { charge, result: Ok(report), asked: false });
             }
+            Input::Device(event) => self.input(event),
             Input::Board(event) => self.step(board_event(event)),
             Input::Line { line, active } => self.edges.board.input_changed(&line, active),
             Input::Fleet(event) => self.fleet_event(event),
@@ -390,7 +396,14 @@ impl Kiosk {
             self.edges.glass.show(showing.clone());
             self.shown = Some(showing);
         }
-        let document = documents::state(&self.config, &self.boot, &self.state, self.ledger.as_ref(), &self.printer);
+        let document = documents::state(
+            &self.config,
+            &self.boot,
+            &self.state,
+            self.ledger.as_ref(),
+            &self.printer,
+            &self.hand.faults,
+        );
         if document != self.told {
             if let Some(link) = &self.link {
                 link.state(document.clone());
@@ -399,7 +412,7 @@ impl Kiosk {
             self.tell(&ToWorld::State { document: document.clone() });
             self.told = document;
         }
-        let alarms = documents::alarms(&self.state, self.rejections, &self.printer);
+        let alarms = documents::alarms(&self.state, self.rejections, &self.printer, &self.hand.faults);
         if let Some(link) = &self.link {
             for (kind, body) in &alarms {
                 if self.alarms.get(kind) != Some(body) {

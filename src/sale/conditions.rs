@@ -20,6 +20,8 @@ pub struct Conditions {
     /// `None` until the board has said so for the first time.
     pub board_answers: Option<bool>,
     pub glass_dark: Option<String>,
+    /// Why nobody can touch the glass.
+    pub touch_fault: Option<String>,
     pub disk_full: bool,
     pub outbox_full: bool,
     pub ledger_failed: Option<String>,
@@ -43,6 +45,8 @@ impl State {
     /// Why nothing may be sold now; empty means it may.
     pub fn stop_reasons(&self) -> Vec<StopReason> {
         let mut reasons = self.local_stop_reasons();
+        // Who has the QR before them needs no finger, so it may stay.
+        reasons.extend(self.conditions.touch_fault.clone().map(StopReason::TouchDown));
         if !self.policy.rails.iter().any(|rail| self.rail_up(&rail.name)) {
             reasons.push(StopReason::RailDown);
         }
@@ -115,6 +119,7 @@ impl Turn<'_> {
             Condition::Tamper { active } => c.tamper = active,
             Condition::Board { answers } => c.board_answers = Some(answers),
             Condition::Glass { dark } => c.glass_dark = dark,
+            Condition::Touch { fault } => c.touch_fault = fault,
             Condition::Disk { full } => c.disk_full = full,
             Condition::Outbox { full } => c.outbox_full = full,
             Condition::LedgerFailed { why } => c.ledger_failed = Some(why),

@@ -83,6 +83,10 @@ pub enum Condition {
     Glass {
         dark: Option<String>,
     },
+    /// Why nobody can touch the glass; `None` once it can be touched.
+    Touch {
+        fault: Option<String>,
+    },
     Disk {
         full: bool,
     },

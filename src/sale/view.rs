@@ -205,6 +205,8 @@ pub enum StopReason {
     BoardDown,
     /// Nobody sees the glass, with the panel's words.
     GlassDark(String),
+    /// Nobody can touch the glass, with the reason.
+    TouchDown(String),
     /// No verified answer from any payment provider.
     RailDown,
     /// The ledger can't be written; latched until a person has looked.

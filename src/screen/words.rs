@@ -61,6 +61,7 @@ impl Words<'_> {
             StopReason::Tamper => "reason-tamper",
             StopReason::BoardDown => "reason-board-down",
             StopReason::GlassDark(_) => "reason-glass-dark",
+            StopReason::TouchDown(_) => "reason-touch-down",
             StopReason::RailDown => "reason-rail-down",
             StopReason::LedgerFailed(_) => "reason-ledger-failed",
             StopReason::DiskFull => "reason-disk-full",

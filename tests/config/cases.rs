@@ -186,6 +186,9 @@ pub const SHAPE: &[Case] = cases! {
         "kiosk.toml:22:9: `width` must be a whole number, not a list; write width = 1280";
     "width = 1280" => "width = 99999999999999999999":
         "kiosk.toml:22:9: `width` is too large a number; write 320 to 4096";
+    "[printer]" => "[touch]\ncalibration = \"1 0 0 1 0\"\ndebounce = 80\n[printer]":
+        "kiosk.toml:39:15: `calibration` `1 0 0 1 0` is no matrix; write six numbers, like \"1 0 0 0 1 0\" for a sensor that needs none"
+        "kiosk.toml:40:12: `debounce` is a duration and needs its unit; write \"80ms\"";
     "counter = 0x50" => "counter = 0x78":
         "kiosk.toml:35:11: `counter` is 0x78; write 0x08 to 0x77";
     "columns = 384" => "columns = 400":
@@ -258,6 +261,13 @@ pub const RULES: &[Case] = cases! {
         "kiosk.toml:54:11: `picture` `pictures/cola.png` does not exist; write the path of a PNG or JPEG picture, seen from this file";
     "picture = \"cola.png\"" => "picture = \"sc.otf\"":
         "kiosk.toml:54:11: `picture` `sc.otf` is not a PNG or JPEG picture; write the path of one";
+    "[printer]" => "[touch]\nname = \"Glass\"\npath = \"/dev/input/event0\"\n[keypad]\npath = \"/dev/input/../sda\"\n[printer]":
+        "kiosk.toml:40:8: `path` and `name` both say which device; keep one of them"
+        "kiosk.toml:42:8: `path` `/dev/input/../sda` is no input device; write /dev/input/by-id/…";
+    "[printer]" => "[scanner]\n[printer]":
+        "kiosk.toml:38:1: `name` or `path` is missing in [scanner]: any keyboard could be one; write name = \"…\" as in /proc/bus/input/devices";
+    "[printer]" => "[keypad]\nname = \"Keys\"\n[scanner]\nname = \"Keys\"\n[printer]":
+        "kiosk.toml:41:8: input device `Keys` is already on line 39; it can only be one of them";
     "columns = 384" => "columns = 384\nreceipt_url = \"example.com/{order}\"":
         "kiosk.toml:41:15: `receipt_url` is not a web address; write https://…/{order}";
     "columns = 384" => "columns = 384\nreceipt_url = \"https://example.com/r\"":

@@ -79,6 +79,20 @@ fn a_lost_condition_takes_the_qr_away_and_closes_the_order() {
 }
 
 #[test]
+fn a_glass_that_can_not_be_touched_keeps_its_qr_and_takes_no_more_orders() {
+    let mut desk = Desk::new();
+    desk.offer(&["cola"]);
+    let touch = |fault: Option<&str>| Event::Condition(Condition::Touch { fault: fault.map(str::to_owned) });
+    desk.hear(touch(Some("gone")));
+    assert!(desk.qr().is_some(), "who pays now needs no finger");
+    assert_eq!(desk.state.stop_reasons(), [StopReason::TouchDown("gone".into())]);
+    desk.wait(300);
+    assert!(matches!(desk.page(), Page::OutOfService { .. }));
+    desk.hear(touch(None));
+    assert!(matches!(desk.page(), Page::Attract { .. }));
+}
+
+#[test]
 fn the_qr_goes_when_the_lease_is_over() {
     let mut desk = Desk::new();
     let order = desk.offer(&["cola"]);

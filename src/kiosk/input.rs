@@ -1,0 +1,135 @@
+//! What people press, type and hold up, as touches of what is on the glass.
+
+use std::collections::BTreeMap;
+
+use tokio::runtime::Runtime;
+
+use super::{Input, Kiosk};
+use crate::config::{Config, Panel};
+use crate::input::{self, InputEvent, Places, Role, Spot, Wanted};
+use crate::sale::event::{Condition, Event};
+use crate::sale::view::Page;
+use crate::sale::{Key, Touch};
+use crate::vocabulary::ShortCode;
+
+/// What the loop keeps of its input devices.
+#[derive(Default)]
+pub(super) struct Hand {
+    /// The target under the finger when it came down.
+    pressed: Option<String>,
+    /// Why a device can't be used.
+    pub faults: BTreeMap<Role, String>,
+}
+
+/// Starts what is configured; a real panel has a touch sensor even where nothing is said about one.
+pub(super) fn start(config: &Config, runtime: &Runtime, inputs: &std::sync::mpsc::Sender<Input>) {
+    // The world has the finger of a panel that it draws.
+    let (real, rotation) = match config.glass.panel {
+        Panel::Simulated { .. } => (false, 0),
+        Panel::Drm { rotation, .. } | Panel::Fbdev { rotation, .. } => (true, rotation),
+    };
+    let touch = config.touch.clone().or_else(|| real.then(Default::default));
+    let wanted = [
+        touch.map(|config| Wanted::Touch { config, rotation }),
+        config.keypad.clone().map(Wanted::Keypad),
+        config.scanner.clone().map(Wanted::Scanner),
+    ];
+    for wanted in wanted.into_iter().flatten() {
+        let inputs = inputs.clone();
+        input::start(runtime.handle(), wanted, Places::default(), move |event| drop(inputs.send(Input::Device(event))));
+    }
+}
+
+impl Kiosk {
+    pub(super) fn input(&mut self, event: InputEvent) {
+        match event {
+            InputEvent::Pressed(spot) => self.hand.pressed = self.under(spot),
+            InputEvent::Lifted(spot) => {
+                let under = self.under(spot);
+                if let Some(touch) = self.hand.lift(under) {
+                    self.step(Event::Touch(touch));
+                }
+            }
+            InputEvent::Strayed => self.hand.pressed = None,
+            InputEvent::Key(key) => self.step(Event::Touch(Touch::Key(key))),
+            InputEvent::Scanned(text) => {
+                let touches = spell(self.shown.as_ref().map(|shown| &shown.view.page), &text);
+                touches.into_iter().for_each(|touch| self.step(Event::Touch(touch)));
+            }
+            InputEvent::Device { role, fault } => self.device(role, fault),
+        }
+    }
+
+    /// The target at a place of the picture.
+    fn under(&self, spot: Spot) -> Option<String> {
+        let (x, y) = spot.pixel(self.edges.glass.size());
+        self.edges.glass.hit(x, y)
+    }
+
+    fn device(&mut self, role: Role, fault: Option<String>) {
+        if role == Role::Touch && self.config.touch.as_ref().is_none_or(|touch| touch.required) {
+            self.step(Event::Condition(Condition::Touch { fault: fault.clone() }));
+        }
+        match fault {
+            Some(why) => drop(self.hand.faults.insert(role, why)),
+            None => drop(self.hand.faults.remove(&role)),
+        }
+    }
+}
+
+impl Hand {
+    /// A finger lifts from `under`: it touched what it had pressed, where that is still there, and not what came under
+    /// it meanwhile.
+    fn lift(&mut self, under: Option<String>) -> Option<Touch> {
+        let pressed = self.pressed.take()?;
+        (under.as_ref() == Some(&pressed)).then(|| Touch::parse(&pressed)).flatten()
+    }
+}
+
+/// A short code before the first page or the look-up opens its order, as if it were typed; any other text does nothing.
+fn spell(page: Option<&Page>, text: &str) -> Vec<Touch> {
+    let begin = match page {
+        Some(Page::Attract { .. }) => Touch::Lookup,
+        Some(Page::Lookup { .. }) => Touch::Key(Key::Clear),
+        _ => return Vec::new(),
+    };
+    let Some(code) = ShortCode::parse(text) else { return Vec::new() };
+    let digits = code.as_str().bytes().map(|byte| Key::Digit(byte - b'0'));
+    std::iter::once(begin).chain(digits.chain([Key::Ok]).map(Touch::Key)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finger_touches_what_it_pressed_and_nothing_else() {
+        let lift = |pressed: Option<&str>, under: Option<&str>| {
+            let mut hand = Hand { pressed: pressed.map(String::from), ..Hand::default() };
+            let touch = hand.lift(under.map(String::from));
+            assert_eq!(hand.pressed, None);
+            touch
+        };
+        assert_eq!(lift(Some("pay"), Some("pay")), Some(Touch::Pay));
+        assert_eq!(lift(Some("pay"), Some("cancel")), None, "slid away, or another page came");
+        assert_eq!(lift(Some("pay"), None), None);
+        assert_eq!(lift(None, Some("pay")), None, "the page came under the finger");
+        assert_eq!(lift(None, None), None);
+    }
+
+    #[test]
+    fn a_short_code_is_typed() {
+        let typed = |page: &Page, text| spell(Some(page), text);
+        let attract = Page::Attract { tiles: Vec::new() };
+        let lookup = Page::Lookup { entered: "1".into(), found: None, not_found: false };
+        let code = [Key::Digit(0), Key::Digit(4), Key::Digit(2), Key::Digit(1), Key::Digit(9), Key::Digit(7), Key::Ok];
+        let keys: Vec<_> = code.into_iter().map(Touch::Key).collect();
+        assert_eq!(typed(&attract, "042197"), [&[Touch::Lookup], &keys[..]].concat());
+        assert_eq!(typed(&lookup, "042197"), [&[Touch::Key(Key::Clear)], &keys[..]].concat());
+        for other in ["", "42197", "0421978", "04219a", "https://example.com/042197"] {
+            assert_eq!(typed(&attract, other), [], "{other}");
+        }
+        let choose = Page::Choose { tiles: Vec::new(), basket: Vec::new(), total: 0 };
+        assert_eq!(typed(&choose, "042197"), [], "a basket is not thrown away");
+    }
+}
