@@ -7,7 +7,7 @@ use std::time::Duration;
 use embedded_hal::digital::{self, ErrorType, InputPin, OutputPin};
 use embedded_hal::i2c::{self, I2c, Operation};
 
-use super::{Backend, Board, BoardError, BoardEvent, Command, PulseError, Relay, start_on};
+use super::{Backend, Board, BoardError, BoardEvent, Command, Interlock, PulseError, Relay, start_on};
 use crate::config;
 use crate::vocabulary::{DeliveryId, Evidence, OrderId};
 
@@ -61,7 +61,7 @@ fn a_relay_goes_off_whatever_happens() {
     let limit = Duration::from_millis(30);
 
     let pin = Pin::default();
-    Relay::new(pin.clone(), limit)
+    Relay::new(pin.clone(), limit, &Interlock::new(1))
         .pulse(|slice| {
             std::thread::sleep(slice);
             false
@@ -70,19 +70,19 @@ fn a_relay_goes_off_whatever_happens() {
     assert_eq!(*pin.driven.lock().unwrap(), [true, false]);
 
     let pin = Pin { high_fails: Some(Fault::AnswerLost), ..Pin::default() };
-    let result = Relay::new(pin.clone(), limit).pulse(|_| unreachable!("it may not even be on"));
+    let result = Relay::new(pin.clone(), limit, &Interlock::new(1)).pulse(|_| unreachable!("it may not even be on"));
     assert!(matches!(result, Err(PulseError::On(Fault::AnswerLost))));
     assert_eq!(*pin.driven.lock().unwrap(), [true, false]);
 
     let pin = Pin { low_failures_left: Arc::new(Mutex::new(2)), ..Pin::default() };
-    Relay::new(pin.clone(), limit).pulse(|_| true).unwrap();
+    Relay::new(pin.clone(), limit, &Interlock::new(1)).pulse(|_| true).unwrap();
     assert_eq!(*pin.driven.lock().unwrap(), [true, false], "tried again");
 
     let pin = Pin { low_failures_left: Arc::new(Mutex::new(3)), ..Pin::default() };
-    assert!(matches!(Relay::new(pin.clone(), limit).pulse(|_| true), Err(PulseError::Off(_))));
+    assert!(matches!(Relay::new(pin.clone(), limit, &Interlock::new(1)).pulse(|_| true), Err(PulseError::Off(_))));
 
     let pin = Pin::default();
-    let mut relay = Relay::new(pin.clone(), limit);
+    let mut relay = Relay::new(pin.clone(), limit, &Interlock::new(1));
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| relay.pulse(|_| panic!("on purpose"))));
     assert!(panicked.is_err());
     assert_eq!(*pin.driven.lock().unwrap(), [true, false]);

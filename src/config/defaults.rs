@@ -1,6 +1,6 @@
 //! What a key means that is left out.
 
-use super::{Board, Bytes, Fleet, PaidWithoutIntent, Printer, Sale, Span, State, UnknownDelivery};
+use super::{Board, Bytes, Fleet, PaidWithoutIntent, Printer, Product, Sale, Span, State, UnknownDelivery};
 
 impl Default for Sale {
     fn default() -> Self {
@@ -43,6 +43,10 @@ impl Board {
     pub(super) fn heartbeat() -> Span {
         Span::seconds(2)
     }
+
+    pub(super) fn max_on() -> u8 {
+        1
+    }
 }
 
 impl Printer {
@@ -62,5 +66,11 @@ impl Fleet {
 
     pub(super) fn reconnect_max() -> Span {
         Span::seconds(300)
+    }
+}
+
+impl Product {
+    pub(super) fn max_temperature_for() -> Span {
+        Span::seconds(1800)
     }
 }
