@@ -10,8 +10,8 @@ use embedded_hal::i2c::I2c;
 /// A counter goes from 999,999 to 0.
 pub(super) const WRAP: u32 = 1_000_000;
 
-/// From an edge to its being counted, beside the debouncing: a thread must wake up.
-const TOLD: Duration = Duration::from_millis(20);
+/// From an edge to its being counted, beside the debouncing: a slow kernel's ticks, and a thread that must wake up.
+const TOLD: Duration = Duration::from_millis(30);
 
 pub enum Counter<I> {
     Chip(EventCounter<I>),

@@ -18,8 +18,8 @@ use crate::vocabulary::{Evidence, Reading};
 /// More than one pulse can let fall: the counter has been disturbed.
 const MAX_FELL: u32 = 100;
 
-/// A phototransistor follows its emitter within that time.
-const BEAM_SETTLES: Duration = Duration::from_millis(20);
+/// A phototransistor follows its emitter within that time, debouncing by a slow kernel's ticks included.
+const BEAM_SETTLES: Duration = Duration::from_millis(50);
 
 const READ_ATTEMPTS: u32 = 3;
 

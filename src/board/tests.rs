@@ -235,8 +235,7 @@ fn a_relay_that_stays_on_stops_the_machine() {
     (config.board.door, config.board.tamper, config.board.drop_sensor) = (None, None, None);
     let bench = Bench { relay: Pin::default(), counter: Arc::default() };
     let (tell, events) = mpsc::channel();
-    let board =
-        start_on(&bench, &config.board, &config.slots, Arc::new(move |event| drop(tell.send(event)))).unwrap();
+    let board = start_on(&bench, &config.board, &config.slots, Arc::new(move |event| drop(tell.send(event)))).unwrap();
     let delivery = DeliveryId { order: OrderId::from_parts(1, 1), item: 0, attempt: 1 };
     board.command(Command::Deliver { delivery, slot: config.slots[0].name.clone(), before: None });
     let wait = || events.recv_timeout(Duration::from_secs(10)).unwrap();

@@ -37,7 +37,8 @@ pub struct Line {
     pub active_low: bool,
     /// Of an input; `as-is` without it.
     pub bias: Option<Bias>,
-    /// Of an input: a level counts when it has been steady so long. 20 ms without it, 1 ms for the drop sensor's beam.
+    /// Of an input: a level counts when it has been steady so long. 20 ms without it, 1 ms for the drop sensor's beam;
+    /// the kernel rounds up to its own ticks, which may be 4 or 10 ms.
     #[schemars(extend("x-minimum" = "0s", "x-maximum" = "1s", "examples" = ["5ms"]))]
     pub debounce: Option<Span>,
 }

@@ -328,8 +328,8 @@ pub const RULES: &[Case] = cases! {
     "[board]\ndriver = \"simulated\"\ndoor = \"door\"\ntamper = \"tamper\"\n\n[board.drop_sensor]\nemitter = \"drop-emitter\"\nbeam = \"drop-beam\"\ncounter = 0x50\nfall_time = \"300ms\"\n" => "[[line]]\nname = \"slot-A1\"\nchip = \"gpiochip0\"\noffset = 3\n[board]\ndriver = \"rppal\"\n":
         "kiosk.toml:29:8: driver = \"rppal\" knows no chips; write bcm = NUMBER, or driver = \"gpiochip\""
         "kiosk.toml:30:10: driver = \"rppal\" knows no chips; write bcm = NUMBER, or driver = \"gpiochip\""
-        "kiosk.toml:59:8: line `slot-A1` has no number for driver = \"rppal\"; write a [[line]] with name = \"slot-A1\" and bcm = 17"
-        "kiosk.toml:67:8: line `slot-A2` has no number for driver = \"rppal\"; write a [[line]] with name = \"slot-A2\" and bcm = 17";
+        "kiosk.toml:60:8: line `slot-A1` has no number for driver = \"rppal\"; write a [[line]] with name = \"slot-A1\" and bcm = 17"
+        "kiosk.toml:68:8: line `slot-A2` has no number for driver = \"rppal\"; write a [[line]] with name = \"slot-A2\" and bcm = 17";
     "line = \"slot-A1\"" => "line = \"slot-A1\"\nbutton = \"door\"":
         "kiosk.toml:65:10: line `door` of slot `A1`'s `button` already belongs to the board's `door` on line 29; write another line for one of them";
     "price = 300" => "price = 300\nmax_temperature = 8":
