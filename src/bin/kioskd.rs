@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use kioskd::payment::probe::{Asked, Ending};
-use kioskd::{config, kiosk, payment};
+use kioskd::{board, config, kiosk, payment};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -45,6 +45,11 @@ enum Verb {
     Demo(demo::Arguments),
     /// Check a configuration; nothing is started.
     Check { file: PathBuf },
+    /// Make every relay inactive, whoever has died: for ExecStopPost. Says what it did, and ends with 1 if one may be on.
+    RelaysSafe {
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// Print the JSON schema of the configuration.
     Schema,
     /// Make one smallest charge on a rail with its own keys, show its QR, poll, and close it or give it back: for the day
@@ -88,6 +93,10 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
             Ok(_) => ExitCode::SUCCESS,
             Err(error) => report(&error),
         }),
+        Verb::RelaysSafe { config } => Ok(match config::load_wiring(&config) {
+            Ok(wiring) => relays_safe(wiring),
+            Err(error) => report(&error),
+        }),
         Verb::PayProbe { config, rail, wait } => pay_probe(&config, &rail, Duration::from_secs(wait)),
         Verb::Schema => {
             let schema = serde_json::to_string_pretty(&config::schema()).context("the schema")?;
@@ -95,6 +104,14 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn relays_safe(wiring: config::Wiring) -> ExitCode {
+    let made = board::relays_safe(wiring, |relay| match &relay.safe {
+        Ok(_) => println!("{relay}"),
+        Err(_) => eprintln!("{relay}"),
+    });
+    if made.iter().all(|relay| relay.safe.is_ok()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Exit status 0 when every step went well.

@@ -1,4 +1,4 @@
-//! The board: relays, the drop sensor, door and tamper.
+//! The board: relays, the drop sensor, door and tamper, buttons, the thermometer.
 //!
 //! Policy: one thread executes one command after the other, so two deliveries never overlap. A relay is energised at
 //! most once for a delivery, for at most its slot's pulse, and goes off even when everything else fails. What fell is
@@ -8,27 +8,46 @@
 //! The drivers are generic over embedded-hal, so a real board is only another [`Backend`]. Which one is used is chosen
 //! at run time by [`LineDriver`].
 
+mod counter;
+mod expander;
+mod gpiochip;
+mod inputs;
+mod listen;
+mod pi;
+mod probe;
+mod real;
 mod relay;
+mod safe;
 mod sensor;
 mod simulated;
 #[cfg(test)]
 mod tests;
+mod thermometer;
 mod worker;
 
-pub use relay::{HARD_LIMIT, PulseError, Relay};
-pub use sensor::{BarrierFault, CounterError, DropSensor, EventCounter, LightBarrier};
+pub use counter::{Counter, CounterError, EventCounter, OwnCounter};
+pub use expander::{Expander, ExpanderError, Pins};
+pub use listen::Listening;
+pub use probe::{Probe, ProbedBus, ProbedChip, ProbedLine, probe};
+pub use real::{LineFault, Real, RealInput, RealOutput};
+pub use relay::{HARD_LIMIT, Interlock, PulseError, Relay};
+pub use safe::{Made, relays_safe};
+pub use sensor::{BarrierFault, DropSensor, LightBarrier};
 pub use simulated::{Simulated, SimulatedError, SimulatedI2c, SimulatedPin};
+pub use thermometer::Thermometer;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use embedded_hal::digital::{ErrorType, InputPin, OutputPin};
 use embedded_hal::i2c::I2c;
 
-use crate::config::{self, LineDriver};
+use crate::config::{self, Config, LineDriver, Wiring};
 use crate::vocabulary::{DeliveryId, Evidence, Reading, SlotId};
 use crate::world::{LineName, SlotWiring, World};
+use inputs::Inputs;
 
 /// What the kiosk asks of the board. Executed in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +84,18 @@ pub enum BoardEvent {
     Tamper {
         active: bool,
     },
+    /// A slot's button was pressed.
+    Button {
+        slot: SlotId,
+    },
+    /// Its motor has not come home: the slot may not be used until a person has looked.
+    NotHome {
+        slot: SlotId,
+    },
+    /// In thousandths of a degree Celsius, every ten seconds; `None` where the thermometer does not answer.
+    Temperature {
+        milli: Option<i32>,
+    },
     /// Whether every relay can be driven and every input read; said at the start and when it changes.
     Answers {
         answers: bool,
@@ -77,11 +108,27 @@ pub trait Backend {
     type Input: InputPin + Send + 'static;
     type Bus: I2c + Send + 'static;
 
-    /// Claims an output without moving it. High is active.
+    /// Claims an output: inactive from the first moment on a real board, unmoved in a simulated one. High is active.
     fn output(&self, line: &str) -> Result<Self::Output, BoardError>;
 
     /// Claims an input. High is active: the door open, the beam broken.
     fn input(&self, line: &str) -> Result<Self::Input, BoardError>;
+
+    /// Claims an input and tells of its changes once [`listen`](Self::listen) was called. A world tells by itself, through
+    /// [`Board::input_changed`].
+    fn watch(&self, line: &str, _purpose: Purpose, _tell: Tell) -> Result<Self::Input, BoardError> {
+        self.input(line)
+    }
+
+    /// Tells of changes until what it answers is dropped.
+    fn listen(&self) -> Result<Option<Listening>, BoardError> {
+        Ok(None)
+    }
+
+    /// By so much later than the beam its edges are told.
+    fn beam_debounce(&self, _line: &str) -> Duration {
+        Duration::ZERO
+    }
 
     fn bus(&self) -> Result<Self::Bus, BoardError>;
 
@@ -89,17 +136,33 @@ pub trait Backend {
     fn untouched(error: &<Self::Output as ErrorType>::Error) -> bool;
 }
 
+/// Hears whether an input has become active. Called from a thread of the backend's; must not block.
+pub type Tell = Box<dyn FnMut(bool) + Send>;
+
+/// What an input is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A contact that bounces.
+    Switch,
+    /// What falls through it is short.
+    Beam,
+}
+
 /// The backends there are.
 pub enum Lines {
     Simulated(Arc<World>),
+    Real(Box<Real>),
 }
 
 impl Lines {
     /// # Errors
-    /// [`BoardError::NoWorld`] where the driver is simulated and there is no world.
-    pub fn open(driver: &LineDriver, world: Option<&Arc<World>>) -> Result<Self, BoardError> {
-        match driver {
+    /// [`BoardError::NoWorld`] where the driver is simulated and there is no world; a driver that does not work here.
+    pub fn open(config: &Config, world: Option<&Arc<World>>) -> Result<Self, BoardError> {
+        match config.board.lines {
             LineDriver::Simulated => world.cloned().map(Self::Simulated).ok_or(BoardError::NoWorld),
+            LineDriver::Gpiochip { .. } | LineDriver::Rppal { .. } => {
+                Ok(Self::Real(Box::new(Real::open(Wiring::from(config))?)))
+            }
         }
     }
 }
@@ -110,6 +173,16 @@ pub enum BoardError {
     NoWorld,
     #[error("line `{line}`: {why}")]
     Line { line: String, why: String },
+    #[error("line `{line}` ({place}) is in use by \"{by}\"; stop that, or write another line")]
+    Busy { line: String, place: String, by: String },
+    #[error("{0}")]
+    Bus(String),
+    #[error("this is no Raspberry Pi that rppal knows; write driver = \"gpiochip\", which works on every board")]
+    NotAPi,
+    #[error("the Raspberry Pi's registers: {0}")]
+    Pi(String),
+    #[error("the temperature: {0}")]
+    Temperature(String),
     #[error("the board's thread could not be started: {0}")]
     Thread(#[from] std::io::Error),
 }
@@ -128,6 +201,8 @@ pub struct Board {
     report: Report,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    thermometer: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
+    listening: Option<Listening>,
 }
 
 /// Claims the lines and starts the board's thread. Its first deeds: every relay inactive, then the levels of door and
@@ -143,6 +218,7 @@ pub fn start(
 ) -> Result<Board, BoardError> {
     match lines {
         Lines::Simulated(world) => start_on(&Simulated::new(world), config, slots, Arc::new(report)),
+        Lines::Real(board) => start_on(&*board, config, slots, Arc::new(report)),
     }
 }
 
@@ -152,14 +228,19 @@ fn start_on<B: Backend + 'static>(
     slots: &[config::Slot],
     report: Report,
 ) -> Result<Board, BoardError> {
-    let watched = [(config.door.as_ref(), Input::Door), (config.tamper.as_ref(), Input::Tamper)];
-    let inputs: Vec<_> = watched.into_iter().filter_map(|(line, input)| Some((line?.clone(), input))).collect();
-    let inputs = Arc::new(Inputs::new(inputs, Arc::clone(&report)));
+    let beam = config.drop_sensor.as_ref().filter(|sensor| sensor.counter.is_none());
+    let count = beam.map(|sensor| OwnCounter::new(backend.beam_debounce(&sensor.beam)));
+    let inputs = Arc::new(Inputs::of(config, slots, count.as_ref(), Arc::clone(&report)));
     let stop = Arc::new(AtomicBool::new(false));
     let (jobs, todo) = mpsc::channel();
-    let worker = worker::Worker::claim(backend, config, slots, &inputs, &report, &stop)?;
+    let worker = worker::Worker::claim(backend, config, slots, &inputs, count, &report, &stop)?;
+    let thermometer = match &config.temperature {
+        Some(config) => Some(thermometer::start(&config.sensor, Arc::clone(&report))?),
+        None => None,
+    };
+    let listening = backend.listen()?;
     let thread = std::thread::Builder::new().name("board".into()).spawn(move || worker.run(&todo))?;
-    Ok(Board { jobs, inputs, report, stop, thread: Some(thread) })
+    Ok(Board { jobs, inputs, report, stop, thread: Some(thread), thermometer, listening })
 }
 
 impl Board {
@@ -182,9 +263,13 @@ impl Board {
     pub fn hello(config: &config::Board, slots: &[config::Slot]) -> (Vec<LineName>, Vec<SlotWiring>) {
         let line = |name: &String, kind: &str| LineName { name: name.clone(), kind: kind.into() };
         let mut lines: Vec<_> = slots.iter().map(|slot| line(&slot.line, "relay")).collect();
-        lines.extend([&config.door, &config.tamper].into_iter().flatten().map(|name| line(name, "input")));
+        let switches = slots.iter().flat_map(|slot| [&slot.home, &slot.button]);
+        lines.extend(
+            [&config.door, &config.tamper].into_iter().chain(switches).flatten().map(|name| line(name, "input")),
+        );
         if let Some(sensor) = &config.drop_sensor {
-            lines.extend([line(&sensor.emitter, "output"), line(&sensor.beam, "input")]);
+            lines.extend(sensor.emitter.iter().map(|name| line(name, "output")));
+            lines.push(line(&sensor.beam, "input"));
         }
         let wiring = |slot: &config::Slot| SlotWiring {
             slot: slot.name.to_string(),
@@ -205,63 +290,11 @@ impl Drop for Board {
         {
             tracing::error!("the board's thread had panicked");
         }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Input {
-    Door,
-    Tamper,
-}
-
-/// The last known levels of door and tamper. They change by themselves and are read now and then; a change that comes
-/// while a reading is under way wins, because the reading may be older.
-struct Inputs {
-    watched: Vec<(String, Input)>,
-    levels: Mutex<Vec<Level>>,
-    report: Report,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Level {
-    active: Option<bool>,
-    changes: u64,
-}
-
-impl Inputs {
-    fn new(watched: Vec<(String, Input)>, report: Report) -> Self {
-        let levels = Mutex::new(vec![Level::default(); watched.len()]);
-        Self { watched, levels, report }
-    }
-
-    fn changed(&self, line: &str, active: bool) {
-        let mut levels = lock(&self.levels);
-        for (nth, (_, input)) in self.watched.iter().enumerate().filter(|(_, (name, _))| name == line) {
-            levels[nth].changes += 1;
-            self.set(&mut levels[nth], *input, active);
+        drop(self.listening.take());
+        if let Some((stop, thread)) = self.thermometer.take() {
+            drop(stop);
+            drop(thread.join());
         }
-    }
-
-    /// Reads one input with `read` and reports a level that was not known.
-    fn poll<E>(&self, nth: usize, read: impl FnOnce() -> Result<bool, E>) -> Result<(), E> {
-        let changes = lock(&self.levels)[nth].changes;
-        let active = read()?;
-        let mut levels = lock(&self.levels);
-        if levels[nth].changes == changes {
-            self.set(&mut levels[nth], self.watched[nth].1, active);
-        }
-        Ok(())
-    }
-
-    /// With the lock held, so that reports come in the order of the changes.
-    fn set(&self, level: &mut Level, input: Input, active: bool) {
-        if level.active.replace(active) == Some(active) {
-            return;
-        }
-        (self.report)(match input {
-            Input::Door => BoardEvent::Door { open: active },
-            Input::Tamper => BoardEvent::Tamper { active },
-        });
     }
 }
 

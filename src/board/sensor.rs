@@ -1,5 +1,5 @@
-//! The drop sensor: a light barrier under the slots, and a counter chip that counts broken beams and keeps its count
-//! while the kiosk is dead.
+//! The drop sensor: a light barrier under the slots, and a counter of broken beams: a chip that keeps its count while the
+//! kiosk is dead, or the kiosk itself ([`super::counter`]).
 //!
 //! Two tests, because each has a cost. The *counting* test (emitter off and on, and the counter must have counted it)
 //! proves the whole way from light to number; it moves the counter, so it comes before the reading that a delivery is
@@ -12,22 +12,21 @@ use std::time::{Duration, Instant};
 use embedded_hal::digital::{ErrorType, InputPin, OutputPin};
 use embedded_hal::i2c::I2c;
 
+use super::counter::{Counter, CounterError, WRAP};
 use crate::vocabulary::{Evidence, Reading};
-
-/// The counter goes from 999,999 to 0.
-const WRAP: u32 = 1_000_000;
 
 /// More than one pulse can let fall: the counter has been disturbed.
 const MAX_FELL: u32 = 100;
 
-/// A phototransistor follows its emitter within that time.
-const BEAM_SETTLES: Duration = Duration::from_millis(20);
+/// A phototransistor follows its emitter within that time, debouncing by a slow kernel's ticks included.
+const BEAM_SETTLES: Duration = Duration::from_millis(50);
 
 const READ_ATTEMPTS: u32 = 3;
 
-/// An emitter and the receiver opposite. The input is active while the beam is broken.
+/// An emitter and the receiver opposite. The input is active while the beam is broken. One whose emitter is always lit
+/// can't prove anything.
 pub struct LightBarrier<E, B> {
-    emitter: E,
+    emitter: Option<E>,
     beam: B,
 }
 
@@ -37,6 +36,8 @@ pub enum BarrierFault<E: Debug, B: Debug> {
     Emitter(E),
     #[error("the beam can't be read: {0:?}")]
     Beam(B),
+    #[error("its emitter is always lit: it can't be tested")]
+    NoEmitter,
     #[error("the beam reads whole with its emitter off")]
     NeverBroken,
     #[error("the beam reads broken with its emitter on")]
@@ -46,17 +47,18 @@ pub enum BarrierFault<E: Debug, B: Debug> {
 type Fault<E, B> = BarrierFault<<E as ErrorType>::Error, <B as ErrorType>::Error>;
 
 impl<E: OutputPin, B: InputPin> LightBarrier<E, B> {
-    pub fn new(emitter: E, beam: B) -> Self {
+    pub fn new(emitter: Option<E>, beam: B) -> Self {
         Self { emitter, beam }
     }
 
     pub fn light(&mut self) -> Result<(), E::Error> {
-        self.emitter.set_high()
+        self.emitter.as_mut().map_or(Ok(()), E::set_high)
     }
 
     /// Proves that it sees a broken and a whole beam. Breaks the beam once. The emitter is on again however it ends.
     pub fn self_test(&mut self) -> Result<(), Fault<E, B>> {
-        let broken = match self.emitter.set_low() {
+        let emitter = self.emitter.as_mut().ok_or(BarrierFault::NoEmitter)?;
+        let broken = match emitter.set_low() {
             Ok(()) => self.reads(true),
             Err(error) => Err(BarrierFault::Emitter(error)),
         };
@@ -82,68 +84,17 @@ impl<E: OutputPin, B: InputPin> LightBarrier<E, B> {
     }
 }
 
-/// An event counter of the PCF8583 kind: register 0 controls, registers 1 to 3 hold six BCD digits, lowest first. The
-/// chip has a battery or the board's standby supply.
-pub struct EventCounter<I> {
-    bus: I,
-    address: u8,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum CounterError<E: Debug> {
-    #[error("the drop counter does not answer: {0:?}")]
-    Bus(E),
-    /// Not in the mode it was left in: it was without power and its count means nothing.
-    #[error("the drop counter has lost its count")]
-    Lost,
-    #[error("the drop counter reads {0:02x?}, which is no number")]
-    NotBcd([u8; 3]),
-}
-
-const CONTROL: u8 = 0;
-const COUNT_EVENTS: u8 = 0x20;
-const HELD: u8 = 0x80;
-
-impl<I: I2c> EventCounter<I> {
-    /// `address` is 7-bit.
-    pub fn new(bus: I, address: u8) -> Self {
-        Self { bus, address }
-    }
-
-    /// 0 to 999,999. Control and count come in one transfer, so the count is of the mode that is checked.
-    pub fn read(&mut self) -> Result<u32, CounterError<I::Error>> {
-        let mut registers = [0; 4];
-        self.bus.write_read(self.address, &[CONTROL], &mut registers).map_err(CounterError::Bus)?;
-        let [control, digits @ ..] = registers;
-        if control & !HELD != COUNT_EVENTS {
-            return Err(CounterError::Lost);
-        }
-        let decimal =
-            |bcd: u8| (bcd >> 4 < 10 && bcd & 0xf < 10).then_some(u32::from(bcd >> 4) * 10 + u32::from(bcd & 0xf));
-        digits.iter().rev().try_fold(0, |sum, &bcd| Some(sum * 100 + decimal(bcd)?)).ok_or(CounterError::NotBcd(digits))
-    }
-
-    /// Counts from 0; what it knew is gone.
-    fn restart(&mut self) -> Result<(), I::Error> {
-        self.bus.write(self.address, &[CONTROL, COUNT_EVENTS, 0, 0, 0])
-    }
-
-    /// While held it keeps its count and counts nothing.
-    fn hold(&mut self, held: bool) -> Result<(), I::Error> {
-        self.bus.write(self.address, &[CONTROL, if held { COUNT_EVENTS | HELD } else { COUNT_EVENTS }])
-    }
-}
-
 pub struct DropSensor<E, B, I> {
     barrier: LightBarrier<E, B>,
-    counter: EventCounter<I>,
-    /// The counter was restarted in this run: what it says of deliveries before this run means nothing.
+    counter: Counter<I>,
+    /// The counter began anew in this run: what it says of deliveries before this run means nothing.
     forgot: bool,
 }
 
 impl<E: OutputPin, B: InputPin, I: I2c> DropSensor<E, B, I> {
-    pub fn new(barrier: LightBarrier<E, B>, counter: EventCounter<I>) -> Self {
-        Self { barrier, counter, forgot: false }
+    pub fn new(barrier: LightBarrier<E, B>, counter: Counter<I>) -> Self {
+        let forgot = matches!(counter, Counter::Own(_));
+        Self { barrier, counter, forgot }
     }
 
     /// The emitter on, as it must be all the time. A beam that comes back counts nothing.
@@ -184,7 +135,7 @@ impl<E: OutputPin, B: InputPin, I: I2c> DropSensor<E, B, I> {
 
     /// Has the counter moved? An unreadable counter has not.
     pub fn moved(&mut self, before: u32) -> bool {
-        self.counter.read().is_ok_and(|now| now != before)
+        self.counter.glance().is_ok_and(|now| now != before)
     }
 
     /// What fell since `before`. `trusted`: the counting test before this delivery had passed.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use embedded_hal::digital::{self, ErrorType, InputPin, OutputPin};
 use embedded_hal::i2c::{self, I2c, Operation};
 
-use super::{Backend, Board, BoardError, BoardEvent, Command, PulseError, Relay, start_on};
+use super::{Backend, Board, BoardError, BoardEvent, Command, Interlock, PulseError, Relay, start_on};
 use crate::config;
 use crate::vocabulary::{DeliveryId, Evidence, OrderId};
 
@@ -61,7 +61,7 @@ fn a_relay_goes_off_whatever_happens() {
     let limit = Duration::from_millis(30);
 
     let pin = Pin::default();
-    Relay::new(pin.clone(), limit)
+    Relay::new(pin.clone(), limit, &Interlock::new(1))
         .pulse(|slice| {
             std::thread::sleep(slice);
             false
@@ -70,19 +70,19 @@ fn a_relay_goes_off_whatever_happens() {
     assert_eq!(*pin.driven.lock().unwrap(), [true, false]);
 
     let pin = Pin { high_fails: Some(Fault::AnswerLost), ..Pin::default() };
-    let result = Relay::new(pin.clone(), limit).pulse(|_| unreachable!("it may not even be on"));
+    let result = Relay::new(pin.clone(), limit, &Interlock::new(1)).pulse(|_| unreachable!("it may not even be on"));
     assert!(matches!(result, Err(PulseError::On(Fault::AnswerLost))));
     assert_eq!(*pin.driven.lock().unwrap(), [true, false]);
 
     let pin = Pin { low_failures_left: Arc::new(Mutex::new(2)), ..Pin::default() };
-    Relay::new(pin.clone(), limit).pulse(|_| true).unwrap();
+    Relay::new(pin.clone(), limit, &Interlock::new(1)).pulse(|_| true).unwrap();
     assert_eq!(*pin.driven.lock().unwrap(), [true, false], "tried again");
 
     let pin = Pin { low_failures_left: Arc::new(Mutex::new(3)), ..Pin::default() };
-    assert!(matches!(Relay::new(pin.clone(), limit).pulse(|_| true), Err(PulseError::Off(_))));
+    assert!(matches!(Relay::new(pin.clone(), limit, &Interlock::new(1)).pulse(|_| true), Err(PulseError::Off(_))));
 
     let pin = Pin::default();
-    let mut relay = Relay::new(pin.clone(), limit);
+    let mut relay = Relay::new(pin.clone(), limit, &Interlock::new(1));
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| relay.pulse(|_| panic!("on purpose"))));
     assert!(panicked.is_err());
     assert_eq!(*pin.driven.lock().unwrap(), [true, false]);
@@ -199,4 +199,46 @@ fn the_counter_is_believed_only_while_it_makes_sense() {
     {
         assert!(matches!(evidence(None, counter, before), Evidence::Silent { .. }), "{counter:?} {before:?}");
     }
+}
+
+/// One relay that can't be switched off keeps every other one off until it is.
+#[test]
+fn no_more_relays_are_on_than_may_be() {
+    let limit = Duration::from_millis(1);
+    let one = Interlock::new(1);
+    let (stuck, other) = (Pin { low_failures_left: Arc::new(Mutex::new(3)), ..Pin::default() }, Pin::default());
+    let (mut first, mut second) = (Relay::new(stuck, limit, &one), Relay::new(other.clone(), limit, &one));
+    assert!(matches!(first.pulse(|_| true), Err(PulseError::Off(_))));
+    assert!(matches!(second.pulse(|_| true), Err(PulseError::Interlocked)));
+    assert!(other.driven.lock().unwrap().is_empty(), "not touched");
+    first.rest().unwrap();
+    second.pulse(|_| true).unwrap();
+    assert_eq!(*other.driven.lock().unwrap(), [true, false]);
+
+    let two = Interlock::new(2);
+    let mut relays = [(); 3].map(|()| Relay::new(Pin::default(), limit, &two));
+    let [a, b, c] = &mut relays;
+    a.pulse(|_| {
+        let inner = b.pulse(|_| matches!(c.pulse(|_| true), Err(PulseError::Interlocked)));
+        inner.is_ok()
+    })
+    .unwrap();
+    c.pulse(|_| true).unwrap();
+}
+
+/// What an interlocked relay says is that nothing was energised, and it is true.
+#[test]
+fn a_relay_that_stays_on_stops_the_machine() {
+    let mut config: config::Config = toml::from_str(include_str!("../../configs/vending.toml")).unwrap();
+    config.slots.truncate(1);
+    config.board.max_on = 0;
+    (config.board.door, config.board.tamper, config.board.drop_sensor) = (None, None, None);
+    let bench = Bench { relay: Pin::default(), counter: Arc::default() };
+    let (tell, events) = mpsc::channel();
+    let board = start_on(&bench, &config.board, &config.slots, Arc::new(move |event| drop(tell.send(event)))).unwrap();
+    let delivery = DeliveryId { order: OrderId::from_parts(1, 1), item: 0, attempt: 1 };
+    board.command(Command::Deliver { delivery, slot: config.slots[0].name.clone(), before: None });
+    let wait = || events.recv_timeout(Duration::from_secs(10)).unwrap();
+    while !matches!(wait(), BoardEvent::NotEnergised { .. }) {}
+    assert!(!bench.relay.driven.lock().unwrap().contains(&true));
 }

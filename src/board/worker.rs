@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use embedded_hal::digital::InputPin;
 
+use super::inputs::Input;
 use super::{
-    Backend, BoardError, BoardEvent, Command, DropSensor, EventCounter, Inputs, Job, LightBarrier, PulseError, Relay,
-    Report,
+    Backend, BoardError, BoardEvent, Command, Counter, DropSensor, EventCounter, Inputs, Interlock, Job, LightBarrier,
+    OwnCounter, PulseError, Relay, Report,
 };
 use crate::config;
 use crate::vocabulary::{DeliveryId, Evidence, SlotId};
 
-/// Between two looks at the counter while a relay is on.
+/// Between two looks at the counter, or at the home switch, while a relay is on.
 const WATCH: Duration = Duration::from_millis(10);
 
 /// A board that does not answer is asked at least that often: a relay may be on that should not.
@@ -25,11 +26,18 @@ const REMEMBERED: usize = 1_000;
 
 type Sensor<B> = DropSensor<<B as Backend>::Output, <B as Backend>::Input, <B as Backend>::Bus>;
 
+/// What turns one slot.
+struct Motor<B: Backend> {
+    relay: Relay<B::Output>,
+    /// Active while it is home.
+    home: Option<B::Input>,
+}
+
 pub(super) struct Worker<B: Backend> {
-    relays: BTreeMap<SlotId, Relay<B::Output>>,
+    motors: BTreeMap<SlotId, Motor<B>>,
     sensor: Option<Sensor<B>>,
-    /// In the order of [`Inputs::watched`].
-    input_pins: Vec<B::Input>,
+    /// With their places in [`Inputs::watched`].
+    input_pins: Vec<(usize, B::Input)>,
     inputs: Arc<Inputs>,
     fall_time: Duration,
     heartbeat: Duration,
@@ -47,23 +55,47 @@ impl<B: Backend> Worker<B> {
         config: &config::Board,
         slots: &[config::Slot],
         inputs: &Arc<Inputs>,
+        count: Option<OwnCounter>,
         report: &Report,
         stop: &Arc<AtomicBool>,
     ) -> Result<Self, BoardError> {
-        let relays = slots
-            .iter()
-            .map(|slot| Ok((slot.name.clone(), Relay::new(backend.output(&slot.line)?, slot.pulse.0))))
-            .collect::<Result<_, BoardError>>()?;
+        let interlock = Interlock::new(config.max_on);
+        // All relays before anything else: they are inactive from then on.
+        let relay = |slot: &config::Slot| {
+            let relay = Relay::new(backend.output(&slot.line)?, slot.pulse.0, &interlock);
+            Ok((slot.name.clone(), Motor { relay, home: None }))
+        };
+        let mut motors: BTreeMap<SlotId, Motor<B>> = slots.iter().map(relay).collect::<Result<_, BoardError>>()?;
+        for slot in slots {
+            if let (Some(line), Some(motor)) = (&slot.home, motors.get_mut(&slot.name)) {
+                motor.home = Some(backend.input(line)?);
+            }
+        }
+        let mut input_pins = Vec::new();
+        let mut beam = None;
+        for (nth, (line, input)) in inputs.watched.iter().enumerate() {
+            let told = Arc::clone(inputs);
+            let tell = Box::new(move |active| told.nth_changed(nth, active));
+            let pin = backend.watch(line, input.purpose(), tell)?;
+            match input {
+                Input::Beam(_) => beam = Some(pin),
+                _ => input_pins.push((nth, pin)),
+            }
+        }
         let sensor = match &config.drop_sensor {
             Some(sensor) => {
-                let barrier = LightBarrier::new(backend.output(&sensor.emitter)?, backend.input(&sensor.beam)?);
-                Some(DropSensor::new(barrier, EventCounter::new(backend.bus()?, sensor.counter)))
+                let emitter = sensor.emitter.as_ref().map(|line| backend.output(line)).transpose()?;
+                let counter = match (sensor.counter, count) {
+                    (Some(address), _) => Counter::Chip(EventCounter::new(backend.bus()?, address)),
+                    (None, count) => Counter::Own(count.unwrap_or_else(|| OwnCounter::new(Duration::ZERO))),
+                };
+                let beam = beam.map_or_else(|| backend.input(&sensor.beam), Ok)?;
+                Some(DropSensor::new(LightBarrier::new(emitter, beam), counter))
             }
             None => None,
         };
-        let input_pins = inputs.watched.iter().map(|(line, _)| backend.input(line)).collect::<Result<_, _>>()?;
         Ok(Self {
-            relays,
+            motors,
             sensor,
             input_pins,
             inputs: Arc::clone(inputs),
@@ -78,6 +110,7 @@ impl<B: Backend> Worker<B> {
     }
 
     pub fn run(mut self, todo: &mpsc::Receiver<Job>) {
+        hurry();
         self.rest();
         if let Some(sensor) = &mut self.sensor {
             sensor.light();
@@ -112,7 +145,7 @@ impl<B: Backend> Worker<B> {
             tracing::error!(?delivery, "asked to energise the same delivery again; not done");
             return self.tell(delivery, |sensor| sensor.evidence(before, false));
         }
-        let Some(relay) = self.relays.get_mut(slot) else {
+        let Some(motor) = self.motors.get_mut(slot) else {
             let why = format!("there is no slot {slot}");
             return (self.report)(BoardEvent::NotEnergised { delivery, why });
         };
@@ -121,14 +154,25 @@ impl<B: Backend> Worker<B> {
             self.energised.pop_first();
         }
         let watched = self.sensor.as_mut().zip(before);
-        match pulse_watched::<B>(relay, watched, &self.stop) {
-            Ok(Ok(())) => {}
+        let pulse = match &mut motor.home {
+            Some(home) => pulse_home::<B>(&mut motor.relay, home, &self.stop),
+            None => pulse_watched::<B>(&mut motor.relay, watched, &self.stop).map(|result| result.map(|()| true)),
+        };
+        match pulse {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => {
+                tracing::error!(%slot, "the motor has not come home");
+                (self.report)(BoardEvent::NotHome { slot: slot.clone() });
+            }
             Ok(Err(error)) => {
                 tracing::error!(%slot, %error, "relay");
                 self.answers(false);
-                if let PulseError::On(cause) = &error
-                    && B::untouched(cause)
-                {
+                let untouched = match &error {
+                    PulseError::On(cause) => B::untouched(cause),
+                    PulseError::Interlocked => true,
+                    PulseError::Off(_) => false,
+                };
+                if untouched {
                     return (self.report)(BoardEvent::NotEnergised { delivery, why: error.to_string() });
                 }
             }
@@ -164,8 +208,8 @@ impl<B: Backend> Worker<B> {
     /// tried, because each may take its time.
     fn rest(&mut self) -> bool {
         let mut all = true;
-        for (slot, relay) in &mut self.relays {
-            if let Err(error) = relay.rest() {
+        for (slot, motor) in &mut self.motors {
+            if let Err(error) = motor.relay.rest() {
                 all = false;
                 if self.answers.replace(false) != Some(false) {
                     tracing::error!(%slot, ?error, "a relay does not answer");
@@ -179,8 +223,11 @@ impl<B: Backend> Worker<B> {
     fn beat(&mut self) {
         let relays = self.rest();
         let mut inputs = true;
-        for (nth, pin) in self.input_pins.iter_mut().enumerate() {
-            inputs &= self.inputs.poll(nth, || pin.is_high()).is_ok();
+        for (nth, pin) in &mut self.input_pins {
+            inputs &= self.inputs.poll(*nth, || pin.is_high()).is_ok();
+        }
+        for home in self.motors.values_mut().filter_map(|motor| motor.home.as_mut()) {
+            inputs &= home.is_high().is_ok();
         }
         self.answers(relays && inputs);
     }
@@ -190,6 +237,26 @@ impl<B: Backend> Worker<B> {
             (self.report)(BoardEvent::Answers { answers });
         }
     }
+}
+
+/// One turn: ends when the motor has left home and is home again. Says whether it is; a switch that can't be read has
+/// not seen it. A stopping board says nothing of a motor that it has stopped halfway.
+fn pulse_home<B: Backend>(
+    relay: &mut Relay<B::Output>,
+    home: &mut B::Input,
+    stop: &AtomicBool,
+) -> std::io::Result<Result<bool, PulseError<PinError<B>>>> {
+    let (mut left, mut back) = (false, false);
+    let result = relay.pulse(|slice| {
+        std::thread::sleep(slice.min(WATCH / 2));
+        match home.is_high() {
+            Ok(false) => left = true,
+            Ok(true) => back = left,
+            Err(_) => {}
+        }
+        back || stop.load(Ordering::Relaxed)
+    });
+    Ok(result.map(|()| back || stop.load(Ordering::Relaxed)))
 }
 
 /// One pulse that ends when the counter moves. The counter is watched by a thread of its own, because a sensor that
@@ -221,6 +288,20 @@ fn pulse_watched<B: Backend>(
         drop(moved);
         Ok(result)
     })
+}
+
+/// Before whatever else runs: a pulse must end in time on a busy machine too. Without the right to it (CAP_SYS_NICE or
+/// LimitRTPRIO=) it is a thread like any other, which is enough on a machine that is not overloaded.
+fn hurry() {
+    use thread_priority::{
+        RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+        thread_native_id,
+    };
+    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
+    let lowest = ThreadPriority::from_posix(thread_priority::ScheduleParams { sched_priority: 1 });
+    if let Err(error) = set_thread_priority_and_policy(thread_native_id(), lowest, policy) {
+        tracing::debug!(?error, "the board's thread has no priority over others");
+    }
 }
 
 type PinError<B> = <<B as Backend>::Output as embedded_hal::digital::ErrorType>::Error;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Board, Bytes, Fleet, PaidWithoutIntent, Panel, Printer, Sale, Span, State, UnknownDelivery};
+use super::{Board, Bytes, Fleet, PaidWithoutIntent, Panel, Printer, Product, Sale, Span, State, UnknownDelivery};
 
 impl Default for Sale {
     fn default() -> Self {
@@ -51,6 +51,10 @@ impl Board {
     pub(super) fn heartbeat() -> Span {
         Span::seconds(2)
     }
+
+    pub(super) fn max_on() -> u8 {
+        1
+    }
 }
 
 impl Printer {
@@ -74,5 +78,11 @@ impl Fleet {
 
     pub(super) fn reconnect_max() -> Span {
         Span::seconds(300)
+    }
+}
+
+impl Product {
+    pub(super) fn max_temperature_for() -> Span {
+        Span::seconds(1800)
     }
 }

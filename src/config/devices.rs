@@ -76,7 +76,12 @@ pub struct Board {
     #[serde(default = "Board::heartbeat")]
     #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1min"))]
     pub heartbeat: Span,
+    /// Relays that may be on at the same time, whatever goes wrong.
+    #[serde(default = "Board::max_on")]
+    #[schemars(range(min = 1, max = 16))]
+    pub max_on: u8,
     pub drop_sensor: Option<DropSensor>,
+    pub temperature: Option<Temperature>,
     #[serde(flatten)]
     pub lines: LineDriver,
 }
@@ -87,21 +92,54 @@ pub struct Board {
 pub enum LineDriver {
     /// Moved by the world at the other end of `--world`.
     Simulated,
+    /// The kernel's GPIO chips, for any board: those of the processor, and port expanders the kernel has a driver for.
+    Gpiochip {
+        /// The I²C bus of the drop counter.
+        #[schemars(extend("examples" = ["/dev/i2c-1"]))]
+        i2c: Option<PathBuf>,
+    },
+    /// The registers of a Raspberry Pi, by Broadcom's numbers. On any other board use `gpiochip`.
+    Rppal {
+        /// The I²C bus of the drop counter.
+        #[schemars(extend("examples" = ["/dev/i2c-1"]))]
+        i2c: Option<PathBuf>,
+    },
 }
 
-/// A light barrier under the slots whose counter keeps its count through a restart of the kiosk.
+impl LineDriver {
+    pub fn i2c(&self) -> Option<&std::path::Path> {
+        match self {
+            Self::Simulated => None,
+            Self::Gpiochip { i2c } | Self::Rppal { i2c } => i2c.as_deref(),
+        }
+    }
+}
+
+/// How warm it is inside, read every ten seconds.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Temperature {
+    /// The name of a hwmon or IIO device, the label of one of its inputs, or the path of a file in /sys that holds
+    /// thousandths of a degree Celsius.
+    #[schemars(length(min = 1, max = 200), extend("examples" = ["tmp102"]))]
+    pub sensor: String,
+}
+
+/// A light barrier under the slots.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DropSensor {
-    /// The output that lights the beam; off for a moment, a working beam reads broken.
+    /// The output that lights the beam; off for a moment, a working beam reads broken. Without it the sensor can't test
+    /// itself, and "nothing fell" is never believed.
     #[schemars(extend("examples" = ["drop-emitter"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
-    pub emitter: String,
+    pub emitter: Option<String>,
     /// The input that is active while the beam is broken.
     #[schemars(extend("examples" = ["drop-beam"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
     pub beam: String,
-    /// 7-bit I²C address of the event counter, 0x08 to 0x77.
+    /// 7-bit I²C address of an event counter (PCF8583), 0x08 to 0x77, which keeps its count through a restart of the
+    /// kiosk. Without it the kiosk counts by itself, and what fell while it was dead is never known.
     #[schemars(range(min = 0x08, max = 0x77), extend("examples" = [0x50]))]
-    pub counter: u8,
+    pub counter: Option<u8>,
     /// After the motor has stopped a product may still be falling that long.
     #[schemars(extend("x-minimum" = "0s", "x-maximum" = "10s", "examples" = ["300ms"]))]
     pub fall_time: Span,

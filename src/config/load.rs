@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::document::{Found, Node, place};
-use super::{Config, rules, schema, shape, syntax};
+use super::{Config, Wiring, rules, schema, shape, syntax};
 
 /// A larger file is not a configuration.
 pub const LIMIT: usize = 1 << 20;
@@ -48,12 +48,31 @@ fn lines(path: &Path, problems: &[Problem]) -> String {
 /// # Errors
 /// When it can't be read, and with everything that is wrong with it, in the order of the file.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    parse(path, &read(path)?)
+}
+
+/// The relays' wiring alone, whatever else is wrong with the file.
+///
+/// # Errors
+/// When it can't be read, or not even that can be understood.
+pub fn load_wiring(path: &Path) -> Result<Wiring, ConfigError> {
+    let bytes = read(path)?;
+    toml::from_slice(&bytes).map_err(|error| {
+        // What `check` says of it is better than what a parser says.
+        parse(path, &bytes).err().unwrap_or_else(|| ConfigError::Wrong {
+            path: path.into(),
+            problems: vec![Problem { line: 1, column: 1, what: error.message().replace('\n', " ") }],
+        })
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
     let mut bytes = Vec::new();
     // One byte more than allowed is enough to know, and an endless file ends here.
     std::fs::File::open(path)
         .and_then(|file| file.take(LIMIT as u64 + 1).read_to_end(&mut bytes))
         .map_err(|source| ConfigError::Read { path: path.into(), source })?;
-    parse(path, &bytes)
+    Ok(bytes)
 }
 
 /// Checks `bytes` as if they were the file `path`.

@@ -16,14 +16,17 @@ mod schema;
 mod shape;
 mod syntax;
 mod units;
+mod wiring;
 mod words;
 
-pub use devices::{Board, DropSensor, Glass, LineDriver, Panel, PortDriver, Printer};
+pub use devices::{Board, DropSensor, Glass, LineDriver, Panel, PortDriver, Printer, Temperature};
 pub use input::{Calibration, Keypad, Scanner, Touch};
-pub use load::{ConfigError, LIMIT, Problem, load, parse, rails_in};
+pub use load::{ConfigError, LIMIT, Problem, load, load_wiring, parse, rails_in};
 pub use rail::{Provider, Rail};
 pub use schema::schema;
 pub use units::{Bytes, Span};
+pub use wiring::{Bias, Expander, ExpanderChip, Line, Wired, Wiring};
+pub(crate) use words::nearest;
 
 use std::path::PathBuf;
 
@@ -64,6 +67,12 @@ pub struct Config {
     #[serde(rename = "slot")]
     #[schemars(length(min = 1))]
     pub slots: Vec<Slot>,
+    /// Which wires the names of lines mean; a name without one is the kernel's own.
+    #[serde(rename = "line", default)]
+    pub lines: Vec<Line>,
+    /// Port expanders on an I²C bus that kioskd drives itself.
+    #[serde(rename = "expander", default)]
+    pub expanders: Vec<Expander>,
 }
 
 /// Who and where the machine is.
@@ -253,6 +262,13 @@ pub struct Product {
     /// PNG or JPEG.
     #[schemars(extend("examples" = ["pictures/cola.png"]))]
     pub picture: Option<PathBuf>,
+    /// Degrees Celsius: not sold after it was warmer for `max_temperature_for`, until the slots are refilled.
+    #[schemars(range(min = -30, max = 60), extend("examples" = [8]))]
+    pub max_temperature: Option<i32>,
+    /// Longer than loading takes.
+    #[serde(default = "Product::max_temperature_for")]
+    #[schemars(extend("x-minimum" = "10s", "x-maximum" = "24h"))]
+    pub max_temperature_for: Span,
 }
 
 /// The position that delivers it.
@@ -277,4 +293,11 @@ pub struct Slot {
     /// Longest time the relay is on; a hard limit whatever the sensor says.
     #[schemars(extend("x-minimum" = "10ms", "x-maximum" = "10s", "examples" = ["1500ms"]))]
     pub pulse: Span,
+    /// The input that is active while the motor is home. The pulse then ends when the motor is home again, and a motor
+    /// that is not takes the slot out of use.
+    #[schemars(extend("examples" = ["home-A1"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
+    pub home: Option<String>,
+    /// The input of a button that chooses this slot's product, as touching it on the glass does.
+    #[schemars(extend("examples" = ["button-A1"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
+    pub button: Option<String>,
 }

@@ -4,6 +4,7 @@
 //! every problem stands at the value that causes it.
 
 mod input;
+mod lines;
 mod rails;
 
 use std::collections::BTreeMap;
@@ -223,40 +224,6 @@ impl Rules<'_, '_> {
         self.found.add(node.at(), format!("{wrong}; {WRITE}"));
     }
 
-    /// Every line does one thing.
-    fn lines(&mut self, file: Node<'_>) {
-        let board = file.get("board");
-        let sensor = board.and_then(|board| board.get("drop_sensor"));
-        let inputs = ["door", "tamper"].map(|key| (board, key)).into_iter();
-        let beams = ["emitter", "beam"].map(|key| (sensor, key)).into_iter();
-        let named =
-            inputs.chain(beams).filter_map(|(table, key)| Some((format!("the board's `{key}`"), table?.get(key)?)));
-        let slots = file.all("slot").filter_map(|slot| {
-            let name = slot.get("name").and_then(Node::text).unwrap_or_default();
-            Some((format!("slot {}", quote(name)), slot.get("line")?))
-        });
-        let mut all: Vec<(String, Node<'_>)> = named.chain(slots).collect();
-        all.sort_by_key(|(_, node)| node.at());
-
-        let mut taken: BTreeMap<&str, (usize, String)> = BTreeMap::new();
-        for (owner, node) in all {
-            let Some(line) = node.text().filter(|line| !line.trim().is_empty()) else { continue };
-            let said = quote(line);
-            if !fits(line, "_.:-") {
-                let what = format!("a line can't be {said}; write 1 to 64 letters, digits, `_`, `.`, `:` or `-`");
-                self.found.add(node.at(), what);
-            }
-            if let Some((place, first)) = taken.get(line) {
-                let what = format!(
-                    "line {said} of {owner} already belongs to {first} on line {place}; write another line for one of them"
-                );
-                self.found.add(node.at(), what);
-            } else {
-                taken.insert(line, (self.line(node), owner));
-            }
-        }
-    }
-
     fn planogram(&mut self, file: Node<'_>) {
         self.once(file.all("product").filter_map(|product| product.get("id")), "product", "write an id of its own");
         self.once(file.all("slot").filter_map(|slot| slot.get("name")), "slot", "write a name of its own");
@@ -288,7 +255,12 @@ impl Rules<'_, '_> {
                 self.found.add(node.at(), what);
             }
         }
+        let measured = file.get("board").is_some_and(|board| board.get("temperature").is_some());
         for product in file.all("product") {
+            if let Some(node) = product.get("max_temperature").filter(|_| !measured) {
+                let what = "`max_temperature` needs a thermometer; write [board.temperature] with sensor";
+                self.found.add(node.at(), what);
+            }
             if let Some(node) = product.get("id")
                 && let Some(id) = node.text()
                 && ProductId::parse(id).is_some()

@@ -58,7 +58,7 @@ impl Edges {
         }
         let to_board = inputs.clone();
         let report = move |event| drop(to_board.send(Input::Board(event)));
-        let lines = Lines::open(&config.board.lines, world)?;
+        let lines = Lines::open(config, world)?;
         let board = board::start(&config.board, &config.slots, lines, report)?;
 
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -32,7 +32,8 @@ use crate::sale::event::{Command, Condition, Effect, Event};
 use crate::sale::order::Receipt;
 use crate::sale::{self, Policy, State, Touch};
 use crate::service::{self, Beat, Say};
-use crate::vocabulary::{BootId, ChargeId, Mono};
+use crate::vending::Warmth;
+use crate::vocabulary::{BootId, ChargeId, Mono, SlotId};
 use crate::world::{Question, ToWorld, World};
 
 use clock::Clock;
@@ -155,6 +156,7 @@ pub fn run(options: &Options) -> Result<(), KioskError> {
         beat,
         unprinted,
         rejections: None,
+        warmth: start::warmth(&config),
         letterhead: Letterhead::new(&config),
         shown: None,
         hand: input::Hand::default(),
@@ -202,6 +204,7 @@ struct Kiosk {
     /// The run before ended with a receipt not accounted for: it may have ended in the middle of it.
     unprinted: bool,
     rejections: Option<Rejections>,
+    warmth: Warmth,
 }
 
 impl Kiosk {
@@ -268,7 +271,13 @@ impl Kiosk {
                 self.step(Event::Reported { charge, result: Ok(report), asked: false });
             }
             Input::Device(event) => self.input(event),
-            Input::Board(event) => self.step(board_event(event)),
+            Input::Board(BoardEvent::Button { slot }) => self.pressed(&slot),
+            Input::Board(BoardEvent::Temperature { milli }) => self.measured(milli),
+            Input::Board(event) => {
+                if let Some(event) = board_event(event) {
+                    self.step(event);
+                }
+            }
             Input::Line { line, active } => self.edges.board.input_changed(&line, active),
             Input::Fleet(event) => self.fleet_event(event),
             Input::PayNotice(notice) => self.noticed(notice),
@@ -276,6 +285,23 @@ impl Kiosk {
             Input::Question { id, ask } => self.answer(id, &ask),
             Input::Printer(status) => self.printer = status,
             Input::Stop | Input::WorldGone | Input::Died { .. } => {}
+        }
+    }
+
+    /// A button is a finger on its slot's product.
+    fn pressed(&mut self, slot: &SlotId) {
+        if let Some(slot) = self.state.planogram.slots().get(slot) {
+            self.step(Event::Touch(Touch::Product(slot.product.clone())));
+        }
+    }
+
+    /// What was too warm for too long is not sold until somebody has refilled.
+    fn measured(&mut self, milli: Option<i32>) {
+        for (product, why) in self.warmth.measured(milli, self.clock.now()) {
+            let slots = self.state.planogram.slots().iter().filter(|(_, slot)| slot.product == product);
+            for slot in slots.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+                self.step(Event::Condition(Condition::SlotFaulty { slot, why: why.clone() }));
+            }
         }
     }
 
@@ -468,13 +494,19 @@ fn told_error(error: &LedgerError) -> Value {
     serde_json::json!({ "error": error.to_string() })
 }
 
-fn board_event(event: BoardEvent) -> Event {
-    match event {
+/// `None` for what is more than one event of the sale.
+fn board_event(event: BoardEvent) -> Option<Event> {
+    Some(match event {
         BoardEvent::Prepared { delivery, reading } => Event::Prepared { delivery, reading },
         BoardEvent::Evidence { delivery, evidence } => Event::Evidence { delivery, evidence },
         BoardEvent::NotEnergised { delivery, why } => Event::NotEnergised { delivery, why },
         BoardEvent::Door { open } => Event::Condition(Condition::Door { open }),
         BoardEvent::Tamper { active } => Event::Condition(Condition::Tamper { active }),
         BoardEvent::Answers { answers } => Event::Condition(Condition::Board { answers }),
-    }
+        BoardEvent::NotHome { slot } => {
+            let why = "its motor has not come home".into();
+            Event::Condition(Condition::SlotFaulty { slot, why })
+        }
+        BoardEvent::Button { .. } | BoardEvent::Temperature { .. } => return None,
+    })
 }

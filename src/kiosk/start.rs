@@ -8,7 +8,7 @@ use crate::config::{self, Config};
 use crate::ledger::{Ledger, LedgerError, Reader};
 use crate::sale::State;
 use crate::service::{self, Beat, Part, Say};
-use crate::vending::{Planogram, Product, Slot};
+use crate::vending::{Planogram, Product, Slot, Warmth};
 use crate::vocabulary::BootId;
 use crate::world::{Unsolicited, World};
 
@@ -88,4 +88,11 @@ pub(super) fn planogram(config: &Config) -> Planogram {
         (slot.name.clone(), known)
     });
     Planogram::new(products.collect(), slots)
+}
+
+pub(super) fn warmth(config: &Config) -> Warmth {
+    let bounded = config.products.iter().filter_map(|product| {
+        Some((product.id.clone(), product.max_temperature?.saturating_mul(1_000), product.max_temperature_for.0))
+    });
+    Warmth::new(bounded)
 }

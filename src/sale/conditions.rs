@@ -115,6 +115,11 @@ impl Turn<'_> {
     pub(super) fn condition(&mut self, condition: Condition) {
         let c = &mut self.state.conditions;
         match condition {
+            Condition::SlotFaulty { slot, why } => {
+                if self.state.planogram.slots().get(&slot).is_some_and(|slot| slot.faulty.is_none()) {
+                    self.record(Record::SlotFaulty { slot, why });
+                }
+            }
             Condition::Door { open } => c.door_open = open,
             Condition::Tamper { active } => c.tamper = active,
             Condition::Board { answers } => c.board_answers = Some(answers),

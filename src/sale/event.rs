@@ -93,6 +93,11 @@ pub enum Condition {
     Outbox {
         full: bool,
     },
+    /// Found out beside a delivery; on disk until a person has refilled.
+    SlotFaulty {
+        slot: SlotId,
+        why: String,
+    },
     /// Latched until the daemon is started anew.
     LedgerFailed {
         why: String,

@@ -30,7 +30,7 @@ pub struct Policy {
     pub result_timeout: Duration,
     pub confirm_above: Option<Minor>,
     pub confirm_after_unpaid: Option<u32>,
-    /// There is a drop sensor: nothing is energised unless it has just passed its self-test.
+    /// There is a drop sensor that can test itself: nothing is energised unless it has just passed its self-test.
     pub sensor: bool,
     pub rails: Vec<RailPolicy>,
     /// In which the day of a payment is told, for its fee.
@@ -67,7 +67,7 @@ impl Policy {
             result_timeout: sale.result_timeout.0,
             confirm_above: sale.confirm_above,
             confirm_after_unpaid: sale.confirm_after_unpaid,
-            sensor: config.board.drop_sensor.is_some(),
+            sensor: config.board.drop_sensor.as_ref().is_some_and(|sensor| sensor.emitter.is_some()),
             rails: config
                 .rails
                 .iter()

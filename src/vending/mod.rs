@@ -3,6 +3,10 @@
 //! Policy: a slot that was energised and proved to have delivered nothing is faulty until a person says otherwise; it is
 //! never tried again in between. Among healthy slots the fullest one goes first, so that they empty evenly.
 
+mod warmth;
+
+pub use warmth::Warmth;
+
 use std::collections::BTreeMap;
 
 use crate::vocabulary::{Localized, Minor, ProductId, SlotId};

@@ -78,7 +78,7 @@ pub const SHAPE: &[Case] = cases! {
     "price = 300" => "pirce = 300":
         "kiosk.toml:53:1: unknown key `pirce` in [[product]]; did you mean `price`?";
     "price = 300" => "price = 300\nshelf_life = 3":
-        "kiosk.toml:54:1: unknown key `shelf_life` in [[product]]; known here: id, name, picture, price";
+        "kiosk.toml:54:1: unknown key `shelf_life` in [[product]]; known here: id, max_temperature, max_temperature_for, name, picture, price";
     "fall_time = \"300ms\"" => "fall_time = \"300ms\"\nheartbeat = \"2s\"":
         "kiosk.toml:37:1: unknown key `heartbeat` in [board.drop_sensor]; it belongs in [board]";
     "[printer]" => "[printr]":
@@ -322,6 +322,40 @@ pub const RULES: &[Case] = cases! {
         "kiosk.toml:72:8: a line can't be `slot A2`; write 1 to 64 letters, digits, `_`, `.`, `:` or `-`";
     "tamper = \"tamper\"" => "tamper = \"door\"":
         "kiosk.toml:30:10: line `door` of the board's `tamper` already belongs to the board's `door` on line 29; write another line for one of them";
+    "[board]\ndriver = \"simulated\"" => "[board]\ndriver = \"gpiochip\"":
+        "kiosk.toml:35:11: `counter` is on an I²C bus, and there is none; write i2c = \"/dev/i2c-1\" in [board]";
+    "[board]\ndriver = \"simulated\"" => "[[line]]\nname = \"slot-A1\"\noffset = 17\n[board]\ndriver = \"gpiochip\"\ni2c = \"/dev/i2c-1\"":
+        "kiosk.toml:29:10: `offset` counts on one chip; write chip = \"LABEL\" too";
+    "[board]\ndriver = \"simulated\"" => "[[line]]\nname = \"slot-A1\"\nbcm = 17\n[board]\ndriver = \"gpiochip\"\ni2c = \"/dev/i2c-1\"":
+        "kiosk.toml:29:7: `bcm` is for driver = \"rppal\"; write chip = \"LABEL\" and offset = NUMBER";
+    "[board]\ndriver = \"simulated\"" => "[[line]]\nname = \"slot-A11\"\nchip = \"gpiochip0\"\noffset = 17\n[board]\ndriver = \"gpiochip\"\ni2c = \"/dev/i2c-1\"":
+        "kiosk.toml:28:8: line `slot-A11` is used nowhere; did you mean `slot-A1`?";
+    "[board]\ndriver = \"simulated\"" => "[[line]]\nname = \"pump\"\nline = \"GPIO17\"\n[board]\ndriver = \"gpiochip\"\ni2c = \"/dev/i2c-1\"":
+        "kiosk.toml:28:8: line `pump` is used nowhere; name it in [board] or a [[slot]], or leave it out";
+    "[board]\ndriver = \"simulated\"" => "[[line]]\nname = \"slot-A1\"\nbias = \"pull-up\"\n[board]\ndriver = \"gpiochip\"\ni2c = \"/dev/i2c-1\"":
+        "kiosk.toml:29:8: `bias` is for inputs, and slot `A1` drives this line; leave it out";
+    "[board]\ndriver = \"simulated\"" => "[[line]]\nname = \"slot-A1\"\nchip = \"gpiochip0\"\noffset = 4\n[[line]]\nname = \"door\"\nchip = \"gpiochip0\"\noffset = 4\n[board]\ndriver = \"gpiochip\"\ni2c = \"/dev/i2c-1\"":
+        "kiosk.toml:31:1: the board's `door` is on the same wire as slot `A1` on line 27: offset 4 of chip `gpiochip0`; write another one for one of them";
+    "[board]\ndriver = \"simulated\"" => "[[line]]\nname = \"slot-A1\"\nline = \"door\"\n[board]\ndriver = \"gpiochip\"\ni2c = \"/dev/i2c-1\"":
+        "kiosk.toml:33:8: the board's `door` is on the same wire as slot `A1` on line 27: line `door`; write another one for one of them";
+    "[board]\ndriver = \"simulated\"" => "[[line]]\nname = \"slot-A1\"\nexpander = \"relay\"\n[[expander]]\nname = \"relays\"\nchip = \"mcp23017\"\nbus = \"/dev/i2c-1\"\naddress = 0x20\n[board]\ndriver = \"gpiochip\"\ni2c = \"/dev/i2c-1\"":
+        "kiosk.toml:29:12: `expander` needs the pin; write pin = 0, counted from 0"
+        "kiosk.toml:29:12: there is no expander `relay`; did you mean `relays`?";
+    "[board]\ndriver = \"simulated\"" => "[[line]]\nname = \"slot-A1\"\nexpander = \"relays\"\npin = 8\n[[expander]]\nname = \"relays\"\nchip = \"pcf8574\"\nbus = \"/dev/i2c-1\"\naddress = 0x38\n[board]\ndriver = \"gpiochip\"\ni2c = \"/dev/i2c-1\"":
+        "kiosk.toml:27:1: a PCF8574 is high when power comes, and the relay would be on before kioskd is there; write active_low = true and use a relay board that is active low"
+        "kiosk.toml:30:7: the expander has no pin 8; write 0 to 7";
+    "[board]\ndriver = \"simulated\"" => "[[line]]\nname = \"door\"\nexpander = \"relays\"\npin = 8\nbias = \"pull-down\"\n[[expander]]\nname = \"relays\"\nchip = \"mcp23017\"\nbus = \"/dev/i2c-1\"\naddress = 0x38\n[board]\ndriver = \"gpiochip\"\ni2c = \"/dev/i2c-1\"":
+        "kiosk.toml:31:8: the expander has no `pull-down`: it has pull-up or none; write that, or leave it out"
+        "kiosk.toml:36:11: no such chip has the address 0x38; write 0x20 to 0x27";
+    "[board]\ndriver = \"simulated\"\ndoor = \"door\"\ntamper = \"tamper\"\n\n[board.drop_sensor]\nemitter = \"drop-emitter\"\nbeam = \"drop-beam\"\ncounter = 0x50\nfall_time = \"300ms\"\n" => "[[line]]\nname = \"slot-A1\"\nchip = \"gpiochip0\"\noffset = 3\n[board]\ndriver = \"rppal\"\n":
+        "kiosk.toml:29:8: driver = \"rppal\" knows no chips; write bcm = NUMBER, or driver = \"gpiochip\""
+        "kiosk.toml:30:10: driver = \"rppal\" knows no chips; write bcm = NUMBER, or driver = \"gpiochip\""
+        "kiosk.toml:60:8: line `slot-A1` has no number for driver = \"rppal\"; write a [[line]] with name = \"slot-A1\" and bcm = 17"
+        "kiosk.toml:68:8: line `slot-A2` has no number for driver = \"rppal\"; write a [[line]] with name = \"slot-A2\" and bcm = 17";
+    "line = \"slot-A1\"" => "line = \"slot-A1\"\nbutton = \"door\"":
+        "kiosk.toml:65:10: line `door` of slot `A1`'s `button` already belongs to the board's `door` on line 29; write another line for one of them";
+    "price = 300" => "price = 300\nmax_temperature = 8":
+        "kiosk.toml:54:19: `max_temperature` needs a thermometer; write [board.temperature] with sensor";
     "stock = 8" => "stock = 9":
         "kiosk.toml:65:9: `stock` 9 is more than the slot's `capacity`; write 8 or less";
     "width = 1280\nheight = 800" => "width = \"wide\"\nheigth = 800\nfont = \"x\"":

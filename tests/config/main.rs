@@ -61,7 +61,7 @@ fn a_good_file_is_read_and_its_paths_start_at_the_file() {
     assert_eq!(config.state.directory, directory.path().join("state"));
     assert_eq!(config.products[0].picture, Some(directory.path().join("cola.png")));
     assert_eq!((config.slots.len(), config.slots[1].pulse.to_string()), (2, "1500ms".into()));
-    assert_eq!(config.board.drop_sensor.unwrap().counter, 0x50);
+    assert_eq!(config.board.drop_sensor.unwrap().counter, Some(0x50));
     assert_eq!((config.sale.more_time, config.sale.attempts), (Span::seconds(60), 2));
     assert!(!directory.path().join("state").exists(), "checking makes nothing");
 

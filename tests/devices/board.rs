@@ -51,7 +51,7 @@ impl Kiosk {
         let (lines, slots) = Board::hello(&wiring.board, &wiring.slots);
         connection.tell(&ToWorld::Hello { lines, slots, panel: (0, 0) }, &[]).unwrap();
         let (tell, events) = mpsc::channel();
-        let lines = Lines::open(&config.board.lines, Some(&connection)).unwrap();
+        let lines = Lines::open(config, Some(&connection)).unwrap();
         let started = kioskd::board::start(&config.board, &config.slots, lines, move |event| {
             let _ = tell.send(event);
         });

@@ -1,8 +1,6 @@
-//! The board and the printer against the machine and the paper of the demo's world, over the real wire; input devices
-//! against the kernel.
+//! The board and the printer against the machine and the paper of the demo's world, over the real wire.
 #![cfg(feature = "demo")]
 
 mod board;
-mod input;
 mod printer;
 mod world;
