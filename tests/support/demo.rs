@@ -225,7 +225,12 @@ impl Demo {
         self.set("/api/wallet", json!({ "payload": payload, "action": action }))
     }
 
+    /// Waits for a kiosk that is just starting: its orders are its own to tell.
     pub fn orders(&self) -> Vec<Value> {
+        let by = Instant::now() + PATIENCE;
+        while self.get("/api/orders").0 == 503 && Instant::now() < by {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         self.json("/api/orders")["orders"].as_array().unwrap().clone()
     }
 
