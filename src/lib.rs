@@ -26,6 +26,7 @@ pub mod kiosk;
 pub mod ledger;
 pub mod payment;
 pub mod printer;
+pub mod probe;
 pub mod sale;
 pub mod screen;
 pub mod service;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use kioskd::payment::probe::{Asked, Ending};
-use kioskd::{board, config, kiosk, payment};
+use kioskd::{board, config, kiosk, payment, probe, screen};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -50,6 +50,18 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// What this machine has - screens, touch sensors, printers, lines, buses - each with a block of configuration ready to
+    /// paste.
+    Probe {
+        /// Ask who answers on the I²C buses: reads one byte from each address. Not while a kiosk runs.
+        #[arg(long)]
+        i2c: bool,
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Save what is on the screen as a PNG picture; root only.
+    Screenshot { file: PathBuf },
     /// Print the JSON schema of the configuration.
     Schema,
     /// Make one smallest charge on a rail with its own keys, show its QR, poll, and close it or give it back: for the day
@@ -97,6 +109,20 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
             Ok(wiring) => relays_safe(wiring),
             Err(error) => report(&error),
         }),
+        Verb::Probe { i2c, json } => {
+            let found = probe::probe(i2c);
+            if json {
+                println!("{}", serde_json::to_string_pretty(&found).context("what was found")?);
+            } else {
+                print!("{found}");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Screenshot { file } => {
+            let picture = screen::drm::screenshot().context("the screen")?;
+            picture.save(&file).with_context(|| format!("{}", file.display()))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Verb::PayProbe { config, rail, wait } => pay_probe(&config, &rail, Duration::from_secs(wait)),
         Verb::Schema => {
             let schema = serde_json::to_string_pretty(&config::schema()).context("the schema")?;

@@ -181,10 +181,34 @@ pub enum PortDriver {
         #[schemars(length(min = 1, max = 64), extend("examples" = ["TM-T20"]))]
         model: Option<String>,
     },
+    /// A printer on a serial port. Its self-test page tells the speed and the flow control: hold its feed button while it is
+    /// switched on.
+    Serial {
+        /// Its file, best a lasting one.
+        #[schemars(extend("examples" = ["/dev/serial/by-id/usb-1a86_USB_Serial-if00-port0"], "pattern" = "^/dev/[0-9A-Za-z_/.:-]{1,100}$"))]
+        device: PathBuf,
+        /// Bits a second.
+        #[schemars(extend("enum" = [1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400]))]
+        baud: u32,
+        /// How it says that it is full.
+        flow: Flow,
+    },
     /// A printer on the network that takes raw bytes.
     Tcp {
         /// `HOST:PORT`; the port is nearly always 9100.
         #[schemars(extend("examples" = ["192.168.1.50:9100"], "pattern" = "^[^/ ]+:[0-9]+$"))]
         address: String,
     },
+}
+
+/// How a serial printer says that it is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flow {
+    /// Not at all: a long receipt may lose lines.
+    None,
+    /// On a wire of its own; the printer's DTR is connected to CTS where it has no RTS.
+    RtsCts,
+    /// With two bytes.
+    XonXoff,
 }

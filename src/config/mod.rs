@@ -19,7 +19,7 @@ mod units;
 mod wiring;
 mod words;
 
-pub use devices::{Board, DropSensor, Glass, LineDriver, Panel, PortDriver, Printer, Temperature};
+pub use devices::{Board, DropSensor, Flow, Glass, LineDriver, Panel, PortDriver, Printer, Temperature};
 pub use input::{Calibration, Keypad, Scanner, Touch};
 pub use load::{ConfigError, LIMIT, Problem, load, load_wiring, parse, rails_in};
 pub use rail::{Provider, Rail};

@@ -15,7 +15,7 @@ mod tests;
 mod words;
 
 pub use document::{Document, Line, Place};
-pub use port::{Port, PortError, SimulatedPort, TcpPort, UsbPort, UsbPrinter, usb_printers};
+pub use port::{Port, PortError, SimulatedPort, TcpPort, UsbPrinter, serial_port, usb_port, usb_printers};
 pub use raster::Bitmap;
 pub use receipt::{Item, Receipt, code_text};
 
@@ -116,7 +116,8 @@ pub fn open_port(driver: &PortDriver, world: Option<&Arc<World>>) -> Result<Box<
         PortDriver::Simulated => {
             world.map(|world| Box::new(SimulatedPort::new(Arc::clone(world))) as _).ok_or(PortError::NoWorld)
         }
-        PortDriver::Usb { device, model } => Ok(Box::new(UsbPort::new(device.clone(), model.clone()))),
+        PortDriver::Usb { device, model } => Ok(Box::new(usb_port(device.clone(), model.clone()))),
+        PortDriver::Serial { device, baud, flow } => Ok(Box::new(serial_port(device.clone(), *baud, *flow))),
         PortDriver::Tcp { address } => Ok(Box::new(TcpPort::new(address.clone()))),
     }
 }

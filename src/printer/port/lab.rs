@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::usb::{UsbPort, usb_printers};
+use super::file::FilePort;
+use super::usb::{usb_port, usb_printers};
 use super::*;
 
 const GADGETS: &str = "/sys/kernel/config/usb_gadget";
@@ -49,16 +50,16 @@ impl Gadget {
 }
 
 /// The printer's own end.
-fn printer() -> UsbPort {
+fn printer() -> FilePort {
     // It reads and writes like any other end, without waiting.
-    UsbPort::new(Some("/dev/g_printer0".into()), None)
+    usb_port(Some("/dev/g_printer0".into()), None)
 }
 
 #[test]
 #[ignore = "needs the lab's kernel: tests/lab runs it"]
 fn a_usb_printer_hears_answers_goes_and_comes_back() {
     let gadget = Gadget::new();
-    let mut port = UsbPort::new(None, Some("paper 58".into()));
+    let mut port = usb_port(None, Some("paper 58".into()));
     assert_eq!(port.write(b"x", SOON), Err(PortError::NoPrinter));
     for round in 0..3 {
         gadget.plug();

@@ -4,13 +4,16 @@
 //! off, or has come back under another number is found without a restart. What was sent before a failure is never sent
 //! again by the port: only [`Printer`](super::Printer) knows what a job is.
 
+mod file;
 #[cfg(test)]
 mod lab;
+mod serial;
 mod tcp;
 mod usb;
 
+pub use serial::serial_port;
 pub use tcp::TcpPort;
-pub use usb::{UsbPort, UsbPrinter, usb_printers};
+pub use usb::{UsbPrinter, usb_port, usb_printers};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,7 +48,7 @@ pub enum PortError {
     OtherPrinters { wanted: String, there: String },
     #[error("there are several USB printers; write one's `model`: {there}")]
     SeveralPrinters { there: String },
-    #[error("{port}: permission denied; add the user to group lp")]
+    #[error("{port}: permission denied; add the user to group lp (USB) or dialout (serial)")]
     Forbidden { port: String },
     #[error("{port}: {why}")]
     Gone { port: String, why: String },

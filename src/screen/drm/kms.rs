@@ -47,7 +47,13 @@ impl Cards for Machine {
 }
 
 /// An open file of a card; the crate's calls hang on it.
-struct Node(File);
+pub(super) struct Node(File);
+
+impl Node {
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self(File::options().read(true).write(true).open(path)?))
+    }
+}
 
 impl AsFd for Node {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -86,7 +92,7 @@ impl Kms {
     /// # Errors
     /// [`io::ErrorKind::Unsupported`] where the card has no connectors or no dumb buffers.
     pub fn open(path: &Path, legacy: bool) -> io::Result<Self> {
-        let node = Node(File::options().read(true).write(true).open(path)?);
+        let node = Node::open(path)?;
         let unsupported = |why: &str| io::Error::new(io::ErrorKind::Unsupported, why);
         // A card that only renders, like the Pi's v3d, has no resources to list.
         let resources = node.resource_handles().map_err(|_| unsupported("it drives no screen"))?;

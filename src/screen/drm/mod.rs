@@ -15,11 +15,13 @@ mod fake;
 mod kms;
 #[cfg(test)]
 mod lab;
+mod screenshot;
 #[cfg(test)]
 mod tests;
 
 pub use card::{Card, Cards, Connector, Mode, Status, WantedMode};
 pub use kms::{Kms, Machine};
+pub use screenshot::{ScreenshotError, screenshot};
 
 use std::collections::BTreeMap;
 use std::io;
