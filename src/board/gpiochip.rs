@@ -38,7 +38,7 @@ impl fmt::Display for Spot {
 }
 
 /// A chip that can be spoken to.
-struct Known {
+pub(super) struct Known {
     chip: Chip,
     label: String,
     lines: u32,
@@ -64,13 +64,12 @@ impl fmt::Display for Known {
     }
 }
 
-/// Which wire a `[[line]]` means.
+/// Which wire of `all` chips a `[[line]]` means.
 ///
 /// # Errors
 /// There is none such, or more than one; named, with what to write instead.
-pub(super) fn find(wire: &Line) -> Result<Spot, BoardError> {
+pub(super) fn find(wire: &Line, all: &[Known]) -> Result<Spot, BoardError> {
     let wrong = |why: String| BoardError::Line { line: wire.name.clone(), why };
-    let all = chips().map_err(wrong)?;
     let list = || all.iter().map(Known::to_string).collect::<Vec<_>>().join(", ");
     let searched: Vec<&Known> = match &wire.chip {
         None => all.iter().collect(),
@@ -130,7 +129,7 @@ pub(super) fn find(wire: &Line) -> Result<Spot, BoardError> {
 }
 
 /// Every chip we may open; an explanation where there is none.
-fn chips() -> Result<Vec<Known>, String> {
+pub(super) fn chips() -> Result<Vec<Known>, String> {
     let paths = gpiocdev::chip::chips().map_err(|error| format!("the GPIO chips can't be listed: {error}"))?;
     if paths.is_empty() {
         return Err(

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use embedded_hal::digital::{self, ErrorType, InputPin, OutputPin};
@@ -29,6 +29,8 @@ pub struct Real {
     wiring: Wiring,
     /// `None` where the lines are the kernel's.
     gpio: Option<Gpio>,
+    /// Looked for once: a relay is made safe the sooner.
+    chips: OnceLock<Vec<gpiochip::Known>>,
     claims: Mutex<Claims>,
 }
 
@@ -71,7 +73,14 @@ impl Real {
             LineDriver::Gpiochip { .. } => None,
             LineDriver::Simulated => return Err(BoardError::NoWorld),
         };
-        Ok(Self { wiring, gpio, claims: Mutex::default() })
+        Ok(Self { wiring, gpio, chips: OnceLock::new(), claims: Mutex::default() })
+    }
+
+    fn chips(&self) -> Result<&[gpiochip::Known], String> {
+        match self.chips.get() {
+            Some(known) => Ok(known),
+            None => gpiochip::chips().map(|found| self.chips.get_or_init(|| found).as_slice()),
+        }
     }
 
     /// Where a line is, in words.
@@ -92,7 +101,10 @@ impl Real {
                 let why = "a register has a number, not a name; write a [[line]] with bcm".into();
                 Err(BoardError::Line { line: wire.name.clone(), why })
             }
-            (None, _) => gpiochip::find(wire).map(Place::Chip),
+            (None, _) => {
+                let wrong = |why: String| BoardError::Line { line: wire.name.clone(), why };
+                gpiochip::find(wire, self.chips().map_err(wrong)?).map(Place::Chip)
+            }
         }
     }
 

@@ -76,16 +76,17 @@ impl KeySource {
         }
     }
 
-    /// What only its owner may read.
+    /// What only its owner may read. A credential is systemd's to guard: it may carry an access list, whose mask looks like
+    /// the group's rights.
     ///
     /// # Errors
-    /// When it can't be read, or others may read it.
+    /// When it can't be read, or others may read the file.
     pub fn secret(&self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         use std::os::unix::fs::PermissionsExt;
         let path = self.path()?;
         let failed = |source| KeyError::Read { path: path.clone(), source };
         let mode = std::fs::metadata(&path).map_err(failed)?.permissions().mode() & 0o7777;
-        if mode & 0o077 != 0 {
+        if mode & 0o077 != 0 && matches!(self, Self::File(_)) {
             return Err(KeyError::Open { path, mode });
         }
         Ok(Zeroizing::new(self.public()?))

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use drm::Device as _;
 use drm::buffer::DrmFourcc;
 use drm::control::Device as _;
 use image::{Rgb, RgbImage};
@@ -30,6 +31,8 @@ pub enum ScreenshotError {
 pub fn screenshot() -> Result<RgbImage, ScreenshotError> {
     for path in (Machine { legacy: false }).paths() {
         let card = Node::open(&path).map_err(|source| ScreenshotError::Card { path: path.clone(), source })?;
+        // Who opens a card that nobody has becomes its master; the kiosk may be about to.
+        let _ = card.release_master_lock();
         if let Some(picture) = lit(&card, &path)? {
             return Ok(picture);
         }
