@@ -108,6 +108,11 @@ fn pages(language: &str) -> Vec<Page> {
             reasons: vec![StopReason::DoorOpen, StopReason::RailDown],
             last_claim: ShortCode::parse("204857"),
         },
+        Page::NotStarted {
+            why: "/etc/kioskd/kiosk.toml:7:12: unknown currency `RMB`; write its ISO 4217 code, like \"CNY\"\n\
+                  /etc/kioskd/kiosk.toml:28:8: line `slot-A11` is used nowhere; did you mean `slot-A1`?"
+                .into(),
+        },
     ]
 }
 

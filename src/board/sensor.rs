@@ -19,7 +19,7 @@ use crate::vocabulary::{Evidence, Reading};
 const MAX_FELL: u32 = 100;
 
 /// A phototransistor follows its emitter within that time, debouncing by a slow kernel's ticks included.
-const BEAM_SETTLES: Duration = Duration::from_millis(50);
+const BEAM_SETTLES: Duration = Duration::from_millis(150);
 
 const READ_ATTEMPTS: u32 = 3;
 

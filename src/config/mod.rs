@@ -8,6 +8,7 @@
 mod defaults;
 mod devices;
 mod document;
+mod facade;
 mod input;
 mod load;
 pub mod rail;
@@ -20,6 +21,7 @@ mod wiring;
 mod words;
 
 pub use devices::{Board, DropSensor, Flow, Glass, LineDriver, Panel, PortDriver, Printer, Temperature};
+pub use facade::{Facade, facade};
 pub use input::{Calibration, Keypad, Scanner, Touch};
 pub use load::{ConfigError, LIMIT, Problem, load, load_wiring, parse, rails_in};
 pub use rail::{Provider, Rail};

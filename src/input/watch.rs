@@ -100,9 +100,6 @@ pub(super) async fn tend(wanted: Wanted, places: Places, report: impl Fn(InputEv
     let mut told = None;
     let mut tell = |fault: Option<String>| {
         if told.as_ref() != Some(&fault) {
-            if let Some(why) = &fault {
-                tracing::error!(%role, why, "an input device can't be used");
-            }
             report(InputEvent::Device { role, fault: fault.clone() });
             told = Some(fault);
         }
@@ -111,8 +108,14 @@ pub(super) async fn tend(wanted: Wanted, places: Places, report: impl Fn(InputEv
     loop {
         let (its, at) = (wanted.clone(), places.clone());
         let opened = tokio::task::spawn_blocking(move || its.open(&at)).await;
-        // One that panics is one that can't be used.
-        match opened.unwrap_or_else(|error| Err(error.to_string())) {
+        let opened = match opened {
+            Ok(opened) => opened,
+            // The daemon ends.
+            Err(error) if error.is_cancelled() => return,
+            // One that panics is one that can't be used.
+            Err(error) => Err(error.to_string()),
+        };
+        match opened {
             Ok((device, mut reader)) => {
                 tell(None);
                 let since = Instant::now();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::sensors::Faults;
 use crate::config::Config;
-use crate::input::Role;
 use crate::ledger::Ledger;
 use crate::payment::gateway::Rejections;
 use crate::sale::{Order, State};
@@ -19,7 +19,7 @@ pub fn state(
     state: &State,
     ledger: Option<&Ledger>,
     printer: &str,
-    devices: &BTreeMap<Role, String>,
+    devices: &Faults,
 ) -> Value {
     let reasons = state.stop_reasons();
     let stock: BTreeMap<_, _> = state
@@ -113,7 +113,7 @@ pub fn alarms(
     state: &State,
     rejections: Option<Rejections>,
     printer: &str,
-    devices: &BTreeMap<Role, String>,
+    devices: &Faults,
 ) -> BTreeMap<String, Value> {
     let mut alarms = BTreeMap::new();
     if let Some(rejected) = rejections.as_ref().and_then(Rejections::alarm) {
@@ -142,8 +142,9 @@ pub fn alarms(
     if !faulty.is_empty() {
         alarms.insert("slot-faulty".into(), json!({ "slots": faulty }));
     }
-    if !devices.is_empty() {
-        alarms.insert("device-faulty".into(), json!({ "devices": broken(devices).collect::<Vec<_>>() }));
+    let broken: Vec<Value> = broken(devices).collect();
+    if !broken.is_empty() {
+        alarms.insert("device-faulty".into(), json!({ "devices": broken }));
     }
     let unknown: Vec<Value> =
         state.orders.values().filter(|order| !order.ended && unknown(order)).map(|order| json!(order.id)).collect();
@@ -153,8 +154,8 @@ pub fn alarms(
     alarms
 }
 
-fn broken(devices: &BTreeMap<Role, String>) -> impl Iterator<Item = Value> {
-    devices.iter().map(|(role, why)| json!({ "device": role.to_string(), "why": why }))
+fn broken(devices: &Faults) -> impl Iterator<Item = Value> {
+    devices.iter().map(|(device, why)| json!({ "device": device, "why": why }))
 }
 
 fn unknown(order: &Order) -> bool {

@@ -1,7 +1,5 @@
 //! What people press, type and hold up, as touches of what is on the glass.
 
-use std::collections::BTreeMap;
-
 use tokio::runtime::Runtime;
 
 use super::{Input, Kiosk};
@@ -17,8 +15,6 @@ use crate::vocabulary::ShortCode;
 pub(super) struct Hand {
     /// The target under the finger when it came down.
     pressed: Option<String>,
-    /// Why a device can't be used.
-    pub faults: BTreeMap<Role, String>,
 }
 
 /// Starts what is configured; a real panel has a touch sensor even where nothing is said about one.
@@ -70,10 +66,7 @@ impl Kiosk {
         if role == Role::Touch && self.config.touch.as_ref().is_none_or(|touch| touch.required) {
             self.step(Event::Condition(Condition::Touch { fault: fault.clone() }));
         }
-        match fault {
-            Some(why) => drop(self.hand.faults.insert(role, why)),
-            None => drop(self.hand.faults.remove(&role)),
-        }
+        self.faults.set(&role.to_string(), fault);
     }
 }
 

@@ -4,6 +4,7 @@
 //! to the edges. Edges never touch the state; they answer with events. The first named part to die ends the process, and
 //! whoever started it starts it again from disk.
 
+mod broken;
 mod clock;
 mod documents;
 mod edges;
@@ -12,6 +13,7 @@ mod glass;
 mod input;
 mod outbox;
 mod receipts;
+mod sensors;
 mod start;
 
 use std::collections::BTreeMap;
@@ -33,9 +35,10 @@ use crate::sale::order::Receipt;
 use crate::sale::{self, Policy, State, Touch};
 use crate::service::{self, Beat, Say};
 use crate::vending::Warmth;
-use crate::vocabulary::{BootId, ChargeId, Mono, SlotId};
+use crate::vocabulary::{BootId, ChargeId, Mono};
 use crate::world::{Question, ToWorld, World};
 
+use broken::Explained;
 use clock::Clock;
 use edges::Edges;
 use glass::{GlassHandle, Showing};
@@ -122,7 +125,26 @@ pub(crate) enum Input {
 }
 
 /// Runs the kiosk until it is told to stop.
+///
+/// # Errors
+/// It could not start, or a part of it has died. A service manager's kiosk that could not start has said so on the glass.
 pub fn run(options: &Options) -> Result<(), KioskError> {
+    let (mut kiosk, queue, _watch) = match begin(options) {
+        Ok(begun) => begun,
+        Err(error) => {
+            return match broken::explain(options, &error) {
+                Explained::Yes => Ok(()),
+                Explained::No => Err(error),
+            };
+        }
+    };
+    let end = kiosk.turn_until_stopped(&queue);
+    kiosk.end();
+    end
+}
+
+/// Puts everything together; the first page is on its way to the glass then.
+fn begin(options: &Options) -> Result<(Kiosk, Receiver<Input>, Option<service::Watch>), KioskError> {
     let config = start::overridden(config::load(&options.config)?, options);
     #[cfg(feature = "systemd")]
     service::journal::name_kiosk(&config.kiosk.fleet, &config.kiosk.id);
@@ -135,7 +157,7 @@ pub fn run(options: &Options) -> Result<(), KioskError> {
     let edges = Edges::start(&config, world.as_ref(), inputs.clone())?;
     edges::stop_on_signal(&edges.runtime, inputs.clone());
     let beat = Beat::default();
-    let _watch = start::watch(&edges.glass, &beat, inputs)?;
+    let watch = start::watch(&edges.glass, &beat, inputs)?;
 
     let mut state = State::new(Policy::of(&config), start::planogram(&config));
     let opened = start::open_ledger(&config, &boot, &mut state);
@@ -160,6 +182,7 @@ pub fn run(options: &Options) -> Result<(), KioskError> {
         letterhead: Letterhead::new(&config),
         shown: None,
         hand: input::Hand::default(),
+        faults: sensors::Faults::default(),
         told: Value::Null,
         alarms: BTreeMap::new(),
         room_looked_at: None,
@@ -175,9 +198,7 @@ pub fn run(options: &Options) -> Result<(), KioskError> {
         link,
     };
     kiosk.begin(failure);
-    let end = kiosk.turn_until_stopped(&queue);
-    kiosk.end();
-    end
+    Ok((kiosk, queue, watch))
 }
 
 struct Kiosk {
@@ -197,6 +218,7 @@ struct Kiosk {
     link: Option<Link>,
     shown: Option<Showing>,
     hand: input::Hand,
+    faults: sensors::Faults,
     told: Value,
     alarms: BTreeMap<String, Value>,
     room_looked_at: Option<Mono>,
@@ -274,6 +296,9 @@ impl Kiosk {
             Input::Board(BoardEvent::Button { slot }) => self.pressed(&slot),
             Input::Board(BoardEvent::Temperature { milli }) => self.measured(milli),
             Input::Board(event) => {
+                if let BoardEvent::Prepared { reading, .. } = &event {
+                    self.sensed(reading);
+                }
                 if let Some(event) = board_event(event) {
                     self.step(event);
                 }
@@ -285,23 +310,6 @@ impl Kiosk {
             Input::Question { id, ask } => self.answer(id, &ask),
             Input::Printer(status) => self.printer = status,
             Input::Stop | Input::WorldGone | Input::Died { .. } => {}
-        }
-    }
-
-    /// A button is a finger on its slot's product.
-    fn pressed(&mut self, slot: &SlotId) {
-        if let Some(slot) = self.state.planogram.slots().get(slot) {
-            self.step(Event::Touch(Touch::Product(slot.product.clone())));
-        }
-    }
-
-    /// What was too warm for too long is not sold until somebody has refilled.
-    fn measured(&mut self, milli: Option<i32>) {
-        for (product, why) in self.warmth.measured(milli, self.clock.now()) {
-            let slots = self.state.planogram.slots().iter().filter(|(_, slot)| slot.product == product);
-            for slot in slots.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
-                self.step(Event::Condition(Condition::SlotFaulty { slot, why: why.clone() }));
-            }
         }
     }
 
@@ -422,14 +430,8 @@ impl Kiosk {
             self.edges.glass.show(showing.clone());
             self.shown = Some(showing);
         }
-        let document = documents::state(
-            &self.config,
-            &self.boot,
-            &self.state,
-            self.ledger.as_ref(),
-            &self.printer,
-            &self.hand.faults,
-        );
+        let document =
+            documents::state(&self.config, &self.boot, &self.state, self.ledger.as_ref(), &self.printer, &self.faults);
         if document != self.told {
             if let Some(link) = &self.link {
                 link.state(document.clone());
@@ -438,7 +440,7 @@ impl Kiosk {
             self.tell(&ToWorld::State { document: document.clone() });
             self.told = document;
         }
-        let alarms = documents::alarms(&self.state, self.rejections, &self.printer, &self.hand.faults);
+        let alarms = documents::alarms(&self.state, self.rejections, &self.printer, &self.faults);
         if let Some(link) = &self.link {
             for (kind, body) in &alarms {
                 if self.alarms.get(kind) != Some(body) {

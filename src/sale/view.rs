@@ -82,6 +82,10 @@ pub enum Page {
         reasons: Vec<StopReason>,
         last_claim: Option<ShortCode>,
     },
+    /// The kiosk can't start; `why` is for who mends it, in English.
+    NotStarted {
+        why: String,
+    },
 }
 
 impl Page {
@@ -101,6 +105,7 @@ impl Page {
             Page::Claim { .. } => "claim",
             Page::Lookup { .. } => "lookup",
             Page::OutOfService { .. } => "out-of-service",
+            Page::NotStarted { .. } => "not-started",
         }
     }
 }

@@ -36,6 +36,7 @@ pub fn compose(view: &View, texts: &Texts, width: i32, height: i32) -> Sheet {
         Page::Refunded { order, receipt } => page.refunded(body, order, receipt),
         Page::Claim { order, receipt } => page.claim(body, order, receipt),
         Page::Lookup { entered, found, not_found } => page.lookup(body, entered, found.as_ref(), *not_found),
+        Page::NotStarted { why } => page.not_started(body, why),
         Page::OutOfService { reasons, last_claim } => page.out_of_service(body, reasons, last_claim.as_ref()),
     }
     page.sheet
@@ -79,9 +80,11 @@ impl Composer<'_> {
             self.sheet.target(format!("language:{language}"), cell, true);
             self.sheet.language = own;
         }
-        let help = self.words.with("help", "phone", &view.phone);
         let foot = Rect { x: edge, w: foot.w - 2 * edge, ..foot };
-        self.sheet.text(foot, help, TextLook::new(32.0).soft());
+        if !view.phone.is_empty() {
+            let help = self.words.with("help", "phone", &view.phone);
+            self.sheet.text(foot, help, TextLook::new(32.0).soft());
+        }
         Rect { x: edge, w: body.w - 2 * edge, ..body }
     }
 

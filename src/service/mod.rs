@@ -40,6 +40,11 @@ pub fn say(what: &Say<'_>) {
 #[cfg(not(feature = "systemd"))]
 pub fn say(_: &Say<'_>) {}
 
+/// A service manager has started this process, and waits to hear that it is ready.
+pub fn managed() -> bool {
+    cfg!(feature = "systemd") && std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
 /// The time within which systemd wants to hear [`Say::Alive`], where it watches this process (`WatchdogSec=`).
 #[cfg(feature = "systemd")]
 pub fn watchdog() -> Option<Duration> {

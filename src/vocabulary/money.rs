@@ -12,6 +12,9 @@ pub type Minor = i64;
 pub struct Currency(iso_currency::Currency);
 
 impl Currency {
+    /// ISO 4217's "no currency", where no amount is shown.
+    pub const NONE: Self = Self(iso_currency::Currency::XXX);
+
     pub fn from_code(code: &str) -> Option<Self> {
         iso_currency::Currency::from_code(code).map(Self)
     }

@@ -326,4 +326,18 @@ impl Composer<'_> {
             self.sheet.text(rows[3], kept, TextLook::new(44.0).bold());
         }
     }
+
+    /// The customer's part above, large; below what a technician reads.
+    pub(super) fn not_started(&mut self, body: Rect, why: &str) {
+        let title = format!("! {}", self.words.say("out-title"));
+        let rest = self.heading(body, title, palette::ERROR);
+        let (top, bottom) = rest.top(rest.h * 2 / 5);
+        let rows = top.rows(2, self.px(8));
+        self.sheet.text(rows[0], self.words.say("out-sorry"), TextLook::new(44.0));
+        if !self.words.view.phone.is_empty() {
+            let call = self.words.with("out-call", "phone", &self.words.view.phone);
+            self.sheet.text(rows[1], call, TextLook::new(44.0).bold());
+        }
+        self.sheet.text(bottom, why, TextLook::new(26.0).soft());
+    }
 }

@@ -1,0 +1,72 @@
+//! What can be understood of a configuration that is wrong as a whole: enough to say so on the glass.
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use super::{Glass, Kiosk, Panel};
+
+/// Where the fonts are on a machine that was installed.
+const FONTS: &str = "/usr/share/kioskd/fonts";
+
+/// Who the machine is, and what it shows itself on.
+#[derive(Debug, Clone)]
+pub struct Facade {
+    /// `None` where that is what can't be understood.
+    pub kiosk: Option<Kiosk>,
+    pub glass: Glass,
+}
+
+/// Reads as much of `path` as can be read; what can't be, is as on a new machine.
+pub fn facade(path: &Path) -> Facade {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let mut table: toml::Table = text.parse().unwrap_or_default();
+    let mut glass = take(&mut table, "glass").unwrap_or_else(|| Glass {
+        font_sc: PathBuf::new(),
+        font_tc: PathBuf::new(),
+        panel: Panel::Drm { card: None, connector: None, mode: None, rotation: 0 },
+    });
+    let directory = path.parent().unwrap_or(Path::new(""));
+    for (font, installed) in [(&mut glass.font_sc, "kioskd-sans-sc.otf"), (&mut glass.font_tc, "kioskd-sans-tc.otf")] {
+        *font = directory.join(&font);
+        if !font.is_file() {
+            *font = Path::new(FONTS).join(installed);
+        }
+    }
+    Facade { kiosk: take(&mut table, "kiosk"), glass }
+}
+
+fn take<T: DeserializeOwned>(table: &mut toml::Table, key: &str) -> Option<T> {
+    table.remove(key)?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Facade {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("kiosk.toml");
+        std::fs::write(&path, text).unwrap();
+        facade(&path)
+    }
+
+    #[test]
+    fn what_is_right_is_kept() {
+        let text = include_str!("../../configs/raspberry-pi.toml");
+        let wrong = text.replace("[[rail]]", "[[rial]]").replace("# rotation = 90", "rotation = 90");
+        let facade = of(&wrong);
+        assert_eq!(facade.kiosk.unwrap().phone, "400-000-0000");
+        assert!(matches!(facade.glass.panel, Panel::Drm { rotation: 90, .. }));
+        assert_eq!(facade.glass.font_tc, Path::new("/usr/share/kioskd/fonts/kioskd-sans-tc.otf"));
+    }
+
+    #[test]
+    fn nothing_that_is_right() {
+        for text in ["", "[glass]\ndriver = \"drm\"\nkiosk = 1", "no [ toml", "[kiosk]\nid = 1\n[glass]\nmode = 800"] {
+            let facade = of(text);
+            assert!(facade.kiosk.is_none(), "{text}");
+            assert!(matches!(facade.glass.panel, Panel::Drm { connector: None, .. }), "{text}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! A kiosk that can't start: it says so to the customer, and why to whoever has come to mend it.
+//!
+//! Policy: only where a service manager has started it, which would start it again and again behind a dark glass. A wrong
+//! configuration is shown until the file has changed; anything else may pass by itself and is tried again.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::glass::{self, GlassHandle, Showing};
+use super::{KioskError, Options};
+use crate::config::{self, Facade, Panel};
+use crate::sale::view::{Page, View};
+use crate::screen::open_panel;
+use crate::screen::text::Typesetter;
+use crate::service::{self, Say};
+use crate::vocabulary::{Currency, Language, Localized};
+
+/// Each language is shown so long; nobody is there to switch it.
+const TURN: Duration = Duration::from_secs(4);
+/// How often the file is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+/// What may pass by itself is tried again after so long.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// What came of it.
+pub(super) enum Explained {
+    /// Nobody would have seen it.
+    No,
+    /// Until it was worth another try, or until it was told to stop.
+    Yes,
+}
+
+pub(super) fn explain(options: &Options, error: &KioskError) -> Explained {
+    if !service::managed() {
+        return Explained::No;
+    }
+    let why = error.to_string();
+    tracing::error!("can't start: {why}");
+    // In a second it may be another file.
+    let before = stamp(&options.config);
+    let facade = config::facade(&options.config);
+    if matches!(facade.glass.panel, Panel::Simulated { .. }) {
+        return Explained::No;
+    }
+    let hopeless = matches!(error, KioskError::Config(_));
+    let glass = Glass::light(&facade);
+    service::say(&Say::Ready(&format!("can't start: {why}")));
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return Explained::No;
+    };
+    runtime.block_on(async {
+        let Ok(mut term) = signal(SignalKind::terminate()) else { return Explained::No };
+        let since = Instant::now();
+        loop {
+            let languages = glass.languages.len().max(1);
+            let nth = (since.elapsed().as_millis() / TURN.as_millis()) as usize % languages;
+            glass.show(nth, &why);
+            service::say(&Say::Alive);
+            tokio::select! {
+                _ = term.recv() => return Explained::Yes,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            let past = !hopeless && since.elapsed() >= AGAIN;
+            if past || stamp(&options.config) != before || glass.died.load(Ordering::Relaxed) && !hopeless {
+                return Explained::Yes;
+            }
+        }
+    })
+}
+
+/// Changes when somebody writes to the file, or puts another in its place.
+fn stamp(path: &Path) -> Option<(u64, u64, SystemTime)> {
+    use std::os::unix::fs::MetadataExt;
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.ino(), found.len(), found.modified().ok()?))
+}
+
+struct Glass {
+    handle: GlassHandle,
+    died: Arc<AtomicBool>,
+    languages: Vec<Language>,
+    place: Localized,
+    view: View,
+}
+
+impl Glass {
+    fn light(facade: &Facade) -> Self {
+        let handle = GlassHandle::default();
+        let died: Arc<AtomicBool> = Arc::default();
+        // The panel as it likes it best, where it can't be as it was configured.
+        let plain = Panel::Drm { card: None, connector: None, mode: None, rotation: 0 };
+        let panel = open_panel(&facade.glass.panel, None).or_else(|_| open_panel(&plain, None));
+        match panel {
+            Ok(panel) => {
+                let (sc, tc) = (facade.glass.font_sc.clone(), facade.glass.font_tc.clone());
+                let fonts = move || Typesetter::load(&sc, &tc);
+                let failing = Arc::clone(&died);
+                let failed = move |why: String| {
+                    tracing::error!(why, "and the glass can't say so");
+                    failing.store(true, Ordering::Relaxed);
+                };
+                if let Err(error) = glass::spawn(handle.clone(), panel, fonts, |_| (), failed) {
+                    tracing::error!(%error, "and the glass can't say so");
+                }
+            }
+            Err(error) => tracing::error!(%error, "and the glass can't say so"),
+        }
+        let shipped = || config::LANGUAGES.map(Language::new).into();
+        let languages: Vec<_> = facade.kiosk.as_ref().map_or_else(shipped, |kiosk| kiosk.languages.clone());
+        let view = View {
+            place: String::new(),
+            language: Language::new("en"),
+            languages: Vec::new(),
+            phone: facade.kiosk.as_ref().map_or_else(String::new, |kiosk| kiosk.phone.clone()),
+            currency: facade.kiosk.as_ref().map_or(Currency::NONE, |kiosk| kiosk.currency),
+            page: Page::NotStarted { why: String::new() },
+        };
+        let place = facade.kiosk.as_ref().map(|kiosk| kiosk.place.clone()).unwrap_or_default();
+        Self { handle, died, languages, place, view }
+    }
+
+    fn show(&self, nth: usize, why: &str) {
+        let mut view = self.view.clone();
+        view.page = Page::NotStarted { why: why.to_owned() };
+        if let Some(language) = self.languages.get(nth) {
+            view.language = language.clone();
+            view.place = self.place.get(language).to_owned();
+        }
+        self.handle.show(Showing { view, order: Value::Null });
+    }
+}

@@ -1,0 +1,69 @@
+//! The configurations for real boards: they pass `kioskd check`, and the wiring guide says the same as they do.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use kioskd::config;
+
+/// BCM number by the header's pin, as on every 40-pin Raspberry Pi (<https://pinout.xyz>).
+const HEADER: [(u32, u32); 26] = [
+    (3, 2),
+    (5, 3),
+    (7, 4),
+    (8, 14),
+    (10, 15),
+    (11, 17),
+    (12, 18),
+    (13, 27),
+    (15, 22),
+    (16, 23),
+    (18, 24),
+    (19, 10),
+    (21, 9),
+    (22, 25),
+    (23, 11),
+    (24, 8),
+    (26, 7),
+    (29, 5),
+    (31, 6),
+    (32, 12),
+    (33, 13),
+    (35, 19),
+    (36, 16),
+    (37, 26),
+    (38, 20),
+    (40, 21),
+];
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+#[test]
+fn the_raspberry_pi_is_wired_as_the_guide_says() {
+    let fonts = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/fonts");
+    let text = read("configs/raspberry-pi.toml").replace("/usr/share/kioskd/fonts", fonts.to_str().unwrap());
+    let config = config::parse(Path::new("/etc/kioskd/kiosk.toml"), text.as_bytes()).unwrap();
+
+    let guide = read("docs/board.md");
+    let cells = |row: &str| row.split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect::<Vec<_>>();
+    let rows: BTreeMap<String, (String, u32)> = guide
+        .lines()
+        .map(cells)
+        .filter(|row| row.len() > 4 && row[2].starts_with("GPIO") && !row[1].starts_with("I²C"))
+        .map(|row| (row[1].clone(), (row[2].clone(), row[3].parse().unwrap())))
+        .collect();
+    let wired: BTreeMap<String, String> =
+        config.lines.iter().map(|line| (line.name.clone(), line.line.clone().unwrap())).collect();
+    let said: BTreeMap<String, String> = rows.iter().map(|(name, (gpio, _))| (name.clone(), gpio.clone())).collect();
+    assert_eq!(wired, said);
+    for (name, (gpio, pin)) in &rows {
+        let bcm: u32 = gpio["GPIO".len()..].parse().unwrap();
+        assert!(HEADER.contains(&(*pin, bcm)), "{name}: {gpio} is not on pin {pin}");
+        // Pulled down from reset until the kiosk starts.
+        assert!(
+            !name.starts_with("slot-") || (9..=27).contains(&bcm),
+            "{name}: a relay on {gpio} is on while it boots"
+        );
+    }
+}
