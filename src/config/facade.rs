@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use super::{Glass, Kiosk, Panel};
+use super::{Glass, LANGUAGES, Panel};
+use crate::vocabulary::{Language, Localized};
 
 /// Where the fonts are on a machine that was installed.
 const FONTS: &str = "/usr/share/kioskd/fonts";
@@ -12,8 +13,11 @@ const FONTS: &str = "/usr/share/kioskd/fonts";
 /// Who the machine is, and what it shows itself on.
 #[derive(Debug, Clone)]
 pub struct Facade {
-    /// `None` where that is what can't be understood.
-    pub kiosk: Option<Kiosk>,
+    /// Empty where it is not known, as `phone`.
+    pub place: Localized,
+    pub phone: String,
+    /// The shipped ones where they are not known.
+    pub languages: Vec<Language>,
     pub glass: Glass,
 }
 
@@ -33,7 +37,13 @@ pub fn facade(path: &Path) -> Facade {
             *font = Path::new(FONTS).join(installed);
         }
     }
-    Facade { kiosk: take(&mut table, "kiosk"), glass }
+    let mut kiosk: toml::Table = take(&mut table, "kiosk").unwrap_or_default();
+    Facade {
+        place: take(&mut kiosk, "place").unwrap_or_default(),
+        phone: take(&mut kiosk, "phone").unwrap_or_default(),
+        languages: take(&mut kiosk, "languages").unwrap_or_else(|| LANGUAGES.map(Language::new).into()),
+        glass,
+    }
 }
 
 fn take<T: DeserializeOwned>(table: &mut toml::Table, key: &str) -> Option<T> {
@@ -54,9 +64,10 @@ mod tests {
     #[test]
     fn what_is_right_is_kept() {
         let text = include_str!("../../configs/raspberry-pi.toml");
-        let wrong = text.replace("[[rail]]", "[[rial]]").replace("# rotation = 90", "rotation = 90");
+        let wrong = text.replace("\"CNY\"", "\"RMB\"").replace("# rotation = 90", "rotation = 90");
         let facade = of(&wrong);
-        assert_eq!(facade.kiosk.unwrap().phone, "400-000-0000");
+        assert_eq!(facade.phone, "400-000-0000");
+        assert_eq!(facade.languages[0], Language::new("zh-Hans"));
         assert!(matches!(facade.glass.panel, Panel::Drm { rotation: 90, .. }));
         assert_eq!(facade.glass.font_tc, Path::new("/usr/share/kioskd/fonts/kioskd-sans-tc.otf"));
     }
@@ -65,7 +76,7 @@ mod tests {
     fn nothing_that_is_right() {
         for text in ["", "[glass]\ndriver = \"drm\"\nkiosk = 1", "no [ toml", "[kiosk]\nid = 1\n[glass]\nmode = 800"] {
             let facade = of(text);
-            assert!(facade.kiosk.is_none(), "{text}");
+            assert_eq!((facade.phone.as_str(), facade.languages.len()), ("", LANGUAGES.len()), "{text}");
             assert!(matches!(facade.glass.panel, Panel::Drm { connector: None, .. }), "{text}");
         }
     }

@@ -110,18 +110,15 @@ impl Glass {
             }
             Err(error) => tracing::error!(%error, "and the glass can't say so"),
         }
-        let shipped = || config::LANGUAGES.map(Language::new).into();
-        let languages: Vec<_> = facade.kiosk.as_ref().map_or_else(shipped, |kiosk| kiosk.languages.clone());
         let view = View {
             place: String::new(),
             language: Language::new("en"),
             languages: Vec::new(),
-            phone: facade.kiosk.as_ref().map_or_else(String::new, |kiosk| kiosk.phone.clone()),
-            currency: facade.kiosk.as_ref().map_or(Currency::NONE, |kiosk| kiosk.currency),
+            phone: facade.phone.clone(),
+            currency: Currency::NONE,
             page: Page::NotStarted { why: String::new() },
         };
-        let place = facade.kiosk.as_ref().map(|kiosk| kiosk.place.clone()).unwrap_or_default();
-        Self { handle, died, languages, place, view }
+        Self { handle, died, languages: facade.languages.clone(), place: facade.place.clone(), view }
     }
 
     fn show(&self, nth: usize, why: &str) {

@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn a_finger_touches_what_it_pressed_and_nothing_else() {
         let lift = |pressed: Option<&str>, under: Option<&str>| {
-            let mut hand = Hand { pressed: pressed.map(String::from), ..Hand::default() };
+            let mut hand = Hand { pressed: pressed.map(String::from) };
             let touch = hand.lift(under.map(String::from));
             assert_eq!(hand.pressed, None);
             touch

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 
 use kioskd::config;
 
@@ -66,4 +67,21 @@ fn the_raspberry_pi_is_wired_as_the_guide_says() {
             "{name}: a relay on {gpio} is on while it boots"
         );
     }
+}
+
+/// systemd ignores what it does not understand, and only says so.
+#[test]
+fn systemd_understands_the_unit() {
+    let directory = tempfile::tempdir().unwrap();
+    let unit = directory.path().join("kioskd.service");
+    let text = read("systemd/kioskd.service").replace("/usr/bin/kioskd", env!("CARGO_BIN_EXE_kioskd"));
+    std::fs::write(&unit, text).unwrap();
+    let analyze = |arguments: &[&str]| {
+        let output = Command::new("systemd-analyze").args(arguments).arg(&unit).output().expect("systemd");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    assert_eq!(analyze(&["verify", "--man=no", "--recursive-errors=no"]), (true, String::new()));
+    // Exposure from 0 to 10, in tenths: what is open is what a kiosk needs, its devices and the network.
+    let (safe, said) = analyze(&["security", "--no-pager", "--offline=yes", "--threshold=25"]);
+    assert!(safe, "{said}");
 }

@@ -110,7 +110,7 @@ impl Watch {
 }
 
 /// The demo's machine with one slot, `[board]` and what follows replaced.
-fn text(board: &str, slot: &str) -> String {
+pub fn text(board: &str, slot: &str) -> String {
     let demo =
         include_str!("../../configs/vending.toml").replace("../assets", concat!(env!("CARGO_MANIFEST_DIR"), "/assets"));
     let (before, rest) = demo.split_once("[board]\n").unwrap();
@@ -123,12 +123,12 @@ fn text(board: &str, slot: &str) -> String {
     format!("{before}[board]\ndriver = \"gpiochip\"\n{board}\n{}\n{product}\n{slot}", &rest[printer..first])
 }
 
-fn config(board: &str, slot: &str) -> Config {
+pub fn config(board: &str, slot: &str) -> Config {
     let text = text(board, slot);
     config::parse(Path::new("kiosk.toml"), text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-struct Running {
+pub struct Running {
     board: Board,
     events: mpsc::Receiver<BoardEvent>,
 }
@@ -140,7 +140,7 @@ fn try_start(config: &Config) -> Result<Running, board::BoardError> {
     Ok(Running { board, events })
 }
 
-fn start(config: &Config) -> Running {
+pub fn start(config: &Config) -> Running {
     let running = try_start(config).unwrap_or_else(|error| panic!("{error}"));
     running.until(|event| matches!(event, BoardEvent::Answers { .. }));
     running
@@ -151,11 +151,11 @@ fn refusal(config: &Config) -> String {
 }
 
 impl Running {
-    fn stop(self) {
+    pub fn stop(self) {
         drop(self.board);
     }
 
-    fn until(&self, wanted: impl Fn(&BoardEvent) -> bool) -> Vec<BoardEvent> {
+    pub fn until(&self, wanted: impl Fn(&BoardEvent) -> bool) -> Vec<BoardEvent> {
         let mut seen = Vec::new();
         while seen.last().is_none_or(|event| !wanted(event)) {
             seen.push(self.events.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("not after {seen:?}")));
@@ -168,14 +168,14 @@ impl Running {
         self.events.try_iter().collect()
     }
 
-    fn deliver(&self, attempt: u32, before: Option<u32>) -> DeliveryId {
+    pub fn deliver(&self, attempt: u32, before: Option<u32>) -> DeliveryId {
         let delivery = DeliveryId { order: OrderId::from_parts(1, 1), item: 0, attempt };
         let slot = SlotId::parse("A1").unwrap();
         self.board.command(Command::Deliver { delivery, slot, before });
         delivery
     }
 
-    fn evidence(&self) -> Evidence {
+    pub fn evidence(&self) -> Evidence {
         match self.until(|event| matches!(event, BoardEvent::Evidence { .. })).pop() {
             Some(BoardEvent::Evidence { evidence, .. }) => evidence,
             other => panic!("{other:?}"),

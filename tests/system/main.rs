@@ -13,6 +13,7 @@ mod host;
 mod kit;
 mod office;
 mod offline;
+mod raspberry;
 mod street;
 mod troubles;
 
@@ -38,7 +39,7 @@ enum Day {
     Troubles,
     /// A customer every so many minutes, while the broker is away; then it comes back. Time passes when nobody has
     /// anything to do, so nothing is looked at that would have to be asked again and again.
-    Offline { days: u64, minutes: u64 },
+    Offline { hours: u64, minutes: u64 },
 }
 
 /// How a customer knows a page: what is to be touched, as a picture.
@@ -55,18 +56,15 @@ struct Sign {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "seen", rename_all = "kebab-case")]
 enum Seen {
-    /// The first page after the machine was switched on, and how long after the process's start its first frame was, by
-    /// systemd.
-    Open {
-        first_frame_ms: u64,
-    },
+    /// The first page after the machine was switched on.
+    Open,
     Paid {
         payload: String,
     },
     RelayOn {
         slot: String,
-        /// After the payment.
-        after_ms: u64,
+        /// Of the machine's monotonic clock.
+        at_us: u64,
     },
     RelayOff {
         slot: String,
@@ -82,8 +80,8 @@ enum Seen {
     Receipt {
         text: String,
     },
-    /// A day has passed without the broker: what the daemon has and its ledger needs, in bytes.
-    Day {
+    /// A quarter of the time has passed without the broker: what the daemon has and its ledger needs, in bytes.
+    Quarter {
         sales: u64,
         memory: u64,
         disk: u64,
@@ -108,6 +106,10 @@ struct Result {
     events: u64,
     /// Of the daemon, as systemd counts it.
     memory: u64,
+    /// From the process's start to its first frame, where nothing else happens; by systemd.
+    first_frames_ms: Vec<u64>,
+    /// When the journal was told that an order is paid, by the monotonic clock.
+    paid_us: Vec<u64>,
     /// The journal's lines of `kioskd relays-safe`.
     made_safe: u32,
 }

@@ -10,22 +10,21 @@ use crate::Seen;
 use crate::guest::{PROVIDER, STATE, Street, post, shown, until};
 use crate::street::{Order, tell};
 
-const DAY: Duration = Duration::from_secs(86_400);
-
 impl Street {
-    pub fn offline(&mut self, days: u64, minutes: u64, products: &[(u32, u32)]) {
+    pub fn offline(&mut self, hours: u64, minutes: u64, products: &[(u32, u32)]) {
         let began = Instant::now();
-        let (mut sales, mut day) = (0, 0);
-        while began.elapsed() < DAY * days as u32 {
+        let whole = Duration::from_secs(3_600) * hours as u32;
+        let (mut sales, mut quarter) = (0, 0);
+        while began.elapsed() < whole {
             let customer = Instant::now();
             self.blind_sale(products[sales as usize % products.len()]);
             sales += 1;
             std::thread::sleep((Duration::from_secs(60) * minutes as u32).saturating_sub(customer.elapsed()));
-            if began.elapsed().as_secs() / DAY.as_secs() > day {
-                day += 1;
+            if began.elapsed() * 4 >= whole * (quarter + 1) {
+                quarter += 1;
                 let size = |file: &str| fs::metadata(format!("{STATE}/{file}")).map_or(0, |found| found.len());
                 let disk = size("kiosk.db") + size("kiosk.db-wal");
-                tell(&Seen::Day { sales, memory: shown("MemoryCurrent"), disk });
+                tell(&Seen::Quarter { sales, memory: shown("MemoryCurrent"), disk });
             }
         }
         assert!(Command::new("systemctl").args(["start", "lab-broker"]).status().unwrap().success());

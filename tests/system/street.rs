@@ -16,7 +16,7 @@ use image::{DynamicImage, RgbImage};
 use kioskd::demo::paper;
 use kioskd::screen::drm::screenshot;
 
-use crate::guest::{OUTSIDE, until};
+use crate::guest::{OUTSIDE, until, until_every};
 use crate::{Seen, Sign};
 
 /// Where the configuration has the relays, and the light barrier.
@@ -26,6 +26,8 @@ pub const EMITTER: u32 = 24;
 pub const DOOR: u32 = 25;
 pub const TAMPER: u32 = 12;
 
+/// Between two looks at the screen.
+const LOOK: Duration = Duration::from_millis(200);
 /// A motor has turned far enough.
 const TURN: Duration = Duration::from_millis(150);
 /// What falls breaks the beam so long.
@@ -92,7 +94,7 @@ impl Eye {
     /// Waits for the page with that sign, and gives the place to touch.
     pub fn page(&self, nth: usize) -> (u32, u32) {
         let (sign, (left, top)) = (&self.signs[nth], self.places[nth]);
-        until(&format!("page {nth}"), || {
+        until_every(LOOK, &format!("page {nth}"), || {
             let screen = screenshot().ok()?;
             let here = |(x, y, pixel): (u32, u32, &image::Rgb<u8>)| screen.get_pixel(left + x, top + y) == pixel;
             sign.enumerate_pixels().all(here).then_some((left + sign.width() / 2, top + sign.height() / 2))
@@ -103,7 +105,7 @@ impl Eye {
     pub fn code(&self) -> String {
         // The decoder takes seconds here; it need not begin with the page before.
         std::thread::sleep(Duration::from_millis(500));
-        until("a code", || decode(&screenshot().ok()?.into()).filter(|text| text.starts_with("weixin://")))
+        until_every(LOOK, "a code", || decode(&screenshot().ok()?.into()).filter(|text| text.starts_with("weixin://")))
     }
 }
 
@@ -290,8 +292,9 @@ fn case(lines: &Lines, todo: &mpsc::Receiver<Order>, killed: &mpsc::Sender<()>, 
             match (since, lines.high(offset)) {
                 (None, true) => {
                     on.insert(slot, now);
-                    let after_ms = paid.map_or(0, |paid: Instant| paid.elapsed().as_millis() as u64);
-                    tell(&Seen::RelayOn { slot: slot.into(), after_ms });
+                    let at = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+                    let at_us = at.tv_sec as u64 * 1_000_000 + at.tv_nsec as u64 / 1_000;
+                    tell(&Seen::RelayOn { slot: slot.into(), at_us });
                 }
                 (Some(since), false) => {
                     on.remove(slot);
@@ -310,7 +313,8 @@ fn case(lines: &Lines, todo: &mpsc::Receiver<Order>, killed: &mpsc::Sender<()>, 
                 }
                 (Some(since), true) if !jam && since.elapsed() >= TURN && turned.insert(slot, ()).is_none() => {
                     tell(&Seen::Fell { slot: slot.into() });
-                    falls_until = Some(now + FALL);
+                    // It breaks the beam so long whatever the writing took.
+                    falls_until = Some(Instant::now() + FALL);
                 }
                 _ => {}
             }

@@ -96,10 +96,12 @@ impl Street {
         fs::write(CONFIG, right.replace("currency = \"CNY\"", "currency = \"RMB\"")).unwrap();
         assert!(Command::new("systemctl").args(["restart", "kioskd"]).status().unwrap().success());
         self.said("write its ISO 4217 code");
+        until("a page that says so", || screenshot().ok());
         self.told("broken configuration", Value::Null);
         // What may mend itself is tried again.
         fs::write(CONFIG, right.replace("pinctrl-bcm2711", "pinctrl-gone")).unwrap();
         self.said("pinctrl-gone");
+        until("a page that says so", || screenshot().ok());
         self.told("no board", Value::Null);
         fs::write(CONFIG, right).unwrap();
         self.eye.page(0);
