@@ -3,16 +3,16 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use kioskd::sale::view::{OrderState, OrderView, Page, RailTab, Tile, View};
+use kioskd::config::Theme;
+use kioskd::sale::view::{Ease, OrderState, OrderView, Page, RailTab, Tile, View};
 use kioskd::screen::Glass;
-use kioskd::screen::text::Typesetter;
+use kioskd::screen::text::{Faces, Typesetter};
 use kioskd::vocabulary::{Currency, Language, ProductId, RailName, ShortCode};
 
 fn glass() -> Glass {
     let fonts = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/fonts");
-    let type_ = Typesetter::load(&fonts.join("kioskd-sans-sc.otf"), &fonts.join("kioskd-sans-tc.otf"))
-        .expect("the shipped fonts load");
-    Glass::new(1280, 800, type_)
+    let type_ = Typesetter::load(&Faces::shipped(&fonts)).expect("the shipped fonts load");
+    Glass::new(1280, 800, type_, Theme::default())
 }
 
 fn view(page: Page) -> View {
@@ -22,25 +22,36 @@ fn view(page: Page) -> View {
         place: "示範車站 2 號月台".into(),
         phone: "400-000-0000".into(),
         currency: Currency::from_code("CNY").expect("a currency"),
+        ease: Ease::default(),
+        idle_left: None,
         page,
     }
 }
 
 fn attract() -> View {
-    let names = ["可樂 330 毫升", "礦泉水 500 毫升", "烏龍茶", "洋芋片", "速食麵", "摺傘"];
-    let tile = |name: &&str| Tile {
-        product: ProductId::parse("product").expect("a product"),
+    let products = [
+        ("cola", "可樂 330 毫升"),
+        ("water", "礦泉水 500 毫升"),
+        ("tea", "烏龍茶"),
+        ("chips", "洋芋片"),
+        ("noodles", "速食麵"),
+        ("umbrella", "摺傘"),
+    ];
+    let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/pictures");
+    let tile = |(id, name): &(&str, &str)| Tile {
+        product: ProductId::parse(id).expect("a product"),
         name: (*name).into(),
         price: 300,
         available: 5,
-        picture: None,
+        picture: Some(pictures.join(format!("{id}.png"))),
     };
-    view(Page::Attract { tiles: names.iter().map(tile).collect() })
+    view(Page::Attract { tiles: products.iter().map(tile).collect() })
 }
 
 fn pay(order: u32, seconds_left: u64) -> View {
     let order_view = OrderView {
         short_code: ShortCode::parse(&format!("{order:06}")).expect("six digits"),
+        pickup: None,
         state: OrderState::WaitingPayment,
         amount: 300,
         paid: 0,
@@ -58,6 +69,7 @@ fn pay(order: u32, seconds_left: u64) -> View {
             up: true,
         }],
         seconds_left,
+        of_seconds: 90,
         can_extend: true,
     })
 }
@@ -86,18 +98,21 @@ fn main() {
     let cold = timed(20, |_| {
         glass().show(&attract());
     });
-    report("fonts loaded and first page painted", Duration::from_millis(100), cold);
+    report("fonts, pictures and first page", Duration::from_millis(100), cold);
 
     let mut glass = glass();
     glass.show(&attract());
-    let mut changes = Vec::new();
+    let (mut changes, mut pages) = (Vec::new(), Vec::new());
     for order in 0..300 {
         // Alternating with another page, so that the whole page and a code never seen are painted each time.
         changes.extend(timed(1, |_| {
             glass.show(&pay(order, 90));
         }));
-        glass.show(&attract());
+        pages.extend(timed(1, |_| {
+            glass.show(&attract());
+        }));
     }
+    report("page with six pictures", Duration::from_micros(16_700), pages);
     report("new QR to pixels, 1280x800, Chinese text", Duration::from_micros(16_700), changes);
 
     glass.show(&pay(1, 100_000));

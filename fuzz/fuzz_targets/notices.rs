@@ -59,7 +59,7 @@ static STREET: LazyLock<Street> = LazyLock::new(|| {
     Street { key: private(), wechat: wechat.expect("good settings"), alipay: alipay.expect("good settings") }
 });
 
-/// The bodies that a kind of notification is made of, by the first byte; the rest is its content.
+// The bodies that a kind of notification is made of, by the first byte; the rest is its content.
 fuzz_target!(|bytes: &[u8]| {
     let Some((&kind, content)) = bytes.split_first() else { return };
     let street = &*STREET;

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use kioskd::ledger::{Ask, ChargeLine, Days, FeeReport, Reader, reconcile};
 use kioskd::payment::bill::{self, Period};
 use kioskd::payment::fee::Rates;
-use kioskd::vocabulary::{Currency, Money};
+use kioskd::vocabulary::{Currency, Money, told};
 use serde_json::{Value, json};
 
 /// Look into a kiosk.
@@ -82,7 +82,7 @@ fn main() -> ExitCode {
     match act(&arguments) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("kioskctl: {error:#}");
+            eprintln!("kioskctl: {}", told(error.as_ref()));
             ExitCode::from(if matches!(arguments.verb, Verb::Reconcile { .. }) { 2 } else { 1 })
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use kioskd::payment::probe::{Asked, Ending};
+use kioskd::vocabulary::told;
 use kioskd::{board, config, kiosk, payment, probe, screen};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -84,7 +85,7 @@ fn main() -> ExitCode {
     match act(verb) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("kioskd: {error:#}");
+            eprintln!("kioskd: {}", told(error.as_ref()));
             ExitCode::FAILURE
         }
     }

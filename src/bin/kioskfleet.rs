@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use kioskd::fleet::gateway::{self, RunError};
 use kioskd::fleet::topic::Name;
+use kioskd::vocabulary::told;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
             match error.downcast_ref() {
                 // The report is in the form FILE:LINE:COL; nothing is put before it.
                 Some(RunError::Settings(error)) => eprintln!("{error}"),
-                _ => eprintln!("kioskfleet: {error:#}"),
+                _ => eprintln!("kioskfleet: {}", told(error.as_ref())),
             }
             ExitCode::FAILURE
         }

@@ -15,6 +15,7 @@ impl Default for Sale {
             paid_without_intent: PaidWithoutIntent::Refund,
             attempts: 2,
             max_units: 6,
+            pickup_numbers: false,
             browse_timeout: Span::seconds(60),
             result_timeout: Span::seconds(8),
             confirm_above: None,

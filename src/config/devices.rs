@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use crate::screen::text::Faces;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Span;
+use super::{Hours, Span, Theme};
 
 /// The screen with its touch.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -16,8 +17,62 @@ pub struct Glass {
     /// The face for Traditional Chinese and Latin.
     #[schemars(extend("examples" = ["../assets/fonts/kioskd-sans-tc.otf"]))]
     pub font_tc: PathBuf,
+    /// Its bold face; without it bold type is the other, thickened.
+    #[schemars(extend("examples" = ["../assets/fonts/kioskd-sans-sc-bold.otf"]))]
+    pub font_sc_bold: Option<PathBuf>,
+    /// The same for Traditional Chinese.
+    #[schemars(extend("examples" = ["../assets/fonts/kioskd-sans-tc-bold.otf"]))]
+    pub font_tc_bold: Option<PathBuf>,
+    /// More faces, for characters that the others lack, in this order.
+    #[serde(default)]
+    #[schemars(length(max = 8), extend("examples" = [["/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc"]]))]
+    pub font_more: Vec<PathBuf>,
+    /// A file with colours, logo, slides and texts; without it the light palette and the products.
+    #[schemars(extend("examples" = ["themes/daylight.toml"]))]
+    pub theme: Option<PathBuf>,
+    /// What stands in it.
+    #[serde(skip)]
+    pub look: Theme,
+    /// Darker while nobody is there, at certain hours.
+    pub night: Option<Night>,
     #[serde(flatten)]
     pub panel: Panel,
+}
+
+impl Glass {
+    /// The fonts to set type in.
+    pub fn faces(&self) -> Faces {
+        Faces {
+            sc: self.font_sc.clone(),
+            tc: self.font_tc.clone(),
+            sc_bold: self.font_sc_bold.clone(),
+            tc_bold: self.font_tc_bold.clone(),
+            more: self.font_more.clone(),
+        }
+    }
+}
+
+/// A minute after the last touch, on the first page only; the first touch makes it bright again.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Night {
+    /// From this time of the day, in the kiosk's time zone.
+    #[schemars(extend("examples" = ["22:00"], "pattern" = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
+    pub from: String,
+    /// Until this time; past midnight where it is the earlier.
+    #[schemars(extend("examples" = ["06:00"], "pattern" = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
+    pub until: String,
+    /// Per cent of the panel's light, where the kernel has it under `/sys/class/backlight`; 0 switches the panel off,
+    /// with every driver.
+    #[schemars(range(min = 0, max = 100), extend("examples" = [20]))]
+    pub brightness: u8,
+}
+
+impl Night {
+    /// `None` only where the configuration was not checked.
+    pub fn hours(&self) -> Option<Hours> {
+        Hours::parse(&self.from, &self.until)
+    }
 }
 
 /// What shows the pixels.
@@ -151,6 +206,9 @@ pub struct Printer {
     /// Dots across: 384 (58 mm) or 576 (80 mm).
     #[schemars(extend("enum" = [384, 576]))]
     pub columns: u32,
+    /// How texts get onto the paper.
+    #[serde(default)]
+    pub text: PaperText,
     /// For one answer of the printer.
     #[serde(default = "Printer::timeout")]
     #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1min"))]
@@ -164,6 +222,17 @@ pub struct Printer {
     pub status_every: Span,
     #[serde(flatten)]
     pub port: PortDriver,
+}
+
+/// How texts get onto the paper.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PaperText {
+    /// As pictures in the glass's own faces; every printer prints them alike.
+    #[default]
+    Raster,
+    /// As characters of GB 18030, in the printer's own face: faster on a slow port. For printers with Chinese characters.
+    Gb18030,
 }
 
 /// How the printer is attached.

@@ -3,7 +3,7 @@
 use toml::Spanned;
 use toml::de::{DeString, DeValue};
 
-use super::Span;
+use super::{Problem, Span};
 
 /// One value of the file. What is absent or of the wrong type reads as `None`: `shape` has complained about it already.
 #[derive(Clone, Copy)]
@@ -36,6 +36,13 @@ impl<'a> Node<'a> {
         Span::parse(self.text()?)
     }
 
+    /// Everything below it, however deep, itself first.
+    pub fn walk(self, visit: &mut impl FnMut(Node<'a>)) {
+        visit(self);
+        self.items().for_each(|item| item.walk(visit));
+        self.entries().for_each(|(_, value)| value.walk(visit));
+    }
+
     /// The elements of a list; none where it is not a list.
     pub fn items(self) -> impl Iterator<Item = Node<'a>> {
         self.value().as_array().into_iter().flat_map(|list| list.iter()).map(Node)
@@ -59,22 +66,26 @@ impl<'a> Node<'a> {
 
 /// What is wrong, by byte.
 #[derive(Default)]
-pub(super) struct Found(Vec<(usize, String)>);
+pub(super) struct Found {
+    here: Vec<(usize, String)>,
+    /// In files that this one names.
+    pub elsewhere: Vec<Problem>,
+}
 
 impl Found {
     pub fn add(&mut self, at: usize, what: impl Into<String>) {
-        self.0.push((at, what.into()));
+        self.here.push((at, what.into()));
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.here.is_empty() && self.elsewhere.is_empty()
     }
 
     /// In the order of the file.
     pub fn sorted(mut self) -> Vec<(usize, String)> {
-        self.0.sort();
-        self.0.dedup();
-        self.0
+        self.here.sort();
+        self.here.dedup();
+        self.here
     }
 }
 

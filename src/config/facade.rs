@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use super::{Glass, LANGUAGES, Panel};
+use super::{Glass, LANGUAGES, Panel, Theme};
 use crate::vocabulary::{Language, Localized};
 
 /// Where the fonts are on a machine that was installed.
@@ -28,9 +28,17 @@ pub fn facade(path: &Path) -> Facade {
     let mut glass = take(&mut table, "glass").unwrap_or_else(|| Glass {
         font_sc: PathBuf::new(),
         font_tc: PathBuf::new(),
+        font_sc_bold: None,
+        font_tc_bold: None,
+        font_more: Vec::new(),
+        theme: None,
+        look: Theme::default(),
+        night: None,
         panel: Panel::Drm { card: None, connector: None, mode: None, rotation: 0 },
     });
     let directory = path.parent().unwrap_or(Path::new(""));
+    // Whatever is wrong with the look, the shipped one can say so.
+    (glass.font_sc_bold, glass.font_tc_bold, glass.font_more, glass.theme) = (None, None, Vec::new(), None);
     for (font, installed) in [(&mut glass.font_sc, "kioskd-sans-sc.otf"), (&mut glass.font_tc, "kioskd-sans-tc.otf")] {
         *font = directory.join(&font);
         if !font.is_file() {

@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::document::{Found, Node, place};
-use super::{Config, Wiring, rules, schema, shape, syntax};
+use super::{Config, Glass, Wiring, rules, schema, shape, syntax};
 
 /// A larger file is not a configuration.
 pub const LIMIT: usize = 1 << 20;
@@ -17,6 +17,8 @@ pub const LIMIT: usize = 1 << 20;
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// Where it is not the configuration itself: a file that this one names.
+    pub file: Option<PathBuf>,
     /// From 1.
     pub line: usize,
     /// In characters, from 1.
@@ -36,8 +38,9 @@ pub enum ConfigError {
 
 fn lines(path: &Path, problems: &[Problem]) -> String {
     let mut all = String::new();
-    for (nth, Problem { line, column, what }) in problems.iter().enumerate() {
+    for (nth, Problem { file, line, column, what }) in problems.iter().enumerate() {
         let end = if nth == 0 { "" } else { "\n" };
+        let path = file.as_deref().unwrap_or(path);
         write!(all, "{end}{}:{line}:{column}: {what}", path.display()).expect("a string takes everything");
     }
     all
@@ -61,7 +64,7 @@ pub fn load_wiring(path: &Path) -> Result<Wiring, ConfigError> {
         // What `check` says of it is better than what a parser says.
         parse(path, &bytes).err().unwrap_or_else(|| ConfigError::Wrong {
             path: path.into(),
-            problems: vec![Problem { line: 1, column: 1, what: error.message().replace('\n', " ") }],
+            problems: vec![Problem { file: None, line: 1, column: 1, what: error.message().replace('\n', " ") }],
         })
     })
 }
@@ -111,12 +114,13 @@ pub fn rails_in(text: &str) -> Vec<Problem> {
     problems(text, found)
 }
 
-fn problems(text: &str, found: Found) -> Vec<Problem> {
+pub(super) fn problems(text: &str, mut found: Found) -> Vec<Problem> {
+    let elsewhere = std::mem::take(&mut found.elsewhere);
     let problem = |(at, what)| {
         let (line, column) = place(text, at);
-        Problem { line, column, what }
+        Problem { file: None, line, column, what }
     };
-    found.sorted().into_iter().map(problem).collect()
+    found.sorted().into_iter().map(problem).chain(elsewhere).collect()
 }
 
 /// `None` only with something in `found`.
@@ -125,16 +129,18 @@ fn check(text: &str, directory: &Path, found: &mut Found) -> Option<Config> {
     let range = table.span();
     let document: Spanned<DeValue<'_>> = Spanned::new(range.clone(), DeValue::Table(table.get_ref().clone()));
     let file = Node(&document);
-    shape::check(file, &schema(), found);
-    rules::check(text, file, directory, found);
+    shape::check(file, &schema(), &languages_of(file), found);
+    let look = rules::check(text, file, directory, found);
     if !found.is_empty() {
         return None;
     }
     let table: Spanned<DeTable<'_>> = table;
     match Config::deserialize(Deserializer::from(table)) {
         Ok(mut config) => {
+            config.glass.look = look;
             rules::check_typed(&config, file, found);
             resolve(&mut config, directory);
+            rules::check_glyphs(&config, file, found);
             Some(config)
         }
         // The schema is made from these very types, so nothing should be left to say here.
@@ -145,12 +151,21 @@ fn check(text: &str, directory: &Path, found: &mut Found) -> Option<Config> {
     }
 }
 
+/// Those the file asks for: texts in them can be shown.
+fn languages_of(file: Node<'_>) -> Vec<String> {
+    let own = file.get("kiosk").into_iter().flat_map(|kiosk| kiosk.all("languages")).filter_map(Node::text);
+    let more = own.filter(|tag| !super::LANGUAGES.contains(tag));
+    super::LANGUAGES.into_iter().chain(more).map(str::to_owned).collect()
+}
+
 fn resolve(config: &mut Config, directory: &Path) {
-    let fixed = [&mut config.state.directory, &mut config.glass.font_sc, &mut config.glass.font_tc];
+    let Glass { font_sc, font_tc, font_sc_bold, font_tc_bold, font_more, theme, .. } = &mut config.glass;
+    let fixed = [&mut config.state.directory, font_sc, font_tc];
+    let look = font_sc_bold.iter_mut().chain(font_tc_bold).chain(font_more).chain(theme);
     config.rails.iter_mut().for_each(|rail| rail.provider.resolve(directory));
     let pictures = config.products.iter_mut().filter_map(|product| product.picture.as_mut());
     let trust = config.fleet.iter_mut().flat_map(|fleet| [&mut fleet.ca, &mut fleet.cert]).flatten();
-    for path in fixed.into_iter().chain(pictures).chain(trust) {
+    for path in fixed.into_iter().chain(look).chain(pictures).chain(trust) {
         *path = directory.join(&path);
     }
     if let Some(key) = config.fleet.as_mut().and_then(|fleet| fleet.key.as_mut()) {

@@ -16,16 +16,20 @@ mod rules;
 mod schema;
 mod shape;
 mod syntax;
+mod theme;
 mod units;
 mod wiring;
 mod words;
 
-pub use devices::{Board, DropSensor, Flow, Glass, LineDriver, Panel, PortDriver, Printer, Temperature};
+pub use devices::{
+    Board, DropSensor, Flow, Glass, LineDriver, Night, Panel, PaperText, PortDriver, Printer, Temperature,
+};
 pub use facade::{Facade, facade};
 pub use input::{Calibration, Keypad, Scanner, Touch};
 pub use load::{ConfigError, LIMIT, Problem, load, load_wiring, parse, rails_in};
 pub use rail::{Provider, Rail};
 pub use schema::schema;
+pub use theme::{Color, Hours, Palette, Slide, Theme, contrast};
 pub use units::{Bytes, Span};
 pub use wiring::{Bias, Expander, ExpanderChip, Line, Wired, Wiring};
 pub(crate) use words::nearest;
@@ -35,10 +39,11 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::payment::fee::Rate;
 use crate::payment::keys::KeySource;
-use crate::vocabulary::{Currency, Language, Localized, Minor, ProductId, SlotId};
+use crate::vocabulary::{CategoryId, Currency, Language, Localized, Minor, ProductId, SlotId};
 
-/// The languages the interface speaks. A text in another one could never be shown.
+/// The languages the interface speaks by itself; a theme may add others.
 pub const LANGUAGES: [&str; 3] = ["zh-Hant", "zh-Hans", "en"];
 
 /// Everything `kioskd run` needs to know.
@@ -61,6 +66,9 @@ pub struct Config {
     #[serde(rename = "rail")]
     #[schemars(length(min = 1))]
     pub rails: Vec<Rail>,
+    /// Of the shelf, where there is more than one look can take in; the products of one are shown together.
+    #[serde(rename = "category", default)]
+    pub categories: Vec<Category>,
     /// What is sold; each is in at least one slot.
     #[serde(rename = "product")]
     #[schemars(length(min = 1))]
@@ -153,6 +161,8 @@ pub struct Sale {
     /// Units in one basket.
     #[schemars(range(min = 1, max = 20))]
     pub max_units: u32,
+    /// Thank-you and receipt show a number of three digits to be called out where the goods are handed over.
+    pub pickup_numbers: bool,
     /// Back to the first page when nobody has touched the glass for so long.
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
     pub browse_timeout: Span,
@@ -248,6 +258,18 @@ pub struct TrustedKey {
     pub file: PathBuf,
 }
 
+/// A part of the shelf.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Category {
+    /// Letters, digits, `_` and `-`, at most 32; not `all`, which is all of them.
+    #[schemars(extend("examples" = ["drinks"]))]
+    pub id: CategoryId,
+    /// On its tab.
+    #[schemars(extend("examples" = [{"en": "Drinks", "zh-Hant": "飲料"}]))]
+    pub name: Localized,
+}
+
 /// One thing that is sold.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -264,6 +286,12 @@ pub struct Product {
     /// PNG or JPEG.
     #[schemars(extend("examples" = ["pictures/cola.png"]))]
     pub picture: Option<PathBuf>,
+    /// The tax within the price, shown on the receipt.
+    #[schemars(extend("examples" = ["5%"]))]
+    pub tax: Option<Rate>,
+    /// The `id` of a category; without it the product is shown among all of them only.
+    #[schemars(extend("examples" = ["drinks"]))]
+    pub category: Option<CategoryId>,
     /// Degrees Celsius: not sold after it was warmer for `max_temperature_for`, until the slots are refilled.
     #[schemars(range(min = -30, max = 60), extend("examples" = [8]))]
     pub max_temperature: Option<i32>,

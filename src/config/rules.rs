@@ -6,6 +6,8 @@
 mod input;
 mod lines;
 mod rails;
+mod texts;
+mod theme;
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -14,15 +16,20 @@ use std::path::Path;
 use jiff::tz::TimeZone;
 
 use super::Config;
+use super::Theme;
 use super::document::{Found, Node, place};
 use super::words::{nearest, quote};
-use crate::vocabulary::ProductId;
+use crate::sale::view::CategoryTab;
+use crate::screen::MAX_PICTURE;
+use crate::vocabulary::{CategoryId, ProductId};
 
 /// Larger than any font or picture of a kiosk.
 const LARGEST_ASSET: u64 = 32 << 20;
 
 /// `directory` is the file's own; what it names is looked up from there.
-pub(super) fn check(text: &str, file: Node<'_>, directory: &Path, found: &mut Found) {
+///
+/// The answer is the theme that the file names, as far as it is right.
+pub(super) fn check(text: &str, file: Node<'_>, directory: &Path, found: &mut Found) -> Theme {
     let mut rules = Rules { text, directory, found };
     file.get("kiosk").into_iter().for_each(|kiosk| rules.kiosk(kiosk));
     file.get("state").into_iter().for_each(|state| rules.state(state));
@@ -33,6 +40,9 @@ pub(super) fn check(text: &str, file: Node<'_>, directory: &Path, found: &mut Fo
     rules.rails(file);
     rules.lines(file);
     rules.planogram(file);
+    let look = file.get("glass").map_or_else(Theme::default, |glass| rules.look(glass));
+    rules.languages(file, &look);
+    look
 }
 
 /// What only the room that uses a value can say of it; asked when everything else is right.
@@ -41,6 +51,8 @@ pub(super) fn check_typed(config: &Config, file: Node<'_>, found: &mut Found) {
         rails::merchant(rail, config.kiosk.currency, node, found);
     }
 }
+
+pub(super) use texts::glyphs as check_glyphs;
 
 struct Rules<'a, 'f> {
     text: &'a str,
@@ -104,11 +116,11 @@ impl Rules<'_, '_> {
     }
 
     fn glass(&mut self, glass: Node<'_>) {
-        for key in ["font_sc", "font_tc"] {
-            if let Some(node) = glass.get(key) {
-                let magic: [&[u8]; 4] = [b"OTTO", b"\0\x01\0\0", b"true", b"ttcf"];
-                self.asset(node, key, "an OpenType or TrueType font", &magic);
-            }
+        let fonts = ["font_sc", "font_tc", "font_sc_bold", "font_tc_bold"];
+        let fonts = fonts.into_iter().filter_map(|key| Some((key, glass.get(key)?)));
+        for (key, node) in fonts.chain(glass.all("font_more").map(|node| ("font_more", node))) {
+            let magic: [&[u8]; 4] = [b"OTTO", b"\0\x01\0\0", b"true", b"ttcf"];
+            self.asset(node, key, "an OpenType or TrueType font", &magic);
         }
         let number = |text: &str| !text.is_empty() && text.len() < 5 && text.bytes().all(|byte| byte.is_ascii_digit());
         let mode = |text: &str| {
@@ -126,6 +138,7 @@ impl Rules<'_, '_> {
         self.form(glass, "mode", mode, "WIDTHxHEIGHT or WIDTHxHEIGHT@HZ, like \"1280x800@60\"");
         let device = |text: &str| after(text, "/dev/fb");
         self.form(glass, "device", device, "the path of a frame buffer, like \"/dev/fb0\"");
+        glass.get("night").into_iter().for_each(|night| self.hours(night));
     }
 
     /// A text of a certain form.
@@ -137,8 +150,31 @@ impl Rules<'_, '_> {
         }
     }
 
-    fn asset(&mut self, node: Node<'_>, key: &str, what: &str, magic: &[&[u8]]) {
+    /// A picture that is there, is one, and is small enough to be shown.
+    fn picture(&mut self, node: Node<'_>, key: &str) {
+        if !self.asset(node, key, "a PNG or JPEG picture", &[b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"]) {
+            return;
+        }
         let Some(path) = node.text().filter(|path| !path.trim().is_empty()) else { return };
+        // Only its head is read.
+        let reader = image::ImageReader::open(self.directory.join(path)).and_then(|file| file.with_guessed_format());
+        let Ok(reader) = reader else { return };
+        let said = quote(path);
+        match reader.into_dimensions() {
+            Ok((w, h)) if w.max(h) > MAX_PICTURE => {
+                let what = format!(
+                    "`{key}` {said} has {w} x {h} pixels; make it at most {MAX_PICTURE} a side, no glass shows more"
+                );
+                self.found.add(node.at(), what);
+            }
+            Ok(_) => {}
+            Err(_) => self.found.add(node.at(), format!("`{key}` {said} is damaged; save it anew as PNG or JPEG")),
+        }
+    }
+
+    /// Whether it is there and begins with one of `magic`.
+    fn asset(&mut self, node: Node<'_>, key: &str, what: &str, magic: &[&[u8]]) -> bool {
+        let Some(path) = node.text().filter(|path| !path.trim().is_empty()) else { return false };
         let full = self.directory.join(path);
         let said = quote(path);
         let mut head = Vec::new();
@@ -161,9 +197,10 @@ impl Rules<'_, '_> {
             Ok(_) if !magic.iter().any(|magic| head.starts_with(magic)) => {
                 format!("`{key}` {said} is not {what}; write the path of one")
             }
-            Ok(_) => return,
+            Ok(_) => return true,
         };
         self.found.add(node.at(), problem);
+        false
     }
 
     fn printer(&mut self, printer: Node<'_>) {
@@ -224,6 +261,34 @@ impl Rules<'_, '_> {
         self.found.add(node.at(), format!("{wrong}; {WRITE}"));
     }
 
+    fn categories(&mut self, file: Node<'_>) {
+        self.once(file.all("category").filter_map(|category| category.get("id")), "category", "write an id of its own");
+        let known: Vec<_> = file.all("category").filter_map(|category| category.get("id")?.text()).collect();
+        let mut used = Vec::new();
+        for node in file.all("product").filter_map(|product| product.get("category")) {
+            let Some(name) = node.text() else { continue };
+            used.push(name);
+            if !known.contains(&name) {
+                let meant = nearest(name, known.iter().copied());
+                used.extend(meant);
+                let advice = match meant {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!("write a [[category]] with id = {}", serde_json::Value::from(name)),
+                };
+                self.found.add(node.at(), format!("unknown category {}; {advice}", quote(name)));
+            }
+        }
+        for node in file.all("category").filter_map(|category| category.get("id")) {
+            let Some(name) = node.text().filter(|name| CategoryId::parse(name).is_some()) else { continue };
+            if name == CategoryTab::ALL {
+                self.found.add(node.at(), "`id` can't be `all`, which is all of them; write a name of its own");
+            } else if !used.contains(&name) {
+                let what = format!("category {} has no product; write it in one, or leave it out", quote(name));
+                self.found.add(node.at(), what);
+            }
+        }
+    }
+
     fn planogram(&mut self, file: Node<'_>) {
         self.once(file.all("product").filter_map(|product| product.get("id")), "product", "write an id of its own");
         self.once(file.all("slot").filter_map(|slot| slot.get("name")), "slot", "write a name of its own");
@@ -255,6 +320,7 @@ impl Rules<'_, '_> {
                 self.found.add(node.at(), what);
             }
         }
+        self.categories(file);
         let measured = file.get("board").is_some_and(|board| board.get("temperature").is_some());
         for product in file.all("product") {
             if let Some(node) = product.get("max_temperature").filter(|_| !measured) {
@@ -273,7 +339,7 @@ impl Rules<'_, '_> {
                 self.found.add(node.at(), what);
             }
             if let Some(node) = product.get("picture") {
-                self.asset(node, "picture", "a PNG or JPEG picture", &[b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"]);
+                self.picture(node, "picture");
             }
         }
     }

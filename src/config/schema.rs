@@ -5,7 +5,18 @@
 
 use serde_json::{Map, Value, json};
 
+use super::theme::ThemeFile;
 use super::{Config, LANGUAGES};
+
+/// A language: `en`, `zh-Hant`, `pt-BR`.
+const TAG: &str = "^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$";
+
+/// Of a theme's file.
+pub(super) fn theme_schema() -> Value {
+    let mut schema: Value = schemars::schema_for!(ThemeFile).into();
+    tidy(&mut schema);
+    schema
+}
 
 /// The JSON schema (2020-12) of the file, as `kioskd schema` prints it.
 pub fn schema() -> Value {
@@ -16,18 +27,20 @@ pub fn schema() -> Value {
     let defs = &mut schema["$defs"];
     defs["Language"] = json!({
         "type": "string",
-        "enum": LANGUAGES,
-        "description": "A language of the interface, as a BCP 47 tag.",
+        "pattern": TAG,
+        "examples": ["en"],
+        "description": "A language of the interface, as a BCP 47 tag: `zh-Hant`, `zh-Hans`, `en`, or one of the theme's own texts.",
     });
     defs["Localized"] = json!({
         "type": "object",
         "description": "The same text in several languages, at least one.",
         "minProperties": 1,
         "additionalProperties": false,
+        "patternProperties": { TAG: text.clone() },
         "properties": LANGUAGES.map(|tag| (tag.to_owned(), text.clone())).into_iter().collect::<Map<_, _>>(),
         "examples": [{ "en": "Cola", "zh-Hans": "可乐" }],
     });
-    for (name, longest) in [("ProductId", 32), ("SlotId", 16), ("RailName", 24)] {
+    for (name, longest) in [("ProductId", 32), ("CategoryId", 32), ("SlotId", 16), ("RailName", 24)] {
         defs[name]["pattern"] = json!(format!("^[0-9A-Za-z_-]{{1,{longest}}}$"));
     }
     defs["Currency"]["examples"] = json!(["CNY"]);

@@ -11,23 +11,26 @@ use super::words::{list, nearest, quote, suggest};
 use super::{Bytes, Calibration, Span};
 use crate::payment::fee::Rate;
 use crate::payment::keys::KeySource;
-use crate::vocabulary::{Currency, ProductId, RailName, SlotId};
+use crate::vocabulary::{CategoryId, Currency, ProductId, RailName, SlotId};
 
-pub(super) fn check(file: Node<'_>, schema: &Value, found: &mut Found) {
+/// `languages` are those in which a text may be written.
+pub(super) fn check(file: Node<'_>, schema: &Value, languages: &[String], found: &mut Found) {
     let top = Rule::root(schema);
-    Shape { top, found }.table(file, top, "");
+    Shape { top, languages, found }.table(file, top, "");
 }
 
 /// The same for what stands under one key of the file, whatever else is in it.
 pub(super) fn check_key(file: Node<'_>, schema: &Value, key: &str, found: &mut Found) {
     let top = Rule::root(schema);
     if let Some((node, rule)) = file.get(key).zip(top.key(key)) {
-        Shape { top, found }.value(node, rule, key, "");
+        let languages = super::LANGUAGES.map(String::from);
+        Shape { top, languages: &languages, found }.value(node, rule, key, "");
     }
 }
 
 struct Shape<'s, 'f> {
     top: Rule<'s>,
+    languages: &'s [String],
     found: &'f mut Found,
 }
 
@@ -169,6 +172,7 @@ impl<'s> Shape<'s, '_> {
             "Currency" => Currency::from_code(text)
                 .is_none()
                 .then(|| format!("unknown currency {said}; write its ISO 4217 code, like \"CNY\"")),
+            "CategoryId" => CategoryId::parse(text).is_none().then(|| name(key, &said, "32")),
             "ProductId" => ProductId::parse(text).is_none().then(|| name(key, &said, "32")),
             "RailName" => RailName::parse(text).is_none().then(|| name(key, &said, "24")),
             "Rate" => Rate::parse(text).is_none().then(|| {
@@ -184,9 +188,8 @@ impl<'s> Shape<'s, '_> {
                 )
             }),
             "SlotId" => SlotId::parse(text).is_none().then(|| name(key, &said, "16")),
-            "Language" => {
-                (!choices.contains(&text)).then(|| format!("unknown language {said}; {}", suggest(text, &choices)))
-            }
+            // Which there are is a matter of the theme's texts too.
+            "Language" => None,
             _ if !choices.is_empty() => (!choices.contains(&text))
                 .then(|| format!("unknown value {said} for `{key}`; {}", suggest(text, &choices))),
             _ => plain_text(text, rule).map(|wrong| format!("`{key}` {wrong}")),
@@ -218,7 +221,7 @@ impl<'s> Shape<'s, '_> {
     }
 
     fn localized(&mut self, node: Node<'_>, key: &str) {
-        let languages = super::LANGUAGES;
+        let languages: Vec<&str> = self.languages.iter().map(String::as_str).collect();
         let mut any = false;
         for (tag, text) in node.entries() {
             any = true;

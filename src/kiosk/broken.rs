@@ -11,12 +11,12 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::glass::{self, GlassHandle, Showing};
+use super::glass::{self, Face, GlassHandle, Showing};
 use super::{KioskError, Options};
-use crate::config::{self, Facade, Panel};
-use crate::sale::view::{Page, View};
+use crate::config::{self, Facade, Panel, Theme};
+use crate::sale::view::{Ease, Page, View};
 use crate::screen::open_panel;
-use crate::screen::text::Typesetter;
+use crate::screen::text::{TextError, Typesetter};
 use crate::service::{self, Say};
 use crate::vocabulary::{Currency, Language, Localized};
 
@@ -97,14 +97,17 @@ impl Glass {
         let panel = open_panel(&facade.glass.panel, None).or_else(|_| open_panel(&plain, None));
         match panel {
             Ok(panel) => {
-                let (sc, tc) = (facade.glass.font_sc.clone(), facade.glass.font_tc.clone());
-                let fonts = move || Typesetter::load(&sc, &tc);
+                let faces = facade.glass.faces();
+                let face = move || {
+                    let type_ = Typesetter::load(&faces)?;
+                    Ok::<_, TextError>(Face { type_, theme: Theme::default(), zone: "UTC".into(), night: None })
+                };
                 let failing = Arc::clone(&died);
                 let failed = move |why: String| {
                     tracing::error!(why, "and the glass can't say so");
                     failing.store(true, Ordering::Relaxed);
                 };
-                if let Err(error) = glass::spawn(handle.clone(), panel, fonts, |_| (), failed) {
+                if let Err(error) = glass::spawn(handle.clone(), panel, face, |_| (), failed) {
                     tracing::error!(%error, "and the glass can't say so");
                 }
             }
@@ -116,6 +119,8 @@ impl Glass {
             languages: Vec::new(),
             phone: facade.phone.clone(),
             currency: Currency::NONE,
+            ease: Ease::default(),
+            idle_left: None,
             page: Page::NotStarted { why: String::new() },
         };
         Self { handle, died, languages: facade.languages.clone(), place: facade.place.clone(), view }

@@ -28,6 +28,13 @@ impl Clock {
         plausible(millis)
     }
 
+    /// Minutes since midnight in a time zone, or nothing where the clock is unknown.
+    pub fn minute_of_day(zone: &str) -> Option<u16> {
+        let time = jiff::Timestamp::from_millisecond(i64::try_from(Self::wall()?.0).ok()?).ok()?;
+        let local = time.in_tz(zone).ok()?;
+        Some(u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs()))
+    }
+
     pub fn stamp(&self) -> Stamp {
         let mut bytes = [0u8; 16];
         // Without entropy the order numbers still grow: the core takes the successor of the last.

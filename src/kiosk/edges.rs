@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
+use super::glass::{Face, Night};
 use super::outbox::LedgerOutbox;
 use super::{GlassHandle, Input, KioskError, glass};
 use crate::board::{self, Board, Lines};
@@ -19,10 +21,14 @@ use crate::payment::gateway::Clerk;
 use crate::payment::{self, Rail, RailError};
 use crate::printer::{self, Printer, Receipt};
 use crate::sale::event::{Condition, Effect, Event};
+use crate::screen::language::Texts;
 use crate::screen::open_panel;
-use crate::screen::text::Typesetter;
+use crate::screen::text::{Faces, TextError, Typesetter};
 use crate::vocabulary::{OrderId, RailName};
 use crate::world::{ToWorld, World};
+
+/// A customer who reads the first page needs no longer, and who comes wakes it.
+const NIGHT_AFTER: Duration = Duration::from_secs(60);
 
 struct PrintJob {
     order: OrderId,
@@ -205,7 +211,7 @@ impl Edges {
         if let Some(link) = link {
             self.runtime.block_on(link.stop());
         }
-        self.runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+        self.runtime.shutdown_timeout(Duration::from_secs(1));
     }
 }
 
@@ -227,13 +233,19 @@ pub(super) fn stop_on_signal(runtime: &Runtime, inputs: Sender<Input>) {
 fn start_glass(config: &Config, world: Option<&Arc<World>>, inputs: &Sender<Input>) -> Result<GlassHandle, KioskError> {
     let handle = GlassHandle::default();
     let panel = open_panel(&config.glass.panel, world)?;
-    let (sc, tc) = (config.glass.font_sc.clone(), config.glass.font_tc.clone());
-    let fonts = move || Typesetter::load(&sc, &tc);
+    let (faces, theme) = (config.glass.faces(), config.glass.look.clone());
+    let zone = config.kiosk.time_zone.clone();
+    let night = config
+        .glass
+        .night
+        .as_ref()
+        .and_then(|night| Some(Night { hours: night.hours()?, brightness: night.brightness, after: NIGHT_AFTER }));
+    let face = move || Ok::<_, TextError>(Face { type_: Typesetter::load(&faces)?, theme, zone, night });
     let to_loop = inputs.clone();
     let seen = move |dark| drop(to_loop.send(Input::Event(Event::Condition(Condition::Glass { dark }))));
     let inputs = inputs.clone();
     let failed = move |why| drop(inputs.send(Input::Died { part: "the glass", why }));
-    glass::spawn(handle.clone(), panel, fonts, seen, failed)
+    glass::spawn(handle.clone(), panel, face, seen, failed)
         .map_err(|source| KioskError::Start { what: "the glass", source })?;
     Ok(handle)
 }
@@ -246,13 +258,15 @@ fn start_printer(
 ) -> std::io::Result<Sender<PrintJob>> {
     let (jobs, todo) = channel::<PrintJob>();
     let port = printer::open_port(&config.printer.port, world).map_err(std::io::Error::other)?;
-    let (sc, tc) = (config.glass.font_sc.clone(), config.glass.font_tc.clone());
+    // Paper is set in the regular faces: bold type on it is a dot wider.
+    let faces = Faces { sc_bold: None, tc_bold: None, ..config.glass.faces() };
+    let texts = config.glass.look.texts.clone();
     let (config, inputs) = (config.printer.clone(), inputs.clone());
     std::thread::Builder::new().name("printer".into()).spawn(move || {
         // Fonts are loaded after everything that the customer waits for.
         let mut next = todo.recv_timeout(config.status_every.0);
-        let mut printer = match Typesetter::load(&sc, &tc) {
-            Ok(type_) => Printer::new(&config, port, type_),
+        let mut printer = match Typesetter::load(&faces) {
+            Ok(type_) => Printer::new(&config, port, type_, Texts::with(&texts)),
             Err(error) => return drop(inputs.send(Input::Died { part: "the printer", why: error.to_string() })),
         };
         let mut told = None;

@@ -1,5 +1,6 @@
 //! The glass's own thread: draws the newest view and nothing else, so that painting never delays a relay. Views that come
-//! faster than they can be drawn are skipped. It tends the panel too: one that went dark is lit again with the newest view.
+//! faster than they can be drawn are skipped. It tends the panel too: one that went dark is lit again with the newest view,
+//! and one that nobody looks at by night is dimmed or switched off until somebody touches it.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -7,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::sale::view::View;
+use super::clock::Clock;
+use crate::config::{Hours, Theme};
+use crate::sale::view::{Page, View};
 use crate::screen::text::Typesetter;
-use crate::screen::{Glass, Panel, PanelError, Ready};
+use crate::screen::{Backlight, Glass, Moment, Panel, PanelError, Ready};
 use crate::service::{Beat, Part};
 use crate::world::{Scene, Target};
 
@@ -25,6 +28,8 @@ struct Mailbox {
     newest: Option<Showing>,
     /// Somebody wants to know whether anybody is there.
     nudged: bool,
+    /// A finger came, whatever it hit.
+    touched: bool,
     closed: bool,
 }
 
@@ -56,8 +61,12 @@ impl GlassHandle {
         *self.size.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The enabled target at a place of the panel, as it was last presented.
+    /// The enabled target at a place of the panel, as it was last presented. On a glass that is switched off for the night
+    /// there is none, but it wakes.
     pub fn hit(&self, x: i32, y: i32) -> Option<String> {
+        let (mailbox, changed) = &*self.mailbox;
+        mailbox.lock().unwrap_or_else(PoisonError::into_inner).touched = true;
+        changed.notify_one();
         let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         targets.iter().find(|target| target.enabled && target.rect.contains(x, y)).map(|target| target.name.clone())
     }
@@ -73,18 +82,20 @@ impl GlassHandle {
         Part { name: "the glass", beat: self.beat.clone(), nudge: Box::new(nudge) }
     }
 
-    /// The newest view, after waiting for it at most that long, or for a nudge.
-    fn take(&self, wait: Option<Duration>) -> Result<Option<Showing>, Closed> {
+    /// What has come, after waiting for it at most that long, or for a nudge.
+    fn take(&self, wait: Option<Duration>) -> Result<News, Closed> {
         let (mailbox, changed) = &*self.mailbox;
         let mut mailbox = mailbox.lock().unwrap_or_else(PoisonError::into_inner);
-        let nothing = |mailbox: &mut Mailbox| mailbox.newest.is_none() && !mailbox.nudged && !mailbox.closed;
+        let nothing =
+            |mailbox: &mut Mailbox| mailbox.newest.is_none() && !mailbox.nudged && !mailbox.touched && !mailbox.closed;
         mailbox = match wait {
             None => changed.wait_while(mailbox, nothing).unwrap_or_else(PoisonError::into_inner),
             Some(wait) => changed.wait_timeout_while(mailbox, wait, nothing).unwrap_or_else(PoisonError::into_inner).0,
         };
         mailbox.nudged = false;
         self.beat.beat();
-        if mailbox.closed { Err(Closed) } else { Ok(mailbox.newest.take()) }
+        let news = News { showing: mailbox.newest.take(), touched: std::mem::take(&mut mailbox.touched) };
+        if mailbox.closed { Err(Closed) } else { Ok(news) }
     }
 
     fn set_targets(&self, targets: Vec<Target>) {
@@ -92,24 +103,64 @@ impl GlassHandle {
     }
 }
 
+struct News {
+    showing: Option<Showing>,
+    touched: bool,
+}
+
 /// Nobody wants the glass any more.
 struct Closed;
 
-/// Starts the thread. `fonts` loads them there, so that nothing else waits for them; `seen` is told whenever the glass goes
+/// When nobody needs the light.
+#[derive(Debug, Clone, Copy)]
+pub struct Night {
+    pub hours: Hours,
+    /// Per cent; 0 switches the panel off.
+    pub brightness: u8,
+    /// Since the last touch, and since the first page came back.
+    pub after: Duration,
+}
+
+/// What a glass is furnished with.
+pub struct Face {
+    pub type_: Typesetter,
+    pub theme: Theme,
+    /// The kiosk's time zone, for slides that have their hours, and for the night.
+    pub zone: String,
+    pub night: Option<Night>,
+}
+
+/// Starts the thread. `face` loads it there, so that nothing else waits for them; `seen` is told whenever the glass goes
 /// dark, with the reason, and when it is lit again; `failed` that it will show nothing any more.
 pub fn spawn<E: std::error::Error + Send + Sync + 'static>(
     handle: GlassHandle,
     panel: Box<dyn Panel>,
-    fonts: impl FnOnce() -> Result<Typesetter, E> + Send + 'static,
+    face: impl FnOnce() -> Result<Face, E> + Send + 'static,
     seen: impl Fn(Option<String>) + Send + 'static,
     failed: impl FnOnce(String) + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("glass".into()).spawn(move || {
         let run = || -> Result<(), Box<dyn std::error::Error>> {
             // The panel says how large it is.
-            let glass = Glass::new(0, 0, fonts()?);
-            let driver =
-                Driver { handle, panel, glass, seen, ready: false, blank: true, newest: None, last: None, told: None };
+            let Face { type_, theme, zone, night } = face()?;
+            let glass = Glass::new(0, 0, type_, theme);
+            let driver = Driver {
+                handle,
+                panel,
+                glass,
+                zone,
+                seen,
+                ready: false,
+                blank: true,
+                newest: None,
+                attract_since: None,
+                night,
+                backlight: Backlight::default(),
+                brightness: None,
+                touched: Instant::now(),
+                last: None,
+                told: None,
+            };
             Ok(driver.run()?)
         };
         if let Err(error) = run() {
@@ -122,12 +173,21 @@ struct Driver<S> {
     handle: GlassHandle,
     panel: Box<dyn Panel>,
     glass: Glass,
+    zone: String,
     seen: S,
     /// The panel can be presented to.
     ready: bool,
     /// It shows nothing of ours.
     blank: bool,
     newest: Option<Showing>,
+    /// Since when the first page is shown, which changes by itself.
+    attract_since: Option<Instant>,
+    night: Option<Night>,
+    backlight: Backlight,
+    /// As it was last set, per cent. Only one with nights sets it.
+    brightness: Option<u8>,
+    /// When last, or the start.
+    touched: Instant,
     last: Option<Scene>,
     /// What `seen` was last told.
     told: Option<Option<String>>,
@@ -139,16 +199,19 @@ impl<S: Fn(Option<String>)> Driver<S> {
         self.tend()?;
         let mut tended = Instant::now();
         loop {
-            match self.handle.take(every.map(|every| every.saturating_sub(tended.elapsed()))) {
+            let tend = every.map(|every| every.saturating_sub(tended.elapsed()));
+            match self.handle.take(tend.into_iter().chain(self.next_turn()).min()) {
                 Err(Closed) => return Ok(()),
-                Ok(Some(showing)) => self.newest = Some(showing),
-                Ok(None) => {}
+                Ok(news) => self.take(news),
             }
             if every.is_some_and(|every| tended.elapsed() >= every) {
                 self.tend()?;
                 tended = Instant::now();
             }
             if self.ready {
+                self.dim()?;
+            }
+            if self.ready && self.brightness != Some(0) {
                 self.draw()?;
             }
         }
@@ -167,9 +230,51 @@ impl<S: Fn(Option<String>)> Driver<S> {
         }
     }
 
+    fn take(&mut self, News { showing, touched }: News) {
+        if touched {
+            self.touched = Instant::now();
+        }
+        let Some(showing) = showing else { return };
+        let attract = matches!(showing.view.page, Page::Attract { .. });
+        self.attract_since = attract.then(|| self.attract_since.unwrap_or_else(Instant::now));
+        self.newest = Some(showing);
+    }
+
+    /// Until the first page changes by itself.
+    fn next_turn(&self) -> Option<Duration> {
+        let turn = self.glass.turn();
+        let into = self.attract_since?.elapsed().as_millis() % turn.as_millis().max(1);
+        Some(turn.saturating_sub(Duration::from_millis(into as u64)))
+    }
+
+    /// Brightness follows the hours and the fingers. By an unknown clock it is day.
+    fn dim(&mut self) -> Result<(), PanelError> {
+        let Some(night) = self.night else { return Ok(()) };
+        let quiet = self.attract_since.is_some_and(|since| since.max(self.touched).elapsed() >= night.after);
+        let dark = quiet && Clock::minute_of_day(&self.zone).is_some_and(|now| night.hours.contain(now));
+        let percent = if dark { night.brightness } else { 100 };
+        if self.brightness.replace(percent) == Some(percent) {
+            return Ok(());
+        }
+        self.backlight.set(percent);
+        if percent > 0 {
+            return Ok(());
+        }
+        self.handle.set_targets(Vec::new());
+        self.blank = true;
+        self.panel.darken().or_else(|error| self.dark(error))
+    }
+
+    fn moment(&self) -> Moment {
+        let Some(since) = self.attract_since else { return Moment::default() };
+        let turn = since.elapsed().as_millis() / self.glass.turn().as_millis().max(1);
+        Moment { turn: turn as u32, minute: Clock::minute_of_day(&self.zone) }
+    }
+
     fn draw(&mut self) -> Result<(), PanelError> {
+        let moment = self.moment();
         let Some(showing) = &self.newest else { return Ok(()) };
-        let shown = self.glass.show(&showing.view);
+        let shown = self.glass.show_at(&showing.view, moment);
         let page = showing.view.page.name().to_owned();
         let scene = Scene { page, order: showing.order.clone(), targets: shown.targets.clone() };
         if !self.blank && shown.damage.is_empty() && self.last.as_ref() == Some(&scene) {
@@ -209,8 +314,9 @@ mod tests {
     use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
     use super::*;
-    use crate::sale::view::Page;
+    use crate::sale::view::Ease;
     use crate::screen::Frame;
+    use crate::screen::text::Faces;
     use crate::vocabulary::{Currency, Language};
     use crate::world::Rect;
 
@@ -254,6 +360,12 @@ mod tests {
             self.shown.send(((frame.width, frame.height), damage.len(), scene.page.clone())).unwrap();
             Ok(())
         }
+
+        fn darken(&mut self) -> Result<(), PanelError> {
+            self.blank = true;
+            self.shown.send(((0, 0), 0, "darkened".into())).unwrap();
+            Ok(())
+        }
     }
 
     fn showing(page: Page) -> Showing {
@@ -263,6 +375,8 @@ mod tests {
             place: "Here".into(),
             phone: "1".into(),
             currency: Currency::from_code("CNY").unwrap(),
+            ease: Ease::default(),
+            idle_left: None,
             page,
         };
         Showing { view, order: Value::Null }
@@ -272,9 +386,9 @@ mod tests {
         showing(Page::Attract { tiles: Vec::new() })
     }
 
-    fn fonts() -> Result<Typesetter, crate::screen::text::TextError> {
-        let font = |name| Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/fonts").join(name);
-        Typesetter::load(&font("kioskd-sans-sc.otf"), &font("kioskd-sans-tc.otf"))
+    fn face(night: Option<Night>) -> Result<Face, crate::screen::text::TextError> {
+        let type_ = Typesetter::load(&Faces::shipped(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/fonts")))?;
+        Ok(Face { type_, theme: Theme::default(), zone: "UTC".into(), night })
     }
 
     struct Rig {
@@ -285,13 +399,18 @@ mod tests {
     }
 
     fn rig(is: Is) -> Rig {
+        rig_by(is, None)
+    }
+
+    fn rig_by(is: Is, night: Option<Night>) -> Rig {
         let is = Arc::new(Mutex::new(is));
         let (to_shown, shown) = channel();
         let (to_seen, seen) = channel();
         let handle = GlassHandle::default();
         let panel = Scripted { is: Arc::clone(&is), shown: to_shown, blank: true };
         let failed = |why| panic!("{why}");
-        spawn(handle.clone(), Box::new(panel), fonts, move |dark| drop(to_seen.send(dark)), failed).unwrap();
+        spawn(handle.clone(), Box::new(panel), move || face(night), move |dark| drop(to_seen.send(dark)), failed)
+            .unwrap();
         Rig { handle, is, shown, seen }
     }
 
@@ -345,6 +464,37 @@ mod tests {
         let (size, damage, page) = rig.next();
         assert_eq!((size, damage, page.as_str()), ((800, 480), 0, "attract"));
         assert_eq!(rig.shown.recv_timeout(Duration::from_millis(60)), Err(RecvTimeoutError::Timeout), "once");
+        rig.handle.close();
+    }
+
+    #[test]
+    fn by_night_the_panel_is_off_until_a_finger_comes() {
+        let always = Hours { from: 0, until: 1_440 };
+        let rig =
+            rig_by(Is::Lit(800, 480), Some(Night { hours: always, brightness: 0, after: Duration::from_millis(300) }));
+        rig.handle.show(attract());
+        assert_eq!(rig.next().2, "attract");
+        assert_eq!(rig.next().2, "darkened");
+        assert_eq!(rig.handle.hit(400, 240), None, "nobody touches what can't be seen");
+        let (size, _, page) = rig.next();
+        assert_eq!((size, page.as_str()), ((800, 480), "attract"));
+        assert_eq!(rig.next().2, "darkened", "and off again");
+        // What is not the first page is seen at once, and stays.
+        rig.handle.show(showing(Page::OutOfService { reasons: Vec::new(), last_claim: None }));
+        assert_eq!(rig.next().2, "out-of-service");
+        assert_eq!(rig.shown.recv_timeout(Duration::from_millis(600)), Err(RecvTimeoutError::Timeout));
+        assert_eq!(rig.seen(), None);
+        assert_eq!(rig.seen.try_recv().ok(), None, "a panel that sleeps is not a dark one");
+        rig.handle.close();
+    }
+
+    #[test]
+    fn a_night_of_other_hours_is_day() {
+        let never = Hours { from: 0, until: 0 };
+        let rig = rig_by(Is::Lit(800, 480), Some(Night { hours: never, brightness: 0, after: Duration::ZERO }));
+        rig.handle.show(attract());
+        assert_eq!(rig.next().2, "attract");
+        assert_eq!(rig.shown.recv_timeout(Duration::from_millis(60)), Err(RecvTimeoutError::Timeout));
         rig.handle.close();
     }
 }

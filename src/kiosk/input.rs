@@ -122,7 +122,8 @@ mod tests {
         for other in ["", "42197", "0421978", "04219a", "https://example.com/042197"] {
             assert_eq!(typed(&attract, other), [], "{other}");
         }
-        let choose = Page::Choose { tiles: Vec::new(), basket: Vec::new(), total: 0 };
+        let choose =
+            Page::Choose { tiles: Vec::new(), categories: Vec::new(), page: 0, pages: 1, basket: Vec::new(), total: 0 };
         assert_eq!(typed(&choose, "042197"), [], "a basket is not thrown away");
     }
 }

@@ -421,10 +421,7 @@ impl Kiosk {
     /// Glass, state document and alarms follow the state.
     fn show(&mut self) {
         let now = self.clock.now();
-        let code = |order: &sale::Order| {
-            let receipt = self.letterhead.receipt(order, &self.state);
-            Some(crate::printer::code_text(&receipt, self.config.printer.receipt_url.as_deref()))
-        };
+        let code = |order: &sale::Order| Some(self.letterhead.code(order, &self.state));
         let showing = Showing { view: self.state.view(now, code), order: documents::order(&self.state) };
         if self.shown.as_ref() != Some(&showing) {
             self.edges.glass.show(showing.clone());

@@ -3,21 +3,23 @@
 use std::collections::BTreeMap;
 
 use crate::config::Config;
-use crate::printer::{Item, Receipt};
+use crate::payment::fee::Rate;
+use crate::printer::{Item, Receipt, code_text};
 use crate::sale::{self, Order};
+use crate::screen::language::Texts;
 use crate::vocabulary::{Language, Minor, ProductId, Wall};
 
 use super::clock::Clock;
 
 /// What every receipt of this kiosk has in common.
-#[derive(Debug, Clone)]
 pub struct Letterhead {
     config: Config,
+    texts: Texts,
 }
 
 impl Letterhead {
     pub fn new(config: &Config) -> Self {
-        Self { config: config.clone() }
+        Self { config: config.clone(), texts: Texts::with(&config.glass.look.texts) }
     }
 
     /// The order's receipt in the language the glass has now.
@@ -33,8 +35,10 @@ impl Letterhead {
             kiosk: kiosk.id.clone(),
             order: order.id,
             short_code: order.short_code.clone(),
-            time: Clock::wall().and_then(|wall| self.written(wall)),
+            time: Clock::wall().and_then(|wall| self.written(wall, language)),
             items: self.items(order, state, language),
+            taxes: self.taxes(order),
+            pickup: self.config.sale.pickup_numbers.then(|| order.short_code.pickup().to_owned()),
             amount: order.amount(),
             paid: order.paid(),
             refunded: order.refunded(),
@@ -48,11 +52,28 @@ impl Letterhead {
         }
     }
 
+    /// The text of the QR for a receipt that is not on paper.
+    pub fn code(&self, order: &Order, state: &sale::State) -> String {
+        code_text(&self.texts, &self.receipt(order, state), self.config.printer.receipt_url.as_deref())
+    }
+
+    /// Within the prices of what the customer keeps, by rate.
+    fn taxes(&self, order: &Order) -> Vec<(Rate, Minor)> {
+        let mut sold: BTreeMap<Rate, Minor> = BTreeMap::new();
+        for item in order.items.iter().filter(|item| item.outcome != sale::view::Outcome::NotDelivered) {
+            let product = self.config.products.iter().find(|product| product.id == item.product);
+            if let Some(rate) = product.and_then(|product| product.tax) {
+                *sold.entry(rate).or_default() += item.price;
+            }
+        }
+        sold.into_iter().map(|(rate, price)| (rate, rate.within(price))).collect()
+    }
+
     /// Local time for people.
-    fn written(&self, wall: Wall) -> Option<String> {
+    fn written(&self, wall: Wall, language: &Language) -> Option<String> {
         let time = jiff::Timestamp::from_millisecond(i64::try_from(wall.0).ok()?).ok()?;
         let local = time.in_tz(&self.config.kiosk.time_zone).ok()?;
-        Some(local.strftime("%Y-%m-%d %H:%M:%S").to_string())
+        Some(local.strftime(&self.texts.get(language, "date-time", &[])).to_string())
     }
 
     /// Units of the same product, price and fate on one line.

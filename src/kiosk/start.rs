@@ -82,6 +82,7 @@ pub(super) fn planogram(config: &Config) -> Planogram {
         name: product.name.clone(),
         price: product.price,
         picture: product.picture.clone(),
+        category: product.category.clone(),
     });
     let slots = config.slots.iter().map(|slot| {
         let known = Slot { product: slot.product.clone(), stock: slot.stock, capacity: slot.capacity, faulty: None };

@@ -87,6 +87,14 @@ impl Rate {
         self.0
     }
 
+    /// The part of a price that is this tax, where the price includes it: `price * rate / (1 + rate)`, halves up.
+    pub fn within(self, price: Minor) -> Minor {
+        let (rate, whole) = (i128::from(self.0), 1_000_000 + i128::from(self.0));
+        let part = (i128::from(price) * rate * 2 + whole) / (2 * whole);
+        // Less than the price it is a part of.
+        Minor::try_from(part).unwrap_or(0)
+    }
+
     /// `0.60%`, `0.6 %`, `1%`: digits, at most four decimals, a percent sign; from 0 % to 100 %.
     pub fn parse(text: &str) -> Option<Self> {
         let number = text.strip_suffix('%')?.trim_end();

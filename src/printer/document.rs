@@ -1,4 +1,4 @@
-//! What stands on the paper, line by line, before it is dots. Every document ends with a cut.
+//! What stands on the paper, line by line, before it is dots or characters. Every document ends with a cut.
 
 use crate::vocabulary::Language;
 
@@ -14,6 +14,9 @@ pub enum Line {
     Text { text: String, px: f32, bold: bool, place: Place },
     /// At the left edge and at the right.
     Pair { left: String, right: String, px: f32, bold: bool },
+    /// A row of the table of what was bought: the two numbers stand right-aligned in columns of their own, beside the
+    /// name where there is room, and below it on narrow paper.
+    Row { name: String, quantity: String, sum: String, bold: bool },
     /// A dashed line across.
     Rule,
     /// Rows of dots left white.
@@ -27,3 +30,8 @@ pub enum Place {
     Left,
     Middle,
 }
+
+/// Paper on which a name and two numbers fit beside each other: 80 mm.
+pub const WIDE: u32 = 576;
+/// Of the paper's width, from the left: where the quantities end. The sums end at its edge.
+pub const QUANTITY_ENDS: (u32, u32) = (72, 100);

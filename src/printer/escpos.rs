@@ -1,7 +1,6 @@
 //! ESC/POS: the few commands that are used, and what the answers mean.
 //!
-//! A receipt goes out as a picture, because printers' character sets vary. It is sent in bands, so that a printer whose
-//! data was cut short can be brought back by at most one band of zeros.
+//! Pictures are sent in bands, so that a printer whose data was cut short can be brought back by at most one band of zeros.
 
 use super::raster::Bitmap;
 
@@ -10,7 +9,7 @@ const BAND: usize = 128;
 /// Rows between the last dot and the cut, beside the way to the cutter that the printer knows itself.
 const TAIL: u8 = 32;
 
-const INIT: [u8; 2] = [0x1b, b'@'];
+pub(super) const INIT: [u8; 2] = [0x1b, b'@'];
 const FEED: [u8; 3] = [0x1b, b'J', TAIL];
 /// Partial, after feeding to the cutter.
 const CUT: [u8; 4] = [0x1d, b'V', b'B', 0];
@@ -65,6 +64,13 @@ pub(super) const PAPER_END: u8 = 0x60;
 /// One receipt, cut off, and the question that proves it.
 pub(super) fn job(bitmap: &Bitmap) -> Vec<u8> {
     let mut bytes = INIT.to_vec();
+    pictures(bitmap, &mut bytes);
+    bytes.extend(end());
+    bytes
+}
+
+/// In bands.
+pub(super) fn pictures(bitmap: &Bitmap, bytes: &mut Vec<u8>) {
     for band in bitmap.bytes().chunks(bitmap.row_bytes() * BAND) {
         let rows = band.len() / bitmap.row_bytes();
         bytes.extend([0x1d, b'v', b'0', 0]);
@@ -74,10 +80,11 @@ pub(super) fn job(bitmap: &Bitmap) -> Vec<u8> {
         bytes.extend(band);
         disarm(&mut bytes[dots..]);
     }
-    bytes.extend(FEED);
-    bytes.extend(CUT);
-    bytes.extend(REPORT);
-    bytes
+}
+
+/// The cut, and the question.
+pub(super) fn end() -> Vec<u8> {
+    [&FEED[..], &CUT, &REPORT].concat()
 }
 
 /// Puts an end to what a former job left behind: its data forgotten, a picture under way filled up where the printer

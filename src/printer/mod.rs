@@ -7,22 +7,23 @@
 
 mod document;
 mod escpos;
+mod gb18030;
 mod port;
 mod raster;
 mod receipt;
 #[cfg(test)]
 mod tests;
-mod words;
 
 pub use document::{Document, Line, Place};
 pub use port::{Port, PortError, SimulatedPort, TcpPort, UsbPrinter, serial_port, usb_port, usb_printers};
 pub use raster::Bitmap;
-pub use receipt::{Item, Receipt, code_text};
+pub use receipt::{Item, Receipt, Shift, code_text};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::{self, PortDriver};
+use crate::config::{self, PaperText, PortDriver};
+use crate::screen::language::Texts;
 use crate::screen::text::Typesetter;
 use crate::world::World;
 use escpos::{Answer, RealTime};
@@ -100,6 +101,8 @@ pub enum NotPrinted {
 pub struct Printer {
     port: Box<dyn Port>,
     typesetter: Typesetter,
+    texts: Texts,
+    text: PaperText,
     columns: u32,
     timeout: Duration,
     receipt_url: Option<String>,
@@ -123,10 +126,12 @@ pub fn open_port(driver: &PortDriver, world: Option<&Arc<World>>) -> Result<Box<
 }
 
 impl Printer {
-    pub fn new(config: &config::Printer, port: Box<dyn Port>, typesetter: Typesetter) -> Self {
+    pub fn new(config: &config::Printer, port: Box<dyn Port>, typesetter: Typesetter, texts: Texts) -> Self {
         Self {
             port,
             typesetter,
+            texts,
+            text: config.text,
             columns: config.columns,
             timeout: config.timeout.0,
             receipt_url: config.receipt_url.clone(),
@@ -144,16 +149,16 @@ impl Printer {
     /// # Errors
     /// Whatever is not a proof that the whole receipt is on paper.
     pub fn print(&mut self, receipt: &Receipt) -> Result<(), NotPrinted> {
-        let bitmap = self.picture(receipt);
+        let job = self.job(receipt);
         self.ready().map_err(NotPrinted::Refused)?;
         if self.unfinished {
-            let cancel = escpos::cancel(bitmap.row_bytes());
+            let cancel = escpos::cancel(Bitmap::new(self.columns).row_bytes());
             self.port.write(&cancel, self.timeout).map_err(|error| NotPrinted::Refused(silent(&error)))?;
             // Asked again: its answers come in order, so nothing that belongs to the former job comes after these.
             self.ready().map_err(NotPrinted::Refused)?;
         }
         self.unfinished = true;
-        match self.send_and_prove(&escpos::job(&bitmap)) {
+        match self.send_and_prove(&job) {
             Ok(()) => {
                 self.unfinished = false;
                 Ok(())
@@ -168,10 +173,30 @@ impl Printer {
         }
     }
 
-    /// The receipt as it would be on paper.
+    /// The bytes that print it.
+    fn job(&mut self, receipt: &Receipt) -> Vec<u8> {
+        match self.text {
+            PaperText::Raster => escpos::job(&self.picture(receipt)),
+            PaperText::Gb18030 => {
+                let document = receipt::document(&self.texts, receipt, self.receipt_url.as_deref());
+                let (columns, typesetter) = (self.columns, &mut self.typesetter);
+                gb18030::job(&document, columns, |code| {
+                    let alone = Document { language: document.language.clone(), lines: vec![code.clone()] };
+                    raster::draw(&alone, columns, typesetter)
+                })
+            }
+        }
+    }
+
+    /// The receipt as it would be on paper, printed as a picture.
     pub fn picture(&mut self, receipt: &Receipt) -> Bitmap {
-        let document = receipt::document(receipt, self.receipt_url.as_deref());
+        let document = receipt::document(&self.texts, receipt, self.receipt_url.as_deref());
         raster::draw(&document, self.columns, &mut self.typesetter)
+    }
+
+    /// The report of a shift, likewise.
+    pub fn shift_picture(&mut self, shift: &Shift) -> Bitmap {
+        raster::draw(&receipt::shift_document(&self.texts, shift), self.columns, &mut self.typesetter)
     }
 
     pub fn status(&mut self) -> PrinterStatus {

@@ -2,7 +2,7 @@
 
 use qrcode::{EcLevel, QrCode};
 
-use super::document::{Document, Line, Place};
+use super::document::{Document, Line, Place, QUANTITY_ENDS, WIDE};
 use crate::screen::text::{Align, TextStyle, Typesetter};
 use crate::vocabulary::Language;
 
@@ -48,6 +48,10 @@ impl Bitmap {
 /// Coverage from which a dot is black. Below a half, so that thin strokes of dense characters stay.
 const BLACK: u8 = 110;
 const LINE_HEIGHT: f32 = 1.3;
+/// Of its size, what is still read without glasses.
+const LEAST: f32 = 0.75;
+/// Size of the type of a table's rows.
+const ROW: f32 = 24.0;
 /// Between the two texts of a line, and what is left of one text beside the other.
 const GAP: f32 = 12.0;
 /// Dots of a QR's module: smaller ones smear, larger ones waste paper.
@@ -82,6 +86,7 @@ impl Canvas<'_> {
                 self.fit(top + height);
             }
             Line::Pair { left, right, px, bold } => self.pair(left, right, *px, *bold),
+            Line::Row { name, quantity, sum, bold } => self.row(name, quantity, sum, *bold),
             Line::Rule => {
                 let y = self.bitmap.rows() as i32 + 8;
                 self.bitmap.grow(18);
@@ -99,16 +104,46 @@ impl Canvas<'_> {
     fn pair(&mut self, left: &str, right: &str, px: f32, bold: bool) {
         let width = self.bitmap.columns as f32;
         let style = self.style(px, bold, Align::Left);
-        let (right_width, _) = self.typesetter.measure(right, &style, width);
         let (left_width, _) = self.typesetter.measure(left, &style, width);
+        let (wide, _) = self.typesetter.measure(right, &style, f32::MAX);
+        // A number that is a little too long is rather smaller than broken.
+        let smaller = (width / wide.max(1.0)).clamp(LEAST, 1.0);
+        let right_style = self.style(px * smaller, bold, Align::Left);
+        let (right_width, _) = self.typesetter.measure(right, &right_style, width);
         let top = self.bitmap.rows();
         let beside = left_width + GAP + right_width <= width;
         let left_height = self.text(left, &style, 0.0, top, width);
         let below = if beside { top } else { top + left_height };
         // Bold type is a dot wider than it measures.
         let x = (width - right_width - if bold { 1.0 } else { 0.0 }).floor().max(0.0);
-        let right_height = self.text(right, &style, x, below, width - x + 1.0);
+        let right_height = self.text(right, &right_style, x, below, width - x + 1.0);
         self.fit((top + left_height).max(below + right_height));
+    }
+
+    fn row(&mut self, name: &str, quantity: &str, sum: &str, bold: bool) {
+        let width = self.bitmap.columns as f32;
+        let style = self.style(ROW, bold, Align::Left);
+        let (many, of) = QUANTITY_ENDS;
+        let ends = (self.bitmap.columns * many / of) as f32;
+        let mut top = self.bitmap.rows();
+        let (quantity_width, _) = self.typesetter.measure(quantity, &style, width);
+        let (sum_width, _) = self.typesetter.measure(sum, &style, width);
+        // A short name leaves room on narrow paper too.
+        let (name_alone, _) = self.typesetter.measure(name, &style, f32::MAX);
+        let beside = self.bitmap.columns >= WIDE || name_alone + GAP <= ends - quantity_width;
+        let name_width = if beside { ends - quantity_width - GAP } else { width };
+        let name_height = self.text(name, &style, 0.0, top, name_width.max(GAP));
+        let mut bottom = top + name_height;
+        if !beside {
+            top = bottom;
+        }
+        // Bold type is a dot wider than it measures.
+        let thick = if bold { 1.0 } else { 0.0 };
+        for (text, text_width, right) in [(quantity, quantity_width, ends), (sum, sum_width, width)] {
+            let x = (right - text_width - thick).floor().max(0.0);
+            bottom = bottom.max(top + self.text(text, &style, x, top, width - x + 1.0));
+        }
+        self.fit(bottom);
     }
 
     /// Draws from `top` and answers the height in rows.

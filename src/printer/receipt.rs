@@ -1,9 +1,11 @@
-//! The receipt: plain facts of an order, laid out for paper or packed into the text of a QR.
+//! The slips: plain facts of an order, laid out for paper or packed into the text of a QR. One order has one slip, and its
+//! heading says what it is: a receipt, a refund, or a claim that a person must settle.
 
 use super::document::{Document, Line, Place};
-use super::words::{Words, words};
+use crate::payment::fee::Rate;
 use crate::sale::view::Outcome;
-use crate::vocabulary::{Currency, Language, Minor, Money, OrderId, PaymentId, ShortCode};
+use crate::screen::language::Texts;
+use crate::vocabulary::{Currency, Language, Minor, OrderId, PaymentId, ShortCode};
 
 /// What the customer is given. The merchant's words are in `language` already.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,10 @@ pub struct Receipt {
     pub time: Option<String>,
     pub currency: Currency,
     pub items: Vec<Item>,
+    /// Taxes within what was sold, by rate.
+    pub taxes: Vec<(Rate, Minor)>,
+    /// What is called out where goods are handed over.
+    pub pickup: Option<String>,
     /// What the order costs.
     pub amount: Minor,
     pub paid: Minor,
@@ -52,84 +58,192 @@ const SMALL: f32 = 20.0;
 const MAX_ITEMS: usize = 50;
 const MAX_PAYMENTS: usize = 8;
 const MAX_TEXT: usize = 160;
+const MAX_PRODUCTS: usize = 100;
 
 /// A QR of more is hard to scan from a glass.
 const MAX_CODE: usize = 400;
 
 /// `url` is the configuration's `receipt_url`: `{order}` becomes the order's number.
-pub(super) fn document(receipt: &Receipt, url: Option<&str>) -> Document {
-    let words = words(&receipt.language);
-    let middle = |text: &str, px, bold| Line::Text { text: clean(text), px, bold, place: Place::Middle };
-    let pair = |left: &str, right: &str| Line::Pair { left: left.into(), right: clean(right), px: BODY, bold: false };
+pub(super) fn document(texts: &Texts, receipt: &Receipt, url: Option<&str>) -> Document {
+    let say = |key: &str| texts.get(&receipt.language, key, &[]);
+    let pair = |left: String, right: &str| Line::Pair { left, right: clean(right), px: BODY, bold: false };
+    let strong = |left: String, right: String, px| Line::Pair { left, right, px, bold: true };
     // Long numbers, which machines read more often than people.
-    let number =
-        |left: &str, right: &str| Line::Pair { left: left.into(), right: right.into(), px: SMALL, bold: false };
+    let number = |left: String, right: &str| Line::Pair { left, right: right.into(), px: SMALL, bold: false };
+    let nothing_kept = receipt.refunded + receipt.refund_pending >= receipt.paid && receipt.paid > 0;
+    let kind = match () {
+        () if receipt.claim => "paper-claim-slip",
+        () if nothing_kept => "paper-refund-slip",
+        () => "paper-receipt",
+    };
     let mut lines =
-        vec![Line::Feed(16), middle(&receipt.merchant, TITLE, true), middle(words.receipt, BODY, false), Line::Rule];
+        vec![Line::Feed(16), middle(&receipt.merchant, TITLE, true), middle(&say(kind), BODY, true), Line::Rule];
 
-    lines.push(pair(words.place, &receipt.place));
-    lines.push(pair(words.kiosk, &receipt.kiosk));
-    lines.push(pair(words.time, receipt.time.as_deref().unwrap_or(words.clock_unknown)));
-    lines.push(number(words.order, &receipt.order.to_string()));
-    let code = receipt.short_code.as_str();
-    lines.push(Line::Pair { left: words.short_code.into(), right: code.into(), px: BODY, bold: true });
+    lines.push(pair(say("paper-place"), &receipt.place));
+    lines.push(pair(say("paper-kiosk"), &receipt.kiosk));
+    let unknown = say("paper-clock-unknown");
+    lines.push(pair(say("paper-time"), receipt.time.as_deref().unwrap_or(&unknown)));
+    lines.push(number(say("paper-order"), &receipt.order.to_string()));
+    lines.push(strong(say("paper-short-code"), receipt.short_code.as_str().into(), BODY));
+    if let Some(pickup) = &receipt.pickup {
+        lines.push(strong(say("paper-pickup"), pickup.clone(), TITLE));
+    }
     lines.push(Line::Rule);
 
+    let (name, quantity, sum) = (say("paper-item"), say("paper-quantity"), say("paper-sum"));
+    lines.push(Line::Row { name, quantity, sum, bold: true });
     for item in receipt.items.iter().take(MAX_ITEMS) {
-        let sum = receipt.number(item.price.saturating_mul(item.quantity.into()));
-        let right = format!("{} × {}   {sum}", item.quantity, receipt.number(item.price));
-        lines.push(pair(&clean(&item.name), &right));
-        if let Some(note) = note(words, item.outcome) {
-            lines.push(Line::Text { text: format!("  – {note}"), px: BODY, bold: true, place: Place::Left });
+        lines.push(Line::Row {
+            name: clean(&item.name),
+            quantity: format!("{} × {}", item.quantity, receipt.number(texts, item.price)),
+            sum: receipt.number(texts, item.price.saturating_mul(item.quantity.into())),
+            bold: false,
+        });
+        if let Some(note) = note(item.outcome) {
+            let text = format!("  – {}", say(note));
+            lines.push(Line::Text { text, px: BODY, bold: true, place: Place::Left });
         }
     }
     lines.push(Line::Rule);
 
-    let total = receipt.money(receipt.amount);
-    lines.push(Line::Pair { left: words.total.into(), right: total, px: TITLE, bold: true });
-    lines.push(pair(words.paid, &receipt.money(receipt.paid)));
-    for (label, amount) in receipt.returned(words) {
-        lines.push(Line::Pair { left: label.into(), right: receipt.money(amount), px: BODY, bold: true });
+    lines.push(strong(say("paper-total"), receipt.money(texts, receipt.amount), TITLE));
+    for (rate, amount) in &receipt.taxes {
+        let label = texts.get(&receipt.language, "paper-tax", &[("rate", &percent(*rate))]);
+        lines.push(pair(label, &receipt.money(texts, *amount)));
     }
-    lines.push(pair(words.rail, &receipt.rail));
+    lines.push(pair(say("paper-paid"), &receipt.money(texts, receipt.paid)));
+    for (label, amount) in receipt.returned() {
+        lines.push(strong(say(label), receipt.money(texts, amount), BODY));
+    }
+    lines.push(pair(say("paper-rail"), &receipt.rail));
     for payment in receipt.payments.iter().take(MAX_PAYMENTS) {
-        lines.push(number(words.payment, payment.as_str()));
+        lines.push(number(say("paper-payment"), payment.as_str()));
     }
     lines.push(Line::Rule);
 
-    if receipt.claim {
-        lines.push(Line::Text { text: words.claim.into(), px: BODY, bold: true, place: Place::Left });
+    let advice = match () {
+        () if receipt.claim => Some("paper-claim"),
+        () if receipt.refund_pending > 0 || nothing_kept => Some("paper-refund"),
+        () => None,
+    };
+    if let Some(advice) = advice {
+        lines.push(Line::Text { text: say(advice), px: BODY, bold: true, place: Place::Left });
         lines.push(Line::Feed(8));
     }
-    lines.push(pair(words.phone, &receipt.phone));
+    lines.push(pair(say("paper-phone"), &receipt.phone));
     lines.push(Line::Code(address(receipt, url).unwrap_or_else(|| receipt.order.to_string())));
-    lines.push(middle(words.not_an_invoice, SMALL, false));
+    lines.push(middle(&say("paper-not-an-invoice"), SMALL, false));
     Document { language: receipt.language.clone(), lines }
+}
+
+fn middle(text: &str, px: f32, bold: bool) -> Line {
+    Line::Text { text: clean(text), px, bold, place: Place::Middle }
+}
+
+/// `5%`, `0.6%`: without the zeros that nobody writes.
+fn percent(rate: Rate) -> String {
+    let text = rate.to_string();
+    let number = text.trim_end_matches('%').trim_end_matches('0').trim_end_matches('.');
+    format!("{number}%")
+}
+
+/// What a machine took in a time, for whoever empties or refills it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shift {
+    pub language: Language,
+    pub merchant: String,
+    pub place: String,
+    pub kiosk: String,
+    pub currency: Currency,
+    /// As people read them; `None` while the clock was unknown.
+    pub since: Option<String>,
+    pub until: Option<String>,
+    pub orders: u32,
+    /// By payment method as the customer knows it: paid and given back.
+    pub rails: Vec<(String, Minor, Minor)>,
+    /// By product: units delivered and what they cost.
+    pub products: Vec<(String, u32, Minor)>,
+    /// Orders that a person must settle.
+    pub claims: u32,
+}
+
+/// The report that is printed at the end of a shift.
+pub(super) fn shift_document(texts: &Texts, shift: &Shift) -> Document {
+    let say = |key: &str| texts.get(&shift.language, key, &[]);
+    let sign = |amount: Minor| if amount < 0 { "-" } else { "" };
+    let plain = |amount: Minor| {
+        format!("{}{}", sign(amount), texts.number(&shift.language, amount.unsigned_abs(), shift.currency))
+    };
+    let money = |amount: Minor| format!("{} {}", plain(amount), shift.currency.code());
+    let pair = |key: &str, right: &str| Line::Pair { left: say(key), right: clean(right), px: BODY, bold: false };
+    let strong = |key: &str, right: String, px| Line::Pair { left: say(key), right, px, bold: true };
+    let unknown = say("paper-clock-unknown");
+    let mut lines = vec![
+        Line::Feed(16),
+        middle(&shift.merchant, TITLE, true),
+        middle(&say("paper-shift"), BODY, true),
+        Line::Rule,
+        pair("paper-place", &shift.place),
+        pair("paper-kiosk", &shift.kiosk),
+        pair("paper-since", shift.since.as_deref().unwrap_or(&unknown)),
+        pair("paper-until", shift.until.as_deref().unwrap_or(&unknown)),
+        Line::Rule,
+        Line::Row { name: say("paper-item"), quantity: say("paper-units"), sum: say("paper-sum"), bold: true },
+    ];
+    for (name, units, sum) in shift.products.iter().take(MAX_PRODUCTS) {
+        let (quantity, sum) = (units.to_string(), plain(*sum));
+        lines.push(Line::Row { name: clean(name), quantity, sum, bold: false });
+    }
+    lines.push(Line::Rule);
+    for (name, paid, returned) in &shift.rails {
+        let left = clean(name);
+        lines.push(Line::Pair { left, right: plain(*paid), px: BODY, bold: false });
+        if *returned != 0 {
+            let left = format!("  {}", say("paper-returned"));
+            lines.push(Line::Pair { left, right: plain(-returned), px: BODY, bold: false });
+        }
+    }
+    lines.push(Line::Rule);
+    let paid: Minor = shift.rails.iter().map(|(_, paid, _)| paid).sum();
+    let returned: Minor = shift.rails.iter().map(|(_, _, returned)| returned).sum();
+    lines.extend([
+        pair("paper-orders", &shift.orders.to_string()),
+        pair("paper-sales", &money(paid)),
+        pair("paper-returned", &money(-returned)),
+        strong("paper-kept", money(paid - returned), TITLE),
+        strong("paper-claims", shift.claims.to_string(), BODY),
+        Line::Feed(24),
+    ]);
+    Document { language: shift.language.clone(), lines }
 }
 
 /// The text of a QR that stands for the receipt where there is no paper: its address if there is one, else the receipt
 /// itself, at most 400 bytes; items that do not fit are counted.
-pub fn code_text(receipt: &Receipt, url_template: Option<&str>) -> String {
+pub fn code_text(texts: &Texts, receipt: &Receipt, url_template: Option<&str>) -> String {
     if let Some(address) = address(receipt, url_template) {
         return address;
     }
-    let words = words(&receipt.language);
-    let mut head = vec![shorten(&receipt.merchant, 48), format!("{} {}", words.kiosk, shorten(&receipt.kiosk, 32))];
-    head.push(shorten(receipt.time.as_deref().unwrap_or(words.clock_unknown), 32));
-    head.push(format!("{} {}", words.order, receipt.order));
-    let mut tail = vec![format!("{} {}", words.total, receipt.money(receipt.amount))];
-    tail.push(format!("{} {}", words.paid, receipt.money(receipt.paid)));
-    tail.extend(receipt.returned(words).map(|(label, amount)| format!("{label} {}", receipt.money(amount))));
-    tail.push(format!("{} {}", words.phone, shorten(&receipt.phone, 24)));
-    tail.push(words.not_an_invoice.into());
+    let say = |key: &str| texts.get(&receipt.language, key, &[]);
+    let kiosk = format!("{} {}", say("paper-kiosk"), shorten(&receipt.kiosk, 32));
+    let mut head = vec![shorten(&receipt.merchant, 48), kiosk];
+    let unknown = say("paper-clock-unknown");
+    head.push(shorten(receipt.time.as_deref().unwrap_or(&unknown), 32));
+    head.push(format!("{} {}", say("paper-order"), receipt.order));
+    let money = |amount| receipt.money(texts, amount);
+    let mut tail = vec![format!("{} {}", say("paper-total"), money(receipt.amount))];
+    tail.push(format!("{} {}", say("paper-paid"), money(receipt.paid)));
+    tail.extend(receipt.returned().map(|(label, amount)| format!("{} {}", say(label), money(amount))));
+    tail.push(format!("{} {}", say("paper-phone"), shorten(&receipt.phone, 24)));
+    tail.push(say("paper-not-an-invoice"));
 
     let length = |lines: &[String]| lines.iter().map(|line| line.len() + 1).sum::<usize>();
     // Room for "+99" at the end of the items.
     let mut left = MAX_CODE.saturating_sub(length(&head) + length(&tail) + 4);
     let mut items = Vec::new();
     for (nth, item) in receipt.items.iter().enumerate() {
-        let note = note(words, item.outcome).map(|note| format!(" {note}")).unwrap_or_default();
-        let line = format!("{} ×{} {}{note}", shorten(&item.name, 40), item.quantity, receipt.number(item.price));
+        let note = note(item.outcome).map(|note| format!(" {}", say(note))).unwrap_or_default();
+        let line =
+            format!("{} ×{} {}{note}", shorten(&item.name, 40), item.quantity, receipt.number(texts, item.price));
         if line.len() + 1 > left {
             items.push(format!("+{}", (receipt.items.len() - nth).min(99)));
             break;
@@ -141,29 +255,30 @@ pub fn code_text(receipt: &Receipt, url_template: Option<&str>) -> String {
 }
 
 impl Receipt {
-    fn money(&self, amount: Minor) -> String {
-        Money { amount, currency: self.currency }.to_string()
+    /// With the currency's code: a sign may mean several.
+    fn money(&self, texts: &Texts, amount: Minor) -> String {
+        format!("{} {}", self.number(texts, amount), self.currency.code())
     }
 
-    /// Without the currency.
-    fn number(&self, amount: Minor) -> String {
-        let money = self.money(amount);
-        money.split_once(' ').map_or(money.clone(), |(number, _)| number.to_owned())
+    fn number(&self, texts: &Texts, amount: Minor) -> String {
+        let minus = if amount < 0 { "-" } else { "" };
+        format!("{minus}{}", texts.number(&self.language, amount.unsigned_abs(), self.currency))
     }
 
-    fn returned(&self, words: &Words) -> impl Iterator<Item = (&'static str, Minor)> + use<> {
-        [(words.refunded, self.refunded), (words.refund_pending, self.refund_pending)]
+    /// What went back and what is on its way, by the names of their texts.
+    fn returned(&self) -> impl Iterator<Item = (&'static str, Minor)> + use<> {
+        [("paper-refunded", self.refunded), ("paper-refund-pending", self.refund_pending)]
             .into_iter()
             .filter(|(_, amount)| *amount != 0)
     }
 }
 
-fn note(words: &Words, outcome: Outcome) -> Option<&'static str> {
+fn note(outcome: Outcome) -> Option<&'static str> {
     match outcome {
         Outcome::Delivered => None,
-        Outcome::NotDelivered => Some(words.not_delivered),
-        Outcome::Unknown => Some(words.not_confirmed),
-        Outcome::Pending => Some(words.pending),
+        Outcome::NotDelivered => Some("paper-not-delivered"),
+        Outcome::Unknown => Some("paper-not-confirmed"),
+        Outcome::Pending => Some("paper-pending"),
     }
 }
 

@@ -7,7 +7,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::Span;
+use crate::payment::fee::Rate;
 use crate::sale::view::Outcome;
+use crate::screen::text::Faces;
 use crate::vocabulary::{Currency, Language, OrderId, PaymentId};
 
 fn receipt(tag: &str) -> Receipt {
@@ -23,6 +25,8 @@ fn receipt(tag: &str) -> Receipt {
         time: None,
         currency: Currency::from_code("CNY").unwrap(),
         items: vec![item("可樂", Outcome::Delivered), item("洋芋片", Outcome::NotDelivered)],
+        taxes: vec![(Rate::parse("5%").unwrap(), 29)],
+        pickup: Some("042".into()),
         amount: 1_200,
         paid: 1_200,
         refunded: 300,
@@ -39,10 +43,11 @@ fn text(receipt: &Receipt) -> String {
     let line = |line: &Line| match line {
         Line::Text { text, .. } => format!("{text}\n"),
         Line::Pair { left, right, .. } => format!("{left}: {right}\n"),
+        Line::Row { name, quantity, sum, .. } => format!("{name}: {quantity} = {sum}\n"),
         Line::Code(text) => format!("[{text}]\n"),
         Line::Rule | Line::Feed(_) => String::new(),
     };
-    super::receipt::document(receipt, None).lines.iter().map(line).collect()
+    super::receipt::document(&Texts::shipped(), receipt, None).lines.iter().map(line).collect()
 }
 
 #[test]
@@ -56,7 +61,10 @@ fn every_fact_is_on_the_paper() {
         "Time: clock unknown",
         &format!("Order: {order}"),
         &format!("Order code: {}", receipt.short_code),
-        "可樂: 2 × 3.00   6.00",
+        "可樂: 2 × 3.00 = 6.00",
+        "Claim slip",
+        "incl. tax 5%: 0.29 CNY",
+        "Pick-up number: 042",
         "– not delivered",
         "Total: 12.00 CNY",
         "Paid: 12.00 CNY",
@@ -79,8 +87,11 @@ fn every_fact_is_on_the_paper() {
 fn a_code_holds_the_receipt_or_its_address() {
     let mut receipt = receipt("zh-Hant");
     let order = receipt.order.to_string();
-    assert_eq!(code_text(&receipt, Some("https://example.com/r/{order}")), format!("https://example.com/r/{order}"));
-    let whole = code_text(&receipt, None);
+    assert_eq!(
+        code_text(&Texts::shipped(), &receipt, Some("https://example.com/r/{order}")),
+        format!("https://example.com/r/{order}")
+    );
+    let whole = code_text(&Texts::shipped(), &receipt, None);
     for fact in
         [&order, "合計 12.00 CNY", "已退款 3.00 CNY", "可樂 ×2 3.00", "洋芋片 ×2 3.00 未出貨", "非發票", "時鐘未知"]
     {
@@ -88,7 +99,7 @@ fn a_code_holds_the_receipt_or_its_address() {
     }
     receipt.items = vec![Item { name: "漢".repeat(300), ..receipt.items[0].clone() }; 30];
     receipt.merchant = "商\n".repeat(300);
-    let packed = code_text(&receipt, None);
+    let packed = code_text(&Texts::shipped(), &receipt, None);
     assert!(packed.len() <= 400, "{}", packed.len());
     assert!(packed.contains("+2") && packed.contains("合計 12.00 CNY") && packed.contains("非發票"), "{packed}");
 }
@@ -114,18 +125,19 @@ impl Port for Parrot {
 
 fn typesetter() -> Typesetter {
     let fonts = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/fonts");
-    Typesetter::load(&fonts.join("kioskd-sans-sc.otf"), &fonts.join("kioskd-sans-tc.otf")).unwrap()
+    Typesetter::load(&Faces::shipped(&fonts)).unwrap()
 }
 
 fn printer(answers: Vec<Vec<u8>>) -> Printer {
     let config = config::Printer {
         port: PortDriver::Simulated,
         columns: 384,
+        text: config::PaperText::Raster,
         timeout: Span::seconds(1),
         receipt_url: None,
         status_every: Span::seconds(10),
     };
-    Printer::new(&config, Box::new(Parrot(answers)), typesetter())
+    Printer::new(&config, Box::new(Parrot(answers)), typesetter(), Texts::shipped())
 }
 
 #[test]

@@ -5,25 +5,39 @@ use std::time::Duration;
 
 use super::event::{Effect, Illegal};
 use super::order::Order;
-use super::record::{Closed, Offered, Record};
+use super::record::{Closed, Record};
+use super::view::{CategoryTab, Ease};
 use super::{State, Turn};
-use crate::payment::NewCharge;
-use crate::vocabulary::{ChargeId, Language, Mono, OrderId, ProductId, RailName, ShortCode};
+use crate::vending::Product;
+use crate::vocabulary::{CategoryId, Language, Mono, OrderId, ProductId, RailName, ShortCode};
 
 /// Digits of the code that proves somebody stands at the machine.
 const CONFIRM_DIGITS: usize = 4;
-/// The shortest description limit among providers is 127 bytes (WeChat Pay, Native order).
-const DESCRIPTION_BYTES: usize = 120;
 /// Charges of one order: a customer may change their mind, and a provider is not asked for ever more.
 const MAX_CHARGES: usize = 6;
+/// The longest warning before a page gives up.
+const WARNING: Duration = Duration::from_secs(20);
+/// Products on a page of the shelf, and with large type.
+const TILES: usize = 8;
+const TILES_LARGE: usize = 4;
 
 #[derive(Debug, Clone)]
 pub struct Counter {
     pub language: Language,
+    pub(super) ease: Ease,
+    pub(super) shelf: Shelf,
     pub(super) at: At,
     pub(super) basket: Vec<(ProductId, u32)>,
     /// The last touch, or when the page came.
     pub(super) since: Mono,
+}
+
+/// What part of the shelf is looked at.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shelf {
+    /// `None`: all products.
+    pub category: Option<CategoryId>,
+    pub page: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -66,6 +80,14 @@ pub enum Touch {
     MoreTime,
     Lookup,
     Language(Language),
+    /// Larger type, and not any more.
+    Larger,
+    /// More contrast, and not any more.
+    Contrast,
+    /// `None`: all products.
+    Category(Option<CategoryId>),
+    NextPage,
+    PageBack,
     Rail(RailName),
     Key(Key),
 }
@@ -92,6 +114,12 @@ impl Touch {
                 _ => return None,
             },
             Some(("product", id)) => Touch::Product(ProductId::parse(id)?),
+            Some(("ease", "large")) => Touch::Larger,
+            Some(("ease", "contrast")) => Touch::Contrast,
+            Some(("category", CategoryTab::ALL)) => Touch::Category(None),
+            Some(("category", id)) => Touch::Category(Some(CategoryId::parse(id)?)),
+            Some(("page", "next")) => Touch::NextPage,
+            Some(("page", "back")) => Touch::PageBack,
             Some(("language", tag)) => Touch::Language(Language::new(tag)),
             Some(("rail", name)) => Touch::Rail(RailName::parse(name)?),
             Some(("key", "clear")) => Touch::Key(Key::Clear),
@@ -104,7 +132,14 @@ impl Touch {
 
 impl Counter {
     pub fn new(language: Language) -> Self {
-        Self { language, at: At::Attract, basket: Vec::new(), since: Mono::default() }
+        Self {
+            language,
+            ease: Ease::default(),
+            shelf: Shelf::default(),
+            at: At::Attract,
+            basket: Vec::new(),
+            since: Mono::default(),
+        }
     }
 
     /// The order whose result is on the glass.
@@ -150,17 +185,67 @@ impl State {
             let lease = shown.and_then(|charge| self.lease_ends(&charge.rail));
             return Some(lease.map_or(tick, |lease| tick.min(lease)).min(order.deadline));
         }
-        self.counter_deadline()
+        let deadline = self.counter_deadline()?;
+        // The warning counts down.
+        let tick = match self.idle_left(now) {
+            Some(_) => now + Duration::from_millis((deadline.since(now).as_millis() as u64 + 999) % 1_000 + 1),
+            None if self.can_ask_for_more() => Mono(deadline.0.saturating_sub(self.warning().as_millis() as u64)),
+            None => deadline,
+        };
+        Some(tick.min(deadline))
+    }
+
+    /// Before a page gives up for want of a touch: at least 20 seconds (WCAG 2.2, 2.2.1), or a third of what there is.
+    fn warning(&self) -> Duration {
+        WARNING.min(self.policy.browse_timeout / 3)
+    }
+
+    fn can_ask_for_more(&self) -> bool {
+        matches!(self.counter.at, At::Choose | At::Basket(_) | At::Confirm { .. } | At::Lookup { .. })
+    }
+
+    /// Seconds until the page gives up, once that is near.
+    pub(super) fn idle_left(&self, now: Mono) -> Option<u64> {
+        if !self.can_ask_for_more() || self.current_order().is_some() {
+            return None;
+        }
+        let left = self.counter_deadline()?.since(now);
+        (left <= self.warning()).then(|| left.as_millis().div_ceil(1_000) as u64)
     }
 
     fn counter_deadline(&self) -> Option<Mono> {
         match &self.counter.at {
+            // Somebody chose a language or larger type, and went away.
+            At::Attract if self.touched() => Some(self.counter.since + self.policy.browse_timeout),
             At::Attract | At::Order => None,
             At::Result(_) => Some(self.counter.since + self.policy.result_timeout),
             At::Choose | At::Basket(_) | At::Confirm { .. } | At::Lookup { .. } => {
                 Some(self.counter.since + self.policy.browse_timeout)
             }
         }
+    }
+
+    /// The first page is not as it is for somebody who comes.
+    fn touched(&self) -> bool {
+        self.counter.language != self.policy.first_language() || self.counter.ease != Ease::default()
+    }
+
+    /// Products of the category that is looked at.
+    pub(super) fn on_shelf(&self) -> Vec<&Product> {
+        let category = self.counter.shelf.category.as_ref();
+        let products = self.planogram.products().iter();
+        products.filter(|product| category.is_none() || product.category.as_ref() == category).collect()
+    }
+
+    /// Large tiles need more room.
+    pub(super) fn tiles_a_page(&self) -> usize {
+        if self.counter.ease.large { TILES_LARGE } else { TILES }
+    }
+
+    /// How many pages the shelf has, and which is shown.
+    pub(super) fn shelf_pages(&self) -> (usize, usize) {
+        let pages = self.on_shelf().len().div_ceil(self.tiles_a_page()).max(1);
+        (pages, self.counter.shelf.page.min(pages - 1))
     }
 
     fn page_name(&self) -> &'static str {
@@ -177,9 +262,11 @@ impl State {
 }
 
 impl Turn<'_> {
-    fn go(&mut self, at: At) {
+    pub(super) fn go(&mut self, at: At) {
         if matches!(at, At::Attract) {
             self.state.counter.basket.clear();
+            self.state.counter.ease = Ease::default();
+            self.state.counter.shelf = Shelf::default();
             self.state.counter.language = self.state.policy.first_language();
         }
         self.state.counter.at = at;
@@ -187,13 +274,23 @@ impl Turn<'_> {
     }
 
     pub(super) fn touch(&mut self, touch: Touch) -> Result<(), Illegal> {
-        if let Touch::Language(language) = touch {
-            if !self.state.policy.languages.contains(&language) {
-                return Err(Illegal::Refused("not a language of this kiosk"));
+        let counter = &mut self.state.counter;
+        match touch {
+            Touch::Language(language) => {
+                if !self.state.policy.languages.contains(&language) {
+                    return Err(Illegal::Refused("not a language of this kiosk"));
+                }
+                counter.language = language;
+                counter.since = self.at.now;
+                return Ok(());
             }
-            self.state.counter.language = language;
-            self.state.counter.since = self.at.now;
-            return Ok(());
+            Touch::Larger | Touch::Contrast => {
+                let switch = if touch == Touch::Larger { &mut counter.ease.large } else { &mut counter.ease.contrast };
+                *switch = !*switch;
+                counter.since = self.at.now;
+                return Ok(());
+            }
+            _ => {}
         }
         let page = self.state.counter.at.clone();
         match (page, touch) {
@@ -203,6 +300,11 @@ impl Turn<'_> {
             (At::Choose | At::Basket(_), Touch::Product(product)) => self.put(product)?,
             (At::Choose | At::Basket(_), Touch::Pay) => self.pay()?,
             (At::Choose | At::Basket(_) | At::Confirm { .. }, Touch::Cancel) => self.go(At::Attract),
+            (At::Choose, Touch::Category(category)) => self.look_at(category)?,
+            (At::Choose, Touch::NextPage) => self.turn_page(|page| Some(page + 1))?,
+            (At::Choose, Touch::PageBack) => self.turn_page(|page| page.checked_sub(1))?,
+            // Any touch starts the time anew; this one has nothing else to do.
+            (_, Touch::MoreTime) if self.state.idle_left(self.at.now).is_some() => {}
             (At::Basket(product), Touch::Add) => self.put(product)?,
             (At::Basket(_), Touch::Done) => self.go(At::Choose),
             (At::Confirm { code, entered, .. }, Touch::Key(key)) => self.confirm_key(code, entered, key)?,
@@ -213,6 +315,22 @@ impl Turn<'_> {
         // Last, because a touch that is refused must leave no question open.
         self.probe_rails(true);
         self.state.counter.since = self.at.now;
+        Ok(())
+    }
+
+    fn look_at(&mut self, category: Option<CategoryId>) -> Result<(), Illegal> {
+        let known = |id: &CategoryId| self.state.policy.categories.iter().any(|(known, _)| known == id);
+        if !category.as_ref().is_none_or(known) {
+            return Err(Illegal::Refused("no such category"));
+        }
+        self.state.counter.shelf = Shelf { category, page: 0 };
+        Ok(())
+    }
+
+    fn turn_page(&mut self, turn: impl Fn(usize) -> Option<usize>) -> Result<(), Illegal> {
+        let (pages, page) = self.state.shelf_pages();
+        let page = turn(page).filter(|page| *page < pages).ok_or(Illegal::Refused("no such page"))?;
+        self.state.counter.shelf.page = page;
         Ok(())
     }
 
@@ -316,120 +434,6 @@ impl Turn<'_> {
         }
     }
 
-    /// Begins the order: its number is on disk before any provider hears of it.
-    fn offer(&mut self) -> Result<(), Illegal> {
-        if !self.state.stop_reasons().is_empty() || self.state.conditions.board_answers != Some(true) {
-            return Err(Illegal::Refused("not selling"));
-        }
-        let mut items = Vec::new();
-        for (id, quantity) in &self.state.counter.basket {
-            let product = self.state.planogram.product(id).ok_or(Illegal::Refused("no such product"))?;
-            if self.state.planogram.available(id) < *quantity {
-                return Err(Illegal::Refused("no more of this product"));
-            }
-            let offered = Offered { product: id.clone(), price: product.price };
-            items.extend(std::iter::repeat_n(offered, *quantity as usize));
-        }
-        let rails = &self.state.policy.rails;
-        let rail = rails.iter().find(|rail| self.state.rail_up(&rail.name)).or(rails.first());
-        let rail = rail.map(|rail| rail.name.clone()).ok_or(Illegal::Refused("no payment method"))?;
-
-        let order = self.next_order();
-        self.record(Record::OrderOffered {
-            order,
-            short_code: order.short_code(),
-            currency: self.state.policy.currency,
-            amount: items.iter().map(|item| item.price).sum(),
-            items,
-            charge: ChargeId::of(order, 1),
-            rail,
-            life_ms: self.charge_life_ms(),
-        });
-        self.create_charge(order);
-        self.state.current = Some(order);
-        self.state.counter.basket.clear();
-        self.go(At::Order);
-        Ok(())
-    }
-
-    /// Another charge for the order on the glass, on another rail; the former is closed. Whichever is paid first buys
-    /// the goods.
-    pub(super) fn switch_rail(&mut self, id: OrderId, rail: RailName) {
-        let (now, life_ms) = (self.at.now, self.charge_life_ms());
-        let Some(order) = self.state.orders.get_mut(&id) else { return };
-        if let Some(former) = order.charges.last_mut() {
-            former.watch.close(now);
-        }
-        let charge = ChargeId::of(id, order.charges.len() + 1);
-        self.record(Record::ChargeOffered { order: id, charge, rail, life_ms });
-        self.create_charge(id);
-    }
-
-    /// A rail that this order has not tried and whose provider answers.
-    pub(super) fn other_rail(&self, id: OrderId) -> Option<RailName> {
-        let order = self.state.orders.get(&id)?;
-        let untried = |name: &RailName| !order.charges.iter().any(|charge| charge.rail == *name);
-        let mut rails = self.state.policy.rails.iter().map(|rail| &rail.name);
-        rails.find(|name| untried(name) && self.state.rail_up(name)).cloned()
-    }
-
-    fn charge_life_ms(&self) -> u64 {
-        u64::try_from(self.state.policy.charge_life().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// Asks for the charge that was just offered. It has its whole time on the glass.
-    fn create_charge(&mut self, id: OrderId) {
-        let (now, qr_life) = (self.at.now, self.state.policy.qr_life);
-        let Some(order) = self.state.orders.get(&id) else { return };
-        let description = describe(&self.state.policy.kiosk, &self.goods(order), &order.short_code);
-        let attach = self.state.policy.attach.clone();
-        let Some(order) = self.state.orders.get_mut(&id) else { return };
-        order.deadline = order.deadline.max(now + qr_life);
-        let currency = order.currency;
-        let Some(charge) = order.charges.last_mut() else { return };
-        charge.watch.since = now;
-        // The answer to the creation is the first answer.
-        charge.watch.asked = true;
-        let new = NewCharge {
-            charge: charge.id.clone(),
-            order: id,
-            amount: charge.amount,
-            currency,
-            life: charge.life,
-            description,
-            attach,
-        };
-        let rail = charge.rail.clone();
-        self.effect(Effect::Create { rail, charge: new });
-    }
-
-    /// The goods in the customer's language: "Cola x2".
-    fn goods(&self, order: &Order) -> Vec<String> {
-        let mut goods: Vec<(&ProductId, u32)> = Vec::new();
-        for item in &order.items {
-            match goods.iter_mut().find(|(product, _)| **product == item.product) {
-                Some((_, quantity)) => *quantity += 1,
-                None => goods.push((&item.product, 1)),
-            }
-        }
-        let named = |(product, quantity): (&ProductId, u32)| {
-            let name = self.state.product_name(product);
-            if quantity > 1 { format!("{name} x{quantity}") } else { name }
-        };
-        goods.into_iter().map(named).collect()
-    }
-
-    /// A number greater than every one before, near the wall clock where it is known.
-    fn next_order(&self) -> OrderId {
-        let last = self.state.last_order;
-        let millis = self.at.wall.map(|wall| wall.0).or(last.map(OrderId::millis)).unwrap_or(0);
-        let fresh = OrderId::from_parts(millis, self.at.entropy);
-        match last {
-            Some(last) if fresh <= last => last.successor(),
-            _ => fresh,
-        }
-    }
-
     /// The order is over for the customer and was not paid: its QR goes, its charge is closed and watched.
     pub(super) fn close_order(&mut self, id: OrderId, why: Closed) {
         if matches!(why, Closed::Expired | Closed::ByCustomer) {
@@ -467,16 +471,4 @@ impl Turn<'_> {
             self.go(At::Attract);
         }
     }
-}
-
-fn describe(kiosk: &str, goods: &[String], code: &ShortCode) -> String {
-    let head = format!("{code} {kiosk} ");
-    let mut goods = goods.join(", ");
-    let room = DESCRIPTION_BYTES.saturating_sub(head.len());
-    if goods.len() > room {
-        let end = (0..=room.saturating_sub(3)).rev().find(|end| goods.is_char_boundary(*end)).unwrap_or(0);
-        goods.truncate(end);
-        goods.push('…');
-    }
-    head + &goods
 }

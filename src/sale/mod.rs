@@ -11,13 +11,14 @@
 //! open, which settles in the background and never stops selling.
 //!
 //! Where to look: [`record`] what is written down · [`order`] what an order is, as a fold of its records · `counter` the
-//! customer's pages · `deliver` · `settle` charges and refunds · `recover` after a restart · `conditions` when it may
-//! sell · `show` the view.
+//! customer's pages · `offer` from a basket to a charge · `deliver` · `settle` charges and refunds · `recover` after a
+//! restart · `conditions` when it may sell · `show` the view.
 
 mod conditions;
 mod counter;
 mod deliver;
 pub mod event;
+mod offer;
 pub mod order;
 pub mod policy;
 pub mod record;

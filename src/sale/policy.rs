@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::config::{self, PaidWithoutIntent, UnknownDelivery};
 use crate::payment::fee::FeeSchedule;
-use crate::vocabulary::{Currency, Language, Localized, Minor, RailName};
+use crate::vocabulary::{CategoryId, Currency, Language, Localized, Minor, RailName};
 
 #[derive(Debug, Clone)]
 pub struct Policy {
@@ -26,12 +26,16 @@ pub struct Policy {
     pub paid_without_intent: PaidWithoutIntent,
     pub attempts: u32,
     pub max_units: u32,
+    /// Thank-you and receipt call the customer by a short number.
+    pub pickup_numbers: bool,
     pub browse_timeout: Duration,
     pub result_timeout: Duration,
     pub confirm_above: Option<Minor>,
     pub confirm_after_unpaid: Option<u32>,
     /// There is a drop sensor that can test itself: nothing is energised unless it has just passed its self-test.
     pub sensor: bool,
+    /// Of the shelf, in their order.
+    pub categories: Vec<(CategoryId, Localized)>,
     pub rails: Vec<RailPolicy>,
     /// In which the day of a payment is told, for its fee.
     pub zone: TimeZone,
@@ -63,11 +67,13 @@ impl Policy {
             paid_without_intent: sale.paid_without_intent,
             attempts: sale.attempts,
             max_units: sale.max_units,
+            pickup_numbers: sale.pickup_numbers,
             browse_timeout: sale.browse_timeout.0,
             result_timeout: sale.result_timeout.0,
             confirm_above: sale.confirm_above,
             confirm_after_unpaid: sale.confirm_after_unpaid,
             sensor: config.board.drop_sensor.as_ref().is_some_and(|sensor| sensor.emitter.is_some()),
+            categories: config.categories.iter().map(|known| (known.id.clone(), known.name.clone())).collect(),
             rails: config
                 .rails
                 .iter()

@@ -1,12 +1,16 @@
 //! From state to [`View`].
 
+use std::time::Duration;
+
 use super::counter::{At, Lookup};
 use super::order::Receipt;
 use super::record::{Closed, Settling};
 use super::view::{
-    BasketLine, ItemView, OrderState, OrderView, Outcome, Page, RailTab, ReceiptView, StopReason, Tile, View,
+    BasketLine, CategoryTab, ItemView, OrderState, OrderView, Outcome, Page, RailTab, ReceiptView, StopReason, Tile,
+    View,
 };
 use super::{Order, State};
+use crate::vending::Product;
 use crate::vocabulary::{Mono, ProductId};
 
 impl State {
@@ -18,6 +22,8 @@ impl State {
             place: self.policy.place.get(&self.counter.language).to_owned(),
             phone: self.policy.phone.clone(),
             currency: self.policy.currency,
+            ease: self.counter.ease,
+            idle_left: self.idle_left(now),
             page: self.page(now, receipt_code),
         }
     }
@@ -46,7 +52,7 @@ impl State {
             },
             _ if !reasons.is_empty() => self.out_of_service(reasons),
             At::Attract | At::Order => Page::Attract { tiles: self.tiles() },
-            At::Choose => Page::Choose { tiles: self.tiles(), basket: self.basket_lines(), total: self.basket_total() },
+            At::Choose => self.shelf_page(),
             At::Basket(product) => match self.tiles().into_iter().find(|tile| tile.product == *product) {
                 Some(tile) => Page::Basket {
                     can_add: self.can_add(product),
@@ -63,6 +69,34 @@ impl State {
                 wrong: *wrong,
             },
         }
+    }
+
+    fn shelf_page(&self) -> Page {
+        let (pages, page) = self.shelf_pages();
+        let shelf = self.on_shelf();
+        let on_page = shelf.chunks(self.tiles_a_page()).nth(page).unwrap_or_default();
+        Page::Choose {
+            tiles: on_page.iter().map(|product| self.tile(product)).collect(),
+            categories: self.categories(),
+            page: page as u32,
+            pages: pages as u32,
+            basket: self.basket_lines(),
+            total: self.basket_total(),
+        }
+    }
+
+    fn categories(&self) -> Vec<CategoryTab> {
+        if self.policy.categories.is_empty() {
+            return Vec::new();
+        }
+        let at = self.counter.shelf.category.as_ref();
+        let all = CategoryTab { name: CategoryTab::ALL.into(), label: String::new(), chosen: at.is_none() };
+        let tabs = self.policy.categories.iter().map(|(id, label)| CategoryTab {
+            name: id.to_string(),
+            label: label.get(&self.counter.language).to_owned(),
+            chosen: at == Some(id),
+        });
+        std::iter::once(all).chain(tabs).collect()
     }
 
     fn order_page(&self, order: &Order, now: Mono) -> Page {
@@ -85,6 +119,8 @@ impl State {
                     up: self.rail_up(&rail.name),
                 })
                 .collect(),
+            of_seconds: (self.policy.qr_life + if order.extended { self.policy.more_time } else { Duration::ZERO })
+                .as_secs(),
             seconds_left: order.deadline.since(now).as_millis().div_ceil(1_000) as u64,
             can_extend: !order.extended && !self.policy.more_time.is_zero(),
         }
@@ -126,6 +162,7 @@ impl State {
         let outstanding = order.outstanding();
         OrderView {
             short_code: order.short_code.clone(),
+            pickup: self.policy.pickup_numbers.then(|| order.short_code.pickup().to_owned()),
             state: order.state(),
             amount: order.amount(),
             paid: order.paid(),
@@ -153,17 +190,17 @@ impl State {
     }
 
     fn tiles(&self) -> Vec<Tile> {
-        self.planogram
-            .products()
-            .iter()
-            .map(|product| Tile {
-                product: product.id.clone(),
-                name: product.name.get(&self.counter.language).to_owned(),
-                price: product.price,
-                available: self.planogram.available(&product.id),
-                picture: product.picture.clone(),
-            })
-            .collect()
+        self.planogram.products().iter().map(|product| self.tile(product)).collect()
+    }
+
+    fn tile(&self, product: &Product) -> Tile {
+        Tile {
+            product: product.id.clone(),
+            name: product.name.get(&self.counter.language).to_owned(),
+            price: product.price,
+            available: self.planogram.available(&product.id),
+            picture: product.picture.clone(),
+        }
     }
 
     fn basket_lines(&self) -> Vec<BasketLine> {

@@ -14,7 +14,17 @@ pub struct View {
     pub place: String,
     pub phone: String,
     pub currency: Currency,
+    pub ease: Ease,
+    /// Soon nobody is believed to be there; so many seconds until the first page comes back.
+    pub idle_left: Option<u64>,
     pub page: Page,
+}
+
+/// What somebody asked for to see better.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ease {
+    pub large: bool,
+    pub contrast: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +33,13 @@ pub enum Page {
         tiles: Vec<Tile>,
     },
     Choose {
+        /// Those of this page of the shelf.
         tiles: Vec<Tile>,
+        /// None where products have no categories; else the first is all of them.
+        categories: Vec<CategoryTab>,
+        /// From 0.
+        page: u32,
+        pages: u32,
         basket: Vec<BasketLine>,
         total: Minor,
     },
@@ -47,6 +63,8 @@ pub enum Page {
         qr: Option<String>,
         rails: Vec<RailTab>,
         seconds_left: u64,
+        /// What the count-down began with.
+        of_seconds: u64,
         can_extend: bool,
     },
     Delivering {
@@ -122,6 +140,20 @@ pub struct Tile {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CategoryTab {
+    /// `all`, or the category's id.
+    pub name: String,
+    /// Empty for all of them.
+    pub label: String,
+    pub chosen: bool,
+}
+
+impl CategoryTab {
+    /// The name of the tab with all products.
+    pub const ALL: &str = "all";
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BasketLine {
     pub product: ProductId,
     pub name: String,
@@ -142,6 +174,8 @@ pub struct RailTab {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderView {
     pub short_code: ShortCode,
+    /// What is called out where goods are handed over.
+    pub pickup: Option<String>,
     pub state: OrderState,
     pub amount: Minor,
     pub paid: Minor,

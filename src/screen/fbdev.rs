@@ -203,6 +203,18 @@ impl Panel for FbdevPanel {
         }
         Ok(())
     }
+
+    /// Black; the light behind it is the backlight's business.
+    fn darken(&mut self) -> Result<(), PanelError> {
+        let Some(screen) = &mut self.screen else {
+            return Err(PanelError::Dark(format!("{} is not open", self.device.display())));
+        };
+        let Layout { width, height, .. } = screen.layout;
+        screen.shadow.fill(0);
+        screen.blank = true;
+        let whole = Rect { x: 0, y: 0, w: width as i32, h: height as i32 };
+        screen.write(&[whole]).map_err(|error| self.dark(&error))
+    }
 }
 
 #[cfg(test)]

@@ -64,7 +64,8 @@ fn measure(type_: &mut Typesetter, words: &str, longest: &str, style: &TextStyle
 
 /// The longest run that must not be broken. Chinese breaks anywhere.
 fn longest_word(words: &str) -> &str {
-    words.split(|c: char| c.is_whitespace() || c >= '\u{2e80}').max_by_key(|word| word.len()).unwrap_or_default()
+    let breaks = |c: char| c.is_whitespace() && c != '\u{a0}' || c >= '\u{2e80}';
+    words.split(breaks).max_by_key(|word| word.len()).unwrap_or_default()
 }
 
 /// As much of the beginning as fits, with an ellipsis.
@@ -99,18 +100,19 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::screen::text::Align;
+    use crate::screen::text::{Align, Faces};
     use crate::vocabulary::Language;
 
     fn fitted(text: &str, w: i32, h: i32) -> (Fitted, u32) {
         let fonts = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/fonts");
-        let mut type_ = Typesetter::load(&fonts.join("kioskd-sans-sc.otf"), &fonts.join("kioskd-sans-tc.otf")).unwrap();
+        let mut type_ = Typesetter::load(&Faces::shipped(&fonts)).unwrap();
         let text = Text {
             text: text.into(),
             px: 34.0,
             color: 0,
             align: Align::Left,
             bold: false,
+            icon: None,
             language: Language::new("zh-Hant"),
         };
         let fitted = fit(&mut type_, &text, Rect { x: 0, y: 0, w, h });

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use fluent_bundle::{FluentArgs, FluentBundle, FluentResource, FluentValue};
+use fluent_bundle::concurrent::FluentBundle;
+use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use unic_langid::LanguageIdentifier;
 
-use crate::vocabulary::Language;
+use crate::vocabulary::{Currency, Language, Minor};
 
 /// Tags and texts of the shipped languages.
 pub const SHIPPED: &[(&str, &str)] = &[
@@ -14,9 +15,9 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("zh-Hans", include_str!("../../assets/locales/zh-Hans.ftl")),
 ];
 
-/// The texts of every shipped language.
+/// The texts of every language.
 pub struct Texts {
-    bundles: BTreeMap<&'static str, FluentBundle<FluentResource>>,
+    bundles: BTreeMap<String, FluentBundle<FluentResource>>,
 }
 
 impl Default for Texts {
@@ -27,22 +28,63 @@ impl Default for Texts {
 
 impl Texts {
     pub fn shipped() -> Self {
-        let bundles = SHIPPED.iter().map(|(tag, text)| {
-            // A faulty line costs its message, not the glass; the tests find it.
-            let resource = FluentResource::try_new((*text).to_owned()).unwrap_or_else(|(partly, _)| partly);
-            let language: LanguageIdentifier = tag.parse().unwrap_or_default();
-            let mut bundle = FluentBundle::new(vec![language]);
-            bundle.set_use_isolating(false);
+        Self::with(&BTreeMap::new())
+    }
+
+    /// The shipped ones, with texts of an operator's own in place of them and beside them.
+    pub fn with(own: &BTreeMap<Language, String>) -> Self {
+        let mut bundles = BTreeMap::new();
+        let shipped = SHIPPED.iter().copied();
+        for (tag, text) in shipped.chain(own.iter().map(|(language, text)| (language.tag(), text.as_str()))) {
+            // A faulty line costs its message, not the glass; the checks find it.
+            let resource = FluentResource::try_new(text.to_owned()).unwrap_or_else(|(partly, _)| partly);
+            let bundle = bundles.entry(tag.to_owned()).or_insert_with(|| {
+                let language: LanguageIdentifier = tag.parse().unwrap_or_default();
+                let mut bundle = FluentBundle::new_concurrent(vec![language]);
+                bundle.set_use_isolating(false);
+                bundle
+            });
             bundle.add_resource_overriding(resource);
-            (*tag, bundle)
-        });
-        Self { bundles: bundles.collect() }
+        }
+        Self { bundles }
+    }
+
+    /// `¥1,203.00`: the currency's sign and its digits. A sign that the faces may lack is written as the code:
+    /// `3.00 INR`.
+    pub fn money(&self, language: &Language, amount: Minor, currency: Currency) -> String {
+        let sign = currency.symbol();
+        let minus = if amount < 0 { "-" } else { "" };
+        let number = self.number(language, amount.unsigned_abs(), currency);
+        match sign.chars().all(|c| c.is_ascii() || "¥€£".contains(c)) {
+            true if !sign.is_empty() => format!("{minus}{sign}{number}"),
+            _ => format!("{minus}{number} {}", currency.code()),
+        }
+    }
+
+    /// Units in threes and the currency's decimals, as the language writes them.
+    pub fn number(&self, language: &Language, amount: u64, currency: Currency) -> String {
+        let digits = currency.digits();
+        let scale = 10u64.pow(digits as u32);
+        let units = (amount / scale).to_string();
+        let group = self.get(language, "number-group", &[]);
+        let mut number = String::new();
+        for (nth, digit) in units.chars().enumerate() {
+            if nth > 0 && (units.len() - nth).is_multiple_of(3) {
+                number.push_str(&group);
+            }
+            number.push(digit);
+        }
+        if digits > 0 {
+            let decimal = self.get(language, "number-decimal", &[]);
+            number.push_str(&format!("{decimal}{:0digits$}", amount % scale));
+        }
+        number
     }
 
     /// The message `key` in `language` with its arguments filled in; the key itself where no language has it.
     pub fn get(&self, language: &Language, key: &str, args: &[(&str, &str)]) -> String {
         let found = [language.tag(), "en"].iter().find_map(|tag| {
-            let bundle = self.bundles.get(tag)?;
+            let bundle = self.bundles.get(*tag)?;
             Some((bundle, bundle.get_message(key)?.value()?))
         });
         let Some((bundle, pattern)) = found else { return key.to_owned() };
@@ -65,7 +107,17 @@ mod tests {
     }
 
     /// Where the interface's words are asked for.
-    const USERS: &[&str] = &[include_str!("pages.rs"), include_str!("words.rs"), include_str!("pages/result.rs")];
+    const USERS: &[&str] = &[
+        include_str!("pages.rs"),
+        include_str!("words.rs"),
+        include_str!("language.rs"),
+        include_str!("pages/keys.rs"),
+        include_str!("pages/pay.rs"),
+        include_str!("pages/result.rs"),
+        include_str!("pages/shelf.rs"),
+        include_str!("../printer/receipt.rs"),
+        include_str!("../kiosk/receipts.rs"),
+    ];
 
     #[test]
     fn every_language_has_every_message_and_no_other() {
@@ -93,8 +145,8 @@ mod tests {
 
     #[test]
     fn arguments_are_filled_in_without_marks() {
-        let text = Texts::shipped().get(&Language::new("zh-Hans"), "pay-seconds", &[("seconds", "90")]);
-        assert_eq!(text, "剩 90 秒");
+        let text = Texts::shipped().get(&Language::new("zh-Hans"), "pay-left", &[("time", "1:30")]);
+        assert_eq!(text, "剩余 1:30");
         assert_eq!(Texts::shipped().get(&Language::new("xx"), "done", &[]), "Done");
     }
 }

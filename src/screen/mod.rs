@@ -5,9 +5,11 @@
 //! its own rectangle. Codes are black on white with whole pixels a module on every page, because phones have to read
 //! them.
 
+mod backlight;
 pub mod drm;
 mod fbdev;
 mod fit;
+mod icon;
 pub mod language;
 mod pages;
 mod paint;
@@ -17,12 +19,15 @@ mod sheet;
 pub mod text;
 mod words;
 
+pub use backlight::Backlight;
 pub use drm::DrmPanel;
 pub use fbdev::FbdevPanel;
 pub use paint::Frame;
+pub(crate) use paint::MAX_PICTURE;
 pub use panel::{Panel, PanelError, Ready, SimulatedPanel, open_panel};
 pub use rotation::Rotation;
 
+use crate::config::Theme;
 use crate::sale::view::View;
 use crate::world::{Rect, Target};
 
@@ -31,11 +36,21 @@ use paint::{Painter, intersect};
 use sheet::Node;
 use text::Typesetter;
 
+/// What changes by itself while nobody is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Counts slides, and the languages of the invitation.
+    pub turn: u32,
+    /// Of the day, in the kiosk's time zone; `None` while the time is unknown.
+    pub minute: Option<u16>,
+}
+
 /// The glass as a picture in memory.
 pub struct Glass {
     frame: Frame,
     painter: Painter,
     texts: Texts,
+    theme: Theme,
     /// What the frame shows now.
     nodes: Vec<Node>,
 }
@@ -50,11 +65,12 @@ pub struct Shown {
 
 impl Glass {
     /// Black until the first view.
-    pub fn new(width: u32, height: u32, type_: Typesetter) -> Self {
+    pub fn new(width: u32, height: u32, type_: Typesetter, theme: Theme) -> Self {
         Self {
             frame: Frame::black(width as i32, height as i32),
             painter: Painter::new(type_),
-            texts: Texts::shipped(),
+            texts: Texts::with(&theme.texts),
+            theme,
             nodes: Vec::new(),
         }
     }
@@ -71,9 +87,19 @@ impl Glass {
         }
     }
 
+    /// How long a [`Moment::turn`] takes.
+    pub fn turn(&self) -> std::time::Duration {
+        self.theme.slide_time
+    }
+
     /// Lays the view out and paints what differs from the one before.
     pub fn show(&mut self, view: &View) -> Shown {
-        let sheet = pages::compose(view, &self.texts, self.frame.width, self.frame.height);
+        self.show_at(view, Moment::default())
+    }
+
+    /// The same at a certain moment.
+    pub fn show_at(&mut self, view: &View, moment: Moment) -> Shown {
+        let sheet = pages::compose(view, &self.texts, &self.theme, moment, self.frame.width, self.frame.height);
         let damage = self.damage(&sheet.nodes);
         for clip in &damage {
             for node in &sheet.nodes {

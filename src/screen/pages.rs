@@ -1,37 +1,60 @@
-//! Every page laid out, for wide and for tall panels. The frame is the same on all: place and languages at the top, help
-//! at the bottom, so that a customer finds them without looking.
+//! Every page laid out, for wide and for tall panels. The frame is the same on all, so that a customer finds it without
+//! looking: who this is and whom to call, and the switches for language, type and contrast. They are at the top of a wide
+//! panel and at the bottom of a tall one, whose upper third is out of many people's reach: nothing there is to be touched.
 
+mod keys;
+mod pay;
 mod result;
+mod shelf;
 
-use crate::sale::view::{BasketLine, Page, Tile, View};
-use crate::vocabulary::Minor;
+use crate::config::{Palette, Theme};
+use crate::sale::view::{ItemView, OrderView, Page, View};
 use crate::world::Rect;
 
+use super::Moment;
+use super::icon::Icon;
 use super::language::Texts;
-use super::sheet::{Cut, Draw, Look, Sheet, TextLook, palette};
+use super::sheet::{Cut, Draw, Fit, Ink, Look, Picture, Sheet, TextLook, centered, space, type_scale};
 use super::words::Words;
 
 /// Lays out `view` for a panel of `width` x `height` pixels.
-pub fn compose(view: &View, texts: &Texts, width: i32, height: i32) -> Sheet {
+pub fn compose(view: &View, texts: &Texts, theme: &Theme, moment: Moment, width: i32, height: i32) -> Sheet {
     let scale = width.min(height) as f32 / 800.0;
-    let sheet = Sheet { language: Some(view.language.clone()), scale, ..Sheet::default() };
-    let mut page = Composer { sheet, words: Words { texts, view }, wide: width * 10 >= height * 9 };
+    let palette = if view.ease.contrast { Palette::CONTRAST } else { theme.palette };
+    let sheet = Sheet {
+        nodes: Vec::new(),
+        targets: Vec::new(),
+        language: view.language.clone(),
+        palette,
+        scale,
+        large: view.ease.large,
+    };
+    let mut page =
+        Composer { sheet, words: Words { texts, view }, theme, moment, wide: width * 10 >= height * 9, slide: false };
     let whole = Rect { x: 0, y: 0, w: width, h: height };
-    page.sheet.fill(whole, palette::GROUND);
+    page.sheet.fill(whole, palette.ground);
+    if let (Page::Attract { .. }, Some(slide)) = (&view.page, page.slide()) {
+        page.sheet.add(whole, Draw::Picture(Picture { path: slide, fit: Fit::Cover, opacity: 255 }));
+        page.slide = true;
+    }
     let body = page.frame(whole);
     match &view.page {
         Page::Attract { tiles } => page.attract(body, tiles),
-        Page::Choose { tiles, basket, total } => page.choose(body, tiles, basket, *total),
+        Page::Choose { tiles, categories, page: nth, pages, basket, total } => {
+            page.choose(body, tiles, categories, (*nth, *pages), basket, *total);
+        }
         Page::Basket { product, basket, total, can_add } => page.basket(body, product, basket, *total, *can_add),
         Page::Confirm { code, entered, total, wrong } => page.confirm(body, code, entered, *total, *wrong),
-        Page::Pay { order, qr, rails, seconds_left, can_extend } => {
-            page.pay(body, order, qr.as_deref(), rails, *seconds_left, *can_extend);
+        Page::Pay { order, qr, rails, seconds_left, of_seconds, can_extend } => {
+            page.pay(body, order, qr.as_deref(), rails, (*seconds_left, *of_seconds), *can_extend);
         }
         Page::Delivering { order } => page.delivering(body, order),
         Page::Thanks { order, receipt } => page.thanks(body, order, receipt),
-        Page::Expired { order } => page.not_charged(body, "expired-title", "expired-money", order, None),
+        Page::Expired { order } => {
+            page.not_charged(body, (Icon::Clock, "expired-title", "expired-money"), order, None);
+        }
         Page::Cancelled { order, why } => {
-            page.not_charged(body, "cancelled-title", "cancelled-money", order, why.as_ref());
+            page.not_charged(body, (Icon::Cross, "cancelled-title", "cancelled-money"), order, why.as_ref());
         }
         Page::Refunded { order, receipt } => page.refunded(body, order, receipt),
         Page::Claim { order, receipt } => page.claim(body, order, receipt),
@@ -42,16 +65,24 @@ pub fn compose(view: &View, texts: &Texts, width: i32, height: i32) -> Sheet {
     page.sheet
 }
 
-/// In the 800-pixel design: from the panel's side, the least side of a target, the least height of a line in a list.
-const EDGE: i32 = 40;
+/// In the 800-pixel design: the least side of a target, the head of a tall panel and the foot of a wide one, the least
+/// height of a line in a list.
 const FINGER: i32 = 120;
-const LINE: i32 = 36;
+const HEAD: i32 = 104;
+const FOOT: i32 = 56;
+const LINE: i32 = 44;
+/// For the two switches of type and contrast, or for "more time".
+const EASE: i32 = 240;
 
 /// One page in the making.
 struct Composer<'a> {
     sheet: Sheet,
     words: Words<'a>,
+    theme: &'a Theme,
+    moment: Moment,
     wide: bool,
+    /// A slide is behind everything: what stands on it needs a ground of its own.
+    slide: bool,
 }
 
 impl Composer<'_> {
@@ -59,38 +90,132 @@ impl Composer<'_> {
         self.sheet.px(length)
     }
 
-    /// Place, languages and help; answers with what is left for the page.
+    /// The slide of the moment.
+    fn slide(&self) -> Option<std::path::PathBuf> {
+        let shown: Vec<_> = self.theme.slides.iter().filter(|slide| slide.shown_at(self.moment.minute)).collect();
+        let nth = self.moment.turn as usize % shown.len().max(1);
+        shown.get(nth).map(|slide| slide.picture.clone())
+    }
+
+    /// Brand, switches and help; answers with what is left for the page.
     fn frame(&mut self, whole: Rect) -> Rect {
-        let (edge, gap) = (self.px(EDGE), self.px(16));
-        let (head, rest) = whole.top(self.px(FINGER));
-        let (body, foot) = rest.bottom(self.px(56));
-        let head = Rect { w: head.w - edge, ..head };
+        let edge = self.px(space::EDGE);
+        let sides = |rect: Rect| Rect { x: edge, w: rect.w - 2 * edge, ..rect };
+        if self.wide {
+            let (bar, rest) = whole.top(self.px(FINGER));
+            let (body, foot) = rest.bottom(self.px(FOOT));
+            let bar = sides(bar);
+            let switches = self.switches_width(bar.w * 5 / 6);
+            let (brand, bar) = bar.right(switches);
+            self.brand(brand);
+            self.switches(bar);
+            self.help(sides(foot));
+            sides(body)
+        } else {
+            let (head, rest) = whole.top(self.px(HEAD));
+            let (body, bar) = rest.bottom(self.px(FINGER));
+            let (brand, help) = sides(head).left(whole.w * 9 / 20);
+            self.brand(brand);
+            self.help(help);
+            let bar = bar.inset_sides(self.px(space::M));
+            let switches = self.switches_width(bar.w);
+            self.switches(Rect { x: bar.x + (bar.w - switches) / 2, w: switches, ..bar });
+            sides(body)
+        }
+    }
+
+    /// The operator's logo, and the place.
+    fn brand(&mut self, area: Rect) {
+        let mut area = area;
+        if self.slide {
+            area = area.inset(self.px(space::M));
+            self.sheet.card(area);
+            area = area.inset_sides(self.px(space::M));
+        }
+        if let Some(logo) = &self.theme.logo {
+            let (mark, rest) = area.left(self.px(136));
+            let path = logo.clone();
+            let mark = Rect { y: mark.y + (mark.h - self.px(72)) / 2, h: self.px(72), ..mark };
+            self.sheet.add(mark, Draw::Picture(Picture { path, fit: Fit::Whole, opacity: 255 }));
+            let gap = self.px(space::M);
+            area = Rect { x: rest.x + gap, w: rest.w - gap, ..rest };
+        }
+        let place = self.words.view.place.clone();
+        self.sheet.text(area, place, TextLook::new(type_scale::LABEL).bold());
+    }
+
+    fn help(&mut self, area: Rect) {
+        if self.words.view.phone.is_empty() {
+            return;
+        }
+        let help = self.words.with("help", "phone", &self.words.view.phone);
+        let look = TextLook::new(type_scale::NOTE).soft().with(Icon::Handset);
+        let mut area = area;
+        if self.slide {
+            area = if self.wide { area.left(area.w * 2 / 5).0 } else { area.inset(self.px(space::M)) };
+            self.sheet.card(area);
+            area = area.inset_sides(self.px(space::M));
+        }
+        self.sheet.text(area, help, if self.wide { look } else { look.right() });
+    }
+
+    fn switches_width(&self, most: i32) -> i32 {
+        let languages = self.words.view.languages.len() as i32;
+        if languages == 0 { 0 } else { (self.px(EASE) + languages * self.px(156)).min(most) }
+    }
+
+    /// Larger type, more contrast, languages. Before a page gives up for want of a touch, more time.
+    fn switches(&mut self, area: Rect) {
         let view = self.words.view;
-        let width = (self.px(168) * view.languages.len() as i32).min(head.w * 3 / 4);
-        let (place, languages) = head.left(head.w - width);
-        let place = Rect { x: edge, w: place.w - edge - gap, ..place };
-        self.sheet.text(place, view.place.clone(), TextLook::new(32.0).soft());
+        if area.w == 0 {
+            return;
+        }
+        let gap = self.px(space::S);
+        let (ease, languages) = area.left(self.px(EASE));
+        match view.idle_left {
+            Some(seconds) => {
+                let label = self.words.with("idle", "seconds", &seconds.to_string());
+                let plate = ease.inset_sides(gap).inset_ends(self.px(space::M));
+                self.sheet.plate(plate, Some(Icon::Clock), label, Look::Primary, true);
+                self.sheet.target("more-time", ease, true);
+            }
+            None => {
+                let on = [
+                    ("ease:large", Icon::Larger, view.ease.large),
+                    ("ease:contrast", Icon::Contrast, view.ease.contrast),
+                ];
+                for ((name, icon, on), cell) in on.into_iter().zip(ease.columns(2, 0)) {
+                    let look = if on { Look::Primary } else { Look::Quiet };
+                    let plate = centered(cell, cell.w.min(cell.h) - 3 * self.px(space::M));
+                    self.sheet.plate(plate, Some(icon), "", look, true);
+                    self.sheet.target(name, cell, true);
+                }
+            }
+        }
+        let ground = languages.inset_ends(self.px(space::L));
+        let palette = self.sheet.palette;
+        self.sheet.card(ground);
         for (language, cell) in view.languages.iter().zip(languages.columns(view.languages.len(), 0)) {
-            let look = if *language == view.language { Look::Primary } else { Look::Plain };
             let name = self.words.in_its_own(language);
-            let own = self.sheet.language.replace(language.clone());
+            let own = std::mem::replace(&mut self.sheet.language, language.clone());
             // The finger has the whole height up to the panel's edge; what is seen is smaller.
-            let (left, height) = (cell.x + gap, cell.h - 2 * gap);
-            self.sheet.plate(Rect { x: left, y: cell.y + gap, w: cell.w - gap, h: height }, name, look, true);
+            let plate = cell.inset_ends(self.px(space::L));
+            let chosen = *language == view.language;
+            if chosen {
+                self.sheet.boxed(plate, palette.primary, palette.primary);
+            }
+            let ink = if chosen { Ink::OnPrimary } else { Ink::Text };
+            // What it is called is as large as its place allows, in large type too.
+            let look = TextLook::new(type_scale::NOTE).ink(ink).center().bold();
+            self.sheet.text(plate.inset_sides(self.px(space::S)), name, look);
             self.sheet.target(format!("language:{language}"), cell, true);
             self.sheet.language = own;
         }
-        let foot = Rect { x: edge, w: foot.w - 2 * edge, ..foot };
-        if !view.phone.is_empty() {
-            let help = self.words.with("help", "phone", &view.phone);
-            self.sheet.text(foot, help, TextLook::new(32.0).soft());
-        }
-        Rect { x: edge, w: body.w - 2 * edge, ..body }
     }
 
     /// A main part and a side part: beside each other, or one above the other on a tall panel.
     fn halves(&self, body: Rect, main: f32) -> (Rect, Rect) {
-        let gap = self.px(24);
+        let gap = self.px(space::L);
         if self.wide {
             let (left, right) = body.left((body.w as f32 * main) as i32);
             (Rect { w: left.w - gap, ..left }, right)
@@ -100,197 +225,102 @@ impl Composer<'_> {
         }
     }
 
-    /// Buttons in a row at the bottom of `area`, at least a finger high; answers with the rest.
-    fn buttons(&mut self, area: Rect, buttons: &[(&str, &str, Look, bool)]) -> Rect {
-        let gap = self.px(16);
+    /// Buttons in a row at the bottom of `area`, at least a finger high; answers with the rest. The last is where the
+    /// hand rests, and the wider where it is what to do next.
+    fn buttons(&mut self, area: Rect, buttons: &[(&str, Option<Icon>, &str, Look, bool)]) -> Rect {
+        let gap = self.px(space::M);
         let (rest, row) = area.bottom(self.px(FINGER));
-        for ((name, label, look, enabled), cell) in buttons.iter().zip(row.columns(buttons.len(), gap)) {
+        for ((name, icon, label, look, enabled), cell) in buttons.iter().zip(row.columns(buttons.len(), gap)) {
             let label = self.words.say(label);
-            self.sheet.button(*name, cell, label, *look, *enabled);
+            self.sheet.plate(cell, *icon, label, *look, *enabled);
+            self.sheet.target(*name, cell, *enabled);
         }
         Rect { h: (rest.h - gap).max(0), ..rest }
     }
 
     fn title(&mut self, area: Rect, text: String) -> Rect {
-        let (line, rest) = area.top(self.px(88));
-        self.sheet.text(line, text, TextLook::new(56.0).bold());
+        let (line, rest) = area.top(self.px(80));
+        self.sheet.text(line, text, TextLook::new(type_scale::TITLE).bold());
         rest
     }
 
-    fn attract(&mut self, body: Rect, tiles: &[Tile]) {
-        let body = self.buttons(body, &[("lookup", "lookup", Look::Plain, true)]);
-        self.sheet.target("start", body, true);
-        let (shelf, call) = self.halves(body, if self.wide { 0.55 } else { 0.6 });
-        self.tiles(shelf, tiles, false);
-        self.sheet.add(call, Draw::Card { fill: palette::PRIMARY, border: palette::PRIMARY });
-        let (upper, lower) = call.inset(self.px(24)).top(call.h / 2);
-        let on = |px: f32| TextLook::new(px).color(palette::ON_PRIMARY).center();
-        self.sheet.text(upper, self.words.say("start"), on(72.0).bold());
-        self.sheet.text(lower, self.words.say("start-hint"), on(44.0));
-    }
-
-    fn choose(&mut self, body: Rect, tiles: &[Tile], basket: &[BasketLine], total: Minor) {
-        let (shelf, side) = self.halves(body, if self.wide { 0.62 } else { 0.56 });
-        let shelf = {
-            let title = self.words.say("choose-title");
-            self.title(shelf, title)
-        };
-        self.tiles(shelf, tiles, true);
-        let side =
-            self.buttons(side, &[("cancel", "cancel", Look::Plain, true), ("lookup", "lookup", Look::Plain, true)]);
-        let side = self.buttons(side, &[("pay", "pay", Look::Primary, !basket.is_empty())]);
-        self.basket_list(side, basket, total);
-    }
-
-    /// Products in a grid. `touchable` tiles are targets.
-    fn tiles(&mut self, area: Rect, tiles: &[Tile], touchable: bool) {
-        // As many across as keeps the tiles nearest to a good tile's width for their height.
-        let shape = |across: usize| {
-            let (w, h) = (area.w / across as i32, area.h / tiles.len().div_ceil(across).max(1) as i32);
-            (w * 3 / 4).min(h)
-        };
-        let across = (2..=10).rev().max_by_key(|across| shape(*across)).unwrap_or(2);
-        let gap = self.px(16);
-        let rows = area.rows(tiles.len().div_ceil(across), gap);
-        for (row, line) in rows.into_iter().zip(tiles.chunks(across)) {
-            for (cell, tile) in row.columns(across, gap).into_iter().zip(line) {
-                self.tile(cell, tile);
-                if touchable {
-                    self.sheet.target(format!("product:{}", tile.product), cell, tile.available > 0);
-                }
-            }
-        }
-    }
-
-    fn tile(&mut self, cell: Rect, tile: &Tile) {
-        let sold_out = tile.available == 0;
-        let border = if sold_out { palette::SURFACE } else { palette::BORDER };
-        self.sheet.add(cell, Draw::Card { fill: palette::SURFACE, border });
-        let mut inner = cell.inset(self.px(12));
-        if let Some(picture) = &tile.picture {
-            let (top, rest) = inner.top(inner.h / 2);
-            self.sheet.add(top, Draw::Picture(picture.clone()));
-            inner = rest;
-        }
-        let (name, price) = inner.top(inner.h * 11 / 20);
-        self.sheet.text(name, tile.name.clone(), TextLook::new(34.0).bold());
-        if sold_out {
-            self.sheet.text(price, self.words.say("sold-out"), TextLook::new(34.0).color(palette::ERROR));
-        } else {
-            self.sheet.text(price, self.words.money(tile.price), TextLook::new(40.0).color(palette::PRIMARY).bold());
-        }
-    }
-
-    fn basket_list(&mut self, area: Rect, basket: &[BasketLine], total: Minor) {
-        self.sheet.card(area);
-        let inner = area.inset(self.px(16));
-        let (list, sum) = inner.bottom(self.px(64));
-        if basket.is_empty() {
-            self.sheet.text(list, self.words.say("basket-empty"), TextLook::new(34.0).soft().center());
-        } else {
-            let lines = basket.iter().map(|line| {
-                (format!("{} × {}", line.quantity, line.name), self.words.money(line.price * i64::from(line.quantity)))
-            });
-            let lines = lines.collect::<Vec<_>>();
-            self.two_columns(list, &lines);
-        }
-        let look = TextLook::new(44.0).bold();
-        let (word, money) = sum.left(sum.w * 2 / 5);
-        self.sheet.text(word, self.words.say("total"), look.clone());
-        self.sheet.text(money, self.words.money(total), look.right());
+    /// What happened, by a sign in a circle and in words.
+    fn heading(&mut self, area: Rect, icon: Icon, text: String, ink: Ink) -> Rect {
+        let (line, rest) = area.top(self.px(if self.sheet.large { 104 } else { 128 }));
+        let side = self.px(96);
+        let (mark, words) = line.left(side + self.px(space::L));
+        let circle = Rect { y: mark.y + (mark.h - side) / 2, w: side, h: side, ..mark };
+        let fill = self.sheet.ink(ink);
+        self.sheet.add(circle, Draw::Card { fill, border: fill, radius: side / 2 });
+        let on = self.sheet.palette.ground;
+        self.sheet.add(circle.inset(side / 6), Draw::Icon { icon, color: on });
+        self.sheet.text(words, text, TextLook::new(type_scale::TITLE).bold().ink(ink));
+        rest
     }
 
     /// Lines with a text at the left and one at the right. What there is no room for is counted in the last line.
     fn two_columns(&mut self, area: Rect, lines: &[(String, String)]) {
-        let room = (area.h / self.px(LINE).max(1)).max(1) as usize;
+        // Rather smaller than left out.
+        let heights =
+            if self.sheet.large { [LINE * 5 / 4, LINE, LINE * 3 / 4] } else { [LINE, LINE * 7 / 8, LINE * 3 / 4] };
+        let fits = |least: &i32| self.px(*least) * lines.len() as i32 <= area.h;
+        let least = heights.into_iter().find(fits).unwrap_or(heights[0]);
+        let room = (area.h / self.px(least).max(1)).max(1) as usize;
         let shown = if lines.len() > room { room - 1 } else { lines.len() };
-        let height = (area.h / lines.len().clamp(1, room) as i32).min(self.px(56));
+        let height = (area.h / lines.len().clamp(1, room) as i32).min(self.px(least + space::L));
         let place = |index: usize| Rect { y: area.y + index as i32 * height, h: height, ..area };
+        // Few are as large as many are small.
+        let roomy = lines.len() <= 3 && height >= self.px(least + space::M) && area.w > self.px(600);
+        let px = if roomy { 40.0 } else { type_scale::LABEL };
         for (index, (left, right)) in lines.iter().take(shown).enumerate() {
             let (text, value) = place(index).left(area.w * 62 / 100);
-            self.sheet.text(text, left.clone(), TextLook::new(34.0));
-            self.sheet.text(value, right.clone(), TextLook::new(34.0).right());
+            let look = TextLook::new(px);
+            self.sheet.text(text.inset_right(self.px(space::S)), left.clone(), look.clone());
+            self.sheet.text(value, right.clone(), look.right());
         }
         if shown < lines.len() {
             let more = self.words.with("more-lines", "count", &(lines.len() - shown).to_string());
-            self.sheet.text(place(shown), more, TextLook::new(34.0).soft());
+            self.sheet.text(place(shown), more, TextLook::new(type_scale::LABEL).soft());
         }
     }
 
-    fn basket(&mut self, body: Rect, product: &Tile, basket: &[BasketLine], total: Minor, can_add: bool) {
-        let (main, side) = self.halves(body, if self.wide { 0.5 } else { 0.4 });
-        self.sheet.card(main);
-        let mut inner = main.inset(self.px(32));
-        if let Some(picture) = &product.picture {
-            let (top, rest) = inner.top(inner.h / 2);
-            self.sheet.add(top, Draw::Picture(picture.clone()));
-            inner = rest;
-        }
-        let rows = inner.rows(3, self.px(8));
-        self.sheet.text(rows[0], product.name.clone(), TextLook::new(56.0).bold());
-        let price = self.words.money(product.price);
-        self.sheet.text(rows[1], price, TextLook::new(72.0).color(palette::PRIMARY).bold());
-        let left = self.words.with("available", "count", &product.available.to_string());
-        self.sheet.text(rows[2], left, TextLook::new(34.0).soft());
-
-        let side = self.buttons(side, &[("cancel", "cancel", Look::Plain, true), ("pay", "pay", Look::Primary, true)]);
-        let side =
-            self.buttons(side, &[("add", "add", Look::Plain, can_add), ("done", "choose-more", Look::Plain, true)]);
-        let title = self.words.say("basket-title");
-        let side = self.title(side, title);
-        self.basket_list(side, basket, total);
-    }
-
-    fn confirm(&mut self, body: Rect, code: &str, entered: &str, total: Minor, wrong: bool) {
-        let (main, side) = self.with_keypad(body);
-        let main = self.buttons(main, &[("cancel", "cancel", Look::Plain, true)]);
-        let (hint, look) = if wrong {
-            ("confirm-wrong", TextLook::new(34.0).color(palette::ERROR))
+    /// The order's code where everybody finds it, with what it is for.
+    fn code(&mut self, area: Rect, label: &str, code: &str, hint: &str) {
+        self.sheet.card(area);
+        let inner = area.inset(self.px(space::M));
+        let (words, digits) = inner.left(inner.w * if self.sheet.large { 46 } else { 62 } / 100);
+        let (label, hint) = (self.words.say(label), self.words.say(hint));
+        if hint.is_empty() || self.sheet.large {
+            self.sheet.text(words, label, TextLook::new(type_scale::LABEL).bold());
         } else {
-            ("confirm-why", TextLook::new(34.0).soft())
-        };
-        let rows = main.shares(&[72, 72, 104, 96, 72]);
-        self.sheet.text(rows[0], self.words.say("confirm-title"), TextLook::new(48.0).bold());
-        self.sheet.text(rows[1], self.words.say(hint), look);
-        self.sheet.text(rows[2], spaced(code), TextLook::new(80.0).bold().center());
-        self.typed(rows[3], entered, code.len());
-        self.sheet.text(rows[4], self.words.money(total), TextLook::new(44.0).center());
-        self.keypad(side);
+            let (upper, lower) = words.top(words.h * 2 / 5);
+            self.sheet.text(upper, label, TextLook::new(type_scale::LABEL).bold());
+            self.sheet.text(lower, hint, TextLook::new(type_scale::NOTE).soft());
+        }
+        self.sheet.text(digits, grouped(code), TextLook::new(type_scale::HERO).bold().right());
     }
+}
 
-    /// What was typed, and a line for each digit to come.
-    fn typed(&mut self, area: Rect, entered: &str, digits: usize) {
-        let typed: String = entered.chars().chain(std::iter::repeat('_')).take(digits).collect();
-        self.sheet.add(area, Draw::Card { fill: palette::GROUND, border: palette::BORDER });
-        self.sheet.text(area.inset(self.px(4)), spaced(&typed), TextLook::new(60.0).center());
-    }
-
-    /// The keypad's part is high enough for four keys on a tall panel too.
-    fn with_keypad(&self, body: Rect) -> (Rect, Rect) {
-        let keys = self.px(4 * FINGER + 3 * 16) as f32 / body.h.max(1) as f32;
-        self.halves(body, if self.wide { 0.5 } else { 1.0 - keys.min(0.5) })
-    }
-
-    fn keypad(&mut self, area: Rect) {
-        let gap = self.px(16);
-        let keys = [["1", "2", "3"], ["4", "5", "6"], ["7", "8", "9"], ["clear", "0", "ok"]];
-        for (row, line) in area.rows(4, gap).into_iter().zip(keys) {
-            for (cell, key) in row.columns(3, gap).into_iter().zip(line) {
-                let (label, look) = match key {
-                    "clear" => (self.words.say("key-clear"), Look::Plain),
-                    "ok" => (self.words.say("key-ok"), Look::Primary),
-                    digit => (digit.to_owned(), Look::Plain),
-                };
-                self.sheet.button(format!("key:{key}"), cell, label, look, true);
-            }
+/// Units alike in name and outcome as one: how many, and the first of them.
+fn alike(order: &OrderView) -> Vec<(usize, &ItemView)> {
+    let mut groups: Vec<(usize, &ItemView)> = Vec::new();
+    for item in &order.items {
+        match groups.iter_mut().find(|(_, first)| (&first.name, first.outcome) == (&item.name, item.outcome)) {
+            Some((count, _)) => *count += 1,
+            None => groups.push((1, item)),
         }
     }
+    groups
+}
+
+fn counted(count: usize, name: &str) -> String {
+    if count == 1 { name.to_owned() } else { format!("{count} × {name}") }
 }
 
 /// An order's digits in threes, easier to compare and to say.
 fn grouped(digits: &str) -> String {
     let halves = digits.split_at_checked(3).filter(|(_, rest)| !rest.is_empty());
-    halves.map_or_else(|| digits.to_owned(), |(first, rest)| format!("{first} {rest}"))
+    halves.map_or_else(|| digits.to_owned(), |(first, rest)| format!("{first}\u{a0}{rest}"))
 }
 
 /// Digits a little apart, as they are typed.
@@ -302,7 +332,7 @@ fn spaced(digits: &str) -> String {
 mod tests {
     use super::super::sheet::Draw;
     use super::*;
-    use crate::sale::view::{ItemView, OrderState, OrderView, Outcome, ReceiptView};
+    use crate::sale::view::{Ease, ItemView, OrderState, OrderView, Outcome, ReceiptView};
     use crate::vocabulary::{Currency, Language, ShortCode};
 
     fn said(page: Page, currency: &str) -> String {
@@ -312,12 +342,18 @@ mod tests {
             place: "Here".into(),
             phone: "400".into(),
             currency: Currency::from_code(currency).unwrap(),
+            ease: Ease::default(),
+            idle_left: None,
             page,
         };
-        let texts = compose(&view, &Texts::shipped(), 1280, 800).nodes.into_iter().filter_map(|node| match node.draw {
-            Draw::Text(text) => Some(text.text),
-            _ => None,
-        });
+        let (theme, moment) = (Theme::default(), Moment::default());
+        let texts =
+            compose(&view, &Texts::shipped(), &theme, moment, 1280, 800).nodes.into_iter().filter_map(
+                |node| match node.draw {
+                    Draw::Text(text) => Some(text.text),
+                    _ => None,
+                },
+            );
         texts.collect::<Vec<_>>().join("\n")
     }
 
@@ -325,6 +361,7 @@ mod tests {
         let item = |outcome: &Outcome| ItemView { name: "Cola".into(), price: 300, slot: None, outcome: *outcome };
         OrderView {
             short_code: ShortCode::parse("204857").unwrap(),
+            pickup: None,
             state: OrderState::Refunding,
             amount: 600,
             paid: 600,
@@ -353,7 +390,7 @@ mod tests {
             said(Page::Thanks { order, receipt: ReceiptView::None }, currency)
         };
         let text = thanks("CNY");
-        assert!(text.contains("2 × Cola\n") && text.contains("Order 204 857"), "{text}");
+        assert!(text.contains("2 × Cola\n") && text.contains("204\u{a0}857"), "{text}");
         for (currency, paid) in [("JPY", "Paid ¥600,"), ("KWD", "Paid 0.600 KWD,"), ("INR", "Paid 6.00 INR,")] {
             assert!(thanks(currency).contains(paid), "{}", thanks(currency));
         }

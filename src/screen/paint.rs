@@ -8,18 +8,22 @@ use image::{ImageError, ImageReader, Limits, RgbaImage};
 use qrcode::{EcLevel, QrCode};
 
 use super::fit::fit;
-use super::sheet::{Color, Draw, Node, Text};
+use super::icon::{self, Icon};
+use super::sheet::{Cut, Draw, Fit, Node, Picture, Text};
 use super::text::{Align, Typesetter};
+use crate::config::Color;
 use crate::world::Rect;
 
 /// White modules around a code; ISO/IEC 18004 asks for four.
 const QUIET: i32 = 4;
 /// A picture larger than this, in pixels a side, is not decoded.
-const MAX_PICTURE: u32 = 4_096;
+pub(crate) const MAX_PICTURE: u32 = 4_096;
 /// Bytes that decoding one picture may take.
 const MAX_DECODED: u64 = 64 << 20;
 /// Bytes of pictures kept as they are shown.
 const MAX_KEPT: usize = 16 << 20;
+/// Width of a card's border.
+const BORDER: i32 = 3;
 /// Pixels a module below which a code is made coarser at the price of error correction, as long as that helps.
 const COARSE: i32 = 6;
 
@@ -65,12 +69,13 @@ pub fn intersect(a: Rect, b: Rect) -> Rect {
 pub struct Painter {
     type_: Typesetter,
     /// As large as they are shown; `None` for a file that can't be.
-    pictures: HashMap<(PathBuf, i32, i32), Option<RgbaImage>>,
+    pictures: HashMap<(PathBuf, i32, i32, Fit), Option<RgbaImage>>,
+    icons: HashMap<(Icon, i32), Vec<u8>>,
 }
 
 impl Painter {
     pub fn new(type_: Typesetter) -> Self {
-        Self { type_, pictures: HashMap::new() }
+        Self { type_, pictures: HashMap::new(), icons: HashMap::new() }
     }
 
     /// Paints what of `node` lies within `clip`.
@@ -81,20 +86,44 @@ impl Painter {
         }
         match &node.draw {
             Draw::Fill(color) => frame.fill(visible, *color),
-            Draw::Card { fill, border } => {
-                frame.fill(visible, *border);
-                let Rect { x, y, w, h } = node.rect;
-                let inner = Rect { x: x + 2, y: y + 2, w: w - 4, h: h - 4 };
-                frame.fill(intersect(inner, visible), *fill);
+            Draw::Card { fill, border, radius } => {
+                round(frame, node.rect, *radius, *border, visible);
+                if fill != border {
+                    let inner = node.rect.inset(BORDER);
+                    round(frame, inner, (radius - BORDER).max(0), *fill, intersect(inner, visible));
+                }
             }
             Draw::Text(text) => self.text(frame, node.rect, text, visible),
             Draw::Qr(payload) => qr(frame, node.rect, payload, visible),
-            Draw::Picture(path) => self.picture(frame, node.rect, path, visible),
+            Draw::Picture(picture) => self.picture(frame, node.rect, picture, visible),
+            Draw::Icon { icon, color } => self.icon(frame, node.rect, *icon, *color, visible),
         }
     }
 
     fn text(&mut self, frame: &mut Frame, rect: Rect, text: &Text, clip: Rect) {
-        let fitted = fit(&mut self.type_, text, rect);
+        let mut rect = rect;
+        let mut fitted = fit(&mut self.type_, text, rect);
+        if let Some(icon) = text.icon {
+            // The icon takes its part first; then both are placed as one.
+            let side = (text.px * 1.2) as i32;
+            let taken = side + side / 4;
+            let words = Rect { x: rect.x + taken, w: (rect.w - taken).max(1), ..rect };
+            let beside = fit(&mut self.type_, text, words);
+            // The words are worth more than their picture.
+            if beside.style.px >= fitted.style.px * 0.8 {
+                let wide = self.type_.measure(&beside.words, &beside.style, beside.width).0.ceil() as i32;
+                let spare = (words.w - wide).max(0);
+                let before = match text.align {
+                    Align::Left => 0,
+                    Align::Center => spare / 2,
+                    Align::Right => spare,
+                };
+                let mark = Rect { x: rect.x + before, y: rect.y, w: side, h: rect.h };
+                self.icon(frame, mark, icon, text.color, clip);
+                rect = Rect { x: mark.x + taken, w: words.w - spare, ..rect };
+                fitted = fit(&mut self.type_, text, rect);
+            }
+        }
         let top = rect.y + ((rect.h as f32 - fitted.height) / 2.0).round() as i32;
         let spare = rect.w - fitted.width as i32;
         let left = rect.x
@@ -112,44 +141,100 @@ impl Painter {
         });
     }
 
-    fn picture(&mut self, frame: &mut Frame, rect: Rect, path: &Path, clip: Rect) {
-        let key = (path.to_path_buf(), rect.w, rect.h);
+    fn icon(&mut self, frame: &mut Frame, rect: Rect, icon: Icon, color: Color, clip: Rect) {
+        let side = rect.w.min(rect.h).max(1);
+        let mask = self.icons.entry((icon, side)).or_insert_with(|| icon::mask(icon, side as u32));
+        let (left, top) = (rect.x + (rect.w - side) / 2, rect.y + (rect.h - side) / 2);
+        let clip = intersect(clip, frame.bounds());
+        for (y, row) in mask.chunks_exact(side as usize).enumerate() {
+            for (x, coverage) in row.iter().enumerate().filter(|(_, coverage)| **coverage > 0) {
+                let (x, y) = (left + x as i32, top + y as i32);
+                if clip.contains(x, y) {
+                    let pixel = &mut frame.pixels[(y * frame.width + x) as usize];
+                    *pixel = blend(*pixel, color, *coverage);
+                }
+            }
+        }
+    }
+
+    fn picture(&mut self, frame: &mut Frame, rect: Rect, picture: &Picture, clip: Rect) {
+        let key = (picture.path.clone(), rect.w, rect.h, picture.fit);
         if !self.pictures.contains_key(&key) {
             let kept: usize = self.pictures.values().flatten().map(|picture| picture.len()).sum();
             if kept > MAX_KEPT {
                 self.pictures.clear();
             }
-            let picture = load_picture(path, rect.w as u32, rect.h as u32)
+            let path = &picture.path;
+            let loaded = load_picture(path, rect.w as u32, rect.h as u32, picture.fit)
                 .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "a picture can't be shown"));
-            self.pictures.insert(key.clone(), picture.ok());
+            self.pictures.insert(key.clone(), loaded.ok());
         }
-        let Some(Some(picture)) = self.pictures.get(&key) else { return };
+        let Some(Some(pixels)) = self.pictures.get(&key) else { return };
         let (left, top) =
-            (rect.x + (rect.w - picture.width() as i32) / 2, rect.y + (rect.h - picture.height() as i32) / 2);
-        for (x, y, pixel) in picture.enumerate_pixels() {
-            let (x, y) = (left + x as i32, top + y as i32);
-            if clip.contains(x, y) {
-                let [r, g, b, coverage] = pixel.0;
+            (rect.x + (rect.w - pixels.width() as i32) / 2, rect.y + (rect.h - pixels.height() as i32) / 2);
+        let opacity = u32::from(picture.opacity);
+        for y in clip.y.max(top)..(clip.y + clip.h).min(top + pixels.height() as i32) {
+            for x in clip.x.max(left)..(clip.x + clip.w).min(left + pixels.width() as i32) {
+                let [r, g, b, coverage] = pixels.get_pixel((x - left) as u32, (y - top) as u32).0;
                 let color = u32::from(r) << 16 | u32::from(g) << 8 | u32::from(b);
                 let under = &mut frame.pixels[(y * frame.width + x) as usize];
-                *under = blend(*under, color, coverage);
+                *under = blend(*under, color, (u32::from(coverage) * opacity / 255) as u8);
             }
         }
     }
 }
 
-/// Decoded and made to fit `w` x `h`, whole. The large original is not kept.
-fn load_picture(path: &Path, w: u32, h: u32) -> Result<RgbaImage, ImageError> {
+/// A box with round corners.
+fn round(frame: &mut Frame, rect: Rect, radius: i32, color: Color, clip: Rect) {
+    let clip = intersect(intersect(clip, rect), frame.bounds());
+    for y in clip.y..clip.y + clip.h {
+        // Rows from the nearest straight row; 0 between the corners.
+        let down = (rect.y + radius - y).max(y - (rect.y + rect.h - 1 - radius)).max(0);
+        if down == 0 {
+            frame.fill(Rect { y, h: 1, ..clip }, color);
+            continue;
+        }
+        let middle = intersect(Rect { x: rect.x + radius, y, w: rect.w - 2 * radius, h: 1 }, clip);
+        frame.fill(middle, color);
+        let sides = [
+            clip.x..clip.x.max((rect.x + radius).min(clip.x + clip.w)),
+            clip.x.max(rect.x + rect.w - radius).min(clip.x + clip.w)..clip.x + clip.w,
+        ];
+        for x in sides.into_iter().flatten() {
+            let across = (rect.x + radius - x).max(x - (rect.x + rect.w - 1 - radius)).max(0);
+            // Pixels are judged by their middle.
+            let distance = ((across as f32 - 0.5).powi(2) + (down as f32 - 0.5).powi(2)).sqrt();
+            let coverage = (radius as f32 - distance + 0.5).clamp(0.0, 1.0);
+            let pixel = &mut frame.pixels[(y * frame.width + x) as usize];
+            *pixel = blend(*pixel, color, (coverage * 255.0) as u8);
+        }
+    }
+}
+
+/// Decoded, and made to fit or to cover `w` x `h`. The large original is not kept.
+fn load_picture(path: &Path, w: u32, h: u32, fit: Fit) -> Result<RgbaImage, ImageError> {
     let mut reader = ImageReader::open(path)?.with_guessed_format()?;
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_PICTURE);
     limits.max_image_height = Some(MAX_PICTURE);
     limits.max_alloc = Some(MAX_DECODED);
     reader.limits(limits);
-    let whole = reader.decode()?.into_rgba8();
-    let ratio = (w as f32 / whole.width() as f32).min(h as f32 / whole.height() as f32);
-    let side = |length: u32| ((length as f32 * ratio) as u32).max(1);
-    Ok(image::imageops::resize(&whole, side(whole.width()), side(whole.height()), FilterType::Triangle))
+    let whole = reader.decode()?;
+    let (across, down) = (f64::from(w) / f64::from(whole.width()), f64::from(h) / f64::from(whole.height()));
+    let scale = match fit {
+        Fit::Whole => across.min(down),
+        Fit::Cover => across.max(down),
+    };
+    let side = |of: u32| (f64::from(of) * scale).round().max(1.0) as u32;
+    let (width, height) = (side(whole.width()), side(whole.height()));
+    let scaled = match scale <= 0.5 {
+        // The mean of what becomes one pixel: a tenth of a filter's time, and the first frame waits for it. Of fewer than
+        // two by two pixels the mean is rough.
+        true => whole.thumbnail_exact(width, height),
+        false => whole.resize_exact(width, height, FilterType::Triangle),
+    };
+    let (left, top) = (width.saturating_sub(w) / 2, height.saturating_sub(h) / 2);
+    Ok(scaled.crop_imm(left, top, width.min(w), height.min(h)).into_rgba8())
 }
 
 /// Level M, raised while the version stays the same. Level L where a long text would get modules too small for a phone.

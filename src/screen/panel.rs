@@ -62,6 +62,12 @@ pub trait Panel: Send {
     /// # Errors
     /// [`PanelError::Dark`] if it was not shown; the next try is after [`tend`](Self::tend).
     fn present(&mut self, frame: &Frame, damage: &[Rect], scene: &Scene) -> Result<(), PanelError>;
+
+    /// Switches it off until the next frame, which has to be a whole one: it is blank then.
+    ///
+    /// # Errors
+    /// As [`present`](Self::present).
+    fn darken(&mut self) -> Result<(), PanelError>;
 }
 
 /// The panel that the configuration names.
@@ -110,15 +116,25 @@ impl Panel for SimulatedPanel {
     }
 
     fn present(&mut self, frame: &Frame, damage: &[Rect], scene: &Scene) -> Result<(), PanelError> {
+        let damage = if self.blank { vec![frame.bounds()] } else { damage.to_vec() };
         let area: i32 = damage.iter().map(|rect| rect.w * rect.h).sum();
         let mut bytes = Vec::with_capacity(area as usize * 4);
-        for rect in damage {
+        for rect in &damage {
             for y in 0..rect.h {
                 bytes.extend(frame.row(*rect, y).iter().flat_map(|pixel| pixel.to_le_bytes()));
             }
         }
-        self.world.tell(&ToWorld::Frame { rects: damage.to_vec(), scene: scene.clone() }, &bytes)?;
+        self.world.tell(&ToWorld::Frame { rects: damage, scene: scene.clone() }, &bytes)?;
         self.blank = false;
+        Ok(())
+    }
+
+    fn darken(&mut self) -> Result<(), PanelError> {
+        let (width, height) = self.size;
+        let black = Frame::black(width as i32, height as i32);
+        let scene = Scene { page: "dark".into(), ..Scene::default() };
+        self.present(&black, &[black.bounds()], &scene)?;
+        self.blank = true;
         Ok(())
     }
 }

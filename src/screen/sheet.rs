@@ -3,28 +3,42 @@
 
 use std::path::PathBuf;
 
+use crate::config::{Color, Palette};
 use crate::vocabulary::Language;
 use crate::world::{Rect, Target};
 
+use super::icon::Icon;
 use super::text::Align;
 
-/// 0xRRGGBB.
-pub type Color = u32;
-
-/// The light palette; every pair of text and ground has a contrast of at least 4.5:1.
-pub mod palette {
-    use super::Color;
-
-    pub const GROUND: Color = 0xff_ff_ff;
-    pub const SURFACE: Color = 0xf2_f4_f7;
-    pub const TEXT: Color = 0x10_14_18;
-    pub const TEXT_2: Color = 0x47_54_67;
-    pub const PRIMARY: Color = 0x0b_57_d0;
-    pub const ON_PRIMARY: Color = 0xff_ff_ff;
-    pub const SUCCESS: Color = 0x0f_6b_3a;
-    pub const ERROR: Color = 0xb3_26_1e;
-    pub const BORDER: Color = 0x6b_72_80;
+/// Sizes of type in the 800-pixel design; there is no other. In large type each is at least [`LARGE_LEAST`].
+pub mod type_scale {
+    /// What is read once, if at all.
+    pub const NOTE: f32 = 28.0;
+    pub const LABEL: f32 = 32.0;
+    pub const BODY: f32 = 36.0;
+    pub const LEAD: f32 = 44.0;
+    pub const TITLE: f32 = 56.0;
+    pub const HERO: f32 = 72.0;
+    pub const AMOUNT: f32 = 96.0;
 }
+
+/// Capitals of 0.7 degrees at 60 cm, on a 10-inch panel (EN 301 549, 5.1.4).
+pub const LARGE_LEAST: f32 = 60.0;
+/// A step of large type.
+const LARGE: f32 = 1.3;
+
+/// Gaps and paddings in the 800-pixel design.
+pub mod space {
+    pub const S: i32 = 8;
+    pub const M: i32 = 16;
+    pub const L: i32 = 24;
+    pub const XL: i32 = 32;
+    /// From the panel's side.
+    pub const EDGE: i32 = 40;
+}
+
+/// Corners of cards and buttons.
+pub const RADIUS: i32 = 20;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
@@ -35,17 +49,38 @@ pub struct Node {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Draw {
     Fill(Color),
-    /// A filled box with a border of two pixels.
+    /// A filled box with round corners and, where the colours differ, a border of three pixels.
     Card {
         fill: Color,
         border: Color,
+        radius: i32,
     },
     /// Set within the rectangle, smaller where it would not fit, never outside.
     Text(Text),
     /// Black on white with its quiet zone, as large as whole pixels a module allow.
     Qr(String),
-    /// Scaled into the rectangle, whole.
-    Picture(PathBuf),
+    Picture(Picture),
+    /// In the middle of the rectangle, as large as it allows.
+    Icon {
+        icon: Icon,
+        color: Color,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    pub path: PathBuf,
+    pub fit: Fit,
+    /// 0 is not there at all.
+    pub opacity: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fit {
+    /// All of the picture is seen.
+    Whole,
+    /// All of the rectangle is covered.
+    Cover,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -56,26 +91,58 @@ pub struct Text {
     pub align: Align,
     pub bold: bool,
     pub language: Language,
+    /// Before the text, and as near to it as a word.
+    pub icon: Option<Icon>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
     Primary,
     Plain,
+    /// One of several, and not the chosen one.
+    Quiet,
+}
+
+/// What a colour is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ink {
+    Text,
+    Soft,
+    Primary,
+    OnPrimary,
+    Success,
+    Error,
+    Warning,
 }
 
 /// A page being laid out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Sheet {
     pub nodes: Vec<Node>,
     pub targets: Vec<Target>,
     /// What the interface's own texts are set in.
-    pub language: Option<Language>,
+    pub language: Language,
+    pub palette: Palette,
     /// 1 at 800 pixels on the short side.
     pub scale: f32,
+    /// For who needs large type.
+    pub large: bool,
 }
 
 impl Sheet {
+    pub fn ink(&self, ink: Ink) -> Color {
+        let palette = &self.palette;
+        match ink {
+            Ink::Text => palette.text,
+            Ink::Soft => palette.soft,
+            Ink::Primary => palette.primary,
+            Ink::OnPrimary => palette.on_primary,
+            Ink::Success => palette.success,
+            Ink::Error => palette.error,
+            Ink::Warning => palette.warning,
+        }
+    }
+
     /// A length given for the 800-pixel design.
     pub fn px(&self, length: i32) -> i32 {
         (length as f32 * self.scale).round() as i32
@@ -92,7 +159,24 @@ impl Sheet {
     }
 
     pub fn card(&mut self, rect: Rect) {
-        self.add(rect, Draw::Card { fill: palette::SURFACE, border: palette::SURFACE });
+        let (surface, edge) = (self.palette.surface, self.edge());
+        self.boxed(rect, surface, edge);
+    }
+
+    /// Around cards: where they are as dark as what is behind them, only a border tells them apart.
+    pub fn edge(&self) -> Color {
+        let Palette { surface, ground, border, .. } = self.palette;
+        if surface == ground { border } else { surface }
+    }
+
+    pub fn boxed(&mut self, rect: Rect, fill: Color, border: Color) {
+        let radius = self.px(RADIUS).min(rect.h / 2).min(rect.w / 2);
+        self.add(rect, Draw::Card { fill, border, radius });
+    }
+
+    pub fn icon(&mut self, rect: Rect, icon: Icon, ink: Ink) {
+        let color = self.ink(ink);
+        self.add(rect, Draw::Icon { icon, color });
     }
 
     /// Text in the middle of `rect`'s height, `px` in the 800-pixel design.
@@ -101,28 +185,36 @@ impl Sheet {
         if text.is_empty() {
             return;
         }
-        let language = self.language.clone().unwrap_or_else(|| Language::new("en"));
-        let px = style.px * self.scale;
-        let TextLook { color, align, bold, .. } = style;
-        self.add(rect, Draw::Text(Text { text, px, color, align, bold, language }));
+        let TextLook { px, ink, align, bold, icon } = style;
+        let px = if self.large { (px * LARGE).max(LARGE_LEAST) } else { px } * self.scale;
+        let (color, language) = (self.ink(ink), self.language.clone());
+        self.add(rect, Draw::Text(Text { text, px, color, align, bold, language, icon }));
     }
 
     /// A touchable box with its label.
     pub fn button(&mut self, name: impl Into<String>, rect: Rect, label: impl Into<String>, look: Look, enabled: bool) {
-        self.plate(rect, label, look, enabled);
+        self.plate(rect, None, label, look, enabled);
         self.target(name, rect, enabled);
     }
 
     /// What a button looks like, without its target.
-    pub fn plate(&mut self, rect: Rect, label: impl Into<String>, look: Look, enabled: bool) {
-        let (fill, border, color) = match (look, enabled) {
-            (Look::Primary, true) => (palette::PRIMARY, palette::PRIMARY, palette::ON_PRIMARY),
-            (Look::Plain, true) => (palette::GROUND, palette::BORDER, palette::PRIMARY),
-            (_, false) => (palette::SURFACE, palette::SURFACE, palette::TEXT_2),
+    pub fn plate(&mut self, rect: Rect, icon: Option<Icon>, label: impl Into<String>, look: Look, enabled: bool) {
+        let Palette { primary, ground, surface, border, .. } = self.palette;
+        let edge = self.edge();
+        let (fill, border, ink) = match (look, enabled) {
+            (Look::Primary, true) => (primary, primary, Ink::OnPrimary),
+            (Look::Plain, true) => (ground, border, Ink::Primary),
+            (Look::Quiet, true) => (surface, edge, Ink::Text),
+            (_, false) => (surface, surface, Ink::Soft),
         };
-        self.add(rect, Draw::Card { fill, border });
-        let px = (rect.h as f32 / self.scale * 0.4).min(40.0);
-        self.text(rect.inset(self.px(8)), label, TextLook::new(px).color(color).center().bold());
+        self.boxed(rect, fill, border);
+        let label: String = label.into();
+        if let Some(icon) = icon.filter(|_| label.is_empty()) {
+            return self.icon(centered(rect, (rect.h * 3 / 5).min(rect.w * 3 / 5)), icon, ink);
+        }
+        let px = (rect.h as f32 / self.scale * 0.45).min(38.0);
+        let look = TextLook { icon, ..TextLook::new(px).ink(ink).center().bold() };
+        self.text(rect.inset(self.px(space::M).min(rect.h / 8)), label, look);
     }
 
     pub fn target(&mut self, name: impl Into<String>, rect: Rect, enabled: bool) {
@@ -130,26 +222,32 @@ impl Sheet {
     }
 }
 
+/// A square in the middle.
+pub fn centered(rect: Rect, side: i32) -> Rect {
+    Rect { x: rect.x + (rect.w - side) / 2, y: rect.y + (rect.h - side) / 2, w: side, h: side }
+}
+
 /// How a text looks, built up from its size.
 #[derive(Debug, Clone)]
 pub struct TextLook {
     px: f32,
-    color: Color,
+    ink: Ink,
     align: Align,
     bold: bool,
+    icon: Option<Icon>,
 }
 
 impl TextLook {
     pub fn new(px: f32) -> Self {
-        Self { px, color: palette::TEXT, align: Align::Left, bold: false }
+        Self { px, ink: Ink::Text, align: Align::Left, bold: false, icon: None }
     }
 
-    pub fn color(self, color: Color) -> Self {
-        Self { color, ..self }
+    pub fn ink(self, ink: Ink) -> Self {
+        Self { ink, ..self }
     }
 
     pub fn soft(self) -> Self {
-        self.color(palette::TEXT_2)
+        self.ink(Ink::Soft)
     }
 
     pub fn center(self) -> Self {
@@ -160,6 +258,10 @@ impl TextLook {
         Self { align: Align::Right, ..self }
     }
 
+    pub fn with(self, icon: Icon) -> Self {
+        Self { icon: Some(icon), ..self }
+    }
+
     pub fn bold(self) -> Self {
         Self { bold: true, ..self }
     }
@@ -168,11 +270,17 @@ impl TextLook {
 /// Cutting rectangles into smaller ones. Lengths beyond the rectangle cut all of it.
 pub trait Cut: Sized {
     fn inset(self, by: i32) -> Self;
+    /// Left and right only; above and below only; right only.
+    fn inset_sides(self, by: i32) -> Self;
+    fn inset_ends(self, by: i32) -> Self;
+    fn inset_right(self, by: i32) -> Self;
     /// The upper `height` pixels, and the rest.
     fn top(self, height: i32) -> (Self, Self);
     /// The rest, and the lower `height` pixels.
     fn bottom(self, height: i32) -> (Self, Self);
     fn left(self, width: i32) -> (Self, Self);
+    /// The rest, and the rightmost `width` pixels.
+    fn right(self, width: i32) -> (Self, Self);
     /// `count` equal rows or columns with `gap` between them.
     fn rows(self, count: usize, gap: i32) -> Vec<Self>;
     fn columns(self, count: usize, gap: i32) -> Vec<Self>;
@@ -184,6 +292,20 @@ impl Cut for Rect {
     fn inset(self, by: i32) -> Rect {
         let by = by.min(self.w / 2).min(self.h / 2).max(0);
         Rect { x: self.x + by, y: self.y + by, w: self.w - 2 * by, h: self.h - 2 * by }
+    }
+
+    fn inset_sides(self, by: i32) -> Rect {
+        let by = by.min(self.w / 2).max(0);
+        Rect { x: self.x + by, w: self.w - 2 * by, ..self }
+    }
+
+    fn inset_ends(self, by: i32) -> Rect {
+        let by = by.min(self.h / 2).max(0);
+        Rect { y: self.y + by, h: self.h - 2 * by, ..self }
+    }
+
+    fn inset_right(self, by: i32) -> Rect {
+        Rect { w: (self.w - by).max(0), ..self }
     }
 
     fn top(self, height: i32) -> (Rect, Rect) {
@@ -198,6 +320,10 @@ impl Cut for Rect {
     fn left(self, width: i32) -> (Rect, Rect) {
         let width = width.clamp(0, self.w.max(0));
         (Rect { w: width, ..self }, Rect { x: self.x + width, w: self.w - width, ..self })
+    }
+
+    fn right(self, width: i32) -> (Rect, Rect) {
+        self.left(self.w - width.clamp(0, self.w.max(0)))
     }
 
     fn rows(self, count: usize, gap: i32) -> Vec<Rect> {

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use cosmic_text::{
-    Attrs, Buffer, Fallback, Family, FontSystem, Metrics, Shaping, SwashCache, SwashContent, Wrap, fontdb,
+    Attrs, Buffer, Fallback, Family, FontSystem, Metrics, Shaping, SwashCache, SwashContent, Weight, Wrap, fontdb,
 };
 use unicode_script::Script;
 
@@ -40,16 +40,81 @@ pub struct TextStyle {
     pub align: Align,
     /// Chooses the face: Traditional forms for `zh-Hant`, Simplified for the rest.
     pub language: Language,
-    /// Thickened by a part of the em.
+    /// By the family's bold face; thickened where it has none.
     pub bold: bool,
 }
 
-/// Both faces, with a bounded cache of their glyphs.
+/// The fonts' files.
+#[derive(Debug, Clone, Default)]
+pub struct Faces {
+    /// Simplified Chinese and Latin.
+    pub sc: PathBuf,
+    /// Traditional Chinese and Latin; it may be the same file.
+    pub tc: PathBuf,
+    /// Bold ones of the same families.
+    pub sc_bold: Option<PathBuf>,
+    pub tc_bold: Option<PathBuf>,
+    /// For characters that these lack.
+    pub more: Vec<PathBuf>,
+}
+
+impl Faces {
+    /// The shipped ones, from the folder they lie in.
+    pub fn shipped(folder: &Path) -> Self {
+        let file = |name: &str| folder.join(format!("kioskd-sans-{name}.otf"));
+        Self {
+            sc: file("sc"),
+            tc: file("tc"),
+            sc_bold: Some(file("sc-bold")),
+            tc_bold: Some(file("tc-bold")),
+            more: Vec::new(),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        let fixed = [Some(&self.sc), Some(&self.tc).filter(|tc| **tc != self.sc), self.sc_bold.as_ref()];
+        fixed.into_iter().chain([self.tc_bold.as_ref()]).flatten().chain(&self.more)
+    }
+}
+
+/// Which characters the regular faces have between them.
+pub struct Coverage(Vec<Vec<u8>>);
+
+impl Coverage {
+    /// # Errors
+    /// A file can't be read or holds no font.
+    pub fn of(faces: &Faces) -> Result<Self, TextError> {
+        let files = [&faces.sc, &faces.tc].into_iter().chain(&faces.more);
+        let read = files.map(|path| {
+            let data = std::fs::read(path).map_err(|source| TextError::Read { path: path.clone(), source })?;
+            match ttf_parser::Face::parse(&data, 0) {
+                Ok(_) => Ok(data),
+                Err(_) => Err(TextError::NoFont { path: path.clone() }),
+            }
+        });
+        read.collect::<Result<_, _>>().map(Self)
+    }
+
+    pub fn has(&self, c: char) -> bool {
+        self.0.iter().any(|data| {
+            let faces = ttf_parser::fonts_in_collection(data).unwrap_or(1);
+            (0..faces).any(|nth| ttf_parser::Face::parse(data, nth).is_ok_and(|face| face.glyph_index(c).is_some()))
+        })
+    }
+}
+
+/// All faces, with a bounded cache of their glyphs.
 pub struct Typesetter {
     fonts: FontSystem,
     glyphs: SwashCache,
-    sc: String,
-    tc: String,
+    sc: Named,
+    tc: Named,
+}
+
+struct Named {
+    name: String,
+    /// It has a bold face of its own.
+    bold: bool,
 }
 
 /// Nothing but the two faces: what one lacks is looked for in the other.
@@ -70,13 +135,29 @@ impl Fallback for NoFallback {
 }
 
 impl Typesetter {
-    /// Loads the Simplified and the Traditional face; a file may hold both or be the same.
-    pub fn load(font_sc: &Path, font_tc: &Path) -> Result<Self, TextError> {
+    /// # Errors
+    /// A file can't be read or holds no font.
+    pub fn load(faces: &Faces) -> Result<Self, TextError> {
         let mut db = fontdb::Database::new();
-        let sc = add(&mut db, font_sc)?;
-        let tc = if font_tc == font_sc { sc.clone() } else { add(&mut db, font_tc)? };
+        let mut names = Vec::new();
+        for path in faces.all() {
+            names.push((path, add(&mut db, path)?));
+        }
+        let named = |path: &Path, bold: Option<&PathBuf>| {
+            let name = |wanted: &Path| names.iter().find(|(path, _)| *path == wanted).map(|(_, name)| name.clone());
+            let family = name(path).unwrap_or_default();
+            // A bold face is found by its family and its weight.
+            let bold = bold.and_then(|bold| name(bold)).is_some_and(|bold| bold == family);
+            Named { name: family, bold }
+        };
+        let sc = named(&faces.sc, faces.sc_bold.as_ref());
+        let tc = named(&faces.tc, faces.tc_bold.as_ref());
         let fonts = FontSystem::new_with_locale_and_db_and_fallback("en".into(), db, NoFallback);
         Ok(Self { fonts, glyphs: SwashCache::new(), sc, tc })
+    }
+
+    fn family(&self, style: &TextStyle) -> &Named {
+        if style.language.tag() == "zh-Hant" { &self.tc } else { &self.sc }
     }
 
     /// Width and height in pixels of `text` in `style`, wrapped at `max_width`.
@@ -94,7 +175,8 @@ impl Typesetter {
         dot: &mut dyn FnMut(i32, i32, u8),
     ) -> (f32, f32) {
         let buffer = self.set(text, style, max_width);
-        let thicker = if style.bold { (style.px / 28.0).round().max(1.0) as i32 } else { 0 };
+        let thicker =
+            if style.bold && !self.family(style).bold { (style.px / 28.0).round().max(1.0) as i32 } else { 0 };
         for run in buffer.layout_runs() {
             let indent = match style.align {
                 Align::Left => 0.0,
@@ -126,8 +208,10 @@ impl Typesetter {
 
     fn set(&mut self, text: &str, style: &TextStyle, max_width: f32) -> Buffer {
         let mut buffer = Buffer::new_empty(Metrics::new(style.px, style.px * style.line_height));
-        let family = if style.language.tag() == "zh-Hant" { &self.tc } else { &self.sc };
-        let attributes = Attrs::new().family(Family::Name(family));
+        let family = self.family(style);
+        let weight = if style.bold && family.bold { Weight::BOLD } else { Weight::NORMAL };
+        let name = family.name.clone();
+        let attributes = Attrs::new().family(Family::Name(&name)).weight(weight);
         buffer.set_wrap(Wrap::WordOrGlyph);
         buffer.set_size(Some(max_width), None);
         buffer.set_text(text, &attributes, Shaping::Advanced, None);
@@ -157,7 +241,7 @@ mod tests {
 
     fn typesetter() -> Typesetter {
         let fonts = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/fonts");
-        Typesetter::load(&fonts.join("kioskd-sans-sc.otf"), &fonts.join("kioskd-sans-tc.otf")).unwrap()
+        Typesetter::load(&Faces::shipped(&fonts)).unwrap()
     }
 
     fn style(tag: &str) -> TextStyle {

@@ -16,6 +16,10 @@ impl Words<'_> {
         self.texts.get(&self.view.language, key, &[])
     }
 
+    pub fn say_in(&self, language: &Language, key: &str) -> String {
+        self.texts.get(language, key, &[])
+    }
+
     pub fn with(&self, key: &str, name: &str, value: &str) -> String {
         self.texts.get(&self.view.language, key, &[(name, value)])
     }
@@ -24,21 +28,9 @@ impl Words<'_> {
         self.texts.get(language, "language-name", &[])
     }
 
-    /// `¥3.00`: the currency's sign and its digits. A sign that the faces may lack is written as the code: `3.00 INR`.
+    /// `¥1,203.00`: the currency's sign and its digits, as the language writes numbers.
     pub fn money(&self, amount: Minor) -> String {
-        let currency = self.view.currency;
-        let digits = currency.digits();
-        let scale = 10u64.pow(digits as u32);
-        let (minus, units) = (if amount < 0 { "-" } else { "" }, amount.unsigned_abs());
-        let number = match digits {
-            0 => units.to_string(),
-            _ => format!("{}.{:0digits$}", units / scale, units % scale),
-        };
-        let sign = currency.symbol();
-        match sign.chars().all(|c| c.is_ascii() || "¥€£".contains(c)) {
-            true if !sign.is_empty() => format!("{minus}{sign}{number}"),
-            _ => format!("{minus}{number} {}", currency.code()),
-        }
+        self.texts.money(&self.view.language, amount, self.view.currency)
     }
 
     /// Names one after the other, as the language strings them.

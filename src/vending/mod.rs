@@ -9,7 +9,7 @@ pub use warmth::Warmth;
 
 use std::collections::BTreeMap;
 
-use crate::vocabulary::{Localized, Minor, ProductId, SlotId};
+use crate::vocabulary::{CategoryId, Localized, Minor, ProductId, SlotId};
 
 /// Products in slots with price and stock.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +24,7 @@ pub struct Product {
     pub name: Localized,
     pub price: Minor,
     pub picture: Option<std::path::PathBuf>,
+    pub category: Option<CategoryId>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +104,10 @@ mod tests {
             let slot = Slot { product: cola.clone(), stock: *stock, capacity: 9, faulty: None };
             (SlotId::parse(name).unwrap(), slot)
         });
-        Planogram::new(vec![Product { id: cola.clone(), name: Localized::default(), price: 300, picture: None }], slots)
+        Planogram::new(
+            vec![Product { id: cola.clone(), name: Localized::default(), price: 300, picture: None, category: None }],
+            slots,
+        )
     }
 
     #[test]

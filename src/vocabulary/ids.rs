@@ -118,6 +118,10 @@ name!(
     ProductId, "product key (letters, digits, `_` and `-`, at most 32)", 32, b"_-"
 );
 name!(
+    /// A category's key on the shelf: `drinks`.
+    CategoryId, "category key (letters, digits, `_` and `-`, at most 32)", 32, b"_-"
+);
+name!(
     /// A slot's name as printed on the machine: `A1`.
     SlotId, "slot name (letters, digits, `_` and `-`, at most 16)", 16, b"_-"
 );
@@ -165,6 +169,11 @@ impl RefundId {
 pub struct ShortCode(String);
 
 impl ShortCode {
+    /// Its last three digits, short enough to be called out.
+    pub fn pickup(&self) -> &str {
+        &self.as_str()[Self::DIGITS - 3..]
+    }
+
     pub const DIGITS: usize = 6;
 
     pub fn parse(text: &str) -> Option<Self> {

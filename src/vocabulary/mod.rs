@@ -6,11 +6,15 @@ mod evidence;
 mod ids;
 mod money;
 mod time;
+mod told;
 
 pub use evidence::{DeliveryId, Evidence, Reading};
-pub use ids::{BadName, BootId, ChargeId, OrderId, PaymentId, ProductId, RailName, RefundId, ShortCode, SlotId};
+pub use ids::{
+    BadName, BootId, CategoryId, ChargeId, OrderId, PaymentId, ProductId, RailName, RefundId, ShortCode, SlotId,
+};
 pub use money::{Currency, Minor, Money};
 pub use time::{Mono, Stamp, Wall};
+pub use told::told;
 
 use std::collections::BTreeMap;
 

@@ -78,7 +78,7 @@ pub const SHAPE: &[Case] = cases! {
     "price = 300" => "pirce = 300":
         "kiosk.toml:53:1: unknown key `pirce` in [[product]]; did you mean `price`?";
     "price = 300" => "price = 300\nshelf_life = 3":
-        "kiosk.toml:54:1: unknown key `shelf_life` in [[product]]; known here: id, max_temperature, max_temperature_for, name, picture, price";
+        "kiosk.toml:54:1: unknown key `shelf_life` in [[product]]; known here: category, id, max_temperature, max_temperature_for, name, picture, price, tax";
     "fall_time = \"300ms\"" => "fall_time = \"300ms\"\nheartbeat = \"2s\"":
         "kiosk.toml:37:1: unknown key `heartbeat` in [board.drop_sensor]; it belongs in [board]";
     "[printer]" => "[printr]":
@@ -101,10 +101,10 @@ pub const SHAPE: &[Case] = cases! {
     "languages = [\"zh-Hant\", \"en\"]" => "languages = \"en\"":
         "kiosk.toml:8:13: `languages` is a list; write languages = [\"en\"]";
     "languages = [\"zh-Hant\", \"en\"]" => "languages = [\"zh-TW\", 3, \"en\"]":
-        "kiosk.toml:8:14: unknown language `zh-TW`; write \"zh-Hant\", \"zh-Hans\" or \"en\""
-        "kiosk.toml:8:23: `languages` is a list of texts; write each like \"zh-Hant\"";
+        "kiosk.toml:8:14: unknown language `zh-TW`; write one of en, zh-Hans, zh-Hant, or put its texts into the theme's `texts`"
+        "kiosk.toml:8:23: `languages` is a list of texts; write each like \"en\"";
     "languages = [\"zh-Hant\", \"en\"]" => "languages = [[\"en\"]]":
-        "kiosk.toml:8:14: `languages` is a list of texts; write each like \"zh-Hant\"";
+        "kiosk.toml:8:14: `languages` is a list of texts; write each like \"en\"";
     "phone = \"123\"" => "phone = 123":
         "kiosk.toml:6:9: `phone` is a text; write it in quotes: phone = \"123\"";
     "phone = \"123\"" => "phone = \" \"":
@@ -170,7 +170,10 @@ pub const SHAPE: &[Case] = cases! {
         "kiosk.toml:21:10: unknown value `hdmi` for `driver`; write \"simulated\", \"drm\" or \"fbdev\"";
     "driver = \"simulated\"\nwidth = 1280\nheight = 800" => "driver = \"drm\"\nrotation = 45\nwidth = 1280":
         "kiosk.toml:22:12: `rotation` is 45; write 0, 90, 180 or 270"
-        "kiosk.toml:23:1: unknown key `width` in [glass]; known here: driver, font_sc, font_tc, card, connector, mode, rotation";
+        "kiosk.toml:23:1: unknown key `width` in [glass]; known here: driver, font_more, font_sc, font_sc_bold, font_tc, font_tc_bold, night, theme, card, connector, mode, rotation";
+    "height = 800" => "height = 800\nnight = { from = \"10pm\", until = \"06:00\", brightness = 120 }":
+        "kiosk.toml:24:18: `from` can't be `10pm`; write the time of the day, like \"06:30\""
+        "kiosk.toml:24:56: `brightness` is 120; write 0 to 100";
     "kind = \"sandbox\"" => "kind = \"wechat\"":
         "kiosk.toml:45:1: missing `api_v3_key` in [[rail]]; write api_v3_key = \"credential:wechat.v3key\""
         "kiosk.toml:45:1: missing `appid` in [[rail]]; write appid = \"wxd678efh567hg6787\""
@@ -361,5 +364,5 @@ pub const RULES: &[Case] = cases! {
     "width = 1280\nheight = 800" => "width = \"wide\"\nheigth = 800\nfont = \"x\"":
         "kiosk.toml:22:9: `width` must be a whole number, not a text; write width = 1280"
         "kiosk.toml:23:1: unknown key `heigth` in [glass]; did you mean `height`?"
-        "kiosk.toml:24:1: unknown key `font` in [glass]; known here: driver, font_sc, font_tc, height, width";
+        "kiosk.toml:24:1: unknown key `font` in [glass]; known here: driver, font_more, font_sc, font_sc_bold, font_tc, font_tc_bold, night, theme, height, width";
 };

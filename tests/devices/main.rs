@@ -2,5 +2,6 @@
 #![cfg(feature = "demo")]
 
 mod board;
+mod characters;
 mod printer;
 mod world;

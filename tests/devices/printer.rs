@@ -5,14 +5,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kioskd::config;
+use kioskd::config::PaperText;
 use kioskd::demo::machine::Timing;
 use kioskd::demo::paper::Roll;
-use kioskd::printer::{self, Item, NotPrinted, Printer, Receipt, Trouble, open_port};
+use kioskd::payment::fee::Rate;
+use kioskd::printer::{self, Item, NotPrinted, Printer, Receipt, Shift, Trouble, open_port};
 use kioskd::sale::view::Outcome;
-use kioskd::screen::text::Typesetter;
+use kioskd::screen::language::Texts;
+use kioskd::screen::text::{Faces, Typesetter};
 use kioskd::vocabulary::{ChargeId, Currency, Language, OrderId, PaymentId};
 use kioskd::world::World;
 
+use crate::characters;
 use crate::world::TestWorld;
 
 fn home() -> &'static Path {
@@ -36,9 +40,9 @@ fn bench(columns: u32) -> Bench {
     config.columns = columns;
     config.timeout.0 = Duration::from_secs(2);
     let fonts = home().join("assets/fonts");
-    let typesetter = Typesetter::load(&fonts.join("kioskd-sans-sc.otf"), &fonts.join("kioskd-sans-tc.otf")).unwrap();
+    let typesetter = Typesetter::load(&Faces::shipped(&fonts)).unwrap();
     let port = open_port(&config.port, Some(&connection)).unwrap();
-    let printer = Printer::new(&config, port, typesetter);
+    let printer = Printer::new(&config, port, typesetter, Texts::shipped());
     Bench { world, printer, _connection: connection }
 }
 
@@ -61,6 +65,8 @@ fn receipt(tag: &str) -> Receipt {
         time: Some("2025-11-23 08:37:00".into()),
         currency: Currency::from_code("CNY").unwrap(),
         items: vec![item(0, 2), item(2, 1)],
+        taxes: vec![(Rate::parse("5%").unwrap(), Rate::parse("5%").unwrap().within(1_050))],
+        pickup: None,
         amount: 1_050,
         paid: 1_050,
         refunded: 0,
@@ -123,6 +129,92 @@ fn the_paper_shows_every_line_in_every_language_and_width() {
         let mut bench = bench(384);
         bench.printer.print(&sad_receipt(tag)).unwrap();
         assert_golden(&format!("{tag}-384-claim.png"), &bench.world.paper.png());
+    }
+}
+
+/// An order of which nothing was kept.
+fn refund_receipt(tag: &str) -> Receipt {
+    let mut receipt = receipt(tag);
+    receipt.items.iter_mut().for_each(|item| item.outcome = Outcome::NotDelivered);
+    receipt.taxes.clear();
+    receipt.refund_pending = receipt.paid;
+    receipt
+}
+
+#[test]
+fn a_slip_says_what_it_is() {
+    for tag in ["zh-Hans", "en"] {
+        let mut bench = bench(384);
+        bench.printer.print(&refund_receipt(tag)).unwrap();
+        assert_golden(&format!("{tag}-384-refund.png"), &bench.world.paper.png());
+    }
+}
+
+#[test]
+fn a_shift_is_reported() {
+    let config = config();
+    for (tag, columns) in [("zh-Hant", 384), ("en", 576)] {
+        let language = Language::new(tag);
+        let shift = Shift {
+            merchant: config.kiosk.merchant.get(&language).into(),
+            place: config.kiosk.place.get(&language).into(),
+            kiosk: "K0001".into(),
+            currency: config.kiosk.currency,
+            since: Some("2026-11-23 06:00".into()),
+            until: None,
+            orders: 1_204,
+            rails: vec![
+                ("WeChat Pay".into(), 512_300, 1_150),
+                (config.rails[0].label.get(&language).into(), 20_000, 0),
+            ],
+            products: config
+                .products
+                .iter()
+                .zip([820, 214, 96])
+                .map(|(product, units)| (product.name.get(&language).into(), units, product.price * i64::from(units)))
+                .collect(),
+            claims: 2,
+            language,
+        };
+        let picture = bench(columns).printer.shift_picture(&shift);
+        let dark = |x: u32, y: u32| {
+            picture.bytes()[y as usize * picture.row_bytes() + x as usize / 8] & (0x80 >> (x % 8)) != 0
+        };
+        let paper = image::GrayImage::from_fn(columns, picture.rows() as u32, |x, y| {
+            image::Luma([if dark(x, y) { 0 } else { 255 }])
+        });
+        let mut png = std::io::Cursor::new(Vec::new());
+        paper.write_to(&mut png, image::ImageFormat::Png).unwrap();
+        assert_golden(&format!("{tag}-{columns}-shift.png"), &png.into_inner());
+    }
+}
+
+/// As characters in place of pictures: what a printer with a Chinese face makes of the bytes.
+#[test]
+fn characters_stand_in_columns_too() {
+    let fonts = home().join("assets/fonts");
+    let mut typesetter = Typesetter::load(&Faces::shipped(&fonts)).unwrap();
+    for (tag, columns, receipt) in
+        [("zh-Hans", 384, receipt("zh-Hans")), ("zh-Hant", 576, sad_receipt("zh-Hant")), ("en", 384, sad_receipt("en"))]
+    {
+        let world = TestWorld::with_paper(Timing::default(), columns);
+        let connection = world.connect(|_| {});
+        let mut config = config().printer;
+        (config.columns, config.text) = (columns, PaperText::Gb18030);
+        let own = Typesetter::load(&Faces::shipped(&fonts)).unwrap();
+        let port = open_port(&config.port, Some(&connection)).unwrap();
+        Printer::new(&config, port, own, Texts::shipped()).print(&receipt).unwrap();
+        let bytes = world.paper.bin();
+        let begin = bytes.windows(2).position(|w| w == [0x1b, b'@']).unwrap();
+        // Questions about its state come before and after, not in between.
+        let end = begin + bytes[begin..].windows(3).rposition(|w| w == [0x1d, b'r', 1]).unwrap() + 3;
+        let paper = characters::print(&bytes[begin..end], columns, &mut typesetter);
+        let cells = |text: &str| text.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum::<usize>();
+        let sums: Vec<usize> = paper.lines.iter().filter(|line| line.contains('×')).map(|line| cells(line)).collect();
+        assert!(sums.len() >= 2 && sums.iter().all(|end| *end == columns as usize / 12), "{sums:?}");
+        let mut png = std::io::Cursor::new(Vec::new());
+        paper.picture.write_to(&mut png, image::ImageFormat::Png).unwrap();
+        assert_golden(&format!("{tag}-{columns}-gb18030.png"), &png.into_inner());
     }
 }
 

@@ -318,6 +318,8 @@ fn durable(order: &Order) -> Order {
 fn policy(unknown_delivery: UnknownDelivery) -> Policy {
     let seconds = Duration::from_secs;
     Policy {
+        categories: Vec::new(),
+        pickup_numbers: false,
         kiosk: "K1".into(),
         attach: "main/K1".into(),
         place: Localized::default(),
@@ -353,6 +355,7 @@ fn planogram() -> Planogram {
         name: Localized::default(),
         price,
         picture: None,
+        category: None,
     };
     let slots = [("A1", "cola"), ("A2", "cola"), ("A3", "cola"), ("B1", "tea")].map(|(name, product)| {
         let product = ProductId::parse(product).unwrap();

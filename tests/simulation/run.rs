@@ -406,6 +406,8 @@ fn policy(chance: &mut Chance) -> Policy {
         fees: Default::default(),
     };
     Policy {
+        categories: Vec::new(),
+        pickup_numbers: false,
         kiosk: "K1".into(),
         attach: "main/K1".into(),
         place: Localized::default(),
@@ -440,6 +442,7 @@ fn planogram(slots: &[(SlotId, u32)]) -> Planogram {
         name: Localized::default(),
         price,
         picture: None,
+        category: None,
     };
     let slots = slots.iter().map(|(name, stock)| {
         let product = if name.as_str() == "B1" { "tea" } else { "cola" };

@@ -140,7 +140,7 @@ pub fn load(path: &Path) -> Result<(Settings, Vec<Rail>), SettingsError> {
         .map_err(|source| SettingsError::Read { path: path.into(), source })?;
     let directory = path.parent().unwrap_or(Path::new(""));
     if let Some(problem) = config::rails_in(&text).into_iter().next() {
-        let config::Problem { line, column, what } = problem;
+        let config::Problem { line, column, what, .. } = problem;
         return Err(SettingsError::Wrong { path: path.into(), line, column, what });
     }
     let read = toml::from_str::<File>(&text)

@@ -53,6 +53,22 @@ impl Node {
     pub fn open(path: &Path) -> io::Result<Self> {
         Ok(Self(File::options().read(true).write(true).open(path)?))
     }
+
+    /// Asks for the atomic interface, and for every property; whether the driver has it.
+    pub fn speaks_atomic(&self) -> bool {
+        self.set_client_capability(ClientCapability::UniversalPlanes, true).is_ok()
+            && self.set_client_capability(ClientCapability::Atomic, true).is_ok()
+    }
+
+    /// By name, with their values.
+    pub fn properties(&self, handle: impl ResourceHandle) -> io::Result<Properties> {
+        let mut named = HashMap::new();
+        for (property, value) in &self.get_properties(handle)? {
+            let info = self.get_property(*property)?;
+            named.insert(info.name().to_string_lossy().into_owned(), (*property, *value));
+        }
+        Ok(named)
+    }
 }
 
 impl AsFd for Node {
@@ -102,9 +118,7 @@ impl Kms {
         if node.get_driver_capability(DriverCapability::DumbBuffer).unwrap_or(0) == 0 {
             return Err(unsupported("its driver has no dumb buffers"));
         }
-        let atomic = !legacy
-            && node.set_client_capability(ClientCapability::UniversalPlanes, true).is_ok()
-            && node.set_client_capability(ClientCapability::Atomic, true).is_ok();
+        let atomic = !legacy && node.speaks_atomic();
         Ok(Self { node, path: path.to_owned(), atomic, buffers: Vec::new(), route: None })
     }
 
@@ -139,15 +153,6 @@ impl Kms {
         })
     }
 
-    fn properties(&self, handle: impl ResourceHandle) -> io::Result<Properties> {
-        let mut named = HashMap::new();
-        for (property, value) in &self.node.get_properties(handle)? {
-            let info = self.node.get_property(*property)?;
-            named.insert(info.name().to_string_lossy().into_owned(), (*property, *value));
-        }
-        Ok(named)
-    }
-
     /// The controller that drives the connector now, else the first that can.
     fn crtc_for(&self, info: &connector::Info) -> io::Result<crtc::Handle> {
         let resources = self.node.resource_handles()?;
@@ -173,7 +178,7 @@ impl Kms {
             let info = self.node.get_plane(handle)?;
             let fits = resources.filter_crtcs(info.possible_crtcs()).contains(&crtc)
                 && info.formats().contains(&(DrmFourcc::Xrgb8888 as u32));
-            let kind = self.properties(handle)?.get("type").map(|(_, value)| *value);
+            let kind = self.node.properties(handle)?.get("type").map(|(_, value)| *value);
             if fits && kind == Some(PlaneType::Primary as u64) && (primary.is_none() || info.crtc() == Some(crtc)) {
                 if let Some(before) = primary.replace(handle)
                     && self.node.get_plane(before)?.crtc() == Some(crtc)
@@ -196,16 +201,16 @@ impl Kms {
         buffer: usize,
     ) -> io::Result<Route> {
         let (plane, others) = self.planes_for(crtc)?;
-        let plane_properties = self.properties(plane)?;
+        let plane_properties = self.node.properties(plane)?;
         let mut request = AtomicModeReq::new();
         // What else is on this controller, like a cursor that somebody left or a second connector, goes.
         for other in others {
-            let properties = self.properties(other)?;
+            let properties = self.node.properties(other)?;
             set(&mut request, other, &properties, "FB_ID", 0)?;
             set(&mut request, other, &properties, "CRTC_ID", 0)?;
         }
         for other in self.node.resource_handles()?.connectors() {
-            let properties = self.properties(*other)?;
+            let properties = self.node.properties(*other)?;
             let on = if *other == info.handle() { u64::from(u32::from(crtc)) } else { 0 };
             let now = properties.get("CRTC_ID").map(|(_, value)| *value);
             if *other == info.handle() || now == Some(u64::from(u32::from(crtc))) {
@@ -214,7 +219,7 @@ impl Kms {
         }
         let blob = u64::from(self.node.create_property_blob(&mode)?);
         let (width, height) = mode.size();
-        let crtc_properties = self.properties(crtc)?;
+        let crtc_properties = self.node.properties(crtc)?;
         let id = u64::from(u32::from(crtc));
         let size = (u64::from(width), u64::from(height));
         let framebuffer = self.framebuffer(buffer)?;
@@ -427,7 +432,7 @@ impl Card for Kms {
             return self.node.set_crtc(route.crtc, None, (0, 0), &[], None);
         }
         let mut request = AtomicModeReq::new();
-        set(&mut request, route.crtc, &self.properties(route.crtc)?, "ACTIVE", 0)?;
+        set(&mut request, route.crtc, &self.node.properties(route.crtc)?, "ACTIVE", 0)?;
         self.node.atomic_commit(AtomicCommitFlags::ALLOW_MODESET, request)
     }
 }

@@ -184,6 +184,12 @@ fn the_panel_can_be_dark_and_lit_again() {
         assert!(panel.tend().unwrap().blank);
         panel.present(&frame, &[], &Scene::default()).unwrap();
         compare(&frame, Rotation::None, "lit again");
+
+        panel.darken().unwrap();
+        assert!(screenshot().is_err(), "something is shown at night");
+        assert!(panel.tend().unwrap().blank);
+        panel.present(&frame, &[], &Scene::default()).unwrap();
+        compare(&frame, Rotation::None, "woken");
     }
 }
 

@@ -327,6 +327,13 @@ impl<C: Cards> Panel for DrmPanel<C> {
         output.behind = new;
         Ok(())
     }
+
+    fn darken(&mut self) -> Result<(), PanelError> {
+        let Some(output) = &mut self.output else { return Err(PanelError::Dark(self.dark.clone())) };
+        let Some(open) = self.open.get_mut(&output.card) else { return Err(self.lose("the card is gone".into())) };
+        output.lit = false;
+        open.card.darken().map_err(|error| self.lose(told(&error)))
+    }
 }
 
 /// Shows a buffer from the next vertical blank on, and waits for that.

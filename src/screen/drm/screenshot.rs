@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use drm::Device as _;
 use drm::buffer::DrmFourcc;
-use drm::control::Device as _;
+use drm::control::{Device as _, crtc};
 use image::{Rgb, RgbImage};
 
 use super::card::Cards;
@@ -33,6 +33,8 @@ pub fn screenshot() -> Result<RgbImage, ScreenshotError> {
         let card = Node::open(&path).map_err(|source| ScreenshotError::Card { path: path.clone(), source })?;
         // Who opens a card that nobody has becomes its master; the kiosk may be about to.
         let _ = card.release_master_lock();
+        // Or it does not tell what is switched off.
+        card.speaks_atomic();
         if let Some(picture) = lit(&card, &path)? {
             return Ok(picture);
         }
@@ -44,7 +46,12 @@ fn lit(card: &Node, path: &Path) -> Result<Option<RgbImage>, ScreenshotError> {
     let failed = |source| ScreenshotError::Card { path: path.to_owned(), source };
     // A card that only renders has no resources to list.
     let Ok(resources) = card.resource_handles() else { return Ok(None) };
-    let shown = |crtc: &_| card.get_crtc(*crtc).ok().and_then(|crtc| crtc.framebuffer());
+    // Switched off it still has its picture.
+    let active = |crtc: crtc::Handle| card.properties(crtc).ok()?.get("ACTIVE").map(|(_, active)| *active != 0);
+    let shown = |crtc: &crtc::Handle| {
+        let on = active(*crtc).unwrap_or(true);
+        card.get_crtc(*crtc).ok().filter(|_| on).and_then(|crtc| crtc.framebuffer())
+    };
     let Some(shown) = resources.crtcs().iter().find_map(shown) else { return Ok(None) };
     let info = card.get_planar_framebuffer(shown).map_err(|error| failed(io::Error::other(error)))?;
     let format = info.pixel_format();

@@ -1,184 +1,114 @@
-//! The pages of an order: paying, delivering, and what became of it. Each says cause, money, order code and what to do.
+//! The pages of an order after it was paid, or not: delivering, and what became of it. Each says cause, money, order code
+//! and what to do.
 
-use super::super::sheet::{Cut, Draw, Look, TextLook, palette};
-use super::{Composer, FINGER, grouped};
-use crate::sale::view::{ItemView, OrderState, OrderView, Outcome, RailTab, ReceiptView, StopReason};
+use super::super::sheet::{Cut, Draw, Ink, Look, TextLook, centered, space, type_scale};
+use super::{Composer, Icon, alike, counted};
+use crate::sale::view::{OrderState, OrderView, Outcome, ReceiptView, StopReason};
 use crate::vocabulary::ShortCode;
 use crate::world::Rect;
 
-/// Seconds from which the count-down is shown in red.
-const HURRY: u64 = 20;
-/// Rails beside each other, each wide enough for its name.
-const RAILS_ACROSS: usize = 3;
-
-/// Units alike in name and outcome as one: how many, and the first of them.
-fn alike(order: &OrderView) -> Vec<(usize, &ItemView)> {
-    let mut groups: Vec<(usize, &ItemView)> = Vec::new();
-    for item in &order.items {
-        match groups.iter_mut().find(|(_, first)| (&first.name, first.outcome) == (&item.name, item.outcome)) {
-            Some((count, _)) => *count += 1,
-            None => groups.push((1, item)),
-        }
-    }
-    groups
-}
-
-fn counted(count: usize, name: &str) -> String {
-    if count == 1 { name.to_owned() } else { format!("{count} × {name}") }
-}
+/// Of the card with an order's code.
+const CODE: i32 = 112;
 
 impl Composer<'_> {
-    pub(super) fn pay(
-        &mut self,
-        body: Rect,
-        order: &OrderView,
-        qr: Option<&str>,
-        rails: &[RailTab],
-        seconds_left: u64,
-        can_extend: bool,
-    ) {
-        let square = if self.wide { body.h.min(body.w * 14 / 25) } else { body.w.min(body.h / 2) };
-        let (card, side) = if self.wide {
-            let (card, side) = body.left(square);
-            (card, Rect { x: side.x + self.px(32), w: side.w - self.px(32), ..side })
-        } else {
-            let (card, side) = body.top(square);
-            (Rect { x: body.x + (body.w - square) / 2, w: square, ..card }, side)
-        };
-        match qr {
-            Some(payload) => self.sheet.add(card, Draw::Qr(payload.to_owned())),
-            None => {
-                self.sheet.card(card);
-                let wait = self.words.say("pay-wait");
-                self.sheet.text(card.inset(self.px(48)), wait, TextLook::new(44.0).soft().center());
-            }
-        }
-        let mut buttons = vec![("cancel", "cancel", Look::Plain, true)];
-        if can_extend {
-            buttons.push(("more-time", "more-time", Look::Plain, true));
-        }
-        let side = self.buttons(side, &buttons);
-        let side = self.rails(side, rails);
-        let rows =
-            if self.wide { side.shares(&[4, 112, 84, 44, 132, 8]) } else { side.shares(&[4, 96, 76, 40, 140, 8]) };
-        let (amount, left) = rows[1].left(side.w * 58 / 100);
-        self.sheet.text(amount, self.words.money(order.amount), TextLook::new(96.0).bold());
-        let time = self.words.with("pay-seconds", "seconds", &seconds_left.to_string());
-        let color = if seconds_left <= HURRY { palette::ERROR } else { palette::TEXT };
-        self.sheet.text(left, time, TextLook::new(44.0).bold().color(color).right());
-        self.sheet.text(rows[2], self.words.say("pay-steps"), TextLook::new(34.0));
-        let names: Vec<String> = alike(order).into_iter().map(|(count, item)| counted(count, &item.name)).collect();
-        self.sheet.text(rows[3], self.words.list(&names), TextLook::new(32.0).soft());
-        self.code(rows[4], order);
+    pub(super) fn delivering(&mut self, body: Rect, order: &OrderView) {
+        let title = self.words.say("delivering-title");
+        let rest = self.heading(body, Icon::Tray, title, Ink::Primary);
+        let (hint, rest) = rest.top(self.px(72));
+        let say = self.words.say("delivering-hint");
+        self.sheet.text(hint, say, TextLook::new(type_scale::BODY));
+        let rest = self.progress(rest, order);
+        let rest = self.order_code(rest, order);
+        self.items(rest, order);
     }
 
-    /// A single rail is only named; more are to choose from, with a finger.
-    fn rails(&mut self, side: Rect, rails: &[RailTab]) -> Rect {
-        let rows = rails.len().div_ceil(RAILS_ACROSS);
-        let (height, gap) = (if rails.len() > 1 { FINGER } else { 56 }, 16);
-        let (tabs, rest) = side.top(self.px(rows as i32 * (height + gap) - gap));
-        for (row, rails) in tabs.rows(rows, self.px(gap)).into_iter().zip(rails.chunks(RAILS_ACROSS)) {
-            for (cell, rail) in row.columns(rails.len(), self.px(gap)).into_iter().zip(rails) {
-                self.rail(cell, rail);
-            }
+    /// How many of the units are settled, one piece of the bar for each.
+    fn progress(&mut self, area: Rect, order: &OrderView) -> Rect {
+        let (bar, rest) = area.top(self.px(48));
+        let height = self.px(16);
+        let bar = Rect { y: bar.y + (bar.h - height) / 2, h: height, ..bar };
+        let pieces = bar.columns(order.items.len(), self.px(space::S));
+        let palette = self.sheet.palette;
+        for (item, piece) in order.items.iter().zip(pieces) {
+            let fill = match item.outcome {
+                Outcome::Pending => palette.surface,
+                Outcome::Delivered => palette.success,
+                Outcome::NotDelivered => palette.error,
+                Outcome::Unknown => palette.warning,
+            };
+            let border = if item.outcome == Outcome::Pending { palette.border } else { fill };
+            self.sheet.add(piece, Draw::Card { fill, border, radius: height / 2 });
         }
         rest
     }
 
-    fn rail(&mut self, cell: Rect, rail: &RailTab) {
-        let border = if rail.chosen { palette::PRIMARY } else { palette::BORDER };
-        self.sheet.add(cell, Draw::Card { fill: palette::GROUND, border });
-        let look = TextLook::new(32.0).center();
-        let (label, look) =
-            if rail.chosen { (format!("✓ {}", rail.label), look.bold()) } else { (rail.label.clone(), look) };
-        let look = if rail.up { look } else { look.soft() };
-        self.sheet.text(cell.inset(self.px(8)), label, look);
-        self.sheet.target(format!("rail:{}", rail.name), cell, rail.up);
-    }
-
-    fn code(&mut self, area: Rect, order: &OrderView) {
-        self.sheet.card(area);
-        let (line, hint) = area.inset(self.px(8)).top(area.h * 9 / 25);
-        let label = format!("{} {}", self.words.say("pay-code-label"), grouped(order.short_code.as_str()));
-        self.sheet.text(line, label, TextLook::new(40.0).bold());
-        let say = self.words.say("pay-code-hint");
-        self.sheet.text(hint, say, TextLook::new(28.0).soft());
-    }
-
-    pub(super) fn delivering(&mut self, body: Rect, order: &OrderView) {
-        let title = self.words.say("delivering-title");
-        let rest = self.title(body, title);
-        let (hint, rest) = rest.top(self.px(72));
-        let say = self.words.say("delivering-hint");
-        self.sheet.text(hint, say, TextLook::new(40.0).soft());
-        let (list, code) = rest.bottom(self.px(72));
-        self.items(list, order);
-        self.order_code(code, order);
-    }
-
     /// Every unit with what became of it.
-    fn items(&mut self, area: Rect, order: &OrderView) {
+    pub(super) fn items(&mut self, area: Rect, order: &OrderView) {
         self.sheet.card(area);
         let lines = alike(order)
             .into_iter()
             .map(|(count, item)| (counted(count, &item.name), self.words.outcome(item.outcome)));
         let lines = lines.collect::<Vec<_>>();
-        self.two_columns(area.inset(self.px(16)), &lines);
+        self.two_columns(area.inset(self.px(space::M)), &lines);
     }
 
-    fn order_code(&mut self, area: Rect, order: &OrderView) {
-        let text = self.words.with("order-code", "code", &grouped(order.short_code.as_str()));
-        self.sheet.text(area, text, TextLook::new(40.0).bold());
+    /// At the bottom of `area`; answers with the rest.
+    fn order_code(&mut self, area: Rect, order: &OrderView) -> Rect {
+        let (rest, card) = area.bottom(self.px(CODE).min(area.h / 2));
+        self.code(card, "pay-code-label", order.short_code.as_str(), "code-keep");
+        Rect { h: (rest.h - self.px(space::M)).max(0), ..rest }
     }
 
     /// What every last page has at its bottom.
     fn last_buttons(&mut self, body: Rect) -> Rect {
-        self.buttons(body, &[("lookup", "lookup", Look::Plain, true), ("done", "done", Look::Primary, true)])
+        self.buttons(
+            body,
+            &[("lookup", Some(Icon::Search), "lookup", Look::Plain, true), ("done", None, "done", Look::Primary, true)],
+        )
     }
 
     pub(super) fn thanks(&mut self, body: Rect, order: &OrderView, receipt: &ReceiptView) {
         let body = self.last_buttons(body);
         let (main, side) = self.result_halves(body, receipt);
-        let title = format!("✓ {}", self.words.say("thanks-title"));
-        let rest = self.heading(main, title, palette::SUCCESS);
         let any = |outcome| order.items.iter().any(|item| item.outcome == outcome);
-        let hint = match () {
-            () if any(Outcome::NotDelivered) => "thanks-partly",
-            () if any(Outcome::Unknown) => "thanks-unsure",
-            () => "thanks-hint",
+        let (hint, icon, ink) = match () {
+            () if any(Outcome::NotDelivered) => ("thanks-partly", Icon::Alert, Ink::Warning),
+            () if any(Outcome::Unknown) => ("thanks-unsure", Icon::Question, Ink::Warning),
+            () => ("thanks-hint", Icon::Check, Ink::Success),
         };
+        let title = self.words.say("thanks-title");
+        let rest = self.heading(main, icon, title, ink);
         let say = self.words.say(hint);
-        let (hint, rest) = rest.top(self.px(60));
-        self.sheet.text(hint, say, TextLook::new(40.0));
-        let (rest, code) = rest.bottom(self.px(60));
+        let (hint, rest) = rest.top(self.px(if self.sheet.large { 72 } else { 56 }));
+        self.sheet.text(hint, say, TextLook::new(type_scale::BODY));
+        let rest = match &order.pickup {
+            Some(number) => {
+                let (rest, card) = rest.bottom(self.px(CODE));
+                self.code(card, "pickup-label", number, "pickup-hint");
+                Rect { h: (rest.h - self.px(space::M)).max(0), ..rest }
+            }
+            None => self.order_code(rest, order),
+        };
         let (list, money) = rest.bottom(self.px(52));
         self.items(list, order);
         self.money(money, order);
-        self.order_code(code, order);
         self.receipt(side, receipt);
     }
 
     pub(super) fn not_charged(
         &mut self,
         body: Rect,
-        title: &str,
-        money: &str,
+        (icon, title, money): (Icon, &str, &str),
         order: &OrderView,
         why: Option<&StopReason>,
     ) {
-        let body = self.last_buttons(body);
-        let title = self.words.say(title);
-        let rest = self.heading(body, title, palette::TEXT);
         let because = why.map(|reason| {
             let reason = self.words.reason(reason);
             self.words.with("cancelled-why", "reason", &reason)
         });
         let lines: Vec<String> = because.into_iter().chain([self.words.say(money)]).collect();
-        let rows = rest.top(self.px(120) * (lines.len() as i32 + 1)).0.rows(lines.len() + 1, 0);
-        for (row, line) in rows.iter().zip(&lines) {
-            self.sheet.text(*row, line.clone(), TextLook::new(40.0));
-        }
-        self.order_code(rows[lines.len()], order);
+        let title = self.words.say(title);
+        self.message(body, (icon, title, Ink::Text), &lines, order, &ReceiptView::None);
     }
 
     pub(super) fn refunded(&mut self, body: Rect, order: &OrderView, receipt: &ReceiptView) {
@@ -201,37 +131,40 @@ impl Composer<'_> {
             () => lines.push(self.words.say("refunded-sorry")),
         }
         let title = self.words.say(title);
-        self.message(body, title, palette::TEXT, &lines, order, receipt);
+        self.message(body, (Icon::Return, title, Ink::Primary), &lines, order, receipt);
     }
 
     pub(super) fn claim(&mut self, body: Rect, order: &OrderView, receipt: &ReceiptView) {
         let amount = self.words.money(order.paid);
         let money = self.words.with("claim-money", "amount", &amount);
         let hint = self.words.say("claim-hint");
-        let title = format!("! {}", self.words.say("claim-title"));
-        self.message(body, title, palette::ERROR, &[money, hint], order, receipt);
+        let title = self.words.say("claim-title");
+        self.message(body, (Icon::Alert, title, Ink::Error), &[money, hint], order, receipt);
     }
 
     fn message(
         &mut self,
         body: Rect,
-        title: String,
-        color: u32,
+        (icon, title, ink): (Icon, String, Ink),
         lines: &[String],
         order: &OrderView,
         receipt: &ReceiptView,
     ) {
         let body = self.last_buttons(body);
         let (main, side) = self.result_halves(body, receipt);
-        let rest = self.heading(main, title, color);
-        let rows = rest.rows(lines.len() + 2, self.px(8));
-        for (row, line) in rows.iter().zip(lines) {
-            self.sheet.text(*row, line.clone(), TextLook::new(40.0));
-        }
-        self.order_code(rows[lines.len()], order);
-        let call = self.words.with("out-call", "phone", &self.words.view.phone);
-        self.sheet.text(rows[lines.len() + 1], call, TextLook::new(36.0).soft());
+        let rest = self.heading(main, icon, title, ink);
+        let rest = self.order_code(rest, order);
+        self.lines(rest, lines, if receipt == &ReceiptView::None { type_scale::LEAD } else { type_scale::BODY });
         self.receipt(side, receipt);
+    }
+
+    /// Sentences one below the other, from the top, no further apart than they need.
+    fn lines(&mut self, area: Rect, lines: &[String], px: f32) {
+        let height = (area.h / lines.len().max(1) as i32).min(self.px(128));
+        for (nth, line) in lines.iter().enumerate() {
+            let place = Rect { y: area.y + nth as i32 * height, h: height, ..area };
+            self.sheet.text(place.inset_ends(self.px(4)), line.clone(), TextLook::new(px));
+        }
     }
 
     /// The result and, where there is a receipt to speak of, a place for it.
@@ -239,15 +172,9 @@ impl Composer<'_> {
         match receipt {
             ReceiptView::None => (body, Rect { w: 0, h: 0, ..body }),
             // A whole receipt in a code needs room.
-            ReceiptView::Code(_) => self.halves(body, if self.wide { 0.52 } else { 0.54 }),
-            _ => self.halves(body, 0.6),
+            ReceiptView::Code(_) => self.halves(body, 0.56),
+            _ => self.halves(body, if self.wide { 0.66 } else { 0.74 }),
         }
-    }
-
-    fn heading(&mut self, area: Rect, text: String, color: u32) -> Rect {
-        let (line, rest) = area.top(self.px(104));
-        self.sheet.text(line, text, TextLook::new(64.0).bold().color(color));
-        rest
     }
 
     /// What was paid, what has come back, what is on its way back.
@@ -261,9 +188,9 @@ impl Composer<'_> {
         texts.map(|(key, amount)| self.words.with(key, "amount", &self.words.money(amount))).collect()
     }
 
-    fn money(&mut self, area: Rect, order: &OrderView) {
+    pub(super) fn money(&mut self, area: Rect, order: &OrderView) {
         let texts = self.words.list(&self.money_texts(order));
-        self.sheet.text(area, texts, TextLook::new(36.0));
+        self.sheet.text(area, texts, TextLook::new(type_scale::LABEL).bold());
     }
 
     fn receipt(&mut self, area: Rect, receipt: &ReceiptView) {
@@ -274,70 +201,57 @@ impl Composer<'_> {
             ReceiptView::Code(text) => ("receipt-code", Some(text)),
         };
         let say = self.words.say(key);
-        let Some(text) = code else {
-            self.sheet.card(area);
-            return self.sheet.text(area.inset(self.px(24)), say, TextLook::new(44.0).center());
-        };
-        let (line, rest) = area.top(self.px(80));
-        self.sheet.text(line, say, TextLook::new(32.0).center());
-        self.sheet.add(rest, Draw::Qr(text.clone()));
-    }
-
-    pub(super) fn lookup(&mut self, body: Rect, entered: &str, found: Option<&OrderView>, not_found: bool) {
-        let (main, side) = self.with_keypad(body);
-        let main = self.buttons(main, &[("done", "done", Look::Plain, true)]);
-        let (title, rest) = main.top(self.px(80));
-        self.sheet.text(title, self.words.say("lookup-title"), TextLook::new(48.0).bold());
-        let (field, rest) = rest.top(self.px(88));
-        self.typed(field, entered, ShortCode::DIGITS);
-        let rest = Rect { y: rest.y + self.px(8), h: rest.h - self.px(8), ..rest };
-        match found {
-            Some(order) => {
-                let (state, rest) = rest.top(self.px(60));
-                let say = self.words.state(order.state);
-                self.sheet.text(state, say, TextLook::new(40.0).bold());
-                let (list, money) = rest.bottom(self.px(52));
-                self.items(list, order);
-                self.money(money, order);
+        self.sheet.card(area);
+        let inner = area.inset(self.px(space::M));
+        match code {
+            None if self.wide => {
+                let (mark, words) = inner.top(inner.h * 3 / 5);
+                self.sheet.icon(centered(mark, mark.h.min(self.px(144))), Icon::Receipt, Ink::Primary);
+                self.sheet.text(words, say, TextLook::new(type_scale::BODY).center());
             }
-            None if not_found => {
-                let say = self.words.say("lookup-nothing");
-                self.sheet.text(rest, say, TextLook::new(44.0).color(palette::ERROR));
+            None => {
+                let (mark, words) = inner.left(self.px(144));
+                self.sheet.icon(centered(mark, mark.h.min(self.px(112))), Icon::Receipt, Ink::Primary);
+                self.sheet.text(words, say, TextLook::new(type_scale::BODY));
             }
-            None => {}
+            Some(text) => {
+                let (line, rest) = inner.top(self.px(80));
+                self.sheet.text(line, say, TextLook::new(type_scale::LABEL).center());
+                let side = rest.w.min(rest.h);
+                self.sheet.add(centered(rest, side), Draw::Qr(text.clone()));
+            }
         }
-        self.keypad(side);
     }
 
     pub(super) fn out_of_service(&mut self, body: Rect, reasons: &[StopReason], claim: Option<&ShortCode>) {
-        let body = self.buttons(body, &[("lookup", "lookup", Look::Plain, true)]);
-        let title = format!("! {}", self.words.say("out-title"));
-        let rest = self.heading(body, title, palette::ERROR);
-        let rows = rest.rows(5, self.px(8));
-        let say = self.words.say("out-sorry");
-        self.sheet.text(rows[0], say, TextLook::new(44.0));
+        let body = self.buttons(body, &[("lookup", Some(Icon::Search), "lookup", Look::Plain, true)]);
+        let title = self.words.say("out-title");
+        let mut rest = self.heading(body, Icon::Wrench, title, Ink::Error);
+        if let Some(code) = claim {
+            let (above, card) = rest.bottom(self.px(CODE));
+            self.code(card, "out-claim", code.as_str(), "out-claim-hint");
+            rest = Rect { h: above.h - self.px(space::M), ..above };
+        }
         let reasons: Vec<String> = reasons.iter().map(|reason| self.words.reason(reason)).collect();
         let because = self.words.with("cancelled-why", "reason", &self.words.list(&reasons));
-        self.sheet.text(rows[1], because, TextLook::new(40.0));
-        let call = self.words.with("out-call", "phone", &self.words.view.phone);
-        self.sheet.text(rows[2], call, TextLook::new(44.0).bold());
-        if let Some(code) = claim {
-            let kept = self.words.with("out-claim", "code", &grouped(code.as_str()));
-            self.sheet.text(rows[3], kept, TextLook::new(44.0).bold());
-        }
+        self.lines(rest, &[self.words.say("out-sorry"), because, self.call_line()], type_scale::LEAD);
+    }
+
+    fn call_line(&self) -> String {
+        self.words.with("out-call", "phone", &self.words.view.phone)
     }
 
     /// The customer's part above, large; below what a technician reads.
     pub(super) fn not_started(&mut self, body: Rect, why: &str) {
-        let title = format!("! {}", self.words.say("out-title"));
-        let rest = self.heading(body, title, palette::ERROR);
+        let title = self.words.say("out-title");
+        let rest = self.heading(body, Icon::Wrench, title, Ink::Error);
         let (top, bottom) = rest.top(rest.h * 2 / 5);
-        let rows = top.rows(2, self.px(8));
-        self.sheet.text(rows[0], self.words.say("out-sorry"), TextLook::new(44.0));
+        let mut lines = vec![self.words.say("out-sorry")];
         if !self.words.view.phone.is_empty() {
-            let call = self.words.with("out-call", "phone", &self.words.view.phone);
-            self.sheet.text(rows[1], call, TextLook::new(44.0).bold());
+            lines.push(self.call_line());
         }
-        self.sheet.text(bottom, why, TextLook::new(26.0).soft());
+        self.lines(top, &lines, type_scale::LEAD);
+        self.sheet.card(bottom);
+        self.sheet.text(bottom.inset(self.px(space::M)), why, TextLook::new(type_scale::NOTE).soft());
     }
 }

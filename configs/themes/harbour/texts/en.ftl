@@ -1,0 +1,1 @@
+start = Hungry before you sail?

@@ -1,0 +1,140 @@
+//! From a basket to a charge: the order's number is on disk before any provider hears of it, and so is every charge's.
+
+use super::Turn;
+use super::counter::At;
+use super::event::{Effect, Illegal};
+use super::order::Order;
+use super::record::{Offered, Record};
+use crate::payment::NewCharge;
+use crate::vocabulary::{ChargeId, OrderId, ProductId, RailName, ShortCode};
+
+/// The shortest description limit among providers is 127 bytes (WeChat Pay, Native order).
+const DESCRIPTION_BYTES: usize = 120;
+
+impl Turn<'_> {
+    /// Begins an order of what is in the basket, on the first rail whose provider answers.
+    pub(super) fn offer(&mut self) -> Result<(), Illegal> {
+        if !self.state.stop_reasons().is_empty() || self.state.conditions.board_answers != Some(true) {
+            return Err(Illegal::Refused("not selling"));
+        }
+        let mut items = Vec::new();
+        for (id, quantity) in &self.state.counter.basket {
+            let product = self.state.planogram.product(id).ok_or(Illegal::Refused("no such product"))?;
+            if self.state.planogram.available(id) < *quantity {
+                return Err(Illegal::Refused("no more of this product"));
+            }
+            let offered = Offered { product: id.clone(), price: product.price };
+            items.extend(std::iter::repeat_n(offered, *quantity as usize));
+        }
+        let rails = &self.state.policy.rails;
+        let rail = rails.iter().find(|rail| self.state.rail_up(&rail.name)).or(rails.first());
+        let rail = rail.map(|rail| rail.name.clone()).ok_or(Illegal::Refused("no payment method"))?;
+
+        let order = self.next_order();
+        self.record(Record::OrderOffered {
+            order,
+            short_code: order.short_code(),
+            currency: self.state.policy.currency,
+            amount: items.iter().map(|item| item.price).sum(),
+            items,
+            charge: ChargeId::of(order, 1),
+            rail,
+            life_ms: self.charge_life_ms(),
+        });
+        self.create_charge(order);
+        self.state.current = Some(order);
+        self.state.counter.basket.clear();
+        self.go(At::Order);
+        Ok(())
+    }
+
+    /// Another charge for the order on the glass, on another rail; the former is closed. Whichever is paid first buys
+    /// the goods.
+    pub(super) fn switch_rail(&mut self, id: OrderId, rail: RailName) {
+        let (now, life_ms) = (self.at.now, self.charge_life_ms());
+        let Some(order) = self.state.orders.get_mut(&id) else { return };
+        if let Some(former) = order.charges.last_mut() {
+            former.watch.close(now);
+        }
+        let charge = ChargeId::of(id, order.charges.len() + 1);
+        self.record(Record::ChargeOffered { order: id, charge, rail, life_ms });
+        self.create_charge(id);
+    }
+
+    /// A rail that this order has not tried and whose provider answers.
+    pub(super) fn other_rail(&self, id: OrderId) -> Option<RailName> {
+        let order = self.state.orders.get(&id)?;
+        let untried = |name: &RailName| !order.charges.iter().any(|charge| charge.rail == *name);
+        let mut rails = self.state.policy.rails.iter().map(|rail| &rail.name);
+        rails.find(|name| untried(name) && self.state.rail_up(name)).cloned()
+    }
+
+    fn charge_life_ms(&self) -> u64 {
+        u64::try_from(self.state.policy.charge_life().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Asks for the charge that was just offered. It has its whole time on the glass.
+    fn create_charge(&mut self, id: OrderId) {
+        let (now, qr_life) = (self.at.now, self.state.policy.qr_life);
+        let Some(order) = self.state.orders.get(&id) else { return };
+        let description = describe(&self.state.policy.kiosk, &self.goods(order), &order.short_code);
+        let attach = self.state.policy.attach.clone();
+        let Some(order) = self.state.orders.get_mut(&id) else { return };
+        order.deadline = order.deadline.max(now + qr_life);
+        let currency = order.currency;
+        let Some(charge) = order.charges.last_mut() else { return };
+        charge.watch.since = now;
+        // The answer to the creation is the first answer.
+        charge.watch.asked = true;
+        let new = NewCharge {
+            charge: charge.id.clone(),
+            order: id,
+            amount: charge.amount,
+            currency,
+            life: charge.life,
+            description,
+            attach,
+        };
+        let rail = charge.rail.clone();
+        self.effect(Effect::Create { rail, charge: new });
+    }
+
+    /// The goods in the customer's language: "Cola x2".
+    fn goods(&self, order: &Order) -> Vec<String> {
+        let mut goods: Vec<(&ProductId, u32)> = Vec::new();
+        for item in &order.items {
+            match goods.iter_mut().find(|(product, _)| **product == item.product) {
+                Some((_, quantity)) => *quantity += 1,
+                None => goods.push((&item.product, 1)),
+            }
+        }
+        let named = |(product, quantity): (&ProductId, u32)| {
+            let name = self.state.product_name(product);
+            if quantity > 1 { format!("{name} x{quantity}") } else { name }
+        };
+        goods.into_iter().map(named).collect()
+    }
+
+    /// A number greater than every one before, near the wall clock where it is known.
+    fn next_order(&self) -> OrderId {
+        let last = self.state.last_order;
+        let millis = self.at.wall.map(|wall| wall.0).or(last.map(OrderId::millis)).unwrap_or(0);
+        let fresh = OrderId::from_parts(millis, self.at.entropy);
+        match last {
+            Some(last) if fresh <= last => last.successor(),
+            _ => fresh,
+        }
+    }
+}
+
+fn describe(kiosk: &str, goods: &[String], code: &ShortCode) -> String {
+    let head = format!("{code} {kiosk} ");
+    let mut goods = goods.join(", ");
+    let room = DESCRIPTION_BYTES.saturating_sub(head.len());
+    if goods.len() > room {
+        let end = (0..=room.saturating_sub(3)).rev().find(|end| goods.is_char_boundary(*end)).unwrap_or(0);
+        goods.truncate(end);
+        goods.push('…');
+    }
+    head + &goods
+}

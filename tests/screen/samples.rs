@@ -1,0 +1,205 @@
+//! Views to paint: every page once with something on it, and the same with the most that it can be asked to hold.
+
+use kioskd::sale::view::*;
+use kioskd::vocabulary::{Currency, Language, ProductId, RailName, ShortCode};
+
+use crate::{LANGUAGES, PAYLOAD, root};
+
+fn pick<'a>(language: &str, texts: [&'a str; 3]) -> &'a str {
+    texts[LANGUAGES.iter().position(|tag| *tag == language).unwrap()]
+}
+
+fn tiles(language: &str) -> Vec<Tile> {
+    let tile = |id: &str, names: [&str; 3], price, available| Tile {
+        product: ProductId::parse(id).unwrap(),
+        name: pick(language, names).into(),
+        price,
+        available,
+        picture: Some(root().join("assets/pictures").join(format!("{id}.png"))),
+    };
+    vec![
+        tile("cola", ["可樂 330 毫升", "可乐 330 毫升", "Cola 330 ml"], 300, 16),
+        tile("water", ["礦泉水 500 毫升", "矿泉水 500 毫升", "Water 500 ml"], 200, 8),
+        tile("tea", ["烏龍茶", "乌龙茶", "Oolong tea"], 450, 0),
+        tile("chips", ["洋芋片", "薯片", "Potato chips"], 550, 6),
+        tile("noodles", ["速食麵", "方便面", "Instant noodles"], 680, 6),
+        tile("umbrella", ["摺傘", "折叠伞", "Umbrella"], 2_900, 4),
+    ]
+}
+
+fn order(language: &str, state: OrderState, outcomes: [Outcome; 2], refunded: i64, refund_pending: i64) -> OrderView {
+    let items = tiles(language).into_iter().zip(outcomes).map(|(tile, outcome)| ItemView {
+        name: tile.name,
+        price: tile.price,
+        slot: Some("A1".into()),
+        outcome,
+    });
+    let short_code = ShortCode::parse("204857").unwrap();
+    OrderView {
+        short_code,
+        pickup: None,
+        state,
+        amount: 500,
+        paid: 500,
+        refunded,
+        refund_pending,
+        items: items.collect(),
+    }
+}
+
+/// Every page once, with something on it.
+pub fn pages(language: &str) -> Vec<Page> {
+    use Outcome::{Delivered, NotDelivered, Pending};
+    let tiles = tiles(language);
+    let line = |index: usize, quantity| BasketLine {
+        product: tiles[index].product.clone(),
+        name: tiles[index].name.clone(),
+        quantity,
+        price: tiles[index].price,
+    };
+    let basket = vec![line(0, 2), line(3, 1)];
+    let order = |state, outcomes, refunded, pending| order(language, state, outcomes, refunded, pending);
+    let waiting = order(OrderState::WaitingPayment, [Pending; 2], 0, 0);
+    let rails = vec![RailTab {
+        name: RailName::parse("sandbox").unwrap(),
+        up: true,
+        label: pick(language, ["示範錢包", "示范钱包", "Demo Wallet"]).into(),
+        chosen: true,
+    }];
+    let receipt = "kioskd K0001 204857 500 CNY cola 300 water 200 2026-11-23 12:00:00 https://example.com/r/204857";
+    vec![
+        Page::Attract { tiles: tiles.clone() },
+        Page::Choose {
+            tiles: tiles.clone(),
+            categories: Vec::new(),
+            page: 0,
+            pages: 1,
+            basket: basket.clone(),
+            total: 1_150,
+        },
+        Page::Basket { product: tiles[0].clone(), basket, total: 1_150, can_add: true },
+        Page::Confirm { code: "7306".into(), entered: "73".into(), total: 1_150, wrong: false },
+        Page::Pay {
+            order: waiting,
+            qr: Some(PAYLOAD.into()),
+            rails,
+            seconds_left: 87,
+            of_seconds: 90,
+            can_extend: true,
+        },
+        Page::Delivering { order: order(OrderState::Delivering, [Delivered, Pending], 0, 0) },
+        Page::Thanks {
+            order: order(OrderState::PartlyDelivered, [Delivered, NotDelivered], 0, 200),
+            receipt: ReceiptView::Code(receipt.into()),
+        },
+        Page::Expired { order: order(OrderState::Expired, [Pending; 2], 0, 0) },
+        Page::Cancelled { order: order(OrderState::Cancelled, [Pending; 2], 0, 0), why: Some(StopReason::DoorOpen) },
+        Page::Refunded {
+            order: order(OrderState::Refunding, [NotDelivered; 2], 0, 500),
+            receipt: ReceiptView::Printed,
+        },
+        Page::Claim {
+            order: order(OrderState::Claim, [Outcome::Unknown, Delivered], 0, 0),
+            receipt: ReceiptView::Printing,
+        },
+        Page::Lookup {
+            entered: "204857".into(),
+            found: Some(order(OrderState::PartlyDelivered, [Delivered, NotDelivered], 200, 0)),
+            not_found: false,
+        },
+        Page::OutOfService {
+            reasons: vec![StopReason::DoorOpen, StopReason::RailDown],
+            last_claim: ShortCode::parse("204857"),
+        },
+        Page::NotStarted {
+            why: "/etc/kioskd/kiosk.toml:7:12: unknown currency `RMB`; write its ISO 4217 code, like \"CNY\"\n\
+                  /etc/kioskd/kiosk.toml:28:8: line `slot-A11` is used nowhere; did you mean `slot-A1`?"
+                .into(),
+        },
+    ]
+}
+
+pub fn view(language: &str, page: Page) -> View {
+    View {
+        language: Language::new(language),
+        languages: LANGUAGES.map(Language::new).to_vec(),
+        place: pick(language, ["示範車站 2 號月台", "示范车站 2 号站台", "Platform 2, Demo Station"]).into(),
+        phone: "400-000-0000".into(),
+        currency: Currency::from_code("CNY").unwrap(),
+        ease: Ease::default(),
+        idle_left: None,
+        page,
+    }
+}
+
+/// What the configuration allows at most: names of 200 characters in one word, in Chinese and mixed, amounts of ten digits,
+/// eight payment methods.
+pub fn stretched(mut page: Page) -> Page {
+    let names =
+        ["W".repeat(200), "很長的商品名稱".repeat(29)[..597].to_owned(), "Long 長い \u{2068}ab\u{2069} ".repeat(14)];
+    let name = |index: usize| names[index % 3].clone();
+    const PRICE: i64 = 9_999_999_999;
+    let order = |order: &mut OrderView| {
+        (order.amount, order.paid, order.pickup) = (PRICE, PRICE, Some("A-9999".into()));
+        order.refunded = order.refunded.signum() * PRICE;
+        order.refund_pending = order.refund_pending.signum() * PRICE;
+        let item = order.items[0].clone();
+        order.items = (0..12).map(|index| ItemView { name: name(index), price: PRICE, ..item.clone() }).collect();
+    };
+    let basket_of = |basket: &mut Vec<BasketLine>| {
+        let line = basket[0].clone();
+        *basket =
+            (0..12).map(|index| BasketLine { name: name(index), price: PRICE, quantity: 99, ..line.clone() }).collect();
+    };
+    match &mut page {
+        Page::Attract { tiles } => {
+            tiles.iter_mut().enumerate().for_each(|(index, tile)| (tile.name, tile.price) = (name(index), PRICE));
+        }
+        Page::Choose { tiles, basket, total, categories, pages, .. } => {
+            tiles.iter_mut().enumerate().for_each(|(index, tile)| (tile.name, tile.price) = (name(index), PRICE));
+            basket_of(basket);
+            (*total, *pages) = (PRICE * 1_200, 99);
+            let tab = |index: usize| CategoryTab { name: format!("c{index}"), label: name(index), chosen: index == 0 };
+            *categories = (0..8).map(tab).collect();
+        }
+        Page::Basket { product, basket, total, .. } => {
+            (product.name, product.price, *total) = (name(1), PRICE, PRICE * 1_200);
+            basket_of(basket);
+        }
+        Page::Confirm { total, .. } => *total = PRICE * 1_200,
+        Page::Pay { order: shown, rails, .. } => {
+            order(shown);
+            let rail = rails[0].clone();
+            let tab = |index: usize| RailTab {
+                name: RailName::parse(&format!("r{index}")).unwrap(),
+                label: name(index),
+                chosen: index == 0,
+                ..rail.clone()
+            };
+            *rails = (0..8).map(tab).collect();
+        }
+        Page::Delivering { order: shown }
+        | Page::Thanks { order: shown, .. }
+        | Page::Expired { order: shown }
+        | Page::Cancelled { order: shown, .. }
+        | Page::Refunded { order: shown, .. }
+        | Page::Claim { order: shown, .. }
+        | Page::Lookup { found: Some(shown), .. } => order(shown),
+        Page::Lookup { found: None, .. } => {}
+        Page::OutOfService { reasons, .. } => {
+            let (word, sentence) = (name(0), name(2));
+            *reasons = vec![
+                StopReason::Locked(sentence),
+                StopReason::DoorOpen,
+                StopReason::Tamper,
+                StopReason::BoardDown,
+                StopReason::GlassDark(word.clone()),
+                StopReason::TouchDown(word),
+                StopReason::RailDown,
+                StopReason::OutboxFull,
+            ];
+        }
+        Page::NotStarted { why } => *why = vec![why.clone(); 20].join("\n"),
+    }
+    page
+}
