@@ -34,6 +34,7 @@ pub fn slot(name: &str) -> SlotId {
 pub fn policy() -> Policy {
     let words = |text: &str| Localized([(Language::new("en"), text.to_owned())].into());
     Policy {
+        categories: Vec::new(),
         kiosk: "K1".into(),
         attach: "main/K1".into(),
         place: words("Platform 2"),
@@ -48,6 +49,7 @@ pub fn policy() -> Policy {
         paid_without_intent: PaidWithoutIntent::Refund,
         attempts: 2,
         max_units: 6,
+        pickup_numbers: false,
         browse_timeout: Duration::from_secs(60),
         result_timeout: Duration::from_secs(15),
         confirm_above: None,
@@ -59,7 +61,8 @@ pub fn policy() -> Policy {
 }
 
 pub fn planogram() -> Planogram {
-    let new = |id: &str, price| Product { id: product(id), name: Localized::default(), price, picture: None };
+    let new =
+        |id: &str, price| Product { id: product(id), name: Localized::default(), price, picture: None, category: None };
     let holds =
         |name: &str, id: &str, stock| (slot(name), Slot { product: product(id), stock, capacity: 8, faulty: None });
     let slots = [holds("A1", "cola", 3), holds("A2", "cola", 2), holds("B1", "tea", 4)];

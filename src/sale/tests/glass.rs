@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::desk::{Desk, policy, product, refunds, slot, wallet};
 use crate::payment::{ChargeReport, Created, RailError, Standing};
 use crate::sale::record::Closed;
-use crate::sale::view::{OrderState, Page, StopReason};
+use crate::sale::view::{Ease, OrderState, Page, StopReason};
 use crate::sale::{Command, Condition, Effect, Event, Illegal, Policy, Record, Touch};
-use crate::vocabulary::{ChargeId, Evidence, Language, OrderId};
+use crate::vending::{Planogram, Product, Slot};
+use crate::vocabulary::{CategoryId, ChargeId, Evidence, Language, Localized, Mono, OrderId};
 
 fn closed(desk: &Desk, order: OrderId) -> Option<Closed> {
     desk.order(order).closed
@@ -235,6 +236,87 @@ fn languages_on_every_page_and_back_to_the_first() {
     assert_eq!(desk.refused("language:xx"), Illegal::Refused("not a language of this kiosk"));
     desk.wait(61);
     assert_eq!(desk.state.counter.language, Language::new("en"), "the next customer begins anew");
+}
+
+#[test]
+fn who_needs_time_is_warned_and_gets_it_with_one_touch() {
+    let mut desk = Desk::new();
+    let left = |desk: &Desk| desk.state.view(Mono(desk.now), |_| None).idle_left;
+    desk.touch("start");
+    desk.wait(39);
+    assert_eq!(left(&desk), None);
+    desk.wait(2);
+    assert_eq!(left(&desk), Some(19));
+    desk.wait(10);
+    assert_eq!(left(&desk), Some(9), "the count-down goes on by itself");
+    desk.touch("more-time");
+    assert_eq!(left(&desk), None);
+    desk.wait(45);
+    assert!(matches!(desk.page(), Page::Choose { .. }));
+    desk.wait(16);
+    assert!(matches!(desk.page(), Page::Attract { .. }));
+    assert_eq!(left(&desk), None);
+}
+
+#[test]
+fn large_type_and_contrast_are_for_this_customer_only() {
+    let mut desk = Desk::new();
+    let ease = |desk: &Desk| desk.state.view(Mono(desk.now), |_| None).ease;
+    desk.touch("ease:large");
+    desk.touch("ease:contrast");
+    assert_eq!(ease(&desk), Ease { large: true, contrast: true });
+    desk.touch("start");
+    desk.touch("ease:large");
+    assert_eq!(ease(&desk), Ease { large: false, contrast: true });
+    desk.touch("cancel");
+    assert_eq!(ease(&desk), Ease::default());
+    // Chosen on the first page by somebody who then went away.
+    desk.touch("language:zh-Hans");
+    desk.touch("ease:large");
+    desk.wait(61);
+    assert_eq!((ease(&desk), desk.state.counter.language.tag()), (Ease::default(), "en"));
+}
+
+#[test]
+fn a_long_shelf_has_pages_and_categories() {
+    let drinks = CategoryId::parse("drinks").unwrap();
+    let name = Localized([(Language::new("en"), "Drinks".to_owned())].into());
+    let mut desk = Desk::with(Policy { categories: vec![(drinks.clone(), name)], ..policy() });
+    let products: Vec<Product> = (0..20)
+        .map(|nth| Product {
+            id: product(&format!("p{nth}")),
+            name: Localized::default(),
+            price: 100,
+            picture: None,
+            category: (nth % 2 == 0).then(|| drinks.clone()),
+        })
+        .collect();
+    let slots = products.iter().map(|product| {
+        let of = Slot { product: product.id.clone(), stock: 1, capacity: 1, faulty: None };
+        (slot(&format!("S{}", product.id)), of)
+    });
+    desk.state.planogram = Planogram::new(products.clone(), slots.collect::<Vec<_>>());
+    let shown = |desk: &Desk| match desk.page() {
+        Page::Choose { tiles, page, pages, .. } => (tiles[0].product.to_string(), tiles.len(), page, pages),
+        page => panic!("{page:?}"),
+    };
+    desk.touch("start");
+    assert_eq!(shown(&desk), ("p0".into(), 8, 0, 3));
+    desk.refused("page:back");
+    desk.touch("page:next");
+    desk.touch("page:next");
+    assert_eq!(shown(&desk), ("p16".into(), 4, 2, 3));
+    desk.refused("page:next");
+    desk.touch("category:drinks");
+    assert_eq!(shown(&desk), ("p0".into(), 8, 0, 2));
+    desk.touch("page:next");
+    assert_eq!(shown(&desk), ("p16".into(), 2, 1, 2));
+    // Fewer to a page, more pages; the shelf stays where it was as far as it can.
+    desk.touch("ease:large");
+    assert_eq!(shown(&desk), ("p8".into(), 4, 1, 3));
+    desk.refused("category:none");
+    desk.touch("category:all");
+    assert_eq!(shown(&desk), ("p0".into(), 4, 0, 5));
 }
 
 #[test]

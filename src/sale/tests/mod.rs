@@ -5,3 +5,4 @@ mod glass;
 mod money;
 mod rails;
 mod restart;
+mod views;
