@@ -1,5 +1,6 @@
 //! The product from outside: the demo as anybody starts it, driven through its page's API.
 
+mod crawl;
 #[path = "../rails/kit.rs"]
 mod double;
 mod fleet;
