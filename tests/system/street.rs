@@ -30,8 +30,9 @@ pub const TAMPER: u32 = 12;
 const LOOK: Duration = Duration::from_millis(200);
 /// A motor has turned far enough.
 const TURN: Duration = Duration::from_millis(150);
-/// What falls breaks the beam so long.
-const FALL: Duration = Duration::from_millis(60);
+/// Turns of the loop below for which what falls keeps the beam dark. By turns and not by time: a machine that stood still
+/// for a while has not looked at its lines meanwhile.
+const FALL: u32 = 8;
 /// In which a motor turns, where nobody looks longer.
 const AFTER_PAYMENT: Duration = Duration::from_secs(20);
 /// Into a pulse, where the daemon is killed in one.
@@ -273,7 +274,7 @@ impl Board {
 fn case(lines: &Lines, todo: &mpsc::Receiver<Order>, killed: &mpsc::Sender<()>, always: bool) {
     let (mut paid, mut kill, mut jam) = (None, false, false);
     let mut on: BTreeMap<&str, Instant> = BTreeMap::new();
-    let (mut turned, mut falls_until, mut killed_at) = (BTreeMap::new(), None, None::<Instant>);
+    let (mut turned, mut falling, mut killed_at) = (BTreeMap::new(), 0, None::<Instant>);
     let mut broken = None;
     loop {
         let busy = always || paid.is_some_and(|paid: Instant| paid.elapsed() < AFTER_PAYMENT) || !on.is_empty();
@@ -313,14 +314,14 @@ fn case(lines: &Lines, todo: &mpsc::Receiver<Order>, killed: &mpsc::Sender<()>, 
                 }
                 (Some(since), true) if !jam && since.elapsed() >= TURN && turned.insert(slot, ()).is_none() => {
                     tell(&Seen::Fell { slot: slot.into() });
-                    // It breaks the beam so long whatever the writing took.
-                    falls_until = Some(Instant::now() + FALL);
+                    falling = FALL;
                 }
                 _ => {}
             }
         }
         // Without its light the barrier is dark too.
-        let dark = falls_until.is_some_and(|until| now < until) || !lines.high(EMITTER);
+        let dark = falling > 0 || !lines.high(EMITTER);
+        falling = falling.saturating_sub(1);
         if broken.replace(dark) != Some(dark) {
             lines.drive(BEAM, dark);
         }
