@@ -64,11 +64,15 @@ impl GlassHandle {
     /// The enabled target at a place of the panel, as it was last presented. On a glass that is switched off for the night
     /// there is none, but it wakes.
     pub fn hit(&self, x: i32, y: i32) -> Option<String> {
+        // Looked for before the glass hears of the finger: the one that wakes it must not hit what it will show.
+        let hit = {
+            let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+            targets.iter().find(|target| target.enabled && target.rect.contains(x, y)).map(|target| target.name.clone())
+        };
         let (mailbox, changed) = &*self.mailbox;
         mailbox.lock().unwrap_or_else(PoisonError::into_inner).touched = true;
         changed.notify_one();
-        let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        targets.iter().find(|target| target.enabled && target.rect.contains(x, y)).map(|target| target.name.clone())
+        hit
     }
 
     /// What the watchdog looks at: the glass answers between two frames, so a frame that never ends is seen.
