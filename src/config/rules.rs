@@ -26,6 +26,10 @@ use crate::vocabulary::{CategoryId, ProductId};
 /// Larger than any font or picture of a kiosk.
 const LARGEST_ASSET: u64 = 32 << 20;
 
+/// Payment methods, in two rows of four; categories, in two rows of six with the one of everything.
+const MOST_RAILS: usize = 8;
+const MOST_CATEGORIES: usize = 11;
+
 /// `directory` is the file's own; what it names is looked up from there.
 ///
 /// The answer is the theme that the file names, as far as it is right.
@@ -37,6 +41,8 @@ pub(super) fn check(text: &str, file: Node<'_>, directory: &Path, found: &mut Fo
     file.get("printer").into_iter().for_each(|printer| rules.printer(printer));
     file.get("fleet").into_iter().for_each(|fleet| rules.fleet(fleet));
     rules.input(file);
+    rules.fewer(file, "rail", MOST_RAILS);
+    rules.fewer(file, "category", MOST_CATEGORIES);
     rules.rails(file);
     rules.lines(file);
     rules.planogram(file);
@@ -63,6 +69,14 @@ struct Rules<'a, 'f> {
 impl Rules<'_, '_> {
     fn line(&self, node: Node<'_>) -> usize {
         place(self.text, node.at()).0
+    }
+
+    /// More than the glass has room for, which would be there but too small to read or to touch.
+    fn fewer(&mut self, file: Node<'_>, table: &str, most: usize) {
+        if let Some(node) = file.all(table).nth(most) {
+            self.found
+                .add(node.at(), format!("the glass has room for {most} [[{table}]], not for more; leave this out"));
+        }
     }
 
     /// The same name twice in a list: the later one is wrong. `what` says what the name is.

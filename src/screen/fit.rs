@@ -12,7 +12,7 @@ const MAX_CHARS: usize = 400;
 const LINE_HEIGHT: f32 = 1.3;
 /// The smallest part of the wanted size.
 const SMALLEST: f32 = 0.5;
-/// Amounts, codes and keys are this short. They get as small as they must: a part of an amount is a wrong amount.
+/// Amounts, codes and keys are this short; they, and longer texts that say so, get as small as they must.
 const WHOLE_CHARS: usize = 16;
 const SMALLEST_WHOLE: f32 = 0.2;
 
@@ -30,7 +30,8 @@ pub fn fit(type_: &mut Typesetter, text: &Text, rect: Rect) -> Fitted {
     let (wide, high) = (rect.w as f32, rect.h as f32);
     let mut words: String = text.text.chars().take(MAX_CHARS).collect();
     let longest = longest_word(&words).to_owned();
-    let least = text.px * if words.chars().count() <= WHOLE_CHARS { SMALLEST_WHOLE } else { SMALLEST };
+    let whole = text.whole || words.chars().count() <= WHOLE_CHARS;
+    let least = text.px * if whole { SMALLEST_WHOLE } else { SMALLEST };
     let mut style = TextStyle {
         px: text.px,
         line_height: LINE_HEIGHT,
@@ -112,6 +113,7 @@ mod tests {
             color: 0,
             align: Align::Left,
             bold: false,
+            whole: false,
             icon: None,
             language: Language::new("zh-Hant"),
         };

@@ -9,6 +9,7 @@ mod shelf;
 
 use crate::config::{Palette, Theme};
 use crate::sale::view::{ItemView, OrderView, Page, View};
+use crate::vocabulary::ShortCode;
 use crate::world::Rect;
 
 use super::Moment;
@@ -260,9 +261,9 @@ impl Composer<'_> {
 
     /// Lines with a text at the left and one at the right. What there is no room for is counted in the last line.
     fn two_columns(&mut self, area: Rect, lines: &[(String, String)]) {
-        // Rather smaller than left out.
+        // Rather smaller than left out, down to what half the size of the type needs.
         let heights =
-            if self.sheet.large { [LINE * 5 / 4, LINE, LINE * 3 / 4] } else { [LINE, LINE * 7 / 8, LINE * 3 / 4] };
+            if self.sheet.large { [LINE * 5 / 4, LINE, LINE * 10 / 11] } else { [LINE, LINE * 7 / 8, LINE * 3 / 4] };
         let fits = |least: &i32| self.px(*least) * lines.len() as i32 <= area.h;
         let least = heights.into_iter().find(fits).unwrap_or(heights[0]);
         let room = (area.h / self.px(least).max(1)).max(1) as usize;
@@ -317,10 +318,12 @@ fn counted(count: usize, name: &str) -> String {
     if count == 1 { name.to_owned() } else { format!("{count} × {name}") }
 }
 
-/// An order's digits in threes, easier to compare and to say.
-fn grouped(digits: &str) -> String {
-    let halves = digits.split_at_checked(3).filter(|(_, rest)| !rest.is_empty());
-    halves.map_or_else(|| digits.to_owned(), |(first, rest)| format!("{first}\u{a0}{rest}"))
+/// An order's digits in threes, easier to compare and to say. Pick-up numbers are as the operator writes them.
+fn grouped(code: &str) -> String {
+    match code.split_at_checked(3) {
+        Some((first, rest)) if ShortCode::parse(code).is_some() => format!("{first}\u{a0}{rest}"),
+        _ => code.to_owned(),
+    }
 }
 
 /// Digits a little apart, as they are typed.
@@ -333,7 +336,7 @@ mod tests {
     use super::super::sheet::Draw;
     use super::*;
     use crate::sale::view::{Ease, ItemView, OrderState, OrderView, Outcome, ReceiptView};
-    use crate::vocabulary::{Currency, Language, ShortCode};
+    use crate::vocabulary::{Currency, Language};
 
     fn said(page: Page, currency: &str) -> String {
         let view = View {

@@ -91,6 +91,8 @@ pub struct Text {
     pub align: Align,
     pub bold: bool,
     pub language: Language,
+    /// Never shortened, however small it gets: a part of an amount is a wrong amount.
+    pub whole: bool,
     /// Before the text, and as near to it as a word.
     pub icon: Option<Icon>,
 }
@@ -185,10 +187,10 @@ impl Sheet {
         if text.is_empty() {
             return;
         }
-        let TextLook { px, ink, align, bold, icon } = style;
+        let TextLook { px, ink, align, bold, whole, icon } = style;
         let px = if self.large { (px * LARGE).max(LARGE_LEAST) } else { px } * self.scale;
         let (color, language) = (self.ink(ink), self.language.clone());
-        self.add(rect, Draw::Text(Text { text, px, color, align, bold, language, icon }));
+        self.add(rect, Draw::Text(Text { text, px, color, align, bold, language, whole, icon }));
     }
 
     /// A touchable box with its label.
@@ -234,12 +236,13 @@ pub struct TextLook {
     ink: Ink,
     align: Align,
     bold: bool,
+    whole: bool,
     icon: Option<Icon>,
 }
 
 impl TextLook {
     pub fn new(px: f32) -> Self {
-        Self { px, ink: Ink::Text, align: Align::Left, bold: false, icon: None }
+        Self { px, ink: Ink::Text, align: Align::Left, bold: false, whole: false, icon: None }
     }
 
     pub fn ink(self, ink: Ink) -> Self {
@@ -264,6 +267,10 @@ impl TextLook {
 
     pub fn bold(self) -> Self {
         Self { bold: true, ..self }
+    }
+
+    pub fn whole(self) -> Self {
+        Self { whole: true, ..self }
     }
 }
 

@@ -98,6 +98,36 @@ fn what_may_be_left_out_may_be_left_out() {
 }
 
 #[test]
+fn a_glass_has_room_for_so_many() {
+    let directory = directory();
+    let file = directory.path().join("kiosk.toml");
+    let said = |text: String| {
+        problems(config::parse(&file, text.as_bytes())).into_iter().map(|problem| problem.what).collect::<Vec<_>>()
+    };
+    let rail = "[[rail]]\nkind = \"sandbox\"\nlabel = { en = \"Wallet\" }\n";
+    let rails = |many: usize| {
+        let more: String = (1..many).map(|nth| format!("{rail}name = \"r{nth}\"\n")).collect();
+        GOOD.replacen(rail, &format!("{more}{rail}"), 1)
+    };
+    assert_eq!(said(rails(8)), Vec::<String>::new());
+    assert_eq!(said(rails(9)), ["the glass has room for 8 [[rail]], not for more; leave this out"]);
+
+    let product = GOOD.find("[[product]]").unwrap();
+    let categories = |many: usize| {
+        let mut text = GOOD.to_owned();
+        for nth in 0..many {
+            let category = format!("[[category]]\nid = \"c{nth}\"\nname = {{ en = \"C\" }}\n");
+            text.insert_str(product, &category);
+        }
+        text
+    };
+    let of_room =
+        |many| said(categories(many)).into_iter().filter(|what| what.contains("has room")).collect::<Vec<_>>();
+    assert_eq!(of_room(11), Vec::<String>::new());
+    assert_eq!(of_room(12), ["the glass has room for 11 [[category]], not for more; leave this out"]);
+}
+
+#[test]
 fn short_times_are_allowed_because_tests_use_them() {
     let text = GOOD.replacen("\"90s\"", "\"5s\"", 1).replacen("\"30s\"", "\"6s\"", 1);
     let directory = directory();

@@ -133,7 +133,7 @@ pub fn view(language: &str, page: Page) -> View {
 }
 
 /// What the configuration allows at most: names of 200 characters in one word, in Chinese and mixed, amounts of ten digits,
-/// eight payment methods.
+/// eight payment methods, eleven categories.
 pub fn stretched(mut page: Page) -> Page {
     let names =
         ["W".repeat(200), "很長的商品名稱".repeat(29)[..597].to_owned(), "Long 長い \u{2068}ab\u{2069} ".repeat(14)];
@@ -160,7 +160,7 @@ pub fn stretched(mut page: Page) -> Page {
             basket_of(basket);
             (*total, *pages) = (PRICE * 1_200, 99);
             let tab = |index: usize| CategoryTab { name: format!("c{index}"), label: name(index), chosen: index == 0 };
-            *categories = (0..8).map(tab).collect();
+            *categories = (0..12).map(tab).collect();
         }
         Page::Basket { product, basket, total, .. } => {
             (product.name, product.price, *total) = (name(1), PRICE, PRICE * 1_200);

@@ -7,8 +7,9 @@ use crate::world::Rect;
 
 /// Seconds from which the count-down is shown as urgent.
 const HURRY: u64 = 20;
-/// Rails beside each other, each wide enough for its name.
+/// Rails beside each other, each wide enough for its name; and where that would be three rows.
 const RAILS_ACROSS: usize = 3;
+const MANY_RAILS_ACROSS: usize = 4;
 /// A single rail is only named.
 const ONE_RAIL: i32 = 64;
 /// Of the short side; the code itself is at least 45 % of it.
@@ -32,7 +33,7 @@ impl Composer<'_> {
         let rails_height = match rails.len() {
             0 => 0,
             1 => ONE_RAIL + space::M,
-            many => (FINGER + space::M) * many.div_ceil(RAILS_ACROSS) as i32,
+            many => (FINGER + space::M) * many.div_ceil(rails_across(many)) as i32,
         };
         let side = if self.wide {
             let (card, side) = body.left(body.h.min(body.w * 13 / 25));
@@ -50,14 +51,16 @@ impl Composer<'_> {
         };
         let side = self.buttons(side, &buttons);
         let side = self.rails(side, rails, self.px(rails_height));
-        let shares: &[i32] = if self.sheet.large { &[116, 24, 8, 132] } else { &[104, 24, 8, 108, 8, 136] };
+        // How it is done gives way to what must be read.
+        let short = self.sheet.large || side.h < self.px(300);
+        let shares: &[i32] = if short { &[116, 24, 8, 132] } else { &[104, 24, 8, 108, 8, 136] };
         let rows = side.shares(shares);
         let (amount, left) = rows[0].left(side.w * 58 / 100);
         self.sheet.text(amount, self.words.money(order.amount), TextLook::new(type_scale::AMOUNT).bold());
         self.time_left(left, rows[1], seconds_left, of_seconds);
-        let code = rows[if self.sheet.large { 3 } else { 5 }];
+        let code = rows[if short { 3 } else { 5 }];
         self.code(code, "pay-code-label", order.short_code.as_str(), "pay-code-hint");
-        if !self.sheet.large {
+        if !short {
             self.steps(rows[3]);
         }
     }
@@ -114,8 +117,9 @@ impl Composer<'_> {
         let (tabs, rest) = side.top(height);
         let gap = self.px(space::M);
         let tabs = Rect { h: tabs.h - gap, ..tabs };
-        let rows = rails.len().div_ceil(RAILS_ACROSS);
-        for (row, rails) in tabs.rows(rows, gap).into_iter().zip(rails.chunks(RAILS_ACROSS)) {
+        let across = rails_across(rails.len());
+        let rows = rails.len().div_ceil(across);
+        for (row, rails) in tabs.rows(rows, gap).into_iter().zip(rails.chunks(across)) {
             for (cell, rail) in row.columns(rails.len(), gap).into_iter().zip(rails) {
                 let look = match rail.chosen {
                     true if rails.len() > 1 => Look::Primary,
@@ -129,4 +133,8 @@ impl Composer<'_> {
         }
         rest
     }
+}
+
+fn rails_across(rails: usize) -> usize {
+    if rails > 2 * RAILS_ACROSS { MANY_RAILS_ACROSS } else { RAILS_ACROSS }
 }

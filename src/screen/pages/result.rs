@@ -190,7 +190,7 @@ impl Composer<'_> {
 
     pub(super) fn money(&mut self, area: Rect, order: &OrderView) {
         let texts = self.words.list(&self.money_texts(order));
-        self.sheet.text(area, texts, TextLook::new(type_scale::LABEL).bold());
+        self.sheet.text(area, texts, TextLook::new(type_scale::LABEL).bold().whole());
     }
 
     fn receipt(&mut self, area: Rect, receipt: &ReceiptView) {

@@ -8,6 +8,9 @@ use crate::world::Rect;
 
 /// Products on the invitation: a taste of what there is.
 const SAMPLES: usize = 6;
+/// Categories beside the way to more pages, and in a row of their own: as many as are a finger wide each.
+const TABS_BESIDE: usize = 3;
+const TABS_ACROSS: usize = 6;
 /// How much is seen of a product that is sold out.
 const FADED: u8 = 90;
 
@@ -79,6 +82,10 @@ impl Composer<'_> {
         total: Minor,
     ) {
         let title = self.words.say("choose-title");
+        // Where there are many categories, the way to more pages has another place: of a wide panel beside the title, of a
+        // tall one below the products.
+        let apart = pages > 1 && categories.len() > TABS_BESIDE;
+        let gap = self.px(space::M);
         let shelf = if self.wide {
             let (shelf, side) = self.halves(body, 0.64);
             let side = self.buttons(
@@ -90,55 +97,77 @@ impl Composer<'_> {
             );
             let side = self.buttons(side, &[("pay", Some(Icon::Wallet), "pay", Look::Primary, !basket.is_empty())]);
             self.basket_list(side, basket, total);
-            self.title(shelf, title)
+            if apart {
+                let (line, shelf) = shelf.top(self.px(FINGER));
+                let rest = self.turner(line, page, pages);
+                self.sheet.text(rest, title, TextLook::new(type_scale::TITLE).bold());
+                Rect { y: shelf.y + self.px(space::S), h: shelf.h - self.px(space::S), ..shelf }
+            } else {
+                self.title(shelf, title)
+            }
         } else {
             // What is chosen is above, what there is to touch below.
             let body = self.title(body, title);
             let (list, shelf) = body.top(self.px(232));
             self.basket_list(list, basket, total);
-            let gap = self.px(space::M);
             let shelf = Rect { y: shelf.y + gap, h: shelf.h - gap, ..shelf };
-            self.buttons(
+            let shelf = self.buttons(
                 shelf,
                 &[
                     ("cancel", None, "cancel", Look::Plain, true),
                     ("lookup", Some(Icon::Search), "lookup", Look::Plain, true),
                     ("pay", Some(Icon::Wallet), "pay", Look::Primary, !basket.is_empty()),
                 ],
-            )
+            );
+            if apart {
+                let (shelf, line) = shelf.bottom(self.px(FINGER));
+                self.turner(line, page, pages);
+                Rect { h: shelf.h - gap, ..shelf }
+            } else {
+                shelf
+            }
         };
-        let shelf = self.tabs(shelf, categories, page, pages);
+        let shelf = self.tabs(shelf, categories, (!apart && pages > 1).then_some((page, pages)));
         self.tiles(shelf, tiles, true);
     }
 
-    /// Categories, and the way to more pages where there are some.
-    fn tabs(&mut self, area: Rect, categories: &[CategoryTab], page: u32, pages: u32) -> Rect {
-        if categories.is_empty() && pages < 2 {
+    /// The way to more pages, at the right of a row; answers with the rest of it.
+    fn turner(&mut self, row: Rect, page: u32, pages: u32) -> Rect {
+        let (rest, turn) = row.right(self.px(2 * FINGER + 88));
+        let (back, turn) = turn.left(self.px(FINGER));
+        let (number, next) = turn.right(self.px(FINGER));
+        for (name, icon, cell, enabled) in
+            [("page:back", Icon::Back, back, page > 0), ("page:next", Icon::Next, next, page + 1 < pages)]
+        {
+            self.sheet.plate(cell, Some(icon), "", Look::Plain, enabled);
+            self.sheet.target(name, cell, enabled);
+        }
+        let number_of = format!("{}/{pages}", page + 1);
+        self.sheet.text(number, number_of, TextLook::new(type_scale::LABEL).center());
+        rest.inset_right(self.px(space::M))
+    }
+
+    /// Categories, and beside them the page of how many, where there is more than one.
+    fn tabs(&mut self, area: Rect, categories: &[CategoryTab], pages: Option<(u32, u32)>) -> Rect {
+        if categories.is_empty() && pages.is_none() {
             return area;
         }
-        let gap = self.px(space::M);
-        let (mut row, rest) = area.top(self.px(FINGER));
-        if pages > 1 {
-            let (left, turn) = row.right(self.px(2 * FINGER + 88));
-            row = left.inset_right(gap);
-            let (back, turn) = turn.left(self.px(FINGER));
-            let (number, next) = turn.right(self.px(FINGER));
-            for (name, icon, cell, enabled) in
-                [("page:back", Icon::Back, back, page > 0), ("page:next", Icon::Next, next, page + 1 < pages)]
-            {
-                self.sheet.plate(cell, Some(icon), "", Look::Plain, enabled);
-                self.sheet.target(name, cell, enabled);
+        let down = categories.len().div_ceil(TABS_ACROSS).max(1);
+        let (rows, rest) = area.top(self.px(FINGER) * down as i32);
+        let rows = match pages {
+            Some((page, pages)) => self.turner(rows, page, pages),
+            None => rows,
+        };
+        let across = categories.len().div_ceil(down).max(1);
+        for (row, tabs) in rows.rows(down, 0).into_iter().zip(categories.chunks(across)) {
+            for (tab, cell) in tabs.iter().zip(row.columns(across, self.px(space::S))) {
+                let look = if tab.chosen { Look::Primary } else { Look::Quiet };
+                let label = if tab.label.is_empty() { self.words.say("category-all") } else { tab.label.clone() };
+                let name = format!("category:{}", tab.name);
+                let plate = cell.inset_ends(self.px(space::M));
+                self.sheet.plate(plate, None, label, look, true);
+                self.sheet.target(name, cell, true);
             }
-            let number_of = format!("{}/{pages}", page + 1);
-            self.sheet.text(number, number_of, TextLook::new(type_scale::LABEL).center());
-        }
-        for (tab, cell) in categories.iter().zip(row.columns(categories.len(), self.px(space::S))) {
-            let look = if tab.chosen { Look::Primary } else { Look::Quiet };
-            let label = if tab.label.is_empty() { self.words.say("category-all") } else { tab.label.clone() };
-            let name = format!("category:{}", tab.name);
-            let plate = cell.inset_ends(self.px(space::M));
-            self.sheet.plate(plate, None, label, look, true);
-            self.sheet.target(name, cell, true);
         }
         Rect { y: rest.y + self.px(space::S), h: rest.h - self.px(space::S), ..rest }
     }
