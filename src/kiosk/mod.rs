@@ -15,6 +15,7 @@ mod outbox;
 mod receipts;
 mod sensors;
 mod start;
+mod tell;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,16 +28,16 @@ use serde_json::Value;
 use crate::board::BoardEvent;
 use crate::config::{self, Config};
 use crate::fleet::link::{FleetEvent, Link};
-use crate::ledger::{Journal, Ledger, LedgerError, Reader};
+use crate::ledger::{Journal, Ledger, Reader};
 use crate::payment::ChargeReport;
 use crate::payment::gateway::{Noticed, Rejections};
-use crate::sale::event::{Command, Condition, Effect, Event};
+use crate::sale::event::{Condition, Effect, Event};
 use crate::sale::order::Receipt;
 use crate::sale::{self, Policy, State, Touch};
 use crate::service::{self, Beat, Say};
 use crate::vending::Warmth;
 use crate::vocabulary::{BootId, ChargeId, Mono};
-use crate::world::{Question, ToWorld, World};
+use crate::world::{Question, World};
 
 use broken::Explained;
 use clock::Clock;
@@ -418,79 +419,10 @@ impl Kiosk {
         }
     }
 
-    /// Glass, state document and alarms follow the state.
-    fn show(&mut self) {
-        let now = self.clock.now();
-        let code = |order: &sale::Order| Some(self.letterhead.code(order, &self.state));
-        let showing = Showing { view: self.state.view(now, code), order: documents::order(&self.state) };
-        if self.shown.as_ref() != Some(&showing) {
-            self.edges.glass.show(showing.clone());
-            self.shown = Some(showing);
-        }
-        let document =
-            documents::state(&self.config, &self.boot, &self.state, self.ledger.as_ref(), &self.printer, &self.faults);
-        if document != self.told {
-            if let Some(link) = &self.link {
-                link.state(document.clone());
-            }
-            service::say(&Say::Status(&documents::status(&self.state)));
-            self.tell(&ToWorld::State { document: document.clone() });
-            self.told = document;
-        }
-        let alarms = documents::alarms(&self.state, self.rejections, &self.printer, &self.faults);
-        if let Some(link) = &self.link {
-            for (kind, body) in &alarms {
-                if self.alarms.get(kind) != Some(body) {
-                    link.alarm(kind, Some(body.clone()));
-                }
-            }
-            for kind in self.alarms.keys().filter(|kind| !alarms.contains_key(*kind)) {
-                link.alarm(kind, None);
-            }
-        }
-        self.alarms = alarms;
-    }
-
-    /// What only the kiosk knows, for the world's page.
-    fn answer(&mut self, id: u64, ask: &Question) {
-        let answer = match (ask, &self.reader) {
-            (Question::Refill, _) => {
-                self.step(Event::Command(Command::Refill));
-                Value::Null
-            }
-            (_, None) => Value::Null,
-            (Question::Orders, Some(reader)) => {
-                reader.orders(usize::MAX >> 1).unwrap_or_else(|error| told_error(&error))
-            }
-            (Question::Why { order }, Some(reader)) => match reader.why(order.as_deref()) {
-                Ok(Some(story)) => {
-                    let mut told = story.json();
-                    told["text"] = story.to_string().into();
-                    told
-                }
-                Ok(None) => Value::Null,
-                Err(error) => told_error(&error),
-            },
-        };
-        self.tell(&ToWorld::Answer { id, answer });
-    }
-
-    fn tell(&self, message: &ToWorld) {
-        if let Some(world) = &self.world
-            && let Err(error) = world.tell(message, &[])
-        {
-            tracing::debug!(%error, "the world does not listen");
-        }
-    }
-
     fn end(self) {
         service::say(&Say::Stopping);
         self.edges.stop(self.link);
     }
-}
-
-fn told_error(error: &LedgerError) -> Value {
-    serde_json::json!({ "error": error.to_string() })
 }
 
 /// `None` for what is more than one event of the sale.
