@@ -62,11 +62,11 @@ pub struct Config {
     pub printer: Printer,
     /// Without it the kiosk sells, and nobody hears of it.
     pub fleet: Option<Fleet>,
-    /// How people pay; at least one, each name once.
+    /// How people pay; one to eight, each name once.
     #[serde(rename = "rail")]
     #[schemars(length(min = 1))]
     pub rails: Vec<Rail>,
-    /// Of the shelf, where there is more than one look can take in; the products of one are shown together.
+    /// Of the shelf, where there is more than one look can take in; the products of one are shown together. Eleven at most.
     #[serde(rename = "category", default)]
     pub categories: Vec<Category>,
     /// What is sold; each is in at least one slot.
