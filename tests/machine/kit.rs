@@ -297,7 +297,10 @@ impl Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}\n{}", log(&self._folder), self.get("/api/why")["text"].as_str().unwrap_or_default());
+            // It may be what has ended: a second panic would hide the first, and every test after it.
+            let why = self.agent.get(format!("{}/api/why", self.page)).call().ok();
+            let why = why.and_then(|mut answer| answer.body_mut().read_json::<Value>().ok()).unwrap_or_default();
+            eprintln!("{}\n{}", log(&self._folder), why["text"].as_str().unwrap_or("it does not answer any more"));
         }
         // By its own number; it takes its kiosk with it.
         let asked = Command::new("kill").arg(self.child.id().to_string()).status().is_ok_and(|status| status.success());
