@@ -84,7 +84,7 @@ impl Street {
         let payload = self.eye.code();
         let answer: Value = post("/_pay", &json!({ "payload": payload }));
         assert_eq!(answer["result"], "accepted", "{answer}");
-        self.board.tell(Order::Paid(Instant::now()));
+        self.board.tell(Order::Paid);
         tell(&Seen::Paid { payload });
     }
 

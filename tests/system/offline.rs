@@ -43,7 +43,7 @@ impl Street {
             let newest = book["charges"].as_array()?.last()?.clone();
             (newest["paid"] == 0 && newest["state"] != "CLOSED").then_some(newest)
         });
-        self.board.tell(Order::Paid(Instant::now()));
+        self.board.tell(Order::Paid);
         let answer = post("/_pay", &json!({ "out_trade_no": open["id"] }));
         assert_eq!(answer["result"], "accepted", "{answer}");
         // The slip comes after the product, and the first page after both.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, mpsc};
@@ -33,8 +33,9 @@ const TURN: Duration = Duration::from_millis(150);
 /// Turns of the loop below for which what falls keeps the beam dark. By turns and not by time: a machine that stood still
 /// for a while has not looked at its lines meanwhile.
 const FALL: u32 = 8;
-/// In which a motor turns, where nobody looks longer.
+/// In which a motor turns, where nobody looks longer; and after something fell, until the machine has seen it.
 const AFTER_PAYMENT: Duration = Duration::from_secs(20);
+const AFTER_FALL: Duration = Duration::from_secs(1);
 /// Into a pulse, where the daemon is killed in one.
 const KILL_AFTER: Duration = Duration::from_millis(50);
 
@@ -222,7 +223,7 @@ pub struct Board {
 
 /// What the case is told.
 pub enum Order {
-    Paid(Instant),
+    Paid,
     KillAtNextPulse(bool),
     /// No motor turns.
     Jam(bool),
@@ -230,15 +231,29 @@ pub enum Order {
     Drive(u32, bool),
 }
 
-struct Lines(PathBuf);
+/// The lines as they are seen from outside of the chip.
+struct Lines {
+    chip: PathBuf,
+    /// Held open: a look is one question to the kernel then.
+    values: BTreeMap<u32, File>,
+}
 
 impl Lines {
+    fn open(chip: PathBuf) -> Self {
+        let offsets = SLOTS.iter().map(|(_, offset)| *offset).chain([EMITTER]);
+        let value = |offset: u32| File::open(chip.join(format!("sim_gpio{offset}/value"))).unwrap();
+        Self { values: offsets.map(|offset| (offset, value(offset))).collect(), chip }
+    }
+
     fn high(&self, offset: u32) -> bool {
-        fs::read_to_string(self.0.join(format!("sim_gpio{offset}/value"))).unwrap().trim() == "1"
+        let mut value = [0];
+        self.values[&offset].read_exact_at(&mut value, 0).unwrap();
+        value == *b"1"
     }
 
     fn drive(&self, offset: u32, high: bool) {
-        fs::write(self.0.join(format!("sim_gpio{offset}/pull")), if high { "pull-up" } else { "pull-down" }).unwrap();
+        fs::write(self.chip.join(format!("sim_gpio{offset}/pull")), if high { "pull-up" } else { "pull-down" })
+            .unwrap();
     }
 }
 
@@ -249,7 +264,8 @@ impl Board {
             let text = fs::read_to_string(Path::new("/sys/kernel/config/gpio-sim/board").join(file));
             text.unwrap().trim().to_owned()
         };
-        let lines = Lines(Path::new("/sys/devices/platform").join(said("dev_name")).join(said("bank0/chip_name")));
+        let lines =
+            Lines::open(Path::new("/sys/devices/platform").join(said("dev_name")).join(said("bank0/chip_name")));
         let (orders, todo) = mpsc::channel();
         let (tell_killed, killed) = mpsc::channel();
         std::thread::spawn(move || {
@@ -272,16 +288,16 @@ impl Board {
 }
 
 fn case(lines: &Lines, todo: &mpsc::Receiver<Order>, killed: &mpsc::Sender<()>, always: bool) {
-    let (mut paid, mut kill, mut jam) = (None, false, false);
+    let (mut look_until, mut kill, mut jam) = (None::<Instant>, false, false);
     let mut on: BTreeMap<&str, Instant> = BTreeMap::new();
     let (mut turned, mut falling, mut killed_at) = (BTreeMap::new(), 0, None::<Instant>);
     let mut broken = None;
     loop {
-        let busy = always || paid.is_some_and(|paid: Instant| paid.elapsed() < AFTER_PAYMENT) || !on.is_empty();
+        let busy = always || look_until.is_some_and(|until| Instant::now() < until) || !on.is_empty();
         let first = if busy { None } else { todo.recv().ok() };
         for order in first.into_iter().chain(todo.try_iter()) {
             match order {
-                Order::Paid(at) => paid = Some(at),
+                Order::Paid => look_until = Some(Instant::now() + AFTER_PAYMENT),
                 Order::KillAtNextPulse(wanted) => kill = wanted,
                 Order::Jam(wanted) => jam = wanted,
                 Order::Drive(offset, high) => lines.drive(offset, high),
@@ -299,7 +315,9 @@ fn case(lines: &Lines, todo: &mpsc::Receiver<Order>, killed: &mpsc::Sender<()>, 
                 }
                 (Some(since), false) => {
                     on.remove(slot);
-                    turned.remove(slot);
+                    if turned.remove(slot).is_some() {
+                        look_until = Some(now + AFTER_FALL);
+                    }
                     tell(&Seen::RelayOff { slot: slot.into(), on_ms: since.elapsed().as_millis() as u64 });
                     if let Some(at) = killed_at.take() {
                         tell(&Seen::Killed { off_after_ms: at.elapsed().as_millis() as u64 });
