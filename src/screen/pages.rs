@@ -277,7 +277,7 @@ impl Composer<'_> {
             let (text, value) = place(index).left(area.w * 62 / 100);
             let look = TextLook::new(px);
             self.sheet.text(text.inset_right(self.px(space::S)), left.clone(), look.clone());
-            self.sheet.text(value, right.clone(), look.right());
+            self.sheet.text(value, right.clone(), look.right().whole());
         }
         if shown < lines.len() {
             let more = self.words.with("more-lines", "count", &(lines.len() - shown).to_string());

@@ -17,7 +17,7 @@ impl Composer<'_> {
         self.sheet.text(rows[2], spaced(code), TextLook::new(80.0).bold().center());
         self.typed(rows[3], entered, code.len());
         let amount = format!("{} {}", self.words.say("total"), self.words.money(total));
-        self.sheet.text(rows[4], amount, TextLook::new(type_scale::LEAD).bold().center());
+        self.sheet.text(rows[4], amount, TextLook::new(type_scale::LEAD).bold().center().whole());
         self.keypad(side);
     }
 

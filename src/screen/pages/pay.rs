@@ -56,7 +56,8 @@ impl Composer<'_> {
         let shares: &[i32] = if short { &[116, 24, 8, 132] } else { &[104, 24, 8, 108, 8, 136] };
         let rows = side.shares(shares);
         let (amount, left) = rows[0].left(side.w * 58 / 100);
-        self.sheet.text(amount, self.words.money(order.amount), TextLook::new(type_scale::AMOUNT).bold());
+        let look = TextLook::new(type_scale::AMOUNT).bold().whole();
+        self.sheet.text(amount, self.words.money(order.amount), look);
         self.time_left(left, rows[1], seconds_left, of_seconds);
         let code = rows[if short { 3 } else { 5 }];
         self.code(code, "pay-code-label", order.short_code.as_str(), "pay-code-hint");

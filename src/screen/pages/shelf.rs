@@ -224,7 +224,7 @@ impl Composer<'_> {
             self.sheet.text(price, gone, look.ink(Ink::Error));
         } else {
             let money = self.words.money(tile.price);
-            let bigger = TextLook::new(40.0).bold().ink(Ink::Primary);
+            let bigger = TextLook::new(40.0).bold().ink(Ink::Primary).whole();
             let bigger = if lying || tile.picture.is_none() { bigger } else { bigger.center() };
             self.sheet.text(price, money, bigger);
         }
@@ -256,7 +256,7 @@ impl Composer<'_> {
         let look = TextLook::new(type_scale::LEAD).bold();
         let (word, money) = sum.left(sum.w * 2 / 5);
         self.sheet.text(word, self.words.say("total"), look.clone());
-        self.sheet.text(money, self.words.money(total), look.right());
+        self.sheet.text(money, self.words.money(total), look.right().whole());
     }
 
     pub(super) fn basket(&mut self, body: Rect, product: &Tile, basket: &[BasketLine], total: Minor, can_add: bool) {
@@ -271,7 +271,7 @@ impl Composer<'_> {
         let rows = inner.shares(&[5, 6, 3]);
         let place = |look: TextLook| if self.wide { look.center() } else { look };
         let (title, amount) = (TextLook::new(type_scale::LEAD).bold(), TextLook::new(type_scale::HERO).bold());
-        let (title, amount) = (place(title), place(amount.ink(Ink::Primary)));
+        let (title, amount) = (place(title), place(amount.ink(Ink::Primary).whole()));
         let soft = place(TextLook::new(type_scale::LABEL).soft());
         self.sheet.text(rows[0], product.name.clone(), title);
         let price = self.words.money(product.price);
