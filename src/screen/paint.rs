@@ -110,7 +110,7 @@ impl Painter {
             let words = Rect { x: rect.x + taken, w: (rect.w - taken).max(1), ..rect };
             let beside = fit(&mut self.type_, text, words);
             // The words are worth more than their picture.
-            if beside.style.px >= fitted.style.px * 0.8 {
+            if beside.style.px >= fitted.style.px * 0.8 && beside.words == fitted.words {
                 let wide = self.type_.measure(&beside.words, &beside.style, beside.width).0.ceil() as i32;
                 let spare = (words.w - wide).max(0);
                 let before = match text.align {
