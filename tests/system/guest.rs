@@ -77,9 +77,18 @@ pub struct Street {
 impl Street {
     /// A customer chooses and pays.
     pub fn pay(&mut self) {
+        let mut touched = None;
         for page in 0..self.eye.pages() {
+            if let Some((x, y)) = touched
+                && self.eye.page_soon(page).is_none()
+            {
+                self.eye.keep("touched-again.png");
+                tell(&Seen::TouchedAgain { page });
+                self.finger.as_mut().expect("a touch sensor").tap(x, y);
+            }
             let (x, y) = self.eye.page(page);
             self.finger.as_mut().expect("a touch sensor").tap(x, y);
+            touched = Some((x, y));
         }
         let payload = self.eye.code();
         let answer: Value = post("/_pay", &json!({ "payload": payload }));

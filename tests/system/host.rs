@@ -202,7 +202,10 @@ impl Case {
     }
 
     fn result(&self) -> Result {
-        let text = std::fs::read(self.at("result.json")).unwrap_or_else(|_| panic!("no result:\n{}", self.said()));
+        let text = std::fs::read(self.at("result.json")).unwrap_or_else(|_| {
+            keep(self);
+            panic!("no result:\n{}", self.said())
+        });
         serde_json::from_slice(&text).unwrap()
     }
 }
@@ -267,6 +270,9 @@ fn agree(seen: &[Seen], result: &Result) {
     let (delivered, unknown) = (items("delivered").len(), items("unknown").len());
     assert!((delivered..=delivered + unknown).contains(&fell), "{fell} fell, {delivered} delivered, {unknown} unknown");
     println!("{fell} fell; {delivered} delivered, {unknown} whose end nobody could see; {}", result.verified.trim());
+    let again = count(seen, |seen| matches!(seen, Seen::TouchedAgain { .. }));
+    println!("{again} touches came to nothing");
+    assert!(again <= 1, "a customer has to touch twice: {seen:?}");
     println!(
         "first frame {:?} ms after the process's start, {} KiB of memory",
         result.first_frames_ms,

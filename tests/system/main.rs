@@ -58,6 +58,10 @@ struct Sign {
 enum Seen {
     /// The first page after the machine was switched on.
     Open,
+    /// A touch came to nothing, on the way to that page.
+    TouchedAgain {
+        page: usize,
+    },
     Paid {
         payload: String,
     },

@@ -28,6 +28,8 @@ pub const TAMPER: u32 = 12;
 
 /// Between two looks at the screen.
 const LOOK: Duration = Duration::from_millis(200);
+/// After which a customer touches again.
+const NOTHING_HAPPENS: Duration = Duration::from_secs(15);
 /// A motor has turned far enough.
 const TURN: Duration = Duration::from_millis(150);
 /// Turns of the loop below for which what falls keeps the beam dark. By turns and not by time: a machine that stood still
@@ -95,12 +97,33 @@ impl Eye {
 
     /// Waits for the page with that sign, and gives the place to touch.
     pub fn page(&self, nth: usize) -> (u32, u32) {
+        until_every(LOOK, &format!("page {nth}"), || self.look_for(nth))
+    }
+
+    /// The same, where nobody waits longer than a customer would.
+    pub fn page_soon(&self, nth: usize) -> Option<(u32, u32)> {
+        let began = Instant::now();
+        loop {
+            let found = self.look_for(nth);
+            if found.is_some() || began.elapsed() > NOTHING_HAPPENS {
+                return found;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn look_for(&self, nth: usize) -> Option<(u32, u32)> {
         let (sign, (left, top)) = (&self.signs[nth], self.places[nth]);
-        until_every(LOOK, &format!("page {nth}"), || {
-            let screen = screenshot().ok()?;
-            let here = |(x, y, pixel): (u32, u32, &image::Rgb<u8>)| screen.get_pixel(left + x, top + y) == pixel;
-            sign.enumerate_pixels().all(here).then_some((left + sign.width() / 2, top + sign.height() / 2))
-        })
+        let screen = screenshot().ok()?;
+        let here = |(x, y, pixel): (u32, u32, &image::Rgb<u8>)| screen.get_pixel(left + x, top + y) == pixel;
+        sign.enumerate_pixels().all(here).then_some((left + sign.width() / 2, top + sign.height() / 2))
+    }
+
+    /// Keeps what is seen, outside.
+    pub fn keep(&self, name: &str) {
+        if let Ok(screen) = screenshot() {
+            screen.save(Path::new(OUTSIDE).join(name)).unwrap();
+        }
     }
 
     /// Waits for a code to pay.
