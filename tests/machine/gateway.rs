@@ -84,11 +84,13 @@ fn sales_over_two_gateways_one_killed_in_mid_sale_and_nothing_false_believed() {
 
     // An answer to the very question that is open, signed by the gateway's key, of a wrong amount. The gateways are held
     // meanwhile, or theirs would come first.
-    let requests = site.listen("kiosk/v1/demo/K0001/pay/request");
     let hold = |signal| site.gateways.iter().for_each(|(gateway, _)| gateway.signal(signal));
     hold("-STOP");
+    let requests = site.listen("kiosk/v1/demo/K0001/pay/request");
     let (asked, nonce) = site.machine.wait("a question that nobody answers", || {
-        let request = opened(requests.all().last()?);
+        // Former charges are asked about too, until they are settled.
+        let about_it = |request: &Value| request["ask"]["query"]["charge"] == real;
+        let request = requests.all().iter().rev().map(|text| opened(text)).find(about_it)?;
         Some((request["ask"]["query"].as_object()?.clone(), request["nonce"].clone()))
     });
     let mut asked = Value::from(asked);
