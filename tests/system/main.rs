@@ -84,9 +84,11 @@ enum Seen {
     Receipt {
         text: String,
     },
-    /// A quarter of the time has passed without the broker: what the daemon has and its ledger needs, in bytes.
+    /// A quarter of the time has passed without the broker: what the daemon and its ledger need, in bytes; `memory` is as
+    /// systemd counts it, with what the kernel keeps of its files, `own` without.
     Quarter {
         sales: u64,
+        own: u64,
         memory: u64,
         disk: u64,
     },
