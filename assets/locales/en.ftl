@@ -94,6 +94,7 @@ reason-ledger-failed = nothing can be written down
 reason-disk-full = the memory is full
 reason-outbox-full = too many reports are waiting
 reason-sold-out = everything is sold out
+reason-cooling-down = too many orders in a row were not paid; in a minute it goes on
 date-time = %-d %b %Y, %H:%M
 pickup-label = Pick-up number
 pickup-hint = You will be called by it.

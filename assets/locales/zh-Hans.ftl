@@ -94,6 +94,7 @@ reason-ledger-failed = 无法写入记录
 reason-disk-full = 存储空间已满
 reason-outbox-full = 待发送的记录过多
 reason-sold-out = 商品已全部售完
+reason-cooling-down = 连续多笔订单未付款，请稍候一分钟
 date-time = %Y年%-m月%-d日 %H:%M
 pickup-label = 取货号
 pickup-hint = 将以此号码呼叫您。

@@ -94,6 +94,7 @@ reason-ledger-failed = 無法寫入紀錄
 reason-disk-full = 儲存空間已滿
 reason-outbox-full = 待傳送的紀錄過多
 reason-sold-out = 商品已全部售完
+reason-cooling-down = 連續多筆訂單未付款，請稍候一分鐘
 date-time = %Y年%-m月%-d日 %H:%M
 pickup-label = 取貨號碼
 pickup-hint = 將以此號碼呼叫您。

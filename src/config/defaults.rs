@@ -19,7 +19,10 @@ impl Default for Sale {
             browse_timeout: Span::seconds(60),
             result_timeout: Span::seconds(8),
             confirm_above: None,
-            confirm_after_unpaid: None,
+            confirm_after_unpaid: Some(5),
+            cool_down_after_unpaid: Some(10),
+            cool_down: Span::seconds(60),
+            silent_claim_after: Span::seconds(6 * 3600),
         }
     }
 }

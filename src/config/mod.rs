@@ -172,9 +172,18 @@ pub struct Sale {
     /// Minor units: above this the customer types a code from the glass first.
     #[schemars(range(min = 0, max = 1_000_000_000))]
     pub confirm_above: Option<Minor>,
-    /// The same after so many unpaid orders in a row.
-    #[schemars(range(min = 1, max = 1000))]
+    /// The same after so many unpaid orders in a row; 0 is never.
+    #[schemars(range(min = 0, max = 1000))]
     pub confirm_after_unpaid: Option<u32>,
+    /// After so many unpaid orders in a row, and after each further one, nothing is offered for `cool_down`; 0 is never.
+    #[schemars(range(min = 0, max = 1000))]
+    pub cool_down_after_unpaid: Option<u32>,
+    /// How long that is.
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "10min"))]
+    pub cool_down: Span,
+    /// A refund that the provider has not confirmed for so long opens a claim; it is asked after all the same.
+    #[schemars(extend("x-minimum" = "1min", "x-maximum" = "720h"))]
+    pub silent_claim_after: Span,
 }
 
 /// What settles a delivery that no sensor can tell.

@@ -9,8 +9,8 @@ use super::sensors::Faults;
 use crate::config::Config;
 use crate::ledger::Ledger;
 use crate::payment::gateway::Rejections;
-use crate::sale::{Order, State};
-use crate::vocabulary::BootId;
+use crate::sale::{Order, PendingRefunds, State};
+use crate::vocabulary::{BootId, Stamp};
 
 /// The retained `state` document.
 pub fn state(
@@ -114,6 +114,7 @@ pub fn alarms(
     rejections: Option<Rejections>,
     printer: &str,
     devices: &Faults,
+    at: &Stamp,
 ) -> BTreeMap<String, Value> {
     let mut alarms = BTreeMap::new();
     if let Some(rejected) = rejections.as_ref().and_then(Rejections::alarm) {
@@ -129,6 +130,9 @@ pub fn alarms(
     let refusing = &state.conditions.refusing;
     if !refusing.is_empty() {
         alarms.insert("rail-refused".into(), json!({ "rails": refusing }));
+    }
+    if let Some(pending) = state.pending_refunds(at) {
+        alarms.insert("refund-pending".into(), refund_pending(&pending));
     }
     let claims: Vec<Value> = open_claims(state)
         .map(|order| json!({ "order": order.id, "short_code": order.short_code, "why": order.claim.as_ref().map(|c| &c.why) }))
@@ -152,6 +156,13 @@ pub fn alarms(
         alarms.insert("delivery-unknown".into(), json!({ "orders": unknown }));
     }
     alarms
+}
+
+/// The age in steps, so that it is not told anew with every event.
+fn refund_pending(pending: &PendingRefunds) -> Value {
+    let minutes = pending.oldest.as_secs() / 60;
+    let step = if minutes < 60 { 2 } else { 60 };
+    json!({ "count": pending.count, "amount": pending.amount, "oldest_minutes": minutes / step * step })
 }
 
 fn broken(devices: &Faults) -> impl Iterator<Item = Value> {

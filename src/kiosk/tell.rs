@@ -33,7 +33,7 @@ impl Kiosk {
             self.tell(&ToWorld::State { document: document.clone() });
             self.told = document;
         }
-        let alarms = documents::alarms(&self.state, self.rejections, &self.printer, &self.faults);
+        let alarms = documents::alarms(&self.state, self.rejections, &self.printer, &self.faults, &self.clock.stamp());
         if let Some(link) = &self.link {
             for (kind, body) in &alarms {
                 if self.alarms.get(kind) != Some(body) {

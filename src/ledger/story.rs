@@ -166,6 +166,7 @@ fn tell(record: &Record, currency: Option<Currency>) -> String {
                 ClaimSettlement::Delivered => "the customer has the goods",
                 ClaimSettlement::Refund => "the rest goes back through the provider",
                 ClaimSettlement::PaidOutside => "paid back by other means",
+                ClaimSettlement::ByProvider => "nothing is open any more",
             };
             format!("claim settled by {by}: {how}")
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::event::{Command, Condition, Effect, Illegal};
-use super::record::{Closed, Record};
+use super::record::{ClaimSettlement, Closed, Record};
 use super::view::StopReason;
 use super::{State, Turn};
 use crate::vocabulary::{Mono, RailName};
@@ -12,6 +12,8 @@ use crate::vocabulary::{Mono, RailName};
 /// An idle machine asks its providers so often whether they are there, and this often when they were not.
 const PROBE_IDLE: Duration = Duration::from_secs(60);
 const PROBE_DOWN: Duration = Duration::from_secs(3);
+/// How long a rail is left alone whose provider makes no more charges for now.
+const LIMIT_LASTS: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Default)]
 pub struct Conditions {
@@ -27,6 +29,8 @@ pub struct Conditions {
     pub ledger_failed: Option<String>,
     pub locked: Option<String>,
     pub rails: BTreeMap<RailName, RailHealth>,
+    /// Too many orders in a row were not paid: nothing is offered until then.
+    pub cooling_until: Option<Mono>,
     /// Rails whose provider answers and would not make the last charge, and what it said: a person must look.
     pub refusing: BTreeMap<RailName, String>,
 }
@@ -37,6 +41,8 @@ pub struct RailHealth {
     pub verified: Option<Mono>,
     /// The last call failed.
     pub down: bool,
+    /// It will take no more charges before then, and said so.
+    pub limited_until: Option<Mono>,
     pub probing: bool,
     pub next_probe: Mono,
 }
@@ -52,6 +58,9 @@ impl State {
         }
         if self.planogram.sold_out() && self.current.is_none() {
             reasons.push(StopReason::SoldOut);
+        }
+        if self.conditions.cooling_until.is_some() && self.current.is_none() {
+            reasons.push(StopReason::CoolingDown);
         }
         reasons
     }
@@ -85,9 +94,15 @@ impl State {
         self.local_stop_reasons().into_iter().find(stops)
     }
 
-    /// Its provider's last word was one.
+    /// Its provider's last word was one, and not that it takes no more.
     pub(super) fn rail_up(&self, rail: &RailName) -> bool {
-        !self.conditions.rails.get(rail).is_some_and(|health| health.down)
+        !self.conditions.rails.get(rail).is_some_and(|health| health.down || health.limited_until.is_some())
+    }
+
+    /// When a pause ends that nobody but time ends.
+    pub(super) fn pause_wake(&self) -> Option<Mono> {
+        let limits = self.conditions.rails.values().filter_map(|health| health.limited_until);
+        limits.chain(self.conditions.cooling_until).min()
     }
 
     /// The lease of the QR on the glass: a verified answer from its provider, young enough.
@@ -140,6 +155,30 @@ impl Turn<'_> {
             health.verified = Some(now);
         }
         health.next_probe = now + if verified { PROBE_IDLE } else { PROBE_DOWN };
+    }
+
+    /// The provider answers, and makes no charge: for the customer the rail is down.
+    pub(super) fn rail_limited(&mut self, rail: &RailName) {
+        let until = self.at.now + LIMIT_LASTS;
+        self.state.conditions.rails.entry(rail.clone()).or_default().limited_until = Some(until);
+    }
+
+    /// Nobody has paid so often that the next has to wait: a finger alone can't wear out what the provider allows.
+    pub(super) fn unpaid(&mut self) {
+        let state = &mut *self.state;
+        state.unpaid_in_a_row = state.unpaid_in_a_row.saturating_add(1);
+        if state.policy.cool_down_after_unpaid.is_some_and(|limit| state.unpaid_in_a_row >= limit) {
+            state.conditions.cooling_until = Some(self.at.now + state.policy.cool_down);
+        }
+    }
+
+    /// Pauses end by themselves.
+    pub(super) fn end_pauses(&mut self) {
+        let (now, c) = (self.at.now, &mut self.state.conditions);
+        c.cooling_until.take_if(|until| now >= *until);
+        for health in c.rails.values_mut() {
+            health.limited_until.take_if(|until| now >= *until);
+        }
     }
 
     pub(super) fn probed(&mut self, rail: &RailName, verified: bool) {
@@ -231,7 +270,11 @@ impl Turn<'_> {
                 if !open.claim_open() {
                     return Err(Illegal::Refused("the order has no open claim"));
                 }
+                if how == ClaimSettlement::ByProvider {
+                    return Err(Illegal::Refused("only the provider's own word settles a claim so"));
+                }
                 self.record(Record::ClaimSettled { order, how, by });
+                self.restart_silence(order);
             }
         }
         Ok(())

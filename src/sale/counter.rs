@@ -350,6 +350,9 @@ impl Turn<'_> {
                 order.deadline = order.deadline + more_time;
             }
             (Some(order), Touch::Rail(name)) if order.live().is_some_and(|charge| charge.rail == name) => {}
+            (Some(order), Touch::Rail(_)) if order.held() => {
+                return Err(Illegal::Refused("a payment is being looked at"));
+            }
             (Some(order), Touch::Rail(name)) if order.charges.len() < MAX_CHARGES => {
                 if self.state.policy.rail(&name).is_none() {
                     return Err(Illegal::Refused("no such payment method"));
@@ -437,7 +440,7 @@ impl Turn<'_> {
     /// The order is over for the customer and was not paid: its QR goes, its charge is closed and watched.
     pub(super) fn close_order(&mut self, id: OrderId, why: Closed) {
         if matches!(why, Closed::Expired | Closed::ByCustomer) {
-            self.state.unpaid_in_a_row = self.state.unpaid_in_a_row.saturating_add(1);
+            self.unpaid();
         }
         self.record(Record::OrderClosed { order: id, why });
         let now = self.at.now;

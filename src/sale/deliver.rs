@@ -66,6 +66,9 @@ impl Turn<'_> {
         }
         let index = index as u32;
         let give_up = |why: &str| Next::GiveUp { item: index, why: why.to_owned() };
+        if order.bought.as_ref().and_then(|id| order.charge(id)).is_some_and(|charge| charge.returned > 0) {
+            return give_up("the provider has given the money back");
+        }
         if let Some(reason) = self.state.delivery_stop() {
             return give_up(&format!("the machine could not deliver: {reason:?}"));
         }
@@ -157,7 +160,9 @@ impl Turn<'_> {
         };
         self.record(Record::ItemUnknown { order, item, slot, why: why.clone(), settled_by });
         if settled_by == Settling::Claim {
-            self.open_claim(order, format!("delivery unknown: {why}"));
+            let price = |order: &Order| order.items.get(item as usize).map(|item| item.price);
+            let amount = self.state.orders.get(&order).and_then(price).unwrap_or_default();
+            self.claim(order, amount, format!("delivery unknown: {why}"));
         }
     }
 

@@ -39,6 +39,7 @@ pub use policy::Policy;
 pub use record::Record;
 
 use order::Receipt;
+pub use settle::PendingRefunds;
 
 use crate::vending::Planogram;
 use crate::vocabulary::{Mono, OrderId, Stamp};
@@ -91,7 +92,7 @@ impl State {
 
     /// When [`Event::Tick`] is wanted next; `None` while nothing is timed.
     pub fn next_wake(&self, now: Mono) -> Option<Mono> {
-        [self.counter_wake(now), self.settle_wake(), self.probe_wake()].into_iter().flatten().min()
+        [self.counter_wake(now), self.settle_wake(), self.probe_wake(), self.pause_wake()].into_iter().flatten().min()
     }
 }
 
@@ -160,6 +161,7 @@ impl Turn<'_> {
 
     /// What every event may have made true: conditions lost, times passed, money owed, orders done.
     fn conclude(&mut self) {
+        self.end_pauses();
         self.hold_lease();
         self.counter_timers();
         self.settle_all();

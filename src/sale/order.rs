@@ -8,7 +8,7 @@ use super::record::{ClaimSettlement, Closed, Record, Settling};
 use super::view::{OrderState, Outcome};
 use crate::payment::{ChargeRef, Payment, RefundRequest};
 use crate::vocabulary::{
-    ChargeId, Currency, DeliveryId, Minor, Mono, OrderId, ProductId, RailName, RefundId, ShortCode, SlotId,
+    ChargeId, Currency, DeliveryId, Minor, Mono, OrderId, ProductId, RailName, RefundId, ShortCode, SlotId, Stamp, Wall,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +66,8 @@ pub struct Charge {
     pub fee_estimate: Option<Minor>,
     /// What a person has decided need not go back through the provider.
     pub waived: Minor,
+    /// What went back although the goods fell, and a person knows of it.
+    pub written_off: Minor,
     pub refunds: Vec<Refund>,
     pub settled: bool,
     pub watch: Watch,
@@ -83,6 +85,12 @@ pub struct Watch {
     pub sent: Mono,
     /// A charge: the next thing to say is that nobody may pay any more.
     pub want_close: bool,
+    /// A close is out and not answered.
+    pub closing: bool,
+    /// A close was sent: whether a payment stays is told only by a question sent from then on.
+    pub trusted_from: Option<Mono>,
+    /// A payment was seen that a close may still give back. It waits for such a question.
+    pub held: bool,
     /// A refund: it may have arrived, so ask after it before asking for it again.
     pub ask_after: bool,
     pub next: Mono,
@@ -96,9 +104,24 @@ pub struct Refund {
     pub state: RefundState,
     /// What the charge's provider was known to have returned when this was asked for.
     pub returned: Minor,
-    /// The provider's no is dealt with: a person has decided, or the money had gone back already.
+    /// It needs no answer any more: a person has decided, or the money had gone back already.
     pub judged: bool,
+    /// When it was first asked for, by a wall clock that was known then.
+    pub at: Option<Wall>,
     pub watch: Watch,
+}
+
+impl Refund {
+    /// Its end is still to be told by the provider.
+    pub fn pending(&self) -> bool {
+        self.state == RefundState::Requested && !self.judged
+    }
+
+    /// How long nobody has confirmed it: by the wall where both times are known, at least since this run began.
+    pub fn age(&self, at: &Stamp) -> Duration {
+        let by_wall = at.wall.zip(self.at).map(|(now, then)| Duration::from_millis(now.0.saturating_sub(then.0)));
+        at.now.since(self.watch.since).max(by_wall.unwrap_or_default())
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +134,8 @@ pub enum RefundState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     pub why: String,
+    /// Opened because the provider says nothing; its word settles it.
+    pub until_told: bool,
     pub settled: Option<ClaimSettlement>,
 }
 
@@ -187,6 +212,8 @@ impl Order {
             }
             Record::OrderClosed { why, .. } => self.closed = Some(why.clone()),
             Record::ChargeReturned { charge, total, .. } => {
+                // Money that went back may be a matter for a person, of an order that had ended too.
+                self.ended = false;
                 self.on_charge(charge, |c| c.returned = *total);
                 self.excuse(charge);
             }
@@ -202,13 +229,14 @@ impl Order {
                 i.resolve(Some(Outcome::Unknown));
                 i.settled_by = Some(*settled_by);
             }),
-            Record::RefundRequested { charge, refund, amount, .. } => self.on_charge(charge, |c| {
+            Record::RefundRequested { charge, refund, amount, at_ms, .. } => self.on_charge(charge, |c| {
                 c.refunds.push(Refund {
                     id: refund.clone(),
                     amount: *amount,
                     state: RefundState::Requested,
                     returned: c.returned,
                     judged: false,
+                    at: *at_ms,
                     watch: Watch::default(),
                 });
             }),
@@ -219,7 +247,10 @@ impl Order {
                 self.on_refund(charge, refund, |r| r.state = RefundState::Failed);
                 self.excuse(charge);
             }
-            Record::ClaimOpened { why, .. } => self.claim = Some(Claim { why: why.clone(), settled: None }),
+            Record::ClaimOpened { why, until_told, .. } => {
+                self.ended = false;
+                self.claim = Some(Claim { why: why.clone(), until_told: *until_told, settled: None });
+            }
             Record::ClaimSettled { how, .. } => {
                 if let Some(claim) = &mut self.claim {
                     claim.settled = Some(*how);
@@ -302,6 +333,17 @@ impl Order {
         !charge.settled || self.refused(charge) && !self.claim_open()
     }
 
+    /// What the provider gave back of a charge although its goods fell, and nobody has dealt with. While units may still
+    /// fall there is no saying.
+    pub fn lost(&self, charge: &Charge) -> Minor {
+        if charge.returned == 0 || self.unresolved() {
+            return 0;
+        }
+        let kept = self.kept(charge);
+        let left = charge.paid() - charge.returned - charge.confirmed();
+        (kept - left.max(0) - charge.written_off).max(0)
+    }
+
     /// A refund was refused after the provider had given money back by itself: that explains it. It is not asked again,
     /// and what is still owed is asked for under a new number.
     fn excuse(&mut self, charge: &ChargeId) {
@@ -314,19 +356,44 @@ impl Order {
 
     /// A person has settled the claim: what is unknown is decided, and so is every refund that was refused.
     fn judge(&mut self, how: ClaimSettlement) {
-        for item in self.items.iter_mut().filter(|item| item.settled_by == Some(Settling::Claim)) {
-            item.settled_by = Some(match how {
-                ClaimSettlement::Refund => Settling::Refund,
-                ClaimSettlement::Delivered | ClaimSettlement::PaidOutside => Settling::AssumedDelivered,
-            });
-        }
-        let owed: Vec<Minor> = self.charges.iter().map(|charge| self.owed(charge)).collect();
-        for (charge, owed) in self.charges.iter_mut().zip(owed) {
-            charge.judge_refused();
-            if how != ClaimSettlement::Refund {
-                charge.waived += owed;
+        let money_back = match how {
+            ClaimSettlement::Refund => true,
+            ClaimSettlement::Delivered | ClaimSettlement::PaidOutside => false,
+            // Nobody has decided anything; nothing was open.
+            ClaimSettlement::ByProvider => return,
+        };
+        let held = self.items.iter_mut().filter(|item| item.settled_by == Some(Settling::Claim));
+        held.for_each(|item| {
+            item.settled_by = Some(if money_back { Settling::Refund } else { Settling::AssumedDelivered });
+        });
+        let sums: Vec<_> = self.charges.iter().map(|charge| (self.owed(charge), self.lost(charge))).collect();
+        for (charge, (owed, lost)) in self.charges.iter_mut().zip(sums) {
+            charge.written_off += lost;
+            for refund in &mut charge.refunds {
+                refund.judged |= refund.state == RefundState::Failed;
+                // The silence that the claim was about counts from its settlement.
+                refund.at = None;
+            }
+            if !money_back {
+                // A refund that nobody confirms may still come; it is not waited for, and not asked for anew.
+                let pending = charge.refunds.iter_mut().filter(|refund| refund.pending());
+                let pending: Minor = pending
+                    .map(|refund| {
+                        refund.judged = true;
+                        refund.amount
+                    })
+                    .sum();
+                charge.waived += owed + pending;
             }
         }
+    }
+
+    /// A claim that was opened because the provider said nothing, and nothing is open any more.
+    pub fn told_at_last(&self) -> bool {
+        let claim = self.claim.as_ref().is_some_and(|claim| claim.until_told && claim.settled.is_none());
+        let held = self.items.iter().any(|item| item.settled_by == Some(Settling::Claim));
+        let foreign = |c: &Charge| c.payments.iter().any(|payment| payment.currency != c.currency);
+        claim && !held && !self.charges.iter().any(foreign) && self.all_but_the_claim()
     }
 
     /// The charge whose QR may be on the glass: the last one offered, while nothing is paid.
@@ -353,11 +420,19 @@ impl Order {
 
     /// Nothing is open: every charge is final, every unit resolved, everything owed given back.
     pub fn finished(&self) -> bool {
+        !self.claim_open() && self.all_but_the_claim()
+    }
+
+    /// A payment was seen on a charge whose close may still give it back.
+    pub fn held(&self) -> bool {
+        self.charges.iter().any(|charge| charge.watch.held)
+    }
+
+    fn all_but_the_claim(&self) -> bool {
         !self.waiting()
             && !self.unresolved()
-            && !self.claim_open()
             && self.outstanding() == 0
-            && self.charges.iter().all(|c| c.settled && c.refunds.iter().all(|r| r.state != RefundState::Requested))
+            && self.charges.iter().all(|c| c.settled && self.lost(c) == 0 && !c.refunds.iter().any(Refund::pending))
     }
 
     /// As the customer, the technician and the fleet see it.
@@ -466,14 +541,11 @@ impl Charge {
             returned: 0,
             fee_estimate: None,
             waived: 0,
+            written_off: 0,
             refunds: Vec::new(),
             settled: false,
             watch: Watch::default(),
         }
-    }
-
-    fn judge_refused(&mut self) {
-        self.refunds.iter_mut().for_each(|refund| refund.judged |= refund.state == RefundState::Failed);
     }
 
     /// In the charge's currency; a payment in another is a claim and no sum can hold both.
@@ -491,6 +563,12 @@ impl Charge {
         self.refunds.iter().filter(|r| r.state == RefundState::Confirmed).map(|r| r.amount).sum()
     }
 
+    /// A payment on it has been seen, be it one that may still go back.
+    pub fn known_paid(&self) -> bool {
+        !self.payments.is_empty() || self.watch.held
+    }
+
+    /// From then on nothing can be paid on it any more, by the provider's own expiry and a grace.
     pub fn horizon(&self, grace: Duration) -> Mono {
         self.watch.since + self.life + grace
     }

@@ -32,6 +32,11 @@ pub struct Policy {
     pub result_timeout: Duration,
     pub confirm_above: Option<Minor>,
     pub confirm_after_unpaid: Option<u32>,
+    /// After so many unpaid orders in a row, and after each further one, nothing is offered for `cool_down`.
+    pub cool_down_after_unpaid: Option<u32>,
+    pub cool_down: Duration,
+    /// A refund that nobody has confirmed for so long is a claim.
+    pub silent_claim_after: Duration,
     /// There is a drop sensor that can test itself: nothing is energised unless it has just passed its self-test.
     pub sensor: bool,
     /// Of the shelf, in their order.
@@ -71,7 +76,10 @@ impl Policy {
             browse_timeout: sale.browse_timeout.0,
             result_timeout: sale.result_timeout.0,
             confirm_above: sale.confirm_above,
-            confirm_after_unpaid: sale.confirm_after_unpaid,
+            confirm_after_unpaid: sale.confirm_after_unpaid.filter(|never| *never > 0),
+            cool_down_after_unpaid: sale.cool_down_after_unpaid.filter(|never| *never > 0),
+            cool_down: sale.cool_down.0,
+            silent_claim_after: sale.silent_claim_after.0,
             sensor: config.board.drop_sensor.as_ref().is_some_and(|sensor| sensor.emitter.is_some()),
             categories: config.categories.iter().map(|known| (known.id.clone(), known.name.clone())).collect(),
             rails: config

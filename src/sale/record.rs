@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::view::{OrderState, StopReason};
 use crate::payment::Payment;
-use crate::vocabulary::{BootId, ChargeId, Currency, Minor, OrderId, ProductId, RailName, RefundId, ShortCode, SlotId};
+use crate::vocabulary::{
+    BootId, ChargeId, Currency, Minor, OrderId, ProductId, RailName, RefundId, ShortCode, SlotId, Wall,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
@@ -95,12 +97,15 @@ pub enum Record {
         why: String,
         settled_by: Settling,
     },
-    /// On disk before the provider is asked.
+    /// On disk before the provider is asked. `at_ms` is the wall clock, where it is known: by it a restart knows how
+    /// long nobody has confirmed it.
     RefundRequested {
         order: OrderId,
         charge: ChargeId,
         refund: RefundId,
         amount: Minor,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_ms: Option<Wall>,
     },
     RefundConfirmed {
         order: OrderId,
@@ -116,10 +121,14 @@ pub enum Record {
         amount: Minor,
         why: String,
     },
+    /// `until_told`: only because the provider says nothing. Once it has said, and nothing else is open, the claim is
+    /// settled by that.
     ClaimOpened {
         order: OrderId,
         amount: Minor,
         why: String,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        until_told: bool,
     },
     ClaimSettled {
         order: OrderId,
@@ -212,6 +221,8 @@ pub enum ClaimSettlement {
     Refund,
     /// Given back by other means (cash, bank).
     PaidOutside,
+    /// No person: the provider has said at last what became of the money.
+    ByProvider,
 }
 
 impl Record {

@@ -4,22 +4,36 @@
 //! may not hold and a payment may be on its way. Until then it is asked: often while its QR is on the glass, then ever
 //! more rarely. A refund is a record with its number before it is asked for, and is repeated only unchanged: first asked
 //! after, then asked for again where the provider has never heard of it.
+//!
+//! At some providers a close gives back what was paid. So what is known to be paid is never closed; and from the moment a
+//! close of a charge is sent, a payment on it buys nothing until a question sent after the close's answer has shown that
+//! the money stayed. A close that nobody answered may still be carried out for [`CLOSE_LIFE`].
+//!
+//! Money that the provider says nothing about for long becomes a claim, so that a person knows; it is asked after all the
+//! same, and the provider's word ends such a claim. Money that went back for goods that fell is a claim, whoever sent it.
 
 use std::time::Duration;
 
 use super::Turn;
 use super::event::{Effect, Illegal};
-use super::order::{Order, RefundState, Watch};
-use super::record::{Closed, Record, Surplus};
+use super::order::{Charge, Order, Refund, RefundState, Watch};
+use super::record::{ClaimSettlement, Closed, Record, Surplus};
 use super::view::OrderState;
 use crate::payment::{ChargeReport, Created, Payment, RailError, RefundReport, Standing};
-use crate::vocabulary::{ChargeId, Minor, Money, Mono, OrderId, RailName, RefundId};
+use crate::vocabulary::{ChargeId, Minor, Money, Mono, OrderId, RailName, RefundId, Stamp};
 
 const FIRST_QUERY: Duration = Duration::from_secs(2);
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
 const BACK_OFF_LAST: Duration = Duration::from_secs(60);
 /// Between two looks at a charge that is closed or paid already.
 const CALM_FIRST: Duration = Duration::from_secs(15);
+/// How long a close without an answer may still be carried out: a signed request is good for a minute, and no rail's own
+/// request lives as long.
+const CLOSE_LIFE: Duration = Duration::from_secs(65);
+/// What a provider answers that will not do more for now: the gateway's limit of one kiosk, see `docs/gateway.md`.
+const LIMIT: &str = "LIMIT";
+/// Refunds younger than this are no news.
+const PENDING_AFTER: Duration = Duration::from_secs(120);
 
 impl Watch {
     fn back_off(&mut self, now: Mono, first: Duration) {
@@ -39,6 +53,24 @@ impl Watch {
     fn answered(&mut self) {
         self.asked = false;
     }
+
+    /// From then on a question tells whether a payment stays.
+    fn trust_from(&mut self, at: Mono) {
+        self.trusted_from = Some(self.trusted_from.map_or(at, |known| known.max(at)));
+    }
+
+    /// Whether what comes now, `asked` or by itself, tells that a payment stays.
+    fn trusts(&self, asked: bool) -> bool {
+        !self.closing && self.trusted_from.is_none_or(|from| asked && self.sent >= from)
+    }
+}
+
+/// Refunds that nobody has confirmed for some minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PendingRefunds {
+    pub count: u32,
+    pub amount: Minor,
+    pub oldest: Duration,
 }
 
 impl super::State {
@@ -46,10 +78,21 @@ impl super::State {
         let open = self.orders.values().filter(|order| !order.ended);
         let charges = open.flat_map(|order| order.charges.iter().map(move |charge| (order, charge)));
         let watches = charges.flat_map(|(order, charge)| {
-            let refunds = charge.refunds.iter().filter(|refund| refund.state == RefundState::Requested);
+            let refunds = charge.refunds.iter().filter(|refund| refund.pending());
             refunds.map(|refund| &refund.watch).chain(order.watched(charge).then_some(&charge.watch))
         });
         watches.filter(|watch| !watch.asked).map(|watch| watch.next).min()
+    }
+
+    /// For the operator, long before it is a claim.
+    pub fn pending_refunds(&self, at: &Stamp) -> Option<PendingRefunds> {
+        let open = self.orders.values().filter(|order| !order.ended);
+        let refunds = open.flat_map(|order| &order.charges).flat_map(|charge| &charge.refunds);
+        let old = refunds.filter(|refund| refund.pending() && refund.age(at) >= PENDING_AFTER);
+        old.map(|refund| PendingRefunds { count: 1, amount: refund.amount, oldest: refund.age(at) }).reduce(|a, b| {
+            let (count, amount) = (a.count + b.count, a.amount.saturating_add(b.amount));
+            PendingRefunds { count, amount, oldest: a.oldest.max(b.oldest) }
+        })
     }
 }
 
@@ -92,6 +135,9 @@ impl Turn<'_> {
                     self.state.conditions.refusing.insert(rail.clone(), error.to_string());
                 }
                 self.rail_answered(&rail, refused);
+                if matches!(&error, RailError::Refused { code, .. } if code == LIMIT) {
+                    self.rail_limited(&rail);
+                }
                 if live {
                     match self.other_rail(id) {
                         Some(other) => self.switch_rail(id, other),
@@ -130,26 +176,30 @@ impl Turn<'_> {
             }
         };
         self.rail_answered(&rail, true);
-        self.take_payments(id, charge, &report);
+        self.take_payments(id, charge, &report, asked);
 
         let poll = self.state.policy.rail(&rail).map_or(BACK_OFF_FIRST, |rail| rail.poll);
         let order = self.order_of(charge)?;
         let live = order.is_live(charge);
         let Some(charge_now) = order.charge_mut(charge) else { return Ok(()) };
-        let paid = !charge_now.payments.is_empty();
+        let held = charge_now.watch.held;
+        let paid = charge_now.known_paid();
         let horizon = charge_now.horizon(grace);
         // The question itself, not only its answer: an answer may have been long on its way.
         let past = asked && charge_now.watch.sent >= horizon;
         let settled = charge_now.settled;
         let watch = &mut charge_now.watch;
-        if !live && past && (paid || report.standing != Standing::Open) {
+        if !live && past && !held && (paid || report.standing != Standing::Open) {
             if !settled {
                 self.record(Record::ChargeSettled { order: id, charge: charge.clone() });
             }
             self.claim_refused(id, charge);
             return Ok(());
         }
-        if live {
+        if held {
+            watch.next = watch.trusted_from.map_or(now, |from| from.max(now));
+            watch.tries = 0;
+        } else if live {
             watch.next = now + poll;
             watch.tries = 0;
         } else if asked && report.standing == Standing::Open && !paid {
@@ -172,8 +222,11 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Sorts every payment not seen before: one buys the goods, the others go back.
-    fn take_payments(&mut self, id: OrderId, charge: &ChargeId, report: &ChargeReport) {
+    /// Sorts every payment not seen before: one buys the goods, the others go back. `asked`: it answers a question.
+    fn take_payments(&mut self, id: OrderId, charge: &ChargeId, report: &ChargeReport, asked: bool) {
+        let Ok((_, _, watch)) = self.watch(charge) else { return };
+        let trusted = watch.trusts(asked);
+        watch.held &= !trusted;
         // The return first: it may explain a refund that was refused, which a payment that came with it must not pay for.
         let returned = self.state.orders.get(&id).and_then(|order| order.charge(charge)).map(|known| known.returned);
         if returned.is_some_and(|known| report.returned > known) {
@@ -187,6 +240,11 @@ impl Turn<'_> {
             }
             let (charge_id, payment) = (charge.clone(), payment.clone());
             match judge(order, known.amount, &payment, report) {
+                None if !trusted => {
+                    if let Ok((_, _, watch)) = self.watch(charge) {
+                        watch.held = true;
+                    }
+                }
                 None => {
                     let fee_estimate = self.fee_estimate(&known.rail, payment.amount);
                     self.record(Record::OrderPaid { order: id, charge: charge_id, payment, fee_estimate });
@@ -244,17 +302,20 @@ impl Turn<'_> {
         let now = self.at.now;
         let (id, rail, watch) = self.watch(charge)?;
         watch.answered();
+        watch.closing = false;
         let verified = !matches!(result, Err(RailError::Unknown(_)));
         if verified {
             // Said to be closed, or refused, perhaps because it was paid: only a query tells.
+            watch.trust_from(now);
             watch.next = now;
         } else {
+            watch.trust_from(watch.sent + CLOSE_LIFE);
             watch.want_close = true;
             watch.back_off(now, BACK_OFF_FIRST);
         }
         self.rail_answered(&rail, verified);
         if let Ok(Some(report)) = result {
-            self.take_payments(id, charge, &report);
+            self.take_payments(id, charge, &report, false);
         }
         Ok(())
     }
@@ -322,18 +383,64 @@ impl Turn<'_> {
         if order.refused(known)
             && let Some(refund) = refused.next_back().filter(|refund| known.watch.sent >= refund.watch.next)
         {
-            self.open_claim(id, format!("the provider refused refund {}", refund.id));
+            let why = format!("the provider refused refund {}", refund.id);
+            self.claim(id, order.owed(known), why);
         }
     }
 
-    pub(super) fn open_claim(&mut self, order: OrderId, why: String) {
-        let amount = self.state.orders.get(&order).map_or(0, Order::paid);
-        self.claim(order, amount, why);
+    /// A person must settle it. `amount` is what the customer has not got, or the operator has lost.
+    pub(super) fn claim(&mut self, order: OrderId, amount: Minor, why: String) {
+        self.claim_once(order, amount, why, false);
     }
 
-    fn claim(&mut self, order: OrderId, amount: i64, why: String) {
+    fn claim_once(&mut self, order: OrderId, amount: Minor, why: String, until_told: bool) {
         if self.state.orders.get(&order).is_some_and(|order| !order.claim_open()) {
-            self.record(Record::ClaimOpened { order, amount, why });
+            self.record(Record::ClaimOpened { order, amount, why, until_told });
+        }
+    }
+
+    /// Goods that fell and whose money went back: nobody can ask the customer for it again, but somebody must know.
+    fn claim_lost(&mut self, id: OrderId) {
+        let Some(order) = self.state.orders.get(&id) else { return };
+        let lost: Minor = order.charges.iter().map(|charge| order.lost(charge)).sum();
+        if lost > 0 {
+            self.claim(id, lost, "the money went back although the goods fell".into());
+        }
+    }
+
+    /// A person has settled the claim. Whoever wants the money asked for wants to hear again when nobody confirms it.
+    pub(super) fn restart_silence(&mut self, id: OrderId) {
+        let now = self.at.now;
+        let Some(order) = self.state.orders.get_mut(&id) else { return };
+        let refunds = order.charges.iter_mut().flat_map(|charge| &mut charge.refunds);
+        refunds.filter(|refund| refund.pending()).for_each(|refund| refund.watch.since = now);
+    }
+
+    /// What the provider has said nothing about for so long that a person must know. It is asked after all the same.
+    fn claim_silent(&mut self, id: OrderId) {
+        let after = self.state.policy.silent_claim_after;
+        let Some(order) = self.state.orders.get(&id).filter(|order| !order.claim_open()) else { return };
+        let silent = |refund: &&Refund| refund.pending() && refund.age(&self.at) >= after;
+        let refunds: Vec<&Refund> = order.charges.iter().flat_map(|c| c.refunds.iter().filter(silent)).collect();
+        let nobody_to_ask = |charge: &&Charge| {
+            !charge.settled
+                && self.state.policy.rail(&charge.rail).is_none()
+                && self.at.now >= charge.horizon(self.state.policy.grace).max(charge.watch.since + after)
+        };
+        if let Some(refund) = refunds.first() {
+            let amount = refunds.iter().map(|refund| refund.amount).sum();
+            let why = format!("nobody has confirmed refund {} for {} h", refund.id, after.as_secs().div_ceil(3600));
+            self.claim_once(id, amount, why, true);
+        } else if let Some(charge) = order.charges.iter().find(nobody_to_ask) {
+            let (amount, rail) = (charge.amount, &charge.rail);
+            if order.claim.is_some() {
+                // A person has decided already; nothing more can be asked.
+                let charge = charge.id.clone();
+                self.record(Record::ChargeSettled { order: id, charge });
+            } else {
+                let why = format!("the rail {rail} is not configured any more, and nobody can say what was paid on it");
+                self.claim_once(id, amount, why, true);
+            }
         }
     }
 
@@ -341,8 +448,14 @@ impl Turn<'_> {
     pub(super) fn settle_all(&mut self) {
         let open: Vec<OrderId> = self.state.orders.values().filter(|o| !o.ended).map(|o| o.id).collect();
         for id in open {
+            self.claim_lost(id);
+            self.claim_silent(id);
             self.request_refunds(id);
             self.ask_again(id);
+            if self.state.orders.get(&id).is_some_and(Order::told_at_last) {
+                let (how, by) = (ClaimSettlement::ByProvider, "provider".into());
+                self.record(Record::ClaimSettled { order: id, how, by });
+            }
             if let Some(order) = self.state.orders.get(&id).filter(|order| order.finished()) {
                 let state = order.state();
                 debug_assert!(!matches!(state, OrderState::Claim | OrderState::Refunding | OrderState::Delivering));
@@ -353,13 +466,18 @@ impl Turn<'_> {
 
     fn request_refunds(&mut self, id: OrderId) {
         let Some(order) = self.state.orders.get(&id) else { return };
-        let due = |charge: &super::order::Charge| {
+        let due = |charge: &Charge| {
             let amount = order.due(charge);
             let refund = RefundId::of(&charge.id, charge.refunds.len() + 1);
             (amount > 0).then(|| (charge.id.clone(), refund, amount))
         };
+        let Stamp { now, wall, .. } = self.at;
         for (charge, refund, amount) in order.charges.iter().filter_map(due).collect::<Vec<_>>() {
-            self.record(Record::RefundRequested { order: id, charge, refund, amount });
+            let (on, number) = (charge.clone(), refund.clone());
+            self.record(Record::RefundRequested { order: id, charge, refund, amount, at_ms: wall });
+            if let Some(order) = self.state.orders.get_mut(&id) {
+                order.on_refund(&on, &number, |refund| refund.watch.since = now);
+            }
         }
     }
 
@@ -381,7 +499,8 @@ impl Turn<'_> {
             if template.watched(charge) && due(&mut charge.watch) {
                 let reference = template.reference(charge);
                 // At some providers closing a paid charge gives the money back: what is known to be paid is not closed.
-                effects.push(if std::mem::take(&mut charge.watch.want_close) && charge.payments.is_empty() {
+                effects.push(if std::mem::take(&mut charge.watch.want_close) && !charge.known_paid() {
+                    charge.watch.closing = true;
                     Effect::Close { rail: rail.clone(), charge: reference }
                 } else {
                     Effect::Query { rail: rail.clone(), charge: reference }
@@ -389,7 +508,7 @@ impl Turn<'_> {
             }
             for index in 0..charge.refunds.len() {
                 let refund = &mut charge.refunds[index];
-                if refund.state == RefundState::Requested && due(&mut refund.watch) {
+                if refund.pending() && due(&mut refund.watch) {
                     let after = refund.watch.ask_after;
                     let refund = template.refund_request(charge, &charge.refunds[index]);
                     let rail = rail.clone();

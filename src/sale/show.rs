@@ -107,7 +107,8 @@ impl State {
         let charge = order.live();
         Page::Pay {
             order: view,
-            qr: charge.and_then(|charge| charge.watch.payload.clone()),
+            // Who has paid on another charge, of which it is not told yet whether it counts, must not pay again.
+            qr: charge.filter(|_| !order.held()).and_then(|charge| charge.watch.payload.clone()),
             rails: self
                 .policy
                 .rails

@@ -255,4 +255,6 @@ pub enum StopReason {
     /// More events wait for the back end than the ledger may hold.
     OutboxFull,
     SoldOut,
+    /// Too many orders in a row were not paid; it ends by itself.
+    CoolingDown,
 }

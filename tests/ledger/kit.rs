@@ -338,6 +338,9 @@ fn policy(unknown_delivery: UnknownDelivery) -> Policy {
         result_timeout: seconds(8),
         confirm_above: None,
         confirm_after_unpaid: None,
+        cool_down_after_unpaid: None,
+        cool_down: seconds(60),
+        silent_claim_after: seconds(6 * 3600),
         sensor: true,
         zone: jiff::tz::TimeZone::UTC,
         rails: vec![RailPolicy {

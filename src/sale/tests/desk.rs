@@ -54,6 +54,9 @@ pub fn policy() -> Policy {
         result_timeout: Duration::from_secs(15),
         confirm_above: None,
         confirm_after_unpaid: None,
+        cool_down_after_unpaid: None,
+        cool_down: Duration::from_secs(60),
+        silent_claim_after: Duration::from_secs(6 * 3600),
         sensor: true,
         rails: vec![rail("sandbox")],
         zone: jiff::tz::TimeZone::UTC,
@@ -84,7 +87,7 @@ impl Desk {
     fn start(&mut self) {
         self.hear(Event::Started { boot: BootId::parse("boot").unwrap(), version: "1".into() });
         self.hear(Event::Condition(Condition::Board { answers: true }));
-        self.hear(Event::Probed { rail: wallet(), result: Ok(()) });
+        self.probed();
     }
 
     /// The power goes and comes: all that is left is what was written.
@@ -192,6 +195,15 @@ impl Desk {
         self.hear(Event::Evidence { delivery, evidence })
     }
 
+    pub fn close_answered(
+        &mut self,
+        order: OrderId,
+        nth: usize,
+        result: Result<Option<ChargeReport>, RailError>,
+    ) -> Step {
+        self.hear(Event::CloseAnswered { charge: ChargeId::of(order, nth), result })
+    }
+
     /// One unit through the board.
     pub fn deliver(&mut self, order: OrderId, item: u32, attempt: u32, evidence: Evidence) -> Step {
         let delivery = DeliveryId { order, item, attempt };
@@ -203,6 +215,17 @@ impl Desk {
         let charge = ChargeId::of(order, 1);
         let refund = RefundId::of(&charge, nth);
         self.hear(Event::RefundAnswered { refund, charge, result })
+    }
+
+    /// A question about its first refund is out.
+    pub fn refund_asked(&self, order: OrderId) -> bool {
+        let refunds = self.state.orders.get(&order).map(|order| &order.charges[0].refunds);
+        refunds.is_some_and(|refunds| refunds[0].pending() && refunds[0].watch.asked)
+    }
+
+    /// The provider is there.
+    pub fn probed(&mut self) {
+        self.hear(Event::Probed { rail: wallet(), result: Ok(()) });
     }
 
     pub fn command(&mut self, command: Command) -> Step {

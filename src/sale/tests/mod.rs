@@ -1,8 +1,10 @@
 //! The rules of a sale, one test each. Crashes, races and their combinations are `tests/simulation`.
 
+mod closing;
 mod desk;
 mod glass;
 mod money;
 mod rails;
 mod restart;
+mod silence;
 mod views;

@@ -94,6 +94,7 @@ reason-ledger-failed = rien ne peut être noté
 reason-disk-full = la mémoire est pleine
 reason-outbox-full = trop de rapports en attente
 reason-sold-out = tout est épuisé
+reason-cooling-down = trop d'achats de suite non payés ; reprise dans une minute
 date-time = %d/%m/%Y %H:%M
 pickup-label = Numéro d'appel
 pickup-hint = On vous appellera par lui.
