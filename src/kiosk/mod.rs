@@ -16,6 +16,7 @@ mod receipts;
 mod sensors;
 mod start;
 mod tell;
+pub mod turn;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,12 +29,12 @@ use serde_json::Value;
 use crate::board::BoardEvent;
 use crate::config::{self, Config};
 use crate::fleet::link::{FleetEvent, Link};
-use crate::ledger::{Journal, Ledger, Reader};
+use crate::ledger::{Ledger, Reader};
 use crate::payment::ChargeReport;
 use crate::payment::gateway::{Noticed, Rejections};
 use crate::sale::event::{Condition, Effect, Event};
 use crate::sale::order::Receipt;
-use crate::sale::{self, Policy, State, Touch};
+use crate::sale::{Policy, State, Touch};
 use crate::service::{self, Beat, Say};
 use crate::vending::Warmth;
 use crate::vocabulary::{BootId, ChargeId, Mono};
@@ -44,6 +45,7 @@ use clock::Clock;
 use edges::Edges;
 use glass::{GlassHandle, Showing};
 use receipts::Letterhead;
+use turn::NotTaken;
 
 /// How often room on the disk and in the outbox is looked at, while anything happens at all.
 const ROOM_EVERY: Duration = Duration::from_secs(1);
@@ -316,29 +318,12 @@ impl Kiosk {
 
     /// One event, whole: decide, commit, then act.
     fn step(&mut self, event: Event) {
-        if self.state.conditions.ledger_failed.is_some() && !matches!(event, Event::Touch(_) | Event::Tick) {
-            tracing::warn!(?event, "not taken: the ledger has failed");
-            return;
-        }
         let at = self.clock.stamp();
-        let step = match sale::next(&mut self.state, &at, event) {
+        let step = match turn::turn(&mut self.state, self.ledger.as_mut(), &at, event) {
             Ok(step) => step,
-            Err(illegal) => {
-                tracing::debug!(%illegal, "an event that does not fit");
-                return;
-            }
+            Err(not @ NotTaken::Failed(_)) => return tracing::error!("{not}"),
+            Err(not) => return tracing::debug!(%not, "an event came to nothing"),
         };
-        if self.state.conditions.ledger_failed.is_some() {
-            // Only what the glass shows may change now.
-            return;
-        }
-        if let Some(ledger) = &mut self.ledger
-            && let Err(error) = ledger.commit(&at, &step.records, &self.state)
-        {
-            tracing::error!(%error, "a record could not be written; nothing is sold until the daemon is started anew");
-            self.state.conditions.ledger_failed = Some(error.to_string());
-            return;
-        }
         for record in &step.records {
             tracing::info!(order = record.order().map(|id| id.to_string()), "{}", record.kind());
         }

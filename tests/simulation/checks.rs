@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kioskd::sale::Order;
 use kioskd::sale::event::Effect;
 use kioskd::sale::order::Receipt;
-use kioskd::sale::record::{Record, Settling};
+use kioskd::sale::record::{ClaimSettlement, Record, Settling};
 use kioskd::sale::view::{Outcome, Page};
 use kioskd::vocabulary::{DeliveryId, OrderId};
 
@@ -14,7 +14,12 @@ use crate::world::ProviderCharge;
 
 pub fn before_an_effect(run: &mut Run, effect: &Effect) {
     let broken = match effect {
-        Effect::Deliver { delivery, .. } => may_energise(run, *delivery).err().map(|what| ("P1", what)),
+        Effect::Deliver { delivery, .. } => {
+            let moves_for_nobody = run.world.door_open || run.world.board_silent;
+            let unsafe_now =
+                moves_for_nobody.then(|| ("P6", format!("{delivery:?} energised at an open door or a dead board")));
+            may_energise(run, *delivery).err().map(|what| ("P1", what)).or(unsafe_now)
+        }
         Effect::Refund { refund, .. } => {
             let on_disk = run.journal.of(refund.order).any(|record| {
                 matches!(record, Record::RefundRequested { refund: id, amount, .. } if *id == refund.refund && *amount == refund.amount)
@@ -82,6 +87,16 @@ pub fn after_a_step(run: &mut Run, records: &[Record]) {
     if let Some(what) = code_without_lease(run) {
         run.world.breaks("P6", what);
     }
+    if run.failed() {
+        // What is remembered is ahead of what could be written, and nothing is done for it.
+        return;
+    }
+    if let Some(what) = silence(run) {
+        run.world.breaks("P2", what);
+    }
+    if let Some(what) = stock(run) {
+        run.world.breaks("P4", what);
+    }
     if run.mutated() {
         // A mutant may differ in memory; it is caught by what it does.
         return;
@@ -96,6 +111,33 @@ pub fn after_a_step(run: &mut Run, records: &[Record]) {
     }
 }
 
+/// What operators were told has to hold after a restart.
+pub fn after_a_start(run: &mut Run) {
+    let locked = run.live().conditions.locked.is_some();
+    if run.said.locked.is_some_and(|said| said != locked) {
+        run.world.breaks("P4", format!("a person was told the opposite of locked: {locked}"));
+    }
+}
+
+/// Slots hold what was put there, less what was written to have fallen.
+fn stock(run: &Run) -> Option<String> {
+    let (known, written) = (&run.live().planogram, run.journal.planogram(&run.planned));
+    let written = written.slots().iter().find(|(name, slot)| known.slots().get(*name) != Some(*slot));
+    written.map(|(name, slot)| format!("slot {name} is known as {:?}, written {slot:?}", known.slots().get(name)))
+}
+
+/// A refund that nobody confirms is a claim, some minutes after it should be.
+fn silence(run: &Run) -> Option<String> {
+    let patience = run.policy.silent_claim_after.as_millis() as u64 + 180_000;
+    let open = run.live().orders.values().filter(|order| !order.ended && order.claim.is_none());
+    let refunds = open.flat_map(|order| order.charges.iter().flat_map(|charge| &charge.refunds));
+    let silent = refunds.filter(|refund| refund.pending()).find(|refund| {
+        let asked = run.world.refund_asked.get(&refund.id);
+        asked.is_some_and(|asked| run.world.now.saturating_sub((*asked).max(run.boot_at)) > patience)
+    });
+    silent.map(|refund| format!("nobody has confirmed refund {} for hours, and nobody was told", refund.id))
+}
+
 /// P6, by the world's own knowledge.
 fn code_without_lease(run: &Run) -> Option<String> {
     let state = run.live();
@@ -103,6 +145,12 @@ fn code_without_lease(run: &Run) -> Option<String> {
     let Page::Pay { qr: Some(_), .. } = state.view(run.now(), |_| None).page else { return None };
     if run.world.door_open {
         return Some("the code is up while the door is open".into());
+    }
+    if let Some((which, _)) = run.blocked.iter().find(|(which, on)| **on && **which != "touch") {
+        return Some(format!("the code is up in spite of the {which}"));
+    }
+    if run.said.locked == Some(true) {
+        return Some("the code is up at a locked kiosk".into());
     }
     let lease = state.policy.lease.as_millis() as u64;
     let age = run.world.verified.get(rail).map(|at| run.world.now - at);
@@ -147,11 +195,29 @@ pub fn at_the_end(run: &mut Run) {
             run.world.breaks(promise, format!("{what}; charges {charges:?}; order {order:?}"));
         }
     }
+    for id in std::mem::take(&mut run.said.settled) {
+        let mut of = run.journal.of(id).collect::<Vec<_>>().into_iter();
+        if !of.any(|record| record.kind() == "claim-settled") {
+            run.world.breaks("P4", format!("a person was told that the claim of order {id} is settled"));
+        }
+    }
+    let mut refunds: Vec<_> = run.journal.all().iter().filter_map(refund_number).collect();
+    refunds.sort_unstable();
+    if let Some(twice) = refunds.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone()) {
+        run.world.breaks("P3", format!("two refunds have the number {twice}"));
+    }
     for id in run.journal.orders() {
         let Some(order) = run.journal.order(id) else { continue };
         if let Err((promise, what)) = goods(run, &order) {
             run.world.breaks(promise, format!("{what}: {order:?}"));
         }
+    }
+}
+
+fn refund_number(record: &Record) -> Option<kioskd::vocabulary::RefundId> {
+    match record {
+        Record::RefundRequested { refund, .. } => Some(refund.clone()),
+        _ => None,
     }
 }
 
@@ -164,13 +230,28 @@ fn money(run: &Run, order: &Order, charges: &[ProviderCharge]) -> Result<(), Bro
         return Err(("P3", format!("{} more given back than was paid", -over)));
     }
     let kept_there: i64 = charges.iter().map(kept).sum();
-    if order.claim_open() {
+    let whim = charges.iter().any(|charge| charge.whim);
+    if order.claim.is_some() {
         let mut payments = charges.iter().flat_map(|charge| charge.payments.iter().map(move |p| (charge, p)));
         let foreign = payments.any(|(charge, payment)| Some(payment.currency) != charge.currency);
-        let held = order.items.iter().any(|item| item.settled_by == Some(Settling::Claim));
+        let held = run
+            .journal
+            .of(order.id)
+            .any(|record| matches!(record, Record::ItemUnknown { settled_by: Settling::Claim, .. }));
         let failed = charges.iter().any(|charge| charge.refund_failed);
-        let cause = foreign || held || failed || run.world.weather.cancel_returns;
-        return if cause { Ok(()) } else { Err(("P2", "a claim that nobody needed".into())) };
+        let silent =
+            run.journal.of(order.id).any(|record| matches!(record, Record::ClaimOpened { until_told: true, .. }))
+                && charges.iter().any(|charge| !charge.refunds.is_empty());
+        if !(foreign || held || failed || whim || silent) {
+            return Err(("P2", "a claim that nobody needed".into()));
+        }
+    }
+    let by_person = run
+        .journal
+        .of(order.id)
+        .any(|record| matches!(record, Record::ClaimSettled { how, .. } if *how != ClaimSettlement::ByProvider));
+    if order.claim_open() {
+        return Ok(());
     }
     if !order.ended {
         return Err(("P2", "the order never ended".into()));
@@ -187,9 +268,10 @@ fn money(run: &Run, order: &Order, charges: &[ProviderCharge]) -> Result<(), Bro
     };
     let bought = order.bought.is_some();
     let kept_here: i64 = order.items.iter().filter(keeps).filter(|_| bought).map(|item| item.price).sum();
-    // A cancel that gave back what was already delivered is the provider's doing.
-    let given_away = run.world.weather.cancel_returns && kept_there < kept_here;
-    if kept_here == kept_there || given_away {
+    // A provider's whim may give back what was delivered. Then, and only then, somebody was told.
+    let given_away = whim && order.claim.is_some() && kept_there < kept_here;
+    // A person may have paid back by other means, or let the customer have it.
+    if kept_here == kept_there || given_away || by_person {
         Ok(())
     } else {
         Err(("P2", format!("kept {kept_there} at the provider, {kept_here} by the records")))

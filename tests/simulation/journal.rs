@@ -1,32 +1,106 @@
-//! A ledger in memory with the seam a disk has: what was written and not synced is gone after a crash.
+//! A ledger in memory with the seam a disk has: what was written and not synced is gone after a crash, the power may go
+//! before a commit and after it, and the disk may fail for good.
 
 use kioskd::ledger::{Journal, LedgerError};
 use kioskd::sale::recover::Recovered;
-use kioskd::sale::{self, Order, Record, State};
+use kioskd::sale::{Order, Record, State};
+use kioskd::vending::Planogram;
 use kioskd::vocabulary::{OrderId, Stamp};
+
+use crate::mutants::Mutant;
+
+/// When the power goes, by the number of the point where it may.
+#[derive(Debug, Default)]
+pub struct Power {
+    pub cut_at: Vec<u64>,
+    point: u64,
+    /// It has gone; until somebody looks.
+    died: bool,
+}
+
+impl Power {
+    /// A point where it may go.
+    pub fn survives(&mut self) -> bool {
+        self.point += 1;
+        if self.cut_at.first().is_some_and(|at| *at <= self.point) {
+            self.cut_at.remove(0);
+            self.died = true;
+        }
+        !self.died
+    }
+
+    pub fn take_died(&mut self) -> bool {
+        std::mem::take(&mut self.died)
+    }
+}
 
 #[derive(Debug, Default)]
 pub struct Memory {
     records: Vec<Record>,
     /// Records up to here survive a crash.
     synced: usize,
-    /// The next commit reaches the page cache only.
-    pub lazy: bool,
+    pub power: Power,
+    /// The disk takes nothing more.
+    pub failing: bool,
+    pub mutant: Option<Mutant>,
+    /// A mutant's, that says "written" and writes after the effects.
+    deferred: Vec<Record>,
 }
 
 impl Journal for Memory {
     fn commit(&mut self, _: &Stamp, records: &[Record], _: &State) -> Result<(), LedgerError> {
-        self.records.extend_from_slice(records);
-        if !std::mem::take(&mut self.lazy) {
-            self.synced = self.records.len();
+        if records.is_empty() {
+            return Ok(());
         }
+        if self.failing {
+            return Err(LedgerError::Latched("the disk fails".into()));
+        }
+        if self.mutant == Some(Mutant::EffectsBeforeCommit) {
+            self.deferred.extend_from_slice(records);
+            return Ok(());
+        }
+        if !self.power.survives() {
+            return Err(LedgerError::Latched("the power went before the commit".into()));
+        }
+        self.write(records);
+        self.power.survives();
         Ok(())
     }
 }
 
 impl Memory {
+    fn write(&mut self, records: &[Record]) {
+        let written = |record: &&Record| self.mutant.is_none_or(|mutant| mutant.writes(record));
+        let written: Vec<Record> = records.iter().filter(written).cloned().collect();
+        let lazy = self.mutant.is_some_and(|mutant| written.iter().any(|record| mutant.forgets_to_sync(record)));
+        self.records.extend(written);
+        if !lazy {
+            self.synced = self.records.len();
+        }
+    }
+
+    /// What a mutant has put off.
+    pub fn flush(&mut self) {
+        let deferred = std::mem::take(&mut self.deferred);
+        if !deferred.is_empty() && self.power.survives() {
+            self.write(&deferred);
+            self.power.survives();
+        }
+    }
+
+    /// A mutant's record, outside of any step.
+    pub fn smuggle(&mut self, record: Record) {
+        self.write(&[record]);
+    }
+
     pub fn crash(&mut self) {
         self.records.truncate(self.synced);
+        self.deferred.clear();
+        self.failing = false;
+    }
+
+    pub fn all(&self) -> &[Record] {
+        &self.records
     }
 
     pub fn of(&self, order: OrderId) -> impl Iterator<Item = &Record> {
@@ -45,18 +119,29 @@ impl Memory {
         self.records.iter().filter_map(offered).collect()
     }
 
-    /// What a start finds: the fold of what is there.
-    pub fn recover(&self, fresh: &State) -> Recovered {
-        let mut planogram = fresh.planogram.clone();
-        let mut recovered = Recovered::default();
+    /// The planogram that was `planned`, with everything that was written about its slots since.
+    pub fn planogram(&self, planned: &Planogram) -> Planogram {
+        let mut planogram = planned.clone();
         for record in &self.records {
             match record {
-                Record::OrderOffered { order, .. } => recovered.last_order = Some(*order),
                 Record::ItemDelivered { slot, count, .. } => planogram.take(slot, *count),
                 Record::ItemUnknown { slot, .. } => planogram.take(slot, 1),
                 Record::StockSet { slot, count } => planogram.set_stock(slot, *count),
                 Record::SlotFaulty { slot, why } => planogram.set_fault(slot, Some(why.clone())),
                 Record::SlotRepaired { slot } => planogram.set_fault(slot, None),
+                _ => {}
+            }
+        }
+        planogram
+    }
+
+    /// What a start finds: the fold of what is there.
+    pub fn recover(&self, planned: &Planogram) -> Recovered {
+        let planogram = self.planogram(planned);
+        let mut recovered = Recovered::default();
+        for record in &self.records {
+            match record {
+                Record::OrderOffered { order, .. } => recovered.last_order = Some(*order),
                 Record::SalesStopped { .. } => recovered.sales_stopped = true,
                 Record::SalesResumed {} => recovered.sales_stopped = false,
                 Record::KioskLocked { reason } => recovered.locked = Some(reason.clone()),
@@ -71,9 +156,4 @@ impl Memory {
             self.orders().into_iter().filter_map(|id| self.order(id)).filter(|order| !order.ended).collect();
         recovered
     }
-}
-
-/// So that the trait's signature is what the kiosk uses.
-pub fn commit(journal: &mut impl Journal, at: &Stamp, step: &sale::Step, state: &State) {
-    journal.commit(at, &step.records, state).expect("memory does not fail");
 }

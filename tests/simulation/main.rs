@@ -2,12 +2,16 @@
 //!
 //! One run is one seed: an operator's policy, some customers, a provider, a board and a ledger, all drawn from it; crashes
 //! fall before a commit, after it, between two effects, and inside recovery. Then the world calms down, time passes, and
-//! the checks look at what is left. Time is virtual, nothing sleeps, and a seed gives the same run every time.
+//! the checks look at what is left. Time is virtual, nothing sleeps, and a seed gives the same run every time. Every step
+//! is the kiosk's own turn.
 //!
-//! Modelled: answers late, lost before or after they were carried out, doubled, reordered; payments late, twice, in another
-//! amount, currency or for another order; closes that do not hold; cancels that give the money back; refunds that take
-//! time or are refused; jams, double drops, empty slots, sensors that fail their test or are silent; doors, boards that
-//! fall silent; a ledger that forgets what was not synced.
+//! Modelled: answers late, lost before or after they were carried out, doubled, reordered, overtaken by notices; payments
+//! late, in the last moment, twice at once or apart, in another amount, currency or for another order; closes that do not
+//! hold, that take longer than anybody waits, that are withheld and sent again, that give back what was paid in the moment
+//! before; money that comes back for no reason; refunds that take time, are refused, or are met with silence for hours;
+//! jams, double drops, empty slots, sensors that fail their test or are silent; doors, also between the reading and the
+//! relay, boards that fall silent; tamper, dark and dead glass, full disk and outbox; every command of an operator; a ledger
+//! that forgets what was not synced, and a disk that fails.
 //!
 //! Not modelled: sensors that lie, disks that lie about a sync, two kiosks with one ledger, provider and kiosk disagreeing
 //! on the price of a product, and everything below the effects (the board's and the rails' own code).
@@ -18,7 +22,9 @@ mod chance;
 mod checks;
 mod journal;
 mod mutants;
+mod provider;
 mod run;
+mod setup;
 mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};

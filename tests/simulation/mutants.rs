@@ -3,10 +3,10 @@
 use kioskd::payment::{ChargeReport, RailError, Standing};
 use kioskd::sale::event::{Condition, Effect, Event};
 use kioskd::sale::recover::Recovered;
-use kioskd::sale::{Record, State, Step};
-use kioskd::vocabulary::{ChargeId, Evidence, Mono, RailName};
+use kioskd::sale::{Command, Record, State};
+use kioskd::vocabulary::{ChargeId, Evidence, Mono};
 
-use crate::world::World;
+use crate::world::{Due, World};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutant {
@@ -36,10 +36,25 @@ pub enum Mutant {
     FormerRailForgotten,
     FormerRailLeftOpen,
     SecondRailNotOnDisk,
+    PaidChargeClosed,
+    NoticeOvertakesClose,
+    StaleRequestTaken,
+    StrangersRefundNumber,
+    OutboxIgnored,
+    DiskIgnored,
+    DarkGlassIgnored,
+    LockIgnored,
+    OperationNotSynced,
+    ReturnNotSeen,
+    LossForgotten,
+    SilentRefundForgotten,
+    UnknownUnitKeptInStock,
+    DoorIgnoredWhilePreparing,
+    FinalByTheAnswer,
 }
 
 impl Mutant {
-    pub const ALL: [Mutant; 26] = [
+    pub const ALL: [Mutant; 41] = [
         Mutant::IntentNotSynced,
         Mutant::RefundNotSynced,
         Mutant::EffectsBeforeCommit,
@@ -66,6 +81,21 @@ impl Mutant {
         Mutant::FormerRailForgotten,
         Mutant::FormerRailLeftOpen,
         Mutant::SecondRailNotOnDisk,
+        Mutant::PaidChargeClosed,
+        Mutant::NoticeOvertakesClose,
+        Mutant::StaleRequestTaken,
+        Mutant::StrangersRefundNumber,
+        Mutant::OutboxIgnored,
+        Mutant::DiskIgnored,
+        Mutant::DarkGlassIgnored,
+        Mutant::LockIgnored,
+        Mutant::OperationNotSynced,
+        Mutant::ReturnNotSeen,
+        Mutant::LossForgotten,
+        Mutant::SilentRefundForgotten,
+        Mutant::UnknownUnitKeptInStock,
+        Mutant::DoorIgnoredWhilePreparing,
+        Mutant::FinalByTheAnswer,
     ];
 
     pub fn named(name: &str) -> Self {
@@ -80,8 +110,26 @@ impl Mutant {
                 health.verified = Some(now);
             }
         }
+        if let (Mutant::NoticeOvertakesClose | Mutant::FinalByTheAnswer, Event::Reported { charge, .. }) =
+            (self, &event)
+            && let Some(charge) = charge.order().and_then(|id| state.orders.get_mut(&id)?.charge_mut(charge))
+        {
+            match self {
+                Mutant::NoticeOvertakesClose => (charge.watch.closing, charge.watch.trusted_from) = (false, None),
+                _ => charge.watch.sent = now,
+            }
+        }
         Some(match (self, event) {
-            (Mutant::DoorIgnored, Event::Condition(Condition::Door { .. })) => return None,
+            (Mutant::DoorIgnored, Event::Condition(Condition::Door { .. }))
+            | (Mutant::OutboxIgnored, Event::Condition(Condition::Outbox { .. }))
+            | (Mutant::DiskIgnored, Event::Condition(Condition::Disk { .. }))
+            | (Mutant::DarkGlassIgnored, Event::Condition(Condition::Glass { .. })) => return None,
+            (Mutant::DoorIgnoredWhilePreparing, Event::Condition(Condition::Door { open: true }))
+                if state.orders.values().any(|order| order.preparing.is_some()) =>
+            {
+                return None;
+            }
+            (Mutant::LockIgnored, Event::Command(Command::Lock { .. })) => return None,
             (
                 Mutant::RetryAfterUntestedSensor,
                 Event::Evidence { delivery, evidence: Evidence::Nothing { self_tested: false } },
@@ -133,6 +181,7 @@ impl Mutant {
                         report.payments.iter_mut().for_each(|payment| payment.order = order.id);
                     }
                     (Mutant::SecondPaymentIgnored, _) => report.payments.truncate(1),
+                    (Mutant::ReturnNotSeen, _) => report.returned = 0,
                     _ => {}
                 }
                 Event::Reported { charge, result: Ok(report), asked }
@@ -141,19 +190,51 @@ impl Mutant {
         })
     }
 
-    /// Before the commit; true if it only reaches the page cache.
-    pub fn step(self, step: &mut Step, state: &mut State) -> bool {
-        let has = |kind: &str| step.records.iter().any(|record| record.kind() == kind);
-        let lazy = match self {
-            Mutant::IntentNotSynced => has("delivery-intended"),
-            Mutant::RefundNotSynced => has("refund-requested"),
-            Mutant::SecondRailNotOnDisk => has("charge-offered"),
+    /// Whether it writes a record that it should.
+    pub fn writes(self, record: &Record) -> bool {
+        !match self {
+            Mutant::RefundWithoutRecord => matches!(record, Record::RefundRequested { .. }),
+            Mutant::SilentRefundForgotten => matches!(record, Record::ClaimOpened { until_told: true, .. }),
+            Mutant::LossForgotten => {
+                matches!(record, Record::ClaimOpened { why, .. } if why.contains("although the goods fell"))
+            }
             _ => false,
-        };
-        if self == Mutant::RefundWithoutRecord {
-            step.records.retain(|record| record.kind() != "refund-requested");
         }
-        for effect in &mut step.effects {
+    }
+
+    /// Whether the commit of a record reaches the page cache only.
+    pub fn forgets_to_sync(self, record: &Record) -> bool {
+        match self {
+            Mutant::IntentNotSynced => matches!(record, Record::DeliveryIntended { .. }),
+            Mutant::RefundNotSynced => matches!(record, Record::RefundRequested { .. }),
+            Mutant::SecondRailNotOnDisk => matches!(record, Record::ChargeOffered { .. }),
+            Mutant::OperationNotSynced => matches!(record, Record::KioskLocked { .. } | Record::ClaimSettled { .. }),
+            _ => false,
+        }
+    }
+
+    /// After the commit, before its effects.
+    pub fn effects(self, effects: &mut Vec<Effect>, state: &mut State, records: &[Record]) {
+        for record in records {
+            match (self, record) {
+                (Mutant::UnknownUnitKeptInStock, Record::ItemUnknown { slot, .. }) => {
+                    let count = state.planogram.slots()[slot].stock;
+                    state.planogram.set_stock(slot, count + 1);
+                }
+                (Mutant::SilentRefundForgotten, Record::ClaimOpened { order, until_told: true, .. }) => {
+                    state.orders.get_mut(order).unwrap().claim = None;
+                }
+                (Mutant::LossForgotten, Record::ClaimOpened { order, why, .. })
+                    if why.contains("although the goods fell") =>
+                {
+                    let order = state.orders.get_mut(order).unwrap();
+                    order.claim = None;
+                    order.charges.iter_mut().for_each(|charge| charge.written_off = charge.returned);
+                }
+                _ => {}
+            }
+        }
+        for effect in effects {
             match (self, &mut *effect) {
                 (Mutant::EnergisedAgainOnRecovery, Effect::Recall { delivery, before }) => {
                     let order = &state.orders[&delivery.order];
@@ -175,7 +256,6 @@ impl Mutant {
                 _ => {}
             }
         }
-        lazy
     }
 
     /// In place of asking the world. True if the effect is done with.
@@ -192,6 +272,28 @@ impl Mutant {
             }
             (Mutant::FormerRailLeftOpen, Effect::Close { charge, .. }) if former(state, &charge.charge) => {
                 world.tell(5, Event::CloseAnswered { charge: charge.charge.clone(), result: Ok(None) });
+                true
+            }
+            // Closes what is known to be paid: at the provider nobody looks first.
+            (Mutant::PaidChargeClosed, Effect::Query { charge, .. }) => {
+                let order = state.orders.get(&charge.order);
+                if order
+                    .and_then(|order| order.charge(&charge.charge))
+                    .is_some_and(|charge| !charge.payments.is_empty())
+                {
+                    world.carry_out_close(&charge.charge);
+                }
+                false
+            }
+            // A gateway that takes a request of any age, and carries it out without a look.
+            (Mutant::StaleRequestTaken, Effect::Close { charge, .. }) => {
+                world.later(20_000, Due::Close { charge: charge.charge.clone() });
+                false
+            }
+            // Somebody else's refund has taken the number at the provider.
+            (Mutant::StrangersRefundNumber, Effect::Refund { refund, .. }) => {
+                let taken = RailError::Refused { code: "taken".into(), why: "another refund has this number".into() };
+                world.refund_answer(refund, Err(taken), false);
                 true
             }
             (Mutant::CloseTrusted, Effect::Close { charge, .. }) => {
@@ -222,9 +324,4 @@ impl Mutant {
 fn former(state: &State, charge: &ChargeId) -> bool {
     let order = charge.order().and_then(|id| state.orders.get(&id));
     order.is_some_and(|order| order.charges.last().is_some_and(|last| last.id != *charge))
-}
-
-/// Two rails, of which a run has one or both.
-pub fn rails() -> [RailName; 2] {
-    ["first", "second"].map(|name| RailName::parse(name).unwrap())
 }

@@ -1,25 +1,27 @@
 //! One run: a seed played from its first customer to the last open order.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use kioskd::config::{PaidWithoutIntent, UnknownDelivery};
+use kioskd::kiosk::turn::{NotTaken, turn};
 use kioskd::sale::event::{Effect, Event};
-use kioskd::sale::policy::{Policy, RailPolicy};
+use kioskd::sale::policy::Policy;
+use kioskd::sale::record::ClaimSettlement;
 use kioskd::sale::view::Page;
-use kioskd::sale::{self, Condition, Key, Order, State, Touch};
-use kioskd::vending::{Planogram, Product, Slot};
-use kioskd::vocabulary::{
-    BootId, Currency, Evidence, Language, Localized, Mono, ProductId, RailName, SlotId, Stamp, Wall,
-};
+use kioskd::sale::{Command, Condition, Key, Order, Record, State, Touch};
+use kioskd::vending::Planogram;
+use kioskd::vocabulary::{BootId, Evidence, Mono, OrderId, ProductId, SlotId, Stamp, Wall};
 
 use crate::chance::Chance;
 use crate::checks;
-use crate::journal::{self, Memory};
-use crate::mutants::{self, Mutant};
-use crate::world::{Paying, Weather, World};
+use crate::journal::Memory;
+use crate::mutants::Mutant;
+use crate::setup;
+use crate::world::{Paying, World};
 
 /// Virtual time after which an order that is still open will never end.
 const FOR_EVER: u64 = 72 * 3_600_000;
+/// Events after which a run that has not ended never will: the longest are below a third of it.
+const EVENTS: u32 = 60_000;
 
 pub struct Outcome {
     pub crashes: u32,
@@ -30,14 +32,24 @@ pub struct Run {
     pub world: World,
     pub journal: Memory,
     pub policy: Policy,
+    pub planned: Planogram,
+    pub said: Said,
+    /// Conditions of the machine that forbid a sale, as the world has made them.
+    pub blocked: BTreeMap<&'static str, bool>,
     state: State,
     mutant: Option<Mutant>,
     story: bool,
-    boot_at: u64,
-    /// Numbers of the points where the kiosk dies, in order.
-    crash_at: Vec<u64>,
-    point: u64,
+    pub boot_at: u64,
     crashes: u32,
+    events: u32,
+}
+
+/// What operators were answered, which has to hold whatever crashes.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// `None` while nobody can know: the machine died over the question.
+    pub locked: Option<bool>,
+    pub settled: Vec<OrderId>,
 }
 
 /// The kiosk has just died.
@@ -56,29 +68,27 @@ pub fn simulate(seed: u64, mutant: Option<Mutant>, story: bool) -> Outcome {
 impl Run {
     fn new(seed: u64, mutant: Option<Mutant>, story: bool) -> Self {
         let mut chance = Chance::new(seed);
-        let weather = Weather {
-            lost: chance.pick(&[0, 5, 15, 35]),
-            sensor: chance.pick(&[0, 0, 4, 12]),
-            notices: chance.pick(&[0, 60, 100]),
-            absent_until_scanned: chance.percent(25),
-            closes_hold: chance.percent(70),
-            cancel_returns: chance.percent(12),
-            refunds_fail: chance.percent(5),
-        };
-        let policy = policy(&mut chance);
+        let weather = setup::weather(&mut chance);
+        let policy = setup::policy(&mut chance);
         let slots: Vec<(SlotId, u32)> =
             ["A1", "A2", "B1"].map(|name| (SlotId::parse(name).unwrap(), chance.below(4) as u32)).to_vec();
-        let mut crash_at: Vec<u64> = (0..1 + chance.below(3)).map(|_| chance.below(70)).collect();
-        crash_at.sort_unstable();
+        let mut journal = Memory::default();
+        journal.mutant = mutant;
+        journal.power.cut_at = (0..1 + chance.below(3)).map(|_| chance.below(70)).collect();
+        journal.power.cut_at.sort_unstable();
         let mut world = World::new(chance, weather, &slots);
+        world.grace = policy.grace.as_millis() as u64;
         for (slot, _) in &slots {
             let motor = world.chance.below(10);
             world.jammed.insert(slot.clone(), motor == 0);
             world.double.insert(slot.clone(), motor == 1);
         }
-        let state = State::new(policy.clone(), planogram(&slots));
-        let journal = Memory::default();
-        Self { world, journal, policy, state, mutant, story, boot_at: 1_000, crash_at, point: 0, crashes: 0 }
+        let planned = setup::planogram(&slots);
+        let state = State::new(policy.clone(), planned.clone());
+        let said = Said { locked: Some(false), settled: Vec::new() };
+        let blocked = BTreeMap::new();
+        let (boot_at, crashes, events) = (1_000, 0, 0);
+        Self { world, journal, policy, planned, said, blocked, state, mutant, story, boot_at, crashes, events }
     }
 
     fn say(&self, text: impl FnOnce() -> String) {
@@ -97,17 +107,7 @@ impl Run {
         Mono(self.world.now - self.boot_at)
     }
 
-    /// A point where the power may go.
-    fn survives(&mut self) -> Result<(), Died> {
-        self.point += 1;
-        if self.crash_at.first().is_some_and(|at| *at <= self.point) {
-            self.crash_at.remove(0);
-            return Err(Died);
-        }
-        Ok(())
-    }
-
-    /// Customers and mishaps, for some minutes.
+    /// Customers, operators and mishaps, for some minutes.
     fn play(&mut self) {
         if self.start().is_err() {
             self.crash_and_restart();
@@ -118,7 +118,12 @@ impl Run {
                 if self.world.broken.is_some() {
                     return;
                 }
-                if self.customer().is_err() {
+                let done = match self.world.chance.below(40) {
+                    0 => self.operator(),
+                    1 => self.trouble(),
+                    _ => self.customer(),
+                };
+                if done.is_err() || self.failed() && self.world.chance.percent(20) {
                     self.crash_and_restart();
                 }
                 let long = self.world.chance.pick(&[40, 40, 400, 2_000]);
@@ -134,7 +139,7 @@ impl Run {
         if world.chance.percent(20) {
             let rail = world.chance.below(2) as usize;
             let until = world.now + world.chance.below(90_000);
-            world.rail_down_until.insert(mutants::rails()[rail].clone(), until);
+            world.rail_down_until.insert(setup::rails()[rail].clone(), until);
         }
         if world.chance.percent(20) {
             world.network_down_until = world.now + world.chance.below(90_000);
@@ -147,6 +152,66 @@ impl Run {
             let (wait, long) = (world.chance.below(30_000), 500 + world.chance.below(20_000));
             world.silence_board(wait, long);
         }
+        self.journal.failing |= self.world.chance.percent(2);
+    }
+
+    /// Somebody with the right to it asks for something.
+    fn operator(&mut self) -> Result<(), Died> {
+        let claim = self.state.orders.values().find(|order| order.claim_open()).map(|order| order.id);
+        let chance = &mut self.world.chance;
+        let how = chance.pick(&[ClaimSettlement::Delivered, ClaimSettlement::Refund, ClaimSettlement::PaidOutside]);
+        let slot = SlotId::parse(chance.pick(&["A1", "A2", "B1", "Z9"])).unwrap();
+        let command = match (claim, chance.below(6)) {
+            (Some(order), 0..=3) => Command::SettleClaim { order, how, by: "Li".into() },
+            (_, 0) => Command::Lock { reason: "repair".into() },
+            (_, 1 | 2) => Command::Unlock,
+            (_, 3) => Command::SetStock { slot, count: chance.below(11) as u32 },
+            _ => Command::Refill,
+        };
+        self.command(command)
+    }
+
+    fn command(&mut self, command: Command) -> Result<(), Died> {
+        let (locks, settles) = match &command {
+            Command::Lock { .. } => (Some(true), None),
+            Command::Unlock => (Some(false), None),
+            Command::SettleClaim { order, .. } => (None, Some(*order)),
+            _ => (None, None),
+        };
+        let before = self.said.locked;
+        if locks.is_some() {
+            self.said.locked = None;
+        }
+        let taken = self.step(Event::Command(command))?;
+        match (taken, locks) {
+            (true, Some(locks)) => self.said.locked = Some(locks),
+            (false, Some(_)) => self.said.locked = before,
+            _ => {}
+        }
+        if taken {
+            self.said.settled.extend(settles);
+        }
+        Ok(())
+    }
+
+    /// A condition of the machine comes or goes.
+    fn trouble(&mut self) -> Result<(), Died> {
+        let which = self.world.chance.pick(&["tamper", "disk", "outbox", "glass", "touch"]);
+        let on = !self.blocked.get(which).copied().unwrap_or_default();
+        self.trouble_of(which, on)
+    }
+
+    fn trouble_of(&mut self, which: &'static str, on: bool) -> Result<(), Died> {
+        self.blocked.insert(which, on);
+        let why = on.then(|| "unplugged".to_owned());
+        self.step(Event::Condition(match which {
+            "tamper" => Condition::Tamper { active: on },
+            "disk" => Condition::Disk { full: on },
+            "outbox" => Condition::Outbox { full: on },
+            "glass" => Condition::Glass { dark: why },
+            _ => Condition::Touch { fault: why },
+        }))
+        .map(|_| ())
     }
 
     /// The world is kind from here on; everything open must come to an end.
@@ -154,17 +219,15 @@ impl Run {
         self.world.calm = true;
         self.world.network_down_until = 0;
         self.world.rail_down_until.clear();
-        self.crash_at.clear();
+        self.journal.power.cut_at.clear();
+        if self.failed() || self.journal.failing {
+            self.crash_and_restart();
+        }
         let end = self.world.now + FOR_EVER;
-        let mut turns = 0u32;
         while self.world.broken.is_none() && self.world.now < end {
             let open = self.state.orders.values().any(|order| !order.ended && !stuck_with_a_person(order));
             if !open && self.world.next_due().is_none() {
                 return;
-            }
-            turns += 1;
-            if turns > 20_000 {
-                return self.world.breaks("progress", "20,000 events without an end".into());
             }
             if self.turn().is_err() {
                 return self.world.breaks("harness", "a crash after the calm".into());
@@ -201,14 +264,19 @@ impl Run {
 
     /// The next thing that happens.
     fn turn(&mut self) -> Result<(), Died> {
+        self.events += 1;
+        if self.events > EVENTS {
+            self.world.breaks("progress", format!("{EVENTS} events without an end"));
+            return Ok(());
+        }
         let wake = self.wake();
         match (wake, self.world.next_due()) {
             (Some(wake), due) if due.is_none_or(|due| wake < due) => {
                 self.world.now = wake;
-                self.step(Event::Tick)
+                self.step(Event::Tick).map(|_| ())
             }
             (_, Some(_)) => match self.world.happen() {
-                Some(event) => self.step(event),
+                Some(event) => self.step(event).map(|_| ()),
                 None => Ok(()),
             },
             (None, None) => Ok(()),
@@ -237,22 +305,22 @@ impl Run {
             Page::Pay { can_extend, rails, .. } => match chance.below(30) {
                 0 => Touch::Cancel,
                 1 if *can_extend => Touch::MoreTime,
-                2..=4 if rails.len() > 1 => Touch::Rail(rails[chance.below(2) as usize].name.clone()),
+                2..=6 if rails.len() > 1 => Touch::Rail(rails[chance.below(2) as usize].name.clone()),
                 _ => return Ok(()),
             },
             _ => Touch::Done,
         };
-        self.step(Event::Touch(touch))
+        self.step(Event::Touch(touch)).map(|_| ())
     }
 
-    /// One event, as the kiosk's loop takes it: decide, commit, act.
-    fn step(&mut self, event: Event) -> Result<(), Died> {
+    /// One event, by the kiosk's own turn; then its effects. Whether it was taken.
+    fn step(&mut self, event: Event) -> Result<bool, Died> {
         let now = self.mono();
         let event = match self.mutant {
             None => event,
             Some(mutant) => match mutant.event(event, &mut self.state, now) {
                 Some(event) => event,
-                None => return Ok(()),
+                None => return Ok(true),
             },
         };
         if let Event::Reported { charge, .. } = &event {
@@ -260,37 +328,39 @@ impl Run {
         }
         let at = self.stamp();
         let told = self.story.then(|| format!("{event:?}"));
-        let mut step = match sale::next(&mut self.state, &at, event) {
-            Ok(step) => step,
-            Err(illegal) => {
-                self.say(|| format!("   {illegal}"));
-                return Ok(());
-            }
-        };
+        let taken = turn(&mut self.state, Some(&mut self.journal), &at, event);
         if let Some(told) = told
             && told != "Tick"
         {
             self.say(|| told);
         }
-        let lazy = self.mutant.is_some_and(|mutant| mutant.step(&mut step, &mut self.state));
-        if self.mutant == Some(Mutant::EffectsBeforeCommit) {
-            self.act(std::mem::take(&mut step.effects))?;
-        }
-        if !step.records.is_empty() {
-            self.survives()?;
-            self.journal.lazy = lazy;
-            journal::commit(&mut self.journal, &at, &step, &self.state);
-            for record in &step.records {
-                self.say(|| format!("      record {record:?}"));
+        let mut step = match taken {
+            Ok(step) => step,
+            Err(NotTaken::Failed(_)) if self.journal.power.take_died() => return Err(Died),
+            Err(not) => {
+                self.say(|| format!("   {not}"));
+                return Ok(false);
             }
-            self.survives()?;
+        };
+        for record in &step.records {
+            self.say(|| format!("      record {record:?}"));
+        }
+        if self.journal.power.take_died() {
+            return Err(Died);
+        }
+        if let Some(mutant) = self.mutant {
+            mutant.effects(&mut step.effects, &mut self.state, &step.records);
         }
         self.act(step.effects)?;
+        self.journal.flush();
+        if self.journal.power.take_died() {
+            return Err(Died);
+        }
         checks::after_a_step(self, &step.records);
-        Ok(())
+        Ok(true)
     }
 
-    fn revive(&mut self, order: Option<kioskd::vocabulary::OrderId>) {
+    fn revive(&mut self, order: Option<OrderId>) {
         let Some(id) = order.filter(|id| !self.state.orders.contains_key(id)) else { return };
         if self.mutant == Some(Mutant::OldOrdersForgotten) {
             return;
@@ -309,14 +379,14 @@ impl Run {
                 Some(mutant) => mutant.effect(&effect, &mut self.world, &mut self.state, &mut late),
                 None => false,
             };
-            if !late.is_empty() {
-                let (at, step) = (self.stamp(), sale::Step { records: late, effects: Vec::new() });
-                journal::commit(&mut self.journal, &at, &step, &self.state);
-            }
+            late.into_iter().for_each(|record: Record| self.journal.smuggle(record));
             if !done {
                 self.carry_out(effect);
             }
-            self.survives()?;
+            self.journal.power.survives();
+            if self.journal.power.take_died() {
+                return Err(Died);
+            }
         }
         Ok(())
     }
@@ -325,13 +395,15 @@ impl Run {
         let world = &mut self.world;
         match effect {
             Effect::Create { charge, rail } => {
-                let plan = match world.chance.below(20) {
+                let plan = match world.chance.below(24) {
                     0..=10 => Paying::Right,
                     11..=12 => Paying::Twice,
-                    13..=14 => Paying::Late,
-                    15 => Paying::VeryLate,
-                    16 => Paying::WrongAmount,
-                    17 => world.chance.pick(&[Paying::WrongCurrency, Paying::WrongOrder]),
+                    13 => Paying::TwiceApart,
+                    14..=15 => Paying::Late,
+                    16 => Paying::VeryLate,
+                    17..=18 => Paying::Last,
+                    19 => Paying::WrongAmount,
+                    20 => world.chance.pick(&[Paying::WrongCurrency, Paying::WrongOrder]),
                     _ => Paying::Nothing,
                 };
                 world.create(&charge, rail, plan);
@@ -341,7 +413,14 @@ impl Run {
             Effect::Refund { refund, .. } => world.refund(&refund),
             Effect::QueryRefund { refund, .. } => world.query_refund(&refund),
             Effect::Probe { rail } => world.probe(rail),
-            Effect::Prepare { delivery } => world.prepare(delivery),
+            Effect::Prepare { delivery } => {
+                if !world.calm && world.chance.percent(2) {
+                    // Between the sensor's reading and the relay.
+                    let wait = 1 + world.chance.below(3);
+                    world.open_door(wait, 800);
+                }
+                world.prepare(delivery);
+            }
             Effect::Deliver { delivery, slot, before } => world.deliver(delivery, &slot, before),
             Effect::Recall { delivery, before } => world.recall(delivery, before),
             Effect::Print { order } => {
@@ -354,10 +433,13 @@ impl Run {
 
     fn start(&mut self) -> Result<(), Died> {
         let boot = BootId::parse(&format!("{}", self.world.boot)).unwrap();
-        let (open, answers) = (self.world.door_open, true);
+        let (open, answers) = (self.world.door_open, !self.world.board_silent);
         self.step(Event::Started { boot, version: "0".into() })?;
         self.step(Event::Condition(Condition::Door { open }))?;
-        self.step(Event::Condition(Condition::Board { answers }))
+        for (which, on) in self.blocked.clone() {
+            self.trouble_of(which, on)?;
+        }
+        self.step(Event::Condition(Condition::Board { answers })).map(|_| ())
     }
 
     fn crash_and_restart(&mut self) {
@@ -367,17 +449,21 @@ impl Run {
             self.journal.crash();
             self.world.crash();
             self.boot_at = self.world.now;
-            let fresh = State::new(self.policy.clone(), planogram_of(&self.state.planogram));
-            let mut recovered = self.journal.recover(&fresh);
+            let mut recovered = self.journal.recover(&self.planned);
             if let Some(mutant) = self.mutant {
                 mutant.recovered(&mut recovered);
             }
-            self.state = fresh;
+            self.state = State::new(self.policy.clone(), self.planned.clone());
             self.state.restore(recovered);
             if self.start().is_ok() {
-                return;
+                return checks::after_a_start(self);
             }
         }
+    }
+
+    /// The ledger takes nothing more in this boot.
+    pub fn failed(&self) -> bool {
+        self.state.conditions.ledger_failed.is_some()
     }
 
     pub fn live(&self) -> &State {
@@ -394,70 +480,8 @@ impl Run {
 }
 
 fn stuck_with_a_person(order: &Order) -> bool {
-    order.claim_open() && order.charges.iter().all(|charge| charge.settled)
-}
-
-fn policy(chance: &mut Chance) -> Policy {
-    let seconds = Duration::from_secs;
-    let rail = |name: &RailName| RailPolicy {
-        name: name.clone(),
-        label: Localized::default(),
-        poll: seconds(3),
-        fees: Default::default(),
-    };
-    Policy {
-        categories: Vec::new(),
-        pickup_numbers: false,
-        kiosk: "K1".into(),
-        attach: "main/K1".into(),
-        place: Localized::default(),
-        phone: "1".into(),
-        currency: Currency::from_code("CNY").unwrap(),
-        languages: vec![Language::new("en")],
-        qr_life: seconds(90),
-        more_time: seconds(chance.pick(&[0, 60])),
-        grace: seconds(chance.pick(&[30, 600])),
-        lease: seconds(30),
-        unknown_delivery: chance.pick(&[
-            UnknownDelivery::Refund,
-            UnknownDelivery::Hold,
-            UnknownDelivery::AssumeDelivered,
-        ]),
-        paid_without_intent: chance.pick(&[PaidWithoutIntent::Refund, PaidWithoutIntent::Resume]),
-        attempts: chance.pick(&[1, 2, 3]),
-        max_units: 4,
-        browse_timeout: seconds(60),
-        result_timeout: seconds(8),
-        confirm_above: chance.pick(&[None, Some(700)]),
-        confirm_after_unpaid: chance.pick(&[None, Some(1)]),
-        sensor: true,
-        zone: jiff::tz::TimeZone::UTC,
-        rails: mutants::rails()[..chance.pick(&[1, 2, 2])].iter().map(rail).collect(),
-    }
-}
-
-fn planogram(slots: &[(SlotId, u32)]) -> Planogram {
-    let product = |id: &str, price| Product {
-        id: ProductId::parse(id).unwrap(),
-        name: Localized::default(),
-        price,
-        picture: None,
-        category: None,
-    };
-    let slots = slots.iter().map(|(name, stock)| {
-        let product = if name.as_str() == "B1" { "tea" } else { "cola" };
-        let product = ProductId::parse(product).unwrap();
-        // Planned with one more than is there: an empty slot is found by selling from it.
-        (name.clone(), Slot { product, stock: stock + 1, capacity: 9, faulty: None })
-    });
-    Planogram::new(vec![product("cola", 300), product("tea", 450)], slots)
-}
-
-/// As the configuration has it: what was sold since is the journal's to say.
-fn planogram_of(known: &Planogram) -> Planogram {
-    let slots =
-        known.slots().iter().map(|(name, slot)| (name.clone(), Slot { stock: 2, faulty: None, ..slot.clone() }));
-    Planogram::new(known.products().to_vec(), slots)
+    let waits = order.claim.as_ref().is_some_and(|claim| claim.until_told);
+    order.claim_open() && !waits && order.charges.iter().all(|charge| charge.settled)
 }
 
 /// Used by the checks: what the board truly said.

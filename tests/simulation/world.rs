@@ -3,16 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kioskd::payment::{ChargeReport, Created, NewCharge, Payment, RailError, RefundReport, RefundRequest, Standing};
+use kioskd::payment::RailError;
 use kioskd::sale::event::Event;
-use kioskd::vocabulary::{
-    ChargeId, Currency, DeliveryId, Evidence, OrderId, PaymentId, RailName, Reading, RefundId, SlotId,
-};
+use kioskd::vocabulary::{ChargeId, DeliveryId, Evidence, RailName, Reading, RefundId, SlotId};
 
 use crate::chance::Chance;
+pub use crate::provider::{Paying, ProviderCharge};
 
-/// How long a question without an answer takes.
-const TIME_OUT: u64 = 3_000;
 const TURN: u64 = 600;
 const FALL: u64 = 200;
 
@@ -25,50 +22,19 @@ pub struct Weather {
     /// Charges do not exist for queries until somebody scans them.
     pub absent_until_scanned: bool,
     pub closes_hold: bool,
+    /// A close gives back what was paid in the moment before it.
     pub cancel_returns: bool,
+    /// Closes are withheld and sent again by somebody on the way.
+    pub replays: bool,
+    /// The provider now and then gives money back for no reason.
+    pub whims: bool,
     pub refunds_fail: bool,
-}
-
-#[derive(Debug, Default)]
-pub struct ProviderCharge {
-    pub order: Option<OrderId>,
-    pub amount: i64,
-    pub currency: Option<Currency>,
-    pub until: u64,
-    pub closed: bool,
-    pub scanned: bool,
-    pub payments: Vec<Payment>,
-    pub refunds: BTreeMap<RefundId, (i64, u64)>,
-    pub returned: i64,
-    pub refund_failed: bool,
-}
-
-impl ProviderCharge {
-    pub fn paid(&self) -> i64 {
-        self.payments.iter().filter(|p| Some(p.currency) == self.currency).map(|p| p.amount).sum()
-    }
-
-    pub fn refunded(&self) -> i64 {
-        self.refunds.values().map(|(amount, _)| amount).sum()
-    }
-}
-
-/// How a customer pays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Paying {
-    Right,
-    Twice,
-    Late,
-    /// After every horizon; the provider tells of it by itself, more than once.
-    VeryLate,
-    WrongAmount,
-    WrongCurrency,
-    WrongOrder,
-    Nothing,
+    /// Refunds about which nobody says anything for hours.
+    pub silent: u64,
 }
 
 #[derive(Debug)]
-enum Due {
+pub enum Due {
     /// To whatever kiosk lives then.
     Notice {
         charge: ChargeId,
@@ -81,6 +47,16 @@ enum Due {
     Pay {
         charge: ChargeId,
         how: Paying,
+    },
+    /// The provider carries out a close.
+    Close {
+        charge: ChargeId,
+    },
+    CloseAgain {
+        charge: ChargeId,
+    },
+    Whim {
+        charge: ChargeId,
     },
     Drop {
         slot: SlotId,
@@ -109,6 +85,10 @@ pub struct World {
     /// Charges that the kiosk has asked to be closed, heard or not.
     pub close_asked: BTreeSet<ChargeId>,
     pub book: BTreeMap<ChargeId, ProviderCharge>,
+    /// When each refund was first asked for or after.
+    pub refund_asked: BTreeMap<RefundId, u64>,
+    /// After the provider's expiry nothing can be paid any more, so many milliseconds later.
+    pub grace: u64,
     pub stock: BTreeMap<SlotId, u32>,
     pub jammed: BTreeMap<SlotId, bool>,
     pub double: BTreeMap<SlotId, bool>,
@@ -117,6 +97,7 @@ pub struct World {
     /// What the board truly said of a delivery, and in which boot.
     pub said: BTreeMap<DeliveryId, (Evidence, u32)>,
     pub door_open: bool,
+    pub board_silent: bool,
     /// When the kiosk last got a verified answer on each rail.
     pub verified: BTreeMap<RailName, u64>,
     board_free: u64,
@@ -142,6 +123,8 @@ impl World {
             rails: BTreeMap::new(),
             close_asked: BTreeSet::new(),
             book: BTreeMap::new(),
+            refund_asked: BTreeMap::new(),
+            grace: 0,
             stock: slots.iter().cloned().collect(),
             jammed: BTreeMap::new(),
             double: BTreeMap::new(),
@@ -149,6 +132,7 @@ impl World {
             fell: BTreeMap::new(),
             said: BTreeMap::new(),
             door_open: false,
+            board_silent: false,
             verified: BTreeMap::new(),
             board_free: 0,
             due: BTreeMap::new(),
@@ -161,7 +145,7 @@ impl World {
         self.broken.get_or_insert(format!("{promise}: {what}"));
     }
 
-    fn later(&mut self, wait: u64, due: Due) {
+    pub fn later(&mut self, wait: u64, due: Due) {
         self.count += 1;
         self.due.insert((self.now + wait, self.count), due);
     }
@@ -211,6 +195,18 @@ impl World {
                 self.pay(&charge, how);
                 None
             }
+            Due::Close { charge } => {
+                self.carry_out_close(&charge);
+                None
+            }
+            Due::CloseAgain { charge } => {
+                self.close_again(&charge);
+                None
+            }
+            Due::Whim { charge } => {
+                self.whim(&charge);
+                None
+            }
             Due::Drop { slot, delivery, count, boot } => {
                 // The relay falls with the kiosk: what has not left the slot by then stays, mostly.
                 let stopped = boot != self.boot && self.chance.percent(50);
@@ -234,215 +230,11 @@ impl World {
                 self.door_open = open;
                 Some(Event::Condition(kioskd::sale::Condition::Door { open }))
             }
-            Due::Board { answers } => Some(Event::Condition(kioskd::sale::Condition::Board { answers })),
-        }
-    }
-
-    /// Does this question come to nothing, before it is carried out or after?
-    fn lost(&mut self, rail: Option<&RailName>) -> (bool, bool) {
-        if self.calm {
-            return (false, false);
-        }
-        let rail_down = rail.and_then(|rail| self.rail_down_until.get(rail)).is_some_and(|until| self.now < *until);
-        let down = self.now < self.network_down_until || rail_down;
-        let lost = self.weather.lost;
-        (down || self.chance.percent(lost), self.chance.percent(lost))
-    }
-
-    fn answer<T>(&mut self, answer: Result<T, RailError>, lost: bool, event: impl Fn(Result<T, RailError>) -> Event) {
-        let wait = 30 + self.chance.below(400);
-        if lost {
-            self.tell(TIME_OUT, event(Err(RailError::Unknown("time-out".into()))));
-        } else {
-            self.tell(wait, event(answer));
-        }
-    }
-
-    /// The same for a question about a charge.
-    fn lost_about(&mut self, charge: &ChargeId) -> (bool, bool) {
-        let rail = self.rails.get(charge).cloned();
-        self.lost(rail.as_ref())
-    }
-
-    pub fn create(&mut self, new: &NewCharge, rail: RailName, plan: Paying) {
-        self.rails.insert(new.charge.clone(), rail);
-        let (before, after) = self.lost_about(&new.charge);
-        let id = new.charge.clone();
-        let event = move |result| Event::Created { charge: id.clone(), result };
-        if before {
-            return self.answer(Err(RailError::Unknown(String::new())), true, event);
-        }
-        if !self.calm && self.chance.percent(2) {
-            let refused = RailError::Refused { code: "no".into(), why: "such merchant".into() };
-            return self.answer(Err(refused), after, event);
-        }
-        let charge = ProviderCharge {
-            order: Some(new.order),
-            amount: new.amount,
-            currency: Some(new.currency),
-            until: self.now + new.life.as_millis() as u64,
-            ..Default::default()
-        };
-        self.book.insert(new.charge.clone(), charge);
-        if plan != Paying::Nothing {
-            let wait = 500 + self.chance.below(if plan == Paying::Late { 1_000 } else { 60_000 });
-            self.later(wait, Due::Pay { charge: new.charge.clone(), how: plan });
-        }
-        self.answer(Ok(Created { payload: "code".into() }), after, event);
-    }
-
-    fn pay(&mut self, id: &ChargeId, how: Paying) {
-        let now = self.now;
-        let Some(charge) = self.book.get_mut(id) else { return };
-        charge.scanned = true;
-        let open = !charge.closed && now <= charge.until;
-        if how == Paying::VeryLate && now <= charge.until + 700_000 {
-            let wait = charge.until + 700_001 - now;
-            return self.later(wait, Due::Pay { charge: id.clone(), how });
-        }
-        if open == matches!(how, Paying::Late | Paying::VeryLate) {
-            if how == Paying::Late {
-                // The payer has not finished; the payment comes after the end.
-                let wait = (charge.until + 1).saturating_sub(now).min(10_000) + 100;
-                self.later(wait, Due::Pay { charge: id.clone(), how });
-            }
-            return;
-        }
-        let (order, amount, currency) = (charge.order, charge.amount, charge.currency);
-        let (Some(mut order), Some(mut currency)) = (order, currency) else { return };
-        let mut amount = amount;
-        match how {
-            Paying::WrongAmount => amount -= 1,
-            Paying::WrongCurrency => currency = Currency::from_code("USD").unwrap(),
-            Paying::WrongOrder => order = order.successor(),
-            _ => {}
-        }
-        for _ in 0..if how == Paying::Twice { 2 } else { 1 } {
-            let number = charge.payments.len() + 1;
-            let payment = PaymentId::parse(&format!("P{number}_{id}")).unwrap();
-            charge.payments.push(Payment { id: payment, amount, currency, order });
-        }
-        if how == Paying::VeryLate {
-            for wait in [1_000, 60_000, 600_000] {
-                self.later(wait, Due::Notice { charge: id.clone() });
-            }
-        } else if self.calm || (self.chance.percent(self.weather.notices) && now >= self.network_down_until) {
-            let report = self.report(id);
-            for _ in 0..1 + self.chance.below(2) {
-                let wait = 20 + self.chance.below(5_000);
-                let event = Event::Reported { charge: id.clone(), result: Ok(report.clone()), asked: false };
-                self.tell(wait, event);
+            Due::Board { answers } => {
+                self.board_silent = !answers;
+                Some(Event::Condition(kioskd::sale::Condition::Board { answers }))
             }
         }
-    }
-
-    fn report(&self, id: &ChargeId) -> ChargeReport {
-        let absent = ChargeReport { standing: Standing::Absent, payments: Vec::new(), returned: 0, attach: None };
-        let Some(charge) = self.book.get(id) else { return absent };
-        if self.weather.absent_until_scanned && !charge.scanned {
-            return absent;
-        }
-        let open = !charge.closed && self.now <= charge.until;
-        ChargeReport {
-            standing: if open { Standing::Open } else { Standing::Closed },
-            payments: charge.payments.clone(),
-            returned: charge.returned,
-            attach: None,
-        }
-    }
-
-    pub fn query(&mut self, id: &ChargeId, rail: RailName) {
-        // A crash may have come between the record and the request.
-        self.rails.insert(id.clone(), rail);
-        let (before, after) = self.lost_about(id);
-        let report = self.report(id);
-        let id = id.clone();
-        let event = move |result| Event::Reported { charge: id.clone(), result, asked: true };
-        self.answer(Ok(report), before || after, event);
-    }
-
-    pub fn close(&mut self, id: &ChargeId, rail: RailName) {
-        self.rails.insert(id.clone(), rail);
-        self.close_asked.insert(id.clone());
-        let (before, after) = self.lost_about(id);
-        let holds = self.calm || self.weather.closes_hold || self.chance.percent(50);
-        let returns = self.weather.cancel_returns;
-        if !before && let Some(charge) = self.book.get_mut(id) {
-            charge.closed |= holds;
-            if returns && charge.refunds.is_empty() {
-                charge.returned = charge.paid();
-            }
-        }
-        let id = id.clone();
-        self.answer(Ok(None), before || after, move |result| Event::CloseAnswered { charge: id.clone(), result });
-    }
-
-    pub fn refund(&mut self, request: &RefundRequest) {
-        let (before, after) = self.lost_about(&request.charge);
-        let fails = self.weather.refunds_fail;
-        let processing = if self.chance.percent(30) { 1 + self.chance.below(3) } else { 0 };
-        let mut answer = Ok(RefundReport::Processing);
-        if !before {
-            let (RefundRequest { refund, charge: id, amount, .. }, mut broken) = (request, None);
-            match self.book.get_mut(id) {
-                None => answer = Err(RailError::Refused { code: "404".into(), why: "no such charge".into() }),
-                Some(charge) if fails => {
-                    charge.refund_failed = true;
-                    answer = Ok(RefundReport::Failed);
-                }
-                Some(charge) => {
-                    let known = charge.refunds.get(refund).copied();
-                    if known.is_some_and(|(known, _)| known != *amount) {
-                        broken = Some(format!("refund {refund} again with another amount"));
-                    } else if known.is_none() {
-                        if charge.refunded() + charge.returned + amount > charge.paid() {
-                            // The provider's own cancel may have been faster; then it refuses, and nothing is wrong.
-                            if charge.returned == 0 {
-                                broken = Some(format!("refund {refund} of {amount} is more than is left"));
-                            }
-                            answer = Err(RailError::Refused { code: "sum".into(), why: "too much".into() });
-                        } else {
-                            charge.refunds.insert(refund.clone(), (*amount, processing));
-                        }
-                    }
-                    if let Some((_, 0)) = charge.refunds.get(refund) {
-                        answer = Ok(RefundReport::Done);
-                    }
-                }
-            }
-            if let Some(broken) = broken {
-                self.breaks("P3", broken);
-            }
-        }
-        self.refund_answer(request, answer, before || after);
-    }
-
-    pub fn query_refund(&mut self, request: &RefundRequest) {
-        let (before, after) = self.lost_about(&request.charge);
-        let answer = match self.book.get_mut(&request.charge) {
-            Some(charge) if charge.refund_failed => RefundReport::Failed,
-            Some(charge) => match charge.refunds.get_mut(&request.refund) {
-                None => RefundReport::Absent,
-                Some((_, 0)) => RefundReport::Done,
-                Some((_, left)) => {
-                    *left -= 1;
-                    RefundReport::Processing
-                }
-            },
-            None => RefundReport::Absent,
-        };
-        self.refund_answer(request, Ok(answer), before || after);
-    }
-
-    fn refund_answer(&mut self, request: &RefundRequest, answer: Result<RefundReport, RailError>, lost: bool) {
-        let (refund, charge) = (request.refund.clone(), request.charge.clone());
-        let event = move |result| Event::RefundAnswered { refund: refund.clone(), charge: charge.clone(), result };
-        self.answer(answer, lost, event);
-    }
-
-    pub fn probe(&mut self, rail: RailName) {
-        let (before, after) = self.lost(Some(&rail));
-        self.answer(Ok(()), before || after, move |result| Event::Probed { rail: rail.clone(), result });
     }
 
     /// The board does one thing after the other.
