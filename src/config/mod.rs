@@ -178,7 +178,7 @@ pub struct Sale {
     /// After so many unpaid orders in a row, and after each further one, nothing is offered for `cool_down`; 0 is never.
     #[schemars(range(min = 0, max = 1000))]
     pub cool_down_after_unpaid: Option<u32>,
-    /// How long that is.
+    /// The pause after too many unpaid orders in a row.
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "10min"))]
     pub cool_down: Span,
     /// A refund that the provider has not confirmed for so long opens a claim; it is asked after all the same.
