@@ -13,20 +13,21 @@ pub struct ProviderClock {
 }
 
 impl ProviderClock {
-    /// The provider's time as far as known, else ours.
-    pub fn now(&self) -> Timestamp {
+    /// The provider's time; `None` before its first answer. What is to end at a time is made by this one only.
+    pub fn known(&self) -> Option<Timestamp> {
         let last = *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let there = last.and_then(|(date, heard)| {
-            let since = SignedDuration::try_from(heard.elapsed()).ok()?;
-            date.checked_add(since).ok()
-        });
-        there.unwrap_or_else(Timestamp::now)
+        let (date, heard) = last?;
+        date.checked_add(SignedDuration::try_from(heard.elapsed()).ok()?).ok()
+    }
+
+    /// The provider's time as far as known, else ours: enough to sign a question with, whose answer tells the time.
+    pub fn now(&self) -> Timestamp {
+        self.known().unwrap_or_else(Timestamp::now)
     }
 
     /// The provider's time less ours; `None` before its first answer. Whole seconds are all that `Date` has.
     pub fn error(&self) -> Option<SignedDuration> {
-        let known = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_some();
-        known.then(|| self.now().duration_since(Timestamp::now()))
+        Some(self.known()?.duration_since(Timestamp::now()))
     }
 
     /// Takes the `Date` of an answer (RFC 9110 §6.6.1) that has just arrived. Anything else changes nothing.
@@ -46,7 +47,7 @@ mod tests {
         let clock = ProviderClock::default();
         assert_eq!(clock.error(), None);
         clock.learn("yesterday");
-        assert_eq!(clock.error(), None);
+        assert_eq!((clock.error(), clock.known()), (None, None));
         clock.learn("Sun, 06 Nov 1994 08:49:37 GMT");
         let off = clock.now().duration_since("1994-11-06T08:49:37Z".parse().unwrap());
         assert!(off.as_secs().abs() <= 1, "{off}");

@@ -595,6 +595,25 @@ fn a_clock_that_is_wrong_by_hours_or_years_ends_well() {
 }
 
 #[test]
+fn no_charge_is_made_by_the_boards_own_time() {
+    let mut bench = Bench::new();
+    // The board is a year behind, or ahead, and knows it not; what would tell it is lost on the way.
+    for off in [365 * 86_400, -365 * 86_400] {
+        bench.set("clock", off);
+        bench.fresh(|_, _| {});
+        let (new, asked) = (bench.new_charge(), bench.asked("create"));
+        bench.fault("query", "drop-before");
+        unknown(bench.create(&new).map(drop), "nobody knows what time it is there");
+        assert_eq!((bench.asked("create"), bench.book(&reference(&new))), (asked, None));
+        bench.create(&new).unwrap();
+        let expires: jiff::Timestamp =
+            bench.book(&reference(&new)).unwrap()["expires"].as_str().unwrap().parse().unwrap();
+        let there = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(off);
+        assert!((85..=95).contains(&expires.duration_since(there).as_secs()), "{expires} at {there}");
+    }
+}
+
+#[test]
 fn certificates_are_fetched_when_an_answer_names_a_new_one_and_not_for_every_name() {
     let mut bench = Bench::new();
     // Nothing but the API v3 key to begin with.

@@ -10,7 +10,8 @@
 //! - **Not existing is not unpaid**: it is [`Standing::Absent`](super::Standing), and `sale` waits for the charge's horizon.
 //! - **A refunded order** (`trade_state` `REFUND`) is [`Standing::Returning`](super::Standing): WeChat Pay tells neither
 //!   how much went back nor who asked for it, and our own refunds look the same. See there for what follows.
-//! - `time_expire` only stops new payments; the order stays payable by its state (`NOTPAY`) until it is closed. It is never
+//! - A charge is made by the provider's time, which is asked for first; while that is unknown there is no charge.
+//!   `time_expire` only stops new payments; the order stays payable by its state (`NOTPAY`) until it is closed. It is never
 //!   less than a minute away: the provider would silently make it so.
 //!
 //! One call is one budget of time: repeats, the other host and fetching certificates share it.
@@ -260,12 +261,16 @@ impl Rail for WechatPay {
                 return Err(refused("CURRENCY", "WeChat Pay Native takes CNY, one fen and more"));
             }
             let deadline = self.deadline();
-            if self.clock.error().is_none() {
-                // Any answer tells the time there; a charge made by a wrong clock would end at once, or never.
+            if self.clock.known().is_none() {
+                // Any answer tells the time there, whatever else it says.
                 let _ = self.ask(&self.nothing(), deadline).await;
             }
+            // A charge made by a wrong clock would end at once, or never.
+            let Some(now) = self.clock.known() else {
+                return Err(unknown("nothing was asked for: WeChat Pay has not said what time it is"));
+            };
             let life = SignedDuration::try_from(new.life.max(SHORTEST_LIFE)).unwrap_or(SignedDuration::from_hours(2));
-            let expire = beijing(self.clock.now().saturating_add(life).unwrap_or(Timestamp::MAX));
+            let expire = beijing(now.saturating_add(life).unwrap_or(Timestamp::MAX));
             let body = self.merchant.create_body(new, &self.notify_url, &expire);
             let ask = Ask { method: Method::Post, target: self.merchant.create_target(), body };
             let mut first = true;

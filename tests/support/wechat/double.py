@@ -485,12 +485,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with provider.lock:
             provider.asked[on] = provider.asked.get(on, 0) + 1
             fault = provider.fault(on)
+            if fault == "drop-before":
+                return self.drop()
             try:
                 provider.authenticate(method, self.path, self.headers.get("Authorization"), body)
                 if provider.flags["sign_with"] == "public-key" and self.headers.get("Wechatpay-Serial") != PUBLIC_KEY_ID:
                     raise No(400, "PARAM_ERROR", "Wechatpay-Serial")
-                if fault == "drop-before":
-                    return self.drop()
                 if fault == "frequency":
                     raise No(429, "FREQUENCY_LIMITED", "too often")
                 if fault == "unsigned-no":
