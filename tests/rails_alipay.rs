@@ -218,57 +218,112 @@ fn a_close_stops_payment_or_tells_what_was_given_back() {
         assert_eq!(kiosk.query(&charge).unwrap().standing, expected);
         assert_eq!(kiosk.close(&charge), Ok(None), "again");
     }
-    // Paid in the last moment: given back, and both are told.
-    let check = |charge: &ChargeRef, what: &str| {
+    let cancel = |how: &str, more: Value| {
+        let mut fault = json!({ "method": "alipay.trade.cancel", "how": how });
+        fault.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        kiosk.fault(fault);
+    };
+    let query = |how: &str, then_pay: bool| {
+        kiosk.fault(json!({ "method": "alipay.trade.query", "how": how, "then_pay": then_pay }));
+    };
+    // Known to be paid: not closed, however often.
+    let kept = |charge: &ChargeRef, what: &str| {
+        for _ in 0..2 {
+            let report = kiosk.close(charge).unwrap().unwrap_or_else(|| panic!("{what}: the payment is lost"));
+            assert_eq!((report.payments.len(), report.payments[0].amount, report.returned), (1, 300, 0), "{what}");
+            assert_eq!(kiosk.entry(charge)["refunded"], 0, "{what}");
+        }
+    };
+    kept(&fresh(Some("pay")), "paid before");
+    // Paid between the query and the cancel: given back, and both are told.
+    let given_back = |charge: &ChargeRef, what: &str| {
         let report = kiosk.close(charge).unwrap().unwrap_or_else(|| panic!("{what}: the payment is lost"));
         assert_eq!((report.payments.len(), report.payments[0].amount, report.returned), (1, 300, 300), "{what}");
         assert_eq!(kiosk.entry(charge)["refunded"], 300, "{what}");
         report
     };
-    let charge = fresh(Some("pay"));
-    let report = check(&charge, "paid");
-    assert_eq!(report.standing, Standing::Closed);
-    assert_eq!(check(&charge, "again"), report, "the same payment");
+    for action in [None, Some("scan")] {
+        let charge = fresh(action);
+        query("", true);
+        let report = given_back(&charge, "paid");
+        assert_eq!(report.standing, Standing::Closed);
+        assert_eq!(given_back(&charge, "again"), report, "the same payment");
+    }
     // The answer gets lost, or says nothing: the next close tells.
     for how in NO_ANSWERS.into_iter().filter(|how| !matches!(*how, "unknown" | "unknown-before")) {
-        let charge = fresh(Some("pay"));
+        let charge = fresh(Some("scan"));
+        query("", true);
         fault(&kiosk, "alipay.trade.cancel", how);
         unknown(how, &kiosk.close(&charge));
-        check(&charge, how);
+        if matches!(how, "drop-before" | "gateway") { kept(&charge, how) } else { drop(given_back(&charge, how)) }
+    }
+    // Whoever can't find out whether it is paid does not cancel.
+    for how in NO_ANSWERS {
+        let charge = fresh(Some("scan"));
+        fault(&kiosk, "alipay.trade.query", how);
+        unknown(how, &kiosk.close(&charge));
+        kiosk.pay_charge(&charge, "pay");
+        kept(&charge, how);
     }
     // Asked again at once where Alipay wants that.
-    for (how, sub_code) in [
+    let again = [
         ("retry", ""),
         ("unknown", ""),
         ("unknown-before", ""),
         ("sub-code", "AQC.SYSTEM_ERROR"),
         ("refuse", "ACQ.SYSTEM_ERROR"),
-    ] {
-        let charge = fresh(Some("pay"));
-        kiosk.fault(json!({ "method": "alipay.trade.cancel", "how": how, "sub_code": sub_code, "times": 2 }));
-        check(&charge, how);
+    ];
+    for (how, sub_code) in again {
+        let charge = fresh(Some("scan"));
+        query("", true);
+        cancel(how, json!({ "sub_code": sub_code }));
+        if matches!(how, "unknown" | "sub-code") {
+            given_back(&charge, how);
+        } else {
+            // Nothing was done, as the query before the repetition tells; but nobody knows that.
+            unknown(how, &kiosk.close(&charge));
+            kept(&charge, how);
+        }
+        // The payment comes between the cancel that did nothing and its repetition.
+        if !matches!(how, "unknown" | "sub-code") {
+            let charge = fresh(Some("scan"));
+            cancel(how, json!({ "sub_code": sub_code, "then_pay": true }));
+            unknown(how, &kiosk.close(&charge));
+            kept(&charge, how);
+        }
+        // Nobody pays.
+        let charge = fresh(Some("scan"));
+        cancel(how, json!({ "sub_code": sub_code, "times": 2 }));
+        assert_eq!(kiosk.close(&charge), Ok(None), "{how}");
     }
     // The look-up after the return fails: the cancel's own words have to do.
     for how in ["drop", "wrong-key", "unknown"] {
-        let charge = fresh(Some("pay"));
-        fault(&kiosk, "alipay.trade.query", how);
-        check(&charge, how);
+        let charge = fresh(Some("scan"));
+        query("", true);
+        query(how, false);
+        given_back(&charge, how);
+        // A refund of it is asked for in vain, and is no claim: the money is back.
+        let refund = kiosk.refund_of(&charge, 1, 300);
+        assert_eq!(kiosk.query_refund(&refund), Ok(RefundReport::Done), "{how}");
+        assert_eq!(kiosk.refund(&refund), Ok(RefundReport::Done), "{how}");
     }
     // What can't be cancelled: a day later the unpaid is closed, and of the paid a query tells.
-    let refuse =
-        |sub_code: &str| kiosk.fault(json!({ "method": "alipay.trade.cancel", "how": "refuse", "sub_code": sub_code }));
     let charge = fresh(Some("scan"));
-    refuse("ACQ.TRADE_CANCEL_TIME_OUT");
+    cancel("refuse", json!({ "sub_code": "ACQ.TRADE_CANCEL_TIME_OUT" }));
     assert_eq!(kiosk.close(&charge), Ok(None));
     assert_eq!(kiosk.entry(&charge)["state"], "TRADE_CLOSED");
-    let charge = fresh(Some("pay"));
-    refuse("ACQ.TRADE_CANCEL_TIME_OUT");
-    refused("ACQ.TRADE_STATUS_ERROR", &kiosk.close(&charge));
-    for sub_code in ["ACQ.SELLER_BALANCE_NOT_ENOUGH", "ACQ.REASON_TRADE_BEEN_FREEZEN", "ACQ.TRADE_HAS_FINISHED"] {
-        refuse(sub_code);
-        refused(sub_code, &kiosk.close(&charge));
+    for (sub_code, said) in [
+        ("ACQ.TRADE_CANCEL_TIME_OUT", "ACQ.TRADE_STATUS_ERROR"),
+        ("ACQ.SELLER_BALANCE_NOT_ENOUGH", "ACQ.SELLER_BALANCE_NOT_ENOUGH"),
+        ("ACQ.REASON_TRADE_BEEN_FREEZEN", "ACQ.REASON_TRADE_BEEN_FREEZEN"),
+        ("ACQ.TRADE_HAS_FINISHED", "ACQ.TRADE_HAS_FINISHED"),
+    ] {
+        let charge = fresh(Some("scan"));
+        query("", true);
+        cancel("refuse", json!({ "sub_code": sub_code }));
+        refused(said, &kiosk.close(&charge));
+        assert_eq!(kiosk.query(&charge).unwrap().payments.len(), 1);
     }
-    assert_eq!(kiosk.query(&charge).unwrap().payments.len(), 1);
     // Told to be closed, and paid all the same.
     for how in ["not-held", "late"] {
         let charge = fresh(Some("scan"));
@@ -287,7 +342,7 @@ fn a_refund_is_one_whatever_becomes_of_the_answers() {
     let kiosk = Kiosk::new(Mode::Key);
     for how in NO_ANSWERS.into_iter().chain(["silent"]) {
         let charge = kiosk.paid(300);
-        let refund = kiosk.refund_of(&charge, 1, 300);
+        let refund = kiosk.refund_of(&charge, 1, 200);
         fault(&kiosk, "alipay.trade.refund", how);
         let first = kiosk.refund(&refund);
         assert!(matches!(first, Err(RailError::Unknown(_)) | Ok(RefundReport::Processing)), "{how}: {first:?}");
@@ -297,7 +352,12 @@ fn a_refund_is_one_whatever_becomes_of_the_answers() {
         fault(&kiosk, "alipay.trade.fastpay.refund.query", "lag");
         assert_eq!(kiosk.query_refund(&refund), Ok(RefundReport::Absent), "{how}");
         kiosk.settle(&refund);
-        assert_eq!((kiosk.refunds(&charge), kiosk.entry(&charge)["refunded"].as_i64()), (1, Some(300)), "{how}");
+        assert_eq!((kiosk.refunds(&charge), kiosk.entry(&charge)["refunded"].as_i64()), (1, Some(200)), "{how}");
+        // All of it: that shows in the trade before it does in the refund.
+        let rest = kiosk.refund_of(&charge, 2, 100);
+        assert_eq!(kiosk.refund(&rest), Ok(RefundReport::Done), "{how}");
+        fault(&kiosk, "alipay.trade.fastpay.refund.query", "lag");
+        assert_eq!(kiosk.query_refund(&rest), Ok(RefundReport::Done), "{how}");
     }
     // Done, and answered with a refusal: the refund itself is what counts.
     for sub_code in ["ACQ.TRADE_STATUS_ERROR", "ACQ.REASON_TRADE_REFUND_FEE_ERR", "ACQ.TRADE_HAS_FINISHED"] {
@@ -333,9 +393,12 @@ fn a_refund_is_one_whatever_becomes_of_the_answers() {
     assert_eq!(kiosk.refund(&refund), Ok(RefundReport::Absent));
     assert_eq!(kiosk.refund(&refund), Ok(RefundReport::Done));
     // A cancel has given it back and nobody heard; then the payment becomes known, and a refund is asked for.
-    let charge = kiosk.paid(300);
+    let charge = kiosk.charge(300);
+    kiosk.create(&charge).unwrap();
+    kiosk.fault(json!({ "method": "alipay.trade.query", "then_pay": true }));
     fault(&kiosk, "alipay.trade.cancel", "drop");
     unknown("cancel", &kiosk.close(&charge));
+    assert_eq!(kiosk.query_refund(&kiosk.refund_of(&charge, 1, 300)), Ok(RefundReport::Done));
     assert_eq!(kiosk.refund(&kiosk.refund_of(&charge, 1, 300)), Ok(RefundReport::Done));
     assert_eq!((kiosk.refunds(&charge), kiosk.entry(&charge)["refunded"].as_i64()), (0, Some(300)));
     kiosk.nothing_wrong();
@@ -364,7 +427,9 @@ fn a_provider_that_dies_after_carrying_out_loses_nothing() {
     kiosk.settle(&refund);
     assert_eq!((kiosk.refunds(&charge), kiosk.entry(&charge)["refunded"].as_i64()), (1, Some(300)));
 
-    let charge = kiosk.paid(300);
+    let charge = kiosk.charge(300);
+    kiosk.create(&charge).unwrap();
+    kiosk.fault(json!({ "method": "alipay.trade.query", "then_pay": true }));
     die("alipay.trade.cancel");
     unknown("close", &kiosk.close(&charge));
     kiosk.double.restart();

@@ -63,11 +63,15 @@ pub async fn run(rail: &dyn Rail, asked: &Asked, out: &mut dyn Write) -> std::io
         Some(amount) => give_back(rail, &reference, amount, &mut steps).await?,
         None => {
             let closed = rail.close(&reference).await;
-            steps.tell("close", closed, |report| match report {
+            let closed = steps.tell("close", closed, |report| match report {
                 None => "asked; what holds is what a query says".into(),
+                Some(report) if report.returned == 0 => format!("not closed: {}", told(report)),
                 Some(report) => format!("{} was given back by the close itself", report.returned),
             })?;
-            steps.tell("query", rail.query(&reference).await, told)?;
+            match closed.flatten().as_ref().and_then(|report| report.payments.first().zip(Some(report.returned))) {
+                Some((payment, 0)) => give_back(rail, &reference, payment.amount, &mut steps).await?,
+                _ => drop(steps.tell("query", rail.query(&reference).await, told)?),
+            }
         }
     }
     steps.end()

@@ -19,7 +19,8 @@ pub trait Rail: Send + Sync {
     fn query<'a>(&'a self, charge: &'a ChargeRef) -> Answer<'a, ChargeReport>;
 
     /// Asks that nobody may pay any more. An answer says that it was asked, not that it holds: query afterwards.
-    /// Where the provider gives back what had been paid, and no query would tell later, the answer is the report.
+    /// What is known to be paid is never closed: then the answer is the report that knows it. So it is where the provider
+    /// gave back what was paid in that moment, and no query would tell later.
     fn close<'a>(&'a self, charge: &'a ChargeRef) -> Answer<'a, Option<ChargeReport>>;
 
     /// Gives money back; the same request again is the same refund.

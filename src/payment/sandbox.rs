@@ -112,6 +112,11 @@ impl Rail for Sandbox {
 
     fn close<'a>(&'a self, asked: &'a ChargeRef) -> Answer<'a, Option<ChargeReport>> {
         Box::pin(async move {
+            // Such a provider may give the money back: what is known to be paid is not closed.
+            let known = self.query(asked).await?;
+            if !known.payments.is_empty() {
+                return Ok(Some(known));
+            }
             match self.call(What::Close { charge: asked.charge.clone() }).await? {
                 Says::Closed { charge, order } if charge == asked.charge && order == asked.order => Ok(None),
                 _ => Err(unknown("the answer is about something else than closing this charge")),

@@ -10,12 +10,14 @@
 //! - Paid is `TRADE_SUCCESS` or `TRADE_FINISHED` in a verified answer about this very order. `TRADE_CLOSED` is either
 //!   unpaid and timed out or given back in full, our own refunds included: [`Standing::Closed`] and no payment, so it
 //!   never makes one, and the sale forgets none it knows.
-//! - A close is `alipay.trade.cancel`. It gives the money back when it comes after the payment, and says so:
-//!   `action=refund` is reported as the payment together with its return.
+//! - A close is `alipay.trade.cancel`. It gives the money back when it comes after the payment, so none is sent, neither at
+//!   first nor again, before a query that knows of no payment; what a query knows to be paid is reported and not closed. A
+//!   payment that comes between the two is given back, and the cancel says so: `action=refund` is reported as the payment
+//!   together with its return.
 //! - A refund is one by its `out_request_no` and amount, however often asked for. It may take 10 s until a query shows it;
 //!   `Absent` in that time makes the sale ask for the same refund again, which moves no money twice. A refusal is believed
-//!   only when the refund can't be found either, because a repeat may be refused for what its first attempt has done, and
-//!   when the trade is not closed: what was paid and is closed has gone back in full.
+//!   only when the refund can't be found either, because a repeat may be refused for what its first attempt has done. A
+//!   refund that can't be found is done when its trade is closed: what was paid and is closed has gone back in full.
 //! - [`RailError::Refused`] is for answers after which nothing can have happened. Queries are never refused: whatever
 //!   keeps us from seeing a payment must take the QR away.
 //!
@@ -243,8 +245,7 @@ impl Alipay {
             return refused("amount", "Alipay takes 0.01 to 100000000.00 CNY");
         }
         let number = new.charge.as_str();
-        let now = self.clock.error().is_some().then(|| self.clock.now());
-        let said = self.call("alipay.trade.precreate", precreate(new, now), true).await?;
+        let said = self.call("alipay.trade.precreate", precreate(new, self.clock.known()), true).await?;
         match said.verdict() {
             Verdict::Done if !said.is_about(number) => Err(another()),
             Verdict::Done => match said.qr_code {
@@ -259,7 +260,15 @@ impl Alipay {
 
     async fn close_until(&self, asked: &ChargeRef, deadline: Instant) -> Result<Option<ChargeReport>, RailError> {
         let number = asked.charge.as_str();
+        let mut cancelled = false;
         loop {
+            if let Some(known) = self.ask(number).await?.map(|said| report(&asked.charge, &said)).transpose()?
+                && !known.payments.is_empty()
+            {
+                // A cancel of which nobody knows what it did may still give it back.
+                return if cancelled { Err(unknown("paid, while a cancel is not answered")) } else { Ok(Some(known)) };
+            }
+            cancelled = true;
             let said = self.call("alipay.trade.cancel", json!({ "out_trade_no": number }), false).await?;
             if !said.is_not_about_another(number) {
                 return Err(another());
@@ -342,20 +351,24 @@ impl Alipay {
                 tracing::warn!(refund = %refund.refund, "the merchant's account at Alipay is too empty for it");
                 Ok(RefundReport::Absent)
             }
-            Verdict::No(sub) if never_refunded(sub) => match self.ask_refund(refund).await? {
-                RefundReport::Absent => self.all_given_back(number, no(&said)).await,
+            Verdict::No(sub) if never_refunded(sub) => match self.refund_known(refund).await? {
+                RefundReport::Absent => Err(no(&said)),
                 report => Ok(report),
             },
             _ => Err(unsure(&said)),
         }
     }
 
-    /// A trade that had been paid, as one with a refund had, is closed by giving back all of it and by nothing else: by a
-    /// cancel whose answer was lost, or by hand. Otherwise the refund is refused.
-    async fn all_given_back(&self, number: &str, refused: RailError) -> Result<RefundReport, RailError> {
-        let trade = self.ask(number).await?;
+    /// What became of it. A trade that had been paid, as one with a refund had, is closed by giving back all of it and by
+    /// nothing else: also by a cancel, or by hand, and then the refund itself can't be found.
+    async fn refund_known(&self, refund: &RefundRequest) -> Result<RefundReport, RailError> {
+        let report = self.ask_refund(refund).await?;
+        if report != RefundReport::Absent {
+            return Ok(report);
+        }
+        let trade = self.ask(refund.charge.as_str()).await?;
         let closed = trade.is_some_and(|trade| trade.trade_status.as_deref() == Some("TRADE_CLOSED"));
-        if closed { Ok(RefundReport::Done) } else { Err(refused) }
+        Ok(if closed { RefundReport::Done } else { RefundReport::Absent })
     }
 
     async fn ask_refund(&self, refund: &RefundRequest) -> Result<RefundReport, RailError> {
@@ -416,7 +429,7 @@ impl Rail for Alipay {
     }
 
     fn query_refund<'a>(&'a self, refund: &'a RefundRequest) -> Answer<'a, RefundReport> {
-        self.within(self.ask_refund(refund))
+        self.within(self.refund_known(refund))
     }
 
     fn probe(&self) -> Answer<'_, ()> {

@@ -20,7 +20,7 @@ Ways to misbehave. Not carried out: drop-before, unknown-before, refuse (with "s
 then: drop, die (SIGKILL to itself), slow (with "seconds"), truncated, oversized, not-json, html, redirect, status (with
 "status"), unknown, sub-code (with "sub_code"), wrong-key, unsigned, empty-sign, other-bytes, replay (with "of", another
 order), wrong-number, wrong-amount, duplicate-response, duplicate-field, other-certificate, silent (no fund_change),
-lag (a refund query that sees nothing yet).
+lag (a refund query that sees nothing yet). With "then_pay": true, whatever the "how", the payer pays right after it.
 """
 
 import argparse
@@ -477,6 +477,8 @@ class Gateway:
             with self.lock:
                 node = self.METHODS[method](self, biz, how)
                 self.book.save()
+        if fault.get("then_pay"):
+            self.pay({"out_trade_no": biz["out_trade_no"]})
         if how == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         if how == "drop":
