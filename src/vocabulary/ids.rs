@@ -161,6 +161,13 @@ impl RefundId {
     pub fn of(charge: &ChargeId, nth: usize) -> Self {
         Self(format!("R_{charge}_{nth}"))
     }
+
+    /// The charge that it gives back, told from the number alone.
+    pub fn charge(&self) -> Option<ChargeId> {
+        let (charge, nth) = self.0.strip_prefix("R_")?.rsplit_once('_')?;
+        let charge = ChargeId::parse(charge)?;
+        (Self::of(&charge, nth.parse().ok()?) == *self).then_some(charge)
+    }
 }
 
 /// Six digits; see [`OrderId::short_code`].
@@ -205,6 +212,10 @@ mod tests {
             assert!(id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'), "{id}");
         }
         assert_eq!(charge.order(), Some(order));
+        assert_eq!(RefundId::of(&charge, 9).charge(), Some(charge.clone()));
+        for bad in ["1", "R_1", "R__1", "R_C", "R_C_x", "R_C_01", "R_C_", "S_C_1"] {
+            assert_eq!(RefundId::parse(bad).unwrap().charge(), None, "{bad}");
+        }
         assert_eq!(order.short_code().as_str().len(), ShortCode::DIGITS);
     }
 

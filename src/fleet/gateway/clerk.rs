@@ -1,22 +1,28 @@
 //! Answers one verified request: whose charge it is, whether it is within the limits, and what the provider says.
 //!
-//! Policy: a kiosk's charge is the one that the provider's book says is the kiosk's. That name is written by the gateway
-//! when the charge is made, whatever the request says, and read back from the provider before anything is told, closed
-//! or given back; nothing is remembered here. What can't be found out is [`Says::Unknown`], and the kiosk asks again. A
-//! refund is never answered with a no that only the gateway's own state stands behind.
+//! Policy
+//! - A kiosk's charge is the one that the provider's book says is the kiosk's. That name is written by the gateway when the
+//!   charge is made, whatever the request says, and read back from the provider before anything is told, closed or given
+//!   back; nothing is remembered here.
+//! - Numbers say what they belong to: a refund's number its charge, a charge's number its order. Some providers know
+//!   refunds of a merchant by their number alone, so another's number would block the other's refund for ever.
+//! - What is known to be paid is never closed, because some providers give the money back when it is. The question and the
+//!   close are two, and a payment may come between them: then the provider gives it back, and the answer says so.
+//! - What can't be found out is [`Says::Unknown`], and the kiosk asks again. A refund is never answered with a no that only
+//!   the gateway's own state stands behind, nor with one that may mean that the money is back already.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use super::limits::{Limits, Meter};
+use super::limits::{Limits, Meter, Over};
 use super::{GatewayRail, Rails};
 use crate::fleet::topic::{Address, Name};
 use crate::payment::gateway::wire::{Ask, Says};
 use crate::payment::{ChargeRef, ChargeReport, NewCharge, RailError, RefundReport, RefundRequest, Standing};
-use crate::vocabulary::Minor;
+use crate::vocabulary::{ChargeId, Minor};
 
 /// Requests at one provider at a time; a slow one can't take the threads of the others.
 const PER_RAIL: usize = 100;
@@ -26,6 +32,8 @@ const PER_KIOSK: usize = 8;
 const LONGEST_ASK: Duration = Duration::from_secs(60);
 const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 const LONGEST_DESCRIPTION: usize = 512;
+/// Kiosks know by it that this rail is closed to them for a while.
+const LIMIT: &str = "LIMIT";
 
 pub(super) struct Clerk {
     rails: BTreeMap<String, Counter>,
@@ -40,6 +48,12 @@ struct Counter {
 struct Customer {
     meter: Mutex<Meter>,
     room: Semaphore,
+}
+
+impl Customer {
+    fn meter(&self) -> MutexGuard<'_, Meter> {
+        self.meter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What the provider's book says about who made a charge.
@@ -85,6 +99,13 @@ impl Clerk {
         self.rails.get(name).map(|counter| &counter.rail)
     }
 
+    /// The provider has told by itself that a charge was paid.
+    pub fn paid(&self, kiosk: &Name, charge: &ChargeId) {
+        if let Some(customer) = self.customers.get(kiosk) {
+            customer.meter().paid(charge.as_str(), Instant::now());
+        }
+    }
+
     /// The request is this kiosk's, by its signature.
     pub async fn answer(&self, kiosk: &Address, rail: &str, ask: &Ask) -> Says {
         let unknown = |why: &str| Says::Unknown { why: why.into() };
@@ -99,7 +120,7 @@ impl Clerk {
         let (Ok(_one), Ok(_other)) = (customer.room.try_acquire(), counter.room.try_acquire()) else {
             return unknown("the gateway is busy");
         };
-        let desk = Desk { rail: &*counter.rail, kiosk: kiosk.to_string(), meter: &customer.meter };
+        let desk = Desk { rail: &*counter.rail, kiosk: kiosk.to_string(), customer };
         match tokio::time::timeout(LONGEST_ASK, desk.answer(ask)).await {
             Ok(Ok(says)) => says,
             Ok(Err(RailError::Refused { code, why })) => Says::Refused { code, why },
@@ -113,11 +134,14 @@ impl Clerk {
 struct Desk<'a> {
     rail: &'a dyn GatewayRail,
     kiosk: String,
-    meter: &'a Mutex<Meter>,
+    customer: &'a Customer,
 }
 
 impl Desk<'_> {
     async fn answer(&self, ask: &Ask) -> Result<Says, RailError> {
+        if !numbers_fit(ask) {
+            return Ok(refused("NUMBER", "the refund's number is not its charge's, or the charge's not its order's"));
+        }
         match ask {
             Ask::Probe => self.rail.probe().await.map(|()| Says::Here),
             Ask::Create(charge) => self.create(charge).await,
@@ -126,8 +150,9 @@ impl Desk<'_> {
                 Ok(Says::Charge { charge: charge.clone(), report })
             }
             Ask::Close(charge) => {
-                self.own(charge).await?;
-                let report = self.rail.close(charge).await?;
+                let known = self.own(charge).await?;
+                let paid = !known.payments.is_empty();
+                let report = if paid { Some(known) } else { self.rail.close(charge).await? };
                 Ok(Says::Closed { charge: charge.clone(), report })
             }
             Ask::Refund(refund) => self.refund(refund, true).await,
@@ -146,7 +171,9 @@ impl Desk<'_> {
         }
         let number = charge.charge.as_str();
         if let Err(over) = self.metered(|meter| meter.charge(number, charge.amount, Instant::now())) {
-            return Ok(refused("LIMIT", &over.to_string()));
+            // The one is about this charge, the other about every charge for a while.
+            let code = if matches!(over, Over::Amount(_)) { "AMOUNT" } else { LIMIT };
+            return Ok(refused(code, &over.to_string()));
         }
         let charge = NewCharge { attach: self.kiosk.clone(), ..charge.clone() };
         let created = self.rail.create(&charge).await?;
@@ -158,7 +185,12 @@ impl Desk<'_> {
     async fn own(&self, charge: &ChargeRef) -> Result<ChargeReport, RailError> {
         let report = self.rail.query(charge).await?;
         match owner(self.rail, &report, &self.kiosk) {
-            Owner::Asker | Owner::Nobody => Ok(report),
+            Owner::Asker | Owner::Nobody => {
+                if !report.payments.is_empty() {
+                    self.metered(|meter| meter.paid(charge.charge.as_str(), Instant::now()));
+                }
+                Ok(report)
+            }
             Owner::Other => Err(RailError::Refused {
                 code: "FOREIGN".into(),
                 why: "by the provider's book the charge is not this kiosk's".into(),
@@ -180,7 +212,14 @@ impl Desk<'_> {
             return match (self.rail.notifies(), report.standing) {
                 // Where the provider has no book that could be asked, it can't give back either: a person must.
                 (None, _) => Ok(Says::Refund { refund: refund.clone(), report: RefundReport::Failed }),
-                (Some(_), Standing::Closed) => Ok(refused("UNPAID", "the charge was closed without a payment")),
+                // Never paid, or given back in full by the provider itself: not every book tells the one from the other.
+                (Some(_), Standing::Closed) => match self.rail.query_refund(refund).await? {
+                    RefundReport::Absent => Err(RailError::Unknown(
+                        "the charge is closed, and the provider says neither that it was paid nor that it went back"
+                            .into(),
+                    )),
+                    report => Ok(Says::Refund { refund: refund.clone(), report }),
+                },
                 (Some(_), _) => Err(RailError::Unknown("the provider knows of no payment on this charge".into())),
             };
         }
@@ -201,7 +240,20 @@ impl Desk<'_> {
     }
 
     fn metered<T>(&self, count: impl FnOnce(&mut Meter) -> T) -> T {
-        count(&mut self.meter.lock().unwrap_or_else(PoisonError::into_inner))
+        count(&mut self.customer.meter())
+    }
+}
+
+/// Whether the numbers of an ask say themselves what they belong to.
+fn numbers_fit(ask: &Ask) -> bool {
+    match ask {
+        Ask::Probe | Ask::Noticed { .. } => true,
+        Ask::Create(NewCharge { charge, order, .. })
+        | Ask::Query(ChargeRef { charge, order, .. })
+        | Ask::Close(ChargeRef { charge, order, .. }) => charge.order() == Some(*order),
+        Ask::Refund(refund) | Ask::QueryRefund(refund) => {
+            refund.refund.charge().as_ref() == Some(&refund.charge) && refund.charge.order() == Some(refund.order)
+        }
     }
 }
 
@@ -210,254 +262,4 @@ fn refused(code: &str, why: &str) -> Says {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::payment::{Answer, Created, Payment, Rail};
-    use crate::vocabulary::{ChargeId, Currency, OrderId, PaymentId, RefundId};
-
-    const K1: &str = "street/K1";
-    const LIMITS: Limits = Limits { max_amount: 1000, orders_per_hour: 2, refunds_per_hour: 1 };
-
-    /// A provider that says what it was told to say, and remembers what it was asked to do.
-    struct Told {
-        report: Mutex<ChargeReport>,
-        notes: Mutex<Vec<String>>,
-        speaks: bool,
-    }
-
-    impl Told {
-        fn note(&self, what: String) {
-            self.notes.lock().unwrap().push(what);
-        }
-    }
-
-    impl Rail for Told {
-        fn create<'a>(&'a self, charge: &'a NewCharge) -> Answer<'a, Created> {
-            self.note(format!("create {} for {}", charge.charge, charge.attach));
-            Box::pin(async { Ok(Created { payload: "pay me".into() }) })
-        }
-        fn query<'a>(&'a self, _: &'a ChargeRef) -> Answer<'a, ChargeReport> {
-            Box::pin(async { Ok(self.report.lock().unwrap().clone()) })
-        }
-        fn close<'a>(&'a self, charge: &'a ChargeRef) -> Answer<'a, Option<ChargeReport>> {
-            self.note(format!("close {}", charge.charge));
-            Box::pin(async { Ok(None) })
-        }
-        fn refund<'a>(&'a self, refund: &'a RefundRequest) -> Answer<'a, RefundReport> {
-            self.note(format!("refund {}", refund.refund));
-            Box::pin(async { Ok(RefundReport::Done) })
-        }
-        fn query_refund<'a>(&'a self, refund: &'a RefundRequest) -> Answer<'a, RefundReport> {
-            self.note(format!("query-refund {}", refund.refund));
-            Box::pin(async { Ok(RefundReport::Done) })
-        }
-        fn probe(&self) -> Answer<'_, ()> {
-            Box::pin(async { Ok(()) })
-        }
-    }
-
-    impl crate::payment::Notifies for Told {
-        fn notification(
-            &self,
-            _: &dyn Fn(&str) -> Option<String>,
-            _: &[u8],
-        ) -> Result<Option<crate::payment::Notification>, RailError> {
-            Ok(None)
-        }
-        fn taken(&self) -> &'static str {
-            ""
-        }
-    }
-
-    impl GatewayRail for Told {
-        fn notifies(&self) -> Option<&dyn crate::payment::Notifies> {
-            self.speaks.then_some(self as _)
-        }
-        fn bears(&self, given: &str, attach: &str) -> bool {
-            given == attach || given == format!("short for {attach}")
-        }
-    }
-
-    fn order() -> OrderId {
-        OrderId::from_parts(1, 1)
-    }
-
-    fn cny() -> Currency {
-        Currency::from_code("CNY").unwrap()
-    }
-
-    fn charge() -> ChargeRef {
-        ChargeRef { charge: ChargeId::parse("C_1").unwrap(), order: order(), amount: 300, currency: cny() }
-    }
-
-    fn new_charge(number: &str, amount: Minor) -> Ask {
-        let life = Duration::from_secs(90);
-        let charge = ChargeId::parse(number).unwrap();
-        let (description, attach) = ("cola".into(), "street/K2".into());
-        Ask::Create(NewCharge { charge, order: order(), amount, currency: cny(), life, description, attach })
-    }
-
-    fn refund(number: &str, amount: Minor) -> RefundRequest {
-        let refund = RefundId::parse(number).unwrap();
-        let ChargeRef { charge, order, amount: charged, currency } = charge();
-        RefundRequest { refund, charge, order, amount, charged, currency }
-    }
-
-    fn report(attach: Option<&str>, payments: &[Minor]) -> ChargeReport {
-        let payment = |amount: &Minor| Payment {
-            id: PaymentId::parse("P1").unwrap(),
-            amount: *amount,
-            currency: cny(),
-            order: order(),
-        };
-        ChargeReport {
-            standing: Standing::Open,
-            payments: payments.iter().map(payment).collect(),
-            returned: 0,
-            attach: attach.map(Into::into),
-        }
-    }
-
-    struct Case {
-        clerk: Clerk,
-        rail: Arc<Told>,
-    }
-
-    impl Case {
-        fn new(report: ChargeReport, speaks: bool) -> Self {
-            let rail = Arc::new(Told { report: Mutex::new(report), notes: Mutex::default(), speaks });
-            let rails: Rails = [("wallet".to_owned(), Arc::clone(&rail) as Arc<dyn GatewayRail>)].into();
-            Self { clerk: Clerk::new(rails, [(Name::parse("K1").unwrap(), LIMITS)]), rail }
-        }
-
-        fn ask(&self, ask: &Ask) -> Says {
-            self.ask_rail("wallet", ask)
-        }
-
-        fn ask_rail(&self, rail: &str, ask: &Ask) -> Says {
-            let name = |text| Name::parse(text).unwrap();
-            let kiosk = Address { fleet: name("street"), kiosk: name("K1") };
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-            runtime.block_on(self.clerk.answer(&kiosk, rail, ask))
-        }
-
-        fn notes(&self) -> Vec<String> {
-            std::mem::take(&mut *self.rail.notes.lock().unwrap())
-        }
-    }
-
-    fn code(says: &Says) -> &str {
-        match says {
-            Says::Refused { code, .. } => code,
-            Says::Unknown { .. } => "unknown",
-            _ => "answered",
-        }
-    }
-
-    #[test]
-    fn the_name_on_a_new_charge_is_the_askers_whatever_it_says() {
-        let case = Case::new(report(None, &[]), true);
-        assert_eq!(code(&case.ask(&new_charge("C_1", 300))), "answered");
-        assert_eq!(case.notes(), ["create C_1 for street/K1"]);
-    }
-
-    #[test]
-    fn over_a_limit_nothing_is_made_and_no_money_is_forgotten() {
-        let case = Case::new(report(Some(K1), &[300]), true);
-        let codes: Vec<String> = [("C_1", 1001), ("C_1", 1000), ("C_2", 1), ("C_3", 1), ("C_1", 1000)]
-            .map(|(number, amount)| code(&case.ask(&new_charge(number, amount))).to_owned())
-            .into();
-        assert_eq!(codes, ["LIMIT", "answered", "answered", "LIMIT", "answered"]);
-        assert_eq!(case.notes().len(), 3);
-        let codes: Vec<String> =
-            ["R_1", "R_2", "R_1"].map(|number| code(&case.ask(&Ask::Refund(refund(number, 100)))).to_owned()).into();
-        assert_eq!(codes, ["answered", "unknown", "answered"]);
-        assert_eq!(case.notes(), ["refund R_1", "refund R_1"]);
-    }
-
-    #[test]
-    fn no_charge_of_nothing_for_nothing_or_for_ever() {
-        let case = Case::new(report(None, &[]), true);
-        let Ask::Create(good) = new_charge("C_1", 300) else { unreachable!() };
-        for bad in [
-            NewCharge { amount: 0, ..good.clone() },
-            NewCharge { amount: -300, ..good.clone() },
-            NewCharge { life: Duration::ZERO, ..good.clone() },
-            NewCharge { life: Duration::from_secs(90_000), ..good.clone() },
-            NewCharge { description: "x".repeat(513), ..good },
-        ] {
-            assert_eq!(code(&case.ask(&Ask::Create(bad))), "REQUEST");
-        }
-        assert!(case.notes().is_empty());
-    }
-
-    #[test]
-    fn only_the_askers_charge_is_told_closed_and_given_back() {
-        let asks = [
-            Ask::Query(charge()),
-            Ask::Close(charge()),
-            Ask::Refund(refund("R_1", 1)),
-            Ask::QueryRefund(refund("R_1", 1)),
-        ];
-        for (attach, payments, codes, notes) in [
-            (Some(K1), &[300][..], ["answered"; 4], &["close C_1", "refund R_1", "query-refund R_1"][..]),
-            (Some("short for street/K1"), &[300], ["answered"; 4], &["close C_1", "refund R_1", "query-refund R_1"]),
-            (Some("street/K2"), &[300], ["FOREIGN"; 4], &[]),
-            (Some("street/K2"), &[], ["FOREIGN"; 4], &[]),
-            (Some("other/K1"), &[300], ["FOREIGN"; 4], &[]),
-            (None, &[300], ["unknown"; 4], &[]),
-            // Not scanned yet: nobody's, and there is nothing to give back.
-            (None, &[], ["answered", "answered", "unknown", "unknown"], &["close C_1"]),
-        ] {
-            let case = Case::new(report(attach, payments), true);
-            for (ask, expected) in asks.iter().zip(codes) {
-                assert_eq!(code(&case.ask(ask)), expected, "{attach:?} {payments:?} {ask:?}");
-            }
-            assert_eq!(case.notes(), notes, "{attach:?} {payments:?}");
-        }
-    }
-
-    #[test]
-    fn no_more_is_given_back_than_was_paid() {
-        let foreign = Payment { order: OrderId::from_parts(2, 2), ..report(None, &[300]).payments.remove(0) };
-        let euros =
-            Payment { currency: Currency::from_code("EUR").unwrap(), ..report(None, &[300]).payments.remove(0) };
-        let paid = report(Some(K1), &[300, 300]);
-        for (report, amount, expected) in [
-            (paid.clone(), 600, "answered"),
-            (paid.clone(), 601, "AMOUNT"),
-            (paid.clone(), 0, "AMOUNT"),
-            (paid.clone(), -1, "AMOUNT"),
-            (ChargeReport { returned: 300, ..paid.clone() }, 301, "AMOUNT"),
-            (ChargeReport { returned: 300, ..paid.clone() }, 300, "answered"),
-            (ChargeReport { payments: vec![foreign], ..paid.clone() }, 300, "AMOUNT"),
-            (ChargeReport { payments: vec![euros], ..paid }, 300, "AMOUNT"),
-        ] {
-            let case = Case::new(report.clone(), true);
-            assert_eq!(code(&case.ask(&Ask::Refund(refund("R_1", amount)))), expected, "{amount} of {report:?}");
-            assert_eq!(case.notes().len(), usize::from(expected == "answered"));
-        }
-    }
-
-    #[test]
-    fn without_a_payment_there_is_no_refund_but_a_person_where_no_book_can_be_asked() {
-        let unpaid = report(Some(K1), &[]);
-        let closed = ChargeReport { standing: Standing::Closed, ..unpaid.clone() };
-        let ask = Ask::Refund(refund("R_1", 300));
-        assert_eq!(code(&Case::new(unpaid.clone(), true).ask(&ask)), "unknown");
-        assert_eq!(code(&Case::new(closed, true).ask(&ask)), "UNPAID");
-        let silent = Case::new(unpaid, false);
-        let says = silent.ask(&ask);
-        assert!(matches!(says, Says::Refund { report: RefundReport::Failed, .. }), "{says:?}");
-        assert!(silent.notes().is_empty());
-    }
-
-    #[test]
-    fn a_rail_the_gateway_has_not() {
-        let case = Case::new(report(Some(K1), &[300]), true);
-        assert_eq!(code(&case.ask_rail("x", &Ask::Probe)), "RAIL");
-        assert_eq!(code(&case.ask_rail("x", &new_charge("C_1", 1))), "RAIL");
-        assert_eq!(code(&case.ask_rail("x", &Ask::Refund(refund("R_1", 1)))), "unknown");
-        assert_eq!(code(&case.ask_rail("x", &Ask::Query(charge()))), "unknown");
-    }
-}
+mod tests;

@@ -1,8 +1,9 @@
 //! How much one kiosk may ask for. Pure: time comes in.
 //!
-//! Policy: a stolen kiosk key must not be worth more than an hour of a busy machine. What is counted are numbers of
-//! charges and refunds, not questions: the same one again is the same one, so that neither a repeat nor a replay uses
-//! anything up.
+//! Policy: a stolen kiosk key must not be worth more than an hour of a busy machine, and a finger must not be able to shut
+//! one. So what counts in an hour is what was paid; what was made and never paid counts for a minute, so that a wild kiosk
+//! does not flood the provider. Counted are numbers of charges and refunds, not questions: the same one again is the same
+//! one, so that neither a repeat nor a replay uses anything up.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,21 +11,24 @@ use std::time::{Duration, Instant};
 use crate::vocabulary::Minor;
 
 const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Of one kiosk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Of one charge, in minor units.
     pub max_amount: Minor,
-    /// New charges within any hour; an order that is tried on two rails counts twice.
+    /// Charges that were paid within any hour, as far as the provider has said so to this gateway.
     pub orders_per_hour: usize,
+    /// New charges within any minute, paid or not; an order that is tried on two rails counts twice.
+    pub charges_per_minute: usize,
     /// New refunds within any hour.
     pub refunds_per_hour: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_amount: 100_000, orders_per_hour: 120, refunds_per_hour: 20 }
+        Self { max_amount: 100_000, orders_per_hour: 120, charges_per_minute: 30, refunds_per_hour: 20 }
     }
 }
 
@@ -32,7 +36,10 @@ impl Default for Limits {
 #[derive(Debug)]
 pub(super) struct Meter {
     limits: Limits,
+    /// Made within the minute.
     charges: Recent,
+    /// Known to be paid within the hour.
+    paid: Recent,
     refunds: Recent,
 }
 
@@ -41,24 +48,37 @@ pub(super) struct Meter {
 pub(super) enum Over {
     #[error("more than {0} minor units in one order")]
     Amount(Minor),
-    #[error("more than {0} orders within an hour")]
+    #[error("more than {0} paid orders within an hour")]
     Orders(usize),
+    #[error("more than {0} new charges within a minute")]
+    Charges(usize),
     #[error("more than {0} refunds within an hour")]
     Refunds(usize),
 }
 
 impl Meter {
     pub fn new(limits: Limits) -> Self {
-        Self { limits, charges: Recent::default(), refunds: Recent::default() }
+        Self { limits, charges: Recent::within(MINUTE), paid: Recent::within(HOUR), refunds: Recent::within(HOUR) }
     }
 
     /// Counts a charge that is about to be made.
     pub fn charge(&mut self, number: &str, amount: Minor, now: Instant) -> Result<(), Over> {
-        let Limits { max_amount, orders_per_hour, .. } = self.limits;
+        let Limits { max_amount, orders_per_hour, charges_per_minute, .. } = self.limits;
         if amount > max_amount {
-            return Err(Over::Amount(max_amount));
+            Err(Over::Amount(max_amount))
+        } else if self.paid.count(now) >= orders_per_hour && !self.charges.knows(number) {
+            Err(Over::Orders(orders_per_hour))
+        } else if !self.charges.admit(number, charges_per_minute, now) {
+            Err(Over::Charges(charges_per_minute))
+        } else {
+            Ok(())
         }
-        self.charges.admit(number, orders_per_hour, now).then_some(()).ok_or(Over::Orders(orders_per_hour))
+    }
+
+    /// Counts a charge that the provider says is paid.
+    pub fn paid(&mut self, number: &str, now: Instant) {
+        // Beyond the limit there is nothing to count.
+        self.paid.admit(number, self.limits.orders_per_hour, now);
     }
 
     /// Counts a refund that is about to be asked for.
@@ -68,21 +88,36 @@ impl Meter {
     }
 }
 
-/// The numbers of the last hour, the oldest first. Never longer than its limit.
-#[derive(Debug, Default)]
-struct Recent(VecDeque<(Instant, String)>);
+/// The numbers of the last minute or hour, the oldest first. Never longer than its limit.
+#[derive(Debug)]
+struct Recent {
+    window: Duration,
+    numbers: VecDeque<(Instant, String)>,
+}
 
 impl Recent {
-    fn admit(&mut self, number: &str, most: usize, now: Instant) -> bool {
-        while self.0.front().is_some_and(|(at, _)| now >= *at + HOUR) {
-            self.0.pop_front();
+    fn within(window: Duration) -> Self {
+        Self { window, numbers: VecDeque::new() }
+    }
+
+    fn count(&mut self, now: Instant) -> usize {
+        while self.numbers.front().is_some_and(|(at, _)| now >= *at + self.window) {
+            self.numbers.pop_front();
         }
-        if self.0.iter().any(|(_, known)| known == number) {
+        self.numbers.len()
+    }
+
+    fn knows(&self, number: &str) -> bool {
+        self.numbers.iter().any(|(_, known)| known == number)
+    }
+
+    fn admit(&mut self, number: &str, most: usize, now: Instant) -> bool {
+        let room = self.count(now) < most;
+        if self.knows(number) {
             return true;
         }
-        let room = self.0.len() < most;
         if room {
-            self.0.push_back((now, number.to_owned()));
+            self.numbers.push_back((now, number.to_owned()));
         }
         room
     }
@@ -92,7 +127,7 @@ impl Recent {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { max_amount: 500, orders_per_hour: 3, refunds_per_hour: 1 };
+    const LIMITS: Limits = Limits { max_amount: 500, orders_per_hour: 3, charges_per_minute: 2, refunds_per_hour: 1 };
 
     #[test]
     fn an_amount_up_to_the_limit() {
@@ -101,23 +136,39 @@ mod tests {
         assert_eq!(meter.charge("a", 500, now), Ok(()));
         assert_eq!(meter.charge("b", 501, now), Err(Over::Amount(500)));
         // What was refused has used nothing up.
-        assert_eq!(meter.charges.0.len(), 1);
+        assert_eq!(meter.charges.count(now), 1);
     }
 
     #[test]
-    fn so_many_in_any_hour_and_a_repeat_is_free() {
+    fn so_many_paid_in_any_hour_and_a_repeat_is_free() {
         let mut meter = Meter::new(LIMITS);
         let start = Instant::now();
         let minute = |n: u64| start + Duration::from_secs(n * 60);
-        assert!(meter.charge("a", 1, minute(0)).is_ok());
-        assert!(meter.charge("b", 1, minute(20)).is_ok());
-        for _ in 0..10 {
-            assert!(meter.charge("a", 1, minute(30)).is_ok());
+        for (number, at) in [("a", 0), ("b", 20), ("c", 40)] {
+            assert!(meter.charge(number, 1, minute(at)).is_ok());
+            for later in at..at + 10 {
+                meter.paid(number, minute(later));
+            }
         }
-        assert!(meter.charge("c", 1, minute(40)).is_ok());
+        assert!(meter.charge("c", 1, minute(40)).is_ok(), "the same again");
         assert_eq!(meter.charge("d", 1, minute(59)), Err(Over::Orders(3)));
         assert!(meter.charge("d", 1, minute(60)).is_ok(), "the first is an hour old");
+        meter.paid("d", minute(60));
         assert_eq!(meter.charge("e", 1, minute(61)), Err(Over::Orders(3)), "the second is not");
+    }
+
+    #[test]
+    fn what_nobody_paid_is_forgotten_within_a_minute() {
+        let mut meter = Meter::new(LIMITS);
+        let start = Instant::now();
+        let second = |n: u64| start + Duration::from_secs(n);
+        for minute in 0..100 {
+            let number = |n: u64| format!("{minute}-{n}");
+            assert!(meter.charge(&number(1), 1, second(minute * 60)).is_ok());
+            assert!(meter.charge(&number(2), 1, second(minute * 60 + 30)).is_ok());
+            assert_eq!(meter.charge(&number(3), 1, second(minute * 60 + 59)), Err(Over::Charges(2)));
+            assert!(meter.charge(&number(1), 1, second(minute * 60 + 59)).is_ok(), "the same again");
+        }
     }
 
     #[test]
@@ -125,7 +176,7 @@ mod tests {
         let mut meter = Meter::new(LIMITS);
         let now = Instant::now();
         for charge in ["a", "b", "c"] {
-            assert!(meter.charge(charge, 1, now).is_ok());
+            meter.paid(charge, now);
         }
         assert!(meter.refund("r1", now).is_ok());
         assert_eq!(meter.refund("r2", now), Err(Over::Refunds(1)));

@@ -30,7 +30,8 @@ const LIMIT: u64 = 1 << 20;
 pub const OPERATOR: &str = "operator";
 /// For the kiosk's word that it has a notice. WeChat Pay gives up on an answer after 5 s.
 const NOTICE_WAIT: Duration = Duration::from_secs(4);
-const MOST_PER_HOUR: usize = 10_000;
+/// For every limit that counts.
+const MOST: usize = 10_000;
 
 /// Everything a gateway needs but its rails.
 pub struct Settings {
@@ -109,6 +110,7 @@ struct Head {
 struct Overrides {
     max_amount: Option<Spanned<Minor>>,
     orders_per_hour: Option<Spanned<usize>>,
+    charges_per_minute: Option<Spanned<usize>>,
     refunds_per_hour: Option<Spanned<usize>>,
 }
 
@@ -118,6 +120,7 @@ struct Kiosk {
     id: Spanned<Name>,
     max_amount: Option<Spanned<Minor>>,
     orders_per_hour: Option<Spanned<usize>>,
+    charges_per_minute: Option<Spanned<usize>>,
     refunds_per_hour: Option<Spanned<usize>>,
 }
 
@@ -166,11 +169,11 @@ fn check(file: File, directory: &Path) -> Result<(Settings, Vec<Rail>), Wrong> {
     let kiosks = kiosks.map_err(at(&gateway.kiosks))?;
     let usual = limits.over(Limits::default())?;
     let mut limits: BTreeMap<Name, Limits> = kiosks.names().map(|name| (name.clone(), usual)).collect();
-    for Kiosk { id, max_amount, orders_per_hour, refunds_per_hour } in kiosk {
+    for Kiosk { id, max_amount, orders_per_hour, charges_per_minute, refunds_per_hour } in kiosk {
         let Some(entry) = limits.get_mut(id.get_ref()) else {
             return Err((id.span(), format!("{0} has no key; put {0}.pem among the kiosks", id.get_ref())));
         };
-        *entry = Overrides { max_amount, orders_per_hour, refunds_per_hour }.over(usual)?;
+        *entry = Overrides { max_amount, orders_per_hour, charges_per_minute, refunds_per_hour }.over(usual)?;
     }
     if !(1..=64).contains(&gateway.kid.get_ref().len()) {
         return Err((gateway.kid.span(), "name the key with 1 to 64 characters, as the kiosks know it".into()));
@@ -199,9 +202,7 @@ fn check(file: File, directory: &Path) -> Result<(Settings, Vec<Rail>), Wrong> {
 impl Overrides {
     fn over(self, usual: Limits) -> Result<Limits, Wrong> {
         let bounded = |value: Option<Spanned<usize>>, usual| match value {
-            Some(value) if *value.get_ref() > MOST_PER_HOUR => {
-                Err((value.span(), format!("write at most {MOST_PER_HOUR} an hour")))
-            }
+            Some(value) if *value.get_ref() > MOST => Err((value.span(), format!("write at most {MOST}"))),
             value => Ok(value.map_or(usual, Spanned::into_inner)),
         };
         if let Some(amount) = self.max_amount.as_ref().filter(|amount| *amount.get_ref() < 1) {
@@ -210,6 +211,7 @@ impl Overrides {
         Ok(Limits {
             max_amount: self.max_amount.map_or(usual.max_amount, Spanned::into_inner),
             orders_per_hour: bounded(self.orders_per_hour, usual.orders_per_hour)?,
+            charges_per_minute: bounded(self.charges_per_minute, usual.charges_per_minute)?,
             refunds_per_hour: bounded(self.refunds_per_hour, usual.refunds_per_hour)?,
         })
     }
