@@ -43,7 +43,12 @@ pub fn cny() -> Currency {
     Currency::from_code("CNY").unwrap()
 }
 
-/// Charge `C_{number}` of its own order.
+/// Milliseconds since 1970; the gateway has the same clock.
+pub fn now() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap()
+}
+
+/// The charge of its own order that these tests call `C_{number}`.
 pub fn new_charge(number: u64, amount: Minor) -> NewCharge {
     let ChargeRef { charge, order, amount, currency } = charge(number, amount);
     let life = Duration::from_secs(90);
@@ -53,14 +58,14 @@ pub fn new_charge(number: u64, amount: Minor) -> NewCharge {
 }
 
 pub fn charge(number: u64, amount: Minor) -> ChargeRef {
-    let charge = ChargeId::parse(&format!("C_{number}")).unwrap();
-    ChargeRef { charge, order: order(number), amount, currency: cny() }
+    let order = order(number);
+    ChargeRef { charge: ChargeId::of(order, 1), order, amount, currency: cny() }
 }
 
-/// Refund `R_C_{number}_1`, of a part of what was charged.
+/// The first refund on it, of a part of what was charged.
 pub fn refund(number: u64, charged: Minor, amount: Minor) -> RefundRequest {
     let ChargeRef { charge, order, currency, .. } = charge(number, charged);
-    let refund = RefundId::parse(&format!("R_{charge}_1")).unwrap();
+    let refund = RefundId::of(&charge, 1);
     RefundRequest { refund, charge, order, amount, charged, currency }
 }
 
@@ -151,16 +156,18 @@ operator_key = "operator.pem"
     /// The same as a process of its own.
     pub fn gateway_process(&self) -> GatewayProcess {
         let setup = json!([self.configuration(""), self.provider.addr]).to_string();
+        let log = self.path(&format!("gateway-{:x}.log", getrandom::u32().unwrap()));
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--ignored", "--exact", "--nocapture", "a_gateway_that_other_tests_kill"])
             .env(CHILD, setup)
             .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(&log).unwrap())
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let ready = lines.map_while(Result::ok).any(|line| line.contains("GATEWAY READY"));
-        let process = GatewayProcess(child);
-        assert!(ready, "the gateway's process has ended");
+        let ready = lines.map_while(Result::ok).find_map(|line| line.split_once("GATEWAY READY ")?.1.parse().ok());
+        let process = GatewayProcess { child, log, door: ready };
+        assert!(ready.is_some(), "the gateway's process has ended");
         process
     }
 
@@ -176,8 +183,12 @@ operator_key = "operator.pem"
 
     /// `POST /notify/{rail}` at a gateway.
     pub async fn notify(&self, gateway: &Gateway, rail: &str, told: &(Headers, Vec<u8>)) -> (u16, String) {
+        self.notify_at(gateway.address().unwrap(), rail, told).await
+    }
+
+    pub async fn notify_at(&self, door: SocketAddr, rail: &str, told: &(Headers, Vec<u8>)) -> (u16, String) {
         use kioskd::payment::http::{Client, Method, Request};
-        let host = format!("https://{}", gateway.address().unwrap());
+        let host = format!("https://{door}");
         let client = Client::new(&[&host], Some(&self.path("ca.pem")), PATIENCE).unwrap();
         let (headers, body) = told.clone();
         let request = Request { method: Method::Post, target: format!("/notify/{rail}"), headers, body };
@@ -187,17 +198,37 @@ operator_key = "operator.pem"
 }
 
 /// Killed when it is dropped.
-pub struct GatewayProcess(Child);
+pub struct GatewayProcess {
+    child: Child,
+    log: PathBuf,
+    door: Option<SocketAddr>,
+}
 
 impl GatewayProcess {
     pub fn id(&self) -> u32 {
-        self.0.id()
+        self.child.id()
+    }
+
+    pub fn door(&self) -> SocketAddr {
+        self.door.expect("it is ready")
     }
 
     /// SIGKILL.
     pub fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Lines of its log so far.
+    pub fn logged(&self) -> usize {
+        std::fs::read_to_string(&self.log).unwrap().lines().count()
+    }
+
+    /// KiB of memory that it has.
+    pub fn memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it runs");
+        line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 }
 
@@ -357,6 +388,18 @@ impl Client {
         soon("a connection to the broker", self.listening.recv()).await.unwrap();
     }
 
+    /// Publishes them one after the other as fast as the broker takes them, and ends when it has them all.
+    pub async fn flood(&mut self, messages: impl Iterator<Item = (&str, &[u8])>) {
+        let mut waiting = 0;
+        for (topic, payload) in messages {
+            self.client.publish(topic, QoS::AtLeastOnce, false, payload).await.unwrap();
+            waiting += 1;
+        }
+        for _ in 0..waiting {
+            soon("the broker's word that it has it", self.taken.recv()).await.unwrap();
+        }
+    }
+
     /// Ends when the broker has it.
     pub async fn publish(&mut self, topic: &str, payload: impl Into<Vec<u8>>) {
         self.client.publish(topic, QoS::AtLeastOnce, false, payload).await.unwrap();
@@ -385,8 +428,13 @@ pub struct Kiosk {
 impl Kiosk {
     /// A signed request and its nonce.
     pub fn write(&self, rail: &str, ask: Ask) -> (Vec<u8>, String) {
+        self.write_at(now(), rail, ask)
+    }
+
+    /// The same, sent at some time.
+    pub fn write_at(&self, sent: u64, rail: &str, ask: Ask) -> (Vec<u8>, String) {
         let nonce = format!("{:016x}{:016x}", getrandom::u64().unwrap(), getrandom::u64().unwrap());
-        let request = Request { kiosk: self.full.clone(), rail: rail.into(), nonce: nonce.clone(), ask };
+        let request = Request { kiosk: self.full.clone(), rail: rail.into(), nonce: nonce.clone(), sent, ask };
         (self.signer.sign(Purpose::PayRequest, &request).unwrap(), nonce)
     }
 

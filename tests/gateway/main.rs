@@ -7,7 +7,7 @@ mod provider;
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kioskd::fleet::gateway::{Counts, Gateway, settings};
 use kioskd::fleet::jws::Purpose;
@@ -23,12 +23,13 @@ use provider::{notification, rails};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "the process that other tests start and kill"]
 async fn a_gateway_that_other_tests_kill() {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let setup = std::env::var(CHILD).expect("started by another test");
     let (file, provider): (std::path::PathBuf, _) = serde_json::from_str(&setup).unwrap();
     let (settings, _) = settings::load(&file).unwrap();
     let mut gateway = Gateway::start(settings, rails(provider)).await.unwrap();
     soon("a gateway that is ready", gateway.ready()).await;
-    println!("GATEWAY READY");
+    println!("GATEWAY READY {}", gateway.address().unwrap());
     panic!("{}", gateway.ended().await);
 }
 
@@ -121,6 +122,7 @@ async fn forged_requests_do_nothing_and_get_no_answer() {
         kiosk: kiosk.into(),
         rail: "wallet".into(),
         nonce: "0123456789abcdef0123456789abcdef".into(),
+        sent: now(),
         ask: ask.clone(),
     };
     let k1 = site.signer("kiosks/K1.key", "street/K1");
@@ -157,7 +159,7 @@ async fn forged_requests_do_nothing_and_get_no_answer() {
     assert_eq!(kiosk.ask("wallet", Ask::Probe).await, Says::Here);
     assert_eq!(site.provider.log(), ["probe"]);
     assert_eq!(site.provider.refunds("C_1"), [0; 0]);
-    assert_eq!(gateway.counts(), Counts { answered: 2, rejected: count, notices: 0, unheard: 0 });
+    assert_eq!(gateway.counts(), Counts { answered: 2, rejected: count, ..Counts::default() });
     let only = mallory.receive().await;
     assert_eq!(only.topic, "kiosk/v1/street/K1/pay/reply");
     mallory.publish("kiosk/v1/street/K1/pay/reply", "the last").await;
@@ -206,38 +208,124 @@ async fn a_replayed_request_does_nothing_new() {
     let give_back = kiosk.write("wallet", Ask::Refund(refund(1, 300, 100)));
     kiosk.client.publish(&request, give_back.0.clone()).await;
     assert_eq!(code(&kiosk.reply(&give_back.1).await), "answered");
+    let log = site.provider.log();
     let mut mallory = Client::start(&site, "mallory", &[]).await;
     for _ in 0..3 {
-        for (message, nonce) in [&create, &give_back] {
+        for (message, _) in [&create, &give_back] {
             mallory.publish(&request, message.clone()).await;
-            // Answered as it was, and to that question.
-            assert_eq!(code(&kiosk.reply(nonce).await), "answered");
         }
     }
+    // Whatever came before has been looked at when this one is answered.
+    assert_eq!(kiosk.ask("wallet", Ask::Probe).await, Says::Here);
+    assert_eq!((log.last().map(String::as_str), site.provider.log()), (Some("refund C_1"), vec!["probe".to_owned()]));
+    assert_eq!(gateway.counts(), Counts { answered: 3, rejected: 6, ..Counts::default() });
     assert_eq!(site.provider.charges(), ["C_1"]);
     assert_eq!(site.provider.refunds("C_1"), [100]);
     gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_has_an_age_and_a_new_gateway_takes_none_of_the_old() {
+    let site = Site::new();
+    let gateway = site.gateway("").await;
+    let mut kiosk = site.kiosk("K1").await;
+    kiosk.ask("wallet", Ask::Create(new_charge(1, 300))).await;
+    site.provider.pay("C_1");
+    site.provider.log();
+    let request = kiosk.request.clone();
+    let old = |kiosk: &Kiosk, sent| kiosk.write_at(sent, "wallet", Ask::Refund(refund(1, 300, 300)));
+    // Withheld for more than a minute, from a kiosk that does not know the time, and of a time to come.
+    for sent in [now() - 61_000, 0, now() + 60_000] {
+        let (message, nonce) = old(&kiosk, sent);
+        kiosk.client.publish(&request, message).await;
+        assert_eq!(kiosk.reply(&nonce).await, Says::Stale);
+    }
+    assert_eq!(site.provider.log(), [""; 0]);
+    assert_eq!(gateway.counts(), Counts { answered: 1, stale: 3, ..Counts::default() });
+    // Written for this one, and withheld until there is another, which knows no nonces.
+    let (message, nonce) = old(&kiosk, now());
+    gateway.stop().await;
+    let gateway = site.gateway("").await;
+    kiosk.client.publish(&request, message).await;
+    assert_eq!(kiosk.reply(&nonce).await, Says::Stale);
+    assert_eq!(site.provider.refunds("C_1"), [0; 0]);
+    assert_eq!(code(&kiosk.ask("wallet", Ask::Refund(refund(1, 300, 300))).await), "answered");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_costs_no_question_no_memory_and_no_log() {
+    let site = Site::new();
+    let gateway = site.gateway_process();
+    let (mut k1, mut k2) = (site.kiosk("K1").await, site.kiosk("K2").await);
+    k1.ask("wallet", Ask::Create(new_charge(1, 300))).await;
+    site.provider.pay("C_1");
+    let (query, nonce) = k1.write("wallet", Ask::Query(charge(1, 300)));
+    k1.client.publish(&k1.request.clone(), query.clone()).await;
+    assert_eq!(code(&k1.reply(&nonce).await), "answered");
+    // A kiosk's old ones, the same one again and again, and a kiosk gone wild whose every request is new.
+    let sent = now() - 61_000;
+    let old: Vec<_> = (0..2_000).map(|_| k1.write_at(sent, "wallet", Ask::Refund(refund(1, 300, 300))).0).collect();
+    let wild: Vec<_> = (0..10_000).map(|_| k2.write_at(now() + 5_000, "wallet", Ask::Probe).0).collect();
+    let (to_k1, to_k2) = (k1.request.as_str(), k2.request.as_str());
+    let k1s = old.iter().chain(std::iter::repeat_n(&query, 8_000)).map(|message| (to_k1, message.as_slice()));
+    let k2s = wild.iter().map(|message| (to_k2, message.as_slice()));
+    let all = k1s.zip(k2s).flat_map(|(one, other)| [one, other]);
+    let mut mallory = Client::start(&site, "mallory", &[]).await;
+    site.provider.log();
+    let (logged, memory, begin) = (gateway.logged(), gateway.memory(), Instant::now());
+    mallory.flood(all).await;
+    // Whatever came before has been looked at when these are answered.
+    assert_eq!(k1.ask("wallet", Ask::Probe).await, Says::Here);
+    assert_eq!(k2.ask("wallet", Ask::Probe).await, Says::Here);
+    let log = site.provider.log();
+    // A burst and twenty a second, of the wild kiosk alone.
+    let most = 100 + 20 * (usize::try_from(begin.elapsed().as_secs()).unwrap() + 1) + 2;
+    assert!(log.iter().all(|asked| asked == "probe"), "{log:?}");
+    assert!(log.len() <= most, "{} questions, and {most} at most", log.len());
+    let lines = gateway.logged() - logged;
+    assert!(lines <= most + 10, "{lines} lines, and {most} questions at most");
+    let grown = gateway.memory().saturating_sub(memory);
+    assert!(grown < 16 << 10, "{grown} KiB more than {memory}");
+    assert_eq!(site.provider.refunds("C_1"), [0; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_paid_is_not_closed() {
+    let site = Site::new();
+    let gateway = site.gateway("").await;
+    let mut kiosk = site.kiosk("K1").await;
+    kiosk.ask("wallet", Ask::Create(new_charge(1, 300))).await;
+    site.provider.pay("C_1");
+    site.provider.log();
+    for _ in 0..2 {
+        let says = kiosk.ask("wallet", Ask::Close(charge(1, 300))).await;
+        let Says::Closed { report: Some(report), .. } = says else { panic!("{says:?}") };
+        assert_eq!((report.payments[0].amount, report.returned), (300, 0));
+    }
+    assert_eq!(site.provider.log(), ["query C_1"; 2]);
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_are_each_kiosks_own() {
     let site = Site::new();
-    let limits = "[limits]\nmax_amount = 500\norders_per_hour = 2\nrefunds_per_hour = 1\n\
-                  [[kiosk]]\nid = \"K2\"\nmax_amount = 900\norders_per_hour = 3\n";
+    let limits = "[limits]\nmax_amount = 500\ncharges_per_minute = 2\nrefunds_per_hour = 1\n\
+                  [[kiosk]]\nid = \"K2\"\nmax_amount = 900\ncharges_per_minute = 3\n";
     let gateway = site.gateway(limits).await;
     let (mut k1, mut k2) = (site.kiosk("K1").await, site.kiosk("K2").await);
     for (number, amount, expected) in
-        [(1, 501, "LIMIT"), (1, 500, "answered"), (2, 1, "answered"), (3, 1, "LIMIT"), (1, 500, "answered")]
+        [(1, 501, "AMOUNT"), (1, 500, "answered"), (2, 1, "answered"), (3, 1, "LIMIT"), (1, 500, "answered")]
     {
         let says = k1.ask("wallet", Ask::Create(new_charge(number, amount))).await;
         assert_eq!(code(&says), expected, "charge {number} of {amount}: {says:?}");
     }
     for (number, amount, expected) in
-        [(11, 900, "answered"), (12, 901, "LIMIT"), (13, 1, "answered"), (14, 1, "answered")]
+        [(11, 900, "answered"), (12, 901, "AMOUNT"), (13, 1, "answered"), (14, 1, "answered")]
     {
         assert_eq!(code(&k2.ask("wallet", Ask::Create(new_charge(number, amount))).await), expected);
     }
-    assert_eq!(site.provider.charges(), ["C_1", "C_11", "C_13", "C_14", "C_2"]);
+    assert_eq!(site.provider.charges(), ["C_1", "C_2", "C_11", "C_13", "C_14"]);
     site.provider.pay("C_1");
     site.provider.pay("C_2");
     assert_eq!(code(&k1.ask("wallet", Ask::Refund(refund(1, 500, 500))).await), "answered");
@@ -327,6 +415,38 @@ async fn what_is_not_a_notification_or_not_heard_is_not_taken() {
     assert_ne!(next.id, notice.id);
     k1.noticed(&next).await;
     assert_eq!(post.await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_who_say_nothing_keep_nobody_out() {
+    let site = Site::new();
+    let gateway = site.gateway_process();
+    let mut kiosk = site.kiosk("K1").await;
+    kiosk.ask("wallet", Ask::Create(new_charge(1, 300))).await;
+    let logged = gateway.logged();
+    for sources in [1, 40] {
+        let mut silent = Vec::new();
+        for stranger in 0..300u16 {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind(([127, 0, 1, (stranger % sources) as u8 + 1], 0).into()).unwrap();
+            silent.push(soon("a connection", socket.connect(gateway.door())).await.unwrap());
+        }
+        let told = site.provider.pay("C_1");
+        let begin = Instant::now();
+        let post = site.notify_at(gateway.door(), "wallet", &told);
+        tokio::pin!(post);
+        let notice = tokio::select! {
+            notice = kiosk.notice() => notice,
+            answer = &mut post => panic!("{answer:?} from {sources}"),
+        };
+        kiosk.noticed(&notice).await;
+        assert_eq!(post.await, (200, "TAKEN".to_owned()), "{sources}");
+        // A silent connection is given five seconds; nobody has waited for that.
+        assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+        drop(silent);
+    }
+    let lines = gateway.logged() - logged;
+    assert!(lines < 20, "{lines} lines for 600 strangers");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

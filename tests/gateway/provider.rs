@@ -15,7 +15,7 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::kit::{Headers, PATIENCE};
+use super::kit::{Headers, PATIENCE, order};
 
 const SECRET: &[u8] = b"between the provider and its merchant";
 
@@ -55,6 +55,11 @@ impl Entry {
         let attach = (!self.payments.is_empty()).then(|| self.new.attach.clone());
         ChargeReport { standing, payments: self.payments.clone(), returned: 0, attach }
     }
+}
+
+/// As these tests call it: `C_1` is the charge of order 1.
+fn short(charge: &ChargeId) -> String {
+    format!("C_{}", charge.order().unwrap().millis())
 }
 
 #[derive(Clone)]
@@ -123,7 +128,7 @@ impl Provider {
     }
 
     pub fn charges(&self) -> Vec<String> {
-        self.book.0.lock().unwrap().charges.keys().map(ToString::to_string).collect()
+        self.book.0.lock().unwrap().charges.keys().map(short).collect()
     }
 
     /// Of one charge.
@@ -143,13 +148,17 @@ impl Provider {
             entry.payments.push(Payment { id, amount, currency, order });
             entry.report()
         });
-        notification(&json!({ "charge": charge, "report": report }))
+        notification(&json!({ "charge": number(charge), "report": report }))
     }
 
     fn entry<T>(&self, charge: &str, look: impl FnOnce(&mut Entry) -> T) -> T {
         let mut book = self.book.0.lock().unwrap();
-        look(book.charges.get_mut(&ChargeId::parse(charge).unwrap()).expect("the charge was made"))
+        look(book.charges.get_mut(&number(charge)).expect("the charge was made"))
     }
+}
+
+fn number(short: &str) -> ChargeId {
+    ChargeId::of(order(short.trim_start_matches("C_").parse().unwrap()), 1)
 }
 
 /// As the provider signs it.
@@ -162,11 +171,11 @@ pub fn notification(said: &Value) -> (Headers, Vec<u8>) {
 
 fn noted(order: &Order) -> String {
     match order {
-        Order::Create(c) => format!("create {}", c.charge),
-        Order::Query(c) => format!("query {}", c.charge),
-        Order::Close(c) => format!("close {}", c.charge),
-        Order::Refund(r) => format!("refund {}", r.refund),
-        Order::QueryRefund(r) => format!("query-refund {}", r.refund),
+        Order::Create(c) => format!("create {}", short(&c.charge)),
+        Order::Query(c) => format!("query {}", short(&c.charge)),
+        Order::Close(c) => format!("close {}", short(&c.charge)),
+        Order::Refund(r) => format!("refund {}", short(&r.charge)),
+        Order::QueryRefund(r) => format!("query-refund {}", short(&r.charge)),
         Order::Probe => "probe".into(),
     }
 }
@@ -180,7 +189,7 @@ fn carry_out(book: &mut Book, order: Order) -> Result<Value, String> {
             if entry.new != new || entry.closed {
                 return Err("USED".into());
             }
-            json!(format!("pay:{}", new.charge))
+            json!(format!("pay:{}", short(&new.charge)))
         }
         Order::Query(charge) => json!(book.charges.get(&charge.charge).map_or(
             ChargeReport { standing: Standing::Absent, payments: Vec::new(), returned: 0, attach: None },

@@ -1,41 +1,41 @@
 //! Where providers knock: `POST {path}/{rail}` over HTTPS.
 //!
 //! Policy: anybody can knock. Nothing is done before the rail has verified the body, and nothing is told to a stranger
-//! but a status. Bodies, headers, connections and their lives are bounded. 200 means that the kiosk has it; every other
-//! status that it is to be said again (WeChat Pay repeats for 24 hours, Alipay for 25), which does no harm. A rail whose
-//! provider does not speak takes notices from the operator's own program, signed by the operator's key.
+//! but a status; strangers are told in the log as a number. Bodies, headers, connections and their lives are bounded, and
+//! strangers keep nobody out ([`lobby`](super::lobby)). 200 means that the kiosk has it; every other status that it is to
+//! be said again (WeChat Pay repeats for 24 hours, Alipay for 25), which does no harm. A rail whose provider does not speak
+//! takes notices from the operator's own program, signed by the operator's key: that a charge was paid, and nothing else.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::lobby::{Lobby, Place};
 use super::notices::{Notices, Undelivered, number};
 use super::settings::Door;
-use super::{GatewayRail, Office, millis};
+use super::{Complaints, GatewayRail, Office};
 use crate::fleet::jws::{Keys, Purpose};
 use crate::fleet::topic::Address;
 use crate::payment::gateway::wire::Notice;
-use crate::payment::{ChargeRef, ChargeReport, Notifies, RailError};
+use crate::payment::{ChargeRef, ChargeReport, Notifies, RailError, Standing};
 
 const LARGEST_BODY: usize = 64 << 10;
 const LARGEST_HEADERS: usize = 16 << 10;
-/// At a time.
-const CONNECTIONS: usize = 256;
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Of one connection, with everything that is asked on it.
 const LIFE: Duration = Duration::from_secs(30);
@@ -61,18 +61,28 @@ pub(super) async fn serve(
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(porter);
     let acceptor = tls.map(TlsAcceptor::from);
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let (lobby, strangers) = (Arc::new(Lobby::default()), Arc::new(Complaints::default()));
     let mut visitors = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, from)) => {
                     // A visitor without a place is hung up on; providers come again.
-                    let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
-                    let (app, acceptor) = (app.clone(), acceptor.clone());
+                    let Some((place, go)) = lobby.enter(from.ip()) else { continue };
+                    let place = Arc::new(place);
+                    let (app, acceptor) = (app.clone().layer(Extension(Arc::clone(&place))), acceptor.clone());
+                    let strangers = Arc::clone(&strangers);
                     visitors.spawn(async move {
-                        drop(tokio::time::timeout(LIFE, welcome(stream, acceptor, app)).await);
-                        drop(place);
+                        tokio::select! {
+                            ended = tokio::time::timeout(LIFE, welcome(stream, acceptor, app)) => drop(ended),
+                            // Another one needs the place.
+                            _ = go => {}
+                        }
+                        if place.is_strangers()
+                            && let Some(others) = strangers.due()
+                        {
+                            tracing::warn!(from = %from.ip(), others, "somebody knocked who is no provider");
+                        }
                     });
                 }
                 // Out of descriptors, or the visitor has gone already.
@@ -113,20 +123,26 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, 
 
 async fn knock(
     State(porter): State<Arc<Porter>>,
+    Extension(place): Extension<Arc<Place>>,
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
     let Some(rail) = porter.office.clerk.rail(&name) else { return StatusCode::NOT_FOUND.into_response() };
     let answer = match rail.notifies() {
-        Some(provider) => porter.provider(&name, &**rail, provider, &headers, &body).await,
-        None => porter.operator(&name, &body).await,
+        Some(provider) => porter.provider(&name, &**rail, provider, &headers, &body, &place).await,
+        None => porter.operator(&name, &body, &place).await,
     };
     match answer {
         Ok(taken) => (StatusCode::OK, taken).into_response(),
         Err(Unheard { status, why }) => {
             porter.office.tally.unheard.fetch_add(1, Relaxed);
-            tracing::warn!(rail = name, status = status.as_u16(), why, "a notification was not taken");
+            let status_code = status.as_u16();
+            if place.is_strangers() {
+                tracing::debug!(rail = name, status = status_code, why, "not a notification");
+            } else {
+                tracing::warn!(rail = name, status = status_code, why, "a notification was not taken");
+            }
             status.into_response()
         }
     }
@@ -157,12 +173,14 @@ impl Porter {
         provider: &dyn Notifies,
         headers: &HeaderMap,
         body: &[u8],
+        place: &Place,
     ) -> Result<&'static str, Unheard> {
         let header = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
         let said = provider.notification(&header, body).map_err(|error| match error {
             RailError::Refused { .. } => Unheard::new(StatusCode::UNAUTHORIZED, error.to_string()),
             RailError::Unknown(why) => Unheard::new(StatusCode::UNAUTHORIZED, why),
         })?;
+        place.verified();
         let Some(said) = said else { return Ok(provider.taken()) };
         // A kiosk learns from its own questions that nothing was paid.
         let Some(payment) = said.report.payments.first() else { return Ok(provider.taken()) };
@@ -176,14 +194,15 @@ impl Porter {
         Ok(provider.taken())
     }
 
-    async fn operator(&self, name: &str, body: &[u8]) -> Result<&'static str, Unheard> {
+    async fn operator(&self, name: &str, body: &[u8], place: &Place) -> Result<&'static str, Unheard> {
         let Some(keys) = &self.operator else {
             return Err(Unheard::new(StatusCode::FORBIDDEN, "there is no `operator_key` for such notices"));
         };
         let (notice, _) = keys
             .open::<Notice>(Purpose::PayNotice, body)
             .map_err(|error| Unheard::new(StatusCode::UNAUTHORIZED, error.to_string()))?;
-        if let Some(why) = contradiction(name, &notice, millis()) {
+        place.verified();
+        if let Some(why) = contradiction(name, &notice, self.office.gate.now()) {
             return Err(Unheard::new(StatusCode::BAD_REQUEST, why));
         }
         let Notice { kiosk, id, charge, report, .. } = notice;
@@ -203,6 +222,7 @@ impl Porter {
             return Err(Unheard::new(StatusCode::NOT_FOUND, format!("charge {} is no kiosk's of ours", charge.charge)));
         };
         let number = charge.charge.clone();
+        self.office.clerk.paid(&kiosk.kiosk, &number);
         self.notices.deliver(&kiosk, rail, id, charge, report).await?;
         self.office.tally.notices.fetch_add(1, Relaxed);
         tracing::info!(kiosk = %kiosk.kiosk, rail, charge = %number, "notice taken");
@@ -222,9 +242,10 @@ fn contradiction(rail: &str, notice: &Notice, now: u64) -> Option<&'static str> 
         (notice.expires > now, "it has expired"),
         (id_fits, "its id is not 1 to 64 letters, digits, `_` and `-`"),
         (charge.amount > 0, "its charge is for nothing"),
+        (charge.charge.order() == Some(charge.order), "its charge is another order's"),
         (!report.payments.is_empty(), "it says of no payment"),
         (report.payments.iter().all(ours), "a payment is of nothing, or of another order or currency"),
-        (report.returned == 0, "it says of money given back"),
+        (report.returned == 0 && report.standing != Standing::Returning, "it says of money given back"),
         (report.attach.as_ref().is_none_or(|name| *name == notice.kiosk), "it is for two kiosks"),
     ]
     .into_iter()
@@ -238,7 +259,7 @@ pub(super) async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payment::{Payment, Standing};
+    use crate::payment::Payment;
     use crate::vocabulary::{ChargeId, Currency, OrderId, PaymentId};
 
     #[test]
@@ -252,7 +273,7 @@ mod tests {
             id: "n-1".into(),
             sent: 1000,
             expires: 2000,
-            charge: ChargeRef { charge: ChargeId::parse("C_1").unwrap(), order, amount: 300, currency: cny },
+            charge: ChargeRef { charge: ChargeId::of(order, 1), order, amount: 300, currency: cny },
             report: ChargeReport {
                 standing: Standing::Open,
                 payments: vec![payment.clone()],
@@ -277,6 +298,8 @@ mod tests {
         assert!(why(&|n| n.report.payments[0].order = OrderId::from_parts(2, 2)).contains("order"));
         assert!(why(&|n| n.report.payments.push(Payment { amount: -1, ..payment.clone() })).contains("of nothing"));
         assert!(why(&|n| n.report.returned = 1).contains("given back"));
+        assert!(why(&|n| n.report.standing = Standing::Returning).contains("given back"));
+        assert!(why(&|n| n.charge.charge = ChargeId::of(OrderId::from_parts(2, 2), 1)).contains("another order's"));
         assert!(why(&|n| n.report.attach = Some("street/K2".into())).contains("two kiosks"));
     }
 }

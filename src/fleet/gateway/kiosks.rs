@@ -2,7 +2,7 @@
 //!
 //! Policy: a kiosk is a public key in a directory, `KIOSK.pem`. A request counts when its signature holds and one name
 //! stands in all three places: the signing key's `kid`, the request's `kiosk`, and the topic it came on. Anything else is
-//! counted and logged, and nothing else happens: an answer would be a service to whoever guesses.
+//! counted, logged as a number, and nothing else happens: an answer would be a service to whoever guesses.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -51,6 +51,10 @@ pub(super) enum Rejected {
     Kiosk,
     #[error("the nonce is not {NONCE} hexadecimal digits, or the rail's name is none")]
     Form,
+    #[error("more than is looked at of one kiosk")]
+    Flood,
+    #[error("it has come before")]
+    Repeated,
 }
 
 impl Kiosks {
@@ -109,9 +113,14 @@ impl Kiosks {
         Address { fleet: self.fleet.clone(), kiosk: kiosk.clone() }
     }
 
-    /// The request and the kiosk it is from.
-    pub fn open(&self, topic: &str, message: &[u8]) -> Result<(Address, Request), Rejected> {
+    /// The kiosk whose topic it is.
+    pub fn at(&self, topic: &str) -> Result<Address, Rejected> {
         let Ok(Topic::Kiosk(address, Leaf::PayRequest)) = topic.parse() else { return Err(Rejected::Topic) };
+        if self.names.contains_key(&address.to_string()) { Ok(address) } else { Err(BadMessage::UnknownKey.into()) }
+    }
+
+    /// The request, from the kiosk of its topic, and its nonce as a number.
+    pub fn open(&self, address: &Address, message: &[u8]) -> Result<(Request, u128), Rejected> {
         let full = address.to_string();
         let (request, kid) = self.keys.open::<Request>(Purpose::PayRequest, message)?;
         if kid != full {
@@ -120,11 +129,12 @@ impl Kiosks {
         if request.kiosk != full {
             return Err(Rejected::Kiosk);
         }
-        let nonce = request.nonce.len() == NONCE && request.nonce.bytes().all(|b| b.is_ascii_hexdigit());
-        if !nonce || Name::parse(&request.rail).is_err() {
-            return Err(Rejected::Form);
+        let digits = request.nonce.len() == NONCE && request.nonce.bytes().all(|b| b.is_ascii_hexdigit());
+        let nonce = u128::from_str_radix(&request.nonce, 16).ok().filter(|_| digits);
+        match nonce.filter(|_| Name::parse(&request.rail).is_ok()) {
+            Some(nonce) => Ok((request, nonce)),
+            None => Err(Rejected::Form),
         }
-        Ok((address, request))
     }
 }
 
@@ -155,28 +165,31 @@ mod tests {
             kiosk: kiosk.into(),
             rail: "wechat".into(),
             nonce: "0123456789abcdef0123456789abcdef".into(),
+            sent: 0,
             ask: Ask::Probe,
         };
         let open = |signer: &Signer, purpose, request: &Request, topic: &str| {
-            kiosks.open(topic, &signer.sign(purpose, request).unwrap()).map(|(address, _)| address.to_string())
+            let address = kiosks.at(topic)?;
+            kiosks.open(&address, &signer.sign(purpose, request).unwrap()).map(|_| address.to_string())
         };
         let ask = Purpose::PayRequest;
         let (k1, k2) = (signer("K1", "street/K1"), signer("K2", "street/K2"));
         let topic = "kiosk/v1/street/K1/pay/request";
+        let unknown = Rejected::Message(BadMessage::UnknownKey);
         assert_eq!(open(&k1, ask, &request("street/K1"), topic), Ok("street/K1".into()));
         assert_eq!(open(&k2, ask, &request("street/K1"), topic), Err(Rejected::Signer));
         assert_eq!(open(&k2, ask, &request("street/K2"), topic), Err(Rejected::Signer));
         assert_eq!(open(&k1, ask, &request("street/K2"), topic), Err(Rejected::Kiosk));
+        assert_eq!(open(&k1, ask, &request("street/K1"), "kiosk/v1/street/K9/pay/request"), Err(unknown));
         let elsewhere = "kiosk/v1/street/K2/pay/request";
         assert_eq!(open(&k1, ask, &request("street/K1"), elsewhere), Err(Rejected::Signer));
         let other_fleet = "kiosk/v1/other/K1/pay/request";
-        assert_eq!(open(&k1, ask, &request("street/K1"), other_fleet), Err(Rejected::Signer));
+        assert_eq!(open(&k1, ask, &request("street/K1"), other_fleet), Err(unknown));
         let reply = "kiosk/v1/street/K1/pay/reply";
         assert_eq!(open(&k1, ask, &request("street/K1"), reply), Err(Rejected::Topic));
         let forged = open(&signer("K2", "street/K1"), ask, &request("street/K1"), topic);
         assert_eq!(forged, Err(Rejected::Message(BadMessage::Signature)));
-        let stranger = open(&signer("K2", "street/K9"), ask, &request("street/K9"), "kiosk/v1/street/K9/pay/request");
-        assert_eq!(stranger, Err(Rejected::Message(BadMessage::UnknownKey)));
+        assert_eq!(open(&signer("K2", "street/K9"), ask, &request("street/K1"), topic), Err(unknown));
         let notice = open(&k1, Purpose::PayNotice, &request("street/K1"), topic);
         assert_eq!(notice, Err(Rejected::Message(BadMessage::Purpose)));
         for bad in [

@@ -5,6 +5,8 @@
 //!   kiosk's by the provider's book ([`clerk`]).
 //! - It keeps nothing. A request that is lost with it is asked again by the kiosk, and every ask may be repeated, because
 //!   charges and refunds have numbers. So it may be killed at any time, and several may share one fleet.
+//! - A request is good once and for a minute, and a flood of old, repeated or wild ones costs no question at a provider, no
+//!   memory and no lines in the log ([`gate`]).
 //! - Many requests are under way at a time, a bounded number for each provider and each kiosk, so that a slow provider
 //!   or a wild kiosk holds up nobody else.
 //! - What one kiosk can cost is limited, by each gateway for itself ([`limits`]).
@@ -12,9 +14,11 @@
 
 mod clerk;
 mod door;
+mod gate;
 mod keygen;
 mod kiosks;
 mod limits;
+mod lobby;
 mod notices;
 mod post;
 mod rails;
@@ -32,8 +36,9 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use self::clerk::Clerk;
+use self::gate::{Age, Gate, Place};
 pub use self::keygen::{KeygenError, Pair, keygen};
-use self::kiosks::Kiosks;
+use self::kiosks::{Kiosks, Rejected};
 pub use self::limits::Limits;
 use self::notices::Notices;
 use self::post::Post;
@@ -49,7 +54,7 @@ const REPLY_LIFE_MS: u64 = 60_000;
 /// For what is under way when the gateway is to stop.
 pub const STOP: Duration = Duration::from_secs(5);
 const GOODBYE: Duration = Duration::from_secs(1);
-/// The first bad requests are logged each, the others as a number, once in so long.
+/// What strangers do is told once in so long, as a number.
 const COMPLAIN: Duration = Duration::from_secs(10);
 
 /// A provider as the gateway needs it.
@@ -84,7 +89,9 @@ pub enum GatewayError {
 pub struct Counts {
     /// Requests that have an answer; it may not have reached the broker.
     pub answered: u64,
-    /// Messages on the topics of requests that are none.
+    /// Requests that were answered with the time alone.
+    pub stale: u64,
+    /// Messages on the topics of requests that are none, are too many, or have come before.
     pub rejected: u64,
     /// Notices that the kiosk has.
     pub notices: u64,
@@ -95,6 +102,7 @@ pub struct Counts {
 #[derive(Debug, Default)]
 struct Tally {
     answered: AtomicU64,
+    stale: AtomicU64,
     rejected: AtomicU64,
     notices: AtomicU64,
     unheard: AtomicU64,
@@ -108,8 +116,17 @@ struct Office {
     instance: u64,
     signer: Signer,
     kiosks: Kiosks,
+    gate: Gate,
     clerk: Clerk,
     tally: Tally,
+}
+
+/// A request that is a kiosk's, and for which there is a place.
+struct Visit {
+    kiosk: Address,
+    request: Request,
+    age: Age,
+    place: Place,
 }
 
 /// A running gateway. Dropped without [`stop`](Self::stop), it is gone at once, which loses nothing.
@@ -130,8 +147,8 @@ impl Gateway {
     pub async fn start(settings: Settings, rails: Rails) -> Result<Self, GatewayError> {
         let Settings { fleet, group, broker, signer, kiosks, limits, door, notice_wait } = settings;
         let instance = getrandom::u64().map_err(|_| GatewayError::Random)?;
-        let clerk = Clerk::new(rails, limits);
-        let office = Arc::new(Office { fleet, broker, instance, signer, kiosks, clerk, tally: Tally::default() });
+        let (gate, clerk) = (Gate::new(kiosks.names()), Clerk::new(rails, limits));
+        let office = Arc::new(Office { fleet, broker, instance, signer, kiosks, gate, clerk, tally: Tally::default() });
         let listener = match &door {
             None => None,
             Some(door) => {
@@ -157,14 +174,20 @@ impl Gateway {
         Arc::new_cyclic(|post: &std::sync::Weak<Post>| {
             let post = post.clone();
             let complaints = Complaints::default();
-            Post::start(line, move |message| match office.kiosks.open(&message.topic, &message.payload) {
-                Ok((kiosk, request)) => {
+            Post::start(line, move |message| match office.admit(&message.topic, &message.payload) {
+                // For whoever waits for it, and hears it on a connection of its own.
+                Ok(Visit { request: Request { ask: Ask::Noticed { .. }, .. }, .. }) => {}
+                Ok(visit) => {
                     let (office, post) = (Arc::clone(&office), post.clone());
-                    under_way.spawn(async move { office.attend(&kiosk, request, &post).await });
+                    under_way.spawn(async move { office.attend(visit, &post).await });
                 }
                 Err(why) => {
                     office.tally.rejected.fetch_add(1, Relaxed);
-                    complaints.log(&message.topic, &why.to_string());
+                    if let Some(others) = complaints.due() {
+                        // A broker's topic may be anything up to 64 KiB.
+                        let topic: String = message.topic.chars().take(200).collect();
+                        tracing::warn!(topic, %why, others, "a message is not answered");
+                    }
                 }
             })
         })
@@ -181,9 +204,10 @@ impl Gateway {
     }
 
     pub fn counts(&self) -> Counts {
-        let Tally { answered, rejected, notices, unheard } = &self.office.tally;
-        let [answered, rejected, notices, unheard] = [answered, rejected, notices, unheard].map(|n| n.load(Relaxed));
-        Counts { answered, rejected, notices, unheard }
+        let Tally { answered, stale, rejected, notices, unheard } = &self.office.tally;
+        let [answered, stale, rejected, notices, unheard] =
+            [answered, stale, rejected, notices, unheard].map(|n| n.load(Relaxed));
+        Counts { answered, stale, rejected, notices, unheard }
     }
 
     /// Takes nothing new, finishes what is under way within [`STOP`], and says goodbye.
@@ -232,26 +256,43 @@ impl Drop for Gateway {
 }
 
 impl Office {
-    async fn attend(&self, kiosk: &Address, request: Request, post: &std::sync::Weak<Post>) {
-        let Request { rail, nonce, ask, .. } = request;
-        // For whoever waits for it, and hears it on a connection of its own.
-        if let Ask::Noticed { .. } = ask {
-            return;
-        }
+    /// Runs on the connection's own task, so the cheapest comes first.
+    fn admit(&self, topic: &str, message: &[u8]) -> Result<Visit, Rejected> {
+        let kiosk = self.kiosks.at(topic)?;
+        let place = self.gate.enter(&kiosk.kiosk)?;
+        let (request, nonce) = self.kiosks.open(&kiosk, message)?;
+        let age = self.gate.look(&kiosk.kiosk, nonce, request.sent)?;
+        Ok(Visit { kiosk, request, age, place })
+    }
+
+    async fn attend(&self, visit: Visit, post: &std::sync::Weak<Post>) {
+        let Visit { kiosk, request: Request { rail, nonce, ask, .. }, age, place } = visit;
         let started = Instant::now();
-        let says = self.clerk.answer(kiosk, &rail, &ask).await;
+        // Before whoever hears the answer can ask for the count.
+        let says = match age {
+            Age::Fresh => {
+                let says = self.clerk.answer(&kiosk, &rail, &ask).await;
+                self.tally.answered.fetch_add(1, Relaxed);
+                says
+            }
+            Age::Stale => {
+                self.tally.stale.fetch_add(1, Relaxed);
+                Says::Stale
+            }
+        };
         let (verb, number) = described(&ask);
         let result = outcome(&says);
-        let sent = millis();
+        let sent = self.gate.now();
         let reply = Reply { kiosk: kiosk.to_string(), rail, nonce, sent, expires: sent + REPLY_LIFE_MS, says };
-        // Before whoever hears the answer can ask for the count.
-        self.tally.answered.fetch_add(1, Relaxed);
         let sent = match (self.signer.sign(Purpose::PayReply, &reply), post.upgrade()) {
             (Ok(message), Some(post)) => post.send(kiosk.topic(Leaf::PayReply), message).await.is_ok(),
             _ => false,
         };
+        drop(place);
         let (rail, ms) = (reply.rail, started.elapsed().as_millis());
-        tracing::info!(kiosk = %kiosk.kiosk, rail, ask = verb, charge = number, result, ms, sent, "request");
+        if age == Age::Fresh {
+            tracing::info!(kiosk = %kiosk.kiosk, rail, ask = verb, charge = number, result, ms, sent, "request");
+        }
     }
 }
 
@@ -279,35 +320,31 @@ fn outcome(says: &Says) -> String {
             (0, Standing::Closed) => "closed".into(),
             (n, _) => format!("{n} paid"),
         },
-        Says::Closed { .. } => "asked to close".into(),
+        Says::Closed { report: None, .. } => "asked to close".into(),
+        Says::Closed { report: Some(report), .. } if report.returned == 0 => "paid, so not closed".into(),
+        Says::Closed { report: Some(_), .. } => "closed and given back".into(),
         Says::Refund { report, .. } => format!("{report:?}").to_lowercase(),
         Says::Refused { code, why } => format!("refused {code}: {why}"),
         Says::Unknown { why } => format!("unknown: {why}"),
+        Says::Stale => "stale".into(),
     }
 }
 
-/// Since 1970, by this machine's clock, which a back end keeps right.
-fn millis() -> u64 {
-    u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0)
-}
-
-/// A flood of bad requests must not become a flood in the log.
+/// A flood of strangers must not become a flood in the log.
 #[derive(Default)]
 struct Complaints(std::sync::Mutex<(Option<Instant>, u64)>);
 
 impl Complaints {
-    fn log(&self, topic: &str, why: &str) {
+    /// Counts one; how many there were besides, when it is time to tell.
+    fn due(&self) -> Option<u64> {
         let now = Instant::now();
         let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let (last, kept) = &mut *state;
         if last.is_some_and(|last| now < last + COMPLAIN) {
             *kept += 1;
-            return;
+            return None;
         }
         *last = Some(now);
-        let others = std::mem::take(kept);
-        // A broker's topic may be anything up to 64 KiB.
-        let topic: String = topic.chars().take(200).collect();
-        tracing::warn!(topic, why, others, "not a request of a kiosk");
+        Some(std::mem::take(kept))
     }
 }

@@ -1,12 +1,14 @@
 //! The kiosk's side of the channel: which questions are open, which notices were taken, what was rejected. One for all
 //! rails of the gateway.
 //!
-//! Policy: every question has a nonce of its own that is used up by the first answer that fits. A notice is taken once;
+//! Policy: every message has a nonce of its own, and says when it was sent by the gateway's clock, as the last answer told
+//! it; until there is one, the gateway answers with nothing but the time, and the question is asked again. A question is
+//! used up by the first answer that fits, to whichever of its messages. A notice is taken once;
 //! when its consequence is on disk the gateway is told so, and told again when it repeats the notice. Both memories are
 //! bounded: an answer that is older than they reach is one to no question of ours, and a notice that is taken twice does
 //! no harm, because the ledger knows every payment by its number.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,7 @@ use super::rejected::{Rejected, Rejections, Tally};
 use super::wire::{Ask, Notice, Reply, Request, Says};
 use super::{MAX_PAYLOAD, unknown};
 use crate::fleet::jws::{BadMessage, Keys, Purpose, Signer};
-use crate::payment::{ChargeRef, ChargeReport, NewCharge, RailError, RefundRequest};
+use crate::payment::{ChargeRef, ChargeReport, NewCharge, RailError, RefundRequest, Standing};
 use crate::vocabulary::Wall;
 
 /// Questions at a time; with each sent twice the gateway still has room for all.
@@ -26,6 +28,8 @@ const PAST: usize = 1024;
 /// Notices taken.
 const NOTICES: usize = 1024;
 const LONGEST_NUMBER: usize = 64;
+/// How often a question is asked anew because the gateway takes it for an old one: gateways need not agree on the time.
+const STALE: usize = 3;
 /// A notice that comes again was perhaps not heard to be taken; that is said again no more often than this.
 const SAY_AGAIN: Duration = Duration::from_secs(1);
 
@@ -35,7 +39,7 @@ pub struct Settings {
     pub signer: Signer,
     /// Who may answer, and say by themselves that a charge was paid.
     pub gateway: Keys,
-    /// Who may only say that a charge was paid: the operator's own programs.
+    /// Who may only say that a charge was paid, on a rail whose money nobody else sees: the operator's own programs.
     pub operator: Keys,
 }
 
@@ -72,26 +76,33 @@ pub struct Clerk {
 
 struct Books {
     rails: BTreeSet<String>,
-    /// By nonce.
-    open: BTreeMap<String, Question>,
-    /// Nonces, and whether they were answered; the oldest first.
+    /// Those of them whose money only the operator sees.
+    watched: BTreeSet<String>,
+    /// The gateway's time when it last answered, and when that was.
+    time: Option<(u64, Instant)>,
+    open: Vec<Question>,
+    /// Nonces that were used, the oldest first.
     past: VecDeque<Past>,
     /// The oldest first.
     notices: VecDeque<Taken>,
+    /// Questions so far.
+    asked: u64,
     tally: Tally,
 }
 
-/// A question that is answered or given up.
+/// A message whose question is answered or given up.
 struct Past {
     nonce: String,
+    /// By this message or another one of the same question.
     answered: bool,
-    /// Answers that may still come: it was sent that often more than it was answered.
-    spare: u8,
+    /// This message's own answer may still come.
+    spare: bool,
 }
 
 struct Question {
-    /// How often it went out.
-    sent: u8,
+    number: u64,
+    /// Of the messages that it went out in.
+    nonces: Vec<String>,
     rail: String,
     ask: Ask,
     answer: oneshot::Sender<Says>,
@@ -109,7 +120,10 @@ impl Clerk {
     pub fn new(settings: Settings, tell: impl Fn(Rejections) + Send + Sync + 'static) -> Self {
         let books = Books {
             rails: BTreeSet::new(),
-            open: BTreeMap::new(),
+            watched: BTreeSet::new(),
+            time: None,
+            open: Vec::new(),
+            asked: 0,
             past: VecDeque::new(),
             notices: VecDeque::new(),
             tally: Tally::new(),
@@ -173,27 +187,43 @@ impl Clerk {
         self.books().rails.insert(rail.to_owned());
     }
 
-    /// Asks, and after `again` asks once more, the same in every byte; a charge is asked for only once, because not every
+    /// The money of this rail is seen by the operator, who may say so by himself.
+    pub(super) fn watches(&self, rail: &str) {
+        self.books().watched.insert(rail.to_owned());
+    }
+
+    /// Asks, and after `again` asks once more, in a new message; a charge is asked for only once, because not every
     /// provider takes the same one twice. The answer fits the question. Ends only with an answer, or when it can't be
     /// asked; whoever asks has a time-out.
     pub(super) async fn ask(&self, rail: &str, ask: Ask, again: Duration) -> Result<Says, RailError> {
         let _place = self.room.acquire().await.map_err(|_| unknown("nothing is asked any more"))?;
-        let (nonce, message) = self.write(rail, ask.clone())?;
+        for _ in 0..STALE {
+            match self.ask_now(rail, ask.clone(), again).await? {
+                // Nothing was looked at, and the time is known now: even a charge may be asked for again.
+                Says::Stale => {}
+                says => return Ok(says),
+            }
+        }
+        Err(unknown("the gateway takes every question for an old one"))
+    }
+
+    async fn ask_now(&self, rail: &str, ask: Ask, again: Duration) -> Result<Says, RailError> {
         let once = matches!(ask, Ask::Create(_));
+        let (nonce, message) = self.write(rail, ask.clone())?;
         let (answer, mut answered) = oneshot::channel();
-        let question = Question { sent: 1, rail: rail.to_owned(), ask, answer };
-        let _open = self.open(nonce.clone(), question);
-        if !self.put_out(message.clone()) {
+        let open = self.open(nonce, rail, ask.clone(), answer);
+        if !self.put_out(message) {
             return Err(unknown("there is no connection to the gateway"));
         }
         let answer = match tokio::time::timeout(again, &mut answered).await {
             Ok(answer) => answer,
             Err(_) if once => answered.await,
             Err(_) => {
-                // The connection it went out on may be gone, and with it the question. A connection that is not back
-                // yet leaves only the hope for the first.
-                if let Some(question) = self.books().open.get_mut(&nonce) {
-                    question.sent += 1;
+                // The connection it went out on may be gone, and with it the question or its answer. A connection that is
+                // not back yet leaves only the hope for the first.
+                let (nonce, message) = self.write(rail, ask)?;
+                if let Some(question) = self.books().open.iter_mut().find(|question| question.number == open.number) {
+                    question.nonces.push(nonce);
                 }
                 self.put_out(message);
                 answered.await
@@ -210,19 +240,23 @@ impl Clerk {
         self.publish.get().is_some_and(|publish| publish(message))
     }
 
-    /// A question with a new nonce, signed.
+    /// A message with a new nonce, signed.
     fn write(&self, rail: &str, ask: Ask) -> Result<(String, Vec<u8>), RailError> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map_err(|e| unknown(format!("no random number for the question: {e}")))?;
         let nonce: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let request = Request { kiosk: self.settings.kiosk.clone(), rail: rail.to_owned(), nonce: nonce.clone(), ask };
+        let (kiosk, sent) = (self.settings.kiosk.clone(), self.books().time_there(Instant::now()));
+        let request = Request { kiosk, rail: rail.to_owned(), nonce: nonce.clone(), sent, ask };
         let message = self.settings.signer.sign(Purpose::PayRequest, &request);
         Ok((nonce, message.map_err(|e| unknown(format!("the question can't be written: {e}")))?))
     }
 
-    fn open(&self, nonce: String, question: Question) -> Open<'_> {
-        self.books().open.insert(nonce.clone(), question);
-        Open { clerk: self, nonce }
+    fn open(&self, nonce: String, rail: &str, ask: Ask, answer: oneshot::Sender<Says>) -> Open<'_> {
+        let mut books = self.books();
+        books.asked += 1;
+        let number = books.asked;
+        books.open.push(Question { number, nonces: vec![nonce], rail: rail.to_owned(), ask, answer });
+        Open { clerk: self, number }
     }
 
     fn take_reply(&self, message: &[u8], wall: Option<Wall>) -> Result<(), Rejected> {
@@ -231,7 +265,9 @@ impl Clerk {
             return Err(Rejected::Kiosk);
         }
         let mut books = self.books();
-        let Some(question) = books.open.get(&reply.nonce) else { return Err(books.no_question(&reply.nonce)) };
+        let Some(question) = books.open.iter().find(|question| question.nonces.contains(&reply.nonce)) else {
+            return Err(books.no_question(&reply.nonce));
+        };
         if question.rail != reply.rail {
             return Err(Rejected::Rail);
         }
@@ -239,7 +275,10 @@ impl Clerk {
             return Err(Rejected::Expired);
         }
         answers(&question.ask, &reply.says)?;
-        if let Some(question) = books.close(&reply.nonce, true) {
+        let number = question.number;
+        // It answers a question that is open, so it is not older than that.
+        books.time = Some((reply.sent, Instant::now()));
+        if let Some(question) = books.close(number, Some(&reply.nonce)) {
             // Whoever asked may have given up just now; then nobody has an answer.
             drop(question.answer.send(reply.says));
         }
@@ -248,9 +287,9 @@ impl Clerk {
 
     fn take_notice(&self, message: &[u8], wall: Option<Wall>) -> Result<Option<Noticed>, Rejected> {
         let Settings { kiosk, gateway, operator, .. } = &self.settings;
-        let opened = match gateway.open::<Notice>(Purpose::PayNotice, message) {
-            Err(BadMessage::UnknownKey) => operator.open(Purpose::PayNotice, message),
-            opened => opened,
+        let (by_operator, opened) = match gateway.open::<Notice>(Purpose::PayNotice, message) {
+            Err(BadMessage::UnknownKey) => (true, operator.open(Purpose::PayNotice, message)),
+            opened => (false, opened),
         };
         let (notice, _) = opened?;
         let Notice { id, rail, charge, report, .. } = notice;
@@ -263,6 +302,8 @@ impl Clerk {
             return Err(Rejected::Number);
         } else if charge.charge.order() != Some(charge.order) {
             return Err(Rejected::Order);
+        } else if by_operator && (!books.watched.contains(&rail) || !only_paid(&report)) {
+            return Err(Rejected::Operator);
         }
         sane(&report)?;
         if let Some(taken) = books.notices.iter_mut().find(|taken| taken.id == id) {
@@ -288,7 +329,7 @@ impl Clerk {
     fn say_taken(&self, notice: &str, rail: &str) {
         // Nothing is lost when this can't be said: the gateway repeats the notice.
         if let Ok((nonce, message)) = self.write(rail, Ask::Noticed { notice: notice.to_owned() }) {
-            self.books().remember(Past { nonce, answered: true, spare: 1 });
+            self.books().remember(Past { nonce, answered: true, spare: true });
             self.put_out(message);
         }
     }
@@ -310,19 +351,28 @@ impl Clerk {
 }
 
 impl Books {
+    /// The time at the gateway, carried on by the monotonic clock; 0 where it is not known. Our own clock may be wrong.
+    fn time_there(&self, now: Instant) -> u64 {
+        let since = |heard| u64::try_from(now.saturating_duration_since(heard).as_millis()).unwrap_or(u64::MAX);
+        self.time.map_or(0, |(there, heard)| there.saturating_add(since(heard)))
+    }
+
     fn no_question(&mut self, nonce: &str) -> Rejected {
         let Some(past) = self.past.iter_mut().find(|past| past.nonce == nonce) else { return Rejected::Unasked };
-        match past.spare.checked_sub(1) {
-            None => return Rejected::Replayed,
-            Some(spare) => past.spare = spare,
+        if !std::mem::take(&mut past.spare) {
+            return Rejected::Replayed;
         }
         if past.answered { Rejected::Again } else { Rejected::Late }
     }
 
-    fn close(&mut self, nonce: &str, answered: bool) -> Option<Question> {
-        let question = self.open.remove(nonce)?;
-        let spare = question.sent - u8::from(answered);
-        self.remember(Past { nonce: nonce.to_owned(), answered, spare });
+    /// `answered`: the message whose answer it was.
+    fn close(&mut self, number: u64, answered: Option<&str>) -> Option<Question> {
+        let at = self.open.iter().position(|question| question.number == number)?;
+        let mut question = self.open.swap_remove(at);
+        for nonce in question.nonces.drain(..) {
+            let spare = answered != Some(&nonce);
+            self.remember(Past { nonce, answered: answered.is_some(), spare });
+        }
         Some(question)
     }
 
@@ -337,12 +387,12 @@ impl Books {
 /// A question that somebody waits on; given up when nobody does any more.
 struct Open<'a> {
     clerk: &'a Clerk,
-    nonce: String,
+    number: u64,
 }
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        self.clerk.books().close(&self.nonce, false);
+        self.clerk.books().close(self.number, None);
     }
 }
 
@@ -353,7 +403,7 @@ fn expired(expires: u64, wall: Option<Wall>) -> bool {
 /// Whether it is an answer to this very question.
 fn answers(ask: &Ask, says: &Says) -> Result<(), Rejected> {
     match (ask, says) {
-        (_, Says::Refused { .. } | Says::Unknown { .. }) | (Ask::Probe, Says::Here) => Ok(()),
+        (_, Says::Refused { .. } | Says::Unknown { .. } | Says::Stale) | (Ask::Probe, Says::Here) => Ok(()),
         (Ask::Create(new), Says::Created { charge, payload }) => {
             let NewCharge { charge: id, order, amount, currency, .. } = new;
             let asked = ChargeRef { charge: id.clone(), order: *order, amount: *amount, currency: *currency };
@@ -404,6 +454,11 @@ fn same_refund(ours: &RefundRequest, theirs: &RefundRequest) -> Result<(), Rejec
     }
     same_charge(&charge(ours), &charge(theirs))?;
     Err(Rejected::Amount)
+}
+
+/// What the operator may say of a charge: that it was paid, not that anything went back.
+fn only_paid(report: &ChargeReport) -> bool {
+    report.standing != Standing::Returning && !report.payments.is_empty() && report.returned == 0
 }
 
 /// A signature does not make a sum right: payments are more than nothing, and no more went back than came in.

@@ -22,6 +22,7 @@ impl Emv {
         gateway: Gateway,
         payload: impl Fn(&NewCharge) -> Result<String, String> + Send + Sync + 'static,
     ) -> Self {
+        gateway.clerk.watches(&gateway.rail);
         Self { gateway, payload: Box::new(payload) }
     }
 }

@@ -37,7 +37,7 @@ pub struct Gateway {
 
 impl Gateway {
     /// `rail`: its name at the gateway. `timeout` is for one question, from its asking to its answer; half-way one
-    /// without an answer is asked once more, the same in every byte.
+    /// without an answer is asked once more.
     pub fn new(clerk: Arc<Clerk>, rail: impl Into<String>, timeout: Duration) -> Self {
         let rail = rail.into();
         clerk.serves(&rail);

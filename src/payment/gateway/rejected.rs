@@ -52,6 +52,9 @@ pub enum Rejected {
     Payload,
     #[error("a notice without a number")]
     Number,
+    /// The operator may say that money has arrived where nobody else sees it, and nothing else.
+    #[error("not for the operator to say")]
+    Operator,
 }
 
 impl Rejected {

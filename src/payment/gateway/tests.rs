@@ -300,15 +300,73 @@ async fn an_answer_counts_once_and_in_time() {
     let asked = rail.query(&charge(1)).await;
     assert!(matches!(asked, Err(RailError::Unknown(_))), "{asked:?}");
     let (first, second) = (rig.request().await, rig.request().await);
-    assert_eq!(first, second, "asked twice, under one number");
-    let truth = reply(US, "wechat", &first.nonce, &honest(&first.ask));
-    assert_eq!(rig.reply(&truth, NOW), Err(Rejected::Late));
+    assert_eq!(first.ask, second.ask, "asked twice");
+    assert_ne!(first.nonce, second.nonce, "and each message is new");
+    for request in [&first, &second] {
+        let truth = reply(US, "wechat", &request.nonce, &honest(&request.ask));
+        assert_eq!(rig.reply(&truth, NOW), Err(Rejected::Late));
+        assert_eq!(rig.reply(&truth, NOW), Err(Rejected::Replayed));
+    }
     let rejections = rig.clerk.rejections();
-    assert_eq!((rejections.count, rejections.harmless), (2, 1), "expired and replayed are alarming, late is not");
+    assert_eq!((rejections.count, rejections.harmless), (4, 2), "expired and replayed are alarming, late is not");
 
     assert!(rail.create(&new_charge(1)).await.is_err());
     rig.request().await;
     assert!(rig.asked.try_recv().is_err(), "a charge is asked for only once");
+}
+
+#[tokio::test]
+async fn whichever_message_is_answered_the_question_is() {
+    let mut rig = Rig::new();
+    let rail = rig.rail(Duration::from_secs(2));
+    let asking = tokio::spawn(async move { rail.query(&charge(1)).await });
+    let (first, second) = (rig.request().await, rig.request().await);
+    let truth = |request: &Request| reply(US, "wechat", &request.nonce, &honest(&request.ask));
+    rig.reply(&truth(&first), NOW).unwrap();
+    asking.await.unwrap().unwrap();
+    assert_eq!(rig.reply(&truth(&second), NOW), Err(Rejected::Again));
+    assert_eq!(rig.reply(&truth(&first), NOW), Err(Rejected::Replayed));
+}
+
+#[tokio::test]
+async fn the_time_is_the_gateways_and_learnt_from_its_answers() {
+    let mut rig = Rig::new();
+    let rail = Arc::new(rig.rail(PATIENCE));
+    let create = |n| {
+        let rail = Arc::clone(&rail);
+        tokio::spawn(async move { rail.create(&new_charge(n)).await })
+    };
+    let asking = create(1);
+    let first = rig.request().await;
+    assert_eq!(first.sent, 0, "a board's own clock is not worth telling");
+    let mut stale = reply(US, "wechat", &first.nonce, &json!("stale"));
+    stale["sent"] = json!(5_000);
+    rig.reply(&stale, None).unwrap();
+    // Nothing was looked at, so even a charge is asked for again; carried on by the monotonic clock.
+    let second = rig.request().await;
+    assert_eq!(second.ask, first.ask);
+    assert_ne!(second.nonce, first.nonce);
+    assert!((5_000..15_000).contains(&second.sent), "{}", second.sent);
+    // Each answer tells it anew; somebody else's words don't.
+    let mut other = reply("street/K2", "wechat", &second.nonce, &json!("stale"));
+    other["sent"] = json!(9_000_000);
+    assert_eq!(rig.reply(&other, None), Err(Rejected::Kiosk));
+    let mut answer = reply(US, "wechat", &second.nonce, &honest(&second.ask));
+    answer["sent"] = json!(1_000_000);
+    rig.reply(&answer, None).unwrap();
+    assert!(asking.await.unwrap().is_ok());
+    assert_eq!(rig.reply(&stale, None), Err(Rejected::Replayed));
+    let asking = create(2);
+    // A gateway whose clock nobody can follow is one that does not answer.
+    for _ in 0..3 {
+        let request = rig.request().await;
+        assert!((1_000_000..1_020_000).contains(&request.sent), "{}", request.sent);
+        let mut stale = reply(US, "wechat", &request.nonce, &json!("stale"));
+        stale["sent"] = json!(1_000_000);
+        rig.reply(&stale, None).unwrap();
+    }
+    assert!(matches!(asking.await.unwrap(), Err(RailError::Unknown(_))));
+    assert!(rig.asked.try_recv().is_err());
 }
 
 #[tokio::test]
@@ -374,10 +432,30 @@ async fn a_notice_is_taken_once_and_confirmed_when_it_is_on_disk() {
     let alarm = rig.clerk.rejections().alarm();
     assert_eq!(alarm, Some(json!({ "reason": "about another charge", "count": 1, "last": SENT + 1_000 })));
     assert!(rig.notice(&notice("n2", &charge(2)), NOW).unwrap().is_some());
+}
 
-    // By the operator's own program, unlike an answer.
-    let by_operator = rig.operator.sign(Purpose::PayNotice, &notice("n3", &charge(3))).unwrap();
-    assert!(rig.clerk.notice(&by_operator, None).unwrap().is_some());
+#[test]
+fn the_operator_says_only_what_nobody_else_sees() {
+    let rig = Rig::new();
+    rig.clerk.serves("promptpay");
+    let said = |rail: &str, change: &dyn Fn(&mut Value)| {
+        let mut said = notice("n3", &charge(3));
+        said["rail"] = json!(rail);
+        change(&mut said);
+        let by_operator = rig.operator.sign(Purpose::PayNotice, &said).unwrap();
+        let by_gateway = rig.sign(Purpose::PayNotice, &said);
+        (rig.clerk.notice(&by_operator, None), by_gateway)
+    };
+    let (result, the_same) = said("promptpay", &|_| ());
+    assert_eq!(result, Err(Rejected::Operator), "a rail of the gateway's");
+    assert!(rig.clerk.notice(&the_same, None).unwrap().is_some());
+    rig.clerk.watches("promptpay");
+    assert_eq!(said("wechat", &|_| ()).0, Err(Rejected::Operator));
+    assert_eq!(said("promptpay", &|said| said["report"]["returned"] = json!(303)).0, Err(Rejected::Operator));
+    assert_eq!(said("promptpay", &|said| said["report"]["standing"] = json!("returning")).0, Err(Rejected::Operator));
+    assert_eq!(said("promptpay", &|said| said["report"]["payments"] = json!([])).0, Err(Rejected::Operator));
+    let (result, _) = said("promptpay", &|said| said["id"] = json!("n4"));
+    assert!(result.unwrap().is_some());
 }
 
 #[test]

@@ -2,8 +2,10 @@
 //! `pay/notice`.
 //!
 //! Policy: every reply is bound to the kiosk, the request's nonce, and the very charge or refund with its order, amount
-//! and currency. Every request may be repeated: creating, closing and refunding are told apart by their numbers, so that
-//! a replayed request does nothing that was not asked for before.
+//! and currency. A request is good once and for a minute, by the gateway's clock, which the kiosk knows from the replies:
+//! one that is too old, or from a kiosk that does not know the time, is answered with [`Says::Stale`] and nothing else.
+//! Every *ask* may be repeated all the same, in a new request: creating, closing and refunding are told apart by their
+//! numbers.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,8 @@ pub struct Request {
     pub rail: String,
     /// 32 hexadecimal digits, new for every request.
     pub nonce: String,
+    /// Milliseconds since 1970 by the gateway's clock, as far as the kiosk knows it; 0 before the first reply.
+    pub sent: u64,
     pub ask: Ask,
 }
 
@@ -45,7 +49,7 @@ pub struct Reply {
     pub rail: String,
     /// The request's.
     pub nonce: String,
-    /// Milliseconds since 1970, by the gateway's clock.
+    /// Milliseconds since 1970, by the gateway's clock, from which the kiosk knows it.
     pub sent: u64,
     /// The same; not to be believed after it.
     pub expires: u64,
@@ -64,6 +68,7 @@ pub enum Says {
         charge: ChargeRef,
         report: ChargeReport,
     },
+    /// Asked to close; or with a report, which says that it is paid and was not closed, or what the close gave back.
     Closed {
         charge: ChargeRef,
         report: Option<ChargeReport>,
@@ -80,6 +85,8 @@ pub enum Says {
     Unknown {
         why: String,
     },
+    /// Nothing was looked at: the request is not of this minute. What time it is stands in [`Reply::sent`].
+    Stale,
 }
 
 /// A provider has told the gateway about a charge, or the operator's program knows of a credit.
