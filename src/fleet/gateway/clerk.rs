@@ -3,7 +3,7 @@
 //! Policy
 //! - A kiosk's charge is the one that the provider's book says is the kiosk's. That name is written by the gateway when the
 //!   charge is made, whatever the request says, and read back from the provider before anything is told, closed or given
-//!   back; nothing is remembered here.
+//!   back. Only of what bears no name yet it counts who made it here, as long as that is remembered.
 //! - Numbers say what they belong to: a refund's number its charge, a charge's number its order. Some providers know
 //!   refunds of a merchant by their number alone, so another's number would block the other's refund for ever.
 //! - What is known to be paid is never closed, because some providers give the money back when it is. The question and the
@@ -11,7 +11,7 @@
 //! - What can't be found out is [`Says::Unknown`], and the kiosk asks again. A refund is never answered with a no that only
 //!   the gateway's own state stands behind, nor with one that may mean that the money is back already.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,9 +35,40 @@ const LONGEST_DESCRIPTION: usize = 512;
 /// Kiosks know by it that this rail is closed to them for a while.
 const LIMIT: &str = "LIMIT";
 
+/// Charges of which it is remembered who made them: a day of a large fleet.
+const MADE: usize = 1 << 16;
+
 pub(super) struct Clerk {
     rails: BTreeMap<String, Counter>,
     customers: BTreeMap<Name, Customer>,
+    makers: Mutex<Makers>,
+}
+
+/// Who made the last charges. A second line behind the provider's book, which is empty until somebody has scanned.
+#[derive(Default)]
+struct Makers {
+    by_charge: BTreeMap<ChargeId, Name>,
+    /// The oldest first.
+    charges: VecDeque<ChargeId>,
+}
+
+impl Makers {
+    fn is_anothers(&self, charge: &ChargeId, kiosk: &Name) -> bool {
+        self.by_charge.get(charge).is_some_and(|maker| maker != kiosk)
+    }
+
+    fn note(&mut self, charge: &ChargeId, kiosk: &Name) {
+        if self.by_charge.contains_key(charge) {
+            return;
+        }
+        if self.charges.len() == MADE
+            && let Some(oldest) = self.charges.pop_front()
+        {
+            self.by_charge.remove(&oldest);
+        }
+        self.charges.push_back(charge.clone());
+        self.by_charge.insert(charge.clone(), kiosk.clone());
+    }
 }
 
 struct Counter {
@@ -92,7 +123,11 @@ impl Clerk {
         let customer = |(name, limits)| {
             (name, Customer { meter: Mutex::new(Meter::new(limits)), room: Semaphore::new(PER_KIOSK) })
         };
-        Self { rails: rails.into_iter().map(counter).collect(), customers: kiosks.into_iter().map(customer).collect() }
+        Self {
+            rails: rails.into_iter().map(counter).collect(),
+            customers: kiosks.into_iter().map(customer).collect(),
+            makers: Mutex::default(),
+        }
     }
 
     pub fn rail(&self, name: &str) -> Option<&Arc<dyn GatewayRail>> {
@@ -120,7 +155,8 @@ impl Clerk {
         let (Ok(_one), Ok(_other)) = (customer.room.try_acquire(), counter.room.try_acquire()) else {
             return unknown("the gateway is busy");
         };
-        let desk = Desk { rail: &*counter.rail, kiosk: kiosk.to_string(), customer };
+        let desk =
+            Desk { rail: &*counter.rail, kiosk: kiosk.to_string(), name: &kiosk.kiosk, customer, makers: &self.makers };
         match tokio::time::timeout(LONGEST_ASK, desk.answer(ask)).await {
             Ok(Ok(says)) => says,
             Ok(Err(RailError::Refused { code, why })) => Says::Refused { code, why },
@@ -134,7 +170,9 @@ impl Clerk {
 struct Desk<'a> {
     rail: &'a dyn GatewayRail,
     kiosk: String,
+    name: &'a Name,
     customer: &'a Customer,
+    makers: &'a Mutex<Makers>,
 }
 
 impl Desk<'_> {
@@ -175,6 +213,10 @@ impl Desk<'_> {
             let code = if matches!(over, Over::Amount(_)) { "AMOUNT" } else { LIMIT };
             return Ok(refused(code, &over.to_string()));
         }
+        if self.is_anothers(&charge.charge) {
+            return Err(foreign("another kiosk has made a charge under this number"));
+        }
+        self.makers().note(&charge.charge, self.name);
         let charge = NewCharge { attach: self.kiosk.clone(), ..charge.clone() };
         let created = self.rail.create(&charge).await?;
         let NewCharge { charge, order, amount, currency, .. } = charge;
@@ -185,16 +227,14 @@ impl Desk<'_> {
     async fn own(&self, charge: &ChargeRef) -> Result<ChargeReport, RailError> {
         let report = self.rail.query(charge).await?;
         match owner(self.rail, &report, &self.kiosk) {
+            Owner::Nobody if self.is_anothers(&charge.charge) => Err(foreign("another kiosk has made the charge")),
             Owner::Asker | Owner::Nobody => {
                 if !report.payments.is_empty() {
                     self.metered(|meter| meter.paid(charge.charge.as_str(), Instant::now()));
                 }
                 Ok(report)
             }
-            Owner::Other => Err(RailError::Refused {
-                code: "FOREIGN".into(),
-                why: "by the provider's book the charge is not this kiosk's".into(),
-            }),
+            Owner::Other => Err(foreign("by the provider's book the charge is not this kiosk's")),
             Owner::Unsaid => Err(RailError::Unknown("the provider does not say whose charge it is".into())),
         }
     }
@@ -239,6 +279,14 @@ impl Desk<'_> {
         Ok(Says::Refund { refund: refund.clone(), report })
     }
 
+    fn makers(&self) -> MutexGuard<'_, Makers> {
+        self.makers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_anothers(&self, charge: &ChargeId) -> bool {
+        self.makers().is_anothers(charge, self.name)
+    }
+
     fn metered<T>(&self, count: impl FnOnce(&mut Meter) -> T) -> T {
         count(&mut self.customer.meter())
     }
@@ -255,6 +303,10 @@ fn numbers_fit(ask: &Ask) -> bool {
             refund.refund.charge().as_ref() == Some(&refund.charge) && refund.charge.order() == Some(refund.order)
         }
     }
+}
+
+fn foreign(why: &str) -> RailError {
+    RailError::Refused { code: "FOREIGN".into(), why: why.into() }
 }
 
 fn refused(code: &str, why: &str) -> Says {

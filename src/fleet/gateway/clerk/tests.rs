@@ -126,7 +126,8 @@ impl Case {
             speaks,
         });
         let rails: Rails = [("wallet".to_owned(), Arc::clone(&rail) as Arc<dyn GatewayRail>)].into();
-        Self { clerk: Clerk::new(rails, [(Name::parse("K1").unwrap(), LIMITS)]), rail }
+        let kiosks = ["K1", "K2"].map(|name| (Name::parse(name).unwrap(), LIMITS));
+        Self { clerk: Clerk::new(rails, kiosks), rail }
     }
 
     fn ask(&self, ask: &Ask) -> Says {
@@ -134,8 +135,12 @@ impl Case {
     }
 
     fn ask_rail(&self, rail: &str, ask: &Ask) -> Says {
+        self.ask_as("K1", rail, ask)
+    }
+
+    fn ask_as(&self, kiosk: &str, rail: &str, ask: &Ask) -> Says {
         let name = |text| Name::parse(text).unwrap();
-        let kiosk = Address { fleet: name("street"), kiosk: name("K1") };
+        let kiosk = Address { fleet: name("street"), kiosk: name(kiosk) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(self.clerk.answer(&kiosk, rail, ask))
     }
@@ -202,6 +207,28 @@ fn what_is_known_to_be_paid_is_not_closed() {
         assert_eq!(case.ask(&Ask::Close(charge())), Says::Closed { charge: charge(), report: Some(paid.clone()) });
     }
     assert!(case.notes().is_empty());
+}
+
+#[test]
+fn what_bears_no_name_yet_is_its_makers() {
+    let case = Case::new(report(None, &[]), true);
+    assert_eq!(code(&case.ask(&new_charge(1, 300))), "answered");
+    case.notes();
+    for ask in [Ask::Query(charge()), Ask::Close(charge()), new_charge(1, 300), Ask::Refund(refund(1, 300))] {
+        assert_eq!(code(&case.ask_as("K2", "wallet", &ask)), "FOREIGN", "{ask:?}");
+    }
+    assert!(case.notes().is_empty());
+    assert_eq!(code(&case.ask(&Ask::Close(charge()))), "answered");
+    // The provider's word is the better one.
+    *case.rail.report.lock().unwrap() = report(Some("street/K2"), &[300]);
+    assert_eq!(code(&case.ask_as("K2", "wallet", &Ask::Query(charge()))), "answered");
+
+    let mut makers = Makers::default();
+    let kiosk = Name::parse("K1").unwrap();
+    for attempt in 0..2 * MADE {
+        makers.note(&ChargeId::of(order(), attempt), &kiosk);
+    }
+    assert_eq!((makers.charges.len(), makers.by_charge.len()), (MADE, MADE));
 }
 
 #[test]
