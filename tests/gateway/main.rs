@@ -266,7 +266,7 @@ async fn a_flood_costs_no_question_no_memory_and_no_log() {
     // A kiosk's old ones, the same one again and again, and a kiosk gone wild whose every request is new.
     let sent = now() - 61_000;
     let old: Vec<_> = (0..2_000).map(|_| k1.write_at(sent, "wallet", Ask::Refund(refund(1, 300, 300))).0).collect();
-    let wild: Vec<_> = (0..10_000).map(|_| k2.write_at(now() + 5_000, "wallet", Ask::Probe).0).collect();
+    let wild: Vec<_> = (0..10_000).map(|_| k2.write_at(now() + 3_000, "wallet", Ask::Probe).0).collect();
     let (to_k1, to_k2) = (k1.request.as_str(), k2.request.as_str());
     let k1s = old.iter().chain(std::iter::repeat_n(&query, 8_000)).map(|message| (to_k1, message.as_slice()));
     let k2s = wild.iter().map(|message| (to_k2, message.as_slice()));

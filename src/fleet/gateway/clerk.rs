@@ -28,7 +28,7 @@ use crate::vocabulary::{ChargeId, Minor};
 const PER_RAIL: usize = 100;
 /// Requests of one kiosk at a time: the order on the glass and some that settle.
 const PER_KIOSK: usize = 8;
-/// Rails have their own time-outs, which are shorter.
+/// Rails have their own time-outs, which are shorter. After it no further question goes to the provider.
 const LONGEST_ASK: Duration = Duration::from_secs(60);
 const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 const LONGEST_DESCRIPTION: usize = 512;
@@ -141,8 +141,8 @@ impl Clerk {
         }
     }
 
-    /// The request is this kiosk's, by its signature.
-    pub async fn answer(&self, kiosk: &Address, rail: &str, ask: &Ask) -> Says {
+    /// The request is this kiosk's, by its signature, and good for as long as is `left`.
+    pub async fn answer(&self, kiosk: &Address, rail: &str, ask: &Ask, left: Duration) -> Says {
         let unknown = |why: &str| Says::Unknown { why: why.into() };
         let Some(customer) = self.customers.get(&kiosk.kiosk) else { return unknown("no such kiosk") };
         let Some(counter) = self.rails.get(rail) else {
@@ -157,7 +157,7 @@ impl Clerk {
         };
         let desk =
             Desk { rail: &*counter.rail, kiosk: kiosk.to_string(), name: &kiosk.kiosk, customer, makers: &self.makers };
-        match tokio::time::timeout(LONGEST_ASK, desk.answer(ask)).await {
+        match tokio::time::timeout(left.min(LONGEST_ASK), desk.answer(ask)).await {
             Ok(Ok(says)) => says,
             Ok(Err(RailError::Refused { code, why })) => Says::Refused { code, why },
             Ok(Err(RailError::Unknown(why))) => Says::Unknown { why },

@@ -5,7 +5,8 @@
 //! of each kiosk, and a pace; what is over it is dropped before its signature is looked at, and the kiosk asks again. A
 //! request is good once and for [`LIFE_MS`] by the gateway's clock, and not at all when it was sent before this gateway
 //! started, which has forgotten what it answered then. What is old gets the time as its answer and nothing else; what
-//! came before gets none.
+//! came before gets none. Nor is anything begun for a request whose minute has passed meanwhile: a kiosk that has waited
+//! that long knows that a close which nobody answered is not carried out any more.
 //!
 //! Each gateway remembers for itself. What is sent again to another one within the minute is looked at once more, and
 //! does nothing that was not asked for: see [`clerk`](super::clerk).
@@ -23,7 +24,7 @@ use crate::fleet::topic::Name;
 /// How long a request is good.
 pub(super) const LIFE_MS: u64 = 60_000;
 /// A kiosk may have the time from another gateway, whose clock is ahead.
-const AHEAD_MS: u64 = 10_000;
+const AHEAD_MS: u64 = 5_000;
 /// Requests under way, of all kiosks.
 const AT_A_TIME: usize = 1024;
 /// Of one kiosk: those that are looked at, and as many that are told that it has enough.
@@ -65,7 +66,8 @@ pub(super) struct Place {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Age {
-    Fresh,
+    /// And for how long.
+    Fresh(Duration),
     /// Old, from before the start, or of a time to come.
     Stale,
 }
@@ -141,7 +143,7 @@ impl Book {
             self.nonces.pop_front();
         }
         self.nonces.push_back((sent, nonce));
-        Ok(Age::Fresh)
+        Ok(Age::Fresh(Duration::from_millis(sent.saturating_add(LIFE_MS).saturating_sub(now))))
     }
 }
 
@@ -159,16 +161,17 @@ mod tests {
     fn a_request_is_good_once_and_for_a_minute() {
         let mut book = Book::new(Instant::now());
         let mut take = |nonce, sent, now| book.take(nonce, OPENED + sent, OPENED + now, OPENED);
-        assert_eq!(take(1, 1_000, 1_000), Ok(Age::Fresh));
+        assert_eq!(take(0, 1_000, 61_000), Ok(Age::Fresh(Duration::ZERO)));
+        assert_eq!(take(1, 1_000, 1_000), Ok(Age::Fresh(Duration::from_secs(60))));
         assert_eq!(take(1, 1_000, 1_000), Err(Rejected::Repeated));
         assert_eq!(take(1, 1_000, 61_000), Err(Rejected::Repeated), "to the last moment");
         assert_eq!(take(1, 1_000, 61_001), Ok(Age::Stale));
         assert_eq!(take(2, 1_000, 61_001), Ok(Age::Stale));
         // By a clock that is ahead, it is good for as much longer, and remembered for as long.
-        assert_eq!(take(3, 80_001, 70_000), Ok(Age::Stale));
-        assert_eq!(take(3, 80_000, 70_000), Ok(Age::Fresh));
-        assert_eq!(take(3, 80_000, 140_000), Err(Rejected::Repeated));
-        assert_eq!(take(3, 80_000, 140_001), Ok(Age::Stale));
+        assert_eq!(take(3, 75_001, 70_000), Ok(Age::Stale));
+        assert_eq!(take(3, 75_000, 70_000), Ok(Age::Fresh(Duration::from_secs(65))));
+        assert_eq!(take(3, 75_000, 135_000), Err(Rejected::Repeated));
+        assert_eq!(take(3, 75_000, 135_001), Ok(Age::Stale));
         assert_eq!(book.nonces.len(), 1, "what has gone by is forgotten with the next");
     }
 
@@ -177,7 +180,7 @@ mod tests {
         let mut book = Book::new(Instant::now());
         assert_eq!(book.take(1, OPENED - 1, OPENED, OPENED), Ok(Age::Stale));
         assert_eq!(book.take(1, 0, OPENED, OPENED), Ok(Age::Stale), "a kiosk that does not know the time");
-        assert_eq!(book.take(1, OPENED, OPENED, OPENED), Ok(Age::Fresh));
+        assert!(matches!(book.take(1, OPENED, OPENED, OPENED), Ok(Age::Fresh(_))));
     }
 
     #[test]
@@ -186,7 +189,7 @@ mod tests {
         assert!(minute < NONCES, "{minute}");
         let mut book = Book::new(Instant::now());
         for nonce in 0..2 * NONCES {
-            assert_eq!(book.take(nonce as u128, OPENED, OPENED, OPENED), Ok(Age::Fresh));
+            assert!(matches!(book.take(nonce as u128, OPENED, OPENED, OPENED), Ok(Age::Fresh(_))));
         }
         assert_eq!(book.nonces.len(), NONCES);
     }

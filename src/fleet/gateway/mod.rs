@@ -270,8 +270,8 @@ impl Office {
         let started = Instant::now();
         // Before whoever hears the answer can ask for the count.
         let says = match age {
-            Age::Fresh => {
-                let says = self.clerk.answer(&kiosk, &rail, &ask).await;
+            Age::Fresh(left) => {
+                let says = self.clerk.answer(&kiosk, &rail, &ask, left).await;
                 self.tally.answered.fetch_add(1, Relaxed);
                 says
             }
@@ -290,7 +290,7 @@ impl Office {
         };
         drop(place);
         let (rail, ms) = (reply.rail, started.elapsed().as_millis());
-        if age == Age::Fresh {
+        if age != Age::Stale {
             tracing::info!(kiosk = %kiosk.kiosk, rail, ask = verb, charge = number, result, ms, sent, "request");
         }
     }

@@ -28,6 +28,7 @@ mod certificate;
 mod codes;
 mod form;
 mod notice;
+mod offer;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -36,7 +37,6 @@ mod yuan;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::tz::Offset;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -45,6 +45,7 @@ pub use attach::attach_matches;
 pub use certificate::CertificateError;
 use certificate::Certificates;
 use codes::{never_created, never_refunded};
+use offer::precreate;
 use wire::{Params, Said, Verdict};
 
 use super::clock::ProviderClock;
@@ -56,14 +57,10 @@ use super::rail::{
 };
 use crate::vocabulary::{ChargeId, Currency, PaymentId};
 
-/// The longest `subject`, in characters.
-const LONGEST_SUBJECT: usize = 256;
 /// Longest text the glass turns into a QR, in bytes.
 const LONGEST_PAYLOAD: usize = 512;
 /// Alipay's times are China's.
 const CHINA: Offset = Offset::constant(8);
-/// The shortest life Alipay takes for a QR or a trade.
-const SHORTEST_LIFE: Duration = Duration::from_secs(60);
 /// Between two cancels when Alipay asks for another.
 const CANCEL_PAUSE: Duration = Duration::from_millis(300);
 /// No charge has this number.
@@ -442,40 +439,6 @@ fn split(url: &str) -> (&str, &str) {
     let host = url.find("://").map_or(0, |at| at + 3);
     let path = url[host..].find('/').map_or(url.len(), |at| host + at);
     url.split_at(path)
-}
-
-/// `now` is the provider's time where it is known.
-fn precreate(new: &NewCharge, now: Option<Timestamp>) -> Value {
-    let life = new.life.max(SHORTEST_LIFE);
-    let minutes = format!("{}m", life.as_millis().div_ceil(60_000));
-    let mut content = json!({
-        "out_trade_no": new.charge.as_str(),
-        "total_amount": yuan::write(new.amount),
-        "subject": subject(&new.description, &new.charge),
-        "product_code": "FACE_TO_FACE_PAYMENT",
-        "timeout_express": minutes,
-        "qr_code_timeout_express": minutes,
-    });
-    if let Some(end) = now.and_then(|now| now.checked_add(life).ok()) {
-        content["time_expire"] = CHINA.to_datetime(end).strftime("%Y-%m-%d %H:%M:%S").to_string().into();
-    }
-    if !new.attach.is_empty() {
-        content["passback_params"] = attach::passback_params(&new.attach).into();
-        content["terminal_id"] = attach::terminal_id(&new.attach).into();
-    }
-    content
-}
-
-/// `/`, `=`, `&` and "the like" are forbidden in it, which is read as: of ASCII's punctuation only the plainest is left,
-/// the rest becomes its full-width twin.
-fn subject(description: &str, charge: &ChargeId) -> String {
-    let tame = |c: char| match c {
-        c if c.is_ascii_punctuation() && !"-_.,:()*".contains(c) => char::from_u32(c as u32 + 0xFEE0).unwrap_or(' '),
-        c if c.is_control() || c as u32 > 0xFFFF => ' ',
-        c => c,
-    };
-    let text: String = description.chars().map(tame).take(LONGEST_SUBJECT).collect();
-    if text.trim().is_empty() { charge.to_string() } else { text.trim().to_owned() }
 }
 
 /// What a verified answer says of a charge.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::Value;
 
+use super::offer::subject;
 use super::*;
 use crate::vocabulary::OrderId;
 

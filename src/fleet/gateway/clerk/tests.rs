@@ -15,6 +15,8 @@ struct Told {
     report: Mutex<ChargeReport>,
     /// What it knows of every refund.
     refund: Mutex<RefundReport>,
+    /// How long a query takes.
+    slow: Mutex<Duration>,
     notes: Mutex<Vec<String>>,
     speaks: bool,
 }
@@ -31,7 +33,13 @@ impl Rail for Told {
         Box::pin(async { Ok(Created { payload: "pay me".into() }) })
     }
     fn query<'a>(&'a self, _: &'a ChargeRef) -> Answer<'a, ChargeReport> {
-        Box::pin(async { Ok(self.report.lock().unwrap().clone()) })
+        Box::pin(async {
+            let slow = *self.slow.lock().unwrap();
+            if !slow.is_zero() {
+                tokio::time::sleep(slow).await;
+            }
+            Ok(self.report.lock().unwrap().clone())
+        })
     }
     fn close<'a>(&'a self, charge: &'a ChargeRef) -> Answer<'a, Option<ChargeReport>> {
         self.note(format!("close {}", last(charge.charge.as_str())));
@@ -122,6 +130,7 @@ impl Case {
         let rail = Arc::new(Told {
             report: Mutex::new(report),
             refund: Mutex::new(RefundReport::Done),
+            slow: Mutex::default(),
             notes: Mutex::default(),
             speaks,
         });
@@ -142,7 +151,7 @@ impl Case {
         let name = |text| Name::parse(text).unwrap();
         let kiosk = Address { fleet: name("street"), kiosk: name(kiosk) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(self.clerk.answer(&kiosk, rail, ask))
+        runtime.block_on(self.clerk.answer(&kiosk, rail, ask, LONGEST_ASK))
     }
 
     fn notes(&self) -> Vec<String> {
@@ -229,6 +238,20 @@ fn what_bears_no_name_yet_is_its_makers() {
         makers.note(&ChargeId::of(order(), attempt), &kiosk);
     }
     assert_eq!((makers.charges.len(), makers.by_charge.len()), (MADE, MADE));
+}
+
+#[test]
+fn nothing_is_begun_when_the_minute_has_passed() {
+    let case = Case::new(report(Some(K1), &[]), true);
+    *case.rail.slow.lock().unwrap() = Duration::from_millis(200);
+    let name = |text| Name::parse(text).unwrap();
+    let kiosk = Address { fleet: name("street"), kiosk: name("K1") };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    // The query takes longer than the request is good, so the close after it is not sent.
+    let left = Duration::from_millis(20);
+    let says = runtime.block_on(case.clerk.answer(&kiosk, "wallet", &Ask::Close(charge()), left));
+    assert_eq!(code(&says), "unknown");
+    assert!(case.notes().is_empty());
 }
 
 #[test]
