@@ -200,6 +200,23 @@ fn a_create_is_refused_only_when_there_is_no_charge() {
 }
 
 #[test]
+fn a_board_that_is_years_off_makes_charges_by_the_providers_time() {
+    for off in [365 * 86_400, -365 * 86_400] {
+        let kiosk = Kiosk::new(Mode::Key);
+        kiosk.fault(json!({ "clock": off }));
+        // Refused for its time, which says nothing about the charge; the answer tells the time.
+        let lost = kiosk.charge(300);
+        fault(&kiosk, "alipay.trade.query", "drop-before");
+        unknown("nobody knows what time it is there", &kiosk.create(&lost));
+        assert!(kiosk.entry(&lost).is_null());
+        kiosk.create(&kiosk.charge(300)).unwrap();
+    }
+    let kiosk = Kiosk::new(Mode::Key);
+    kiosk.fault(json!({ "clock": 365 * 86_400 }));
+    kiosk.create(&kiosk.charge(300)).unwrap();
+}
+
+#[test]
 fn a_close_stops_payment_or_tells_what_was_given_back() {
     let kiosk = Kiosk::new(Mode::Key);
     let fresh = |action: Option<&str>| {

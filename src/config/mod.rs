@@ -250,7 +250,7 @@ pub struct TrustedGateway {
     /// Whose answers and notices are believed.
     #[schemars(length(min = 1))]
     pub trusted: Vec<TrustedKey>,
-    /// Who may only say that a charge was paid: the operator's own programs.
+    /// Who may only say that a charge was paid, on rails of kind `emv`: the operator's own programs.
     #[serde(default)]
     pub operator: Vec<TrustedKey>,
 }
