@@ -27,9 +27,9 @@ const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
 const BACK_OFF_LAST: Duration = Duration::from_secs(60);
 /// Between two looks at a charge that is closed or paid already.
 const CALM_FIRST: Duration = Duration::from_secs(15);
-/// How long a close without an answer may still be carried out: a signed request is good for a minute, and no rail's own
-/// request lives as long.
-const CLOSE_LIFE: Duration = Duration::from_secs(65);
+/// How long a close without an answer may still be carried out: a signed request is good for a minute by clocks that may
+/// be seconds apart, and then the rail's own request may take its time.
+const CLOSE_LIFE: Duration = Duration::from_secs(80);
 /// What a provider answers that will not do more for now: the gateway's limit of one kiosk, see `docs/gateway.md`.
 const LIMIT: &str = "LIMIT";
 /// Refunds younger than this are no news.
@@ -228,9 +228,10 @@ impl Turn<'_> {
         let trusted = watch.trusts(asked);
         watch.held &= !trusted;
         // The return first: it may explain a refund that was refused, which a payment that came with it must not pay for.
-        let returned = self.state.orders.get(&id).and_then(|order| order.charge(charge)).map(|known| known.returned);
-        if returned.is_some_and(|known| report.returned > known) {
-            self.record(Record::ChargeReturned { order: id, charge: charge.clone(), total: report.returned });
+        let known = self.state.orders.get(&id).and_then(|order| Some((order, order.charge(charge)?)));
+        let returned = known.map(|(order, known)| report.returned.max(vanished(order, known, report, asked)));
+        if let Some(total) = returned.filter(|total| known.is_some_and(|(_, known)| *total > known.returned)) {
+            self.record(Record::ChargeReturned { order: id, charge: charge.clone(), total });
         }
         for payment in &report.payments {
             let Some(order) = self.state.orders.get(&id) else { return };
@@ -521,6 +522,14 @@ impl Turn<'_> {
         }
         self.step.effects.append(&mut effects);
     }
+}
+
+/// What went back of a payment that bought goods and that the provider's book does not know any more: Alipay calls such a
+/// charge closed, and tells nothing else. Our own refunds explain their part of it. Where nothing fell, it is for the
+/// refund to find out.
+fn vanished(order: &Order, charge: &Charge, report: &ChargeReport, asked: bool) -> Minor {
+    let gone = asked && report.standing == Standing::Closed && report.payments.is_empty();
+    if gone && order.kept(charge) > 0 && !order.unresolved() { charge.returned + charge.refundable() } else { 0 }
 }
 
 /// Why a payment buys nothing; `None` for the one that does.

@@ -99,7 +99,7 @@ fn a_close_without_an_answer_is_not_repeated_once_a_payment_is_known_and_may_sti
     assert!(questions(&effects, order).is_empty(), "the close that was sent may still be carried out");
     let again = hear(&mut desk, order, says(std::slice::from_ref(&payment), 0), false);
     assert!(!bought(&again), "nor does the provider's own word count before that");
-    let effects = wait_beside_the_second(&mut desk, order, 20);
+    let effects = wait_beside_the_second(&mut desk, order, 35);
     assert_eq!(questions(&effects, order), ["query"], "once, when no close can be on its way any more");
     assert!(bought(&hear(&mut desk, order, says(&[payment], 0), true)));
 }
@@ -138,6 +138,17 @@ fn money_that_came_back_for_goods_that_fell_is_a_claim() {
         desk.wait(3600);
         assert!(!desk.order(order).claim_open(), "a person knows of it");
         assert_eq!(desk.order(order).state(), OrderState::Delivered);
+    }
+}
+
+#[test]
+fn a_payment_that_the_providers_book_has_lost_has_gone_back() {
+    for asked in [false, true] {
+        let (mut desk, order) = returned_after_delivery(0);
+        let gone = ChargeReport { standing: Standing::Closed, payments: Vec::new(), returned: 0, attach: None };
+        hear(&mut desk, order, gone, asked);
+        assert_eq!(desk.order(order).claim_open(), asked, "only an answer is believed so far");
+        assert_eq!(desk.order(order).refunded(), if asked { 300 } else { 0 });
     }
 }
 
