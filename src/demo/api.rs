@@ -5,7 +5,9 @@
 
 #[cfg(test)]
 mod tests;
+mod visitors;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -13,7 +15,8 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{DefaultBodyLimit, FromRequest, Path, RawQuery, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -34,8 +37,8 @@ const READ_AT_MOST: usize = 16 * MAX_BODY;
 type World = State<Arc<Surroundings>>;
 type Answer = Result<Response, Refused>;
 
-/// The page and everything under `/api`.
-pub fn router(world: Arc<Surroundings>) -> Router {
+/// The page and everything under `/api`, for who calls it by an address where it is.
+pub fn router(world: Arc<Surroundings>, listens: SocketAddr) -> Router {
     Router::new()
         .route("/", get(async || Html(include_str!("page.html"))))
         .route("/page.js", get(async || asset("text/javascript", include_str!("page.js"))))
@@ -58,6 +61,7 @@ pub fn router(world: Arc<Surroundings>) -> Router {
             Refused(StatusCode::METHOD_NOT_ALLOWED, "this can't be done with that method".into())
         })
         .layer(DefaultBodyLimit::max(READ_AT_MOST))
+        .layer(middleware::from_fn_with_state(visitors::Place(listens), visitors::admit))
         .with_state(world)
 }
 
@@ -81,7 +85,7 @@ fn broken(error: impl std::fmt::Display) -> Refused {
     Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
 }
 
-/// A JSON body of that type, whatever its content type says.
+/// A JSON body of that type that says so. A browser sends no such body to a stranger's page without asking it first.
 struct Body<T>(T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
@@ -89,6 +93,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
         let too_long = || Refused(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {MAX_BODY} bytes"));
+        let json = says_json(request.headers());
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
             match rejection.status() {
                 StatusCode::PAYLOAD_TOO_LARGE => too_long(),
@@ -98,8 +103,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         if bytes.len() > MAX_BODY {
             return Err(too_long());
         }
+        if !json {
+            let why = "say what the body is: Content-Type: application/json";
+            return Err(Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, why.into()));
+        }
         serde_json::from_slice(&bytes).map(Body).map_err(|error| Refused(StatusCode::BAD_REQUEST, error.to_string()))
     }
+}
+
+/// Whatever its parameters.
+fn says_json(headers: &HeaderMap) -> bool {
+    let mut kinds = headers.get_all(header::CONTENT_TYPE).iter();
+    let kind = kinds.next().and_then(|kind| kind.to_str().ok()?.split(';').next());
+    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) && kinds.next().is_none()
 }
 
 /// Work that waits for a disk, an encoder or a dying process, off the server's threads.

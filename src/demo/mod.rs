@@ -173,7 +173,7 @@ pub async fn run(options: DemoOptions) -> Result<(), DemoError> {
         print("ready");
     });
     let served = tokio::select! {
-        served = axum::serve(page, api::router(Arc::clone(&world))) => served.map_err(DemoError::Served),
+        served = axum::serve(page, api::router(Arc::clone(&world), page_address)) => served.map_err(DemoError::Served),
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
     };

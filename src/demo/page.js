@@ -6,11 +6,12 @@ let payload = null;
 let chosen = null;
 
 async function call(path, body) {
-  const how = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+  const json = { "Content-Type": "application/json" };
+  const how = body === undefined ? {} : { method: "POST", headers: json, body: JSON.stringify(body) };
   const answer = await fetch("api/" + path, how);
-  const json = await answer.json();
-  if (!answer.ok) throw new Error(json.error);
-  return json;
+  const said = await answer.json();
+  if (!answer.ok) throw new Error(said.error);
+  return said;
 }
 
 function money(amount, currency) {

@@ -1,6 +1,8 @@
 //! The API over real HTTP, mostly with what it must not take.
 
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -17,11 +19,15 @@ struct Site {
 
 impl Site {
     fn open() -> Self {
+        Self::open_at("127.0.0.1:0")
+    }
+
+    fn open_at(listen: &str) -> Self {
         let bench = Bench::new();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind(listen)).unwrap();
         let address = listener.local_addr().unwrap();
-        let routes = router(Arc::clone(&bench.world));
+        let routes = router(Arc::clone(&bench.world), address);
         runtime.spawn(async move { axum::serve(listener, routes).await.unwrap() });
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
         Self { bench, address, agent, _runtime: runtime }
@@ -32,6 +38,17 @@ impl Site {
         (answer.status().as_u16(), answer.body_mut().read_to_vec().unwrap())
     }
 
+    /// The status of a request with just these words.
+    fn raw(&self, request: &str, headers: &[String], body: &str) -> u16 {
+        let mut connection = TcpStream::connect(("127.0.0.1", self.address.port())).unwrap();
+        connection.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        write!(connection, "{request} HTTP/1.1\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let mut line = String::new();
+        BufReader::new(connection).read_line(&mut line).unwrap();
+        line.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{line}"))
+    }
+
     fn json(&self, path: &str) -> (u16, Value) {
         let (status, body) = self.get(path);
         (status, serde_json::from_slice(&body).unwrap())
@@ -39,7 +56,7 @@ impl Site {
 
     fn post(&self, path: &str, body: impl AsRef<[u8]>) -> (u16, Value) {
         let url = format!("http://{}{path}", self.address);
-        let mut answer = self.agent.post(url).send(body.as_ref()).unwrap();
+        let mut answer = self.agent.post(url).content_type("application/json").send(body.as_ref()).unwrap();
         (answer.status().as_u16(), answer.body_mut().read_json().unwrap())
     }
 }
@@ -160,4 +177,156 @@ fn the_phone_pays_what_it_was_shown_and_is_told_why_not() {
     assert_eq!(act(&payload, "pay"), "refused");
     let charge = &site.json("/api/wallet").1["charges"][0];
     assert_eq!((&charge["paid"], &charge["refunded"], &charge["state"]), (&json!(600), &json!(0), &json!("paid")));
+}
+
+const JSON: &str = "Content-Type: application/json";
+
+/// Every route with what would be done there, and the answer to somebody who may.
+fn errands() -> Vec<(&'static str, Vec<String>, &'static str, u16)> {
+    let web_socket = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"];
+    let web_socket = web_socket.into_iter().chain(["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]);
+    let reads = ["/", "/page.js", "/page.css"].into_iter().chain([
+        "/api/screen.png",
+        "/api/state",
+        "/api/wallet",
+        "/api/board",
+        "/api/printer.bin",
+        "/api/printer.png",
+        "/api/world",
+    ]);
+    let reads = reads.map(|path| (path, Vec::new(), "", 200));
+    let json = |path, body, status| (path, vec![JSON.to_owned()], body, status);
+    let mut all: Vec<_> = reads.collect();
+    all.extend([
+        ("/api/events", web_socket.map(str::to_owned).collect(), "", 101),
+        ("/api/nothing", Vec::new(), "", 404),
+        json("/api/touch", "{\"x\":0,\"y\":0}", 200),
+        json("/api/wallet", "{\"payload\":\"x\",\"action\":\"pay\"}", 200),
+        json("/api/scan", "{}", 404),
+        json("/api/board/door", "{\"active\":true}", 200),
+        json("/api/world", "{\"door\":\"closed\"}", 200),
+    ]);
+    all
+}
+
+impl Site {
+    /// The statuses of every errand with these headers; `own`: are they those of somebody who may?
+    fn run_errands(&self, who: &[&str], own: bool) {
+        for (path, mut headers, body, good) in errands() {
+            headers.extend(who.iter().map(|header| header.replace("PORT", &self.address.port().to_string())));
+            let method = if body.is_empty() { "GET" } else { "POST" };
+            let status = self.raw(&format!("{method} {path}"), &headers, body);
+            let expected = if own { good == status } else { matches!(status, 400 | 403) };
+            assert!(expected, "{method} {path} with {who:?}: {status}");
+        }
+        let door = self.json("/api/world").1["door"].clone();
+        assert_eq!(door, "closed", "{who:?}");
+    }
+}
+
+#[test]
+fn only_the_page_itself_and_programs_of_this_machine_may_ask() {
+    let site = Site::open();
+    let _kiosk = site.bench.kiosk();
+    for own in [
+        &["Host: 127.0.0.1:PORT"][..],
+        &["Host: localhost:PORT"],
+        &["Host: LocalHost:PORT"],
+        &["Host: [::1]:PORT"],
+        &["Host: localhost:PORT", "Origin: http://localhost:PORT"],
+        &["Host: 127.0.0.1:PORT", "Origin: http://127.0.0.1:PORT"],
+    ] {
+        site.run_errands(own, true);
+    }
+    for foreign in [
+        // A name that was made to point here.
+        &["Host: evil.example:PORT"][..],
+        &["Host: evil.example:PORT", "Origin: http://evil.example:PORT"],
+        &["Host: localhost.evil.example:PORT"],
+        &["Host: 127.0.0.1.evil.example:PORT"],
+        &["Host: localhost@evil.example:PORT"],
+        &["Host: evil.example@localhost:PORT"],
+        &["Host: 192.168.1.1:PORT"],
+        &["Host: [::2]:PORT"],
+        &["Host: 0x7f.1:PORT"],
+        &["Host: 127.0.0.1:1"],
+        &["Host: 127.0.0.1:PORT0"],
+        &["Host: 127.0.0.1:"],
+        &["Host: 127.0.0.1"],
+        &["Host: localhost"],
+        &["Host: "],
+        &[],
+        &["Host: evil.example", "Host: 127.0.0.1:PORT"],
+        &["Host: 127.0.0.1:PORT", "Host: evil.example"],
+        // A page of a stranger's.
+        &["Host: 127.0.0.1:PORT", "Origin: http://evil.example"],
+        &["Host: 127.0.0.1:PORT", "Origin: http://evil.example:PORT"],
+        &["Host: 127.0.0.1:PORT", "Origin: https://127.0.0.1:PORT"],
+        &["Host: 127.0.0.1:PORT", "Origin: http://127.0.0.1"],
+        &["Host: 127.0.0.1:PORT", "Origin: http://127.0.0.1:1"],
+        &["Host: 127.0.0.1:PORT", "Origin: http://127.0.0.1:PORT.evil.example"],
+        &["Host: 127.0.0.1:PORT", "Origin: null"],
+        &["Host: 127.0.0.1:PORT", "Origin: "],
+        &["Host: 127.0.0.1:PORT", "Origin: http://127.0.0.1:PORT", "Origin: http://evil.example"],
+    ] {
+        site.run_errands(foreign, false);
+    }
+    let host = [format!("Host: {}", site.address)];
+    assert_eq!(site.raw("GET http://evil.example/api/state", &host, ""), 403);
+    assert_eq!(site.raw(&format!("GET http://{}/api/state", site.address), &host, ""), 200);
+}
+
+#[test]
+fn on_all_addresses_any_address_may_be_named_and_no_name() {
+    let site = Site::open_at("0.0.0.0:0");
+    let _kiosk = site.bench.kiosk();
+    for own in [
+        &["Host: 0.0.0.0:PORT"][..],
+        &["Host: 192.168.1.5:PORT"],
+        &["Host: [fe80::5]:PORT"],
+        &["Host: localhost:PORT"],
+        &["Host: 192.168.1.5:PORT", "Origin: http://192.168.1.5:PORT"],
+    ] {
+        site.run_errands(own, true);
+    }
+    for foreign in [
+        &["Host: evil.example:PORT"][..],
+        &["Host: 192.168.1.5"],
+        // By its own address; but the browser is led here by a page elsewhere.
+        &["Host: 192.168.1.5:PORT", "Origin: http://203.0.113.6:PORT"],
+        &["Host: 192.168.1.5:PORT", "Origin: http://localhost:PORT"],
+    ] {
+        site.run_errands(foreign, false);
+    }
+}
+
+#[test]
+fn a_body_says_that_it_is_json() {
+    let site = Site::open();
+    let _kiosk = site.bench.kiosk();
+    let host = format!("Host: {}", site.address);
+    let door = "{\"door\":\"closed\"}";
+    let post = |kinds: &[&str], body: &str| {
+        let headers: Vec<String> =
+            std::iter::once(host.clone()).chain(kinds.iter().map(|kind| format!("Content-Type: {kind}"))).collect();
+        site.raw("POST /api/world", &headers, body)
+    };
+    for kind in ["application/json", "application/json; charset=utf-8", "Application/JSON"] {
+        assert_eq!((post(&[kind], door), post(&[kind], "{")), (200, 400), "{kind}");
+    }
+    // What a form or a script of a stranger's page can send without asking first.
+    for kinds in [
+        &[][..],
+        &["text/plain"],
+        &["text/plain; charset=application/json"],
+        &["application/x-www-form-urlencoded"],
+        &["multipart/form-data; boundary=application/json"],
+        &["application/jsonx"],
+        &["application"],
+        &[""],
+        &["application/json, text/plain"],
+        &["application/json", "text/plain"],
+    ] {
+        assert_eq!(post(kinds, door), 415, "{kinds:?}");
+    }
 }
