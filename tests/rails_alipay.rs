@@ -3,6 +3,8 @@
 //!
 //! Needs Python with the packages of tests/support/requirements.txt, in target/test-tools/py or where KIOSKD_PY says.
 
+#[path = "support/child.rs"]
+mod child;
 #[path = "support/alipay/kit.rs"]
 mod kit;
 

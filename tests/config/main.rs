@@ -2,6 +2,9 @@
 
 mod boards;
 mod cases;
+#[path = "../support/child.rs"]
+mod child;
+mod children;
 mod reference;
 mod themes;
 

@@ -4,12 +4,12 @@
 //! Where a package is known to be wrong is listed ([`KNOWN`]), with the condition under which it may be. A wrong answer
 //! anywhere else fails, and so does an entry that nothing hits any more.
 
+#[path = "../support/child.rs"]
+mod child;
 mod schemes;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use kioskd::payment::emv::tlv;
 use serde::{Deserialize, Serialize};
@@ -231,19 +231,10 @@ fn ask(cases: &[Case]) -> Vec<BTreeMap<String, Heard>> {
         support.display()
     );
     assert!(directory.join("node_modules").is_dir(), "no npm packages in {}; {install}", directory.display());
-    let mut node = Command::new("node")
-        .arg(support.join("check.mjs"))
-        .arg(&directory)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|e| panic!("node does not start: {e}; {install}"));
     let question = serde_json::to_vec(&json!({ "cases": cases })).unwrap();
-    // It reads all before it writes anything.
-    let written = node.stdin.take().unwrap().write_all(&question);
-    let output = node.wait_with_output().unwrap();
+    let mut node = child::command("node");
+    let output = child::Running::answer(node.arg(support.join("check.mjs")).arg(&directory), &question);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && written.is_ok(), "check.mjs failed; {install}\n{errors}");
+    assert!(output.status.success(), "check.mjs failed; {install}\n{errors}");
     serde_json::from_slice(&output.stdout).unwrap()
 }

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use kioskd::fleet::link::{self, FleetEvent, Link, Outbox, OutboxError, OutboxEvent, Settings};
 use kioskd::fleet::topic::{Address, Leaf, Name};
 use serde_json::{Value, json};
+
+use super::child::{self, Running};
 
 pub const LEDGER: &str = "01JTESTLEDGER";
 /// Nothing in these tests takes this long unless it is broken.
@@ -162,7 +164,7 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// Debian's broker, without persistence.
 pub struct Mosquitto {
-    child: Option<Child>,
+    child: Option<Running>,
     pub addr: SocketAddr,
     /// Beside the plain one, where only those get in whom it knows.
     pub secure: Option<SocketAddr>,
@@ -207,38 +209,22 @@ impl Mosquitto {
 
     /// SIGKILL: nothing is written, nobody is told.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
+        self.child = None;
     }
 
     pub fn restart(&mut self) {
         self.kill();
-        let sbin = Path::new("/usr/sbin/mosquitto");
-        let program = if sbin.exists() { sbin } else { Path::new("mosquitto") };
-        let child = Command::new(program)
-            .arg("-c")
-            .arg(self.directory.path().join("conf"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("mosquitto is installed");
-        self.child = Some(child);
+        let mut broker = child::command("mosquitto");
+        broker.arg("-c").arg(self.directory.path().join("conf")).stdout(Stdio::null()).stderr(Stdio::null());
+        self.child = Some(Running::start(&mut broker));
         for addr in std::iter::once(self.addr).chain(self.secure) {
             until("mosquitto listening", || TcpStream::connect(addr).is_ok());
         }
     }
 }
 
-impl Drop for Mosquitto {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-fn client(program: &str, broker: SocketAddr) -> Command {
-    let mut command = Command::new(program);
+pub fn client(program: &str, broker: SocketAddr) -> Command {
+    let mut command = child::command(program);
     command.args(["-h", &broker.ip().to_string(), "-p", &broker.port().to_string(), "-q", "1"]);
     command.stderr(Stdio::null());
     command
@@ -246,14 +232,9 @@ fn client(program: &str, broker: SocketAddr) -> Command {
 
 /// One message by `mosquitto_pub`.
 pub fn publish(broker: SocketAddr, topic: &str, arguments: &[&str], payload: &[u8]) {
-    let mut child = client("mosquitto_pub", broker)
-        .args(["-t", topic, "-s"])
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("mosquitto-clients is installed");
-    child.stdin.take().unwrap().write_all(payload).unwrap();
-    assert!(child.wait().unwrap().success());
+    let mut client = client("mosquitto_pub", broker);
+    let done = Running::answer(client.args(["-t", topic, "-s"]).args(arguments), payload);
+    assert!(done.status.success(), "{done:?}");
 }
 
 /// What the broker shows to a newcomer, by topic; it waits `listen` for it.
@@ -261,7 +242,7 @@ pub fn retained(broker: SocketAddr, filter: &str) -> Vec<(String, String)> {
     let output = client("mosquitto_sub", broker)
         .args(["-t", filter, "--retained-only", "-W", "1", "-F", "%t %p"])
         .output()
-        .expect("mosquitto-clients is installed");
+        .unwrap();
     let mut shown: Vec<_> = String::from_utf8(output.stdout).unwrap().lines().map(split).collect();
     shown.sort();
     shown
@@ -274,7 +255,7 @@ pub fn split(line: &str) -> (String, String) {
 
 /// `mosquitto_sub`, line by line; started again when it ends.
 pub struct Subscriber {
-    child: Arc<Mutex<Option<Child>>>,
+    child: Arc<Mutex<Option<Running>>>,
     stop: Arc<AtomicBool>,
     pub lines: mpsc::Receiver<String>,
     thread: Option<JoinHandle<()>>,
@@ -282,7 +263,7 @@ pub struct Subscriber {
 
 impl Subscriber {
     pub fn start(broker: SocketAddr, filter: &str) -> Self {
-        let slot: Arc<Mutex<Option<Child>>> = Arc::default();
+        let slot: Arc<Mutex<Option<Running>>> = Arc::default();
         let stop: Arc<AtomicBool> = Arc::default();
         let (tell, lines) = mpsc::channel();
         let filter = filter.to_owned();
@@ -290,11 +271,9 @@ impl Subscriber {
             let (slot, stop) = (Arc::clone(&slot), Arc::clone(&stop));
             move || {
                 while !stop.load(Ordering::SeqCst) {
-                    let mut child = client("mosquitto_sub", broker)
-                        .args(["-t", &filter, "-F", "%t %p"])
-                        .stdout(Stdio::piped())
-                        .spawn()
-                        .expect("mosquitto-clients is installed");
+                    let mut child = client("mosquitto_sub", broker);
+                    child.args(["-t", &filter, "-F", "%t %p"]).stdout(Stdio::piped());
+                    let mut child = Running::start(&mut child);
                     let out = BufReader::new(child.stdout.take().unwrap());
                     *slot.lock().unwrap() = Some(child);
                     for line in out.lines().map_while(Result::ok) {
@@ -334,11 +313,8 @@ impl Subscriber {
     }
 }
 
-fn reap(slot: &Mutex<Option<Child>>) {
-    if let Some(mut child) = slot.lock().unwrap().take() {
-        drop(child.kill());
-        child.wait().unwrap();
-    }
+fn reap(slot: &Mutex<Option<Running>>) {
+    drop(slot.lock().unwrap().take());
 }
 
 impl Drop for Subscriber {
@@ -358,40 +334,22 @@ impl Drop for Subscriber {
 struct Publisher {
     broker: SocketAddr,
     topic: String,
-    child: Option<(Child, ChildStdin)>,
+    child: Option<(Running, ChildStdin)>,
 }
 
 impl Publisher {
     fn say(&mut self, line: &str) {
         let gone = self.child.as_mut().is_none_or(|(child, _)| child.try_wait().unwrap().is_some());
         if gone {
-            self.end();
-            let mut child = client("mosquitto_pub", self.broker)
-                .args(["-t", &self.topic, "-l"])
-                .stdin(Stdio::piped())
-                .spawn()
-                .expect("mosquitto-clients is installed");
+            let mut child = client("mosquitto_pub", self.broker);
+            let mut child = Running::start(child.args(["-t", &self.topic, "-l"]).stdin(Stdio::piped()));
             let stdin = child.stdin.take().unwrap();
             self.child = Some((child, stdin));
         }
         let (_, stdin) = self.child.as_mut().unwrap();
         if writeln!(stdin, "{line}").is_err() {
-            self.end();
+            self.child = None;
         }
-    }
-
-    fn end(&mut self) {
-        if let Some((mut child, stdin)) = self.child.take() {
-            drop(stdin);
-            drop(child.kill());
-            child.wait().unwrap();
-        }
-    }
-}
-
-impl Drop for Publisher {
-    fn drop(&mut self) {
-        self.end();
     }
 }
 

@@ -2,6 +2,8 @@
 
 #![cfg(feature = "demo")]
 
+#[path = "../support/child.rs"]
+mod child;
 mod kit;
 mod pay;
 mod tls;

@@ -1,6 +1,9 @@
 //! The link's channel to the gateway: questions go out beside the events, answers come in whatever their size.
 
+use std::io::Write;
+use std::process::{ChildStdin, Stdio};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use kioskd::demo::broker;
 use kioskd::demo::proxy::Proxy;
@@ -8,6 +11,7 @@ use kioskd::fleet::jws::LONGEST;
 use kioskd::fleet::link::{FleetEvent, Pay, Settings};
 use kioskd::fleet::topic::Leaf;
 
+use super::child::Running;
 use super::kit::*;
 
 fn is_pay(event: &FleetEvent) -> bool {
@@ -69,7 +73,20 @@ async fn a_kiosk_without_a_gateway_does_not_listen() {
     kiosk.link.stop().await;
 }
 
-/// Questions as fast as they are taken, answers as fast as they can be sent, and cuts: every event arrives, in order.
+/// A long line every half millisecond, for twenty seconds or until nobody reads; how many. What the broker does not take
+/// piles up in the client: 80 MB at most.
+fn pour(mut into: ChildStdin) -> u32 {
+    let lines = format!("{}\n", "n".repeat(2_000)).repeat(20);
+    for burst in 0..2_000 {
+        if into.write_all(lines.as_bytes()).is_err() {
+            return burst * 20;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    2_000 * 20
+}
+
+/// Questions as fast as they are taken, two thousand answers a second, and cuts: every event arrives, in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_questions_and_answers_holds_up_no_event() {
     const ALL: u64 = 2000;
@@ -82,27 +99,10 @@ async fn a_flood_of_questions_and_answers_holds_up_no_event() {
     let hatch = kiosk.link.hatch();
     let mut asked = 0u64;
     let mut refused = 0u64;
-    let mut flood = std::process::Command::new("mosquitto_pub")
-        .args([
-            "-h",
-            "127.0.0.1",
-            "-p",
-            &broker.addr.port().to_string(),
-            "-t",
-            &topic(Leaf::PayNotice),
-            "-q",
-            "1",
-            "-l",
-        ])
-        .stdin(std::process::Stdio::piped())
-        .spawn()
-        .expect("mosquitto-clients is installed");
-    let mut noise = flood.stdin.take().unwrap();
-    let noise = std::thread::spawn(move || {
-        use std::io::Write;
-        let line = format!("{}\n", "n".repeat(2000));
-        while noise.write_all(line.as_bytes()).is_ok() {}
-    });
+    let mut flood = client("mosquitto_pub", broker.addr);
+    let mut flood = Running::start(flood.args(["-t", &topic(Leaf::PayNotice), "-l"]).stdin(Stdio::piped()));
+    let noise = flood.stdin.take().unwrap();
+    let noise = std::thread::spawn(move || pour(noise));
     for round in 1..=4 {
         outbox.head.store(ALL * round / 4, Ordering::SeqCst);
         kiosk.link.wake();
@@ -119,11 +119,10 @@ async fn a_flood_of_questions_and_answers_holds_up_no_event() {
     }
     kiosk.acknowledged(ALL);
     back_end.assert_holds(ALL);
-    flood.kill().unwrap();
-    flood.wait().unwrap();
-    noise.join().unwrap();
+    drop(flood);
+    let poured = noise.join().unwrap();
     let heard = kiosk.heard.iter().filter(|event| is_pay(event)).count();
-    println!("{ALL} events, 4 cuts; {asked} questions taken, {refused} refused; {heard} messages heard");
+    println!("{ALL} events, 4 cuts; {asked} questions taken, {refused} refused; {heard} of {poured} messages heard");
     assert!(asked > 100 && refused > 100 && heard > 100);
     kiosk.link.stop().await;
 }

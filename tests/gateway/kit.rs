@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use kioskd::fleet::gateway::settings::{self, Settings};
@@ -20,6 +20,7 @@ use rumqttc::{AsyncClient, Event, Incoming, MqttOptions, Publish, QoS, TlsConfig
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::child::{Running, command};
 use super::provider::{Provider, rails};
 
 /// Nothing in these tests takes this long unless it is broken.
@@ -157,13 +158,13 @@ operator_key = "operator.pem"
     pub fn gateway_process(&self) -> GatewayProcess {
         let setup = json!([self.configuration(""), self.provider.addr]).to_string();
         let log = self.path(&format!("gateway-{:x}.log", getrandom::u32().unwrap()));
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        let mut child = command(std::env::current_exe().unwrap());
+        child
             .args(["--ignored", "--exact", "--nocapture", "a_gateway_that_other_tests_kill"])
             .env(CHILD, setup)
             .stdout(Stdio::piped())
-            .stderr(std::fs::File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
+            .stderr(std::fs::File::create(&log).unwrap());
+        let mut child = Running::start(&mut child);
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = lines.map_while(Result::ok).find_map(|line| line.split_once("GATEWAY READY ")?.1.parse().ok());
         let process = GatewayProcess { child, log, door: ready };
@@ -199,7 +200,7 @@ operator_key = "operator.pem"
 
 /// Killed when it is dropped.
 pub struct GatewayProcess {
-    child: Child,
+    child: Running,
     log: PathBuf,
     door: Option<SocketAddr>,
 }
@@ -215,8 +216,7 @@ impl GatewayProcess {
 
     /// SIGKILL.
     pub fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.child.end();
     }
 
     /// Lines of its log so far.
@@ -229,12 +229,6 @@ impl GatewayProcess {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it runs");
         line.trim().trim_end_matches(" kB").parse().unwrap()
-    }
-}
-
-impl Drop for GatewayProcess {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 
@@ -267,7 +261,7 @@ fn certificates(directory: &Path) {
 
 /// Debian's broker: TLS, client certificates, and the access list of docs/gateway.md.
 pub struct Mosquitto {
-    child: Option<Child>,
+    child: Option<Running>,
     pub addr: SocketAddr,
     conf: PathBuf,
 }
@@ -300,29 +294,19 @@ impl Mosquitto {
 
     /// SIGKILL: nothing is written, nobody is told.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
+        self.child = None;
     }
 
     pub fn restart(&mut self) {
         self.kill();
-        let sbin = Path::new("/usr/sbin/mosquitto");
-        let program = if sbin.exists() { sbin } else { Path::new("mosquitto") };
-        let child = Command::new(program).arg("-c").arg(&self.conf).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        self.child = Some(child.expect("mosquitto is installed"));
+        let mut broker = command("mosquitto");
+        broker.arg("-c").arg(&self.conf).stdout(Stdio::null()).stderr(Stdio::null());
+        self.child = Some(Running::start(&mut broker));
         let by = Instant::now() + PATIENCE;
         while TcpStream::connect(self.addr).is_err() {
             assert!(Instant::now() < by, "mosquitto does not listen");
             std::thread::sleep(Duration::from_millis(10));
         }
-    }
-}
-
-impl Drop for Mosquitto {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 

@@ -2,11 +2,13 @@
 
 #![cfg(feature = "back-end")]
 
+#[path = "../support/child.rs"]
+mod child;
 mod kit;
 mod provider;
 
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use kioskd::fleet::gateway::{Counts, Gateway, settings};
@@ -14,6 +16,7 @@ use kioskd::fleet::jws::Purpose;
 use kioskd::payment::gateway::wire::{Ask, Notice, Request, Says};
 use kioskd::payment::{ChargeReport, Payment, RefundReport, RefundRequest, Standing};
 use kioskd::vocabulary::PaymentId;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use kit::*;
@@ -569,7 +572,7 @@ async fn a_slow_answer_holds_up_nobody_and_a_clean_stop_waits_for_it() {
 
 #[test]
 fn the_command_line() {
-    let kioskfleet = || Command::new(env!("CARGO_BIN_EXE_kioskfleet"));
+    let kioskfleet = || child::command(env!("CARGO_BIN_EXE_kioskfleet"));
     let site = Site::new();
     let out = site.path("new");
     std::fs::create_dir(&out).unwrap();
@@ -581,11 +584,11 @@ fn the_command_line() {
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let file = site.configuration("");
-    let mut gateway = kioskfleet().args(["gateway", "--config"]).arg(&file).stderr(Stdio::piped()).spawn().unwrap();
+    let mut gateway = kioskfleet();
+    let mut gateway = child::Running::start(gateway.args(["gateway", "--config"]).arg(&file).stderr(Stdio::piped()));
     let says = runtime.block_on(async { site.kiosk("K1").await.ask("wallet", Ask::Probe).await });
     assert_eq!(code(&says), "RAIL", "there is no rail in the file");
-    let kill = Command::new("kill").args(["-TERM", &gateway.id().to_string()]).status().unwrap();
-    assert!(kill.success());
+    kill_process(Pid::from_child(&gateway), Signal::TERM).unwrap();
     let output = gateway.wait().map(|status| (status, std::io::read_to_string(gateway.stderr.take().unwrap())));
     let (status, log) = output.unwrap();
     let log = log.unwrap();

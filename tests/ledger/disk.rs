@@ -9,6 +9,7 @@ use kioskd::config::UnknownDelivery;
 use kioskd::ledger::{Journal, Ledger, LedgerError, Reader};
 use kioskd::sale::Record;
 
+use crate::child::command;
 use crate::kit::{self, Shop};
 
 const MIB: u64 = 1 << 20;
@@ -20,9 +21,7 @@ struct Disk(tempfile::TempDir);
 impl Disk {
     fn new(mib: u32) -> Self {
         let disk = Self(tempfile::tempdir().unwrap());
-        disk.run(
-            Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "kioskd-test"]).arg(disk.at()),
-        );
+        disk.run(command("mount").args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "kioskd-test"]).arg(disk.at()));
         disk
     }
 
@@ -37,7 +36,7 @@ impl Disk {
     }
 
     fn remount(&self, how: &str) {
-        self.run(Command::new("mount").args(["-o", &format!("remount,{how}")]).arg(self.at()));
+        self.run(command("mount").args(["-o", &format!("remount,{how}")]).arg(self.at()));
     }
 
     /// Takes every block that is left.
@@ -54,7 +53,7 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         // Lazily, so that a test that failed with the ledger open leaves nothing either.
-        let _ = Command::new("umount").arg("-l").arg(self.at()).status();
+        let _ = command("umount").arg("-l").arg(self.at()).status();
     }
 }
 
@@ -190,7 +189,7 @@ fn a_read_only_disk_is_refused_by_name_and_taken_up_later() {
 #[test]
 fn a_write_that_fails_latches() {
     let directory = tempfile::tempdir().unwrap();
-    let child = Command::new("bash")
+    let child = command("bash")
         .args(["-c", "trap '' XFSZ; ulimit -f 600; exec \"$@\"", "bash"])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "disk::child_that_may_not_write_large_files", "--ignored", "--nocapture"])

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use kioskd::ledger::Reader;
 use kioskd::vocabulary::{ChargeId, Evidence, Minor, OrderId};
@@ -156,7 +155,12 @@ impl Answer {
 }
 
 fn kioskctl(state: &Path, arguments: &[&str]) -> Answer {
-    let out = Command::new(env!("CARGO_BIN_EXE_kioskctl")).arg("--state").arg(state).args(arguments).output().unwrap();
+    let out = crate::child::command(env!("CARGO_BIN_EXE_kioskctl"))
+        .arg("--state")
+        .arg(state)
+        .args(arguments)
+        .output()
+        .unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Answer { code: out.status.code().unwrap(), text: text(out.stdout), errors: text(out.stderr) }
 }

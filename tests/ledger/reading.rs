@@ -1,7 +1,6 @@
 //! The reading end: beside a writer, over a hundred thousand orders, and as the technician's command line.
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -192,7 +191,12 @@ struct Told {
 }
 
 fn kioskctl(directory: &Path, words: &[&str]) -> Told {
-    let done = Command::new(env!("CARGO_BIN_EXE_kioskctl")).arg("--state").arg(directory).args(words).output().unwrap();
+    let done = crate::child::command(env!("CARGO_BIN_EXE_kioskctl"))
+        .arg("--state")
+        .arg(directory)
+        .args(words)
+        .output()
+        .unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Told { code: done.status.code(), out: text(done.stdout), err: text(done.stderr) }
 }

@@ -126,7 +126,7 @@ impl Crawl<'_> {
     fn code(&self) -> Option<String> {
         let file = tempfile::Builder::new().suffix(".png").tempfile().unwrap();
         std::fs::write(file.path(), self.machine.bytes("/api/screen.png")).unwrap();
-        let read = std::process::Command::new("zbarimg").args(["--raw", "-q"]).arg(file.path()).output().unwrap();
+        let read = crate::child::command("zbarimg").args(["--raw", "-q"]).arg(file.path()).output().unwrap();
         let text = String::from_utf8(read.stdout).unwrap();
         text.lines().next().map(str::to_owned)
     }

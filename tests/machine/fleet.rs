@@ -2,33 +2,23 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::child::{Running, command};
 use crate::kit::{Machine, PATIENCE, Setup};
-
-struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn mosquitto(port: u16) -> Process {
-    let program =
-        if std::path::Path::new("/usr/sbin/mosquitto").exists() { "/usr/sbin/mosquitto" } else { "mosquitto" };
-    let mut command = Command::new(program);
-    command.args(["-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
-    let broker = Process(command.spawn().expect("mosquitto"));
+fn mosquitto(port: u16) -> Running {
+    let mut broker = command("mosquitto");
+    let broker = broker.args(["-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
+    let broker = Running::start(broker);
     let start = Instant::now();
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(start.elapsed() < PATIENCE, "mosquitto does not listen");
@@ -38,12 +28,10 @@ fn mosquitto(port: u16) -> Process {
 }
 
 /// `mosquitto_sub`, line by line: topic and payload.
-fn listen(port: u16) -> (Process, Receiver<(String, Value)>) {
-    let mut client = Command::new("mosquitto_sub")
-        .args(["-p", &port.to_string(), "-q", "1", "-t", "kiosk/v1/demo/#", "-F", "%t %p"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("mosquitto-clients");
+fn listen(port: u16) -> (Running, Receiver<(String, Value)>) {
+    let mut client = command("mosquitto_sub");
+    client.args(["-p", &port.to_string(), "-q", "1", "-t", "kiosk/v1/demo/#", "-F", "%t %p"]).stdout(Stdio::piped());
+    let mut client = Running::start(&mut client);
     let lines = BufReader::new(client.stdout.take().unwrap()).lines();
     let (heard, queue) = channel();
     std::thread::spawn(move || {
@@ -55,7 +43,7 @@ fn listen(port: u16) -> (Process, Receiver<(String, Value)>) {
             }
         }
     });
-    (Process(client), queue)
+    (client, queue)
 }
 
 /// Events of the kiosk's ledger from `queue` until one of `kind` has come, in order and without repeats.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use kioskd::fleet::jws::Purpose;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::kit::wait_at_most;
@@ -84,8 +85,8 @@ fn sales_over_two_gateways_one_killed_in_mid_sale_and_nothing_false_believed() {
 
     // An answer to the very question that is open, signed by the gateway's key, of a wrong amount. The gateways are held
     // meanwhile, or theirs would come first.
-    let hold = |signal| site.gateways.iter().for_each(|(gateway, _)| gateway.signal(signal));
-    hold("-STOP");
+    let hold = |signal| site.gateways.iter().for_each(|(g, _)| kill_process(Pid::from_child(g), signal).unwrap());
+    hold(Signal::STOP);
     let requests = site.listen("kiosk/v1/demo/K0001/pay/request");
     let (asked, nonce) = site.machine.wait("a question that nobody answers", || {
         // Former charges are asked about too, until they are settled.
@@ -104,7 +105,7 @@ fn sales_over_two_gateways_one_killed_in_mid_sale_and_nothing_false_believed() {
     site.publish(REPLY, &site.signed(Purpose::PayReply, &answer));
     let alarm = site.machine.wait("a wrong amount", || alarms.last().filter(|alarm| count(alarm) > before));
     assert_eq!(alarm["reason"], "about another amount");
-    hold("-CONT");
+    hold(Signal::CONT);
 
     for (charge, why) in [
         (json!({ "charge": real, "order": order, "amount": 1, "currency": "CNY" }), "about another amount"),

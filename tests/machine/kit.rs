@@ -2,17 +2,20 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::child::{Running, command};
 
 /// Longer than anything takes on a busy machine; a test that waits so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Machine {
-    child: Child,
+    child: Running,
     pub page: String,
     pub mqtt: String,
     pub state: PathBuf,
@@ -97,23 +100,22 @@ impl Machine {
         let file = folder.path().join("machine.toml");
         std::fs::write(&file, config).unwrap();
 
-        let mut command = Command::new(kioskd());
-        command
-            .args(["demo", "--listen", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--panel", setup.panel])
+        let mut demo = command(kioskd());
+        demo.args(["demo", "--listen", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--panel", setup.panel])
             .args(["--turn", &setup.turn.to_string()])
             .arg("--config")
             .arg(&file)
             .arg("--state")
             .arg(setup.state.clone().unwrap_or_else(|| folder.path().join("state")))
             .stdout(Stdio::piped());
-        command.envs(setup.env.iter().map(|(name, value)| (name, value)));
+        demo.envs(setup.env.iter().map(|(name, value)| (name, value)));
         if let Some(broker) = &setup.broker {
-            command.args(["--broker", broker]);
+            demo.args(["--broker", broker]);
         }
         if std::env::var_os("KIOSKD_LOG").is_none() {
-            command.stderr(std::fs::File::create(folder.path().join("log")).unwrap());
+            demo.stderr(std::fs::File::create(folder.path().join("log")).unwrap());
         }
-        let mut child = command.spawn().unwrap();
+        let mut child = Running::start(&mut demo);
         let out = BufReader::new(child.stdout.take().unwrap());
         let (said, lines) = std::sync::mpsc::channel();
         std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| said.send(line)));
@@ -211,7 +213,7 @@ impl Machine {
         self.wait("a code on the glass", || {
             let file = tempfile::Builder::new().suffix(".png").tempfile().unwrap();
             std::fs::write(file.path(), self.bytes("/api/screen.png")).unwrap();
-            let read = Command::new("zbarimg").args(["--raw", "-q"]).arg(file.path()).output().expect("zbar-tools");
+            let read = command("zbarimg").args(["--raw", "-q"]).arg(file.path()).output().unwrap();
             let text = String::from_utf8(read.stdout).unwrap().trim().to_owned();
             (!text.is_empty()).then_some(text)
         })
@@ -286,7 +288,7 @@ impl Machine {
     }
 
     pub fn verify(&self) {
-        let told = Command::new(env!("CARGO_BIN_EXE_kioskctl"))
+        let told = command(env!("CARGO_BIN_EXE_kioskctl"))
             .args(["--state", self.state.to_str().unwrap(), "verify"])
             .output()
             .unwrap();
@@ -302,11 +304,9 @@ impl Drop for Machine {
             let why = why.and_then(|mut answer| answer.body_mut().read_json::<Value>().ok()).unwrap_or_default();
             eprintln!("{}\n{}", log(&self._folder), why["text"].as_str().unwrap_or("it does not answer any more"));
         }
-        // By its own number; it takes its kiosk with it.
-        let asked = Command::new("kill").arg(self.child.id().to_string()).status().is_ok_and(|status| status.success());
-        if !asked || wait_at_most(Duration::from_secs(10), || self.child.try_wait().ok().flatten()).is_none() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+        // Politely, so that it takes its kiosk with it and removes what it made.
+        if kill_process(Pid::from_child(&self.child), Signal::TERM).is_ok() {
+            wait_at_most(Duration::from_secs(10), || self.child.try_wait().ok().flatten());
         }
     }
 }

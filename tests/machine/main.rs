@@ -1,5 +1,7 @@
 //! The product from outside: the demo as anybody starts it, driven through its page's API.
 
+#[path = "../support/child.rs"]
+mod child;
 mod crawl;
 #[path = "../rails/kit.rs"]
 mod double;

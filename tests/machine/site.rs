@@ -4,40 +4,26 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::child::{Running, command};
 use crate::double::Double;
 use crate::kit::{Machine, PATIENCE, Setup};
-
-pub struct Process(pub Child);
-
-impl Process {
-    pub fn signal(&self, signal: &str) {
-        assert!(Command::new("kill").arg(signal).arg(self.0.id().to_string()).status().unwrap().success());
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 pub struct Site {
     pub machine: Machine,
     pub wechat: Double,
     pub alipay: Double,
     /// Each with the address where it takes notifications.
-    pub gateways: Vec<(Process, String)>,
+    pub gateways: Vec<(Running, String)>,
     pub mqtt: u16,
     pub folder: TempDir,
-    _broker: Process,
+    _broker: Running,
 }
 
 impl Site {
@@ -52,7 +38,7 @@ impl Site {
         for (out, name) in
             [(path.join("kiosks"), "K0001"), (path.join("kiosks"), "K0002"), (path.into(), "gateway-sign")]
         {
-            let mut keygen = Command::new(env!("CARGO_BIN_EXE_kioskfleet"));
+            let mut keygen = command(env!("CARGO_BIN_EXE_kioskfleet"));
             keygen.arg("keygen").arg("--out").arg(out).arg(name);
             assert!(keygen.stdout(Stdio::null()).status().unwrap().success());
         }
@@ -86,8 +72,7 @@ impl Site {
 
     pub fn kill_gateway(&mut self, which: usize) {
         let (gateway, _) = &mut self.gateways[which];
-        gateway.0.kill().unwrap();
-        gateway.0.wait().unwrap();
+        gateway.end();
     }
 
     /// Publishes as anybody could who owns the broker.
@@ -95,22 +80,20 @@ impl Site {
         let file = self.folder.path().join("message");
         std::fs::write(&file, message).unwrap();
         let port = self.mqtt.to_string();
-        let sent = Command::new("mosquitto_pub").args(["-p", &port, "-q", "1", "-t", topic, "-f"]).arg(file).status();
-        assert!(sent.expect("mosquitto-clients").success());
+        let sent = command("mosquitto_pub").args(["-p", &port, "-q", "1", "-t", topic, "-f"]).arg(file).status();
+        assert!(sent.unwrap().success());
     }
 
     /// Everything said on a topic from now on.
     pub fn listen(&self, topic: &str) -> Heard {
-        let mut client = Command::new("mosquitto_sub")
-            .args(["-p", &self.mqtt.to_string(), "-q", "1", "-t", topic, "-F", "%p"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("mosquitto-clients");
+        let mut client = command("mosquitto_sub");
+        client.args(["-p", &self.mqtt.to_string(), "-q", "1", "-t", topic, "-F", "%p"]).stdout(Stdio::piped());
+        let mut client = Running::start(&mut client);
         let lines = BufReader::new(client.stdout.take().unwrap()).lines();
         let heard = Arc::new(Mutex::new(Vec::new()));
         let all = Arc::clone(&heard);
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| all.lock().unwrap().push(line)));
-        Heard { lines: heard, _client: Process(client) }
+        Heard { lines: heard, _client: client }
     }
 
     /// What the gateway's own key says.
@@ -122,7 +105,7 @@ impl Site {
 
 pub struct Heard {
     lines: Arc<Mutex<Vec<String>>>,
-    _client: Process,
+    _client: Running,
 }
 
 impl Heard {
@@ -139,7 +122,7 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn mosquitto(path: &Path, plain: u16, secure: u16) -> Process {
+fn mosquitto(path: &Path, plain: u16, secure: u16) -> Running {
     let conf = format!(
         "user root\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\nlistener {plain} 127.0.0.1\n\
          listener {secure} 127.0.0.1\ncafile {dir}/ca.pem\ncertfile {dir}/server.pem\nkeyfile {dir}/server.key\n\
@@ -148,10 +131,8 @@ fn mosquitto(path: &Path, plain: u16, secure: u16) -> Process {
     );
     let file = path.join("mosquitto.conf");
     std::fs::write(&file, conf).unwrap();
-    let sbin = Path::new("/usr/sbin/mosquitto");
-    let program = if sbin.exists() { sbin } else { Path::new("mosquitto") };
-    let child = Command::new(program).arg("-c").arg(file).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let broker = Process(child.expect("mosquitto"));
+    let mut broker = command("mosquitto");
+    let broker = Running::start(broker.arg("-c").arg(file).stdout(Stdio::null()).stderr(Stdio::null()));
     let begin = Instant::now();
     while std::net::TcpStream::connect(("127.0.0.1", plain)).is_err() {
         assert!(begin.elapsed() < PATIENCE, "mosquitto does not listen");
@@ -161,13 +142,10 @@ fn mosquitto(path: &Path, plain: u16, secure: u16) -> Process {
 }
 
 /// Waits until it listens for notifications.
-fn start_gateway(path: &Path) -> (Process, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kioskfleet"))
-        .args(["gateway", "--config"])
-        .arg(path.join("gateway.toml"))
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+fn start_gateway(path: &Path) -> (Running, String) {
+    let mut gateway = command(env!("CARGO_BIN_EXE_kioskfleet"));
+    gateway.args(["gateway", "--config"]).arg(path.join("gateway.toml")).stderr(Stdio::piped());
+    let mut child = Running::start(&mut gateway);
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut told = String::new();
     let address = loop {
@@ -179,7 +157,7 @@ fn start_gateway(path: &Path) -> (Process, String) {
         }
     };
     std::thread::spawn(move || drop(log.read_to_end(&mut Vec::new())));
-    (Process(child), format!("http://{address}/notify"))
+    (child, format!("http://{address}/notify"))
 }
 
 fn gateway(path: &Path, secure: u16, wechat: &Double, alipay: &Double) -> String {

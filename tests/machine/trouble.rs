@@ -1,10 +1,10 @@
 //! Bad input, as a technician or a broken disk gives it: refused by name, nothing lost, and said on the glass.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::json;
 
+use crate::child::command;
 use crate::kit::{Machine, Setup, kioskd};
 
 #[test]
@@ -23,7 +23,7 @@ fn a_wrong_configuration_is_refused_where_it_stands_and_nothing_is_started() {
     for (from, to, said) in cases {
         std::fs::write(&file, good.replace(from, to)).unwrap();
         for arguments in [vec!["check"], vec!["demo", "--listen", "127.0.0.1:0", "--mqtt", "none", "--config"]] {
-            let told = Command::new(kioskd()).args(&arguments).arg(&file).output().unwrap();
+            let told = command(kioskd()).args(&arguments).arg(&file).output().unwrap();
             let text = String::from_utf8_lossy(&told.stderr);
             assert_eq!((told.status.code(), &told.stdout[..]), (Some(1), &b""[..]), "{arguments:?} {to}: {text}");
             let line = good.lines().position(|line| line.contains(from)).unwrap() + 1;
@@ -33,7 +33,7 @@ fn a_wrong_configuration_is_refused_where_it_stands_and_nothing_is_started() {
         }
     }
     std::fs::write(&file, good).unwrap();
-    let told = Command::new(kioskd()).arg("check").arg(&file).output().unwrap();
+    let told = command(kioskd()).arg("check").arg(&file).output().unwrap();
     assert_eq!(told.status.code(), Some(0), "{}", String::from_utf8_lossy(&told.stderr));
 }
 

@@ -3,16 +3,18 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::child::{Running, command};
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Double {
-    child: Child,
+    child: Running,
     script: PathBuf,
     state: PathBuf,
     /// What it said when it listened.
@@ -37,10 +39,10 @@ impl Double {
 
     /// SIGKILL, to its process and no other.
     pub fn kill(&mut self) {
-        self.child.kill().expect("it was started here");
-        self.wait();
+        self.child.end();
     }
 
+    #[allow(dead_code, reason = "not every test that includes this has one that dies by itself")]
     /// Until it has gone by itself.
     pub fn wait(&mut self) {
         self.child.wait().expect("it was started here");
@@ -63,23 +65,16 @@ impl Double {
     }
 }
 
-impl Drop for Double {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn launch(script: &Path, state: &Path, port: u16) -> (Child, Value) {
-    let mut child = Command::new(python())
+fn launch(script: &Path, state: &Path, port: u16) -> (Running, Value) {
+    let mut double = command(python());
+    double
         .arg(script)
         .arg("--state")
         .arg(state)
         .args(["--port", &port.to_string()])
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|e| panic!("{}: {e}", script.display()));
+        .stdout(Stdio::piped());
+    let mut child = Running::start(&mut double);
     let out = child.stdout.take().expect("it is piped");
     let (send, line) = mpsc::channel();
     std::thread::spawn(move || {

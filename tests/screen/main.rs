@@ -1,10 +1,11 @@
 //! The glass by its pixels: every page as a golden picture, codes read by an independent decoder, and incremental painting
 //! compared with painting anew. `KIOSKD_WRITE=1` accepts what is drawn now.
 
+#[path = "../support/child.rs"]
+mod child;
 mod samples;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use kioskd::config::{Palette, Theme};
@@ -235,7 +236,7 @@ fn the_payment_code_is_read_by_two_decoders_in_every_language_and_orientation() 
             glass.show(&view(language, pay));
             let file = tempfile::Builder::new().suffix(".png").tempfile().unwrap();
             save(&rgb(&glass), file.path());
-            let read = Command::new("zbarimg").args(["--raw", "-q"]).arg(file.path()).output().expect("zbar-tools");
+            let read = child::command("zbarimg").args(["--raw", "-q"]).arg(file.path()).output().unwrap();
             let text = String::from_utf8_lossy(&read.stdout);
             assert_eq!(text.trim(), PAYLOAD, "{language} {width}x{height}");
             assert_eq!(decoded(&glass), [PAYLOAD], "{language} {width}x{height}");

@@ -1,17 +1,19 @@
 //! Chromium over WebDriver: a fresh profile, no network services of its own, closed with the test.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
+use super::child::{Running, command, found};
 use super::{PATIENCE, agent, wait_for};
 
 pub struct Browser {
-    driver: Child,
+    driver: Running,
     agent: ureq::Agent,
     session: String,
     _profile: tempfile::TempDir,
@@ -24,15 +26,15 @@ impl Browser {
     /// A window of that size, in CSS pixels.
     pub fn open(width: u32, height: u32) -> Self {
         let profile = tempfile::tempdir().unwrap();
-        // A group of its own, so that no browser outlives the driver.
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .expect("chromedriver is installed");
+        // The driver's group, so that no browser outlives the test; and the kernel's word that none outlives the driver.
+        let binary = profile.path().join("browser");
+        let (browser, mode) = (found("chromium".as_ref()), std::fs::Permissions::from_mode(0o700));
+        let text = format!("#!/bin/sh\nexec setpriv --pdeathsig KILL -- {} \"$@\"\n", browser.display());
+        std::fs::write(&binary, text).unwrap();
+        std::fs::set_permissions(&binary, mode).unwrap();
+        let mut driver = command("chromedriver");
+        driver.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+        let mut driver = Running::start(&mut driver);
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
         let port: u16 = lines
             .by_ref()
@@ -62,7 +64,7 @@ impl Browser {
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
             "goog:loggingPrefs": { "browser": "ALL" },
-            "goog:chromeOptions": { "args": arguments },
+            "goog:chromeOptions": { "args": arguments, "binary": binary },
         } } });
         let created = browser.command("", wanted);
         browser.session += &format!("/{}", created["sessionId"].as_str().expect("a session"));
@@ -170,8 +172,6 @@ impl Drop for Browser {
         if !std::thread::panicking() {
             wait_for("chromedriver's end", PATIENCE, || self.driver.try_wait().unwrap());
         }
-        drop(self.driver.kill());
-        drop(self.driver.wait());
     }
 }
 

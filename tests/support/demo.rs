@@ -2,17 +2,18 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use super::child::{Running, command};
 use super::{PATIENCE, agent, wait_for};
 
 pub struct Demo {
-    child: Child,
+    child: Running,
     agent: ureq::Agent,
     /// `http://127.0.0.1:PORT`
     pub page: String,
@@ -39,15 +40,14 @@ impl Demo {
     pub fn launch(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kioskd"))
-            .args(["demo", "--listen", "127.0.0.1:0"])
+        let mut demo = command(env!("CARGO_BIN_EXE_kioskd"));
+        demo.args(["demo", "--listen", "127.0.0.1:0"])
             .args(if arguments.contains(&"--mqtt") { &[][..] } else { &["--mqtt", "127.0.0.1:0"] })
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(std::fs::File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
+            .stderr(std::fs::File::create(&log).unwrap());
+        let mut child = Running::start(&mut demo);
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (said, lines) = channel();
         std::thread::spawn(move || {
@@ -210,7 +210,7 @@ impl Demo {
     pub fn decode_qr(&self) -> Option<String> {
         let picture = tempfile::Builder::new().suffix(".png").tempfile().unwrap();
         std::fs::write(picture.path(), self.screen()).unwrap();
-        let out = Command::new("zbarimg").args(["--raw", "-q"]).arg(picture.path()).output().unwrap();
+        let out = command("zbarimg").args(["--raw", "-q"]).arg(picture.path()).output().unwrap();
         let text = String::from_utf8(out.stdout).unwrap();
         text.lines().next().map(str::to_owned)
     }
@@ -277,8 +277,6 @@ impl Drop for Demo {
             while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < by {
                 std::thread::sleep(Duration::from_millis(10));
             }
-            drop(self.child.kill());
-            drop(self.child.wait());
         }
     }
 }

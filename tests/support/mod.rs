@@ -6,6 +6,8 @@
 #![allow(dead_code, reason = "every test program uses its own part of this")]
 
 mod browser;
+#[path = "child.rs"]
+pub mod child;
 mod demo;
 
 pub use browser::Browser;

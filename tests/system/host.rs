@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -11,6 +11,7 @@ use rustix::thread::{CpuSet, sched_getaffinity};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::child::{self, command};
 use crate::double::Double;
 use crate::kit::{Machine, Setup};
 use crate::street::{BEAM, DOOR, EMITTER, SLOTS, TAMPER};
@@ -122,7 +123,7 @@ fn plan(day: Day, outside: &Path) -> Plan {
 
 impl Case {
     fn new(day: Day) -> Self {
-        let kernel = run(&mut Command::new(repository().join("tests/lab/kernel")));
+        let kernel = run(&mut command(repository().join("tests/lab/kernel")));
         let outside = tempfile::tempdir().unwrap();
         let at = |name: &str| outside.path().join(name);
         // Makes its keys.
@@ -156,7 +157,7 @@ impl Case {
         let places: String = places.iter().map(|(name, path)| format!("{name}='{}'\n", path.display())).collect();
         std::fs::write(at("places"), places).unwrap();
         std::fs::write(at("disk"), []).unwrap();
-        run(Command::new("mke2fs").args(["-q", "-t", "ext4"]).arg(at("disk")).arg("64M"));
+        run(command("mke2fs").args(["-q", "-t", "ext4"]).arg(at("disk")).arg("64M"));
         let case = Self { outside, kernel: kernel.into() };
         case.plan(&plan(day, case.outside.path()));
         case
@@ -176,7 +177,8 @@ impl Case {
 
     fn switch_on_with(&self, more: &[&str]) -> Running<'_> {
         let console = std::fs::File::create(self.at("console")).unwrap();
-        let child = Command::new("taskset")
+        let mut kernel = command("taskset");
+        kernel
             .args(["--cpu-list", &one_processor()])
             .arg(&self.kernel)
             .args(["mem=1024M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet", "loglevel=4"])
@@ -188,10 +190,8 @@ impl Case {
             .stdin(Stdio::null())
             .stdout(console.try_clone().unwrap())
             .stderr(console)
-            .process_group(0)
-            .spawn()
-            .unwrap();
-        Running { child, case: self }
+            .process_group(0);
+        Running { child: child::Running::start(&mut kernel), case: self }
     }
 
     fn seen(&self) -> Vec<Seen> {
@@ -225,7 +225,7 @@ fn one_processor() -> String {
 }
 
 struct Running<'a> {
-    child: Child,
+    child: child::Running,
     case: &'a Case,
 }
 
@@ -250,7 +250,6 @@ impl Running<'_> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-        let _ = self.child.wait();
     }
 }
 
@@ -341,7 +340,7 @@ fn sales(sales: u32, kill_every: u32) {
 /// Where somebody wants to look at the slips afterwards.
 fn keep(case: &Case) {
     if let Some(place) = std::env::var_os("KIOSKD_KEEP") {
-        run(Command::new("cp").arg("-r").arg(case.outside.path()).arg(place));
+        run(command("cp").arg("-r").arg(case.outside.path()).arg(place));
     }
 }
 

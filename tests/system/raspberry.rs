@@ -3,9 +3,11 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+use crate::child::{Running, command};
 
 /// BCM2835 ARM Peripherals, section 6.1: level, set and clear of lines 0 to 31.
 const GPLEV0: u32 = 0x3f20_0034;
@@ -16,7 +18,8 @@ const DOOR: u32 = 5;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 struct Raspberry {
-    emulator: Child,
+    /// Ends with the machine.
+    _emulator: Running,
     probes: BufReader<UnixStream>,
     console: mpsc::Receiver<String>,
 }
@@ -24,22 +27,22 @@ struct Raspberry {
 impl Raspberry {
     fn switch_on() -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/raspberry");
-        let made = Command::new(script).stderr(Stdio::inherit()).output().unwrap();
+        let made = command(script).stderr(Stdio::inherit()).output().unwrap();
         assert!(made.status.success());
         let made = PathBuf::from(String::from_utf8(made.stdout).unwrap().trim());
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("probes");
         let listener = UnixListener::bind(&socket).unwrap();
-        let mut emulator = Command::new("qemu-system-aarch64")
+        let mut emulator = command("qemu-system-aarch64");
+        emulator
             .args(["-M", "raspi3b", "-display", "none", "-monitor", "none", "-no-reboot", "-serial", "stdio"])
             .args(["-accel", "tcg", "-qtest-log", "none", "-qtest"])
             .arg(format!("unix:{}", socket.display()))
             .args(["-kernel", "-dtb", "-initrd"].iter().flat_map(|option| [PathBuf::from(option), made.join(&option[1..])]))
             .args(["-append", "console=ttyAMA0,115200 rdinit=/lab loglevel=3 panic=1 -- --exact raspberry::board --ignored --nocapture"])
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("qemu-system-arm");
+            .stdout(Stdio::piped());
+        let mut emulator = Running::start(&mut emulator);
         let probes = BufReader::new(listener.accept().unwrap().0);
         let (tell, console) = mpsc::channel();
         let lines = BufReader::new(emulator.stdout.take().unwrap()).split(b'\n');
@@ -50,7 +53,7 @@ impl Raspberry {
                 drop(tell.send(line));
             }
         });
-        Self { emulator, probes, console }
+        Self { _emulator: emulator, probes, console }
     }
 
     fn ask(&mut self, what: &str) -> String {
@@ -84,13 +87,6 @@ impl Raspberry {
             );
         }
         said
-    }
-}
-
-impl Drop for Raspberry {
-    fn drop(&mut self) {
-        let _ = self.emulator.kill();
-        let _ = self.emulator.wait();
     }
 }
 

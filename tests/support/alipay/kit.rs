@@ -1,9 +1,10 @@
 //! The double as a child process, and a kiosk's end of it.
 
 use std::cell::{Cell, RefCell};
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ use kioskd::payment::{
 use kioskd::vocabulary::{ChargeId, Currency, OrderId, RefundId};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::child::{Running, command};
 
 /// Longer than a busy machine needs for one call.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,7 +33,7 @@ pub struct Double {
     mode: Mode,
     state: TempDir,
     port: Cell<u16>,
-    child: RefCell<Child>,
+    child: RefCell<Running>,
 }
 
 /// Where the packages of tests/support/requirements.txt are.
@@ -51,17 +54,16 @@ fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/alipay/double.py")
 }
 
-fn spawn(state: &Path, port: u16, mode: Mode) -> (Child, u16) {
+fn spawn(state: &Path, port: u16, mode: Mode) -> (Running, u16) {
     let mode = if mode == Mode::Key { "key" } else { "certificates" };
-    let mut command = Command::new(python());
-    command.arg(script()).arg("--state").arg(state).args(["--port", &port.to_string(), "--mode", mode]);
-    let mut child = command.stdout(Stdio::piped()).spawn().expect("Python starts");
+    let mut double = command(python());
+    double.arg(script()).arg("--state").arg(state).args(["--port", &port.to_string(), "--mode", mode]);
+    let mut child = Running::start(double.stdout(Stdio::piped()));
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
     let hello: Value = serde_json::from_str(&line).unwrap_or_default();
     let port = hello["url"].as_str().and_then(|url| url.rsplit(':').next()).and_then(|port| port.parse().ok());
     let port = port.unwrap_or_else(|| {
-        _ = child.kill();
         panic!(
             "the double did not start, see its words above; type: {} -m pip install -r tests/support/requirements.txt",
             python().display()
@@ -70,24 +72,22 @@ fn spawn(state: &Path, port: u16, mode: Mode) -> (Child, u16) {
     (child, port)
 }
 
-/// Six RSA keys take a while; every double has the same.
-fn keys() -> &'static TempDir {
-    static KEYS: OnceLock<TempDir> = OnceLock::new();
+/// Six RSA keys take a while; every double has the same. By name; a folder for them would stay behind.
+fn keys() -> &'static [(OsString, Vec<u8>)] {
+    static KEYS: OnceLock<Vec<(OsString, Vec<u8>)>> = OnceLock::new();
     KEYS.get_or_init(|| {
         let directory = tempfile::tempdir().expect("a directory");
-        let (mut child, _) = spawn(directory.path(), 0, Mode::Key);
-        _ = child.kill();
-        _ = child.wait();
-        directory
+        drop(spawn(directory.path(), 0, Mode::Key));
+        let files = std::fs::read_dir(directory.path()).expect("the keys").map(|file| file.expect("a key"));
+        files.map(|file| (file.file_name(), std::fs::read(file.path()).expect("a key"))).collect()
     })
 }
 
 impl Double {
     fn start(mode: Mode) -> Self {
         let state = tempfile::tempdir().expect("a directory");
-        for file in std::fs::read_dir(keys().path()).expect("the keys") {
-            let file = file.expect("a key").path();
-            std::fs::copy(&file, state.path().join(file.file_name().expect("a name"))).expect("a copy");
+        for (name, key) in keys() {
+            std::fs::write(state.path().join(name), key).expect("a copy");
         }
         let (child, port) = spawn(state.path(), 0, mode);
         Self { mode, state, port: Cell::new(port), child: RefCell::new(child) }
@@ -95,9 +95,7 @@ impl Double {
 
     /// SIGKILL, if it lives.
     pub fn kill(&self) {
-        let mut child = self.child.borrow_mut();
-        _ = child.kill();
-        _ = child.wait();
+        self.child.borrow_mut().end();
     }
 
     /// With the book it left, where it was.
@@ -145,12 +143,6 @@ impl Double {
     pub fn setup(&self, alipay: &str, private: &str) -> Result<Alipay, String> {
         let settings = self.settings(PATIENCE, self.certificates(alipay), private);
         Alipay::new(settings).map_err(|error| error.to_string())
-    }
-}
-
-impl Drop for Double {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 
