@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::chance::{Chance, seed};
 use crate::kit::{Machine, Setup};
 
 /// Where the world can pull the plug: before the kiosk hears of what just happened.
@@ -22,23 +23,6 @@ const POINTS: [&str; 12] = [
     "close-received",
     "frame-pay",
 ];
-
-/// SplitMix64: small, and the same everywhere.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len() as u64) as usize]
-    }
-}
 
 /// The code on the glass by the demo's own phone, if it comes soon.
 fn scanned(machine: &Machine) -> Option<String> {
@@ -83,9 +67,16 @@ fn back_to_life(machine: &Machine) {
     });
 }
 
-/// `sales` random sales with a kill in each; then the books must agree. Every failure names the seed.
-fn sell_and_kill(seed: u64, sales: u64) {
-    eprintln!("seed {seed}: {sales} sales");
+/// What came of random sales.
+#[derive(Debug, Default)]
+struct Came {
+    paid: u64,
+    refunded: u64,
+    fell: u64,
+}
+
+/// `sales` random sales with a kill in each; then the books must agree.
+fn sell_and_kill(seed: u64, sales: u64) -> Came {
     let machine = Machine::start(&Setup::fast());
     let mut chance = Chance(seed);
     for sale in 0..sales {
@@ -132,6 +123,10 @@ fn sell_and_kill(seed: u64, sales: u64) {
     machine.until_settled();
     machine.books_agree();
     machine.verify();
+    let orders = machine.get("/api/orders");
+    let with =
+        |key: &str| orders["orders"].as_array().unwrap().iter().filter(|o| o[key].as_i64() > Some(0)).count() as u64;
+    Came { paid: with("paid"), refunded: with("refunded"), fell: machine.dropped() as u64 }
 }
 
 fn share(of: u64) -> u64 {
@@ -141,15 +136,17 @@ fn share(of: u64) -> u64 {
 /// Four at once, 50 each: 200 kills and more, ten times that in the long run.
 #[test]
 fn random_kills() {
-    let seed: u64 = match std::env::var("KIOSKD_SEED") {
-        Ok(seed) => seed.parse().expect("KIOSKD_SEED is a number"),
-        Err(_) => 20_261_123,
-    };
-    std::thread::scope(|scope| {
-        for part in 0..4 {
-            scope.spawn(move || sell_and_kill(seed + part, share(50)));
-        }
+    let seed = seed("random kills", || 20_261_123);
+    let sales = share(50);
+    let came: Vec<Came> = std::thread::scope(|scope| {
+        let parts: Vec<_> = (0..4).map(|part| scope.spawn(move || sell_and_kill(seed + part, sales))).collect();
+        parts.into_iter().map(|part| part.join().unwrap()).collect()
     });
+    for Came { paid, refunded, fell } in came {
+        println!("{sales} sales: {paid} paid, {refunded} of them refunded, {fell} products fell");
+        // Where nobody buys nothing can go wrong.
+        assert!(paid >= sales / 4 && fell >= sales / 5 && refunded > 0, "{sales} sales have come to too little");
+    }
 }
 
 /// Each named point in sales that pass it; three machines at once.

@@ -1,5 +1,7 @@
 //! The product from outside: the demo as anybody starts it, driven through its page's API.
 
+#[path = "../support/chance.rs"]
+mod chance;
 #[path = "../support/child.rs"]
 mod child;
 mod crawl;

@@ -11,6 +11,7 @@ use rustix::thread::{CpuSet, sched_getaffinity};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::chance::{Chance, seed};
 use crate::child::{self, command};
 use crate::double::Double;
 use crate::kit::{Machine, Setup};
@@ -344,32 +345,29 @@ fn keep(case: &Case) {
     }
 }
 
-/// A time below `most` that nobody has chosen.
-fn chance(most: Duration) -> Duration {
-    let number = std::hash::BuildHasher::hash_one(&std::collections::hash_map::RandomState::new(), 0);
-    Duration::from_millis(number % most.as_millis() as u64)
-}
-
 /// The power goes in the middle of sales; then everything must agree. `fails`: the disk takes no more writes before that.
 fn cuts(cuts: u64, fails: bool) {
+    // Other moments each time.
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+    let mut chance = Chance(seed("power cuts", now));
     let case = Case::new(Day::UntilTheCut);
     let opened = || count(&case.seen(), |seen| matches!(seen, Seen::Open));
     for cut in 1..=cuts {
         let began = Instant::now();
         let before = opened();
-        let failing = Duration::from_secs(30 + chance(SALE * 2).as_secs());
+        let failing = Duration::from_secs(30 + chance.time(SALE * 2).as_secs());
         if fails {
             std::fs::write(case.at("disk_fails_after"), failing.as_secs().to_string()).unwrap();
         }
         let running = case.switch_on();
         if fails {
-            std::thread::sleep(failing + chance(Duration::from_secs(5)));
+            std::thread::sleep(failing + chance.time(Duration::from_secs(5)));
         } else {
             while opened() == before {
                 assert!(began.elapsed() < PATIENCE, "it never opened:\n{}", case.said());
                 std::thread::sleep(Duration::from_millis(20));
             }
-            std::thread::sleep(chance(SALE));
+            std::thread::sleep(chance.time(SALE));
         }
         running.cut_power();
         println!("cut {cut} came {} ms after the machine was switched on", began.elapsed().as_millis());
@@ -382,7 +380,7 @@ fn cuts(cuts: u64, fails: bool) {
     keep(&case);
     agree(&case.seen(), &case.result());
     let sold = count(&case.seen(), |seen| matches!(seen, Seen::Paid { .. }));
-    println!("{cuts} power cuts, {sold} payments");
+    println!("{cuts} power cuts, {sold} payments, the last after them");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! seen from outside, and the paper is what arrives at the printer.
 #![cfg(feature = "demo")]
 
+#[path = "../support/chance.rs"]
+mod chance;
 #[path = "../support/child.rs"]
 mod child;
 #[allow(dead_code, reason = "others kill it and start it again")]
