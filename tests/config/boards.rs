@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 use kioskd::config;
 
@@ -69,19 +68,43 @@ fn the_raspberry_pi_is_wired_as_the_guide_says() {
     }
 }
 
-/// systemd ignores what it does not understand, and only says so.
-#[test]
-fn systemd_understands_the_unit() {
+/// systemd ignores what it does not understand, and only says so. `exposure` from 0 to 10, in tenths.
+fn systemd_understands(unit: &str, program: &str, exposure: u32) {
     let directory = tempfile::tempdir().unwrap();
-    let unit = directory.path().join("kioskd.service");
-    let text = read("systemd/kioskd.service").replace("/usr/bin/kioskd", env!("CARGO_BIN_EXE_kioskd"));
-    std::fs::write(&unit, text).unwrap();
+    let file = directory.path().join(unit);
+    let text = read(&format!("systemd/{unit}"));
+    let (installed, name) = (format!("/usr/bin/{}", Path::new(program).file_name().unwrap().display()), "ExecStart=");
+    assert!(text.contains(&format!("{name}{installed} ")), "{unit} does not start {installed}");
+    std::fs::write(&file, text.replace(&installed, program)).unwrap();
     let analyze = |arguments: &[&str]| {
-        let output = Command::new("systemd-analyze").args(arguments).arg(&unit).output().expect("systemd");
+        let output = crate::child::command("systemd-analyze").args(arguments).arg(&file).output().unwrap();
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    assert_eq!(analyze(&["verify", "--man=no", "--recursive-errors=no"]), (true, String::new()));
-    // Exposure from 0 to 10, in tenths: what is open is what a kiosk needs, its devices and the network.
-    let (safe, said) = analyze(&["security", "--no-pager", "--offline=yes", "--threshold=25"]);
-    assert!(safe, "{said}");
+    assert_eq!(analyze(&["verify", "--man=no", "--recursive-errors=no"]), (true, String::new()), "{unit}");
+    let threshold = format!("--threshold={exposure}");
+    let (safe, said) = analyze(&["security", "--no-pager", "--offline=yes", &threshold]);
+    assert!(safe, "{unit}: {said}");
+}
+
+/// What is open is what a kiosk needs, its devices and the network.
+#[test]
+fn systemd_understands_the_kiosks_unit() {
+    systemd_understands("kioskd.service", env!("CARGO_BIN_EXE_kioskd"), 25);
+}
+
+/// The network only.
+#[cfg(feature = "back-end")]
+#[test]
+fn systemd_understands_the_gateways_unit() {
+    systemd_understands("kioskfleet-gateway.service", env!("CARGO_BIN_EXE_kioskfleet"), 12);
+    let unit = read("systemd/kioskfleet-gateway.service");
+    let guide = read("docs/gateway.md");
+    let keys = unit.lines().filter_map(|line| line.trim_start_matches("# ").strip_prefix("LoadCredential="));
+    let names: Vec<&str> = keys.filter_map(|key| key.split(':').next()).collect();
+    assert!(names.len() > 3);
+    // Every key of the guide's configuration can be handed over by that name.
+    for name in guide.split("\"credential:").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(names.contains(&name), "the unit hands over no {name}");
+    }
+    assert!(guide.contains("credential:gateway.key"));
 }
