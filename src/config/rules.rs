@@ -18,7 +18,7 @@ use jiff::tz::TimeZone;
 use super::Config;
 use super::Theme;
 use super::document::{Found, Node, place};
-use super::words::{nearest, quote};
+use super::words::{nearest, nearest_name, quote};
 use crate::sale::view::CategoryTab;
 use crate::screen::MAX_PICTURE;
 use crate::vocabulary::{CategoryId, ProductId};
@@ -112,7 +112,7 @@ impl Rules<'_, '_> {
             && TimeZone::get(name).is_err()
         {
             let names: Vec<_> = jiff::tz::db().available().map(|name| name.to_string()).collect();
-            let advice = match nearest(name, names.iter().map(String::as_str)) {
+            let advice = match nearest_name(name, names.iter().map(String::as_str)) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "write an IANA name like \"Asia/Shanghai\" or \"UTC\"".into(),
             };

@@ -43,11 +43,17 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
+/// The same for codes and numbered names, in which a letter or a digit more is another thing: nothing is guessed for them.
+pub(super) fn nearest_name<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let is_code = |text: &str| text.chars().count() <= 4 || text.chars().any(|c| c.is_ascii_digit());
+    nearest(word, known).filter(|meant| !is_code(word) && !is_code(meant))
+}
+
 /// What to write instead of a word that is none of the known ones.
 pub(super) fn suggest(word: &str, known: &[&str]) -> String {
     let quoted: Vec<_> = known.iter().map(|word| format!("\"{word}\"")).collect();
     let all = list(&quoted.iter().map(String::as_str).collect::<Vec<_>>(), "or");
-    match nearest(word, known.iter().copied()) {
+    match nearest_name(word, known.iter().copied()) {
         Some(meant) => format!("did you mean \"{meant}\"? Write {all}"),
         None => format!("write {all}"),
     }
@@ -66,6 +72,16 @@ mod tests {
         assert_eq!(nearest("ids", known), Some("id"));
         assert_eq!(nearest("colour", known), None);
         assert_eq!(nearest("", known), None);
+    }
+
+    #[test]
+    fn does_not_guess_what_means_something_else() {
+        let known = ["UMI", "UBE", "sandbox", "GMT+0", "CET", "Etc/GMT+9", "Asia/Shanghai"];
+        assert_eq!(nearest_name("sandbx", known), Some("sandbox"));
+        assert_eq!(nearest_name("Asia/Shangai", known), Some("Asia/Shanghai"));
+        for other in ["UXE", "GMT+8", "CST", "Etc/GMT+15"] {
+            assert_eq!(nearest_name(other, known), None, "{other}");
+        }
     }
 
     #[test]

@@ -245,6 +245,10 @@ pub const RULES: &[Case] = cases! {
         "kiosk.toml:8:31: language `en` is already on line 8; leave it out here";
     "time_zone = \"Asia/Shanghai\"" => "time_zone = \"Asia/Shangai\"":
         "kiosk.toml:9:13: unknown time zone `Asia/Shangai`; did you mean `Asia/Shanghai`?";
+    "time_zone = \"Asia/Shanghai\"" => "time_zone = \"GMT+8\"":
+        "kiosk.toml:9:13: unknown time zone `GMT+8`; write an IANA name like \"Asia/Shanghai\" or \"UTC\"";
+    "time_zone = \"Asia/Shanghai\"" => "time_zone = \"CST\"":
+        "kiosk.toml:9:13: unknown time zone `CST`; write an IANA name like \"Asia/Shanghai\" or \"UTC\"";
     "time_zone = \"Asia/Shanghai\"" => "time_zone = \"Beijing time\"":
         "kiosk.toml:9:13: unknown time zone `Beijing time`; write an IANA name like \"Asia/Shanghai\" or \"UTC\"";
     "directory = \"state\"" => "directory = \"cola.png\"":

@@ -315,7 +315,7 @@ fn qris(chance: &mut Chance, drawn: &Drawn) -> Draft {
     let length = 1 + chance.below(15);
     let number = chance.of("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", length);
     let nmid = format!("ID{}", chance.digits(13));
-    let criteria = ["UMI", "UKE", "UME", "UBE"][chance.below(4)];
+    let criteria = ["UMI", "UKE", "UME", "UBE", "URE"][chance.below(5)];
     let postal = chance.digits(5);
     let amount = hundredths(drawn.minor);
     let merchant = json!({"profile": "qris", "acquirer": "ID.CO.BANK.WWW", "pan": pan, "merchant": number, "nmid": nmid,

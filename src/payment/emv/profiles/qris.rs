@@ -66,10 +66,13 @@ pub enum QrisCriteria {
     /// Large
     #[serde(rename = "UBE")]
     Large,
+    /// Regular
+    #[serde(rename = "URE")]
+    Regular,
 }
 
 impl QrisCriteria {
-    const ALL: [Self; 4] = [Self::Micro, Self::Small, Self::Medium, Self::Large];
+    const ALL: [Self; 5] = [Self::Micro, Self::Small, Self::Medium, Self::Large, Self::Regular];
 
     fn code(self) -> &'static str {
         match self {
@@ -77,6 +80,7 @@ impl QrisCriteria {
             Self::Small => "UKE",
             Self::Medium => "UME",
             Self::Large => "UBE",
+            Self::Regular => "URE",
         }
     }
 }
@@ -135,7 +139,7 @@ pub(super) fn read(payload: &Payload) -> Option<Result<Found, EmvError>> {
             pan: SCHEME.need(value(&account, PAN), "no merchant number in the network")?,
             merchant: SCHEME.need(value(&account, MERCHANT), "no merchant number at the acquirer")?,
             nmid: SCHEME.need(value(&national, MERCHANT), "no NMID")?,
-            criteria: criteria.ok_or(SCHEME.fault("the merchant's size is none of UMI, UKE, UME and UBE"))?,
+            criteria: criteria.ok_or(SCHEME.fault("the merchant's size is none of UMI, UKE, UME, UBE and URE"))?,
             name: SCHEME.need(payload.name.as_deref(), "no merchant name, 59")?,
             city: SCHEME.need(payload.city.as_deref(), "no city, 60")?,
             postal: SCHEME.need(payload.postal.as_deref(), "no postal code, 61")?,
