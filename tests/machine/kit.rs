@@ -284,7 +284,13 @@ impl Machine {
             fell +=
                 order["items"].as_array().unwrap().iter().filter(|item| item["outcome"] == "delivered").count() as i64;
         }
-        assert_eq!(fell, self.dropped(), "what was kept is what fell");
+        assert_eq!(
+            fell,
+            self.dropped(),
+            "what was kept is what fell: {:#} {:#}",
+            self.get("/api/board"),
+            Value::from(orders.clone())
+        );
     }
 
     pub fn verify(&self) {
