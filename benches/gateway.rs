@@ -2,6 +2,8 @@
 //! gateway's side; once with the ledger on disk, once in memory, where its fsync costs nothing.
 //! `cargo bench --profile release --bench gateway`; needs what `tests/run` installs.
 
+#[path = "../tests/support/child.rs"]
+mod child;
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/rails/kit.rs"]
 mod double;

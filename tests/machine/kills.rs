@@ -118,6 +118,14 @@ fn sell_and_kill(seed: u64, sales: u64) -> Came {
                 customer(machine, &mut chance);
             });
         }
+        // One in three comes to its end before the next cut.
+        if chance.below(3) == 0 {
+            machine.wait("the end of a sale", || {
+                let state = machine.get("/api/state");
+                let over = ["attract", "thanks", "refunded", "cancelled", "expired", "claim", "choose", "basket"];
+                over.iter().any(|page| state["page"] == *page).then_some(())
+            });
+        }
         machine.world(json!({ "power": "cut" }));
         back_to_life(&machine);
     }
@@ -146,8 +154,8 @@ fn random_kills() {
     let sum = |of: fn(&Came) -> u64| came.iter().map(of).sum::<u64>();
     let (paid, refunded, fell) = (sum(|came| came.paid), sum(|came| came.refunded), sum(|came| came.fell));
     println!("{} sales: {paid} paid, {refunded} of them refunded, {fell} products fell", 4 * sales);
-    // Where nobody buys nothing can go wrong. Half pay, and a fifth get their goods, even on a busy machine.
-    assert!(paid >= sales && refunded >= sales / 4 && fell >= sales / 2, "they have come to too little: {came:?}");
+    // Where nobody buys nothing can go wrong. On a busy machine most are cut off before they can pay.
+    assert!(paid >= sales && refunded >= sales / 4 && fell >= sales / 5, "they have come to too little: {came:?}");
 }
 
 /// Each named point in sales that pass it; three machines at once.
