@@ -1,5 +1,8 @@
 //! The touch sensor: the kernel's events become contacts.
 //!
+//! A device may tell of fingers that come near: a contact that is tracked is not yet one that touches. Its distance, its
+//! pressure, its size and the device's button say which it is, as far as the device tells them.
+//!
 //! Three dialects: numbered slots (multitouch protocol B), anonymous contacts (protocol A), and one pointer with a button.
 //! Sources: Documentation/input/multi-touch-protocol.rst and event-codes.rst of the kernel.
 
@@ -23,6 +26,8 @@ pub(super) struct Sensor {
     dialect: Dialect,
     mounting: Mounting,
     fingers: Fingers,
+    /// Of a device with contacts: whether anything touches it, once it has said that something does.
+    touched: Option<bool>,
     /// Events were lost; the rest of the frame means nothing.
     dropped: bool,
 }
@@ -41,6 +46,10 @@ struct Slot {
     x: Option<i32>,
     y: Option<i32>,
     palm: bool,
+    /// As far as the device tells them.
+    distance: Option<i32>,
+    pressure: Option<i32>,
+    size: Option<i32>,
 }
 
 /// What a device can do, as far as a sensor needs to know.
@@ -96,7 +105,7 @@ impl Sensor {
             (.., Some(button)) => Dialect::Pointer { button, down: false, presses: 0, at: Slot::default() },
             _ => return Err("it has no button that says when it is touched".into()),
         };
-        let mut sensor = Self { dialect, mounting, fingers: Fingers::new(debounce), dropped: false };
+        let mut sensor = Self { dialect, mounting, fingers: Fingers::new(debounce), touched: None, dropped: false };
         sensor.resync(now, Instant::now(), &mut |_| {});
         Ok(sensor)
     }
@@ -114,6 +123,9 @@ impl Sensor {
             _ if self.dropped => {}
             EventSummary::Synchronization(_, SynchronizationCode::SYN_MT_REPORT, _) => self.contact_ends(),
             EventSummary::AbsoluteAxis(_, axis, value) => self.axis(axis, value),
+            EventSummary::Key(_, KeyCode::BTN_TOUCH, value) if !matches!(self.dialect, Dialect::Pointer { .. }) => {
+                self.button(value != 0);
+            }
             EventSummary::Key(_, key, value) => {
                 if let Dialect::Pointer { button, down, presses, .. } = &mut self.dialect
                     && key == *button
@@ -127,6 +139,13 @@ impl Sensor {
             _ => {}
         }
         false
+    }
+
+    /// There are drivers that announce the button and never press it.
+    fn button(&mut self, down: bool) {
+        if down || self.touched.is_some() {
+            self.touched = Some(down);
+        }
     }
 
     fn axis(&mut self, axis: AbsoluteAxisCode, value: i32) {
@@ -156,9 +175,11 @@ impl Sensor {
 
     fn contact_ends(&mut self) {
         if let Dialect::Anonymous { frame, pending } = &mut self.dialect {
-            let Slot { x, y, palm, .. } = std::mem::take(pending);
+            let contact = std::mem::take(pending);
+            let Slot { x, y, palm, .. } = contact;
             // Without a place it says that there is no contact at all.
             if let (Some(x), Some(y)) = (x, y)
+                && contact.touches()
                 && frame.len() < MOST
             {
                 frame.push((x, y, palm));
@@ -169,11 +190,17 @@ impl Sensor {
     fn frame(&mut self, now: Instant, report: &mut Report<'_>) {
         let mounting = &self.mounting;
         let contact = |id, x, y, palm| Contact { id, spot: mounting.spot(x, y), palm };
+        let none_touches = self.touched == Some(false);
         let contacts: Vec<Contact> = match &mut self.dialect {
+            Dialect::Slots { .. } if none_touches => Vec::new(),
+            Dialect::Anonymous { frame, .. } if none_touches => {
+                frame.clear();
+                Vec::new()
+            }
             Dialect::Slots { slots, .. } => {
                 let there = slots.iter().zip(0_i64..);
                 let there = there.filter_map(|(slot, nth)| {
-                    let id = i64::from(slot.id?) << 8 | nth;
+                    let id = i64::from(slot.id.filter(|_| slot.touches())?) << 8 | nth;
                     Some(contact(id, slot.x?, slot.y?, slot.palm))
                 });
                 there.collect()
@@ -193,6 +220,7 @@ impl Sensor {
     /// Begins anew from what the kernel knows. What is on the glass now must lift before it counts.
     pub fn resync(&mut self, is: &Snapshot, now: Instant, report: &mut Report<'_>) {
         let mut still = None;
+        self.button(is.pressed);
         match &mut self.dialect {
             Dialect::Slots { slots, current } => {
                 slots.fill(Slot::default());
@@ -217,11 +245,20 @@ impl Sensor {
 }
 
 impl Slot {
+    fn touches(&self) -> bool {
+        let near = self.distance.is_some_and(|distance| distance > 0);
+        let nothing = |told: Option<i32>| told.is_some_and(|told| told <= 0);
+        !near && !nothing(self.pressure) && !nothing(self.size)
+    }
+
     fn contact_axis(&mut self, axis: AbsoluteAxisCode, value: i32) {
         match axis {
             AbsoluteAxisCode::ABS_MT_POSITION_X => self.x = Some(value),
             AbsoluteAxisCode::ABS_MT_POSITION_Y => self.y = Some(value),
             AbsoluteAxisCode::ABS_MT_TOOL_TYPE => self.palm = value == PALM,
+            AbsoluteAxisCode::ABS_MT_DISTANCE => self.distance = Some(value),
+            AbsoluteAxisCode::ABS_MT_PRESSURE => self.pressure = Some(value),
+            AbsoluteAxisCode::ABS_MT_TOUCH_MAJOR => self.size = Some(value),
             _ => {}
         }
     }
@@ -306,7 +343,7 @@ mod tests {
         assert_eq!(rig.take(&[abs(SLOT, 0), abs(ID, -1), SYNC]), [lifted(0.1, 0.2)]);
         assert_eq!(rig.take(&[abs(SLOT, 1), abs(ID, -1), touch(0), SYNC]), []);
         // The kernel does not repeat what has not changed.
-        assert_eq!(rig.take(&[abs(SLOT, 0), abs(ID, 9), abs(MT_X, 300), SYNC]), [pressed(0.3, 0.2)]);
+        assert_eq!(rig.take(&[abs(SLOT, 0), abs(ID, 9), abs(MT_X, 300), touch(1), SYNC]), [pressed(0.3, 0.2)]);
     }
 
     #[test]
@@ -335,6 +372,38 @@ mod tests {
         assert_eq!(rig.take(&[abs(X, 100), abs(Y, 200), SYNC]), [], "it only moves");
         assert_eq!(rig.take(&[touch(1), SYNC]), [pressed(0.1, 0.2)]);
         assert_eq!(rig.take(&[abs(X, 101), SYNC, touch(0), SYNC]), [lifted(0.1, 0.2)]);
+    }
+
+    #[test]
+    fn what_is_tracked_is_not_yet_touching() {
+        let axis = |axis: AbsoluteAxisCode| axis.0;
+        for (code, near, on) in [
+            (axis(AbsoluteAxisCode::ABS_MT_DISTANCE), 1, 0),
+            (axis(AbsoluteAxisCode::ABS_MT_PRESSURE), 0, 40),
+            (axis(AbsoluteAxisCode::ABS_MT_TOUCH_MAJOR), 0, 6),
+        ] {
+            let mut rig = Rig::new(can(true, true));
+            let comes = [abs(ID, 7), abs(MT_X, 100), abs(MT_Y, 200), abs(code, near), SYNC];
+            assert_eq!(rig.take(&comes), [], "axis {code:#x}");
+            assert_eq!(rig.take(&[abs(ID, -1), SYNC]), [], "and goes: axis {code:#x}");
+            // It touches, and goes away without leaving first.
+            assert_eq!(rig.take(&[abs(ID, 8), SYNC]), []);
+            assert_eq!(rig.take(&[abs(code, on), touch(1), SYNC]), [pressed(0.1, 0.2)]);
+            assert_eq!(rig.take(&[abs(code, near), touch(0), SYNC]), [lifted(0.1, 0.2)]);
+            assert_eq!(rig.take(&[abs(MT_X, 900), SYNC, abs(ID, -1), SYNC]), []);
+
+            let mut rig = Rig::new(can(false, true));
+            let one = |value| [abs(MT_X, 100), abs(MT_Y, 200), abs(code, value), MT_SYNC, SYNC];
+            assert_eq!(rig.take(&one(near)), []);
+            assert_eq!(rig.take(&one(on)), [pressed(0.1, 0.2)]);
+            assert_eq!(rig.take(&one(near)), [lifted(0.1, 0.2)]);
+        }
+        // A device that tells by its button alone.
+        let mut rig = Rig::new(can(true, true));
+        let tap = [abs(ID, 7), abs(MT_X, 100), abs(MT_Y, 200), touch(1), SYNC, touch(0), abs(ID, -1), SYNC];
+        assert_eq!(rig.take(&tap), [pressed(0.1, 0.2), lifted(0.1, 0.2)]);
+        assert_eq!(rig.take(&[abs(ID, 8), SYNC, abs(ID, -1), SYNC]), [], "the button was not pressed");
+        assert_eq!(rig.take(&[abs(ID, 9), touch(1), SYNC]), [pressed(0.1, 0.2)]);
     }
 
     #[test]
@@ -369,7 +438,13 @@ mod tests {
     /// Events that mean something, mixed with any others.
     fn events() -> impl Strategy<Value = Vec<(u16, u16, i32)>> {
         let value = || prop_oneof![any::<i32>(), -2..40_i32, 0..1001_i32];
-        let axis = prop::sample::select(vec![SLOT, ID, MT_X, MT_Y, X, Y, AbsoluteAxisCode::ABS_MT_TOOL_TYPE.0]);
+        let told = [
+            AbsoluteAxisCode::ABS_MT_TOOL_TYPE.0,
+            AbsoluteAxisCode::ABS_MT_DISTANCE.0,
+            AbsoluteAxisCode::ABS_MT_PRESSURE.0,
+            AbsoluteAxisCode::ABS_MT_TOUCH_MAJOR.0,
+        ];
+        let axis = prop::sample::select([&[SLOT, ID, MT_X, MT_Y, X, Y][..], &told].concat());
         let one = prop_oneof![
             4 => (axis, value()).prop_map(|(code, value)| abs(code, value)),
             2 => Just(SYNC),
