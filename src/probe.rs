@@ -283,6 +283,7 @@ mod tests {
                 phys: String::new(),
                 ids: Ids::default(),
                 kind,
+                touchable: true,
             },
             links: vec!["/dev/input/by-id/usb-x".into()],
             x: Some(Range { least: 0, most: 4095 }),

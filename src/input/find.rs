@@ -38,6 +38,16 @@ pub struct Device {
     pub phys: String,
     pub ids: Ids,
     pub kind: Kind,
+    /// It has places and a way to say that it is touched, whatever it is meant for.
+    #[serde(skip)]
+    pub touchable: bool,
+}
+
+impl Device {
+    /// Whether it can be used for that, where a person named it: a person knows better what it is than its abilities say.
+    fn serves(&self, role: Role) -> bool {
+        self.kind.serves(role) || role == Role::Touch && self.touchable
+    }
 }
 
 /// As on the bus.
@@ -125,15 +135,17 @@ pub(super) fn find(places: &Places, role: Role, name: Option<&str>, path: Option
         let node = fs::canonicalize(path).map_err(|_| format!("{} is not there", path.display()))?;
         let device = devices.into_iter().find(|device| device.node == node);
         let device = device.ok_or_else(|| format!("{} is no input device", path.display()))?;
-        return if device.kind.serves(role) { Ok(device) } else { Err(no_use(role, &device.name)) };
+        return if device.serves(role) { Ok(device) } else { Err(no_use(role, &device.name)) };
     }
     if let Some(name) = name {
         // One plug is often several devices of the same name; the one of use is meant.
-        let mut named = devices.into_iter().filter(|device| device.name == name).peekable();
-        if named.peek().is_none() {
+        let named: Vec<_> = devices.into_iter().filter(|device| device.name == name).collect();
+        if named.is_empty() {
             return Err(format!("no input device is called `{name}`"));
         }
-        return named.find(|device| device.kind.serves(role)).ok_or_else(|| no_use(role, name));
+        let meant = named.iter().find(|device| device.kind.serves(role));
+        let meant = meant.or_else(|| named.iter().find(|device| device.serves(role)));
+        return meant.cloned().ok_or_else(|| no_use(role, name));
     }
     let kinds: &[Kind] = match role {
         Role::Touch => &[Kind::Touch, Kind::Pointer],
@@ -190,6 +202,7 @@ fn describe(places: &Places, at: &Path, node: &Path) -> Option<Device> {
             version: number("id/version"),
         },
         kind: abilities.kind(),
+        touchable: abilities.touchable(),
     })
 }
 
@@ -212,16 +225,36 @@ struct Abilities {
 }
 
 impl Abilities {
-    /// As udev's `input_id` sees it, for what matters here.
-    fn kind(&self) -> Kind {
-        let key = |code: KeyCode| self.keys.has(code.0);
+    fn key(&self, code: KeyCode) -> bool {
+        self.keys.has(code.0)
+    }
+
+    fn places(&self) -> bool {
         let axes = |x: AbsoluteAxisCode, y: AbsoluteAxisCode| self.axes.has(x.0) && self.axes.has(y.0);
-        let places = axes(AbsoluteAxisCode::ABS_X, AbsoluteAxisCode::ABS_Y)
-            || axes(AbsoluteAxisCode::ABS_MT_POSITION_X, AbsoluteAxisCode::ABS_MT_POSITION_Y);
+        axes(AbsoluteAxisCode::ABS_X, AbsoluteAxisCode::ABS_Y) || self.contacts()
+    }
+
+    fn contacts(&self) -> bool {
+        let [x, y] = [AbsoluteAxisCode::ABS_MT_POSITION_X, AbsoluteAxisCode::ABS_MT_POSITION_Y];
+        self.axes.has(x.0) && self.axes.has(y.0)
+    }
+
+    fn touchable(&self) -> bool {
+        self.contacts() || self.places() && (self.key(KeyCode::BTN_TOUCH) || self.key(KeyCode::BTN_LEFT))
+    }
+
+    /// As udev's `input_id` sees it, for what matters here. What udev says itself, perhaps by a rule of the operator's,
+    /// counts for more than what can be concluded.
+    fn kind(&self) -> Kind {
+        let key = |code: KeyCode| self.key(code);
+        let places = self.places();
         let direct = self.properties.has(PropType::DIRECT.0);
         let touch_pad = key(KeyCode::BTN_TOOL_FINGER) && !direct;
         let pen = key(KeyCode::BTN_TOOL_PEN) || key(KeyCode::BTN_STYLUS);
-        if places && !pen && (self.udev_touch || direct || key(KeyCode::BTN_TOUCH) && !touch_pad) {
+        if self.udev_touch && self.touchable() {
+            return Kind::Touch;
+        }
+        if places && !pen && (direct || key(KeyCode::BTN_TOUCH) && !touch_pad) {
             return Kind::Touch;
         }
         if places && !pen && !touch_pad && key(KeyCode::BTN_LEFT) {
@@ -378,6 +411,23 @@ mod tests {
         assert_eq!(machine.find(Role::Touch, None, None).as_deref(), Ok("event0"));
         fs::write(machine.places.udev.join("c13:65"), "I:1\nE:ID_INPUT=1\nE:ID_INPUT_TOUCHSCREEN=1\n").unwrap();
         assert_eq!(machine.find(Role::Touch, None, None).as_deref(), Ok("event1"));
+    }
+
+    #[test]
+    fn a_persons_word_counts_for_more_than_abilities() {
+        let machine = full_house();
+        let find = |name| machine.find(Role::Touch, name, None);
+        // A resistive panel whose controller calls its finger a pen; a pad that somebody wants to use.
+        assert_eq!(find(Some("Pen")).as_deref(), Ok("event11"));
+        assert_eq!(find(Some("Laptop pad")).as_deref(), Ok("event1"));
+        assert_eq!(find(Some("Power Button")), Err("`Power Button` can't be used as touch".into()));
+        assert_eq!(find(None).as_deref(), Ok("event9"), "none of it is guessed");
+        let machine = Machine::new();
+        machine.plug(3, "Resistive", &[KeyCode::BTN_TOUCH.0, KeyCode::BTN_TOOL_PEN.0], &[0, 1], &[]);
+        assert_eq!(machine.find(Role::Touch, None, None), Err("no touch device is there".into()));
+        fs::write(machine.places.udev.join("c13:67"), "E:ID_INPUT_TOUCHSCREEN=1\n").unwrap();
+        assert_eq!(machine.find(Role::Touch, None, None).as_deref(), Ok("event3"));
+        assert_eq!(list(&machine.places)[0].kind, Kind::Touch);
     }
 
     #[test]
