@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use image::imageops::FilterType;
-use image::{ImageError, ImageReader, Limits, RgbaImage};
-use qrcode::{EcLevel, QrCode};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbaImage};
+use qrcode::{EcLevel, QrCode, bits};
 
 use super::fit::fit;
 use super::icon::{self, Icon};
@@ -218,8 +219,13 @@ fn load_picture(path: &Path, w: u32, h: u32, fit: Fit) -> Result<RgbaImage, Imag
     limits.max_image_width = Some(MAX_PICTURE);
     limits.max_image_height = Some(MAX_PICTURE);
     limits.max_alloc = Some(MAX_DECODED);
-    reader.limits(limits);
-    let whole = reader.decode()?;
+    reader.limits(limits.clone());
+    let mut decoder = reader.into_decoder()?;
+    limits.reserve(decoder.total_bytes())?;
+    // What is smaller is turned with less.
+    let orientation = decoder.orientation()?;
+    let (w, h) = if on_its_side(orientation) { (h, w) } else { (w, h) };
+    let whole = DynamicImage::from_decoder(decoder)?;
     let (across, down) = (f64::from(w) / f64::from(whole.width()), f64::from(h) / f64::from(whole.height()));
     let scale = match fit {
         Fit::Whole => across.min(down),
@@ -234,7 +240,14 @@ fn load_picture(path: &Path, w: u32, h: u32, fit: Fit) -> Result<RgbaImage, Imag
         false => whole.resize_exact(width, height, FilterType::Triangle),
     };
     let (left, top) = (width.saturating_sub(w) / 2, height.saturating_sub(h) / 2);
-    Ok(scaled.crop_imm(left, top, width.min(w), height.min(h)).into_rgba8())
+    let mut picture = scaled.crop_imm(left, top, width.min(w), height.min(h));
+    picture.apply_orientation(orientation);
+    Ok(picture.into_rgba8())
+}
+
+fn on_its_side(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
 
 /// Level M, raised while the version stays the same. Level L where a long text would get modules too small for a phone.
@@ -282,4 +295,51 @@ fn blend(under: u32, over: Color, coverage: u8) -> u32 {
         ((u * (255 - a) + o * a + 127) / 255) << shift
     };
     channel(16) | channel(8) | channel(0)
+}
+
+/// Pixels of a module and of the whole code, without its quiet zone.
+#[cfg(test)]
+pub(super) fn drawn(payload: &str, side: i32) -> Option<(i32, i32)> {
+    let code = code(payload, side)?;
+    let unit = unit(&code, side);
+    Some((unit, unit * code.width() as i32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A JPEG, red at the left and blue at the right, that says how its camera was held.
+    fn photograph(path: &Path, orientation: u8) {
+        let picture =
+            image::RgbImage::from_fn(80, 40, |x, _| image::Rgb(if x < 40 { [255, 0, 0] } else { [0, 0, 255] }));
+        let mut jpeg = std::io::Cursor::new(Vec::new());
+        picture.write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
+        let jpeg = jpeg.into_inner();
+        // One entry, 0x0112, a short, in the first directory of a little-endian TIFF.
+        let directory = [&[1, 0, 0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0][..], &[0; 4]].concat();
+        let exif = [&b"Exif\0\0II*\0"[..], &[8, 0, 0, 0], &directory].concat();
+        let length = (exif.len() as u16 + 2).to_be_bytes();
+        std::fs::write(path, [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()).unwrap();
+    }
+
+    #[test]
+    fn a_photograph_stands_as_its_camera_was_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("day.jpg");
+        // Where the left side of what the sensor saw is shown.
+        for (orientation, across, down, (x, y)) in
+            [(1, 80, 40, (5, 20)), (3, 80, 40, (75, 20)), (6, 40, 80, (20, 5)), (8, 40, 80, (20, 75))]
+        {
+            photograph(&path, orientation);
+            for fit in [Fit::Whole, Fit::Cover] {
+                let shown = load_picture(&path, across, down, fit).unwrap();
+                assert_eq!(shown.dimensions(), (across, down), "{orientation}");
+                let [red, _, blue, _] = shown.get_pixel(x, y).0;
+                assert!(red > 200 && blue < 60, "{orientation}: {red} {blue}");
+            }
+            let small = load_picture(&path, 40, 40, Fit::Whole).unwrap().dimensions();
+            assert_eq!(small, (across / 2, down / 2), "{orientation}");
+        }
+    }
 }
