@@ -71,12 +71,13 @@ impl Page {
 
     /// On as many lines as it takes.
     fn wrapped(&mut self, text: &str, cells: usize) {
-        for line in wrap(text, cells) {
+        for line in wrap(&shown(text), cells) {
             self.line(&line);
         }
     }
 
     fn pair(&mut self, left: &str, right: &str) {
+        let (left, right) = (&shown(left), &shown(right));
         if width(left) + 1 + width(right) <= self.cells {
             let gap = self.cells - width(left) - width(right);
             return self.line(&format!("{left}{}{right}", " ".repeat(gap)));
@@ -89,6 +90,7 @@ impl Page {
     }
 
     fn row(&mut self, name: &str, quantity: &str, sum: &str) {
+        let name = &shown(name);
         let ends = self.cells * QUANTITY_ENDS.0 as usize / QUANTITY_ENDS.1 as usize;
         // The numbers, from where the name ends.
         let numbers = |from: usize| {
@@ -111,6 +113,18 @@ impl Page {
             self.line(line);
         }
     }
+}
+
+/// Without what is never seen: marks of direction, joiners, selectors of a variant. A printer would print something.
+fn shown(text: &str) -> String {
+    let unseen = |c: &char| {
+        matches!(
+            c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}'
+        )
+    };
+    text.chars().filter(|c| !unseen(c)).collect()
 }
 
 /// In halves of a Chinese character.
@@ -187,6 +201,11 @@ mod tests {
             }
         }
         assert_eq!(wrap("Instant noodles", 10), ["Instant", "noodles"]);
+    }
+
+    #[test]
+    fn what_is_never_seen_is_not_printed() {
+        assert_eq!(shown("可\u{200e}樂\u{feff} x\u{2069}\u{fe0f}"), "可樂 x");
     }
 
     #[test]

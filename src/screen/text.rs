@@ -3,6 +3,7 @@
 //! Policy: only the faces named in the configuration are used, never what the system happens to have, so that every
 //! machine shows the same. A character that one face lacks is taken from the other.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use cosmic_text::{
@@ -74,32 +75,6 @@ impl Faces {
     fn all(&self) -> impl Iterator<Item = &PathBuf> {
         let fixed = [Some(&self.sc), Some(&self.tc).filter(|tc| **tc != self.sc), self.sc_bold.as_ref()];
         fixed.into_iter().chain([self.tc_bold.as_ref()]).flatten().chain(&self.more)
-    }
-}
-
-/// Which characters the regular faces have between them.
-pub struct Coverage(Vec<Vec<u8>>);
-
-impl Coverage {
-    /// # Errors
-    /// A file can't be read or holds no font.
-    pub fn of(faces: &Faces) -> Result<Self, TextError> {
-        let files = [&faces.sc, &faces.tc].into_iter().chain(&faces.more);
-        let read = files.map(|path| {
-            let data = std::fs::read(path).map_err(|source| TextError::Read { path: path.clone(), source })?;
-            match ttf_parser::Face::parse(&data, 0) {
-                Ok(_) => Ok(data),
-                Err(_) => Err(TextError::NoFont { path: path.clone() }),
-            }
-        });
-        read.collect::<Result<_, _>>().map(Self)
-    }
-
-    pub fn has(&self, c: char) -> bool {
-        self.0.iter().any(|data| {
-            let faces = ttf_parser::fonts_in_collection(data).unwrap_or(1);
-            (0..faces).any(|nth| ttf_parser::Face::parse(data, nth).is_ok_and(|face| face.glyph_index(c).is_some()))
-        })
     }
 }
 
@@ -206,6 +181,22 @@ impl Typesetter {
         size(&buffer)
     }
 
+    /// Characters of `text` that are drawn as the sign for a missing one. Asked of what is drawn and not of the faces'
+    /// tables: marks of direction, joiners and the like are in no face and are drawn as nothing.
+    pub fn missing(&mut self, text: &str, language: &Language) -> BTreeSet<char> {
+        let style =
+            TextStyle { px: 32.0, line_height: 1.0, align: Align::Left, language: language.clone(), bold: false };
+        let buffer = self.set(text, &style, f32::MAX);
+        let mut missing = BTreeSet::new();
+        for run in buffer.layout_runs() {
+            for glyph in run.glyphs.iter().filter(|glyph| glyph.glyph_id == 0) {
+                missing.extend(run.text.get(glyph.start..glyph.end).into_iter().flat_map(str::chars));
+            }
+        }
+        missing.retain(|c| !c.is_whitespace() && !c.is_control());
+        missing
+    }
+
     fn set(&mut self, text: &str, style: &TextStyle, max_width: f32) -> Buffer {
         let mut buffer = Buffer::new_empty(Metrics::new(style.px, style.px * style.line_height));
         let family = self.family(style);
@@ -263,6 +254,17 @@ mod tests {
             let drawn = picture(text, tag);
             assert!(!drawn.is_empty() && drawn != missing, "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_missing_is_told_by_what_is_drawn() {
+        let mut type_ = typesetter();
+        let mut missing = |text: &str| type_.missing(text, &Language::new("zh-Hant")).into_iter().collect::<String>();
+        // Marks of direction, a soft hyphen, joiners, a variation selector, isolates: drawn as nothing.
+        let invisible = "可\u{200e}樂\u{200f} co\u{ad}la\u{200b}\u{200d}\u{2060}\u{feff} 骨\u{fe00} \u{2068}x\u{2069}";
+        assert_eq!(missing(invisible), "");
+        assert_eq!(picture("可\u{200e}樂\u{200b}", "zh-Hant"), picture("可樂", "zh-Hant"));
+        assert_eq!(missing("Cola \u{1f302}\n茶\u{e123}"), "\u{e123}\u{1f302}");
     }
 
     #[test]

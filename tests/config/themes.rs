@@ -108,4 +108,10 @@ fn a_name_no_face_can_show_is_named_with_its_characters() {
     let lines = said("", &[], |kiosk| kiosk.replace("en = \"Umbrella\"", "en = \"Umbrella \u{1f302}\""));
     assert_eq!(lines.len(), 1, "{lines:#?}");
     assert!(lines[0].contains("no face of the glass has \u{1f302}; write it otherwise"), "{lines:#?}");
+    // A mark of direction is drawn as nothing; what is missing and shows nothing in a message has a number.
+    let invisible =
+        |c: char| said("", &[], |kiosk| kiosk.replace("en = \"Umbrella\"", &format!("en = \"Umbrella{c}\"")));
+    assert_eq!(invisible('\u{200e}'), [""; 0]);
+    let lines = invisible('\u{e000}');
+    assert!(lines.len() == 1 && lines[0].contains("no face of the glass has U+E000"), "{lines:#?}");
 }

@@ -13,7 +13,7 @@ use super::super::words::{nearest, quote};
 use super::super::{Config, LANGUAGES, Theme};
 use super::Rules;
 use crate::screen::language::SHIPPED;
-use crate::screen::text::Coverage;
+use crate::screen::text::Typesetter;
 use crate::vocabulary::Language;
 
 /// A list in a message ends here.
@@ -162,19 +162,22 @@ impl Rules<'_, '_> {
     }
 }
 
+/// As people see it in a message; one that shows nothing there by its number.
+fn named(c: char) -> String {
+    if c.escape_debug().len() == 1 { c.to_string() } else { format!("U+{:04X} ", u32::from(c)) }
+}
+
 /// Every character of a text that people see is in a face. Asked when the fonts are known to be fonts.
 pub(in super::super) fn glyphs(config: &Config, file: Node<'_>, found: &mut Found) {
-    let coverage = match Coverage::of(&config.glass.faces()) {
-        Ok(coverage) => coverage,
+    let mut typesetter = match Typesetter::load(&config.glass.faces()) {
+        Ok(typesetter) => typesetter,
         Err(error) => {
             let at = file.get("glass").map_or(0, Node::at);
             return found.add(at, format!("a font can't be used: {error}; write the path of another"));
         }
     };
-    let lost = |text: &str| -> String {
-        let lost: BTreeSet<char> =
-            text.chars().filter(|c| !c.is_whitespace() && !c.is_control() && !coverage.has(*c)).collect();
-        lost.into_iter().take(LISTED).collect()
+    let mut lost = |text: &str, language: &Language| -> String {
+        typesetter.missing(text, language).into_iter().take(LISTED).map(named).collect()
     };
     for key in ["kiosk", "rail", "category", "product"] {
         let Some(node) = file.get(key) else { continue };
@@ -187,8 +190,9 @@ pub(in super::super) fn glyphs(config: &Config, file: Node<'_>, found: &mut Foun
             if !by_language {
                 return;
             }
-            for (_, text) in node.entries() {
-                let lost = text.text().map(lost).unwrap_or_default();
+            for (language, text) in node.entries() {
+                let language = Language::new(&**language.get_ref());
+                let lost = text.text().map(|text| lost(text, &language)).unwrap_or_default();
                 if !lost.is_empty() {
                     let what = format!(
                         "no face of the glass has {lost}; write it otherwise, or name a font that has it in `font_more`"
@@ -200,7 +204,7 @@ pub(in super::super) fn glyphs(config: &Config, file: Node<'_>, found: &mut Foun
     }
     let folder = |theme: &Path| theme.display().to_string();
     for (language, text) in &config.glass.look.texts {
-        let lost = lost(text);
+        let lost = lost(text, language);
         if !lost.is_empty() {
             let theme = config.glass.theme.as_deref().map(folder).unwrap_or_default();
             let at = file.get("glass").and_then(|glass| glass.get("theme")).map_or(0, Node::at);
