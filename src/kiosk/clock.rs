@@ -37,9 +37,9 @@ impl Clock {
 
     pub fn stamp(&self) -> Stamp {
         let mut bytes = [0u8; 16];
-        // Without entropy the order numbers still grow: the core takes the successor of the last.
+        // Without entropy the order numbers still grow, but their codes can be guessed.
         if let Err(error) = getrandom::fill(&mut bytes) {
-            tracing::warn!(%error, "no entropy from the kernel");
+            tracing::error!(%error, "no entropy from the kernel: short codes can be guessed");
         }
         Stamp { now: self.now(), wall: Self::wall(), entropy: u128::from_le_bytes(bytes) }
     }

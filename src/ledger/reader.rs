@@ -10,6 +10,7 @@ use super::chain::{GENESIS, Link};
 use super::commit::word;
 use super::story::Story;
 use super::{FILE, LedgerError, schema};
+use crate::sale::codes::REACH;
 use crate::sale::recover::Recovered;
 use crate::sale::{Order, Record};
 use crate::vocabulary::{OrderId, ShortCode, SlotId};
@@ -178,9 +179,14 @@ impl Reader {
         order(&self.connection, &self.path, id)
     }
 
-    /// The newest order with a short code.
+    /// The newest order with a short code, if it is open or among the newest of all.
     pub fn by_code(&self, code: &ShortCode) -> Result<Option<Order>, LedgerError> {
-        self.one_order("SELECT id FROM orders WHERE short_code = ?1 ORDER BY id DESC LIMIT 1", code.as_str())
+        let query = format!(
+            "SELECT id FROM orders WHERE short_code = ?1 AND (ended = 0 OR id >= coalesce(
+                (SELECT id FROM orders ORDER BY id DESC LIMIT 1 OFFSET {}), '')) ORDER BY id DESC LIMIT 1",
+            REACH - 1
+        );
+        self.one_order(&query, code.as_str())
     }
 
     /// The whole story of one order: by number, by short code, or the newest.
@@ -309,6 +315,11 @@ pub fn recover(connection: &Connection, path: &Path) -> Result<Recovered, Ledger
     let last: Option<String> =
         connection.query_row("SELECT max(id) FROM orders", [], |row| row.get(0)).map_err(&wrap)?;
     recovered.last_order = last.as_deref().and_then(OrderId::parse);
+    let codes: Vec<String> = connection
+        .prepare("SELECT short_code FROM orders ORDER BY id DESC LIMIT ?1")
+        .and_then(|mut query| query.query_map([REACH as u64], |row| row.get(0))?.collect())
+        .map_err(&wrap)?;
+    recovered.codes = codes.iter().rev().filter_map(|code| ShortCode::parse(code)).collect();
     // One kind a question, so that each is answered by the index and none by reading the whole chain.
     let query = format!("{COLUMNS} WHERE order_id IS NULL AND kind = ?1 ORDER BY seq DESC LIMIT 1");
     let newest = |one: &str, other: &str| -> Result<Option<Record>, LedgerError> {

@@ -11,9 +11,10 @@
 //! open, which settles in the background and never stops selling.
 //!
 //! Where to look: [`record`] what is written down · [`order`] what an order is, as a fold of its records · `counter` the
-//! customer's pages · `offer` from a basket to a charge · `deliver` · `settle` charges and refunds · `recover` after a
+//! customer's pages · `codes` their numbers · `offer` from a basket to a charge · `deliver` · `settle` charges and refunds · `recover` after a
 //! restart · `conditions` when it may sell · `show` the view.
 
+pub mod codes;
 mod conditions;
 mod counter;
 mod deliver;
@@ -57,6 +58,7 @@ pub struct State {
     pub current: Option<OrderId>,
     /// The newest order number given out; the next is greater whatever the clock says.
     pub last_order: Option<OrderId>,
+    pub codes: codes::Codes,
     /// The ledger's last word was that sales are stopped.
     pub announced_stop: bool,
     /// Orders in a row that nobody paid.
@@ -81,6 +83,7 @@ impl State {
             orders: BTreeMap::new(),
             current: None,
             last_order: None,
+            codes: codes::Codes::default(),
             announced_stop: false,
             unpaid_in_a_row: 0,
         }
@@ -134,6 +137,7 @@ impl Turn<'_> {
             Record::OrderOffered { order, .. } => {
                 if let Some(new) = Order::offered(&record) {
                     self.state.last_order = Some(*order);
+                    self.state.codes.remember(new.short_code.clone());
                     self.state.orders.insert(*order, new);
                 }
             }

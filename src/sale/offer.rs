@@ -114,17 +114,6 @@ impl Turn<'_> {
         };
         goods.into_iter().map(named).collect()
     }
-
-    /// A number greater than every one before, near the wall clock where it is known.
-    fn next_order(&self) -> OrderId {
-        let last = self.state.last_order;
-        let millis = self.at.wall.map(|wall| wall.0).or(last.map(OrderId::millis)).unwrap_or(0);
-        let fresh = OrderId::from_parts(millis, self.at.entropy);
-        match last {
-            Some(last) if fresh <= last => last.successor(),
-            _ => fresh,
-        }
-    }
 }
 
 fn describe(kiosk: &str, goods: &[String], code: &ShortCode) -> String {

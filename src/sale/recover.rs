@@ -10,7 +10,7 @@ use super::record::{Closed, Record};
 use super::view::Outcome;
 use super::{Order, State, Turn};
 use crate::config::PaidWithoutIntent;
-use crate::vocabulary::{BootId, DeliveryId, Mono, OrderId, SlotId};
+use crate::vocabulary::{BootId, DeliveryId, Mono, OrderId, ShortCode, SlotId};
 
 /// What the ledger knows when the daemon starts.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +20,8 @@ pub struct Recovered {
     pub stock: Vec<(SlotId, u32)>,
     pub faulty: Vec<(SlotId, String)>,
     pub last_order: Option<OrderId>,
+    /// Of the newest orders, at most [`REACH`](super::codes::REACH), the newest last.
+    pub codes: Vec<ShortCode>,
     pub locked: Option<String>,
     pub sales_stopped: bool,
 }
@@ -34,6 +36,7 @@ impl State {
             self.planogram.set_fault(&slot, Some(why));
         }
         self.last_order = recovered.last_order;
+        recovered.codes.into_iter().for_each(|code| self.codes.remember(code));
         self.conditions.locked = recovered.locked;
         self.announced_stop = recovered.sales_stopped;
         self.orders = recovered.orders.into_iter().map(|order| (order.id, order)).collect();

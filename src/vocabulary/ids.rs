@@ -23,9 +23,11 @@ impl OrderId {
         self.0.timestamp_ms()
     }
 
-    /// The next number in order; used when the clock does not give a later one.
-    pub fn successor(self) -> Self {
-        Self(ulid::Ulid(self.0.0.wrapping_add(1)))
+    /// A later number, near this one and not to be guessed from it; used when the clock does not give a later one. 64 bits
+    /// of `entropy` are used: a small part of a millisecond's numbers, and far more than there are short codes.
+    pub fn later(self, entropy: u128) -> Self {
+        let step = 1 + (entropy & u128::from(u64::MAX));
+        Self(ulid::Ulid(self.0.0.wrapping_add(step)))
     }
 
     /// Six digits that stand for the order on the glass, on paper and in the payer's app.
@@ -176,12 +178,12 @@ impl RefundId {
 pub struct ShortCode(String);
 
 impl ShortCode {
+    pub const DIGITS: usize = 6;
+
     /// Its last three digits, short enough to be called out.
     pub fn pickup(&self) -> &str {
         &self.as_str()[Self::DIGITS - 3..]
     }
-
-    pub const DIGITS: usize = 6;
 
     pub fn parse(text: &str) -> Option<Self> {
         let fits = text.len() == Self::DIGITS && text.bytes().all(|b| b.is_ascii_digit());

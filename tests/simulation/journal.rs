@@ -141,7 +141,10 @@ impl Memory {
         let mut recovered = Recovered::default();
         for record in &self.records {
             match record {
-                Record::OrderOffered { order, .. } => recovered.last_order = Some(*order),
+                Record::OrderOffered { order, short_code, .. } => {
+                    recovered.last_order = Some(*order);
+                    recovered.codes.push(short_code.clone());
+                }
                 Record::SalesStopped { .. } => recovered.sales_stopped = true,
                 Record::SalesResumed {} => recovered.sales_stopped = false,
                 Record::KioskLocked { reason } => recovered.locked = Some(reason.clone()),

@@ -153,7 +153,7 @@ impl World {
         match how {
             Paying::WrongAmount => amount -= 1,
             Paying::WrongCurrency => currency = Currency::from_code("USD").unwrap(),
-            Paying::WrongOrder => order = order.successor(),
+            Paying::WrongOrder => order = order.later(0),
             _ => {}
         }
         for _ in 0..if how == Paying::Twice { 2 } else { 1 } {

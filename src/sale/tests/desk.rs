@@ -100,7 +100,8 @@ impl Desk {
         let orders: Vec<Order> = ids.iter().filter_map(fold).filter(|order| !order.ended).collect();
         let last_order = ids.last().copied();
         self.state = State::new(self.state.policy.clone(), planogram());
-        self.state.restore(Recovered { orders, last_order, ..Recovered::default() });
+        let codes = ids.iter().map(|id| id.short_code()).collect();
+        self.state.restore(Recovered { orders, last_order, codes, ..Recovered::default() });
         self.now = 0;
         let step = self.hear(Event::Started { boot: BootId::parse("boot-2").unwrap(), version: "1".into() });
         self.hear(Event::Condition(Condition::Board { answers: true }));
