@@ -212,7 +212,7 @@ fn round(frame: &mut Frame, rect: Rect, radius: i32, color: Color, clip: Rect) {
     }
 }
 
-/// Decoded, and made to fit or to cover `w` x `h`. The large original is not kept.
+/// Decoded, turned as its camera was held, and made to fit or to cover `w` x `h`. The large original is not kept.
 fn load_picture(path: &Path, w: u32, h: u32, fit: Fit) -> Result<RgbaImage, ImageError> {
     let mut reader = ImageReader::open(path)?.with_guessed_format()?;
     let mut limits = Limits::default();
@@ -262,6 +262,16 @@ fn code(payload: &str, side: i32) -> Option<QrCode> {
     }
     let mut better = [EcLevel::H, EcLevel::Q].into_iter().filter_map(at);
     Some(better.find(|code| code.version() == medium.version()).unwrap_or(medium))
+}
+
+/// The least side, quiet zone and all, on which the code itself has at least `least` pixels a side.
+pub(super) fn side_for(payload: &str, least: i32) -> i32 {
+    // Only as far as its size is known: this is asked every second.
+    let size = |level| bits::encode_auto(payload.as_bytes(), level).ok().map(|bits| i32::from(bits.version().width()));
+    // Of a text that no code can hold nothing is painted.
+    let modules = size(EcLevel::M).or_else(|| size(EcLevel::L)).unwrap_or(1);
+    let unit = (least + modules - 1) / modules;
+    unit * (modules + 2 * QUIET)
 }
 
 /// Whole pixels a module with the quiet zone around it.
