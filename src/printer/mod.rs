@@ -1,7 +1,10 @@
 //! The receipt printer: a receipt becomes a document, the document dots, the dots ESC/POS bytes.
 //!
-//! Policy: "printed" is what the printer says, not what was sent. It is asked before the first byte, and an answer in
-//! order after the last one proves that all of it was processed with paper there. A receipt is sent once; what went
+//! Policy: "printed" is what the printer says, not what was sent. It is asked before the first byte, and after the cut
+//! again: an answer in order, then that it is on line with paper there, then an answer in order to a second question.
+//! Answers have no names, only a shape and their order, and a byte that is none may look like one: what is said unasked is
+//! taken apart first, an answer counts only after its question, and one answer too many proves nothing. A session in which
+//! questions stay unanswered is closed, and the next one is opened anew. A receipt is sent once; what went
 //! wrong half way is never sent again by itself, and what it left in the printer is thrown away, so that the next
 //! receipt is whole and nobody gets the rest of another's.
 
@@ -26,12 +29,16 @@ use crate::config::{self, PaperText, PortDriver};
 use crate::screen::language::Texts;
 use crate::screen::text::Typesetter;
 use crate::world::World;
-use escpos::{Answer, RealTime};
+use escpos::{Answer, Listener, RealTime};
 
 /// For the answer to one real-time question.
 const STATUS_WAIT: Duration = Duration::from_millis(500);
 /// Between two looks at the state of a printer that is printing.
 const LOOK: Duration = Duration::from_millis(250);
+/// Questions in order at a receipt's end: two, and more where something looked like an answer that was none.
+const ROUNDS: usize = 4;
+/// Reads that throw away what is no answer to what comes; a printer that never stops is not waited for.
+const STALE_READS: usize = 64;
 
 /// What the printer says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +115,13 @@ pub struct Printer {
     receipt_url: Option<String>,
     /// A part of a former receipt may be on the paper or in the printer.
     unfinished: bool,
+    listener: Listener,
+    /// Questions about the moment that are not answered yet: answers come in the order of the questions.
+    owed: u32,
+    /// Answers in order heard since the last question in order.
+    reports: u32,
+    /// What it has complained of unasked.
+    complaint: Option<Trouble>,
 }
 
 /// The port that the driver means.
@@ -136,6 +150,10 @@ impl Printer {
             timeout: config.timeout.0,
             receipt_url: config.receipt_url.clone(),
             unfinished: false,
+            listener: Listener::default(),
+            owed: 0,
+            reports: 0,
+            complaint: None,
         }
     }
 
@@ -200,7 +218,7 @@ impl Printer {
     }
 
     pub fn status(&mut self) -> PrinterStatus {
-        self.ask_status().unwrap_or_else(|error| {
+        self.look().unwrap_or_else(|error| {
             tracing::debug!(%error, "printer");
             PrinterStatus::SILENT
         })
@@ -208,19 +226,46 @@ impl Printer {
 
     /// How it is, in a few words for `state`: `ok`, or what is wrong.
     pub fn told(&mut self) -> String {
-        match self.ask_status() {
+        match self.look() {
             Ok(status) => status.told(),
             Err(error) => error.to_string(),
         }
     }
 
+    /// Nothing of a job has been sent, so that a session which has died unnoticed costs only a question.
     fn ready(&mut self) -> Result<(), Trouble> {
-        self.status().trouble().map_or(Ok(()), Err)
+        let status = match self.status() {
+            PrinterStatus { answers: false, .. } => self.status(),
+            status => status,
+        };
+        status.trouble().map_or(Ok(()), Err)
+    }
+
+    /// Asks how it is, and closes a session that does not answer.
+    fn look(&mut self) -> Result<PrinterStatus, PortError> {
+        let status = self.ask_status();
+        if !status.as_ref().is_ok_and(|status| status.answers) {
+            self.port.close();
+            self.listener.silence();
+            self.owed = 0;
+        }
+        status
     }
 
     fn ask_status(&mut self) -> Result<PrinterStatus, PortError> {
+        let before = self.owed;
+        let status = self.ask_three()?;
+        if status.answers || before == 0 {
+            return Ok(status);
+        }
+        // A printer that was busy may have dropped the questions of before: count anew.
+        self.owed = 0;
+        self.ask_three()
+    }
+
+    fn ask_three(&mut self) -> Result<PrinterStatus, PortError> {
         // Whatever came unasked is not an answer to what follows.
-        self.port.read(Duration::ZERO)?;
+        self.throw_away()?;
         let Some(on_line) = self.real_time(RealTime::OnLine)? else { return Ok(PrinterStatus::SILENT) };
         let Some(cause) = self.real_time(RealTime::Cause)? else { return Ok(PrinterStatus::SILENT) };
         let Some(paper) = self.real_time(RealTime::Paper)? else { return Ok(PrinterStatus::SILENT) };
@@ -236,15 +281,19 @@ impl Printer {
     }
 
     fn real_time(&mut self, question: RealTime) -> Result<Option<u8>, PortError> {
-        self.port.write(&question.question(), STATUS_WAIT)?;
+        self.ask_now(question)?;
         let deadline = Instant::now() + STATUS_WAIT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let answers = self.port.read(left)?;
-            for answer in answers.into_iter().map(Answer::parse) {
+            let mut told = None;
+            for answer in self.hear(left)? {
                 if let Answer::RealTime(status) = answer {
-                    return Ok(Some(status));
+                    told = Some(status);
                 }
+            }
+            // The last one due is the answer to the last question.
+            if self.owed == 0 && told.is_some() {
+                return Ok(told);
             }
             if left.is_zero() {
                 return Ok(None);
@@ -252,32 +301,90 @@ impl Printer {
         }
     }
 
-    /// Sends the job and waits until the printer has answered the question at its end.
+    fn ask_now(&mut self, question: RealTime) -> Result<(), PortError> {
+        self.port.write(&question.question(), STATUS_WAIT)?;
+        self.owed += 1;
+        Ok(())
+    }
+
+    /// The messages that end within one read.
+    fn hear(&mut self, wait: Duration) -> Result<Vec<Answer>, PortError> {
+        let bytes = self.port.read(wait)?;
+        if bytes.is_empty() && !wait.is_zero() {
+            self.listener.silence();
+        }
+        let answers: Vec<_> = bytes.into_iter().filter_map(|byte| self.listener.hear(byte)).collect();
+        for answer in &answers {
+            match answer {
+                Answer::RealTime(_) => self.owed = self.owed.saturating_sub(1),
+                Answer::Report { .. } => self.reports += 1,
+                Answer::Unasked(trouble) => self.complaint = trouble.or(self.complaint),
+            }
+        }
+        Ok(answers)
+    }
+
+    /// What has come by now.
+    fn throw_away(&mut self) -> Result<(), PortError> {
+        for _ in 0..STALE_READS {
+            if self.hear(Duration::ZERO)?.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the job and waits until the printer has said that it is at its end.
     fn send_and_prove(&mut self, job: &[u8]) -> Result<(), Trouble> {
         let deadline = Instant::now() + self.timeout;
+        self.complaint = None;
         if let Err(error) = self.port.write(job, self.timeout) {
             tracing::warn!(%error, "printer");
-            return Err(self.status().trouble().unwrap_or(Trouble::NoAnswer));
+            return Err(self.status().trouble().or(self.complaint).unwrap_or(Trouble::NoAnswer));
         }
+        for round in 0..ROUNDS {
+            // What came before the question does not answer it.
+            self.throw_away().map_err(|error| silent(&error))?;
+            let one_each = self.reports <= 1;
+            self.wait_for_report(deadline)?;
+            if round > 0 && one_each {
+                return Ok(());
+            }
+            // All of it has been done, if that was the answer. It says itself whether it stands ready.
+            self.status().trouble().map_or(Ok(()), Err)?;
+        }
+        tracing::warn!("the printer answers more often than it is asked");
+        Err(Trouble::NoAnswer)
+    }
+
+    /// Asks in order, and waits until that is answered.
+    fn wait_for_report(&mut self, deadline: Instant) -> Result<(), Trouble> {
+        self.reports = 0;
+        self.port.write(&escpos::REPORT, STATUS_WAIT).map_err(|error| silent(&error))?;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let answers = self.port.read(left.min(LOOK)).map_err(|error| silent(&error))?;
-            for answer in answers.iter().copied().map(Answer::parse) {
+            let answers = self.hear(left.min(LOOK)).map_err(|error| silent(&error))?;
+            for answer in &answers {
                 match answer {
                     Answer::Report { out: false } => return Ok(()),
                     Answer::Report { out: true } => return Err(Trouble::PaperOut),
                     Answer::RealTime(status) if status & escpos::OFF_LINE != 0 => {
                         return Err(self.status().trouble().unwrap_or(Trouble::Fault));
                     }
-                    Answer::RealTime(_) | Answer::Other => {}
+                    Answer::RealTime(_) | Answer::Unasked(_) => {}
                 }
+            }
+            if let Some(complaint) = self.complaint.take() {
+                let status = self.status();
+                let trouble = if status.answers { status.trouble() } else { Some(complaint) };
+                trouble.map_or(Ok(()), Err)?;
             }
             if left.is_zero() {
                 return Err(self.status().trouble().unwrap_or(Trouble::NoAnswer));
             }
             // A printer that has gone off line will not answer in order.
             if answers.is_empty() {
-                self.port.write(&RealTime::OnLine.question(), STATUS_WAIT).map_err(|error| silent(&error))?;
+                self.ask_now(RealTime::OnLine).map_err(|error| silent(&error))?;
             }
         }
     }

@@ -121,6 +121,8 @@ impl Port for Parrot {
             }
         }
     }
+
+    fn close(&mut self) {}
 }
 
 fn typesetter() -> Typesetter {
@@ -148,18 +150,170 @@ fn a_printer_can_live_on_a_thread_of_its_own() {
 
 #[test]
 fn printed_only_when_the_printer_says_so() {
-    // Read last to first; the first read of a status throws away what came unasked.
-    let ready = [vec![0x12], vec![0x12], vec![0x12], vec![0x00, 0x0c]];
-    let answered = |answer: Vec<u8>| {
-        let mut script = vec![answer];
+    // Read last to first; the first read of each status throws away what came unasked.
+    let [on_line, nothing] = [vec![0x12], vec![]];
+    let ready = [&on_line, &on_line, &on_line, &nothing].map(Clone::clone);
+    let answered = |first: Vec<u8>, second: Vec<u8>| {
+        let mut script = vec![second, nothing.clone()];
+        script.extend(ready.clone());
+        script.extend([first, nothing.clone()]);
         script.extend(ready.clone());
         printer(script).print(&receipt("en"))
     };
-    assert_eq!(answered(vec![0x00]), Ok(()));
-    assert_eq!(answered(vec![0x12, 0x03]), Ok(()), "near the end is printed");
-    assert_eq!(answered(vec![0x0c]), Err(NotPrinted::MidJob(Trouble::PaperOut)));
-    assert_eq!(answered(vec![0xff, 0x12]), Err(NotPrinted::MidJob(Trouble::NoAnswer)));
+    assert_eq!(answered(vec![0x00], vec![0x00]), Ok(()));
+    assert_eq!(answered(vec![0x03], vec![0x03]), Ok(()), "near the end is printed");
+    assert_eq!(answered(vec![0x0c], vec![0x00]), Err(NotPrinted::MidJob(Trouble::PaperOut)));
+    assert_eq!(answered(vec![0x00], vec![0x0c]), Err(NotPrinted::MidJob(Trouble::PaperOut)));
+    assert_eq!(answered(vec![0xff, 0x12], vec![0xff]), Err(NotPrinted::MidJob(Trouble::NoAnswer)));
     assert_eq!(printer(vec![]).print(&receipt("en")), Err(NotPrinted::Refused(Trouble::NoAnswer)));
+}
+
+/// A printer as far as it answers. What it says at the beginning of each band is up to the test, and so is when it dies.
+struct Fake {
+    heard: Vec<u8>,
+    at_band: fn(usize) -> Say,
+    bands: usize,
+    reports: usize,
+    dead: bool,
+}
+
+enum Say {
+    And(&'static [u8]),
+    /// And take nothing more.
+    Last(&'static [u8]),
+}
+
+impl Fake {
+    fn new(at_band: fn(usize) -> Say) -> Self {
+        Self { heard: Vec::new(), at_band, bands: 0, reports: 0, dead: false }
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut said = Vec::new();
+        for byte in bytes {
+            if self.dead {
+                break;
+            }
+            self.heard.push(*byte);
+            match self.heard[..] {
+                [.., 0x10, 0x04, 1..=4] => said.push(0x12),
+                [.., 0x1d, b'r', 1] => {
+                    self.reports += 1;
+                    said.push(0x00);
+                }
+                [.., 0x1d, b'v', b'0'] => {
+                    self.bands += 1;
+                    let (more, dead) = match (self.at_band)(self.bands) {
+                        Say::And(more) => (more, false),
+                        Say::Last(more) => (more, true),
+                    };
+                    said.extend(more);
+                    self.dead = dead;
+                }
+                _ => {}
+            }
+        }
+        said
+    }
+}
+
+/// The fake one on a cable that gives so many bytes a read.
+struct Cable {
+    fake: Fake,
+    said: std::collections::VecDeque<u8>,
+    a_read: usize,
+}
+
+impl Port for Cable {
+    fn write(&mut self, bytes: &[u8], _: Duration) -> Result<(), PortError> {
+        self.said.extend(self.fake.take(bytes));
+        Ok(())
+    }
+
+    fn read(&mut self, wait: Duration) -> Result<Vec<u8>, PortError> {
+        if self.said.is_empty() {
+            std::thread::sleep(wait);
+        }
+        Ok(self.said.drain(..self.a_read.min(self.said.len())).collect())
+    }
+
+    fn close(&mut self) {
+        self.said.clear();
+    }
+}
+
+fn printed_by(at_band: fn(usize) -> Say, a_read: usize) -> Result<(), NotPrinted> {
+    let mut printer = printer(vec![]);
+    printer.port = Box::new(Cable { fake: Fake::new(at_band), said: Default::default(), a_read });
+    printer.print(&receipt("en"))
+}
+
+#[test]
+fn what_a_printer_says_unasked_is_taken_apart_before_an_answer_is_believed() {
+    let end_of_paper = [0x1c, 0x00, 0x0c, 0x0f];
+    for a_read in [1, 3, 64] {
+        let out =
+            printed_by(|band| if band == 2 { Say::Last(&[0x1c, 0x00, 0x0c, 0x0f]) } else { Say::And(&[]) }, a_read);
+        assert_eq!(out, Err(NotPrinted::MidJob(Trouble::PaperOut)), "{end_of_paper:02x?}");
+        // It is well, has a drawer, and says so again and again.
+        assert_eq!(printed_by(|_| Say::And(&[0x14, 0x00, 0x00, 0x0f]), a_read), Ok(()));
+        let dies =
+            printed_by(|band| if band == 2 { Say::Last(&[0x10, 0x00, 0x00, 0x0f]) } else { Say::And(&[]) }, a_read);
+        assert_eq!(dies, Err(NotPrinted::MidJob(Trouble::NoAnswer)));
+    }
+}
+
+/// The answer to a former receipt's question, or no answer at all.
+#[test]
+fn one_answer_too_many_proves_nothing() {
+    for late in [
+        |band| if band == 2 { Say::Last(&[0x00]) } else { Say::And(&[]) },
+        |band| {
+            if band == 2 { Say::Last(&[0x00, 0x00]) } else { Say::And(&[]) }
+        },
+    ] {
+        assert_eq!(printed_by(late, 64), Err(NotPrinted::MidJob(Trouble::NoAnswer)));
+    }
+    assert_eq!(printed_by(|band| if band == 2 { Say::And(&[0x00]) } else { Say::And(&[]) }, 64), Ok(()));
+}
+
+#[test]
+fn a_late_answer_does_not_shift_those_that_follow() {
+    let mut printer = printer(vec![]);
+    // To the four questions: one of before, on line, cover open, paper there.
+    printer.owed = 1;
+    printer.port = Box::new(Parrot(vec![vec![0x12], vec![0x16], vec![0x1a], vec![0x12], vec![]]));
+    assert_eq!(printer.status().trouble(), Some(Trouble::CoverOpen));
+}
+
+/// A printer on the network whose first session hangs; whoever connects after that is answered.
+#[test]
+fn a_session_that_answers_nothing_is_made_anew() {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let other_end = std::thread::spawn(move || {
+        let (mut hangs, _) = listener.accept().unwrap();
+        let (mut works, _) = listener.accept().unwrap();
+        let mut fake = Fake::new(|_| Say::And(&[]));
+        let mut bytes = [0; 4_096];
+        loop {
+            match works.read(&mut bytes) {
+                Ok(0) | Err(_) => break,
+                Ok(length) => works.write_all(&fake.take(&bytes[..length])).unwrap(),
+            }
+        }
+        // Closed by us: what hangs open blocks a printer that takes one session.
+        hangs.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        assert!(hangs.read_to_end(&mut Vec::new()).is_ok());
+        fake.reports
+    });
+    let mut printer = printer(vec![]);
+    printer.port = Box::new(TcpPort::new(address));
+    assert_eq!(printer.print(&receipt("en")), Ok(()), "nothing of it had been sent yet");
+    assert_eq!(printer.print(&receipt("en")), Ok(()));
+    drop(printer);
+    assert_eq!(other_end.join().unwrap(), 4);
 }
 
 #[test]

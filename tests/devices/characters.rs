@@ -72,7 +72,7 @@ impl Printer<'_> {
                 3
             }
             [0x1d, b'V', b'B', 0, ..] => 4,
-            [0x1d, b'r', 1, ..] => 3,
+            [0x1d, b'r', 1, ..] | [0x1d, b'a', 0, ..] => 3,
             [0x1d, b'v', b'0', 0, across, _, rows, more, ..] => {
                 let (across, rows) = (u32::from(across), u32::from(rows) + 256 * u32::from(more));
                 let dots = &bytes[8..8 + (across * rows) as usize];

@@ -207,7 +207,7 @@ fn characters_stand_in_columns_too() {
         let bytes = world.paper.bin();
         let begin = bytes.windows(2).position(|w| w == [0x1b, b'@']).unwrap();
         // Questions about its state come before and after, not in between.
-        let end = begin + bytes[begin..].windows(3).rposition(|w| w == [0x1d, b'r', 1]).unwrap() + 3;
+        let end = begin + bytes[begin..].windows(4).rposition(|w| w == [0x1d, b'V', b'B', 0]).unwrap() + 4;
         let paper = characters::print(&bytes[begin..end], columns, &mut typesetter);
         let cells = |text: &str| text.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum::<usize>();
         let sums: Vec<usize> = paper.lines.iter().filter(|line| line.contains('×')).map(|line| cells(line)).collect();

@@ -139,6 +139,10 @@ impl Port for FilePort {
             }
         })
     }
+
+    fn close(&mut self) {
+        self.open = None;
+    }
 }
 
 #[cfg(test)]

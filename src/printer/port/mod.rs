@@ -1,6 +1,6 @@
 //! Where the bytes go and the answers come from.
 //!
-//! Policy: a real port is opened when it is first needed and again after every failure, so a printer that was unplugged,
+//! Policy: a real port is opened when it is first needed and again after every failure, and silence is one, so a printer that was unplugged,
 //! off, or has come back under another number is found without a restart. What was sent before a failure is never sent
 //! again by the port: only [`Printer`](super::Printer) knows what a job is.
 
@@ -30,6 +30,10 @@ pub trait Port: Send {
 
     /// What has come in, waiting at most `wait` for the first byte; empty if nothing came.
     fn read(&mut self, wait: Duration) -> Result<Vec<u8>, PortError>;
+
+    /// Ends the session; what is needed next begins another. Whoever asks and is not answered calls this: a connection
+    /// that hangs gives no error by itself.
+    fn close(&mut self);
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -86,4 +90,7 @@ impl Port for SimulatedPort {
         let answer = self.world.ask(Ask::PrinterRead { wait_ms }, wait + DEVICE_TIMEOUT)?;
         serde_json::from_value(answer).map_err(|_| PortError::Nonsense)
     }
+
+    /// The world's own connection is watched by itself.
+    fn close(&mut self) {}
 }
