@@ -175,7 +175,10 @@ fn begin(options: &Options) -> Result<(Kiosk, Receiver<Input>, Option<service::W
         Some(_) => edges.fleet(&config)?,
         None => None,
     };
-    let unprinted = state.orders.values().any(|order| order.bought.is_some() && order.receipt == Receipt::NotYet);
+    let unprinted = state
+        .orders
+        .values()
+        .any(|order| order.bought.is_some() && order.receipt == Receipt::NotYet || order.wants_claim_slip());
     let mut kiosk = Kiosk {
         ready: false,
         beat,

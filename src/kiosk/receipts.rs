@@ -43,7 +43,7 @@ impl Letterhead {
             paid: order.paid(),
             refunded: order.refunded(),
             refund_pending: order.outstanding(),
-            claim: order.claim_open(),
+            slip: order.slip(),
             rail: label.map(|label| label.get(language).to_owned()).unwrap_or_default(),
             payments: order.charges.iter().flat_map(|c| &c.payments).map(|p| p.id.clone()).collect(),
             phone: kiosk.phone.clone(),

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use crate::sale::Order;
-use crate::sale::record::{ClaimSettlement, Closed, Record, Settling};
+use crate::sale::record::{ClaimSettlement, Closed, Record, Settling, Slip};
 use crate::vocabulary::{Currency, Minor, Money, OrderId};
 
 /// All records of one order, oldest first.
@@ -170,10 +170,18 @@ fn tell(record: &Record, currency: Option<Currency>) -> String {
             };
             format!("claim settled by {by}: {how}")
         }
-        Record::ReceiptPrinted { .. } => "receipt printed".into(),
-        Record::ReceiptNotPrinted { why, .. } => format!("no receipt on paper: {why}"),
+        Record::ReceiptPrinted { slip, .. } => format!("{} printed", slip_name(*slip)),
+        Record::ReceiptNotPrinted { slip, why, .. } => format!("no {} on paper: {why}", slip_name(*slip)),
         Record::OrderEnded { state, .. } => format!("ended: {}", word(state)),
         other => other.kind().into(),
+    }
+}
+
+fn slip_name(slip: Slip) -> &'static str {
+    match slip {
+        Slip::Receipt => "receipt",
+        Slip::Refund => "refund slip",
+        Slip::Claim => "claim slip",
     }
 }
 

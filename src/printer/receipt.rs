@@ -1,8 +1,9 @@
-//! The slips: plain facts of an order, laid out for paper or packed into the text of a QR. One order has one slip, and its
-//! heading says what it is: a receipt, a refund, or a claim that a person must settle.
+//! The slips: plain facts of an order, laid out for paper or packed into the text of a QR. The heading says what a slip is:
+//! a receipt, a refund, or a claim that a person must settle. Of a claim nothing says that its money is on its way back.
 
 use super::document::{Document, Line, Place};
 use crate::payment::fee::Rate;
+use crate::sale::record::Slip;
 use crate::sale::view::Outcome;
 use crate::screen::language::Texts;
 use crate::vocabulary::{Currency, Language, Minor, OrderId, PaymentId, ShortCode};
@@ -31,8 +32,8 @@ pub struct Receipt {
     pub refunded: Minor,
     /// Not confirmed yet.
     pub refund_pending: Minor,
-    /// A person must settle the order.
-    pub claim: bool,
+    /// What the slip says that it is.
+    pub slip: Slip,
     /// The payment method as the customer knows it.
     pub rail: String,
     pub payments: Vec<PaymentId>,
@@ -70,14 +71,9 @@ pub(super) fn document(texts: &Texts, receipt: &Receipt, url: Option<&str>) -> D
     let strong = |left: String, right: String, px| Line::Pair { left, right, px, bold: true };
     // Long numbers, which machines read more often than people.
     let number = |left: String, right: &str| Line::Pair { left, right: right.into(), px: SMALL, bold: false };
-    let nothing_kept = receipt.refunded + receipt.refund_pending >= receipt.paid && receipt.paid > 0;
-    let kind = match () {
-        () if receipt.claim => "paper-claim-slip",
-        () if nothing_kept => "paper-refund-slip",
-        () => "paper-receipt",
-    };
+    let heading = say(receipt.heading());
     let mut lines =
-        vec![Line::Feed(16), middle(&receipt.merchant, TITLE, true), middle(&say(kind), BODY, true), Line::Rule];
+        vec![Line::Feed(16), middle(&receipt.merchant, TITLE, true), middle(&heading, BODY, true), Line::Rule];
 
     lines.push(pair(say("paper-place"), &receipt.place));
     lines.push(pair(say("paper-kiosk"), &receipt.kiosk));
@@ -121,10 +117,10 @@ pub(super) fn document(texts: &Texts, receipt: &Receipt, url: Option<&str>) -> D
     }
     lines.push(Line::Rule);
 
-    let advice = match () {
-        () if receipt.claim => Some("paper-claim"),
-        () if receipt.refund_pending > 0 || nothing_kept => Some("paper-refund"),
-        () => None,
+    let advice = match receipt.slip {
+        Slip::Claim => Some("paper-claim"),
+        Slip::Refund => Some("paper-refund"),
+        Slip::Receipt => (receipt.refund_pending > 0).then_some("paper-refund"),
     };
     if let Some(advice) = advice {
         lines.push(Line::Text { text: say(advice), px: BODY, bold: true, place: Place::Left });
@@ -225,7 +221,11 @@ pub fn code_text(texts: &Texts, receipt: &Receipt, url_template: Option<&str>) -
     }
     let say = |key: &str| texts.get(&receipt.language, key, &[]);
     let kiosk = format!("{} {}", say("paper-kiosk"), shorten(&receipt.kiosk, 32));
-    let mut head = vec![shorten(&receipt.merchant, 48), kiosk];
+    let mut head = vec![shorten(&receipt.merchant, 48)];
+    if receipt.slip != Slip::Receipt {
+        head.push(say(receipt.heading()));
+    }
+    head.push(kiosk);
     let unknown = say("paper-clock-unknown");
     head.push(shorten(receipt.time.as_deref().unwrap_or(&unknown), 32));
     head.push(format!("{} {}", say("paper-order"), receipt.order));
@@ -265,11 +265,18 @@ impl Receipt {
         format!("{minus}{}", texts.number(&self.language, amount.unsigned_abs(), self.currency))
     }
 
-    /// What went back and what is on its way, by the names of their texts.
+    fn heading(&self) -> &'static str {
+        match self.slip {
+            Slip::Receipt => "paper-receipt",
+            Slip::Refund => "paper-refund-slip",
+            Slip::Claim => "paper-claim-slip",
+        }
+    }
+
+    /// What went back and what is still to go, by the names of their texts.
     fn returned(&self) -> impl Iterator<Item = (&'static str, Minor)> + use<> {
-        [("paper-refunded", self.refunded), ("paper-refund-pending", self.refund_pending)]
-            .into_iter()
-            .filter(|(_, amount)| *amount != 0)
+        let open = if self.slip == Slip::Claim { "paper-refund-open" } else { "paper-refund-pending" };
+        [("paper-refunded", self.refunded), (open, self.refund_pending)].into_iter().filter(|(_, amount)| *amount != 0)
     }
 }
 

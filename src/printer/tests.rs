@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::Span;
 use crate::payment::fee::Rate;
+use crate::sale::record::Slip;
 use crate::sale::view::Outcome;
 use crate::screen::text::Faces;
 use crate::vocabulary::{Currency, Language, OrderId, PaymentId};
@@ -31,7 +32,7 @@ fn receipt(tag: &str) -> Receipt {
         paid: 1_200,
         refunded: 300,
         refund_pending: 300,
-        claim: true,
+        slip: Slip::Claim,
         rail: "示範錢包".into(),
         payments: vec![PaymentId::parse("P-1").unwrap(), PaymentId::parse("P-2").unwrap()],
         phone: "400-000-0000".into(),
@@ -69,7 +70,7 @@ fn every_fact_is_on_the_paper() {
         "Total: 12.00 CNY",
         "Paid: 12.00 CNY",
         "Given back: 3.00 CNY",
-        "Going back: 3.00 CNY",
+        "Not given back yet: 3.00 CNY",
         "Payment no.: P-1",
         "Payment no.: P-2",
         "A person has to look at this order.",
@@ -92,9 +93,17 @@ fn a_code_holds_the_receipt_or_its_address() {
         format!("https://example.com/r/{order}")
     );
     let whole = code_text(&Texts::shipped(), &receipt, None);
-    for fact in
-        [&order, "合計 12.00 CNY", "已退款 3.00 CNY", "可樂 ×2 3.00", "洋芋片 ×2 3.00 未出貨", "非發票", "時鐘未知"]
-    {
+    for fact in [
+        &order,
+        "待處理憑證",
+        "合計 12.00 CNY",
+        "尚未退還 3.00 CNY",
+        "已退款 3.00 CNY",
+        "可樂 ×2 3.00",
+        "洋芋片 ×2 3.00 未出貨",
+        "非發票",
+        "時鐘未知",
+    ] {
         assert!(whole.contains(fact), "{fact} is not in\n{whole}");
     }
     receipt.items = vec![Item { name: "漢".repeat(300), ..receipt.items[0].clone() }; 30];

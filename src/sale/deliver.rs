@@ -177,22 +177,35 @@ impl Turn<'_> {
         attempt.map(|attempt| attempt.slot.clone()).ok_or(Illegal::NoDelivery(delivery))
     }
 
-    /// One receipt for an order that was paid, when nothing is left to deliver.
+    /// One slip for an order that was paid, when nothing is left to deliver.
     fn print_receipt(&mut self, id: OrderId) {
-        let Some(order) = self.state.orders.get_mut(&id) else { return };
-        if order.receipt == Receipt::NotYet {
-            order.receipt = Receipt::Printing;
-            self.effect(Effect::Print { order: id });
+        let unprinted = |order: &Order| order.receipt == Receipt::NotYet && order.printing.is_none();
+        if self.state.orders.get(&id).is_some_and(unprinted) {
+            self.print(id);
         }
     }
 
-    pub(super) fn receipt_done(&mut self, order: OrderId, result: Result<(), String>) -> Result<(), Illegal> {
-        if self.state.orders.get(&order).ok_or(Illegal::NoOrder(order))?.receipt != Receipt::Printing {
-            return Err(Illegal::Refused("no receipt of this order is being printed"));
+    /// And one more where it becomes a claim after that. What was printed is on disk, so that a restart prints what is
+    /// still due and nothing twice.
+    pub(super) fn print_claims(&mut self) {
+        let due = self.state.orders.values().filter(|order| order.wants_claim_slip());
+        for id in due.map(|order| order.id).collect::<Vec<_>>() {
+            self.print(id);
         }
+    }
+
+    fn print(&mut self, id: OrderId) {
+        let Some(order) = self.state.orders.get_mut(&id) else { return };
+        order.printing = Some(order.slip());
+        self.effect(Effect::Print { order: id });
+    }
+
+    pub(super) fn receipt_done(&mut self, order: OrderId, result: Result<(), String>) -> Result<(), Illegal> {
+        let printing = &mut self.state.orders.get_mut(&order).ok_or(Illegal::NoOrder(order))?.printing;
+        let slip = printing.take().ok_or(Illegal::Refused("no slip of this order is being printed"))?;
         self.record(match result {
-            Ok(()) => Record::ReceiptPrinted { order },
-            Err(why) => Record::ReceiptNotPrinted { order, why },
+            Ok(()) => Record::ReceiptPrinted { order, slip },
+            Err(why) => Record::ReceiptNotPrinted { order, slip, why },
         });
         Ok(())
     }

@@ -11,8 +11,8 @@
 //! open, which settles in the background and never stops selling.
 //!
 //! Where to look: [`record`] what is written down · [`order`] what an order is, as a fold of its records · `counter` the
-//! customer's pages · `codes` their numbers · `offer` from a basket to a charge · `deliver` · `settle` charges and refunds · `recover` after a
-//! restart · `conditions` when it may sell · `show` the view.
+//! customer's pages · `codes` order numbers · `offer` from a basket to a charge · `deliver` · `settle` charges and
+//! refunds · `recover` after a restart · `conditions` when it may sell · `show` the view.
 
 pub mod codes;
 mod conditions;
@@ -39,7 +39,6 @@ pub use order::Order;
 pub use policy::Policy;
 pub use record::Record;
 
-use order::Receipt;
 pub use settle::PendingRefunds;
 
 use crate::vending::Planogram;
@@ -169,6 +168,7 @@ impl Turn<'_> {
         self.hold_lease();
         self.counter_timers();
         self.settle_all();
+        self.print_claims();
         self.announce();
         self.sweep();
     }
@@ -180,7 +180,7 @@ impl Turn<'_> {
         let current = self.state.current;
         let written: Vec<_> = self.step.records.iter().filter_map(Record::order).collect();
         self.state.orders.retain(|id, order| {
-            let open = !order.ended || order.receipt == Receipt::Printing;
+            let open = !order.ended || order.printing.is_some();
             open || Some(*id) == shown || Some(*id) == current || written.contains(id)
         });
     }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::record::{ClaimSettlement, Closed, Record, Settling};
+use super::record::{ClaimSettlement, Closed, Record, Settling, Slip};
 use super::view::{OrderState, Outcome};
 use crate::payment::{ChargeRef, Payment, RefundRequest};
 use crate::vocabulary::{
@@ -27,6 +27,8 @@ pub struct Order {
     pub ended: bool,
     /// Volatile: the sensor is being read for this delivery; its intent is not written yet.
     pub preparing: Option<(DeliveryId, SlotId)>,
+    /// Volatile: this slip was handed to the printer.
+    pub printing: Option<Slip>,
     /// Volatile: the QR leaves the glass at this time.
     pub deadline: Mono,
     /// Volatile: the customer has had the one extension.
@@ -139,13 +141,12 @@ pub struct Claim {
     pub settled: Option<ClaimSettlement>,
 }
 
+/// What became of the order's last slip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Receipt {
     NotYet,
-    /// Volatile: handed to the printer in this run.
-    Printing,
-    Printed,
-    NotPrinted(String),
+    Printed(Slip),
+    NotPrinted(Slip, String),
 }
 
 impl Order {
@@ -174,6 +175,7 @@ impl Order {
             receipt: Receipt::NotYet,
             ended: false,
             preparing: None,
+            printing: None,
             deadline: Mono::default(),
             extended: false,
         })
@@ -257,8 +259,8 @@ impl Order {
                 }
                 self.judge(*how);
             }
-            Record::ReceiptPrinted { .. } => self.receipt = Receipt::Printed,
-            Record::ReceiptNotPrinted { why, .. } => self.receipt = Receipt::NotPrinted(why.clone()),
+            Record::ReceiptPrinted { slip, .. } => self.receipt = Receipt::Printed(*slip),
+            Record::ReceiptNotPrinted { slip, why, .. } => self.receipt = Receipt::NotPrinted(*slip, why.clone()),
             Record::OrderEnded { .. } => self.ended = true,
             Record::OrderOffered { .. }
             | Record::BootStarted { .. }
@@ -391,9 +393,14 @@ impl Order {
     /// A claim that was opened because the provider said nothing, and nothing is open any more.
     pub fn told_at_last(&self) -> bool {
         let claim = self.claim.as_ref().is_some_and(|claim| claim.until_told && claim.settled.is_none());
+        claim && !self.undecided() && self.all_but_the_claim()
+    }
+
+    /// Goods or money that no provider's word can settle.
+    fn undecided(&self) -> bool {
         let held = self.items.iter().any(|item| item.settled_by == Some(Settling::Claim));
         let foreign = |c: &Charge| c.payments.iter().any(|payment| payment.currency != c.currency);
-        claim && !held && !self.charges.iter().any(foreign) && self.all_but_the_claim()
+        held || self.charges.iter().any(foreign)
     }
 
     /// The charge whose QR may be on the glass: the last one offered, while nothing is paid.
@@ -416,6 +423,27 @@ impl Order {
 
     pub fn claim_open(&self) -> bool {
         self.claim.as_ref().is_some_and(|claim| claim.settled.is_none())
+    }
+
+    /// What a slip says that it is, printed now.
+    pub fn slip(&self) -> Slip {
+        let nothing_kept = self.paid() > 0 && self.refunded() + self.outstanding() >= self.paid();
+        match () {
+            () if self.claim_open() => Slip::Claim,
+            () if nothing_kept => Slip::Refund,
+            () => Slip::Receipt,
+        }
+    }
+
+    /// A claim of which the customer has no slip, be it that a refund slip was printed before it became one. Not one about
+    /// money that went back for goods that fell: the customer misses nothing.
+    pub fn wants_claim_slip(&self) -> bool {
+        let told = match self.receipt {
+            Receipt::NotYet => false,
+            Receipt::Printed(slip) | Receipt::NotPrinted(slip, _) => slip == Slip::Claim,
+        };
+        let missing = self.outstanding() > 0 || self.undecided();
+        self.claim_open() && missing && !self.unresolved() && !told && self.printing.is_none()
     }
 
     /// Nothing is open: every charge is final, every unit resolved, everything owed given back.

@@ -137,9 +137,11 @@ pub enum Record {
     },
     ReceiptPrinted {
         order: OrderId,
+        slip: Slip,
     },
     ReceiptNotPrinted {
         order: OrderId,
+        slip: Slip,
         why: String,
     },
     /// Nothing is open on the order any more.
@@ -212,6 +214,17 @@ pub enum Settling {
     AssumedDelivered,
 }
 
+/// What a printed slip says that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Slip {
+    Receipt,
+    /// Nothing is kept: the money goes back.
+    Refund,
+    /// A person must settle the order.
+    Claim,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClaimSettlement {
@@ -277,7 +290,7 @@ impl Record {
             | Record::RefundFailed { order, .. }
             | Record::ClaimOpened { order, .. }
             | Record::ClaimSettled { order, .. }
-            | Record::ReceiptPrinted { order }
+            | Record::ReceiptPrinted { order, .. }
             | Record::ReceiptNotPrinted { order, .. }
             | Record::OrderEnded { order, .. } => Some(*order),
             Record::BootStarted { .. }

@@ -130,10 +130,10 @@ impl State {
     fn result_page(&self, order: &Order, receipt_code: impl Fn(&Order) -> Option<String>) -> Page {
         let view = self.order_view(order);
         let receipt = match &order.receipt {
+            _ if order.printing.is_some() => ReceiptView::Printing,
             Receipt::NotYet => ReceiptView::None,
-            Receipt::Printing => ReceiptView::Printing,
-            Receipt::Printed => ReceiptView::Printed,
-            Receipt::NotPrinted(_) => receipt_code(order).map_or(ReceiptView::None, ReceiptView::Code),
+            Receipt::Printed(_) => ReceiptView::Printed,
+            Receipt::NotPrinted(..) => receipt_code(order).map_or(ReceiptView::None, ReceiptView::Code),
         };
         let fell = order.items.iter().any(|item| item.outcome == Outcome::Delivered);
         match view.state {

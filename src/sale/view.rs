@@ -181,7 +181,7 @@ pub struct OrderView {
     pub paid: Minor,
     /// Confirmed by the provider.
     pub refunded: Minor,
-    /// Asked for or still to be asked for, not confirmed.
+    /// Asked for or still to be asked for, not confirmed; of a claim, what has not come back.
     pub refund_pending: Minor,
     pub items: Vec<ItemView>,
 }

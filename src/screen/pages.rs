@@ -339,8 +339,12 @@ mod tests {
     use crate::vocabulary::{Currency, Language};
 
     fn said(page: Page, currency: &str) -> String {
+        said_in("en", page, currency)
+    }
+
+    fn said_in(language: &str, page: Page, currency: &str) -> String {
         let view = View {
-            language: Language::new("en"),
+            language: Language::new(language),
             languages: vec![Language::new("en")],
             place: "Here".into(),
             phone: "400".into(),
@@ -384,6 +388,23 @@ mod tests {
         let text = refunded(&[Outcome::Delivered, Outcome::NotDelivered]);
         assert!(!text.contains(nothing));
         assert!(text.contains("¥3.00 is being refunded") && text.contains("¥3.00 has been refunded"), "{text}");
+    }
+
+    /// Neither that its money is on its way back, nor anything else than that a person must look at it.
+    #[test]
+    fn a_claim_is_called_a_claim() {
+        for (language, claim, open, under_way) in [
+            ("en", "laim: a person has to look at", "Not given back yet ¥3.00", "efunded ¥3.00"),
+            ("zh-Hant", "待處理", "尚未退還 ¥3.00", "退款中"),
+            ("zh-Hans", "待处理", "尚未退还 ¥3.00", "退款中"),
+        ] {
+            let order = OrderView { state: OrderState::Claim, refunded: 0, ..order(&[Outcome::NotDelivered]) };
+            let found = Some(order.clone());
+            let text = said_in(language, Page::Lookup { entered: "204857".into(), found, not_found: false }, "CNY");
+            assert!(text.contains(claim) && text.contains(open) && !text.contains(under_way), "{language}: {text}");
+            let text = said_in(language, Page::Claim { order, receipt: ReceiptView::None }, "CNY");
+            assert!(text.contains(claim) && !text.contains(under_way), "{language}: {text}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use kioskd::demo::machine::Timing;
 use kioskd::demo::paper::Roll;
 use kioskd::payment::fee::Rate;
 use kioskd::printer::{self, Item, NotPrinted, Printer, Receipt, Shift, Trouble, open_port};
+use kioskd::sale::record::Slip;
 use kioskd::sale::view::Outcome;
 use kioskd::screen::language::Texts;
 use kioskd::screen::text::{Faces, Typesetter};
@@ -71,7 +72,7 @@ fn receipt(tag: &str) -> Receipt {
         paid: 1_050,
         refunded: 0,
         refund_pending: 0,
-        claim: false,
+        slip: Slip::Receipt,
         rail: config.rails[0].label.get(&language).into(),
         payments: vec![PaymentId::parse(&format!("PAY-{}", ChargeId::of(order, 1))).unwrap()],
         phone: config.kiosk.phone.clone(),
@@ -87,7 +88,7 @@ fn sad_receipt(tag: &str) -> Receipt {
     receipt.items.push(Item { name: long.into(), quantity: 1, price: 680, outcome: Outcome::Unknown });
     receipt.time = None;
     (receipt.amount, receipt.paid) = (1_730, 3_460);
-    (receipt.refunded, receipt.refund_pending, receipt.claim) = (450, 1_730, true);
+    (receipt.refunded, receipt.refund_pending, receipt.slip) = (450, 1_730, Slip::Claim);
     receipt.payments.push(PaymentId::parse("4200001234202511230987654321").unwrap());
     receipt
 }
@@ -137,7 +138,7 @@ fn refund_receipt(tag: &str) -> Receipt {
     let mut receipt = receipt(tag);
     receipt.items.iter_mut().for_each(|item| item.outcome = Outcome::NotDelivered);
     receipt.taxes.clear();
-    receipt.refund_pending = receipt.paid;
+    (receipt.refund_pending, receipt.slip) = (receipt.paid, Slip::Refund);
     receipt
 }
 

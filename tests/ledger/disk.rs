@@ -8,6 +8,7 @@ use std::process::Command;
 use kioskd::config::UnknownDelivery;
 use kioskd::ledger::{Journal, Ledger, LedgerError, Reader};
 use kioskd::sale::Record;
+use kioskd::sale::record::Slip;
 
 use crate::child::command;
 use crate::kit::{self, Shop};
@@ -96,7 +97,7 @@ fn on_a_full_disk_money_records_still_fit_and_then_it_latches() {
     let error = (0..2_000).find_map(|_| {
         let before = shop.ledger.seq();
         let at = shop.stamp();
-        let record = Record::ReceiptNotPrinted { order, why: "no paper ".repeat(40) };
+        let record = Record::ReceiptNotPrinted { order, slip: Slip::Receipt, why: "no paper ".repeat(40) };
         let done = shop.ledger.commit(&at, &[record], &shop.state);
         assert_eq!(shop.ledger.seq(), before + u64::from(done.is_ok()));
         done.err()

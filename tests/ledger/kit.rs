@@ -8,7 +8,7 @@ use kioskd::config::{PaidWithoutIntent, UnknownDelivery};
 use kioskd::ledger::{FILE, Journal, Ledger, LedgerError};
 use kioskd::payment::{ChargeReport, Created, Payment, RefundReport, Standing};
 use kioskd::sale::event::{Effect, Event};
-use kioskd::sale::order::{Receipt, Watch};
+use kioskd::sale::order::Watch;
 use kioskd::sale::policy::{Policy, RailPolicy};
 use kioskd::sale::recover::Recovered;
 use kioskd::sale::{self, Command, Condition, Order, State, Touch};
@@ -304,9 +304,7 @@ pub fn same(live: &State, found: &Recovered, when: &str) {
 fn durable(order: &Order) -> Order {
     let mut order = order.clone();
     (order.preparing, order.deadline, order.extended) = (None, Mono::default(), false);
-    if order.receipt == Receipt::Printing {
-        order.receipt = Receipt::NotYet;
-    }
+    order.printing = None;
     for charge in &mut order.charges {
         charge.watch = Watch::default();
         charge.refunds.iter_mut().for_each(|refund| refund.watch = Watch::default());

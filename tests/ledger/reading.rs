@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use kioskd::ledger::{Journal, Reader};
 use kioskd::payment::Payment;
 use kioskd::sale::codes::REACH;
-use kioskd::sale::record::Offered;
+use kioskd::sale::record::{Offered, Slip};
 use kioskd::sale::view::OrderState;
 use kioskd::sale::{Order, Record};
 use kioskd::vocabulary::{ChargeId, Evidence, OrderId, PaymentId, ProductId, RailName};
@@ -75,7 +75,7 @@ fn sale(number: u64) -> (OrderId, Vec<Record>) {
         Record::OrderPaid { order, charge: charge.clone(), payment, fee_estimate: None },
         Record::DeliveryIntended { order, item: 0, attempt: 1, slot: slot.clone(), counter: Some(3) },
         Record::ItemDelivered { order, item: 0, attempt: 1, slot, count: 1 },
-        Record::ReceiptPrinted { order },
+        Record::ReceiptPrinted { order, slip: Slip::Receipt },
         Record::ChargeSettled { order, charge },
         Record::OrderEnded { order, state: OrderState::Delivered },
     ];

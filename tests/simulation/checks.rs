@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use kioskd::sale::Order;
 use kioskd::sale::event::Effect;
-use kioskd::sale::order::Receipt;
 use kioskd::sale::record::{ClaimSettlement, Record, Settling};
 use kioskd::sale::view::{Outcome, Page};
 use kioskd::vocabulary::{DeliveryId, OrderId};
@@ -164,9 +163,7 @@ fn durable(order: &Order) -> Order {
     order.preparing = None;
     order.deadline = Default::default();
     order.extended = false;
-    if order.receipt == Receipt::Printing {
-        order.receipt = Receipt::NotYet;
-    }
+    order.printing = None;
     for attempt in order.items.iter_mut().flat_map(|item| &mut item.attempts) {
         attempt.this_boot = false;
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::desk::{Desk, policy, product, refunds, slot, wallet};
 use crate::payment::{ChargeReport, Created, RailError, Standing};
-use crate::sale::record::Closed;
+use crate::sale::record::{Closed, Slip};
 use crate::sale::view::{Ease, OrderState, Page, StopReason};
 use crate::sale::{Command, Condition, Effect, Event, Illegal, Policy, Record, Touch};
 use crate::vending::{Planogram, Product, Slot};
@@ -380,6 +380,6 @@ fn a_receipt_is_recorded_once_even_after_the_customer_has_gone() {
     desk.deliver(order, 0, 1, Evidence::Dropped { count: 1 });
     desk.touch("done");
     let done = || Event::ReceiptDone { order, result: Ok(()) };
-    assert_eq!(desk.hear(done()).records, [Record::ReceiptPrinted { order }]);
+    assert_eq!(desk.hear(done()).records, [Record::ReceiptPrinted { order, slip: Slip::Receipt }]);
     assert!(desk.try_hear(done()).is_err());
 }

@@ -7,4 +7,5 @@ mod money;
 mod rails;
 mod restart;
 mod silence;
+mod slips;
 mod views;

@@ -177,12 +177,13 @@ impl Composer<'_> {
         }
     }
 
-    /// What was paid, what has come back, what is on its way back.
+    /// What was paid, what has come back, what is on its way back: of a claim nobody can say that it is.
     fn money_texts(&self, order: &OrderView) -> Vec<String> {
+        let open = if order.state == OrderState::Claim { "order-refund-open" } else { "order-refund-pending" };
         let parts = [
             ("order-paid", Some(order.paid)),
             ("order-refunded", Some(order.refunded).filter(|amount| *amount > 0)),
-            ("order-refund-pending", Some(order.refund_pending).filter(|amount| *amount > 0)),
+            (open, Some(order.refund_pending).filter(|amount| *amount > 0)),
         ];
         let texts = parts.into_iter().filter_map(|(key, amount)| Some((key, amount?)));
         texts.map(|(key, amount)| self.words.with(key, "amount", &self.words.money(amount))).collect()
