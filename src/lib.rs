@@ -11,6 +11,7 @@
 //!   sensors · [`input`] touch, keypad and scanner · [`screen`] the glass · [`printer`] the paper: the edges
 //! - [`fleet`] the ledger's events to the back end, its acknowledgements, and the gateway with the merchant's keys
 //! - [`service`] what systemd is told, and its journal
+//! - [`console`] what the command lines say
 //! - [`world`] the wire between simulated drivers and what is around them · `demo` that world, on a web page
 
 // Where a device can't be asked without it, the one function says why.
@@ -18,6 +19,7 @@
 
 pub mod board;
 pub mod config;
+pub mod console;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod fleet;

@@ -8,7 +8,8 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use kioskd::ledger::{Ask, ChargeLine, Days, FeeReport, Reader, reconcile};
+use kioskd::console::{complain, say};
+use kioskd::ledger::{Ask, ChargeLine, Days, FeeReport, Reader, Verified, reconcile};
 use kioskd::payment::bill::{self, Period};
 use kioskd::payment::fee::Rates;
 use kioskd::vocabulary::{Currency, Money, told};
@@ -82,7 +83,7 @@ fn main() -> ExitCode {
     match act(&arguments) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("kioskctl: {}", told(error.as_ref()));
+            complain(format_args!("kioskctl: {}", told(error.as_ref())));
             ExitCode::from(if matches!(arguments.verb, Verb::Reconcile { .. }) { 2 } else { 1 })
         }
     }
@@ -94,22 +95,28 @@ fn act(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Verb::Why { order } => {
             let story = reader.why(order.as_deref())?.context("no such order in this ledger")?;
             match arguments.json {
-                true => println!("{:#}", story.json()),
-                false => println!("{story}"),
+                true => say(format_args!("{:#}", story.json()))?,
+                false => say(story)?,
             }
         }
         Verb::Orders { limit } => {
             let orders = reader.orders(*limit)?;
             match arguments.json {
-                true => println!("{orders:#}"),
-                false => table(&orders),
+                true => say(format_args!("{orders:#}"))?,
+                false => say(table(&orders))?,
             }
         }
         Verb::Verify => {
             let end = reader.verify()?;
             match arguments.json {
-                true => println!("{:#}", json!({ "records": end.seq, "orders": end.orders, "hash": end.hash })),
-                false => println!("{} records and {} orders hold; the chain ends in {}", end.seq, end.orders, end.hash),
+                true => {
+                    let answer = json!({ "records": end.seq, "orders": end.orders, "hash": end.hash });
+                    say(format_args!("{answer:#}"))?;
+                }
+                false => {
+                    let Verified { seq, orders, hash } = end;
+                    say(format_args!("{seq} records and {orders} orders hold; the chain ends in {hash}"))?;
+                }
             }
         }
         Verb::Fees { config, from, to, other } => {
@@ -119,8 +126,8 @@ fn act(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             let days = Days { first: *from, last: *to, zone };
             let report = FeeReport::new(&reader.charges()?, &days, &rates, other.as_ref());
             match arguments.json {
-                true => println!("{:#}", report.json()),
-                false => println!("{report}"),
+                true => say(format_args!("{:#}", report.json()))?,
+                false => say(report)?,
             }
         }
         Verb::Reconcile { bill, rail, from, to, shared } => {
@@ -135,8 +142,8 @@ fn act(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             let bill = read_bill(bill).with_context(|| bill.display().to_string())?;
             let answer = reconcile(&charges, &bill, &Ask { rail, period, shared: *shared })?;
             match arguments.json {
-                true => println!("{:#}", answer.json()),
-                false => println!("{answer}"),
+                true => say(format_args!("{:#}", answer.json()))?,
+                false => say(&answer)?,
             }
             return Ok(ExitCode::from(if answer.agrees() { 0 } else { 1 }));
         }
@@ -158,8 +165,11 @@ fn read_bill(path: &Path) -> anyhow::Result<bill::Bill> {
     Ok(bill::read_any(File::open(path)?)?)
 }
 
-fn table(orders: &Value) {
-    println!("{:26}  {:6}  {:16}  {:>12}  {:>12}  {:>12}", "ORDER", "CODE", "STATE", "AMOUNT", "PAID", "GIVEN BACK");
+fn table(orders: &Value) -> String {
+    let line = |[id, code, state, amount, paid, back]: [&str; 6]| {
+        format!("{id:26}  {code:6}  {state:16}  {amount:>12}  {paid:>12}  {back:>12}")
+    };
+    let mut lines = vec![line(["ORDER", "CODE", "STATE", "AMOUNT", "PAID", "GIVEN BACK"])];
     for order in orders["orders"].as_array().into_iter().flatten() {
         let text = |key: &str| order[key].as_str().unwrap_or("?").to_owned();
         let money = |key: &str| {
@@ -169,14 +179,9 @@ fn table(orders: &Value) {
                 None => amount.to_string(),
             }
         };
-        println!(
-            "{:26}  {:6}  {:16}  {:>12}  {:>12}  {:>12}",
-            text("id"),
-            text("short_code"),
-            text("state"),
-            money("amount"),
-            money("paid"),
-            money("refunded")
-        );
+        let [id, code, state] = ["id", "short_code", "state"].map(text);
+        let [amount, paid, back] = ["amount", "paid", "refunded"].map(money);
+        lines.push(line([&id, &code, &state, &amount, &paid, &back]));
     }
+    lines.join("\n")
 }

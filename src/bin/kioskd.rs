@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use kioskd::console::{self, complain, say};
 use kioskd::payment::probe::{Asked, Ending};
 use kioskd::vocabulary::told;
 use kioskd::{board, config, kiosk, payment, probe, screen};
@@ -85,7 +86,7 @@ fn main() -> ExitCode {
     match act(verb) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("kioskd: {}", told(error.as_ref()));
+            complain(format_args!("kioskd: {}", told(error.as_ref())));
             ExitCode::FAILURE
         }
     }
@@ -113,9 +114,9 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Probe { i2c, json } => {
             let found = probe::probe(i2c);
             if json {
-                println!("{}", serde_json::to_string_pretty(&found).context("what was found")?);
+                say(serde_json::to_string_pretty(&found).context("what was found")?)?;
             } else {
-                print!("{found}");
+                say(found.to_string().trim_end())?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -127,7 +128,7 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::PayProbe { config, rail, wait } => pay_probe(&config, &rail, Duration::from_secs(wait)),
         Verb::Schema => {
             let schema = serde_json::to_string_pretty(&config::schema()).context("the schema")?;
-            println!("{schema}");
+            say(schema)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -135,8 +136,9 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
 
 fn relays_safe(wiring: config::Wiring) -> ExitCode {
     let made = board::relays_safe(wiring, |relay| match &relay.safe {
-        Ok(_) => println!("{relay}"),
-        Err(_) => eprintln!("{relay}"),
+        // Whoever hears it or not: the next relay is to be made safe.
+        Ok(_) => drop(say(relay)),
+        Err(_) => complain(relay),
     });
     if made.iter().all(|relay| relay.safe.is_ok()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -155,14 +157,14 @@ fn pay_probe(file: &Path, name: &str, wait: Duration) -> anyhow::Result<ExitCode
     let asked =
         Asked { currency: config.kiosk.currency, attach: format!("{}/{}", config.kiosk.fleet, config.kiosk.id), wait };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(match runtime.block_on(payment::probe::run(&*rail, &asked, &mut std::io::stdout()))? {
+    Ok(match runtime.block_on(payment::probe::run(&*rail, &asked, &mut console::Out))? {
         Ending::Good => ExitCode::SUCCESS,
         Ending::Bad => ExitCode::FAILURE,
     })
 }
 
 fn report(error: &config::ConfigError) -> ExitCode {
-    eprintln!("{error}");
+    complain(error);
     ExitCode::FAILURE
 }
 
@@ -189,7 +191,9 @@ fn log() {
     let writer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
+        .with_target(false)
+        // There is nowhere else to say that standard error can't be written.
+        .log_internal_errors(false);
     log.with(filter).with(writer).init();
 }
 

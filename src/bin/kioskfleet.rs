@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use kioskd::console::{complain, say};
 use kioskd::fleet::gateway::{self, RunError};
 use kioskd::fleet::topic::Name;
 use kioskd::vocabulary::told;
@@ -49,8 +50,8 @@ fn main() -> ExitCode {
         Err(error) => {
             match error.downcast_ref() {
                 // The report is in the form FILE:LINE:COL; nothing is put before it.
-                Some(RunError::Settings(error)) => eprintln!("{error}"),
-                _ => eprintln!("kioskfleet: {}", told(error.as_ref())),
+                Some(RunError::Settings(error)) => complain(error),
+                _ => complain(format_args!("kioskfleet: {}", told(error.as_ref()))),
             }
             ExitCode::FAILURE
         }
@@ -62,7 +63,7 @@ fn act(verb: Verb) -> anyhow::Result<()> {
         Verb::Gateway { config } => gateway::run(&config)?,
         Verb::Keygen { out, name } => {
             let gateway::Pair { private, public } = gateway::keygen(&out, &name)?;
-            println!("private: {}\npublic: {}", private.display(), public.display());
+            say(format_args!("private: {}\npublic: {}", private.display(), public.display()))?;
         }
     }
     Ok(())
@@ -74,6 +75,8 @@ fn log_to_stderr() {
     let writer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
+        .with_target(false)
+        // There is nowhere else to say that standard error can't be written.
+        .log_internal_errors(false);
     tracing_subscriber::registry().with(filter).with(writer).init();
 }

@@ -277,3 +277,37 @@ fn kioskctl_names_the_file_that_is_missing_or_corrupt() {
         assert!(!gone.exists(), "looking makes nothing");
     }
 }
+
+/// Ends of `program | head -0`: nobody reads what it says.
+fn unread(program: &str, words: &[&str]) -> (Option<i32>, String) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let done = Command::new(program).args(words).stdout(writer).output().unwrap();
+    (done.status.code(), String::from_utf8(done.stderr).unwrap())
+}
+
+#[test]
+fn a_reader_who_has_left_is_no_error() {
+    let directory = tempfile::tempdir().unwrap();
+    partly(directory.path());
+    let state = directory.path().to_str().unwrap();
+    let [kioskctl, kioskd] = [env!("CARGO_BIN_EXE_kioskctl"), env!("CARGO_BIN_EXE_kioskd")];
+    for verb in ["orders", "verify", "why"] {
+        for words in [&["--state", state, verb][..], &["--state", state, verb, "--json"]] {
+            assert_eq!(unread(kioskctl, words), (Some(0), String::new()), "{words:?}");
+        }
+    }
+    for words in [&["schema"][..], &["probe"], &["probe", "--json"], &["--help"]] {
+        assert_eq!(unread(kioskd, words), (Some(0), String::new()), "{words:?}");
+    }
+    // Neither is one who does not want to hear complaints.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let told = Command::new(kioskctl).args(["--state", "/nowhere", "verify"]).stderr(writer).output().unwrap();
+    assert_eq!(told.status.code(), Some(1));
+    // A full disk is one.
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let told = Command::new(kioskd).arg("schema").stdout(full).output().unwrap();
+    let errors = String::from_utf8(told.stderr).unwrap();
+    assert!(told.status.code() == Some(1) && errors.contains("No space left"), "{errors}");
+}

@@ -1,0 +1,42 @@
+//! What the command lines say to people and to other programs: answers on standard output, complaints on standard error.
+//!
+//! Policy: a reader who has heard enough and left (`| head -1`) is no error and stops nothing that is under way; a full
+//! disk behind a redirection is one. Nothing that is said, or that can't be, ends the process.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+
+/// Standard output; what nobody reads any more counts as written.
+#[derive(Debug, Default)]
+pub struct Out;
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        unread(io::stdout().write(bytes), bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        unread(io::stdout().flush(), ())
+    }
+}
+
+fn unread<T>(written: io::Result<T>, all: T) -> io::Result<T> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(all),
+        other => other,
+    }
+}
+
+/// One answer and the end of its line.
+///
+/// # Errors
+/// It could not be written, although somebody is there to read it.
+pub fn say(answer: impl Display) -> io::Result<()> {
+    writeln!(Out, "{answer}")?;
+    Out.flush()
+}
+
+/// One complaint. Where it can't be written there is nobody left to complain to.
+pub fn complain(what: impl Display) {
+    drop(writeln!(io::stderr(), "{what}"));
+}
