@@ -1,15 +1,13 @@
 //! The charges of a ledger with their money and their times: what fees are estimated on and bills are compared with.
 //!
-//! Amounts come from the tables, which `verify` holds against the records; times and single payments from the records.
-//! The times are the kiosk's: of an offer before, of a payment when it was heard of, which may be long after it was
+//! All of it comes from the records: the money as the order's fold has it, the times from the record that says so. The
+//! times are the kiosk's: of an offer before, of a payment when it was heard of, which may be long after it was
 //! made.
 
-use std::collections::HashMap;
-
-use rusqlite::Connection;
-
 use super::{LedgerError, Reader};
-use crate::vocabulary::{Currency, Minor};
+use crate::sale::order::{Charge, RefundState};
+use crate::sale::{Order, Record};
+use crate::vocabulary::{ChargeId, Currency, Minor, RefundId};
 
 /// Milliseconds since 1970 UTC; `None` while the kiosk's clock was unknown.
 pub type When = Option<u64>;
@@ -43,19 +41,44 @@ pub struct PaymentLine {
 pub struct RefundLine {
     pub refund: String,
     pub amount: Minor,
-    /// `requested`, `confirmed` or `failed`.
-    pub state: String,
+    pub state: RefundState,
     pub requested: When,
     pub confirmed: When,
 }
 
 impl RefundLine {
     pub fn is_confirmed(&self) -> bool {
-        self.state == "confirmed"
+        self.state == RefundState::Confirmed
     }
 }
 
 impl ChargeLine {
+    fn of(order: &Order, charge: &Charge) -> Self {
+        let refunds = charge.refunds.iter().map(|refund| RefundLine {
+            refund: refund.id.to_string(),
+            amount: refund.amount,
+            state: refund.state,
+            requested: None,
+            confirmed: None,
+        });
+        Self {
+            charge: charge.id.to_string(),
+            order: order.id.to_string(),
+            rail: charge.rail.to_string(),
+            currency: charge.currency,
+            paid: charge.paid(),
+            returned: charge.returned,
+            offered: None,
+            returned_at: None,
+            payments: Vec::new(),
+            refunds: refunds.collect(),
+        }
+    }
+
+    fn refund(&mut self, id: &RefundId) -> Option<&mut RefundLine> {
+        self.refunds.iter_mut().find(|refund| refund.refund == id.as_str())
+    }
+
     /// Given back for certain.
     pub fn refunded(&self) -> Minor {
         let confirmed = self.refunds.iter().filter(|refund| refund.is_confirmed());
@@ -66,89 +89,71 @@ impl ChargeLine {
 impl Reader {
     /// Every charge, oldest order first, all as of one moment.
     pub fn charges(&self) -> Result<Vec<ChargeLine>, LedgerError> {
-        let wrap = LedgerError::sqlite(&self.path);
-        // One read transaction: a daemon may be writing.
-        let moment = self.connection.unchecked_transaction().map_err(&wrap)?;
-        let mut lines = charges(&moment).map_err(&wrap)?;
-        let index: HashMap<String, usize> =
-            lines.iter().enumerate().map(|(nth, line)| (line.charge.clone(), nth)).collect();
-        refunds(&moment, &index, &mut lines).map_err(&wrap)?;
-        times(&moment, &index, &mut lines).map_err(&wrap)?;
+        let mut lines = Vec::new();
+        self.each_order(|records| {
+            lines.extend(lines_of(records));
+            Ok(())
+        })?;
         Ok(lines)
     }
 }
 
-fn charges(connection: &Connection) -> rusqlite::Result<Vec<ChargeLine>> {
-    let mut query = connection.prepare(
-        "SELECT c.id, c.order_id, c.rail, o.currency, c.paid, c.returned
-         FROM charges c JOIN orders o ON o.id = c.order_id ORDER BY c.order_id, c.id",
-    )?;
-    let lines = query.query_map([], |row| {
-        let code: String = row.get(3)?;
-        let unknown = || rusqlite::Error::FromSqlConversionFailure(3, rusqlite::types::Type::Text, code.clone().into());
-        Ok(ChargeLine {
-            charge: row.get(0)?,
-            order: row.get(1)?,
-            rail: row.get(2)?,
-            currency: Currency::from_code(&code).ok_or_else(unknown)?,
-            paid: row.get(4)?,
-            returned: row.get(5)?,
-            offered: None,
-            returned_at: None,
-            payments: Vec::new(),
-            refunds: Vec::new(),
-        })
-    })?;
-    lines.collect()
+/// The charges of one order, by its records with the time of each.
+fn lines_of(records: &[(When, Record)]) -> Vec<ChargeLine> {
+    let Some(order) = Order::fold(records.iter().map(|(_, record)| record)) else { return Vec::new() };
+    let mut lines: Vec<ChargeLine> = order.charges.iter().map(|charge| ChargeLine::of(&order, charge)).collect();
+    for (wall, record) in records {
+        note(&mut lines, *wall, record);
+    }
+    lines
 }
 
-fn refunds(connection: &Connection, index: &HashMap<String, usize>, lines: &mut [ChargeLine]) -> rusqlite::Result<()> {
-    let mut query = connection.prepare("SELECT charge_id, id, amount, state FROM refunds ORDER BY id")?;
-    let mut rows = query.query([])?;
-    while let Some(row) = rows.next()? {
-        if let Some(&nth) = index.get(&row.get::<_, String>(0)?) {
-            let (refund, amount, state) = (row.get(1)?, row.get(2)?, row.get(3)?);
-            lines[nth].refunds.push(RefundLine { refund, amount, state, requested: None, confirmed: None });
+/// What one record says of times and of single payments.
+fn note(lines: &mut [ChargeLine], wall: When, record: &Record) {
+    match record {
+        Record::OrderOffered { charge, .. } | Record::ChargeOffered { charge, .. } => {
+            of(lines, charge).into_iter().for_each(|line| line.offered = wall);
         }
+        Record::OrderPaid { charge, payment, .. } | Record::PaymentSurplus { charge, payment, .. } => {
+            // A payment in another currency is a claim, and in no sum.
+            if let Some(line) = of(lines, charge).filter(|line| line.currency == payment.currency) {
+                line.payments.push(PaymentLine { amount: payment.amount, heard: wall });
+            }
+        }
+        Record::ChargeReturned { charge, .. } => {
+            of(lines, charge).into_iter().for_each(|line| line.returned_at = wall);
+        }
+        Record::RefundRequested { charge, refund, .. } => {
+            of(lines, charge).and_then(|line| line.refund(refund)).into_iter().for_each(|known| known.requested = wall);
+        }
+        Record::RefundConfirmed { charge, refund, .. } => {
+            of(lines, charge).and_then(|line| line.refund(refund)).into_iter().for_each(|known| known.confirmed = wall);
+        }
+        // Of no charge, or of one whose money and times it does not change. Named one by one, so that a new kind of
+        // record is not passed over unseen.
+        Record::OrderClosed { .. }
+        | Record::ChargeSettled { .. }
+        | Record::DeliveryIntended { .. }
+        | Record::ItemDelivered { .. }
+        | Record::ItemNotDelivered { .. }
+        | Record::ItemUnknown { .. }
+        | Record::RefundFailed { .. }
+        | Record::ClaimOpened { .. }
+        | Record::ClaimSettled { .. }
+        | Record::ReceiptPrinted { .. }
+        | Record::ReceiptNotPrinted { .. }
+        | Record::OrderEnded { .. }
+        | Record::BootStarted { .. }
+        | Record::SlotFaulty { .. }
+        | Record::SlotRepaired { .. }
+        | Record::StockSet { .. }
+        | Record::SalesStopped { .. }
+        | Record::SalesResumed { .. }
+        | Record::KioskLocked { .. }
+        | Record::KioskUnlocked { .. } => {}
     }
-    Ok(())
 }
 
-/// Single payments, and when things were heard of.
-fn times(connection: &Connection, index: &HashMap<String, usize>, lines: &mut [ChargeLine]) -> rusqlite::Result<()> {
-    let mut query = connection.prepare(
-        "SELECT kind, wall, body ->> '$.charge', body ->> '$.refund',
-                body ->> '$.payment.amount', body ->> '$.payment.currency'
-         FROM record
-         WHERE kind IN ('order-offered', 'order-paid', 'payment-surplus', 'charge-returned',
-                        'refund-requested', 'refund-confirmed')
-         ORDER BY seq",
-    )?;
-    let mut rows = query.query([])?;
-    while let Some(row) = rows.next()? {
-        let (kind, wall): (String, When) = (row.get(0)?, row.get(1)?);
-        let Some(charge) = row.get::<_, Option<String>>(2)? else { continue };
-        let Some(line) = index.get(&charge).map(|&nth| &mut lines[nth]) else { continue };
-        match kind.as_str() {
-            "order-offered" => line.offered = wall,
-            "charge-returned" => line.returned_at = wall,
-            "order-paid" | "payment-surplus" => {
-                let (amount, currency): (Minor, String) = (row.get(4)?, row.get(5)?);
-                // A payment in another currency is a claim, and in no sum.
-                if currency == line.currency.code() {
-                    line.payments.push(PaymentLine { amount, heard: wall });
-                }
-            }
-            _ => {
-                let number: Option<String> = row.get(3)?;
-                let known = line.refunds.iter_mut().find(|refund| Some(&refund.refund) == number.as_ref());
-                match (known, kind == "refund-requested") {
-                    (Some(refund), true) => refund.requested = wall,
-                    (Some(refund), false) => refund.confirmed = wall,
-                    (None, _) => {}
-                }
-            }
-        }
-    }
-    Ok(())
+fn of<'a>(lines: &'a mut [ChargeLine], charge: &ChargeId) -> Option<&'a mut ChargeLine> {
+    lines.iter_mut().find(|line| line.charge == charge.as_str())
 }

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 use serde_json::{Value, json};
 
 use super::chain::{GENESIS, Link};
+use super::charges::When;
 use super::commit::word;
 use super::story::Story;
 use super::{FILE, LedgerError, schema};
@@ -241,6 +242,31 @@ impl Reader {
             count += 1;
         }
         Ok(Verified { orders: count, ..end })
+    }
+
+    /// The records of every order with the time of each, order by order, oldest first, all as of one moment.
+    pub(super) fn each_order(
+        &self,
+        mut take: impl FnMut(&[(When, Record)]) -> Result<(), LedgerError>,
+    ) -> Result<(), LedgerError> {
+        let wrap = LedgerError::sqlite(&self.path);
+        // One statement is one moment: a daemon may be writing.
+        let mut query = self
+            .connection
+            .prepare(&format!("{COLUMNS} WHERE order_id IS NOT NULL ORDER BY order_id, seq"))
+            .map_err(&wrap)?;
+        let mut rows = query.query([]).map_err(&wrap)?;
+        let (mut order, mut records) = (None, Vec::new());
+        while let Some(row) = rows.next().map_err(&wrap)? {
+            let row = RecordRow::read(row).map_err(&wrap)?;
+            if row.order != order {
+                take(&records)?;
+                records.clear();
+            }
+            records.push((row.wall, parse(&row, &self.path)?));
+            order = row.order;
+        }
+        take(&records)
     }
 
     fn meta(&self, key: &str) -> Result<String, LedgerError> {

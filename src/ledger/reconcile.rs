@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::charges::{ChargeLine, RefundLine, When};
 use crate::payment::bill::{Bill, Entry, Finding, Period, What, ZONE};
+use crate::sale::order::RefundState;
 use crate::vocabulary::{Currency, Minor, Money};
 
 /// A kiosk's clock and a provider's agree within five minutes: beyond that the providers refuse what it signs.
@@ -90,16 +91,37 @@ pub struct Reconciliation {
     pub fees: BTreeMap<&'static str, i128>,
 }
 
+/// Nobody knows which days the bill covers. A line that could not be read is why, where there is one.
 #[derive(Debug, thiserror::Error)]
-#[error("the bill has no rows and does not say which days it covers; write --from and --to")]
-pub struct NoPeriod;
+pub enum NoPeriod {
+    #[error("the bill has no rows and does not say which days it covers; write --from and --to")]
+    NoRows,
+    #[error(
+        "line {line}: {what}{}; of the rest nothing tells which days the bill covers: mend the line, or write --from and --to",
+        and_more(*.more), line = .first.line, what = .first.what
+    )]
+    Unread { first: Finding, more: u64 },
+}
+
+fn and_more(more: u64) -> String {
+    if more > 0 { format!(", and {more} more lines do not fit") } else { String::new() }
+}
+
+impl NoPeriod {
+    fn of(bill: &Bill) -> Self {
+        match bill.findings.split_first() {
+            Some((first, more)) => Self::Unread { first: first.clone(), more: more.len() as u64 + bill.more_findings },
+            None => Self::NoRows,
+        }
+    }
+}
 
 /// Compares; `charges` are all of the ledger's.
 ///
 /// # Errors
 /// When nobody knows which days the bill covers.
 pub fn reconcile(charges: &[ChargeLine], bill: &Bill, ask: &Ask<'_>) -> Result<Reconciliation, NoPeriod> {
-    let period = ask.period.or(bill.covers).ok_or(NoPeriod)?;
+    let period = ask.period.or(bill.covers).ok_or_else(|| NoPeriod::of(bill))?;
     let answer = Reconciliation {
         period,
         payments_agree: 0,
@@ -379,7 +401,7 @@ fn compare(line: &ChargeLine, refund: &RefundLine, entries: &[&Entry]) -> Option
         (Some(word), _) if refund.is_confirmed() => {
             differs(format!("confirmed here, and there the money did not go back ({word})"))
         }
-        (None, _) if refund.state == "failed" => differs("refused here, and there it was given back".into()),
+        (None, _) if refund.state == RefundState::Failed => differs("refused here, and there it was given back".into()),
         _ => None,
     }
 }

@@ -167,7 +167,11 @@ impl Shop {
     }
 
     pub fn try_pay(&mut self, order: OrderId, amount: Minor) -> Result<(), LedgerError> {
-        let charge = ChargeId::of(order, 1);
+        self.pay_on(ChargeId::of(order, 1), order, amount)
+    }
+
+    /// The same on any charge of the order.
+    pub fn pay_on(&mut self, charge: ChargeId, order: OrderId, amount: Minor) -> Result<(), LedgerError> {
         let payments = self.paid.entry(charge.clone()).or_default();
         let id = PaymentId::parse(&format!("p{}-{}", payments.len() + 1, order.short_code())).unwrap();
         payments.push(Payment { id, amount, currency: cny(), order });

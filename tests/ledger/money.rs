@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use kioskd::ledger::Reader;
-use kioskd::vocabulary::{ChargeId, Evidence, Minor, OrderId};
+use kioskd::sale::Touch;
+use kioskd::sale::policy::RailPolicy;
+use kioskd::vocabulary::{ChargeId, Evidence, Minor, OrderId, RailName};
 use serde_json::Value;
 
 use crate::kit::{BASE, Shop};
@@ -322,6 +324,59 @@ fn payments_around_midnight_are_left_to_the_other_bill() {
     assert_eq!(compare(&sold, &wechat(&rows), &days).code, 1);
     let told = compare(&sold, &wechat(&[rows, vec![next]].concat()), &days);
     assert_eq!((told.code, &told.json()["payments_agree"]), (0, &5.into()), "{}{}", told.text, told.errors);
+}
+
+/// The customer switches to the other rail and pays there; its charge comes from a record of another kind.
+#[test]
+fn a_payment_on_a_switched_rail_is_missed_too() {
+    let mut sold = sold();
+    let shop = &mut sold.shop;
+    let rail = |name: &str| RailName::parse(name).unwrap();
+    let other = RailPolicy { name: rail("other"), ..shop.state.policy.rails[0].clone() };
+    shop.state.policy.rails.push(other);
+    let switched = shop.offer(&["tea"]);
+    shop.touch(Touch::Rail(rail("other")));
+    let second = ChargeId::of(switched, 2);
+    shop.pay_on(second.clone(), switched, 450).unwrap();
+    shop.pass(20_000);
+    let line = Reader::open(sold.directory.path()).unwrap().charges().unwrap();
+    let line = line.into_iter().find(|line| line.charge == second.as_str()).expect("the second charge");
+    assert_eq!((line.rail.as_str(), line.paid, line.payments.len()), ("other", 450, 1));
+    assert!(line.offered.is_some_and(|at| at > BASE) && line.offered <= line.payments[0].heard, "{line:?}");
+
+    let bill = |rows: &[Row]| write(&sold, "other.csv", &wechat(rows)).to_str().unwrap().to_owned();
+    let days = ["--from", "2026-11-18", "--to", "2026-11-18", "--json"];
+    let compare = |rows: &[Row]| {
+        let bill = bill(rows);
+        let base = ["reconcile", "--bill", &bill, "--rail", "other"];
+        kioskctl(sold.directory.path(), &[&base[..], &days].concat())
+    };
+    let told = compare(&[]);
+    assert_eq!(told.code, 1, "{}{}", told.text, told.errors);
+    let answer = told.json();
+    assert_eq!(answer["differences"][0]["what"], "payment-missing-there");
+    assert_eq!(answer["differences"][0]["charge"], second.as_str());
+    assert_eq!(answer["undecided"].as_array().unwrap().len(), 0, "{answer:#}");
+    assert_eq!(compare(&[paid(second.as_str(), 450)]).code, 0);
+}
+
+#[test]
+fn an_unreadable_row_is_told_before_what_it_leaves_open() {
+    let sold = sold();
+    let one = wechat(&agreeing(&sold)[..1]);
+    let broken = String::from_utf8(one).unwrap().replace("`3.00", "`three");
+    let told = compare(&sold, broken.as_bytes(), &[]);
+    assert_eq!((told.code, told.text.as_str()), (2, ""));
+    assert!(told.errors.contains("line 2: 订单金额 `three` is not an amount"), "{}", told.errors);
+    assert!(told.errors.contains("--from and --to") && !told.errors.contains("no rows"), "{}", told.errors);
+    // With days to compare the rest is judged, and the line keeps it from agreeing.
+    let told = compare(&sold, broken.as_bytes(), &["--from", "2026-11-18", "--to", "2026-11-18"]);
+    assert!(told.code == 1 && told.text.contains("line 2: 订单金额 `three`"), "{}{}", told.text, told.errors);
+
+    // A header row that can't be read is no missing one.
+    let header = String::from_utf8(wechat(&agreeing(&sold))).unwrap().replacen("微信订单号,", "微信订单号,\"", 1);
+    let told = compare(&sold, header.as_bytes(), &[]);
+    assert!(told.errors.contains("line 1: a quotation mark is not closed"), "{}", told.errors);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 use jiff::civil::date;
 use proptest::prelude::*;
 
+use RefundState::{Confirmed, Failed, Requested};
+
 use super::super::charges::PaymentLine;
 use super::*;
 
@@ -29,9 +31,9 @@ fn line(charge: &str, paid: Minor) -> ChargeLine {
     }
 }
 
-fn refund(number: &str, amount: Minor, state: &str) -> RefundLine {
-    let (requested, confirmed) = (Some(NOON), (state == "confirmed").then_some(NOON));
-    RefundLine { refund: number.into(), amount, state: state.into(), requested, confirmed }
+fn refund(number: &str, amount: Minor, state: RefundState) -> RefundLine {
+    let (requested, confirmed) = (Some(NOON), (state == RefundState::Confirmed).then_some(NOON));
+    RefundLine { refund: number.into(), amount, state, requested, confirmed }
 }
 
 fn paid(charge: &str, amount: Minor) -> Entry {
@@ -93,25 +95,25 @@ fn what_the_provider_gave_back_by_itself() {
 
 #[test]
 fn the_states_of_a_refund() {
-    let both = |state: &str, there: Option<Entry>| {
+    let both = |state: RefundState, there: Option<Entry>| {
         let charges = [ChargeLine { refunds: vec![refund("R", 300, state)], ..line("A_1", 300) }];
         words(&compare(&charges, [paid("A_1", 300)].into_iter().chain(there).collect()))
     };
     let there = |failed: Option<&str>| Some(back("A_1", Some("R"), 300, failed));
-    assert_eq!(both("confirmed", there(None)), Vec::<&str>::new());
-    assert_eq!(both("confirmed", there(Some("FAIL"))), ["refund-differs"]);
-    assert_eq!(both("confirmed", None), ["refund-missing-there"]);
+    assert_eq!(both(Confirmed, there(None)), Vec::<&str>::new());
+    assert_eq!(both(Confirmed, there(Some("FAIL"))), ["refund-differs"]);
+    assert_eq!(both(Confirmed, None), ["refund-missing-there"]);
     // Asked for and not answered yet: the bill may have it or not.
-    assert_eq!(both("requested", there(None)), Vec::<&str>::new());
-    assert_eq!(both("requested", None), Vec::<&str>::new());
-    assert_eq!(both("failed", there(None)), ["refund-differs"]);
-    assert_eq!(both("failed", there(Some("FAIL"))), Vec::<&str>::new());
-    assert_eq!(both("failed", None), Vec::<&str>::new());
+    assert_eq!(both(Requested, there(None)), Vec::<&str>::new());
+    assert_eq!(both(Requested, None), Vec::<&str>::new());
+    assert_eq!(both(Failed, there(None)), ["refund-differs"]);
+    assert_eq!(both(Failed, there(Some("FAIL"))), Vec::<&str>::new());
+    assert_eq!(both(Failed, None), Vec::<&str>::new());
 }
 
 #[test]
 fn a_bill_judges_only_what_it_would_list() {
-    let charges = [ChargeLine { refunds: vec![refund("R", 300, "confirmed")], ..line("A_1", 300) }];
+    let charges = [ChargeLine { refunds: vec![refund("R", 300, Confirmed)], ..line("A_1", 300) }];
     let payments = Bill { refunds: false, ..bill(vec![paid("A_1", 300)]) };
     let answer = reconcile(&charges, &payments, &ask()).unwrap();
     assert!(answer.agrees() && answer.payments_agree == 1, "{answer}");
@@ -186,7 +188,7 @@ fn sales() -> impl Strategy<Value = (Vec<ChargeLine>, Vec<Entry>)> {
                 if let Some(returned) = returned.map(|part| part.min(amount)) {
                     let number = format!("R_{charge}_1");
                     entries.push(back(&charge, Some(&number), returned, None));
-                    here.refunds.push(refund(&number, returned, "confirmed"));
+                    here.refunds.push(refund(&number, returned, Confirmed));
                 }
             }
             charges.push(here);

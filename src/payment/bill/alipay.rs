@@ -72,7 +72,7 @@ pub fn read<R: BufRead>(mut lines: Lines<R>) -> Result<Bill, BillError> {
         let Some(line) = lines.next()? else {
             return Err(BillError::NoHeader(TRADE, "the single trades (业务明细) of Alipay, not the summary (汇总)"));
         };
-        if let Some(columns) = Columns::find(&line, TRADE) {
+        if let Some(columns) = Columns::find(&line, TRADE)? {
             break columns;
         }
         covers = covers.or_else(|| period(&Encoding::guess(line.bytes?)));

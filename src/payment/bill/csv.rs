@@ -119,12 +119,19 @@ pub struct Columns {
 
 impl Columns {
     /// If this line is the header row, which it is if it has the column `key`. It tells the file's encoding too.
-    pub fn find(line: &Line<'_>, key: &str) -> Option<Self> {
-        Encoding::ALL.into_iter().find_map(|encoding| {
-            let text = encoding.decode(line.bytes?)?;
-            let names: Vec<String> = split(&text).ok()?.iter().map(|name| plain(name)).collect();
-            names.iter().any(|name| name == key).then_some(Self { names, line: line.number, encoding })
-        })
+    ///
+    /// # Errors
+    /// The line has it and can't be split.
+    pub fn find(line: &Line<'_>, key: &str) -> Result<Option<Self>, BillError> {
+        let texts = Encoding::ALL.into_iter().filter_map(|encoding| Some((encoding, encoding.decode(line.bytes?)?)));
+        for (encoding, text) in texts.filter(|(_, text)| text.contains(key)) {
+            let names = split(&text).map_err(|what| BillError::Header { line: line.number, what })?;
+            let names: Vec<String> = names.iter().map(|name| plain(name)).collect();
+            if names.iter().any(|name| name == key) {
+                return Ok(Some(Self { names, line: line.number, encoding }));
+            }
+        }
+        Ok(None)
     }
 
     pub fn count(&self) -> usize {

@@ -125,6 +125,8 @@ pub enum BillError {
     NoBill,
     #[error("no header row with {0}; take {1}")]
     NoHeader(&'static str, &'static str),
+    #[error("line {line}: {what}, in the header row; take the bill as it was downloaded")]
+    Header { line: u64, what: String },
     #[error("line {line}: the header row has no column {name}; take the bill as it was downloaded")]
     NoColumn { line: u64, name: &'static str },
 }

@@ -126,7 +126,7 @@ pub fn read<R: BufRead>(mut lines: Lines<R>) -> Result<Bill, BillError> {
                 "the trade bill (交易账单) of WeChat Pay, not that of funds (资金账单)",
             ));
         };
-        if let Some(columns) = Columns::find(&line, TRADE) {
+        if let Some(columns) = Columns::find(&line, TRADE)? {
             break columns;
         }
     };
