@@ -41,7 +41,7 @@ enum Verb {
         #[arg(long, default_value_t = 20)]
         limit: usize,
     },
-    /// Verify the whole ledger: the chain, and that the tables say what the records add up to.
+    /// Verify the whole ledger: the chain, and that every table says what the records add up to.
     Verify,
     /// What the rails kept of what was paid: an estimate by the configured rates.
     Fees {

@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::glass::{self, Face, GlassHandle, Showing};
 use super::{KioskError, Options};
 use crate::config::{self, Facade, Panel, Theme};
+use crate::ledger::LedgerError;
 use crate::sale::view::{Ease, Page, View};
 use crate::screen::open_panel;
 use crate::screen::text::{TextError, Typesetter};
@@ -36,7 +37,8 @@ pub(super) enum Explained {
 }
 
 pub(super) fn explain(options: &Options, error: &KioskError) -> Explained {
-    if !service::managed() {
+    // The glass of a machine that is held is another daemon's.
+    if !service::managed() || matches!(error, KioskError::Ledger(LedgerError::Held { .. })) {
         return Explained::No;
     }
     let why = error.to_string();

@@ -165,6 +165,11 @@ fn refund_pending(pending: &PendingRefunds) -> Value {
     json!({ "count": pending.count, "amount": pending.amount, "oldest_minutes": minutes / step * step })
 }
 
+/// The ledger was begun on another machine, or is a copy.
+pub fn moved(ledger: &Ledger) -> Option<Value> {
+    ledger.moved().map(|before| json!({ "ledger": ledger.id(), "before": before }))
+}
+
 fn broken(devices: &Faults) -> impl Iterator<Item = Value> {
     devices.iter().map(|(device, why)| json!({ "device": device, "why": why }))
 }

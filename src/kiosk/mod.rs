@@ -29,7 +29,7 @@ use serde_json::Value;
 use crate::board::BoardEvent;
 use crate::config::{self, Config};
 use crate::fleet::link::{FleetEvent, Link};
-use crate::ledger::{Ledger, Reader};
+use crate::ledger::{Hold, Ledger, LedgerError, Reader};
 use crate::payment::ChargeReport;
 use crate::payment::gateway::{Noticed, Rejections};
 use crate::sale::event::{Condition, Effect, Event};
@@ -68,6 +68,8 @@ pub enum KioskError {
     Config(#[from] config::ConfigError),
     #[error("{path}: {source}", path = path.display())]
     World { path: PathBuf, source: crate::world::WireError },
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     #[error(transparent)]
     Rail(#[from] crate::payment::open::OpenError),
     #[error("[fleet.gateway]: {0}")]
@@ -154,6 +156,11 @@ fn begin(options: &Options) -> Result<(Kiosk, Receiver<Input>, Option<service::W
     let clock = Clock::start();
     let boot = start::new_boot();
     let (inputs, queue) = channel();
+    // Before any relay, panel or printer is touched: they may be those of the daemon that is at work here.
+    let hold = match Hold::take(&config.state.directory) {
+        Err(held @ LedgerError::Held { .. }) => return Err(held.into()),
+        other => other,
+    };
 
     // Only simulated drivers miss it, and they say so.
     let world = options.world.as_ref().map(|socket| start::connect(socket, inputs.clone())).transpose()?;
@@ -163,7 +170,7 @@ fn begin(options: &Options) -> Result<(Kiosk, Receiver<Input>, Option<service::W
     let watch = start::watch(&edges.glass, &beat, inputs)?;
 
     let mut state = State::new(Policy::of(&config), start::planogram(&config));
-    let opened = start::open_ledger(&config, &boot, &mut state);
+    let opened = start::open_ledger(hold, &config, &boot, &clock.stamp(), &mut state);
     let (ledger, reader, failure) = match opened {
         Ok((ledger, reader)) => (Some(ledger), Some(reader), None),
         Err(error) => {
@@ -409,7 +416,13 @@ impl Kiosk {
 
     fn end(self) {
         service::say(&Say::Stopping);
-        self.edges.stop(self.link);
+        let Self { edges, link, reader, ledger, .. } = self;
+        edges.stop(link);
+        // Readers first: the last to close it folds the log in.
+        drop(reader);
+        if let Some(ledger) = ledger {
+            ledger.close();
+        }
     }
 }
 

@@ -5,11 +5,11 @@ use std::sync::mpsc::Sender;
 
 use super::{GlassHandle, Input, KioskError, Options};
 use crate::config::{self, Config};
-use crate::ledger::{Ledger, LedgerError, Reader};
+use crate::ledger::{Hold, Ledger, LedgerError, Reader};
 use crate::sale::State;
 use crate::service::{self, Beat, Part, Say};
 use crate::vending::{Planogram, Product, Slot, Warmth};
-use crate::vocabulary::BootId;
+use crate::vocabulary::{BootId, Stamp};
 use crate::world::{Unsolicited, World};
 
 /// Keeps the service manager's watchdog quiet while the loop and the glass make progress; `None` where nobody watches.
@@ -67,11 +67,21 @@ pub(super) fn connect(socket: &std::path::Path, inputs: Sender<Input>) -> Result
     World::connect(socket, route).map_err(|source| KioskError::World { path: socket.into(), source })
 }
 
-pub(super) fn open_ledger(config: &Config, boot: &BootId, state: &mut State) -> Result<(Ledger, Reader), LedgerError> {
+pub(super) fn open_ledger(
+    hold: Result<Hold, LedgerError>,
+    config: &Config,
+    boot: &BootId,
+    at: &Stamp,
+    state: &mut State,
+) -> Result<(Ledger, Reader), LedgerError> {
     let room = &config.state;
-    let mut ledger = Ledger::open(&room.directory, boot.clone(), room.reserve.0, room.min_free.0)?;
-    ledger.stock_slots(state)?;
+    let mut ledger = Ledger::open(hold?, boot.clone(), room.reserve.0, room.min_free.0)?;
     state.restore(ledger.recover()?);
+    ledger.begin(at, state)?;
+    if let Some(before) = ledger.moved() {
+        let (now, path) = (ledger.id(), ledger.path().display());
+        tracing::error!(%path, before, now, "this ledger was begun elsewhere: it goes on under a number of its own");
+    }
     let reader = Reader::open(&room.directory)?;
     Ok((ledger, reader))
 }

@@ -143,6 +143,7 @@ fn note(lines: &mut [ChargeLine], wall: When, record: &Record) {
         | Record::ReceiptPrinted { .. }
         | Record::ReceiptNotPrinted { .. }
         | Record::OrderEnded { .. }
+        | Record::LedgerBegun { .. }
         | Record::BootStarted { .. }
         | Record::SlotFaulty { .. }
         | Record::SlotRepaired { .. }

@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
 use super::chain::{GENESIS, Link};
+use super::hold::{self, Hold};
 use super::reserve::Reserve;
-use super::{FILE, Journal, LedgerError, reader, schema};
-use crate::sale::order::Charge;
-use crate::sale::order::RefundState;
+use super::{FILE, Journal, LedgerError, home, project, reader, schema};
+use crate::sale;
 use crate::sale::record::Record;
-use crate::sale::{self, Order};
 use crate::vocabulary::{BootId, Stamp};
 
 /// So many records at the end of the chain are verified at every start; `verify` does them all.
@@ -21,8 +21,15 @@ const TAIL: u64 = 256;
 #[derive(Debug)]
 pub struct Ledger {
     connection: Connection,
+    /// Ends after the connection.
+    _hold: Hold,
     path: PathBuf,
     id: String,
+    home: String,
+    /// The records say where this ledger lives, and it is here.
+    at_home: bool,
+    /// The number under which it was written elsewhere.
+    moved: Option<String>,
     boot: BootId,
     seq: u64,
     hash: String,
@@ -32,14 +39,15 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens or begins the ledger in `directory`. `reserve` and `min_free` are bytes. The tail of the chain is verified.
-    pub fn open(directory: &Path, boot: BootId, reserve: u64, min_free: u64) -> Result<Self, LedgerError> {
-        std::fs::create_dir_all(directory).map_err(LedgerError::io(directory))?;
-        let path = directory.join(FILE);
+    /// Opens or begins the ledger in the directory that is held. `reserve` and `min_free` are bytes. The tail of the chain
+    /// is verified. Before anything is recorded, [`begin`](Self::begin) has to be.
+    pub fn open(hold: Hold, boot: BootId, reserve: u64, min_free: u64) -> Result<Self, LedgerError> {
+        let path = hold.directory().join(FILE);
         let wrap = LedgerError::sqlite(&path);
         let foreign = || LedgerError::Foreign { path: path.clone() };
         look_before_opening(&path)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        create_private(&path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&path, flags).map_err(&wrap)?;
         connection.busy_timeout(Duration::from_secs(2)).map_err(&wrap)?;
         // A file that is no database is found by the first question, before anything is written to it.
@@ -50,23 +58,75 @@ impl Ledger {
             return Err(foreign());
         }
         is_database.map_err(&wrap)?;
-        schema::migrate(&mut connection, &path, &fresh_id())?;
+        schema::migrate(&mut connection, &path)?;
+        make_private(&path)?;
         for (name, value) in [("journal_mode", "WAL"), ("synchronous", "FULL"), ("foreign_keys", "ON")] {
             connection.pragma_update(None, name, value).map_err(&wrap)?;
         }
-        let id = meta(&connection, "ledger").map_err(&wrap)?.unwrap_or_default();
-        let acknowledged = meta(&connection, "acknowledged").map_err(&wrap)?.and_then(|n| n.parse().ok()).unwrap_or(0);
+        let [number, recorded, acknowledged] = ["ledger", "home", "acknowledged"].map(|key| meta(&connection, key));
+        let (number, recorded) = (number.map_err(&wrap)?, recorded.map_err(&wrap)?);
+        let home = home::of(&path).map_err(LedgerError::io(&path))?;
+        let at_home = recorded.as_ref() == Some(&home);
+        let (id, moved) = match number {
+            Some(number) if at_home => (number, None),
+            // Where it was it may go on, under the number it had.
+            former => (fresh_id(), former),
+        };
+        // Under a new number nobody has acknowledged anything.
+        let acknowledged = acknowledged.map_err(&wrap)?.filter(|_| at_home).and_then(|n| n.parse().ok()).unwrap_or(0);
         let tail = reader::verify_tail(&connection, &path, TAIL)?;
-        let (seq, hash) = (tail.seq, tail.hash);
-        let reserve = Reserve::new(directory, reserve, min_free);
-        let ledger = Self { connection, path: path.clone(), id, boot, seq, hash, acknowledged, reserve, latched: None };
+        let reserve = Reserve::new(hold.directory(), reserve, min_free);
+        reserve.make_private()?;
+        let ledger = Self {
+            connection,
+            _hold: hold,
+            path: path.clone(),
+            id,
+            home,
+            at_home,
+            moved,
+            boot,
+            seq: tail.seq,
+            hash: tail.hash,
+            acknowledged,
+            reserve,
+            latched: None,
+        };
         ledger.reserve.ready();
         Ok(ledger)
     }
 
-    /// This ledger's own number; a new file has a new one.
+    /// Records what everything else stands on, where it is not recorded yet: which ledger this is and where it lives, and
+    /// what a slot holds of which nothing is known.
+    pub fn begin(&mut self, at: &Stamp, state: &sale::State) -> Result<(), LedgerError> {
+        let mut records = Vec::new();
+        if !self.at_home {
+            let (ledger, home, before) = (self.id.clone(), self.home.clone(), self.moved.clone());
+            records.push(Record::LedgerBegun { ledger, home, before });
+        }
+        for (name, slot) in state.planogram.slots() {
+            let known = self.connection.query_row(
+                "SELECT EXISTS (SELECT 1 FROM stock WHERE slot = ?1)",
+                [name.as_str()],
+                |row| row.get(0),
+            );
+            if !known.map_err(LedgerError::sqlite(&self.path))? {
+                records.push(Record::StockSet { slot: name.clone(), count: slot.stock });
+            }
+        }
+        self.commit(at, &records, state)?;
+        self.at_home = true;
+        Ok(())
+    }
+
+    /// This ledger's own number: a new file has a new one, and so has one that was copied or moved.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The number it had elsewhere, in the run in which that was noticed.
+    pub fn moved(&self) -> Option<&str> {
+        self.moved.as_deref()
     }
 
     pub fn path(&self) -> &Path {
@@ -94,27 +154,36 @@ impl Ledger {
 
     /// What was open when the daemon last stopped.
     pub fn recover(&self) -> Result<sale::recover::Recovered, LedgerError> {
-        reader::recover(&self.connection, &self.path)
+        let mut recovered = reader::recover(&self.connection, &self.path)?;
+        if self.moved.is_some() {
+            // Counted by a sensor elsewhere: what this one says now tells nothing about it.
+            let items = recovered.orders.iter_mut().flat_map(|order| &mut order.items);
+            items.flat_map(|item| &mut item.attempts).for_each(|attempt| attempt.counter = None);
+        }
+        Ok(recovered)
+    }
+
+    /// Folds the log into the file and closes it, so that the file alone is the whole ledger. After a failed write
+    /// nothing is written any more, this neither.
+    pub fn close(self) {
+        let Self { connection, path, latched, .. } = self;
+        if latched.is_some() {
+            return;
+        }
+        let folded = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        match folded {
+            Ok(false) => {}
+            Ok(true) => tracing::warn!(path = %path.display(), "somebody reads the ledger: its log stays beside it"),
+            Err(error) => tracing::warn!(%error, path = %path.display(), "the ledger's log stays beside it"),
+        }
+        if let Err((_, error)) = connection.close() {
+            tracing::warn!(%error, path = %path.display(), "closing the ledger");
+        }
     }
 
     /// Moves the cursor in memory. It reaches the disk with the next records: losing it only sends some events again.
     pub fn acknowledge(&mut self, seq: u64) {
         self.acknowledged = seq.min(self.seq);
-    }
-
-    /// Makes sure that every configured slot has its row; what a slot held before stays.
-    pub fn stock_slots(&mut self, state: &sale::State) -> Result<(), LedgerError> {
-        let wrap = LedgerError::sqlite(&self.path);
-        let change = self.connection.transaction().map_err(&wrap)?;
-        for (name, slot) in state.planogram.slots() {
-            change
-                .execute(
-                    "INSERT OR IGNORE INTO stock (slot, count) VALUES (?1, ?2)",
-                    params![name.as_str(), slot.stock],
-                )
-                .map_err(&wrap)?;
-        }
-        change.commit().map_err(&wrap)
     }
 
     fn write(&mut self, at: &Stamp, records: &[Record], state: &sale::State) -> Result<(u64, String), LedgerError> {
@@ -124,14 +193,14 @@ impl Ledger {
         for record in records {
             seq += 1;
             hash = append(&change, seq, &hash, &self.boot, at, record).map_err(&wrap)?;
+            project::record(&change, record).map_err(&wrap)?;
         }
         let mut orders: Vec<_> = records.iter().filter_map(Record::order).collect();
         orders.sort_unstable();
         orders.dedup();
         for order in orders.iter().filter_map(|id| state.orders.get(id)) {
-            project(&change, order).map_err(&wrap)?;
+            project::order(&change, order).map_err(&wrap)?;
         }
-        project_stock(&change, records, state).map_err(&wrap)?;
         change
             .prepare_cached("UPDATE meta SET value = ?1 WHERE key = 'acknowledged'")
             .and_then(|mut update| update.execute([self.acknowledged.to_string()]))
@@ -162,6 +231,10 @@ impl Journal for Ledger {
             Err(error) => {
                 // Nobody knows what the disk holds now; only a new start reads it again.
                 self.latched = Some(error.to_string());
+                let keep = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+                if let Err(error) = self.connection.set_db_config(keep, true) {
+                    tracing::warn!(%error, "the log may be folded in when the daemon ends");
+                }
                 Err(error)
             }
         }
@@ -182,6 +255,24 @@ fn look_before_opening(path: &Path) -> Result<(), LedgerError> {
         1 => Err(LedgerError::Foreign { path: path.into() }),
         _ => Ok(()),
     }
+}
+
+/// Made before SQLite would make it: what it puts beside it later gets the same rights.
+fn create_private(path: &Path) -> Result<(), LedgerError> {
+    match hold::private().create_new(true).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(LedgerError::io(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// A ledger of an earlier time may be laxer.
+fn make_private(path: &Path) -> Result<(), LedgerError> {
+    for part in ["", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(part);
+        hold::tighten(Path::new(&name))?;
+    }
+    Ok(())
 }
 
 fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<String>> {
@@ -216,111 +307,6 @@ fn append(
             hash
         ])?;
     Ok(hash)
-}
-
-/// What an order's records add up to.
-fn project(change: &Transaction<'_>, order: &Order) -> rusqlite::Result<()> {
-    let id = order.id.to_string();
-    let fee = order.fee_estimate();
-    change
-        .prepare_cached(
-            "INSERT INTO orders (id, short_code, state, currency, amount, paid, refunded, outstanding, claim, ended,
-                                 fee_estimate, net_estimate)
-             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)
-             ON CONFLICT (id) DO UPDATE SET state=?3, paid=?6, refunded=?7, outstanding=?8, claim=?9, ended=?10,
-                                            fee_estimate=?11, net_estimate=?12",
-        )?
-        .execute(params![
-            id,
-            order.short_code.as_str(),
-            word(&order.state()),
-            order.currency.code(),
-            order.amount(),
-            order.paid(),
-            order.refunded(),
-            order.outstanding(),
-            order.claim.as_ref().filter(|claim| claim.settled.is_none()).map(|claim| &claim.why),
-            order.ended,
-            fee,
-            fee.map(|fee| order.paid() - order.refunded() - fee)
-        ])?;
-    for (unit, item) in order.items.iter().enumerate() {
-        change
-            .prepare_cached(
-                "INSERT INTO items (order_id, unit, product, price, slot, outcome) VALUES (?1,?2,?3,?4,?5,?6)
-                 ON CONFLICT (order_id, unit) DO UPDATE SET slot=?5, outcome=?6",
-            )?
-            .execute(params![
-                id,
-                unit,
-                item.product.as_str(),
-                item.price,
-                item.attempts.last().map(|attempt| attempt.slot.as_str()),
-                word(&item.outcome)
-            ])?;
-    }
-    order.charges.iter().try_for_each(|charge| project_charge(change, &id, charge))
-}
-
-fn project_charge(change: &Transaction<'_>, order: &str, charge: &Charge) -> rusqlite::Result<()> {
-    change
-        .prepare_cached(
-            "INSERT INTO charges (id, order_id, rail, amount, paid, returned, settled) VALUES (?1,?2,?3,?4,?5,?6,?7)
-             ON CONFLICT (id) DO UPDATE SET paid=?5, returned=?6, settled=?7",
-        )?
-        .execute(params![
-            charge.id.as_str(),
-            order,
-            charge.rail.to_string(),
-            charge.amount,
-            charge.paid(),
-            charge.returned,
-            charge.settled
-        ])?;
-    for refund in &charge.refunds {
-        let state = match refund.state {
-            RefundState::Requested => "requested",
-            RefundState::Confirmed => "confirmed",
-            RefundState::Failed => "failed",
-        };
-        change
-            .prepare_cached(
-                "INSERT INTO refunds (id, charge_id, amount, state) VALUES (?1,?2,?3,?4)
-                 ON CONFLICT (id) DO UPDATE SET state=?4",
-            )?
-            .execute(params![refund.id.as_str(), charge.id.as_str(), refund.amount, state])?;
-    }
-    Ok(())
-}
-
-fn project_stock(change: &Transaction<'_>, records: &[Record], state: &sale::State) -> rusqlite::Result<()> {
-    for record in records {
-        let (Record::ItemDelivered { slot, .. }
-        | Record::ItemUnknown { slot, .. }
-        | Record::SlotFaulty { slot, .. }
-        | Record::SlotRepaired { slot }
-        | Record::StockSet { slot, .. }) = record
-        else {
-            continue;
-        };
-        if let Some(known) = state.planogram.slots().get(slot) {
-            change
-                .prepare_cached(
-                    "INSERT INTO stock (slot, count, faulty) VALUES (?1,?2,?3)
-                     ON CONFLICT (slot) DO UPDATE SET count=?2, faulty=?3",
-                )?
-                .execute(params![slot.as_str(), known.stock, known.faulty])?;
-        }
-    }
-    Ok(())
-}
-
-/// An enum's kebab-case word, as it stands in JSON too.
-pub(super) fn word(value: &impl serde::Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        _ => String::new(),
-    }
 }
 
 fn fresh_id() -> String {

@@ -5,6 +5,11 @@
 //! sales stop, because nobody knows what the disk holds. A full disk is the exception that was planned for: a reserve
 //! file is given up so that money records still fit, and nothing new is sold until there is room again.
 //!
+//! One daemon a ledger: whoever writes holds the directory, and whoever copied it or moved it to another board gets a number
+//! of its own, so that no number of a ledger is ever written on by two. Its files are their owner's alone.
+//!
+//! The tables are what the records add up to and nothing else; `verify` adds up again and compares.
+//!
 //! The fleet's outbox is the records themselves, from the cursor of what the back end has acknowledged. Nothing is ever
 //! deleted because somebody acknowledged it.
 
@@ -12,7 +17,11 @@ mod chain;
 mod charges;
 mod commit;
 mod fees;
+mod hold;
+mod home;
+mod project;
 mod reader;
+mod rebuild;
 mod reconcile;
 mod reserve;
 mod schema;
@@ -23,6 +32,7 @@ use std::path::{Path, PathBuf};
 pub use charges::{ChargeLine, PaymentLine, RefundLine, When};
 pub use commit::Ledger;
 pub use fees::{Days, FeeReport, Sum};
+pub use hold::Hold;
 pub use reader::{EventLine, Reader, Verified};
 pub use reconcile::{Ask, Difference, Disagreement, NoPeriod, Reconciliation, reconcile};
 pub use story::Story;
@@ -51,6 +61,12 @@ pub enum LedgerError {
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error("{path}: record {seq} {what}; keep the file, a person must look", path = path.display())]
     Corrupt { path: PathBuf, seq: u64, what: String },
+    #[error("{path}: {what}; keep the file, a person must look", path = path.display())]
+    Differs { path: PathBuf, what: String },
+    #[error("{path}: {what}", path = path.display())]
+    Unreadable { path: PathBuf, what: &'static str },
+    #[error("{path} is held by {by}; one daemon a ledger, so stop that one first", path = path.display())]
+    Held { path: PathBuf, by: String },
     #[error("the ledger is latched after a failed write: {0}")]
     Latched(String),
 }

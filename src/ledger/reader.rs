@@ -1,20 +1,30 @@
 //! The reading end: for the start of the daemon, the fleet's outbox, and `kioskctl`, which reads a ledger whether a
 //! daemon runs or not. Never writes.
 
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row};
 use serde_json::{Value, json};
 
 use super::chain::{GENESIS, Link};
 use super::charges::When;
-use super::commit::word;
+use super::rebuild::Rebuilt;
 use super::story::Story;
 use super::{FILE, LedgerError, schema};
 use crate::sale::codes::REACH;
 use crate::sale::recover::Recovered;
 use crate::sale::{Order, Record};
 use crate::vocabulary::{OrderId, ShortCode, SlotId};
+
+const MISSING: &str = "is not there; name the kiosk's state directory with --state";
+const DENIED: &str = "this user may not read it; take sudo";
+const LOCKED_IN: &str = "its log kiosk.db-wal holds records that are not in it yet, and this folder can't be written to; \
+                         copy both into another folder and name that";
+const EMPTY: &str = "is empty: not one record is in it, and it proves nothing; a file copied while its daemon ran, without \
+                     kiosk.db-wal, may look like this";
 
 /// A second connection on the same file, read-only.
 #[derive(Debug)]
@@ -51,37 +61,6 @@ struct RecordRow {
     hash: String,
 }
 
-/// An order's row in its table.
-#[derive(Debug, PartialEq, Eq)]
-struct Summary {
-    /// Short code, state, currency, open claim.
-    words: [Option<String>; 4],
-    /// Amount, paid, refunded, outstanding, ended.
-    numbers: [i64; 5],
-}
-
-impl Summary {
-    /// `None` where the table has no such order.
-    fn read(row: &Row<'_>) -> rusqlite::Result<Option<Self>> {
-        let words: [Option<String>; 4] = [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
-        if words[0].is_none() {
-            return Ok(None);
-        }
-        let numbers = [row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?];
-        Ok(Some(Self { words, numbers }))
-    }
-
-    fn of(order: &Order) -> Self {
-        let claim = order.claim.as_ref().filter(|claim| claim.settled.is_none()).map(|claim| claim.why.clone());
-        let [code, state, currency] =
-            [order.short_code.to_string(), word(&order.state()), order.currency.code().to_owned()].map(Some);
-        Self {
-            words: [code, state, currency, claim],
-            numbers: [order.amount(), order.paid(), order.refunded(), order.outstanding(), order.ended.into()],
-        }
-    }
-}
-
 const COLUMNS: &str = "SELECT seq, boot, mono, wall, order_id, kind, body, hash FROM record";
 
 impl RecordRow {
@@ -105,12 +84,45 @@ impl RecordRow {
 }
 
 impl Reader {
+    /// # Errors
+    /// What is missing or can't be read, and what to do about it.
     pub fn open(directory: &Path) -> Result<Self, LedgerError> {
-        let file = directory.join(FILE);
-        let wrap = LedgerError::sqlite(&file);
-        let path = file.clone();
+        let path = directory.join(FILE);
+        match Self::connect(&path, false) {
+            Err(LedgerError::Sqlite { source: rusqlite::Error::SqliteFailure(error, text), .. })
+                if matches!(error.code, ErrorCode::CannotOpen | ErrorCode::ReadOnly) =>
+            {
+                Self::despite(path, rusqlite::Error::SqliteFailure(error, text))
+            }
+            other => other,
+        }
+    }
+
+    /// SQLite wants to put a file beside the ledger and may not, or there is no ledger.
+    fn despite(path: PathBuf, source: rusqlite::Error) -> Result<Self, LedgerError> {
+        match File::open(&path).map_err(|error| error.kind()) {
+            Ok(_) => {}
+            Err(ErrorKind::NotFound) => return Err(LedgerError::Unreadable { path, what: MISSING }),
+            Err(ErrorKind::PermissionDenied) => return Err(LedgerError::Unreadable { path, what: DENIED }),
+            Err(_) => return Err(LedgerError::Sqlite { path, source }),
+        }
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        match std::fs::metadata(&log).map(|log| log.len()) {
+            Ok(0) | Err(_) => Self::connect(&path, true),
+            Ok(_) => Err(LedgerError::Unreadable { path, what: LOCKED_IN }),
+        }
+    }
+
+    /// `immutable`: nobody writes to the file and it has no log, so nothing is needed beside it.
+    fn connect(path: &Path, immutable: bool) -> Result<Self, LedgerError> {
+        let (path, wrap) = (path.to_owned(), LedgerError::sqlite(path));
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&path, flags).map_err(&wrap)?;
+        let opened = match immutable {
+            false => Connection::open_with_flags(&path, flags),
+            true => Connection::open_with_flags(uri(&path), flags | OpenFlags::SQLITE_OPEN_URI),
+        };
+        let connection = opened.map_err(&wrap)?;
         connection.busy_timeout(std::time::Duration::from_secs(2)).map_err(&wrap)?;
         let application: Result<i64, _> = connection.query_row("PRAGMA application_id", [], |row| row.get(0));
         match application {
@@ -118,8 +130,12 @@ impl Reader {
                 schema::known_version(&connection, &path)?;
                 Ok(Self { connection, path })
             }
+            // What SQLite makes of a file that was never written to.
+            Ok(0) if std::fs::metadata(&path).is_ok_and(|file| file.len() == 0) => {
+                Err(LedgerError::Unreadable { path, what: EMPTY })
+            }
             Ok(_) => Err(LedgerError::Foreign { path }),
-            Err(rusqlite::Error::SqliteFailure(error, _)) if error.code == rusqlite::ErrorCode::NotADatabase => {
+            Err(rusqlite::Error::SqliteFailure(error, _)) if error.code == ErrorCode::NotADatabase => {
                 Err(LedgerError::Foreign { path })
             }
             Err(source) => Err(LedgerError::Sqlite { path, source }),
@@ -212,36 +228,22 @@ impl Reader {
         Ok(Some(story))
     }
 
-    /// The whole chain, and that the tables say what the records add up to.
+    /// The whole chain, and that every table says what the records add up to.
+    ///
+    /// # Errors
+    /// What does not hold. A ledger without records proves nothing, so it is one too.
     pub fn verify(&self) -> Result<Verified, LedgerError> {
-        let end = verify_from(&self.connection, &self.path, 0)?;
         let wrap = LedgerError::sqlite(&self.path);
-        // From the records' side and the table's, so that an order missing from either is found.
-        let mut query = self
-            .connection
-            .prepare(
-                "SELECT coalesce(o.id, r.order_id), o.short_code, o.state, o.currency, o.claim,
-                        o.amount, o.paid, o.refunded, o.outstanding, o.ended
-                 FROM (SELECT order_id FROM record WHERE order_id IS NOT NULL GROUP BY order_id) r
-                 FULL JOIN orders o ON o.id = r.order_id",
-            )
-            .map_err(&wrap)?;
-        let mut rows = query.query([]).map_err(&wrap)?;
-        let mut count = 0;
-        while let Some(row) = rows.next().map_err(&wrap)? {
-            let name: String = row.get(0).map_err(&wrap)?;
-            let stored = Summary::read(row).map_err(&wrap)?;
-            let folded = match OrderId::parse(&name) {
-                Some(id) => self.order(id)?.as_ref().map(Summary::of),
-                None => None,
-            };
-            if stored.is_none() || folded != stored {
-                let what = format!("order {name}: the table says {stored:?}, the records {folded:?}");
-                return Err(LedgerError::Corrupt { path: self.path.clone(), seq: end.seq, what });
-            }
-            count += 1;
+        // One read transaction: a daemon may be writing.
+        let moment = self.connection.unchecked_transaction().map_err(&wrap)?;
+        let again = Rebuilt::new(&self.path)?;
+        let end = verify_from(&moment, &self.path, 0, |record| again.record(record))?;
+        if end.seq == 0 {
+            return Err(LedgerError::Unreadable { path: self.path.clone(), what: EMPTY });
         }
-        Ok(Verified { orders: count, ..end })
+        self.each_order(|records| again.order(records.iter().map(|(_, record)| record)))?;
+        let orders = again.compare(&moment, end.seq)?;
+        Ok(Verified { orders, ..end })
     }
 
     /// The records of every order with the time of each, order by order, oldest first, all as of one moment.
@@ -298,6 +300,17 @@ impl Reader {
     }
 }
 
+/// The file's name for SQLite, with what means something else there escaped.
+fn uri(path: &Path) -> String {
+    let escape = |byte: &u8| match byte {
+        b'/' | b'.' | b'-' | b'_' => char::from(*byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(*byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    let path: String = path.as_os_str().as_bytes().iter().map(escape).collect();
+    format!("file:{path}?immutable=1")
+}
+
 fn rows(connection: &Connection, query: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<Vec<RecordRow>> {
     connection.prepare_cached(query)?.query_map(parameters, RecordRow::read)?.collect()
 }
@@ -348,13 +361,16 @@ pub fn recover(connection: &Connection, path: &Path) -> Result<Recovered, Ledger
     recovered.codes = codes.iter().rev().filter_map(|code| ShortCode::parse(code)).collect();
     // One kind a question, so that each is answered by the index and none by reading the whole chain.
     let query = format!("{COLUMNS} WHERE order_id IS NULL AND kind = ?1 ORDER BY seq DESC LIMIT 1");
-    let newest = |one: &str, other: &str| -> Result<Option<Record>, LedgerError> {
-        let mut found = rows(connection, &query, [one]).map_err(&wrap)?;
-        found.extend(rows(connection, &query, [other]).map_err(&wrap)?);
+    let newest = |kinds: [Record; 2]| -> Result<Option<Record>, LedgerError> {
+        let mut found = Vec::new();
+        for kind in kinds {
+            found.extend(rows(connection, &query, [kind.kind()]).map_err(&wrap)?);
+        }
         found.iter().max_by_key(|row| row.seq).map(|row| parse(row, path)).transpose()
     };
-    recovered.sales_stopped = matches!(newest("sales-stopped", "sales-resumed")?, Some(Record::SalesStopped { .. }));
-    recovered.locked = match newest("kiosk-locked", "kiosk-unlocked")? {
+    let sales = newest([Record::SalesStopped { reasons: Vec::new() }, Record::SalesResumed {}])?;
+    recovered.sales_stopped = matches!(sales, Some(Record::SalesStopped { .. }));
+    recovered.locked = match newest([Record::KioskLocked { reason: String::new() }, Record::KioskUnlocked {}])? {
         Some(Record::KioskLocked { reason }) => Some(reason),
         _ => None,
     };
@@ -366,11 +382,16 @@ pub fn verify_tail(connection: &Connection, path: &Path, count: u64) -> Result<V
     let newest: u64 = connection
         .query_row("SELECT max(0, coalesce(max(seq), 0)) FROM record", [], |row| row.get(0))
         .map_err(LedgerError::sqlite(path))?;
-    verify_from(connection, path, newest.saturating_sub(count))
+    verify_from(connection, path, newest.saturating_sub(count), |_| Ok(()))
 }
 
-/// Verifies every record after `seq`.
-fn verify_from(connection: &Connection, path: &Path, seq: u64) -> Result<Verified, LedgerError> {
+/// Verifies every record after `seq`, and hands each on.
+fn verify_from(
+    connection: &Connection,
+    path: &Path,
+    seq: u64,
+    mut take: impl FnMut(&Record) -> Result<(), LedgerError>,
+) -> Result<Verified, LedgerError> {
     const BATCH: u64 = 4096;
     let wrap = LedgerError::sqlite(path);
     let corrupt = |seq: u64, what: &str| LedgerError::Corrupt { path: path.into(), seq, what: what.into() };
@@ -403,6 +424,7 @@ fn verify_from(connection: &Connection, path: &Path, seq: u64) -> Result<Verifie
             if record.order().map(|id| id.to_string()) != row.order || record.kind() != row.kind {
                 return Err(corrupt(row.seq, "stands under another order or kind than its own"));
             }
+            take(&record)?;
             (end.seq, end.hash) = (row.seq, row.hash);
         }
     }

@@ -1,10 +1,9 @@
 //! Room for money records on a full disk: a file of real blocks beside the ledger, given up when SQLite finds no room.
 
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::LedgerError;
+use super::{LedgerError, hold};
 
 const FILE: &str = "reserve";
 
@@ -19,6 +18,11 @@ impl Reserve {
     /// `bytes` are kept aside in `directory`; below `min_free` bytes besides them nothing new is sold.
     pub fn new(directory: &Path, bytes: u64, min_free: u64) -> Self {
         Self { path: directory.join(FILE), bytes, min_free }
+    }
+
+    /// Takes away the rights that others have on it.
+    pub fn make_private(&self) -> Result<(), LedgerError> {
+        hold::tighten(&self.path)
     }
 
     /// The reserve is whole and there is room besides it. Takes it up again when there is.
@@ -48,7 +52,7 @@ impl Reserve {
 
     fn take(&self) -> Result<(), LedgerError> {
         let wrap = LedgerError::io(&self.path);
-        let mut file = File::create(&self.path).map_err(&wrap)?;
+        let mut file = hold::private().create(true).truncate(true).open(&self.path).map_err(&wrap)?;
         // Written, not only sized: a sparse file reserves nothing.
         let block = vec![0u8; 1 << 16];
         let mut left = self.bytes;

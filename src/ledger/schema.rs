@@ -12,6 +12,7 @@ pub const APPLICATION_ID: i64 = 0x6b69_6f73;
 /// Each entry takes the file one version up. Never edited once released; new ones are added at the end.
 const MIGRATIONS: &[&str] = &[
     "
+    -- Which ledger this is, where it lives, and how far the back end has acknowledged it.
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
     -- Everything that happened, in order. `wall` is milliseconds since 1970 UTC, NULL while the clock was unknown;
@@ -92,8 +93,8 @@ pub fn known_version(connection: &Connection, path: &Path) -> Result<i64, Ledger
     if found > known { Err(LedgerError::Newer { path: path.into(), found, known }) } else { Ok(found) }
 }
 
-/// Brings a file up to this version; `ledger` is the number of a new one.
-pub fn migrate(connection: &mut Connection, path: &Path, ledger: &str) -> Result<(), LedgerError> {
+/// Brings a file up to this version.
+pub fn migrate(connection: &mut Connection, path: &Path) -> Result<(), LedgerError> {
     let wrap = LedgerError::sqlite(path);
     let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
     let (application, version) = (pragma("application_id").map_err(&wrap)?, pragma("user_version").map_err(&wrap)?);
@@ -113,9 +114,7 @@ pub fn migrate(connection: &mut Connection, path: &Path, ledger: &str) -> Result
     }
     if empty {
         change.pragma_update(None, "application_id", APPLICATION_ID).map_err(&wrap)?;
-        let row = "INSERT INTO meta (key, value) VALUES (?1, ?2)";
-        change.execute(row, ("ledger", ledger)).map_err(&wrap)?;
-        change.execute(row, ("acknowledged", "0")).map_err(&wrap)?;
+        change.execute("INSERT INTO meta (key, value) VALUES ('acknowledged', '0')", []).map_err(&wrap)?;
     }
     change.commit().map_err(&wrap)
 }

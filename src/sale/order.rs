@@ -263,6 +263,7 @@ impl Order {
             Record::ReceiptNotPrinted { slip, why, .. } => self.receipt = Receipt::NotPrinted(*slip, why.clone()),
             Record::OrderEnded { .. } => self.ended = true,
             Record::OrderOffered { .. }
+            | Record::LedgerBegun { .. }
             | Record::BootStarted { .. }
             | Record::SlotFaulty { .. }
             | Record::SlotRepaired { .. }

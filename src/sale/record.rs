@@ -12,6 +12,14 @@ use crate::vocabulary::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
 pub enum Record {
+    /// The number under which this ledger is written from now on, and a fingerprint of where it lives. `before` is the
+    /// number it had where it was copied or moved from: all its events are told again, under the new one.
+    LedgerBegun {
+        ledger: String,
+        home: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<String>,
+    },
     BootStarted {
         boot: BootId,
         version: String,
@@ -242,6 +250,7 @@ impl Record {
     /// The kind as it stands in the ledger and in the event's topic.
     pub fn kind(&self) -> &'static str {
         match self {
+            Record::LedgerBegun { .. } => "ledger-begun",
             Record::BootStarted { .. } => "boot-started",
             Record::OrderOffered { .. } => "order-offered",
             Record::ChargeOffered { .. } => "charge-offered",
@@ -293,7 +302,8 @@ impl Record {
             | Record::ReceiptPrinted { order, .. }
             | Record::ReceiptNotPrinted { order, .. }
             | Record::OrderEnded { order, .. } => Some(*order),
-            Record::BootStarted { .. }
+            Record::LedgerBegun { .. }
+            | Record::BootStarted { .. }
             | Record::SlotFaulty { .. }
             | Record::SlotRepaired { .. }
             | Record::StockSet { .. }

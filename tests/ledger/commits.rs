@@ -8,7 +8,7 @@ use crate::kit::{self, Log, Shop};
 fn after_every_commit_a_restart_finds_what_was_live() {
     let directory = tempfile::tempdir().unwrap();
     let mut shop = Shop::open(directory.path());
-    shop.trail = Some(Vec::new());
+    shop.keep_all();
     shop.varied();
     let trail = shop.trail.take().unwrap();
     assert!(trail.iter().filter(|kept| kept.records > 0).count() > 40, "a run worth the name");
@@ -68,7 +68,7 @@ fn an_idle_hour_leaves_the_disk_alone() {
 fn a_restart_goes_on_where_the_chain_ended() {
     let directory = tempfile::tempdir().unwrap();
     let mut ids = Vec::new();
-    let mut last = 0;
+    let mut last = kit::BEGUN;
     for _ in 0..3 {
         let mut shop = Shop::open(directory.path());
         assert_eq!(shop.ledger.seq(), last);

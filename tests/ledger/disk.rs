@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use kioskd::config::UnknownDelivery;
-use kioskd::ledger::{Journal, Ledger, LedgerError, Reader};
+use kioskd::ledger::{Hold, Journal, Ledger, LedgerError, Reader};
 use kioskd::sale::Record;
 use kioskd::sale::record::Slip;
 
@@ -58,8 +58,12 @@ impl Drop for Disk {
     }
 }
 
+fn try_open(disk: &Disk) -> Result<Ledger, LedgerError> {
+    Ledger::open(Hold::take(&disk.at().join("state"))?, kit::boot(), MIB, MIN_FREE)
+}
+
 fn open(disk: &Disk) -> Ledger {
-    Ledger::open(&disk.at().join("state"), kit::boot(), MIB, MIN_FREE).unwrap()
+    try_open(disk).unwrap()
 }
 
 fn shop(disk: &Disk) -> Shop {
@@ -150,7 +154,7 @@ fn a_long_sale_on_a_full_disk_ends_in_the_reserve() {
 fn a_disk_full_from_the_beginning_refuses_to_begin_and_begins_later() {
     let disk = Disk::new(2);
     disk.fill("filler");
-    let refused = Ledger::open(&disk.at().join("state"), kit::boot(), MIB, MIN_FREE).expect_err("no room at all");
+    let refused = try_open(&disk).expect_err("no room at all");
     assert!(refused.to_string().contains("state"), "{refused}");
     disk.empty("filler");
     let mut shop = shop(&disk);
@@ -177,12 +181,43 @@ fn a_read_only_disk_is_refused_by_name_and_taken_up_later() {
     let (last, directory) = (shop.ledger.seq(), shop.directory.clone());
     drop(shop);
     disk.remount("ro");
-    let error = Ledger::open(&directory, kit::boot(), MIB, MIN_FREE).expect_err("can't be written");
-    let told = error.to_string();
-    assert!(told.contains("kiosk.db"), "{told}");
+    let told = try_open(&disk).expect_err("can't be written").to_string();
+    assert!(told.contains(directory.to_str().unwrap()) && told.contains("Read-only"), "{told}");
     disk.remount("rw");
     let shop = self::shop(&disk);
     assert_eq!(shop.ledger.seq(), last);
+}
+
+#[test]
+fn a_folder_that_can_not_be_written_to_is_read_or_says_what_is_missing() {
+    let disk = Disk::new(8);
+    let mut shop = shop(&disk);
+    shop.start();
+    shop.sell();
+    let (last, directory) = (shop.ledger.seq(), shop.directory.clone());
+    let (db, wal) = kit::files(&directory);
+    shop.ledger.close();
+    let whole = std::fs::read(kit::db_of(&directory)).unwrap();
+    std::fs::remove_dir_all(&directory).unwrap();
+    let lay = |name: &str, db: &[u8], wal: &[u8]| {
+        let folder = disk.at().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(kit::db_of(&folder), db).unwrap();
+        if !wal.is_empty() {
+            std::fs::write(kit::wal_of(&folder), wal).unwrap();
+        }
+        folder
+    };
+    let stopped = lay("stopped 100%?#", &whole, b"");
+    let killed = lay("killed", &db, &wal);
+    disk.remount("ro");
+    assert_eq!(Reader::open(&stopped).unwrap().verify().unwrap().seq, last);
+    let told = Reader::open(&killed).expect_err("its log can't be taken up").to_string();
+    assert!(told.contains("kiosk.db-wal") && told.contains("copy both"), "{told}");
+    let told = Reader::open(&disk.at().join("none")).expect_err("nothing there").to_string();
+    assert!(told.contains("none/kiosk.db: is not there") && told.contains("--state"), "{told}");
+    disk.remount("rw");
+    assert_eq!(Reader::open(&killed).unwrap().verify().unwrap().seq, last);
 }
 
 /// The system refuses to make a disk read-only while the ledger is open on it, so a write is made to fail otherwise: a

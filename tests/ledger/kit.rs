@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kioskd::config::{PaidWithoutIntent, UnknownDelivery};
-use kioskd::ledger::{FILE, Journal, Ledger, LedgerError};
+use kioskd::ledger::{FILE, Hold, Journal, Ledger, LedgerError};
 use kioskd::payment::{ChargeReport, Created, Payment, RefundReport, Standing};
 use kioskd::sale::event::{Effect, Event};
 use kioskd::sale::order::Watch;
@@ -20,6 +20,9 @@ use kioskd::vocabulary::{
 
 /// 2026-11-18, about noon UTC.
 pub const BASE: u64 = 1_795_000_000_000;
+
+/// Records of a ledger's beginning: which it is, and what four slots hold.
+pub const BEGUN: u64 = 5;
 
 pub struct Shop {
     pub directory: PathBuf,
@@ -55,7 +58,7 @@ impl Shop {
     pub fn with(directory: &Path, mut ledger: Ledger, unknown: UnknownDelivery) -> Self {
         let mut state = State::new(policy(unknown), planogram());
         state.restore(ledger.recover().unwrap());
-        ledger.stock_slots(&state).unwrap();
+        ledger.begin(&Stamp { now: Mono(0), wall: Some(Wall(BASE)), entropy: 0 }, &state).unwrap();
         Self {
             directory: directory.to_owned(),
             ledger,
@@ -93,18 +96,26 @@ impl Shop {
             let told = format!("{event:?}");
             let step = sale::next(&mut self.state, &at, event).unwrap_or_else(|illegal| panic!("{told}: {illegal}"));
             self.ledger.commit(&at, &step.records, &self.state)?;
-            if self.trail.is_some() {
-                let (db, wal) = files(&self.directory);
-                let (records, seq, state) = (step.records.len(), self.ledger.seq(), self.state.clone());
-                self.trail.iter_mut().for_each(|trail| {
-                    trail.push(Kept { records, seq, state: state.clone(), db: db.clone(), wal: wal.clone() });
-                });
-            }
+            self.keep(step.records.len());
             for effect in step.effects {
                 queue.extend(self.answer(effect));
             }
         }
         Ok(())
+    }
+
+    /// What lies on the disk now, after a step of so many records.
+    fn keep(&mut self, records: usize) {
+        if let Some(trail) = &mut self.trail {
+            let (db, wal) = files(&self.directory);
+            trail.push(Kept { records, seq: self.ledger.seq(), state: self.state.clone(), db, wal });
+        }
+    }
+
+    /// Keeps what lies on the disk from now on, which is what a beginning leaves there.
+    pub fn keep_all(&mut self) {
+        self.trail = Some(Vec::new());
+        self.keep(BEGUN as usize);
     }
 
     fn answer(&mut self, effect: Effect) -> Option<Event> {
@@ -251,7 +262,7 @@ pub fn slot(name: &str) -> SlotId {
 
 /// With neither a reserve nor a wanted minimum, for tests that are not about room.
 pub fn open(directory: &Path) -> Result<Ledger, LedgerError> {
-    Ledger::open(directory, boot(), 0, 0)
+    Ledger::open(Hold::take(directory)?, boot(), 0, 0)
 }
 
 pub fn db_of(directory: &Path) -> PathBuf {
@@ -289,7 +300,7 @@ pub fn copy_of(directory: &Path) -> tempfile::TempDir {
     lay(&db, &wal)
 }
 
-/// What a restart must find of what is live.
+/// What a restart on a copy must find of what is live.
 pub fn same(live: &State, found: &Recovered, when: &str) {
     let open: Vec<Order> = live.orders.values().filter(|order| !order.ended).map(durable).collect();
     assert_eq!(found.orders.iter().map(durable).collect::<Vec<_>>(), open, "{when}");
@@ -304,7 +315,7 @@ pub fn same(live: &State, found: &Recovered, when: &str) {
     assert_eq!(found.sales_stopped, live.announced_stop, "{when}");
 }
 
-/// An order without its timers and open questions.
+/// An order without its timers and open questions, and without the sensor's counts: a copy does not believe in those.
 fn durable(order: &Order) -> Order {
     let mut order = order.clone();
     (order.preparing, order.deadline, order.extended) = (None, Mono::default(), false);
@@ -313,7 +324,9 @@ fn durable(order: &Order) -> Order {
         charge.watch = Watch::default();
         charge.refunds.iter_mut().for_each(|refund| refund.watch = Watch::default());
     }
-    order.items.iter_mut().flat_map(|item| &mut item.attempts).for_each(|attempt| attempt.this_boot = false);
+    order.items.iter_mut().flat_map(|item| &mut item.attempts).for_each(|attempt| {
+        (attempt.this_boot, attempt.counter) = (false, None);
+    });
     order
 }
 

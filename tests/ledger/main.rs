@@ -5,6 +5,7 @@
 mod child;
 mod commits;
 mod disk;
+mod holding;
 mod kit;
 mod money;
 mod reading;

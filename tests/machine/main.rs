@@ -9,6 +9,7 @@ mod crawl;
 mod double;
 mod fleet;
 mod gateway;
+mod holding;
 mod kills;
 mod kit;
 mod rails;

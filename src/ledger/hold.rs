@@ -1,0 +1,122 @@
+//! One daemon a ledger. Whoever opens a ledger for writing holds its directory first, by a lock that the kernel takes
+//! back when the process ends, however it ends. Readers need no hold and are not hindered by one.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::LedgerError;
+
+/// The file whose lock is the hold. It stays: a file removed by one while another waits for it would be two files.
+const HOLDER: &str = "holder";
+
+/// For the owner alone: the ledger says who bought what.
+pub(super) const PRIVATE: u32 = 0o600;
+
+/// More than a holder writes.
+const LONGEST: u64 = 200;
+
+/// A state directory that nobody else writes to.
+#[derive(Debug)]
+pub struct Hold {
+    directory: PathBuf,
+    _locked: File,
+}
+
+impl Hold {
+    /// Takes the directory, which is made if it is not there.
+    ///
+    /// # Errors
+    /// [`LedgerError::Held`] says who has it; nothing was touched then.
+    pub fn take(directory: &Path) -> Result<Self, LedgerError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(LedgerError::io(directory))?;
+        let path = directory.join(HOLDER);
+        let wrap = LedgerError::io(&path);
+        let mut file = private().read(true).create(true).truncate(false).open(&path).map_err(&wrap)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(LedgerError::Held { path: directory.into(), by: told(&mut file) });
+            }
+            Err(TryLockError::Error(error)) => return Err(wrap(error)),
+        }
+        tighten(&path)?;
+        let since = jiff::Timestamp::now().strftime("%F %TZ");
+        // For people only: the lock is the kernel's, and a full disk must not keep the kiosk from starting.
+        let said =
+            file.set_len(0).and_then(|()| writeln!(file, "process {} since {since} by its clock", std::process::id()));
+        if let Err(error) = said {
+            tracing::debug!(%error, path = %path.display(), "who holds the ledger could not be written down");
+        }
+        Ok(Self { directory: directory.into(), _locked: file })
+    }
+
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+}
+
+/// What the holder wrote, as one harmless line.
+fn told(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.take(LONGEST).read_to_string(&mut text);
+    let text: String = text.trim().chars().filter(|c| !c.is_control()).collect();
+    match read {
+        Ok(_) if !text.is_empty() => text,
+        _ => "another process".into(),
+    }
+}
+
+/// Options for a file that only its owner may read, from its first moment on.
+pub(super) fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(PRIVATE);
+    options
+}
+
+/// A file of an earlier time may be laxer. One that is not there is no fault.
+pub(super) fn tighten(path: &Path) -> Result<(), LedgerError> {
+    let wrap = LedgerError::io(path);
+    match std::fs::metadata(path) {
+        Ok(found) if found.permissions().mode() & 0o777 == PRIVATE => Ok(()),
+        Ok(_) => std::fs::set_permissions(path, Permissions::from_mode(PRIVATE)).map_err(wrap),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(wrap(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_and_the_other_is_told_who() {
+        let state = tempfile::tempdir().unwrap();
+        let directory = state.path().join("new").join("state");
+        let hold = Hold::take(&directory).unwrap();
+        let refused = Hold::take(&directory).expect_err("held").to_string();
+        let holder = format!("process {} since 2", std::process::id());
+        assert!(refused.contains(&holder) && refused.contains(directory.to_str().unwrap()), "{refused}");
+        drop(hold);
+        Hold::take(&directory).expect("free again");
+    }
+
+    #[test]
+    fn what_stands_in_the_file_holds_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(HOLDER);
+        std::fs::write(&path, "process 1 since long ago\n\u{1b}[2J and far more text than fits").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let hold = Hold::take(directory.path()).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, PRIVATE);
+        assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 1, "the former's words are gone");
+        std::fs::write(&path, "\u{1b}[2J").unwrap();
+        let refused = Hold::take(directory.path()).expect_err("held").to_string();
+        assert!(refused.contains("held by [2J") && !refused.contains('\u{1b}'), "{refused}");
+        std::fs::write(&path, [0xff; 300]).unwrap();
+        let refused = Hold::take(directory.path()).expect_err("held").to_string();
+        assert!(refused.contains("another process"), "{refused}");
+        drop(hold);
+    }
+}
