@@ -154,13 +154,8 @@ impl Ledger {
 
     /// What was open when the daemon last stopped.
     pub fn recover(&self) -> Result<sale::recover::Recovered, LedgerError> {
-        let mut recovered = reader::recover(&self.connection, &self.path)?;
-        if self.moved.is_some() {
-            // Counted by a sensor elsewhere: what this one says now tells nothing about it.
-            let items = recovered.orders.iter_mut().flat_map(|order| &mut order.items);
-            items.flat_map(|item| &mut item.attempts).for_each(|attempt| attempt.counter = None);
-        }
-        Ok(recovered)
+        let recovered = reader::recover(&self.connection, &self.path)?;
+        Ok(sale::recover::Recovered { moved: self.moved.is_some(), ..recovered })
     }
 
     /// Folds the log into the file and closes it, so that the file alone is the whole ledger. After a failed write

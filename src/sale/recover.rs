@@ -3,7 +3,7 @@
 //! Policy: an order that was waiting is closed, because its QR is gone. Paid and nothing energised: refund, or deliver now
 //! where the operator says so. Energised and nothing recorded: never energise again; ask the latched sensor what fell.
 //! Everything asked of a provider is asked anew. Expiries are counted from the start of the daemon: with no trusted
-//! clock the later bound is the safe one.
+//! clock the later bound is the safe one. What was written on another machine is settled and never delivered here.
 
 use super::event::Effect;
 use super::record::{Closed, Record};
@@ -24,11 +24,20 @@ pub struct Recovered {
     pub codes: Vec<ShortCode>,
     pub locked: Option<String>,
     pub sales_stopped: bool,
+    /// The ledger was written elsewhere, where somebody may take up the same orders.
+    pub moved: bool,
 }
 
 impl State {
     /// Takes over what the ledger knows; before the first event.
-    pub fn restore(&mut self, recovered: Recovered) {
+    pub fn restore(&mut self, mut recovered: Recovered) {
+        if recovered.moved {
+            // A refund that two ask for is one refund, and a delivery of two is two.
+            self.policy.paid_without_intent = PaidWithoutIntent::Refund;
+            // Counted by a sensor elsewhere: what this one says now tells nothing about it.
+            let items = recovered.orders.iter_mut().flat_map(|order| &mut order.items);
+            items.flat_map(|item| &mut item.attempts).for_each(|attempt| attempt.counter = None);
+        }
         for (slot, count) in recovered.stock {
             self.planogram.set_stock(&slot, count);
         }

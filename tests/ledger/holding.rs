@@ -5,8 +5,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use kioskd::ledger::{FILE, LedgerError, Reader};
+use kioskd::config::PaidWithoutIntent;
+use kioskd::ledger::{FILE, Journal, LedgerError, Reader};
+use kioskd::payment::Payment;
+use kioskd::sale::view::OrderState;
 use kioskd::sale::{Event, Record};
+use kioskd::vocabulary::{ChargeId, PaymentId};
 use serde_json::Value;
 
 use crate::kit::{self, Shop};
@@ -144,20 +148,16 @@ fn a_copy_goes_on_under_a_number_of_its_own() {
     let intended = intended.expect("a step that ends with an intent");
     let number = shop.ledger.id().to_owned();
     drop(shop);
-    let counters = |ledger: &kioskd::ledger::Ledger| -> Vec<Option<u32>> {
-        let orders = ledger.recover().unwrap().orders;
-        orders.iter().flat_map(|o| &o.items).flat_map(|i| &i.attempts).map(|attempt| attempt.counter).collect()
-    };
-
     let copy = kit::lay(&intended.db, &intended.wal);
     let ledger = kit::open(copy.path()).unwrap();
     assert_eq!(ledger.moved(), Some(number.as_str()));
     let new = ledger.id().to_owned();
     assert!(new != number && new.len() == 16, "{new}");
     assert_eq!(ledger.acknowledged(), 0, "under the new number nobody has anything");
-    assert_eq!(counters(&ledger), [None], "another machine's sensor has counted otherwise");
     drop(ledger);
     let mut shop = Shop::open(copy.path());
+    let counters = |shop: &Shop| shop.state.orders[&paid].items[0].attempts[0].counter;
+    assert_eq!(counters(&shop), None, "another machine's sensor has counted otherwise");
     let new = shop.ledger.id().to_owned();
     shop.feed(Event::Started { boot: kit::boot(), version: "0".into() });
     let begun = records(copy.path(), "ledger-begun");
@@ -189,6 +189,40 @@ fn a_copy_goes_on_under_a_number_of_its_own() {
     assert_eq!(restored.moved(), Some(new.as_str()));
 }
 
+/// A kiosk that ended between a payment and its delivery and is to deliver when it comes back: what became of the order, and
+/// how often something was energised.
+fn resumed(moved: bool) -> (Vec<OrderState>, usize) {
+    let directory = tempfile::tempdir().unwrap();
+    let mut shop = Shop::open(directory.path());
+    shop.start();
+    let order = shop.offer(&["cola"]);
+    let charge = ChargeId::of(order, 1);
+    let payment = Payment { id: PaymentId::parse("P1").unwrap(), amount: 300, currency: kit::cny(), order };
+    let record = Record::OrderPaid { order, charge, payment, fee_estimate: None };
+    shop.state.orders.get_mut(&order).unwrap().apply(&record);
+    let at = shop.stamp();
+    shop.ledger.commit(&at, &[record], &shop.state).unwrap();
+    shop.ledger.close();
+    let copy = kit::copy_of(directory.path());
+    let mut shop = Shop::open(if moved { copy.path() } else { directory.path() });
+    shop.state.policy.paid_without_intent = PaidWithoutIntent::Resume;
+    let recovered = shop.ledger.recover().unwrap();
+    shop.state.restore(recovered);
+    shop.start();
+    shop.pass(200_000);
+    let orders = Reader::open(&shop.directory).unwrap().orders(9).unwrap();
+    let all = orders["orders"].as_array().unwrap().iter();
+    let states = all.map(|order| serde_json::from_value(order["state"].clone()).unwrap()).collect();
+    let intents = records(&shop.directory, "delivery-intended").len();
+    (states, intents)
+}
+
+#[test]
+fn a_copy_gives_back_what_the_original_may_deliver() {
+    assert_eq!(resumed(false), (vec![OrderState::Delivered], 1));
+    assert_eq!(resumed(true), (vec![OrderState::Refunded], 0));
+}
+
 #[test]
 fn a_restart_where_it_was_believes_its_sensor() {
     let directory = tempfile::tempdir().unwrap();
@@ -199,8 +233,8 @@ fn a_restart_where_it_was_believes_its_sensor() {
     let records = [Record::DeliveryIntended { order, item: 0, attempt: 1, slot: kit::slot("A1"), counter: Some(9) }];
     let open = shop.state.orders.get_mut(&order).unwrap();
     records.iter().for_each(|record| open.apply(record));
-    kioskd::ledger::Journal::commit(&mut shop.ledger, &at, &records, &shop.state).unwrap();
+    shop.ledger.commit(&at, &records, &shop.state).unwrap();
     drop(shop);
-    let found = kit::open(directory.path()).unwrap().recover().unwrap();
-    assert_eq!(found.orders[0].items[0].attempts[0].counter, Some(9));
+    let shop = Shop::open(directory.path());
+    assert_eq!(shop.state.orders[&order].items[0].attempts[0].counter, Some(9));
 }

@@ -26,8 +26,9 @@ fn daemon_on(state: &Path) -> Option<(u32, Vec<String>)> {
 #[test]
 fn a_second_daemon_while_the_first_delivers_touches_nothing() {
     // Long enough for a whole second start to fall into one turn.
-    let config = vec![("pulse = \"1000ms\"", "pulse = \"9000ms\"")];
-    let machine = Machine::start(&Setup { turn: 6_000, config, ..Setup::default() });
+    let mut setup = Setup { turn: 6_000, ..Setup::fast() };
+    setup.config.push(("pulse = \"1000ms\"", "pulse = \"9000ms\""));
+    let machine = Machine::start(&setup);
     let qr = machine.offer(&["cola"]);
     machine.wallet(&qr, "pay");
     machine.until_state("delivering");
