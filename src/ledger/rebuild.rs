@@ -74,7 +74,7 @@ impl Rebuilt {
             .optional()
             .map_err(&wrap)?;
         let number = cursor.as_deref().and_then(|text| text.parse::<u64>().ok().filter(|n| n.to_string() == text));
-        if !number.is_some_and(|number| number <= seq) {
+        if number.is_none_or(|number| number > seq) {
             let said = cursor.map_or("missing".to_owned(), |text| format!("{text:?}"));
             return Err(self.differ(format!("table meta, key acknowledged: value is {said}, of {seq} records")));
         }
