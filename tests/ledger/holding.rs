@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use kioskd::config::PaidWithoutIntent;
 use kioskd::ledger::{FILE, Journal, LedgerError, Reader};
@@ -13,10 +13,11 @@ use kioskd::sale::{Event, Record};
 use kioskd::vocabulary::{ChargeId, PaymentId};
 use serde_json::Value;
 
+use crate::child::command;
 use crate::kit::{self, Shop};
 
 fn kioskctl(directory: &Path, words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_kioskctl")).arg("--state").arg(directory).args(words).output().unwrap()
+    command(env!("CARGO_BIN_EXE_kioskctl")).arg("--state").arg(directory).args(words).output().unwrap()
 }
 
 /// The file alone in a folder of its own.

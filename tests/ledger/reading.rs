@@ -13,6 +13,7 @@ use kioskd::sale::{Order, Record};
 use kioskd::vocabulary::{ChargeId, Evidence, OrderId, PaymentId, ProductId, RailName};
 use serde_json::Value;
 
+use crate::child::command;
 use crate::kit::{self, BASE, Shop};
 
 #[test]
@@ -282,7 +283,7 @@ fn kioskctl_names_the_file_that_is_missing_or_corrupt() {
 fn unread(program: &str, words: &[&str]) -> (Option<i32>, String) {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let done = Command::new(program).args(words).stdout(writer).output().unwrap();
+    let done = command(program).args(words).stdout(writer).output().unwrap();
     (done.status.code(), String::from_utf8(done.stderr).unwrap())
 }
 
@@ -303,11 +304,11 @@ fn a_reader_who_has_left_is_no_error() {
     // Neither is one who does not want to hear complaints.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let told = Command::new(kioskctl).args(["--state", "/nowhere", "verify"]).stderr(writer).output().unwrap();
+    let told = command(kioskctl).args(["--state", "/nowhere", "verify"]).stderr(writer).output().unwrap();
     assert_eq!(told.status.code(), Some(1));
     // A full disk is one.
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let told = Command::new(kioskd).arg("schema").stdout(full).output().unwrap();
+    let told = command(kioskd).arg("schema").stdout(full).output().unwrap();
     let errors = String::from_utf8(told.stderr).unwrap();
     assert!(told.status.code() == Some(1) && errors.contains("No space left"), "{errors}");
 }

@@ -1,12 +1,14 @@
 //! Whose a state directory is, with real daemons: a second one touches nothing, a stopped one leaves one whole file, and a
 //! copied one does not write on under the same number.
 
+use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::child::{Running, command};
 use crate::kit::{Machine, PATIENCE, Setup, kioskd, wait_at_most};
 
 /// Number and words of the daemon that was started on this state directory.
@@ -33,18 +35,12 @@ fn a_second_daemon_while_the_first_delivers_touches_nothing() {
     machine.wallet(&qr, "pay");
     machine.until_state("delivering");
     let (pid, words) = daemon_on(&machine.state).expect("the kiosk's own process");
-    let mut second = Command::new(kioskd())
-        .args(&words[1..])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut second = Running::start(command(kioskd()).args(&words[1..]).stdin(Stdio::null()).stderr(Stdio::piped()));
     let ended = wait_at_most(PATIENCE, || second.try_wait().unwrap());
-    if ended.is_none() {
-        second.kill().unwrap();
-    }
-    let told = String::from_utf8(second.wait_with_output().unwrap().stderr).unwrap();
+    let mut told = String::new();
+    let mut said = second.stderr.take().unwrap();
+    second.end();
+    said.read_to_string(&mut told).unwrap();
     assert_eq!(machine.newest()["state"], "delivering", "the second came and went while the first was at it");
     assert_eq!(ended.expect("the second ends by itself").code(), Some(1), "{told}");
     assert!(told.contains(&format!("held by process {pid} since ")), "{told}");
@@ -59,7 +55,7 @@ fn a_second_daemon_while_the_first_delivers_touches_nothing() {
 }
 
 fn kioskctl(state: &Path, words: &[&str]) -> Value {
-    let out = Command::new(env!("CARGO_BIN_EXE_kioskctl")).arg("--state").arg(state).args(words).output().unwrap();
+    let out = command(env!("CARGO_BIN_EXE_kioskctl")).arg("--state").arg(state).args(words).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     serde_json::from_slice(&out.stdout).unwrap()
 }
@@ -68,7 +64,7 @@ fn kioskctl(state: &Path, words: &[&str]) -> Value {
 fn alarm(machine: &Machine) -> Value {
     let broker = machine.mqtt.trim_start_matches("mqtt://");
     let (host, port) = broker.rsplit_once(':').unwrap();
-    let told = Command::new("mosquitto_sub")
+    let told = command("mosquitto_sub")
         .args(["-h", host, "-p", port, "-t", "kiosk/v1/demo/+/alarm/ledger-moved", "-C", "1", "-W", "60"])
         .output()
         .expect("mosquitto-clients");
