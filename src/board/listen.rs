@@ -3,14 +3,14 @@
 
 use std::io::{PipeReader, PipeWriter};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use gpiocdev::Request;
 use gpiocdev::line::EdgeKind;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::Tell;
+use super::{STOP, Tell};
+use crate::service::{End, Supervisor, Thread};
 
 /// Between two questions to an expander.
 const ASK: Duration = Duration::from_millis(10);
@@ -18,10 +18,10 @@ const ASK: Duration = Duration::from_millis(10);
 /// After one that was not answered.
 const ASK_SILENT: Duration = Duration::from_millis(500);
 
-/// While it exists, changes are told; dropping it waits for the one being told.
+/// While it exists, changes are told; dropping it waits a while for the one being told.
 pub struct Listening {
     stop: Option<PipeWriter>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<Thread>,
 }
 
 impl Drop for Listening {
@@ -29,8 +29,8 @@ impl Drop for Listening {
         // Every thread sees the other end close.
         drop(self.stop.take());
         for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread that watches inputs had panicked");
+            if !thread.wait(STOP) {
+                tracing::error!("a thread that watches inputs hangs");
             }
         }
     }
@@ -56,22 +56,25 @@ pub(super) struct AskedPin {
     pub tell: Tell,
 }
 
-pub(super) fn start(edges: Vec<Edges>, asked: Vec<Asked>) -> std::io::Result<Listening> {
+pub(super) fn start(supervisor: &Supervisor, edges: Vec<Edges>, asked: Vec<Asked>) -> std::io::Result<Listening> {
     let (end, stop) = std::io::pipe()?;
     let mut listening = Listening { stop: Some(stop), threads: Vec::new() };
-    let named = |name: &str| std::thread::Builder::new().name(name.into());
     if !edges.is_empty() {
         let end = end.try_clone()?;
-        listening.threads.push(named("board-edges").spawn(move || follow(edges, &end))?);
+        listening.threads.push(supervisor.thread("the input watcher", move || follow(edges, &end))?);
     }
     for expander in asked {
         let end = end.try_clone()?;
-        listening.threads.push(named("board-ask").spawn(move || ask(expander, &end))?);
+        let run = move || {
+            ask(expander, &end);
+            End::Told
+        };
+        listening.threads.push(supervisor.thread("the expander watcher", run)?);
     }
     Ok(listening)
 }
 
-fn follow(mut lines: Vec<Edges>, end: &PipeReader) {
+fn follow(mut lines: Vec<Edges>, end: &PipeReader) -> End {
     loop {
         let mut fds: Vec<PollFd<'_>> = vec![PollFd::new(end, PollFlags::IN)];
         fds.extend(
@@ -79,12 +82,12 @@ fn follow(mut lines: Vec<Edges>, end: &PipeReader) {
         );
         match poll(&mut fds, None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return tracing::error!(%error, "the inputs can't be watched any more"),
+            Err(error) => return End::Failed(format!("the inputs can't be watched any more: {error}")),
         }
         let ready: Vec<PollFlags> = fds.iter().map(PollFd::revents).collect();
         drop(fds);
         if !ready[0].is_empty() {
-            return;
+            return End::Told;
         }
         let mut ready = ready[1..].iter();
         // A line that fails is dropped: the board asks it too, and will say that it does not answer.

@@ -2,8 +2,9 @@
 //!
 //! Policy: one thread executes one command after the other, so two deliveries never overlap. A relay is energised at
 //! most once for a delivery, for at most its slot's pulse, and goes off even when everything else fails. What fell is
-//! read from a counter that outlives the kiosk; where nobody can know, the evidence says so. Nothing here decides what
-//! a delivery means for the money.
+//! read from a counter that outlives the kiosk; where nobody can know, the evidence says so. Every question is answered
+//! within its deadline, if need be in the place of a thread that hangs. Nothing here decides what a delivery means for the
+//! money.
 //!
 //! The drivers are generic over embedded-hal, so a real board is only another [`Backend`]. Which one is used is chosen
 //! at run time by [`LineDriver`].
@@ -15,6 +16,7 @@ mod inputs;
 mod listen;
 mod pi;
 mod probe;
+mod questions;
 mod real;
 mod relay;
 mod safe;
@@ -38,18 +40,23 @@ pub use thermometer::Thermometer;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use embedded_hal::digital::{ErrorType, InputPin, OutputPin};
 use embedded_hal::i2c::I2c;
 
 use crate::config::{self, Config, LineDriver, Wiring};
+use crate::service::{Beat, Part, Supervisor, Thread};
 use crate::vocabulary::{DeliveryId, Evidence, Reading, SlotId};
 use crate::world::{LineName, SlotWiring, World};
 use inputs::Inputs;
+use questions::{GRACE, Limits, Question, Questions};
 
-/// What the kiosk asks of the board. Executed in order.
+/// For a thread of the board to end: the pulse under way ends at once, and every relay is made inactive once more.
+const STOP: Duration = Duration::from_secs(2);
+
+/// What the kiosk asks of the board. Executed in order, and each answered once: by `Prepared`, `Evidence` or
+/// `NotEnergised`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Self-test and read the drop sensor before an intent is written. Nothing moves.
@@ -73,7 +80,7 @@ pub enum BoardEvent {
         delivery: DeliveryId,
         evidence: Evidence,
     },
-    /// It is certain that nothing was energised.
+    /// It is certain that nothing was energised, and that nothing will be.
     NotEnergised {
         delivery: DeliveryId,
         why: String,
@@ -121,7 +128,7 @@ pub trait Backend {
     }
 
     /// Tells of changes until what it answers is dropped.
-    fn listen(&self) -> Result<Option<Listening>, BoardError> {
+    fn listen(&self, _supervisor: &Supervisor) -> Result<Option<Listening>, BoardError> {
         Ok(None)
     }
 
@@ -190,8 +197,19 @@ pub enum BoardError {
 type Report = Arc<dyn Fn(BoardEvent) + Send + Sync>;
 
 enum Job {
-    Do(Command),
+    Do(Command, Arc<Question>),
+    /// The watchdog asks whether the thread turns.
+    Nudge,
     Stop,
+}
+
+/// What the board's thread shares with who asks it.
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    /// It was answered for in its place: that it answers again is news.
+    passed_over: AtomicBool,
+    beat: Beat,
 }
 
 /// The running board. Dropping it ends the pulse under way, if any, and leaves every relay inactive.
@@ -199,9 +217,10 @@ pub struct Board {
     jobs: mpsc::Sender<Job>,
     inputs: Arc<Inputs>,
     report: Report,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-    thermometer: Option<(mpsc::Sender<()>, JoinHandle<()>)>,
+    questions: Questions,
+    shared: Arc<Shared>,
+    thread: Thread,
+    thermometer: Option<(mpsc::Sender<()>, Thread)>,
     listening: Option<Listening>,
 }
 
@@ -214,42 +233,69 @@ pub fn start(
     config: &config::Board,
     slots: &[config::Slot],
     lines: Lines,
+    supervisor: &Supervisor,
     report: impl Fn(BoardEvent) + Send + Sync + Clone + 'static,
 ) -> Result<Board, BoardError> {
     match lines {
-        Lines::Simulated(world) => start_on(&Simulated::new(world), config, slots, Arc::new(report)),
-        Lines::Real(board) => start_on(&*board, config, slots, Arc::new(report)),
+        Lines::Simulated(world) => start_on(&Simulated::new(world), supervisor, config, slots, GRACE, Arc::new(report)),
+        Lines::Real(board) => start_on(&*board, supervisor, config, slots, GRACE, Arc::new(report)),
     }
 }
 
-fn start_on<B: Backend + 'static>(
+/// `grace`: beside what a pulse and the falling after it take, an answer may take so long.
+pub(crate) fn start_on<B: Backend + 'static>(
     backend: &B,
+    supervisor: &Supervisor,
     config: &config::Board,
     slots: &[config::Slot],
+    grace: Duration,
     report: Report,
 ) -> Result<Board, BoardError> {
     let beam = config.drop_sensor.as_ref().filter(|sensor| sensor.counter.is_none());
     let count = beam.map(|sensor| OwnCounter::new(backend.beam_debounce(&sensor.beam)));
     let inputs = Arc::new(Inputs::of(config, slots, count.as_ref(), Arc::clone(&report)));
-    let stop = Arc::new(AtomicBool::new(false));
+    let shared = Arc::new(Shared::default());
     let (jobs, todo) = mpsc::channel();
-    let worker = worker::Worker::claim(backend, config, slots, &inputs, count, &report, &stop)?;
+    let worker = worker::Worker::claim(backend, config, slots, &inputs, count, &report, &shared)?;
     let thermometer = match &config.temperature {
-        Some(config) => Some(thermometer::start(&config.sensor, Arc::clone(&report))?),
+        Some(config) => Some(thermometer::start(supervisor, &config.sensor, Arc::clone(&report))?),
         None => None,
     };
-    let listening = backend.listen()?;
-    let thread = std::thread::Builder::new().name("board".into()).spawn(move || worker.run(&todo))?;
-    Ok(Board { jobs, inputs, report, stop, thread: Some(thread), thermometer, listening })
+    let listening = backend.listen(supervisor)?;
+    let thread = supervisor.thread("the board", move || worker.run(&todo))?;
+    let questions = Questions::new(Limits::of(config, slots, grace));
+    Ok(Board { jobs, inputs, report, questions, shared, thread, thermometer, listening })
 }
 
 impl Board {
-    /// Queues a command; its answer comes as an event.
+    /// Queues a command; its answer comes as an event, at the latest from [`answer_overdue`](Self::answer_overdue).
     pub fn command(&self, command: Command) {
-        if self.jobs.send(Job::Do(command)).is_err() {
-            tracing::error!("the board's thread has ended");
+        let question = self.questions.ask(&command, Instant::now());
+        // A thread that has ended has been reported, and its question stays open.
+        drop(self.jobs.send(Job::Do(command, question)));
+    }
+
+    /// When a question is overdue, if nobody answers before.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.questions.next()
+    }
+
+    /// Answers what the board's thread has not answered in time, and what it answers later is not passed on.
+    pub fn answer_overdue(&self, now: Instant) {
+        let overdue = self.questions.overdue(now);
+        if !overdue.is_empty() {
+            self.shared.passed_over.store(true, Ordering::Release);
+            // First, so that nothing else is asked of it.
             (self.report)(BoardEvent::Answers { answers: false });
         }
+        overdue.into_iter().for_each(|event| (self.report)(event));
+    }
+
+    /// What the watchdog looks at: the board's thread beats between any two words with a device, so one that never comes
+    /// back is seen, and a long pulse is not taken for one.
+    pub fn part(&self) -> Part {
+        let jobs = self.jobs.clone();
+        Part { name: "the board", beat: self.shared.beat.clone(), nudge: Box::new(move || drop(jobs.send(Job::Nudge))) }
     }
 
     /// An input changed by itself; reported at once, whatever the board's thread is doing.
@@ -282,19 +328,15 @@ impl Board {
 
 impl Drop for Board {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.shared.stop.store(true, Ordering::Relaxed);
         // A thread that has ended already needs no telling.
         drop(self.jobs.send(Job::Stop));
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the board's thread had panicked");
+        if !self.thread.wait(STOP) {
+            tracing::error!("the board's thread hangs; its relays are left to `kioskd relays-safe`");
         }
         drop(self.listening.take());
-        if let Some((stop, thread)) = self.thermometer.take() {
-            drop(stop);
-            drop(thread.join());
-        }
+        // Reading a sensor may hang, and holds nothing that must be given back.
+        drop(self.thermometer.take());
     }
 }
 

@@ -18,6 +18,7 @@ use super::gpiochip::{self, Spot};
 use super::listen::{self, Asked, AskedPin, Edges, Listening, Steady};
 use super::{Backend, BoardError, Purpose, Tell, lock, pi};
 use crate::config::{self, LineDriver, Wiring};
+use crate::service::Supervisor;
 
 /// An input is steady for so long before it counts, where the configuration says nothing.
 const DEBOUNCE: Duration = Duration::from_millis(20);
@@ -224,7 +225,7 @@ impl Backend for Real {
         self.claim_input(line, purpose, Some(tell))
     }
 
-    fn listen(&self) -> Result<Option<Listening>, BoardError> {
+    fn listen(&self, supervisor: &Supervisor) -> Result<Option<Listening>, BoardError> {
         let mut claims = lock(&self.claims);
         let edges = std::mem::take(&mut claims.edges);
         let asked = std::mem::take(&mut claims.asked).into_iter().filter_map(|(name, inputs)| {
@@ -242,7 +243,7 @@ impl Backend for Real {
             };
             Some(Asked { read: Box::new(read), inputs })
         });
-        Ok(Some(listen::start(edges, asked.collect())?))
+        Ok(Some(listen::start(supervisor, edges, asked.collect())?))
     }
 
     fn bus(&self) -> Result<I2cdev, BoardError> {

@@ -1,15 +1,23 @@
 //! Lines that fail in ways no world does on purpose.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::time::{Duration, Instant};
 
 use embedded_hal::digital::{self, ErrorType, InputPin, OutputPin};
 use embedded_hal::i2c::{self, I2c, Operation};
 
-use super::{Backend, Board, BoardError, BoardEvent, Command, Interlock, PulseError, Relay, start_on};
+use super::{Backend, Board, BoardError, BoardEvent, Command, GRACE, Interlock, PulseError, Relay, start_on};
 use crate::config;
-use crate::vocabulary::{DeliveryId, Evidence, OrderId};
+use crate::service::{Ended, Supervisor};
+use crate::vocabulary::{DeliveryId, Evidence, OrderId, SlotId};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// No part may end.
+fn calm() -> Supervisor {
+    Supervisor::new(|ended| panic!("{ended:?}"))
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
@@ -159,7 +167,8 @@ fn deliver(fault: Option<Fault>, counter: [u8; 4], before: Option<u32>) -> Vec<B
     let bench = Bench { relay: Pin { high_fails: fault, ..Pin::default() }, counter: Arc::new(Mutex::new(counter)) };
     let (tell, events) = mpsc::channel();
     let board: Board =
-        start_on(&bench, &config.board, &config.slots, Arc::new(move |event| drop(tell.send(event)))).unwrap();
+        start_on(&bench, &calm(), &config.board, &config.slots, GRACE, Arc::new(move |event| drop(tell.send(event))))
+            .unwrap();
     let delivery = DeliveryId { order: OrderId::from_parts(1, 1), item: 0, attempt: 1 };
     board.command(Command::Deliver { delivery, slot: config.slots[0].name.clone(), before });
     let mut seen = Vec::new();
@@ -235,10 +244,212 @@ fn a_relay_that_stays_on_stops_the_machine() {
     (config.board.door, config.board.tamper, config.board.drop_sensor) = (None, None, None);
     let bench = Bench { relay: Pin::default(), counter: Arc::default() };
     let (tell, events) = mpsc::channel();
-    let board = start_on(&bench, &config.board, &config.slots, Arc::new(move |event| drop(tell.send(event)))).unwrap();
+    let report = Arc::new(move |event| drop(tell.send(event)));
+    let board = start_on(&bench, &calm(), &config.board, &config.slots, GRACE, report).unwrap();
     let delivery = DeliveryId { order: OrderId::from_parts(1, 1), item: 0, attempt: 1 };
     board.command(Command::Deliver { delivery, slot: config.slots[0].name.clone(), before: None });
     let wait = || events.recv_timeout(Duration::from_secs(10)).unwrap();
     while !matches!(wait(), BoardEvent::NotEnergised { .. }) {}
     assert!(!bench.relay.driven.lock().unwrap().contains(&true));
+}
+
+/// A relay whose wire does what the test says when it is switched on, and a counter chip that answers while it is let.
+struct Rig {
+    on: Arc<dyn Fn() + Send + Sync>,
+    bus: Gate,
+    pulses: Arc<Mutex<u32>>,
+}
+
+/// Whoever passes waits while it is shut.
+#[derive(Clone, Default)]
+struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    fn shut(&self, shut: bool) {
+        *self.0.0.lock().unwrap() = shut;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self) {
+        drop(self.0.1.wait_while(self.0.0.lock().unwrap(), |shut| *shut).unwrap());
+    }
+}
+
+struct Wire(Arc<dyn Fn() + Send + Sync>, Arc<Mutex<u32>>);
+
+impl ErrorType for Wire {
+    type Error = Fault;
+}
+
+impl OutputPin for Wire {
+    fn set_low(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), Fault> {
+        *self.1.lock().unwrap() += 1;
+        (self.0)();
+        Ok(())
+    }
+}
+
+struct SlowBus(Gate);
+
+impl i2c::ErrorType for SlowBus {
+    type Error = i2c::ErrorKind;
+}
+
+impl I2c for SlowBus {
+    fn transaction(&mut self, _: u8, operations: &mut [Operation<'_>]) -> Result<(), i2c::ErrorKind> {
+        self.0.pass();
+        for operation in operations {
+            if let Operation::Read(into) = operation {
+                into.copy_from_slice(&[0x20, 0, 0, 0]);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Backend for Rig {
+    type Output = Wire;
+    type Input = Nowhere;
+    type Bus = SlowBus;
+
+    fn output(&self, _: &str) -> Result<Wire, BoardError> {
+        Ok(Wire(Arc::clone(&self.on), Arc::clone(&self.pulses)))
+    }
+
+    fn input(&self, _: &str) -> Result<Nowhere, BoardError> {
+        Ok(Nowhere)
+    }
+
+    fn bus(&self) -> Result<SlowBus, BoardError> {
+        Ok(SlowBus(self.bus.clone()))
+    }
+
+    fn untouched(error: &Fault) -> bool {
+        *error == Fault::Refused
+    }
+}
+
+struct Running {
+    board: Board,
+    events: mpsc::Receiver<BoardEvent>,
+    slot: SlotId,
+}
+
+impl Running {
+    fn start(rig: &Rig, supervisor: &Supervisor) -> Self {
+        let mut config: config::Config = toml::from_str(include_str!("../../configs/vending.toml")).unwrap();
+        config.slots.truncate(1);
+        config.slots[0].pulse.0 = Duration::from_millis(30);
+        (config.board.door, config.board.tamper) = (None, None);
+        let sensor = config.board.drop_sensor.as_mut().unwrap();
+        (sensor.emitter, sensor.fall_time.0) = (None, Duration::from_millis(1));
+        let (tell, events) = mpsc::channel();
+        let report = Arc::new(move |event| drop(tell.send(event)));
+        let board = start_on(rig, supervisor, &config.board, &config.slots, GRACE, report).unwrap();
+        let running = Self { board, events, slot: config.slots[0].name.clone() };
+        running.hear(|event| *event == BoardEvent::Answers { answers: true });
+        running
+    }
+
+    fn deliver(&self, nth: u32) {
+        self.board.command(Command::Deliver { delivery: delivery(nth), slot: self.slot.clone(), before: Some(0) });
+    }
+
+    /// What is said until it fits, and that.
+    fn hear(&self, fits: impl Fn(&BoardEvent) -> bool) -> Vec<BoardEvent> {
+        let mut heard = Vec::new();
+        while !heard.last().is_some_and(&fits) {
+            heard.push(self.events.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("after {heard:?}")));
+        }
+        heard
+    }
+
+    fn overdue(&self) -> Vec<BoardEvent> {
+        self.board.answer_overdue(Instant::now() + Duration::from_secs(3_600));
+        self.events.try_iter().collect()
+    }
+}
+
+fn delivery(item: u32) -> DeliveryId {
+    DeliveryId { order: OrderId::from_parts(1, 1), item, attempt: 1 }
+}
+
+#[test]
+fn a_board_that_panics_in_the_middle_of_a_pulse_is_named() {
+    let (tell, ended) = mpsc::channel();
+    let rig = Rig { on: Arc::new(|| panic!("on purpose")), bus: Gate::default(), pulses: Arc::default() };
+    let running = Running::start(&rig, &Supervisor::new(move |end| drop(tell.send(end))));
+    running.deliver(0);
+    let named = Ended { part: "the board", why: "it has panicked: on purpose".into() };
+    assert_eq!(ended.recv_timeout(PATIENCE), Ok(named), "also while its counter is watched");
+    // Whoever waits for the delivery is told at its deadline, in the place of a thread that is not there.
+    assert!(running.board.next_deadline().is_some());
+    let said = running.overdue();
+    assert_eq!(said[0], BoardEvent::Answers { answers: false });
+    assert!(matches!(&said[1..], [BoardEvent::Evidence { evidence: Evidence::Silent { .. }, .. }]), "{said:?}");
+    assert!(running.board.next_deadline().is_none());
+}
+
+/// The bus hangs. What was asked is answered at its deadline, and the delivery that was told as not energised stays so when
+/// the bus comes back.
+#[test]
+fn what_was_told_as_not_energised_never_is() {
+    let rig = Rig { on: Arc::new(|| ()), bus: Gate::default(), pulses: Arc::default() };
+    let running = Running::start(&rig, &calm());
+    rig.bus.shut(true);
+    running.board.command(Command::Prepare { delivery: delivery(0) });
+    running.deliver(1);
+    running.board.answer_overdue(Instant::now());
+    assert_eq!(running.events.try_iter().next(), None, "nothing is overdue yet");
+    let soon = running.board.next_deadline().unwrap();
+    assert!(soon > Instant::now() && soon <= Instant::now() + GRACE, "the first question has its own time");
+    let said = running.overdue();
+    assert_eq!(said[0], BoardEvent::Answers { answers: false }, "before anything else is asked");
+    for (said, nth) in said[1..].iter().zip([0, 1]) {
+        assert!(matches!(said, BoardEvent::NotEnergised { delivery: d, .. } if *d == delivery(nth)), "{said:?}");
+    }
+    assert_eq!(said.len(), 3);
+
+    rig.bus.shut(false);
+    running.board.command(Command::Recall { delivery: delivery(2), before: Some(0) });
+    let said = running.hear(|event| matches!(event, BoardEvent::Evidence { delivery: d, .. } if *d == delivery(2)));
+    assert_eq!(said.len(), 1, "the late answers are not passed on: {said:?}");
+    running.hear(|event| *event == BoardEvent::Answers { answers: true });
+    assert_eq!(*rig.pulses.lock().unwrap(), 0);
+}
+
+/// The wire hangs while the relay is switched on: nobody knows, and it is said at the deadline.
+#[test]
+fn a_delivery_that_hangs_in_the_middle_is_silence() {
+    let (gate, entered) = (Gate::default(), mpsc::channel());
+    gate.shut(true);
+    let wire = gate.clone();
+    let on = move || {
+        entered.0.send(()).unwrap();
+        wire.pass();
+    };
+    let rig = Rig { on: Arc::new(on), bus: Gate::default(), pulses: Arc::default() };
+    let running = Running::start(&rig, &calm());
+    running.deliver(0);
+    entered.1.recv_timeout(PATIENCE).unwrap();
+
+    let part = running.board.part();
+    let beats = part.beat.count();
+    (part.nudge)();
+    assert_eq!(part.beat.count(), beats, "a watchdog that nudges it hears nothing");
+    let said = running.overdue();
+    assert_eq!(said[0], BoardEvent::Answers { answers: false });
+    assert!(matches!(&said[1..], [BoardEvent::Evidence { evidence: Evidence::Silent { .. }, .. }]), "{said:?}");
+
+    gate.shut(false);
+    let said = running.hear(|event| *event == BoardEvent::Answers { answers: true });
+    assert_eq!(said.len(), 1, "its evidence came too late: {said:?}");
+    assert!(part.beat.count() > beats, "and it turns again");
+    running.deliver(0);
+    running.hear(|event| matches!(event, BoardEvent::Evidence { .. }));
+    assert_eq!(*rig.pulses.lock().unwrap(), 1, "the same delivery is not energised again");
 }

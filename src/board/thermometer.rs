@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{BoardError, BoardEvent, Report};
+use crate::service::{End, Supervisor, Thread};
 
 const EVERY: Duration = Duration::from_secs(10);
 
@@ -132,14 +132,18 @@ pub fn find(sys: &Path, sensor: &str) -> Result<Thermometer, BoardError> {
 
 /// Reports at once and then every ten seconds, from a thread of its own because a sensor may hang; until what it answers
 /// is dropped.
-pub(super) fn start(sensor: &str, report: Report) -> Result<(mpsc::Sender<()>, JoinHandle<()>), BoardError> {
+pub(super) fn start(
+    supervisor: &Supervisor,
+    sensor: &str,
+    report: Report,
+) -> Result<(mpsc::Sender<()>, Thread), BoardError> {
     let thermometer = find(Path::new("/sys"), sensor)?;
     let (stop, stopped) = mpsc::channel();
-    let thread = std::thread::Builder::new().name("board-warmth".into()).spawn(move || {
+    let thread = supervisor.thread("the thermometer", move || {
         loop {
             report(BoardEvent::Temperature { milli: thermometer.read() });
             if stopped.recv_timeout(EVERY) != Err(mpsc::RecvTimeoutError::Timeout) {
-                return;
+                return End::Told;
             }
         }
     })?;

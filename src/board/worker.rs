@@ -10,10 +10,11 @@ use embedded_hal::digital::InputPin;
 use super::inputs::Input;
 use super::{
     Backend, BoardError, BoardEvent, Command, Counter, DropSensor, EventCounter, Inputs, Interlock, Job, LightBarrier,
-    OwnCounter, PulseError, Relay, Report,
+    OwnCounter, PulseError, Question, Relay, Report, Shared,
 };
 use crate::config;
-use crate::vocabulary::{DeliveryId, Evidence, SlotId};
+use crate::service::End;
+use crate::vocabulary::{DeliveryId, Evidence, Reading, SlotId};
 
 /// Between two looks at the counter, or at the home switch, while a relay is on.
 const WATCH: Duration = Duration::from_millis(10);
@@ -42,7 +43,7 @@ pub(super) struct Worker<B: Backend> {
     fall_time: Duration,
     heartbeat: Duration,
     report: Report,
-    stop: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     answers: Option<bool>,
     energised: BTreeSet<DeliveryId>,
     /// The last delivery prepared for, and whether the sensor proved itself.
@@ -57,7 +58,7 @@ impl<B: Backend> Worker<B> {
         inputs: &Arc<Inputs>,
         count: Option<OwnCounter>,
         report: &Report,
-        stop: &Arc<AtomicBool>,
+        shared: &Arc<Shared>,
     ) -> Result<Self, BoardError> {
         let interlock = Interlock::new(config.max_on);
         // All relays before anything else: they are inactive from then on.
@@ -102,69 +103,96 @@ impl<B: Backend> Worker<B> {
             fall_time: config.drop_sensor.as_ref().map_or(Duration::ZERO, |sensor| sensor.fall_time.0),
             heartbeat: config.heartbeat.0,
             report: Arc::clone(report),
-            stop: Arc::clone(stop),
+            shared: Arc::clone(shared),
             answers: None,
             energised: BTreeSet::new(),
             prepared: None,
         })
     }
 
-    pub fn run(mut self, todo: &mpsc::Receiver<Job>) {
+    pub fn run(mut self, todo: &mpsc::Receiver<Job>) -> End {
         hurry();
         self.rest();
         if let Some(sensor) = &mut self.sensor {
             sensor.light();
         }
-        self.beat();
+        self.look();
+        let mut looked = Instant::now();
         loop {
+            self.shared.beat.beat();
             let pause = if self.answers == Some(true) { self.heartbeat } else { self.heartbeat.min(RETRY) };
-            match todo.recv_timeout(pause) {
-                Ok(Job::Do(command)) => self.execute(command),
+            // A nudge does not put off the next look.
+            match todo.recv_timeout(pause.saturating_sub(looked.elapsed())) {
+                Ok(Job::Do(command, question)) => {
+                    self.execute(command, &question);
+                    looked = Instant::now();
+                }
+                Ok(Job::Nudge) => {}
                 Ok(Job::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(mpsc::RecvTimeoutError::Timeout) => self.beat(),
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    self.look();
+                    looked = Instant::now();
+                }
             }
         }
         self.rest();
+        End::Told
     }
 
-    fn execute(&mut self, command: Command) {
+    fn execute(&mut self, command: Command, question: &Question) {
         match command {
             Command::Prepare { delivery } => {
-                let none = crate::vocabulary::Reading { counter: None, self_tested: false };
+                if !question.begin() {
+                    return;
+                }
+                let none = Reading { counter: None, self_tested: false };
                 let reading = self.sensor.as_mut().map_or(none, Sensor::<B>::prepare);
                 self.prepared = Some((delivery, reading.self_tested));
-                (self.report)(BoardEvent::Prepared { delivery, reading });
+                self.answer(question, BoardEvent::Prepared { delivery, reading });
             }
-            Command::Deliver { delivery, slot, before } => self.deliver(delivery, &slot, before),
-            Command::Recall { delivery, before } => self.tell(delivery, |sensor| sensor.recall(before)),
+            Command::Deliver { delivery, slot, before } => self.deliver(question, delivery, &slot, before),
+            Command::Recall { delivery, before } => self.tell(question, delivery, |sensor| sensor.recall(before)),
         }
     }
 
-    fn deliver(&mut self, delivery: DeliveryId, slot: &SlotId, before: Option<u32>) {
+    fn answer(&self, question: &Question, event: BoardEvent) {
+        if question.answer() {
+            (self.report)(event);
+        } else {
+            tracing::warn!(?event, "an answer that came too late");
+        }
+    }
+
+    fn deliver(&mut self, question: &Question, delivery: DeliveryId, slot: &SlotId, before: Option<u32>) {
         if self.energised.contains(&delivery) {
             tracing::error!(?delivery, "asked to energise the same delivery again; not done");
-            return self.tell(delivery, |sensor| sensor.evidence(before, false));
+            return self.tell(question, delivery, |sensor| sensor.evidence(before, false));
         }
         let Some(motor) = self.motors.get_mut(slot) else {
             let why = format!("there is no slot {slot}");
-            return (self.report)(BoardEvent::NotEnergised { delivery, why });
+            return self.answer(question, BoardEvent::NotEnergised { delivery, why });
         };
         self.energised.insert(delivery);
         if self.energised.len() > REMEMBERED {
             self.energised.pop_first();
         }
         let watched = self.sensor.as_mut().zip(before);
-        let pulse = match &mut motor.home {
-            Some(home) => pulse_home::<B>(&mut motor.relay, home, &self.stop),
-            None => pulse_watched::<B>(&mut motor.relay, watched, &self.stop).map(|result| result.map(|()| true)),
+        let turned = match &mut motor.home {
+            Some(home) => pulse_home::<B>(&mut motor.relay, home, question, &self.shared),
+            None => pulse_watched::<B>(&mut motor.relay, watched, question, &self.shared),
         };
-        match pulse {
-            Ok(Ok(true)) => {}
-            Ok(Ok(false)) => {
+        match turned {
+            Turned::Done => {}
+            Turned::TooLate => return tracing::warn!(?delivery, "its time had passed before it began; not energised"),
+            Turned::Unwatched(error) => {
+                let why = format!("the drop sensor can't be watched: {error}");
+                return self.answer(question, BoardEvent::NotEnergised { delivery, why });
+            }
+            Turned::NotHome => {
                 tracing::error!(%slot, "the motor has not come home");
                 (self.report)(BoardEvent::NotHome { slot: slot.clone() });
             }
-            Ok(Err(error)) => {
+            Turned::Failed(error) => {
                 tracing::error!(%slot, %error, "relay");
                 self.answers(false);
                 let untouched = match &error {
@@ -173,35 +201,33 @@ impl<B: Backend> Worker<B> {
                     PulseError::Off(_) => false,
                 };
                 if untouched {
-                    return (self.report)(BoardEvent::NotEnergised { delivery, why: error.to_string() });
+                    let why = error.to_string();
+                    return self.answer(question, BoardEvent::NotEnergised { delivery, why });
                 }
-            }
-            Err(error) => {
-                let why = format!("the drop sensor can't be watched: {error}");
-                return (self.report)(BoardEvent::NotEnergised { delivery, why });
             }
         }
         let trusted = self.prepared == Some((delivery, true));
-        self.tell(delivery, |sensor| sensor.evidence(before, trusted));
+        self.tell(question, delivery, |sensor| sensor.evidence(before, trusted));
     }
 
     /// Waits for what is still falling, then reports what the sensor says. A stopping board says nothing: the next run
     /// asks the counter again.
-    fn tell(&mut self, delivery: DeliveryId, ask: impl FnOnce(&mut Sensor<B>) -> Evidence) {
+    fn tell(&mut self, question: &Question, delivery: DeliveryId, ask: impl FnOnce(&mut Sensor<B>) -> Evidence) {
         let evidence = match &mut self.sensor {
             None => Evidence::Silent { why: "there is no drop sensor".into() },
             Some(sensor) => {
                 let fallen = Instant::now() + self.fall_time;
                 while let Some(left) = fallen.checked_duration_since(Instant::now()) {
-                    if self.stop.load(Ordering::Relaxed) {
+                    if self.shared.stop.load(Ordering::Relaxed) {
                         return;
                     }
+                    self.shared.beat.beat();
                     std::thread::sleep(left.min(WATCH));
                 }
                 ask(sensor)
             }
         };
-        (self.report)(BoardEvent::Evidence { delivery, evidence });
+        self.answer(question, BoardEvent::Evidence { delivery, evidence });
     }
 
     /// Every relay inactive; says whether all of them took it. The first that does not is reported before the next is
@@ -209,6 +235,7 @@ impl<B: Backend> Worker<B> {
     fn rest(&mut self) -> bool {
         let mut all = true;
         for (slot, motor) in &mut self.motors {
+            self.shared.beat.beat();
             if let Err(error) = motor.relay.rest() {
                 all = false;
                 if self.answers.replace(false) != Some(false) {
@@ -220,10 +247,12 @@ impl<B: Backend> Worker<B> {
         all
     }
 
-    fn beat(&mut self) {
+    /// Whether it answers; and every relay inactive, once more.
+    fn look(&mut self) {
         let relays = self.rest();
         let mut inputs = true;
         for (nth, pin) in &mut self.input_pins {
+            self.shared.beat.beat();
             inputs &= self.inputs.poll(*nth, || pin.is_high()).is_ok();
         }
         for home in self.motors.values_mut().filter_map(|motor| motor.home.as_mut()) {
@@ -233,45 +262,78 @@ impl<B: Backend> Worker<B> {
     }
 
     fn answers(&mut self, answers: bool) {
-        if self.answers.replace(answers) != Some(answers) {
+        let back = answers && self.shared.passed_over.swap(false, Ordering::AcqRel);
+        if self.answers.replace(answers) != Some(answers) || back {
             (self.report)(BoardEvent::Answers { answers });
         }
     }
 }
 
-/// One turn: ends when the motor has left home and is home again. Says whether it is; a switch that can't be read has
-/// not seen it. A stopping board says nothing of a motor that it has stopped halfway.
+/// What has become of a pulse.
+enum Turned<E: std::fmt::Debug> {
+    Done,
+    /// It was energised, and its home switch has not seen it come back.
+    NotHome,
+    Failed(PulseError<E>),
+    /// There is nobody to watch the counter; nothing was energised.
+    Unwatched(std::io::Error),
+    /// It may not be energised any more, and was not.
+    TooLate,
+}
+
+/// One turn: ends when the motor has left home and is home again; a switch that can't be read has not seen it. A stopping
+/// board says nothing of a motor that it has stopped halfway.
 fn pulse_home<B: Backend>(
     relay: &mut Relay<B::Output>,
     home: &mut B::Input,
-    stop: &AtomicBool,
-) -> std::io::Result<Result<bool, PulseError<PinError<B>>>> {
+    question: &Question,
+    shared: &Shared,
+) -> Turned<PinError<B>> {
+    if !question.begin() {
+        return Turned::TooLate;
+    }
     let (mut left, mut back) = (false, false);
     let result = relay.pulse(|slice| {
+        shared.beat.beat();
         std::thread::sleep(slice.min(WATCH / 2));
         match home.is_high() {
             Ok(false) => left = true,
             Ok(true) => back = left,
             Err(_) => {}
         }
-        back || stop.load(Ordering::Relaxed)
+        back || shared.stop.load(Ordering::Relaxed)
     });
-    Ok(result.map(|()| back || stop.load(Ordering::Relaxed)))
+    match result {
+        Err(error) => Turned::Failed(error),
+        Ok(()) if back || shared.stop.load(Ordering::Relaxed) => Turned::Done,
+        Ok(()) => Turned::NotHome,
+    }
+}
+
+/// Ends the watch over a pulse, also when the pulse ends in a panic: the scope waits for its watcher then.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// One pulse that ends when the counter moves. The counter is watched by a thread of its own, because a sensor that
-/// hangs must not hold the relay. `Err`: there is no such thread, and nothing was energised.
+/// hangs must not hold the relay.
 fn pulse_watched<B: Backend>(
     relay: &mut Relay<B::Output>,
     watched: Option<(&mut Sensor<B>, u32)>,
-    stop: &AtomicBool,
-) -> std::io::Result<Result<(), PulseError<PinError<B>>>> {
+    question: &Question,
+    shared: &Shared,
+) -> Turned<PinError<B>> {
     let over = AtomicBool::new(false);
     let (moved, seen) = mpsc::channel();
     std::thread::scope(|scope| {
+        let _over = Over(&over);
         if let Some((sensor, before)) = watched {
             let (moved, over) = (moved.clone(), &over);
-            std::thread::Builder::new().name("board-watch".into()).spawn_scoped(scope, move || {
+            let watch = move || {
                 while !over.load(Ordering::Relaxed) {
                     if sensor.moved(before) {
                         // The pulse may have ended by itself meanwhile.
@@ -280,13 +342,21 @@ fn pulse_watched<B: Backend>(
                     }
                     std::thread::sleep(WATCH);
                 }
-            })?;
+            };
+            if let Err(error) = std::thread::Builder::new().name("board-watch".into()).spawn_scoped(scope, watch) {
+                return Turned::Unwatched(error);
+            }
         }
-        let result = relay.pulse(|slice| stop.load(Ordering::Relaxed) || seen.recv_timeout(slice).is_ok());
-        over.store(true, Ordering::Relaxed);
+        if !question.begin() {
+            return Turned::TooLate;
+        }
+        let result = relay.pulse(|slice| {
+            shared.beat.beat();
+            shared.stop.load(Ordering::Relaxed) || seen.recv_timeout(slice).is_ok()
+        });
         // Without a watcher this keeps the channel open, so that the wait above is a wait.
         drop(moved);
-        Ok(result)
+        result.map_or_else(Turned::Failed, |()| Turned::Done)
     })
 }
 

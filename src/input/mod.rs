@@ -25,6 +25,7 @@ use evdev::{AbsoluteAxisCode, KeyCode};
 
 use crate::config;
 use crate::sale::Key;
+use crate::service::Supervisor;
 
 /// What a person did, or what became of a device. Called from a task; must not block.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,12 +78,18 @@ pub enum Wanted {
 
 /// Watches a device until the runtime ends.
 pub fn start(
+    supervisor: &Supervisor,
     runtime: &tokio::runtime::Handle,
     wanted: Wanted,
     places: Places,
     report: impl Fn(InputEvent) + Send + Sync + 'static,
 ) {
-    runtime.spawn(watch::tend(wanted, places, report));
+    let part = match wanted.role() {
+        Role::Touch => "the touch sensor",
+        Role::Keypad => "the keypad",
+        Role::Scanner => "the scanner",
+    };
+    supervisor.task(runtime, part, watch::tend(wanted, places, report));
 }
 
 type Report<'a> = dyn FnMut(InputEvent) + 'a;

@@ -13,6 +13,7 @@ use super::keypad::Keypad;
 use super::scanner::Scanner;
 use super::sensor::{Abilities, Sensor};
 use super::{InputEvent, Report, Role, Snapshot, Wanted};
+use crate::service::End;
 
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -24,7 +25,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 const STEADY: Duration = Duration::from_secs(10);
 
 impl Wanted {
-    fn role(&self) -> Role {
+    pub(super) fn role(&self) -> Role {
         match self {
             Wanted::Touch { .. } => Role::Touch,
             Wanted::Keypad(_) => Role::Keypad,
@@ -95,7 +96,7 @@ impl Reader {
     }
 }
 
-pub(super) async fn tend(wanted: Wanted, places: Places, report: impl Fn(InputEvent) + Send + Sync + 'static) {
+pub(super) async fn tend(wanted: Wanted, places: Places, report: impl Fn(InputEvent) + Send + Sync + 'static) -> End {
     let role = wanted.role();
     let mut told = None;
     let mut tell = |fault: Option<String>| {
@@ -111,7 +112,7 @@ pub(super) async fn tend(wanted: Wanted, places: Places, report: impl Fn(InputEv
         let opened = match opened {
             Ok(opened) => opened,
             // The daemon ends.
-            Err(error) if error.is_cancelled() => return,
+            Err(error) if error.is_cancelled() => return End::Told,
             // One that panics is one that can't be used.
             Err(error) => Err(error.to_string()),
         };

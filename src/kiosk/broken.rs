@@ -18,7 +18,7 @@ use crate::ledger::LedgerError;
 use crate::sale::view::{Ease, Page, View};
 use crate::screen::open_panel;
 use crate::screen::text::{TextError, Typesetter};
-use crate::service::{self, Say};
+use crate::service::{self, Ended, Say, Supervisor};
 use crate::vocabulary::{Currency, Language, Localized};
 
 /// Each language is shown so long; nobody is there to switch it.
@@ -105,11 +105,11 @@ impl Glass {
                     Ok::<_, TextError>(Face { type_, theme: Theme::default(), zone: "UTC".into(), night: None })
                 };
                 let failing = Arc::clone(&died);
-                let failed = move |why: String| {
+                let supervisor = Supervisor::new(move |Ended { why, .. }| {
                     tracing::error!(why, "and the glass can't say so");
                     failing.store(true, Ordering::Relaxed);
-                };
-                if let Err(error) = glass::spawn(handle.clone(), panel, face, |_| (), failed) {
+                });
+                if let Err(error) = glass::start(handle.clone(), panel, face, |_| (), &supervisor) {
                     tracing::error!(%error, "and the glass can't say so");
                 }
             }

@@ -24,6 +24,7 @@ use crate::sale::event::{Condition, Effect, Event};
 use crate::screen::language::Texts;
 use crate::screen::open_panel;
 use crate::screen::text::{Faces, TextError, Typesetter};
+use crate::service::{End, Supervisor};
 use crate::vocabulary::{OrderId, RailName};
 use crate::world::{ToWorld, World};
 
@@ -44,12 +45,18 @@ pub(super) struct Edges {
     /// Speaks with the gateway.
     pub clerk: Option<Arc<Clerk>>,
     printer: Sender<PrintJob>,
+    supervisor: Supervisor,
     inputs: Sender<Input>,
 }
 
 impl Edges {
     /// Relays first: they are inactive before anything else is looked at (P7).
-    pub fn start(config: &Config, world: Option<&Arc<World>>, inputs: Sender<Input>) -> Result<Self, KioskError> {
+    pub fn start(
+        config: &Config,
+        world: Option<&Arc<World>>,
+        supervisor: &Supervisor,
+        inputs: Sender<Input>,
+    ) -> Result<Self, KioskError> {
         let start = |what| move |source| KioskError::Start { what, source };
         if let Some(world) = world {
             let panel = match config.glass.panel {
@@ -65,19 +72,19 @@ impl Edges {
         let to_board = inputs.clone();
         let report = move |event| drop(to_board.send(Input::Board(event)));
         let lines = Lines::open(config, world)?;
-        let board = board::start(&config.board, &config.slots, lines, report)?;
+        let board = board::start(&config.board, &config.slots, lines, supervisor, report)?;
 
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .map_err(start("the runtime"))?;
-        let glass = start_glass(config, world, &inputs)?;
-        super::input::start(config, &runtime, &inputs);
-        let printer = start_printer(config, world, &inputs).map_err(start("the printer"))?;
+        let glass = start_glass(config, world, supervisor, &inputs)?;
+        super::input::start(config, supervisor, &runtime, &inputs);
+        let printer = start_printer(config, world, supervisor, &inputs).map_err(start("the printer"))?;
         let clerk = super::gateway::clerk(config, &inputs)?;
         let rails = payment::open::rails(&config.rails, world, clerk.as_ref())?;
-        Ok(Self { runtime, board, glass, rails, clerk, printer, inputs })
+        Ok(Self { runtime, board, glass, rails, clerk, printer, supervisor: supervisor.clone(), inputs })
     }
 
     /// Joins the fleet, where one is configured.
@@ -104,9 +111,8 @@ impl Edges {
             ..Settings::new(fleet_name, kiosk, broker)
         };
         let inputs = self.inputs.clone();
-        let _on_runtime = self.runtime.enter();
         let clerk = self.clerk.clone();
-        let link = link::start(settings, outbox, move |event| {
+        let link = link::start(&self.supervisor, self.runtime.handle(), settings, outbox, move |event| {
             if let Some(input) = super::gateway::route(clerk.as_ref(), event) {
                 drop(inputs.send(input));
             }
@@ -196,11 +202,30 @@ impl Edges {
         event: impl FnOnce(Result<T, RailError>) -> Event + Send + 'static,
     ) {
         let inputs = self.inputs.clone();
-        let asked = self.runtime.spawn(ask);
-        self.runtime.spawn(async move {
+        self.supervisor.job(self.runtime.handle(), "a question to a rail", ask, move |result| {
             // A rail that panics is a rail that did not answer.
-            let result = asked.await.unwrap_or_else(|error| Err(RailError::Unknown(error.to_string())));
+            let result = result.unwrap_or_else(|panic| Err(RailError::Unknown(panic)));
             drop(inputs.send(Input::Event(event(result))));
+        });
+    }
+
+    /// SIGTERM and SIGINT end the loop.
+    pub fn stop_on_signal(&self) {
+        use tokio::signal::unix::{SignalKind, signal};
+        let inputs = self.inputs.clone();
+        self.supervisor.task(self.runtime.handle(), "the signal handler", async move {
+            match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+                (Ok(mut term), Ok(mut int)) => {
+                    tokio::select! {
+                        _ = term.recv() => {}
+                        _ = int.recv() => {}
+                    }
+                    drop(inputs.send(Input::Stop));
+                }
+                _ => tracing::warn!("signals can't be caught; a stop will look like a kill"),
+            }
+            // It has one thing to say.
+            End::Told
         });
     }
 
@@ -215,22 +240,12 @@ impl Edges {
     }
 }
 
-/// SIGTERM and SIGINT end the loop.
-pub(super) fn stop_on_signal(runtime: &Runtime, inputs: Sender<Input>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    runtime.spawn(async move {
-        let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-            return tracing::warn!("signals can't be caught; a stop will look like a kill");
-        };
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-        }
-        drop(inputs.send(Input::Stop));
-    });
-}
-
-fn start_glass(config: &Config, world: Option<&Arc<World>>, inputs: &Sender<Input>) -> Result<GlassHandle, KioskError> {
+fn start_glass(
+    config: &Config,
+    world: Option<&Arc<World>>,
+    supervisor: &Supervisor,
+    inputs: &Sender<Input>,
+) -> Result<GlassHandle, KioskError> {
     let handle = GlassHandle::default();
     let panel = open_panel(&config.glass.panel, world)?;
     let (faces, theme) = (config.glass.faces(), config.glass.look.clone());
@@ -243,9 +258,7 @@ fn start_glass(config: &Config, world: Option<&Arc<World>>, inputs: &Sender<Inpu
     let face = move || Ok::<_, TextError>(Face { type_: Typesetter::load(&faces)?, theme, zone, night });
     let to_loop = inputs.clone();
     let seen = move |dark| drop(to_loop.send(Input::Event(Event::Condition(Condition::Glass { dark }))));
-    let inputs = inputs.clone();
-    let failed = move |why| drop(inputs.send(Input::Died { part: "the glass", why }));
-    glass::spawn(handle.clone(), panel, face, seen, failed)
+    glass::start(handle.clone(), panel, face, seen, supervisor)
         .map_err(|source| KioskError::Start { what: "the glass", source })?;
     Ok(handle)
 }
@@ -254,6 +267,7 @@ fn start_glass(config: &Config, world: Option<&Arc<World>>, inputs: &Sender<Inpu
 fn start_printer(
     config: &Config,
     world: Option<&Arc<World>>,
+    supervisor: &Supervisor,
     inputs: &Sender<Input>,
 ) -> std::io::Result<Sender<PrintJob>> {
     let (jobs, todo) = channel::<PrintJob>();
@@ -262,12 +276,12 @@ fn start_printer(
     let faces = Faces { sc_bold: None, tc_bold: None, ..config.glass.faces() };
     let texts = config.glass.look.texts.clone();
     let (config, inputs) = (config.printer.clone(), inputs.clone());
-    std::thread::Builder::new().name("printer".into()).spawn(move || {
+    supervisor.thread("the printer", move || {
         // Fonts are loaded after everything that the customer waits for.
         let mut next = todo.recv_timeout(config.status_every.0);
         let mut printer = match Typesetter::load(&faces) {
             Ok(type_) => Printer::new(&config, port, type_, Texts::with(&texts)),
-            Err(error) => return drop(inputs.send(Input::Died { part: "the printer", why: error.to_string() })),
+            Err(error) => return End::Failed(error.to_string()),
         };
         let mut told = None;
         let mut first_job = true;
@@ -283,7 +297,7 @@ fn start_printer(
                     status
                 }
                 Err(RecvTimeoutError::Timeout) => printer.told(),
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return End::Told,
             };
             if told.as_ref() != Some(&status) {
                 told = Some(status.clone());
@@ -294,3 +308,6 @@ fn start_printer(
     })?;
     Ok(jobs)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,6 @@
 //! and one that nobody looks at by night is dimmed or switched off until somebody touches it.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -13,7 +12,7 @@ use crate::config::{Hours, Theme};
 use crate::sale::view::{Page, View};
 use crate::screen::text::Typesetter;
 use crate::screen::{Backlight, Glass, Moment, Panel, PanelError, Ready};
-use crate::service::{Beat, Part};
+use crate::service::{Beat, End, Part, Supervisor};
 use crate::world::{Scene, Target};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -135,15 +134,15 @@ pub struct Face {
 }
 
 /// Starts the thread. `face` loads it there, so that nothing else waits for them; `seen` is told whenever the glass goes
-/// dark, with the reason, and when it is lit again; `failed` that it will show nothing any more.
-pub fn spawn<E: std::error::Error + Send + Sync + 'static>(
+/// dark, with the reason, and when it is lit again.
+pub fn start<E: std::error::Error + Send + Sync + 'static>(
     handle: GlassHandle,
     panel: Box<dyn Panel>,
     face: impl FnOnce() -> Result<Face, E> + Send + 'static,
     seen: impl Fn(Option<String>) + Send + 'static,
-    failed: impl FnOnce(String) + Send + 'static,
-) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("glass".into()).spawn(move || {
+    supervisor: &Supervisor,
+) -> std::io::Result<()> {
+    supervisor.thread("the glass", move || {
         let run = || -> Result<(), Box<dyn std::error::Error>> {
             // The panel says how large it is.
             let Face { type_, theme, zone, night } = face()?;
@@ -167,10 +166,9 @@ pub fn spawn<E: std::error::Error + Send + Sync + 'static>(
             };
             Ok(driver.run()?)
         };
-        if let Err(error) = run() {
-            failed(error.to_string());
-        }
-    })
+        run().map_or_else(|error| End::Failed(error.to_string()), |()| End::Told)
+    })?;
+    Ok(())
 }
 
 struct Driver<S> {

@@ -8,6 +8,7 @@ use crate::input::{self, InputEvent, Places, Role, Spot, Wanted};
 use crate::sale::event::{Condition, Event};
 use crate::sale::view::Page;
 use crate::sale::{Key, Touch};
+use crate::service::Supervisor;
 use crate::vocabulary::ShortCode;
 
 /// What the loop keeps of its input devices.
@@ -18,7 +19,12 @@ pub(super) struct Hand {
 }
 
 /// Starts what is configured; a real panel has a touch sensor even where nothing is said about one.
-pub(super) fn start(config: &Config, runtime: &Runtime, inputs: &std::sync::mpsc::Sender<Input>) {
+pub(super) fn start(
+    config: &Config,
+    supervisor: &Supervisor,
+    runtime: &Runtime,
+    inputs: &std::sync::mpsc::Sender<Input>,
+) {
     // The world has the finger of a panel that it draws.
     let (real, rotation) = match config.glass.panel {
         Panel::Simulated { .. } => (false, 0),
@@ -32,7 +38,8 @@ pub(super) fn start(config: &Config, runtime: &Runtime, inputs: &std::sync::mpsc
     ];
     for wanted in wanted.into_iter().flatten() {
         let inputs = inputs.clone();
-        input::start(runtime.handle(), wanted, Places::default(), move |event| drop(inputs.send(Input::Device(event))));
+        let report = move |event| drop(inputs.send(Input::Device(event)));
+        input::start(supervisor, runtime.handle(), wanted, Places::default(), report);
     }
 }
 

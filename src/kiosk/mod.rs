@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -154,64 +154,23 @@ fn begin(options: &Options) -> Result<(Kiosk, Receiver<Input>, Option<service::W
     #[cfg(feature = "systemd")]
     service::journal::name_kiosk(&config.kiosk.fleet, &config.kiosk.id);
     let clock = Clock::start();
-    let boot = start::new_boot();
     let (inputs, queue) = channel();
     // Before any relay, panel or printer is touched: they may be those of the daemon that is at work here.
     let hold = match Hold::take(&config.state.directory) {
         Err(held @ LedgerError::Held { .. }) => return Err(held.into()),
         other => other,
     };
+    let supervisor = start::supervisor(inputs.clone());
 
     // Only simulated drivers miss it, and they say so.
-    let world = options.world.as_ref().map(|socket| start::connect(socket, inputs.clone())).transpose()?;
-    let edges = Edges::start(&config, world.as_ref(), inputs.clone())?;
-    edges::stop_on_signal(&edges.runtime, inputs.clone());
+    let world = options.world.as_ref();
+    let world = world.map(|socket| start::connect(socket, &supervisor, inputs.clone())).transpose()?;
+    let edges = Edges::start(&config, world.as_ref(), &supervisor, inputs.clone())?;
+    edges.stop_on_signal();
     let beat = Beat::default();
-    let watch = start::watch(&edges.glass, &beat, inputs)?;
+    let watch = start::watch(&supervisor, &edges, &beat, inputs)?;
 
-    let mut state = State::new(Policy::of(&config), start::planogram(&config));
-    let opened = start::open_ledger(hold, &config, &boot, &clock.stamp(), &mut state);
-    let (ledger, reader, failure) = match opened {
-        Ok((ledger, reader)) => (Some(ledger), Some(reader), None),
-        Err(error) => {
-            tracing::error!(%error, "the ledger can't be used; nothing is sold");
-            (None, None, Some(error.to_string()))
-        }
-    };
-    let link = match &reader {
-        Some(_) => edges.fleet(&config)?,
-        None => None,
-    };
-    let unprinted = state
-        .orders
-        .values()
-        .any(|order| order.bought.is_some() && order.receipt == Receipt::NotYet || order.wants_claim_slip());
-    let mut kiosk = Kiosk {
-        ready: false,
-        beat,
-        unprinted,
-        rejections: None,
-        warmth: start::warmth(&config),
-        letterhead: Letterhead::new(&config),
-        shown: None,
-        hand: input::Hand::default(),
-        faults: sensors::Faults::default(),
-        told: Value::Null,
-        alarms: BTreeMap::new(),
-        room_looked_at: None,
-        printer: "unknown".into(),
-        config,
-        clock,
-        boot,
-        state,
-        ledger,
-        reader,
-        world,
-        edges,
-        link,
-    };
-    kiosk.begin(failure);
-    Ok((kiosk, queue, watch))
+    Ok((Kiosk::open(hold, config, clock, world, edges, beat)?, queue, watch))
 }
 
 struct Kiosk {
@@ -243,6 +202,61 @@ struct Kiosk {
 }
 
 impl Kiosk {
+    /// Takes the ledger up where it stood, and joins the fleet.
+    fn open(
+        hold: Result<Hold, LedgerError>,
+        config: Config,
+        clock: Clock,
+        world: Option<Arc<World>>,
+        edges: Edges,
+        beat: Beat,
+    ) -> Result<Self, KioskError> {
+        let boot = start::new_boot();
+        let mut state = State::new(Policy::of(&config), start::planogram(&config));
+        let opened = start::open_ledger(hold, &config, &boot, &clock.stamp(), &mut state);
+        let (ledger, reader, failure) = match opened {
+            Ok((ledger, reader)) => (Some(ledger), Some(reader), None),
+            Err(error) => {
+                tracing::error!(%error, "the ledger can't be used; nothing is sold");
+                (None, None, Some(error.to_string()))
+            }
+        };
+        let link = match &reader {
+            Some(_) => edges.fleet(&config)?,
+            None => None,
+        };
+        let unprinted = state
+            .orders
+            .values()
+            .any(|order| order.bought.is_some() && order.receipt == Receipt::NotYet || order.wants_claim_slip());
+        let mut kiosk = Kiosk {
+            ready: false,
+            beat,
+            unprinted,
+            rejections: None,
+            warmth: start::warmth(&config),
+            letterhead: Letterhead::new(&config),
+            shown: None,
+            hand: input::Hand::default(),
+            faults: sensors::Faults::default(),
+            told: Value::Null,
+            alarms: BTreeMap::new(),
+            room_looked_at: None,
+            printer: "unknown".into(),
+            config,
+            clock,
+            boot,
+            state,
+            ledger,
+            reader,
+            world,
+            edges,
+            link,
+        };
+        kiosk.begin(failure);
+        Ok(kiosk)
+    }
+
     fn begin(&mut self, failure: Option<String>) {
         match failure {
             Some(why) => self.step(Event::Condition(Condition::LedgerFailed { why })),
@@ -260,10 +274,13 @@ impl Kiosk {
         loop {
             let now = self.clock.now();
             self.beat.beat();
-            let input = match self.state.next_wake(now) {
-                Some(at) => queue.recv_timeout(at.since(now)),
+            let wake = self.state.next_wake(now).map(|at| at.since(now));
+            let overdue = self.edges.board.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
+            let input = match wake.into_iter().chain(overdue).min() {
+                Some(wait) => queue.recv_timeout(wait),
                 None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
+            self.edges.board.answer_overdue(Instant::now());
             match input {
                 Ok(Input::Stop) => return Ok(()),
                 Ok(Input::WorldGone) => {

@@ -3,27 +3,34 @@
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use super::{GlassHandle, Input, KioskError, Options};
+use super::{Edges, Input, KioskError, Options};
 use crate::config::{self, Config};
 use crate::ledger::{Hold, Ledger, LedgerError, Reader};
 use crate::sale::State;
-use crate::service::{self, Beat, Part, Say};
+use crate::service::{self, Beat, Ended, Part, Say, Supervisor};
 use crate::vending::{Planogram, Product, Slot, Warmth};
 use crate::vocabulary::{BootId, Stamp};
 use crate::world::{Unsolicited, World};
 
-/// Keeps the service manager's watchdog quiet while the loop and the glass make progress; `None` where nobody watches.
+/// Keeps the service manager's watchdog quiet while the loop, the glass and the board make progress; `None` where nobody watches.
 pub(super) fn watch(
-    glass: &GlassHandle,
+    supervisor: &Supervisor,
+    edges: &Edges,
     beat: &Beat,
     inputs: Sender<Input>,
 ) -> Result<Option<service::Watch>, KioskError> {
     let Some(limit) = service::watchdog() else { return Ok(None) };
     let nudge = Box::new(move || drop(inputs.send(Input::Nudge)));
-    let parts = vec![Part { name: "the event loop", beat: beat.clone(), nudge }, glass.part()];
-    service::watch(parts, limit, || service::say(&Say::Alive))
+    let parts =
+        vec![Part { name: "the event loop", beat: beat.clone(), nudge }, edges.glass.part(), edges.board.part()];
+    service::watch(supervisor, parts, limit, || service::say(&Say::Alive))
         .map(Some)
         .map_err(|source| KioskError::Start { what: "the watchdog", source })
+}
+
+/// The first part to end ends the loop, and with it the daemon.
+pub(super) fn supervisor(inputs: Sender<Input>) -> Supervisor {
+    Supervisor::new(move |Ended { part, why }| drop(inputs.send(Input::Died { part, why })))
 }
 
 pub(super) fn overridden(mut config: Config, options: &Options) -> Config {
@@ -49,7 +56,11 @@ pub(super) fn new_boot() -> BootId {
     BootId::parse(&hex).expect("sixteen hex digits are a boot number")
 }
 
-pub(super) fn connect(socket: &std::path::Path, inputs: Sender<Input>) -> Result<Arc<World>, KioskError> {
+pub(super) fn connect(
+    socket: &std::path::Path,
+    supervisor: &Supervisor,
+    inputs: Sender<Input>,
+) -> Result<Arc<World>, KioskError> {
     let route = move |said| {
         let input = match said {
             Unsolicited::Touch { x, y } => Input::Finger { x, y },
@@ -64,7 +75,7 @@ pub(super) fn connect(socket: &std::path::Path, inputs: Sender<Input>) -> Result
         // The loop has ended; nobody wants to know.
         drop(inputs.send(input));
     };
-    World::connect(socket, route).map_err(|source| KioskError::World { path: socket.into(), source })
+    World::connect(socket, supervisor, route).map_err(|source| KioskError::World { path: socket.into(), source })
 }
 
 pub(super) fn open_ledger(

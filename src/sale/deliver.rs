@@ -117,7 +117,13 @@ impl Turn<'_> {
     }
 
     pub(super) fn not_energised(&mut self, delivery: DeliveryId, why: String) -> Result<(), Illegal> {
-        let slot = self.open_slot(delivery)?;
+        let open = self.state.orders.get_mut(&delivery.order);
+        let preparing = open.and_then(|order| order.preparing.take_if(|(open, _)| *open == delivery));
+        let slot = match preparing {
+            // It was not even prepared, so there is no intent.
+            Some((_, slot)) => slot,
+            None => self.open_slot(delivery)?,
+        };
         let (order, item) = (delivery.order, delivery.item);
         self.record(Record::ItemNotDelivered { order, item, slot: Some(slot), why, last: true });
         self.deliver_on(order);

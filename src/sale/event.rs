@@ -47,6 +47,7 @@ pub enum Event {
         delivery: DeliveryId,
         reading: Reading,
     },
+    /// Also in the place of `Prepared`, by a board that does not answer.
     NotEnergised {
         delivery: DeliveryId,
         why: String,

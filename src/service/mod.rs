@@ -2,13 +2,16 @@
 //!
 //! Policy: `READY=1` goes out with the first frame, so that what is started after the kiosk finds a lit glass. The
 //! watchdog is fed by progress and by nothing else: every part that must not hang is asked, and only their answers
-//! together are passed on. Without systemd, or in a build without the feature `systemd`, all of this does nothing.
+//! together are passed on. Without systemd, or in a build without the feature `systemd`, nobody is told. Every part is
+//! started by the [`Supervisor`], which hears of its end.
 
 #[cfg(feature = "systemd")]
 pub mod journal;
 mod progress;
+mod supervisor;
 
 pub use progress::{Beat, Part, Watch, watch};
+pub use supervisor::{End, Ended, Supervisor, Thread};
 
 use std::time::Duration;
 

@@ -6,8 +6,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
+
+use super::{End, Supervisor, Thread};
+
+/// For the watch to end: it does nothing that takes time.
+const STOP: Duration = Duration::from_secs(1);
 
 /// A part's answers.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +21,11 @@ impl Beat {
     /// Called by the part where it takes up its next work.
     pub fn beat(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many so far.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -31,15 +40,13 @@ pub struct Part {
 /// Ends the watch when it is dropped.
 pub struct Watch {
     stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Thread,
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
-        }
+        self.thread.wait(STOP);
     }
 }
 
@@ -47,33 +54,38 @@ impl Drop for Watch {
 ///
 /// # Errors
 /// No thread for it.
-pub fn watch(parts: Vec<Part>, limit: Duration, alive: impl Fn() + Send + 'static) -> std::io::Result<Watch> {
+pub fn watch(
+    supervisor: &Supervisor,
+    parts: Vec<Part>,
+    limit: Duration,
+    alive: impl Fn() + Send + 'static,
+) -> std::io::Result<Watch> {
     let (stop, stopped) = channel();
     let run = move || {
-        let mut heard: Vec<u64> = parts.iter().map(|part| part.beat.0.load(Ordering::Relaxed)).collect();
+        let mut heard: Vec<u64> = parts.iter().map(|part| part.beat.count()).collect();
         let mut late = vec![false; parts.len()];
         loop {
             parts.iter().for_each(|part| (part.nudge)());
             // A third: one answer may come too late for its round and still be in time for the limit.
             match stopped.recv_timeout(limit / 3) {
                 Err(RecvTimeoutError::Timeout) => {}
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => return End::Told,
             }
             for ((part, heard), late) in parts.iter().zip(&heard).zip(&mut late) {
-                let silent = part.beat.0.load(Ordering::Relaxed) == *heard;
+                let silent = part.beat.count() == *heard;
                 if silent && !*late {
                     tracing::warn!(part = part.name, "makes no progress");
                 }
                 *late = silent;
             }
             if !late.contains(&true) {
-                heard = parts.iter().map(|part| part.beat.0.load(Ordering::Relaxed)).collect();
+                heard = parts.iter().map(|part| part.beat.count()).collect();
                 alive();
             }
         }
     };
-    let thread = std::thread::Builder::new().name("watchdog".into()).spawn(run)?;
-    Ok(Watch { stop: Some(stop), thread: Some(thread) })
+    let thread = supervisor.thread("the watchdog", run)?;
+    Ok(Watch { stop: Some(stop), thread })
 }
 
 #[cfg(test)]
@@ -100,7 +112,8 @@ mod tests {
             Part { name: "other", nudge: answers(&other, &hangs), beat: other },
         ];
         let limit = Duration::from_millis(30);
-        let watch = watch(parts, limit, move || said.send(()).unwrap_or(())).unwrap();
+        let supervisor = Supervisor::new(|_| ());
+        let watch = watch(&supervisor, parts, limit, move || said.send(()).unwrap_or(())).unwrap();
         let patience = Duration::from_secs(10);
         heard.recv_timeout(patience).expect("both answer");
         hangs.store(true, Ordering::Relaxed);

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::{Ask, Question, ToKiosk, ToWorld, WireError, receive, send};
+use crate::service::{End, Supervisor};
 
 /// What the world says without being asked.
 #[derive(Debug, Clone)]
@@ -57,7 +58,11 @@ pub struct World {
 
 impl World {
     /// Connects and starts the reader; `unsolicited` is called from its thread.
-    pub fn connect(socket: &Path, unsolicited: impl Fn(Unsolicited) + Send + 'static) -> Result<Arc<Self>, WireError> {
+    pub fn connect(
+        socket: &Path,
+        supervisor: &Supervisor,
+        unsolicited: impl Fn(Unsolicited) + Send + 'static,
+    ) -> Result<Arc<Self>, WireError> {
         let stream = UnixStream::connect(socket)?;
         let mut reader = BufReader::new(stream.try_clone()?);
         let waiting: Arc<Mutex<HashMap<u64, Waiting>>> = Arc::default();
@@ -66,7 +71,7 @@ impl World {
             waiting: Arc::clone(&waiting),
             next: AtomicU64::new(1),
         });
-        std::thread::Builder::new().name("world".into()).spawn(move || {
+        supervisor.thread("the world", move || {
             loop {
                 let message = match receive::<ToKiosk>(&mut reader) {
                     Ok(Some((message, _))) => message,
@@ -91,6 +96,7 @@ impl World {
                 }
             }
             unsolicited(Unsolicited::Gone);
+            End::Told
         })?;
         Ok(world)
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use kioskd::board::{Board, BoardEvent, Command, Lines};
 use kioskd::config;
 use kioskd::demo::machine::{MachineEvent, Motor, Timing};
+use kioskd::service::Supervisor;
 use kioskd::vocabulary::{DeliveryId, Evidence, OrderId, Reading};
 use kioskd::world::{ToWorld, Unsolicited, World};
 
@@ -52,9 +53,10 @@ impl Kiosk {
         connection.tell(&ToWorld::Hello { lines, slots, panel: (0, 0) }, &[]).unwrap();
         let (tell, events) = mpsc::channel();
         let lines = Lines::open(config, Some(&connection)).unwrap();
-        let started = kioskd::board::start(&config.board, &config.slots, lines, move |event| {
-            let _ = tell.send(event);
-        });
+        let started =
+            kioskd::board::start(&config.board, &config.slots, lines, &Supervisor::new(|_| ()), move |event| {
+                let _ = tell.send(event);
+            });
         *board.lock().unwrap() = Some(started.unwrap());
         let mut kiosk = Self { board, events, held: Vec::new(), _world: connection };
         // By then the world has heard the greeting too.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use kioskd::demo::machine::{Machine, Timing};
 use kioskd::demo::paper::Paper;
+use kioskd::service::Supervisor;
 use kioskd::world::{self, Ask, ToKiosk, ToWorld, Unsolicited, World};
 use serde_json::{Value, json};
 
@@ -47,7 +48,7 @@ impl TestWorld {
         let socket = self.directory.path().join("world");
         let _ = std::fs::remove_file(&socket);
         let listener = UnixListener::bind(&socket).unwrap();
-        let world = World::connect(Path::new(&socket), unsolicited).unwrap();
+        let world = World::connect(Path::new(&socket), &Supervisor::new(|_| ()), unsolicited).unwrap();
         let (stream, _) = listener.accept().unwrap();
         *self.writer.lock().unwrap() = Some(BufWriter::new(stream.try_clone().unwrap()));
         let (machine, paper, deaf) = (Arc::clone(&self.machine), Arc::clone(&self.paper), Arc::clone(&self.deaf));

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use kioskd::fleet::link::{self, FleetEvent, Link, Outbox, OutboxError, OutboxEvent, Settings};
 use kioskd::fleet::topic::{Address, Leaf, Name};
+use kioskd::service::Supervisor;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 
 use super::child::{self, Running};
 
@@ -113,7 +115,9 @@ pub struct Kiosk {
 impl Kiosk {
     pub fn start(settings: Settings, outbox: &Fake) -> Self {
         let (tell, said) = mpsc::channel();
-        let link = link::start(settings, outbox.clone(), move |event| drop(tell.send(event)));
+        let link = link::start(&Supervisor::new(|_| ()), &Handle::current(), settings, outbox.clone(), move |event| {
+            drop(tell.send(event))
+        });
         Self { link, said, heard: Vec::new() }
     }
 

@@ -12,6 +12,7 @@ use evdev::{
 use kioskd::config::{self, Calibration, Span};
 use kioskd::input::{self, InputEvent, Kind, Places, Role, Spot, Wanted};
 use kioskd::sale::Key;
+use kioskd::service::Supervisor;
 
 /// Longer than a device is looked for, twice.
 const SOON: Duration = Duration::from_secs(5);
@@ -35,7 +36,7 @@ impl Kiosk {
         let (report, said) = channel();
         let gate = Arc::new(Mutex::new(()));
         let passed = Arc::clone(&gate);
-        input::start(runtime.handle(), wanted, Places::default(), move |event| {
+        input::start(&Supervisor::new(|_| ()), runtime.handle(), wanted, Places::default(), move |event| {
             drop(passed.lock().unwrap());
             drop(report.send(event));
         });

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use kioskd::board::{self, Board, BoardEvent, Command, Lines};
 use kioskd::config::{self, Config};
+use kioskd::service::Supervisor;
 use kioskd::vocabulary::{DeliveryId, Evidence, OrderId, Reading, SlotId};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -136,7 +137,9 @@ pub struct Running {
 fn try_start(config: &Config) -> Result<Running, board::BoardError> {
     let (tell, events) = mpsc::channel();
     let lines = Lines::open(config, None)?;
-    let board = board::start(&config.board, &config.slots, lines, move |event| drop(tell.send(event)))?;
+    let board = board::start(&config.board, &config.slots, lines, &Supervisor::new(|_| ()), move |event| {
+        drop(tell.send(event))
+    })?;
     Ok(Running { board, events })
 }
 

@@ -7,6 +7,7 @@ use super::super::wallet::Behaviour;
 use super::*;
 use crate::payment::sandbox::{Sandbox, notice};
 use crate::payment::{ChargeRef, NewCharge, Rail, RailError, RefundReport, RefundRequest, Standing};
+use crate::service::Supervisor;
 use crate::vocabulary::{ChargeId, Currency, OrderId, RefundId};
 use crate::world::{Ask, LineName, Rect, Scene, SlotWiring, Target, ToWorld, Unsolicited, World, WorldError};
 
@@ -43,7 +44,8 @@ impl Bench {
 
     pub fn kiosk(&self) -> FakeKiosk {
         let (said, heard) = channel();
-        let wire = World::connect(&self.folder.path().join("world.sock"), move |what| drop(said.send(what))).unwrap();
+        let (socket, supervisor) = (self.folder.path().join("world.sock"), Supervisor::new(|_| ()));
+        let wire = World::connect(&socket, &supervisor, move |what| drop(said.send(what))).unwrap();
         let line = |name: &str, kind: &str| LineName { name: name.into(), kind: kind.into() };
         let lines = vec![line("slot-A1", "relay"), line("door", "input")];
         let slots = vec![SlotWiring { slot: "A1".into(), line: "slot-A1".into(), stock: 3 }];

@@ -25,11 +25,13 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use self::desk::Desk;
 use self::session::Session;
 use super::topic::{Address, Name};
+use crate::service::{End, Supervisor};
 
 /// What the link needs of the ledger. Called from the link's own task, one call at a time; reads only.
 pub trait Outbox: Send + 'static {
@@ -245,11 +247,22 @@ pub struct Link {
     task: JoinHandle<()>,
 }
 
-/// Starts the link as one task of the current tokio runtime.
-pub fn start(settings: Settings, outbox: impl Outbox, on: impl Fn(FleetEvent) + Send + 'static) -> Link {
+/// Starts the link as one task of `runtime`.
+pub fn start(
+    supervisor: &Supervisor,
+    runtime: &Handle,
+    settings: Settings,
+    outbox: impl Outbox,
+    on: impl Fn(FleetEvent) + Send + 'static,
+) -> Link {
     let desk = Arc::new(Desk::default());
     let session = Session::new(settings, outbox, on, Arc::clone(&desk));
-    Link { desk, task: tokio::spawn(session.run()) }
+    let told = Arc::clone(&desk);
+    let run = async move {
+        session.run().await;
+        if told.stopped() { End::Told } else { End::Failed("it has left off by itself".into()) }
+    };
+    Link { desk, task: supervisor.task(runtime, "the fleet link", run) }
 }
 
 impl Link {
@@ -292,14 +305,6 @@ impl Link {
             tracing::warn!("the fleet link did not stop in time");
         }
     }
-
-    /// Ends only when the link's task does, which before [`stop`](Self::stop) means that it broke.
-    pub async fn ended(&mut self) {
-        if !self.task.is_finished() {
-            // A panic has been printed already; that it ended is all the caller needs.
-            drop((&mut self.task).await);
-        }
-    }
 }
 
 impl Drop for Link {
@@ -311,6 +316,45 @@ impl Drop for Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    struct Empty;
+
+    impl Outbox for Empty {
+        fn ledger(&self) -> String {
+            "empty".into()
+        }
+
+        fn cursor(&self) -> Result<u64, OutboxError> {
+            Ok(0)
+        }
+
+        fn after(&self, _: u64, _: usize) -> Result<Vec<OutboxEvent>, OutboxError> {
+            Ok(Vec::new())
+        }
+
+        fn hash_of(&self, _: u64) -> Result<Option<String>, OutboxError> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn a_link_that_breaks_is_named_and_one_that_is_stopped_is_not() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (tell, ended) = std::sync::mpsc::channel();
+        let supervisor = Supervisor::new(move |end| drop(tell.send(end)));
+        let name = |text: &str| Name::parse(text).unwrap();
+        // Nobody listens there.
+        let broker = SocketAddr::from(([127, 0, 0, 1], 1)).into();
+        let settings = Settings { start_delay: Duration::ZERO, ..Settings::new(name("f"), name("k"), broker) };
+        let start = |on: fn(FleetEvent)| super::start(&supervisor, runtime.handle(), settings.clone(), Empty, on);
+        let stopped = start(|_| ());
+        runtime.block_on(stopped.stop());
+        let broken = start(|event| panic!("nobody takes {event:?}"));
+        let end = ended.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert!(end.part == "the fleet link" && end.why.contains("nobody takes Disconnected"), "{end:?}");
+        drop(broken);
+        assert!(ended.try_recv().is_err());
+    }
 
     #[test]
     fn a_broker_is_written_with_scheme_host_and_port() {

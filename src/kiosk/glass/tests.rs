@@ -5,6 +5,7 @@ use super::*;
 use crate::sale::view::Ease;
 use crate::screen::Frame;
 use crate::screen::text::Faces;
+use crate::service::Supervisor;
 use crate::vocabulary::{Currency, Language};
 use crate::world::Rect;
 
@@ -96,8 +97,9 @@ fn rig_by(is: Is, night: Option<Night>) -> Rig {
     let (to_seen, seen) = channel();
     let handle = GlassHandle::default();
     let panel = Scripted { is: Arc::clone(&is), shown: to_shown, blank: true };
-    let failed = |why| panic!("{why}");
-    spawn(handle.clone(), Box::new(panel), move || face(night), move |dark| drop(to_seen.send(dark)), failed).unwrap();
+    let supervisor = Supervisor::new(|ended| panic!("{ended:?}"));
+    let seen_dark = move |dark| drop(to_seen.send(dark));
+    start(handle.clone(), Box::new(panel), move || face(night), seen_dark, &supervisor).unwrap();
     Rig { handle, is, shown, seen }
 }
 

@@ -27,7 +27,10 @@ fn rail(says: impl Fn(Request) -> Option<Value> + Send + 'static) -> Sandbox {
             }
         }
     });
-    Sandbox::new(World::connect(&socket, |_| {}).unwrap(), Duration::from_millis(200))
+    Sandbox::new(
+        World::connect(&socket, &crate::service::Supervisor::new(|_| ()), |_| {}).unwrap(),
+        Duration::from_millis(200),
+    )
 }
 
 fn honest(nonce: u64, says: Says) -> Option<Value> {

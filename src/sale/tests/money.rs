@@ -188,6 +188,20 @@ fn without_a_self_test_nothing_moves() {
     assert_eq!(refunds(&step).len(), 1);
 }
 
+/// The board has not even prepared: the unit has ended, and an answer that comes later energises nothing.
+#[test]
+fn a_board_that_does_not_answer_before_the_intent_ends_the_unit() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    desk.pay(order, 300);
+    let delivery = DeliveryId { order, item: 0, attempt: 1 };
+    let step = desk.hear(crate::sale::Event::NotEnergised { delivery, why: "the board does not answer".into() });
+    assert!(delivers(&step).is_empty());
+    assert_eq!(refunds(&step).len(), 1);
+    let late = crate::vocabulary::Reading { counter: Some(1), self_tested: true };
+    assert!(desk.try_hear(crate::sale::Event::Prepared { delivery, reading: late }).is_err());
+}
+
 #[test]
 fn a_double_drop_is_one_sale_and_two_of_stock() {
     let mut desk = Desk::new();

@@ -1,0 +1,217 @@
+//! A kiosk whose board dies or hangs when the customer has paid.
+
+use std::convert::Infallible;
+use std::sync::Mutex;
+use std::sync::mpsc::Receiver;
+use std::time::Instant;
+
+use embedded_hal::digital::{ErrorType, InputPin, OutputPin};
+
+use super::super::clock::Clock;
+use super::super::{Kiosk, start};
+use super::*;
+use crate::board::{Backend, BoardError, SimulatedI2c};
+use crate::config::UnknownDelivery;
+use crate::payment::{
+    Answer, ChargeRef, ChargeReport, Created, NewCharge, Payment, RefundReport, RefundRequest, Standing,
+};
+use crate::sale::Touch;
+use crate::service::Beat;
+use crate::vocabulary::PaymentId;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Beside the pulse; short, and long enough for a board that is well.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What happens when a relay is switched on.
+type Fate = Arc<dyn Fn() + Send + Sync>;
+
+struct Wires(Fate);
+
+struct Wire(Option<Fate>);
+
+impl ErrorType for Wire {
+    type Error = Infallible;
+}
+
+impl OutputPin for Wire {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        self.0.iter().for_each(|fate| fate());
+        Ok(())
+    }
+}
+
+impl InputPin for Wire {
+    fn is_high(&mut self) -> Result<bool, Infallible> {
+        Ok(false)
+    }
+
+    fn is_low(&mut self) -> Result<bool, Infallible> {
+        Ok(true)
+    }
+}
+
+impl Backend for Wires {
+    type Output = Wire;
+    type Input = Wire;
+    type Bus = SimulatedI2c;
+
+    fn output(&self, _: &str) -> Result<Wire, BoardError> {
+        Ok(Wire(Some(Arc::clone(&self.0))))
+    }
+
+    fn input(&self, _: &str) -> Result<Wire, BoardError> {
+        Ok(Wire(None))
+    }
+
+    fn bus(&self) -> Result<SimulatedI2c, BoardError> {
+        Err(BoardError::NoWorld)
+    }
+
+    fn untouched(never: &Infallible) -> bool {
+        match *never {}
+    }
+}
+
+/// A provider at which every charge is paid as soon as it is made, and that gives back what it is asked for.
+#[derive(Default)]
+struct Generous {
+    made: Mutex<BTreeMap<String, Payment>>,
+    given_back: Mutex<i64>,
+}
+
+impl Generous {
+    fn report(&self, charge: &ChargeRef) -> ChargeReport {
+        let payments: Vec<Payment> =
+            self.made.lock().unwrap().get(charge.charge.as_str()).cloned().into_iter().collect();
+        let standing = if payments.is_empty() { Standing::Absent } else { Standing::Closed };
+        ChargeReport { standing, payments, returned: 0, attach: None }
+    }
+}
+
+impl Rail for Generous {
+    fn create<'a>(&'a self, charge: &'a NewCharge) -> Answer<'a, Created> {
+        let id = PaymentId::parse("paid").unwrap();
+        let paid = Payment { id, amount: charge.amount, currency: charge.currency, order: charge.order };
+        self.made.lock().unwrap().insert(charge.charge.as_str().to_owned(), paid);
+        Box::pin(async { Ok(Created { payload: "pay here".into() }) })
+    }
+
+    fn query<'a>(&'a self, charge: &'a ChargeRef) -> Answer<'a, ChargeReport> {
+        Box::pin(async { Ok(self.report(charge)) })
+    }
+
+    fn close<'a>(&'a self, _: &'a ChargeRef) -> Answer<'a, Option<ChargeReport>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn refund<'a>(&'a self, refund: &'a RefundRequest) -> Answer<'a, RefundReport> {
+        *self.given_back.lock().unwrap() += refund.amount;
+        Box::pin(async { Ok(RefundReport::Done) })
+    }
+
+    fn query_refund<'a>(&'a self, _: &'a RefundRequest) -> Answer<'a, RefundReport> {
+        Box::pin(async { Ok(RefundReport::Absent) })
+    }
+
+    fn probe(&self) -> Answer<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+struct Rig {
+    kiosk: Kiosk,
+    queue: Receiver<Input>,
+    inputs: Sender<Input>,
+    rail: Arc<Generous>,
+    /// Slips that would be printed.
+    slips: Receiver<PrintJob>,
+    _state: tempfile::TempDir,
+}
+
+fn rig(fate: impl Fn() + Send + Sync + 'static) -> Rig {
+    let state = tempfile::tempdir().unwrap();
+    let mut config: Config = toml::from_str(include_str!("../../../configs/vending.toml")).unwrap();
+    config.state.directory = state.path().into();
+    config.fleet = None;
+    config.slots.truncate(1);
+    config.slots[0].pulse.0 = Duration::from_millis(30);
+    (config.board.door, config.board.tamper, config.board.drop_sensor) = (None, None, None);
+    config.sale.unknown_delivery = UnknownDelivery::Refund;
+    let (inputs, queue) = channel();
+    let supervisor = start::supervisor(inputs.clone());
+    let to_board = inputs.clone();
+    let report = Arc::new(move |event| drop(to_board.send(Input::Board(event))));
+    let wires = Wires(Arc::new(fate));
+    let board = board::start_on(&wires, &supervisor, &config.board, &config.slots, GRACE, report).unwrap();
+    let rail = Arc::new(Generous::default());
+    let (printer, slips) = channel();
+    let edges = Edges {
+        runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap(),
+        board,
+        glass: GlassHandle::default(),
+        rails: config.rails.iter().map(|known| (known.name(), Arc::clone(&rail) as Arc<dyn Rail>)).collect(),
+        clerk: None,
+        printer,
+        supervisor,
+        inputs: inputs.clone(),
+    };
+    let kiosk = Kiosk::open(config, Clock::start(), None, edges, Beat::default()).unwrap();
+    Rig { kiosk, queue, inputs, rail, slips, _state: state }
+}
+
+/// One product for whoever pays, which is everybody.
+fn sell(rig: &mut Rig) {
+    let answers = Event::Condition(Condition::Board { answers: true });
+    let product = rig.kiosk.config.slots[0].product.to_string();
+    rig.inputs.send(Input::Event(answers)).unwrap();
+    for touch in ["start", &format!("product:{product}"), "pay"] {
+        rig.inputs.send(Input::Event(Event::Touch(Touch::parse(touch).unwrap()))).unwrap();
+    }
+}
+
+#[test]
+fn a_board_that_dies_after_the_payment_ends_the_kiosk_by_its_name() {
+    let mut rig = rig(|| panic!("the board burns"));
+    sell(&mut rig);
+    let error = rig.kiosk.turn_until_stopped(&rig.queue).expect_err("it has lost its board");
+    assert_eq!(error.to_string(), "the board has ended: it has panicked: the board burns");
+    // The next run finds the intent, and energises nothing.
+    assert_eq!(rig.rail.made.lock().unwrap().len(), 1);
+    rig.kiosk.end();
+}
+
+#[test]
+fn a_board_that_hangs_after_the_payment_leaves_nobody_waiting() {
+    let (hold, held) = channel::<()>();
+    let held = Mutex::new(held);
+    let mut rig = rig(move || {
+        // Until the test is over.
+        let _ = held.lock().unwrap().recv();
+    });
+    sell(&mut rig);
+    let began = Instant::now();
+    let stop = rig.inputs.clone();
+    // The slip comes when the customer's order is decided.
+    let slips = std::mem::replace(&mut rig.slips, channel().1);
+    let waiting = std::thread::spawn(move || {
+        let slip = slips.recv_timeout(PATIENCE);
+        drop(stop.send(Input::Stop));
+        slip
+    });
+    rig.kiosk.turn_until_stopped(&rig.queue).unwrap();
+    let slip = waiting.join().unwrap().expect("the order was never decided");
+    assert!(began.elapsed() >= GRACE, "it was the deadline that decided");
+    let slip = slip.receipt;
+    assert_eq!(slip.paid, slip.amount);
+    assert_eq!(slip.refunded + slip.refund_pending, slip.paid, "all of it goes back");
+    assert_eq!(rig.kiosk.state.conditions.board_answers, Some(false), "and nothing is sold");
+    assert!(!rig.kiosk.state.stop_reasons().is_empty());
+    drop(hold);
+    rig.kiosk.end();
+}
