@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use kioskd::board::Told;
 use kioskd::console::{self, complain, say};
 use kioskd::payment::probe::{Asked, Ending};
 use kioskd::vocabulary::told;
@@ -47,7 +48,8 @@ enum Verb {
     Demo(demo::Arguments),
     /// Check a configuration; nothing is started.
     Check { file: PathBuf },
-    /// Make every relay inactive, whoever has died: for ExecStopPost. Says what it did, and ends with 1 if one may be on.
+    /// Make every relay inactive, whoever has died: for ExecStopPost. First what the last run has claimed, then what the
+    /// configuration names. Says what it did, and ends with 1 if one may be on.
     RelaysSafe {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
@@ -107,10 +109,7 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
             Ok(_) => ExitCode::SUCCESS,
             Err(error) => report(&error),
         }),
-        Verb::RelaysSafe { config } => Ok(match config::load_wiring(&config) {
-            Ok(wiring) => relays_safe(wiring),
-            Err(error) => report(&error),
-        }),
+        Verb::RelaysSafe { config } => Ok(relays_safe(&config)),
         Verb::Probe { i2c, json } => {
             let found = probe::probe(i2c);
             if json {
@@ -134,13 +133,15 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn relays_safe(wiring: config::Wiring) -> ExitCode {
-    let made = board::relays_safe(wiring, |relay| match &relay.safe {
+fn relays_safe(config: &Path) -> ExitCode {
+    let safe = board::relays_safe(board::Claims::here().as_ref(), config, |told| match told {
         // Whoever hears it or not: the next relay is to be made safe.
-        Ok(_) => drop(say(relay)),
-        Err(_) => complain(relay),
+        Told::Relay(relay) if relay.safe.is_ok() => drop(say(relay)),
+        Told::Relay(relay) => complain(relay),
+        Told::Claims(error) => complain(error),
+        Told::Config(error) => complain(error),
     });
-    if made.iter().all(|relay| relay.safe.is_ok()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if safe { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Exit status 0 when every step went well.

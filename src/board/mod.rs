@@ -9,6 +9,7 @@
 //! The drivers are generic over embedded-hal, so a real board is only another [`Backend`]. Which one is used is chosen
 //! at run time by [`LineDriver`].
 
+mod claims;
 mod counter;
 mod expander;
 mod gpiochip;
@@ -27,13 +28,14 @@ mod tests;
 mod thermometer;
 mod worker;
 
+pub use claims::{Claims, ClaimsError};
 pub use counter::{Counter, CounterError, EventCounter, OwnCounter};
 pub use expander::{Expander, ExpanderError, Pins};
 pub use listen::Listening;
 pub use probe::{Probe, ProbedBus, ProbedChip, ProbedLine, probe};
 pub use real::{LineFault, Real, RealInput, RealOutput};
 pub use relay::{HARD_LIMIT, Interlock, PulseError, Relay};
-pub use safe::{Made, relays_safe};
+pub use safe::{Made, Told, relays_safe};
 pub use sensor::{BarrierFault, DropSensor, LightBarrier};
 pub use simulated::{Simulated, SimulatedError, SimulatedI2c, SimulatedPin};
 pub use thermometer::Thermometer;
@@ -171,6 +173,20 @@ impl Lines {
                 Ok(Self::Real(Box::new(Real::open(Wiring::from(config))?)))
             }
         }
+    }
+}
+
+impl Lines {
+    /// Puts down which lines will be driven, for whoever makes them safe after our death. Before [`start`].
+    ///
+    /// # Errors
+    /// A line that is not there. That nothing could be put down is told in the log: the configuration is left then.
+    pub fn announce(&self, claims: &Claims) -> Result<(), BoardError> {
+        let Self::Real(board) = self else { return Ok(()) };
+        if let Err(error) = safe::announce(&**board, board.found()?, Real::open, claims) {
+            tracing::error!(%error, "which relays are driven could not be put down; only the configuration tells");
+        }
+        Ok(())
     }
 }
 

@@ -16,6 +16,7 @@ use rppal::gpio::Gpio;
 use super::expander::{Expander, ExpanderError, Pins};
 use super::gpiochip::{self, Spot};
 use super::listen::{self, Asked, AskedPin, Edges, Listening, Steady};
+use super::safe::Placed;
 use super::{Backend, BoardError, Purpose, Tell, lock, pi};
 use crate::config::{self, LineDriver, Wiring};
 use crate::service::Supervisor;
@@ -84,12 +85,26 @@ impl Real {
         }
     }
 
-    /// Where a line is, in words.
+    /// The same wiring with every output where it was found, so that it means the same when chips are named otherwise.
     ///
     /// # Errors
     /// As in claiming it.
-    pub fn whereabouts(&self, name: &str) -> Result<String, BoardError> {
-        self.place(&self.wiring.line(name)).map(|place| place.to_string())
+    pub(super) fn found(&self) -> Result<Wiring, BoardError> {
+        let outputs: Vec<&str> = self.wiring.outputs().collect();
+        let found = |name: &&str| {
+            let wire = self.wiring.line(name);
+            Ok(match self.place(&wire)? {
+                Place::Chip(Spot { chip, offset, .. }) => {
+                    config::Line { chip: Some(chip.display().to_string()), offset: Some(offset), line: None, ..wire }
+                }
+                Place::Bcm(_) | Place::Expander { .. } => wire,
+            })
+        };
+        let mut lines = outputs.iter().map(found).collect::<Result<Vec<_>, BoardError>>()?;
+        // An expander is written as a whole, with the pull-ups of its inputs.
+        let others = self.wiring.lines.iter().filter(|line| !outputs.contains(&line.name.as_str()));
+        lines.extend(others.filter(|line| line.expander.is_some()).cloned());
+        Ok(Wiring { lines, ..self.wiring.clone() })
     }
 
     fn place(&self, wire: &config::Line) -> Result<Place, BoardError> {
@@ -193,6 +208,12 @@ impl Real {
                 }
             })
         })
+    }
+}
+
+impl Placed for Real {
+    fn whereabouts(&self, name: &str) -> Result<String, BoardError> {
+        self.place(&self.wiring.line(name)).map(|place| place.to_string())
     }
 }
 

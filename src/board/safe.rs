@@ -1,11 +1,17 @@
 //! Every relay inactive, by a process that is not the kiosk: for systemd's ExecStopPost, after a stop, a crash or a kill.
+//!
+//! Policy: first what the last run has claimed, from its [`Claims`]; then what the configuration names beside that, where
+//! it can be read. So neither a slot that was taken out of the file nor a typo in it leaves a relay on.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use embedded_hal::digital::OutputPin;
 
+use super::claims::{Claims, ClaimsError};
 use super::{Backend, BoardError, Real};
-use crate::config::{LineDriver, Wired, Wiring};
+use crate::config::{self, ConfigError, LineDriver, Wired, Wiring};
 
 /// A daemon that is being killed may hold its lines for a moment.
 const BUSY: Duration = Duration::from_millis(800);
@@ -30,54 +36,147 @@ impl std::fmt::Display for Made {
     }
 }
 
-/// Claims each relay inactive. All of them are held until the last is, and the busy ones are tried again for 800 ms in
-/// all. `told` hears of each relay as soon as it is known. Simulated relays are the world's.
-pub fn relays_safe(wiring: Wiring, mut told: impl FnMut(&Made)) -> Vec<Made> {
-    let mut waiting: Vec<Wired> = wiring.slots.clone();
-    let mut made = Vec::new();
-    let mut done = |slot: Wired, safe: Result<String, String>| {
-        let one = Made { slot: slot.name, line: slot.line, safe };
-        told(&one);
-        made.push(one);
-    };
-    if matches!(wiring.board.lines, LineDriver::Simulated) {
-        let inactive = || Ok("simulated: the world drops its relays when the kiosk is gone".to_owned());
-        waiting.into_iter().for_each(|slot| done(slot, inactive()));
-        return made;
-    }
-    let board = match Real::open(wiring) {
-        Ok(board) => board,
-        Err(error) => {
-            waiting.into_iter().for_each(|slot| done(slot, Err(error.to_string())));
-            return made;
-        }
-    };
-    let began = Instant::now();
-    let mut held = Vec::new();
-    while !waiting.is_empty() {
-        let last = began.elapsed() >= BUSY;
-        for slot in std::mem::take(&mut waiting) {
-            match rest(&board, &slot.line) {
-                Ok((output, place)) => {
-                    held.push(output);
-                    done(slot, Ok(place));
-                }
-                Err(BoardError::Busy { .. }) if !last => waiting.push(slot),
-                Err(error) => done(slot, Err(error.to_string())),
-            }
-        }
-        if !waiting.is_empty() {
-            std::thread::sleep(AGAIN);
-        }
-    }
-    drop(held);
-    made
+/// What whoever looks on hears.
+#[derive(Debug)]
+pub enum Told {
+    Relay(Made),
+    Claims(ClaimsError),
+    Config(ConfigError),
 }
 
-fn rest(board: &Real, line: &str) -> Result<(super::RealOutput, String), BoardError> {
+/// A board whose wires have places.
+pub(super) trait Placed: Backend<Output: OutputPin<Error: std::fmt::Debug>> {
+    /// Where a line is, in words; the same wire in the same words.
+    ///
+    /// # Errors
+    /// As in claiming it.
+    fn whereabouts(&self, line: &str) -> Result<String, BoardError>;
+}
+
+/// Makes every relay inactive; `told` hears of each as soon as it is known. Says whether all of them are, as far as anybody
+/// can know.
+pub fn relays_safe(claims: Option<&Claims>, config: &Path, told: impl FnMut(Told)) -> bool {
+    let wiring = config::load_wiring(config);
+    Rounds { open: Real::open, tried: BTreeSet::new(), safe: true, told }.all(claims, wiring)
+}
+
+/// Puts down what `board` is about to drive, and makes safe what an earlier run has left and this one does not drive.
+pub(super) fn announce<B: Placed>(
+    board: &B,
+    wiring: Wiring,
+    open: impl Fn(Wiring) -> Result<B, BoardError>,
+    claims: &Claims,
+) -> Result<(), ClaimsError> {
+    let mut left = claims.read().unwrap_or_else(|error| {
+        tracing::error!(%error, "what an earlier run has left on, if anything, is not known");
+        Vec::new()
+    });
+    let ours = wiring.slots.iter().filter_map(|slot| board.whereabouts(&slot.line).ok()).collect();
+    let told = |told| match told {
+        Told::Relay(made) if made.safe.is_err() => tracing::error!("of an earlier run: {made}"),
+        told => tracing::warn!(?told, "of an earlier run"),
+    };
+    let mut rounds = Rounds { open, tried: ours, safe: true, told };
+    for wiring in &mut left {
+        rounds.round(wiring);
+    }
+    left.retain(|wiring| !wiring.slots.is_empty());
+    left.insert(0, wiring);
+    claims.write(&left)
+}
+
+struct Rounds<O, T> {
+    open: O,
+    /// Places that have had their turn, or are somebody's.
+    tried: BTreeSet<String>,
+    safe: bool,
+    told: T,
+}
+
+impl<B: Placed, O: Fn(Wiring) -> Result<B, BoardError>, T: FnMut(Told)> Rounds<O, T> {
+    fn all(mut self, claims: Option<&Claims>, config: Result<Wiring, ConfigError>) -> bool {
+        let claimed = claims.map_or(Ok(Vec::new()), Claims::read).unwrap_or_else(|error| {
+            self.safe = false;
+            (self.told)(Told::Claims(error));
+            Vec::new()
+        });
+        let any = !claimed.is_empty();
+        let mut left = claimed;
+        left.iter_mut().for_each(|wiring| self.round(wiring));
+        left.retain(|wiring| !wiring.slots.is_empty());
+        if let (Some(claims), true) = (claims, any)
+            && let Err(error) = claims.write(&left)
+        {
+            (self.told)(Told::Claims(error));
+        }
+        match config {
+            Ok(mut wiring) => self.round(&mut wiring),
+            Err(error) => {
+                // What was driven is known all the same.
+                self.safe &= any;
+                (self.told)(Told::Config(error));
+            }
+        }
+        self.safe
+    }
+
+    /// Claims each relay inactive; what could not be stays in `wiring`. All of them are held until the last is, and the
+    /// busy ones are tried again for 800 ms in all. Simulated relays are the world's.
+    fn round(&mut self, wiring: &mut Wiring) {
+        let mut waiting: Vec<Wired> = wiring.slots.clone();
+        if matches!(wiring.board.lines, LineDriver::Simulated) {
+            let inactive = || Ok("simulated: the world drops its relays when the kiosk is gone".to_owned());
+            return wiring.slots.drain(..).for_each(|slot| self.done(slot, inactive()));
+        }
+        let board = match (self.open)(wiring.clone()) {
+            Ok(board) => board,
+            Err(error) => return waiting.into_iter().for_each(|slot| self.done(slot, Err(error.to_string()))),
+        };
+        let known = |tried: &BTreeSet<String>, slot: &Wired| {
+            board.whereabouts(&slot.line).is_ok_and(|place| tried.contains(&place))
+        };
+        waiting.retain(|slot| !known(&self.tried, slot));
+        let (places, mut left): (Vec<String>, Vec<Wired>) =
+            (waiting.iter().filter_map(|slot| board.whereabouts(&slot.line).ok()).collect(), Vec::new());
+        self.tried.extend(places);
+        let began = Instant::now();
+        let mut held = Vec::new();
+        while !waiting.is_empty() {
+            let last = began.elapsed() >= BUSY;
+            for slot in std::mem::take(&mut waiting) {
+                match rest(&board, &slot.line) {
+                    Ok((output, place)) => {
+                        held.push(output);
+                        self.done(slot, Ok(place));
+                    }
+                    Err(BoardError::Busy { .. }) if !last => waiting.push(slot),
+                    Err(error) => {
+                        left.push(slot.clone());
+                        self.done(slot, Err(error.to_string()));
+                    }
+                }
+            }
+            if !waiting.is_empty() {
+                std::thread::sleep(AGAIN);
+            }
+        }
+        drop(held);
+        wiring.slots = left;
+    }
+
+    fn done(&mut self, slot: Wired, safe: Result<String, String>) {
+        self.safe &= safe.is_ok();
+        (self.told)(Told::Relay(Made { slot: slot.name, line: slot.line, safe }));
+    }
+}
+
+fn rest<B: Placed>(board: &B, line: &str) -> Result<(B::Output, String), BoardError> {
     let place = board.whereabouts(line)?;
     let mut output = board.output(line)?;
     // An expander that does not answer is claimed all the same; this is where it shows.
     output.set_low().map_err(|fault| BoardError::Line { line: line.into(), why: format!("{fault:?}") })?;
     Ok((output, place))
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,7 +100,7 @@ impl ExpanderChip {
 
 /// What is needed to drive the relays and nothing else. It can be read from a file that is wrong in other places: the
 /// relays of a kiosk whose configuration was broken while it ran must be made safe all the same.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Wiring {
     pub board: Driven,
     #[serde(rename = "slot", default)]
@@ -112,7 +112,7 @@ pub struct Wiring {
 }
 
 /// As much of `[board]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Driven {
     #[serde(flatten)]
     pub lines: LineDriver,
@@ -120,13 +120,13 @@ pub struct Driven {
 }
 
 /// As much of `[board.drop_sensor]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Emitter {
     pub emitter: Option<String>,
 }
 
 /// As much of a `[[slot]]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Wired {
     pub name: String,
     pub line: String,

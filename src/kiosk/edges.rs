@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use super::glass::{Face, Night};
 use super::outbox::LedgerOutbox;
 use super::{GlassHandle, Input, KioskError, glass};
-use crate::board::{self, Board, Lines};
+use crate::board::{self, Board, Claims, Lines};
 use crate::config::{Config, Panel};
 use crate::fleet::link::{self, Link, Settings};
 use crate::fleet::tls;
@@ -72,6 +72,9 @@ impl Edges {
         let to_board = inputs.clone();
         let report = move |event| drop(to_board.send(Input::Board(event)));
         let lines = Lines::open(config, world)?;
+        if let Some(claims) = Claims::here() {
+            lines.announce(&claims)?;
+        }
         let board = board::start(&config.board, &config.slots, lines, supervisor, report)?;
 
         let runtime = tokio::runtime::Builder::new_multi_thread()

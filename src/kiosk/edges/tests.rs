@@ -161,7 +161,8 @@ fn rig(fate: impl Fn() + Send + Sync + 'static) -> Rig {
         supervisor,
         inputs: inputs.clone(),
     };
-    let kiosk = Kiosk::open(config, Clock::start(), None, edges, Beat::default()).unwrap();
+    let hold = Ok(Hold::take(&config.state.directory).unwrap());
+    let kiosk = Kiosk::open(hold, config, Clock::start(), None, edges, Beat::default()).unwrap();
     Rig { kiosk, queue, inputs, rail, slips, _state: state }
 }
 
