@@ -20,12 +20,15 @@ pub(super) fn watch(
     inputs: Sender<Input>,
 ) -> Result<Option<service::Watch>, KioskError> {
     let Some(limit) = service::watchdog() else { return Ok(None) };
-    let nudge = Box::new(move || drop(inputs.send(Input::Nudge)));
-    let parts =
-        vec![Part { name: "the event loop", beat: beat.clone(), nudge }, edges.glass.part(), edges.board.part()];
-    service::watch(supervisor, parts, limit, || service::say(&Say::Alive))
+    service::watch(supervisor, parts(edges, beat, inputs), limit, || service::say(&Say::Alive))
         .map(Some)
         .map_err(|source| KioskError::Start { what: "the watchdog", source })
+}
+
+/// Those whose hanging is the machine's.
+pub(super) fn parts(edges: &Edges, beat: &Beat, inputs: Sender<Input>) -> Vec<Part> {
+    let nudge = Box::new(move || drop(inputs.send(Input::Nudge)));
+    vec![Part { name: "the event loop", beat: beat.clone(), nudge }, edges.glass.part(), edges.board.part()]
 }
 
 /// The first part to end ends the loop, and with it the daemon.

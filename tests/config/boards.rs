@@ -1,9 +1,10 @@
 //! The configurations for real boards: they pass `kioskd check`, and the wiring guide says the same as they do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use kioskd::config;
+use serde_json::Value;
 
 /// BCM number by the header's pin, as on every 40-pin Raspberry Pi (<https://pinout.xyz>).
 const HEADER: [(u32, u32); 26] = [
@@ -107,4 +108,92 @@ fn systemd_understands_the_gateways_unit() {
         assert!(names.contains(&name), "the unit hands over no {name}");
     }
     assert!(guide.contains("credential:gateway.key"));
+}
+
+/// Every node that is named in a folder's sources, tests aside.
+fn nodes(folder: &Path, into: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            nodes(&path, into);
+            continue;
+        }
+        if path.ends_with("lab.rs") || path.ends_with("tests.rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let strings = code.flat_map(|line| line.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>());
+        let is_node = |text: &String| text.strip_prefix("/dev/").is_some_and(|rest| !rest.is_empty());
+        into.extend(strings.filter(is_node).map(|node| node.replace('^', "")));
+    }
+}
+
+/// The names of the kernel's groups of devices, as in /proc/devices, by how their nodes begin. `None`: not for a kiosk.
+const GROUPS: [(&str, Option<&str>); 15] = [
+    ("/dev/dri", Some("drm")),
+    ("/dev/fb", Some("fb")),
+    ("/dev/input", Some("input")),
+    ("/dev/gpiochip", Some("gpiochip")),
+    // Up to the Raspberry Pi 4, in the kernels that came with it; the 5's and newer kernels'.
+    ("/dev/gpiomem", Some("bcm2835-gpiomem")),
+    ("/dev/gpiomem", Some("rpi-gpiomem")),
+    ("/dev/usb", Some("usb")),
+    ("/dev/ttyUSB", Some("ttyUSB")),
+    ("/dev/ttyACM", Some("ttyACM")),
+    ("/dev/ttyAMA", Some("ttyAMA")),
+    ("/dev/ttyS", Some("ttyS")),
+    ("/dev/serial", Some("ttyUSB")),
+    ("/dev/i2c-", Some("i2c")),
+    // All of the memory: root's, and only where there is no /dev/gpiomem.
+    ("/dev/mem", None),
+    ("/dev/watchdog", None),
+];
+
+/// What the drivers open, ours and the one for a Pi's registers, the unit allows.
+#[test]
+fn the_unit_allows_every_device_that_a_driver_opens() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut opened = BTreeSet::new();
+    for room in ["board", "input", "printer", "screen", "config"] {
+        nodes(&root.join("src").join(room), &mut opened);
+    }
+    let arguments = ["metadata", "--format-version=1", "--locked", "--offline"];
+    let metadata = Command::new(env!("CARGO")).args(arguments).current_dir(root).output().unwrap();
+    assert!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
+    let metadata: Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let rppal = metadata["packages"].as_array().unwrap().iter().find(|package| package["name"] == "rppal").unwrap();
+    let rppal = Path::new(rppal["manifest_path"].as_str().unwrap()).parent().unwrap().join("src/gpio");
+    nodes(&rppal, &mut opened);
+    for node in ["/dev/gpiomem", "/dev/gpiomem0", "/dev/gpiochip", "/dev/fb0", "/dev/i2c-1"] {
+        assert!(opened.iter().any(|opened| opened.starts_with(node)), "{node} is not even looked for: {opened:?}");
+    }
+
+    let unit = read("systemd/kioskd.service");
+    let allowed: Vec<&str> =
+        unit.lines().filter_map(|line| line.strip_prefix("DeviceAllow=char-")?.strip_suffix(" rw")).collect();
+    let allows = |group: &str| {
+        allowed.iter().any(|pattern| match pattern.split('*').collect::<Vec<_>>()[..] {
+            [whole] => whole == group,
+            ["", part, ""] => group.contains(part),
+            _ => panic!("{pattern}"),
+        })
+    };
+    for node in &opened {
+        let groups: Vec<_> = GROUPS.iter().filter(|(begins, _)| node.starts_with(begins)).collect();
+        assert!(!groups.is_empty(), "{node}: whose is it?");
+        for group in groups.iter().filter_map(|(_, group)| *group) {
+            assert!(allows(group), "{node} needs DeviceAllow=char-{group} rw");
+        }
+    }
+}
+
+/// What ExecStopPost reads must still be there when it runs, and after it.
+#[test]
+fn the_unit_keeps_what_was_claimed() {
+    let unit = read("systemd/kioskd.service");
+    for line in ["RuntimeDirectory=kioskd", "RuntimeDirectoryPreserve=yes"] {
+        assert!(unit.lines().any(|said| said == line), "{line}");
+    }
 }

@@ -12,6 +12,7 @@ use super::super::{Kiosk, start};
 use super::*;
 use crate::board::{Backend, BoardError, SimulatedI2c};
 use crate::config::UnknownDelivery;
+use crate::ledger::Hold;
 use crate::payment::{
     Answer, ChargeRef, ChargeReport, Created, NewCharge, Payment, RefundReport, RefundRequest, Standing,
 };
@@ -196,6 +197,8 @@ fn a_board_that_hangs_after_the_payment_leaves_nobody_waiting() {
         let _ = held.lock().unwrap().recv();
     });
     sell(&mut rig);
+    let watched = start::parts(&rig.kiosk.edges, &Beat::default(), rig.inputs.clone());
+    let board = watched.into_iter().find(|part| part.name == "the board").expect("the watchdog sees the board");
     let began = Instant::now();
     let stop = rig.inputs.clone();
     // The slip comes when the customer's order is decided.
@@ -213,6 +216,9 @@ fn a_board_that_hangs_after_the_payment_leaves_nobody_waiting() {
     assert_eq!(slip.refunded + slip.refund_pending, slip.paid, "all of it goes back");
     assert_eq!(rig.kiosk.state.conditions.board_answers, Some(false), "and nothing is sold");
     assert!(!rig.kiosk.state.stop_reasons().is_empty());
+    let beats = board.beat.count();
+    (board.nudge)();
+    assert_eq!(board.beat.count(), beats, "systemd will not hear of it, and begins anew");
     drop(hold);
     rig.kiosk.end();
 }
