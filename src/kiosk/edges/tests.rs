@@ -181,7 +181,16 @@ fn sell(rig: &mut Rig) {
 fn a_board_that_dies_after_the_payment_ends_the_kiosk_by_its_name() {
     let mut rig = rig(|| panic!("the board burns"));
     sell(&mut rig);
+    let (over, goes_on) = channel::<()>();
+    let stop = rig.inputs.clone();
+    let patience = std::thread::spawn(move || {
+        if goes_on.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            drop(stop.send(Input::Stop));
+        }
+    });
     let error = rig.kiosk.turn_until_stopped(&rig.queue).expect_err("it has lost its board");
+    drop(over);
+    patience.join().unwrap();
     assert_eq!(error.to_string(), "the board has ended: it has panicked: the board burns");
     // The next run finds the intent, and energises nothing.
     assert_eq!(rig.rail.made.lock().unwrap().len(), 1);
