@@ -168,12 +168,12 @@ fn resolve(config: &mut Config, directory: &Path) {
     for path in fixed.into_iter().chain(look).chain(pictures).chain(trust) {
         *path = directory.join(&path);
     }
-    if let Some(key) = config.fleet.as_mut().and_then(|fleet| fleet.key.as_mut()) {
-        key.resolve(directory);
-    }
-    if let Some(gateway) = config.fleet.as_mut().and_then(|fleet| fleet.gateway.as_mut()) {
-        gateway.signing_key.resolve(directory);
-        let keys = gateway.trusted.iter_mut().chain(&mut gateway.operator);
+    if let Some(fleet) = &mut config.fleet {
+        let secrets = [&mut fleet.key, &mut fleet.signing_key];
+        secrets.into_iter().flatten().for_each(|key| key.resolve(directory));
+        let gateway =
+            fleet.gateway.iter_mut().flat_map(|gateway| gateway.trusted.iter_mut().chain(&mut gateway.operator));
+        let keys = gateway.chain(&mut fleet.back_end);
         keys.for_each(|key| key.file = directory.join(&key.file));
     }
 }

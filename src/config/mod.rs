@@ -224,7 +224,14 @@ pub struct Fleet {
     /// The private key of `cert` (PEM), which only its owner may read.
     #[schemars(extend("examples" = ["file:/etc/kioskd/kiosk.key"]))]
     pub key: Option<KeySource>,
-    /// Who holds the merchant's keys in the back end, for rails of kind `gateway` and `emv`.
+    /// This kiosk's own Ed25519 key (PEM, PKCS#8), as `kioskfleet keygen` makes it: it signs checkpoints of the ledger, and
+    /// what the gateway is asked. Others have its public half.
+    #[schemars(extend("examples" = ["file:/etc/kioskd/K0001.key"]))]
+    pub signing_key: Option<KeySource>,
+    /// Whose acknowledgements count. Without one anybody counts who may publish on the topic.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub back_end: Vec<TrustedKey>,
+    /// Who holds the merchant's keys in the back end, for rails of kind `gateway` and `emv`; needs `signing_key`.
     pub gateway: Option<TrustedGateway>,
     /// Events sent and not yet acknowledged.
     #[serde(default = "Fleet::window")]
@@ -244,9 +251,6 @@ pub struct Fleet {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrustedGateway {
-    /// This kiosk's own Ed25519 key (PEM, PKCS#8), as `kioskfleet keygen` makes it; the gateway has its public half.
-    #[schemars(extend("examples" = ["file:/etc/kioskd/kiosk.key"]))]
-    pub signing_key: KeySource,
     /// Whose answers and notices are believed.
     #[schemars(length(min = 1))]
     pub trusted: Vec<TrustedKey>,

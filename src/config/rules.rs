@@ -250,6 +250,12 @@ impl Rules<'_, '_> {
             }
             _ => {}
         }
+        if let Some(gateway) = fleet.get("gateway").filter(|_| fleet.get("signing_key").is_none()) {
+            self.found.add(
+                gateway.at(),
+                "the gateway knows a kiosk by its key; write signing_key = \"file:/path/of/the.key\" in [fleet]",
+            );
+        }
     }
 
     /// The address is not repeated in the message: somebody may have put a password in it.

@@ -9,7 +9,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 use serde::de::DeserializeOwned;
@@ -30,6 +30,10 @@ pub enum Purpose {
     PayReply,
     /// The gateway, or the operator's own program, says that a charge was paid.
     PayNotice,
+    /// A kiosk says how its ledger's chain stands.
+    Checkpoint,
+    /// The back end says how much of it it holds.
+    Ack,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -89,6 +93,17 @@ impl Signer {
         let der = PrivatePkcs8KeyDer::from_pem_slice(pem).ok()?;
         let key = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der()).ok()?;
         Some(Self { key, kid: kid.into() })
+    }
+
+    /// Whose name its messages bear.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    pub fn public(&self) -> PublicKey {
+        let mut key = [0; 32];
+        key.copy_from_slice(self.key.public_key().as_ref());
+        PublicKey(key)
     }
 
     pub fn sign(&self, purpose: Purpose, content: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {

@@ -104,6 +104,8 @@ pub enum Leaf {
     Telemetry,
     /// From the outbox, by kind: `order-paid`.
     Event(Name),
+    /// Signed by the kiosk: the chain of its events up to one that is published with it or was before.
+    Checkpoint,
     /// From the back end: the highest contiguous event it holds.
     Ack,
     /// Retained until cleared by an empty message.
@@ -137,6 +139,7 @@ impl fmt::Display for Leaf {
             Leaf::State => f.write_str("state"),
             Leaf::Telemetry => f.write_str("telemetry"),
             Leaf::Event(kind) => write!(f, "event/{kind}"),
+            Leaf::Checkpoint => f.write_str("checkpoint"),
             Leaf::Ack => f.write_str("ack"),
             Leaf::Alarm(kind) => write!(f, "alarm/{kind}"),
             Leaf::Command { verb, id } => write!(f, "cmd/{verb}/{id}"),
@@ -177,6 +180,7 @@ impl FromStr for Topic {
             ["state"] => Leaf::State,
             ["telemetry"] => Leaf::Telemetry,
             ["event", kind] => Leaf::Event(Name::parse(kind)?),
+            ["checkpoint"] => Leaf::Checkpoint,
             ["ack"] => Leaf::Ack,
             ["alarm", kind] => Leaf::Alarm(Name::parse(kind)?),
             ["cmd", verb, id] => Leaf::Command { verb: Name::parse(verb)?, id: Name::parse(id)? },
@@ -235,6 +239,7 @@ mod tests {
             Just(Leaf::State),
             Just(Leaf::Telemetry),
             name().prop_map(Leaf::Event),
+            Just(Leaf::Checkpoint),
             Just(Leaf::Ack),
             name().prop_map(Leaf::Alarm),
             (name(), name()).prop_map(|(verb, id)| Leaf::Command { verb, id }),
@@ -282,6 +287,7 @@ mod tests {
         for (topic, text) in [
             (k.topic(Leaf::Presence), "kiosk/v1/demo/K0001/presence"),
             (k.topic(Leaf::Event(name("order-paid"))), "kiosk/v1/demo/K0001/event/order-paid"),
+            (k.topic(Leaf::Checkpoint), "kiosk/v1/demo/K0001/checkpoint"),
             (k.topic(Leaf::Ack), "kiosk/v1/demo/K0001/ack"),
             (k.topic(Leaf::Alarm(name("door"))), "kiosk/v1/demo/K0001/alarm/door"),
             (

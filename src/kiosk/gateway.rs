@@ -22,23 +22,44 @@ const WANTED_PUBLIC: &str = "an Ed25519 public key (PEM)";
 /// When a key can't be read, or is not what it should be.
 pub(super) fn clerk(config: &Config, inputs: &Sender<Input>) -> Result<Option<Arc<Clerk>>, KeyError> {
     let Some(gateway) = config.fleet.as_ref().and_then(|fleet| fleet.gateway.as_ref()) else { return Ok(None) };
+    // The configuration has one where it has a gateway.
+    let Some(signer) = signer(config)? else { return Ok(None) };
+    let settings = Settings {
+        kiosk: signer.kid().to_owned(),
+        signer,
+        gateway: keys(&gateway.trusted)?,
+        operator: keys(&gateway.operator)?,
+    };
+    let inputs = inputs.clone();
+    Ok(Some(Arc::new(Clerk::new(settings, move |rejected| drop(inputs.send(Input::PayRejected(rejected)))))))
+}
+
+/// This kiosk's own key, where it has one; its name is `fleet/kiosk`.
+///
+/// # Errors
+/// When it can't be read, or is not what it should be.
+pub(super) fn signer(config: &Config) -> Result<Option<Signer>, KeyError> {
+    let Some(place) = config.fleet.as_ref().and_then(|fleet| fleet.signing_key.as_ref()) else { return Ok(None) };
     let kiosk = format!("{}/{}", config.kiosk.fleet, config.kiosk.id);
-    let malformed = |place: &KeySource, wanted| KeyError::Malformed { place: place.to_string(), wanted };
-    let signer = Signer::from_pem(&gateway.signing_key.secret()?, kiosk.clone());
+    let signer = Signer::from_pem(&place.secret()?, kiosk);
+    signer.map(Some).ok_or_else(|| malformed(place, WANTED_PRIVATE))
+}
+
+/// Others' keys, by the names they give them.
+///
+/// # Errors
+/// When one can't be read, or is not what it should be.
+pub(super) fn keys(all: &[TrustedKey]) -> Result<Keys, KeyError> {
     let public = |key: &TrustedKey| {
         let place = KeySource::File(key.file.clone());
         let parsed = PublicKey::from_pem(&place.public()?).ok_or_else(|| malformed(&place, WANTED_PUBLIC))?;
         Ok((key.kid.clone(), parsed))
     };
-    let keys = |all: &[TrustedKey]| all.iter().map(public).collect::<Result<Vec<_>, KeyError>>().map(Keys::new);
-    let settings = Settings {
-        signer: signer.ok_or_else(|| malformed(&gateway.signing_key, WANTED_PRIVATE))?,
-        gateway: keys(&gateway.trusted)?,
-        operator: keys(&gateway.operator)?,
-        kiosk,
-    };
-    let inputs = inputs.clone();
-    Ok(Some(Arc::new(Clerk::new(settings, move |rejected| drop(inputs.send(Input::PayRejected(rejected)))))))
+    all.iter().map(public).collect::<Result<Vec<_>, KeyError>>().map(Keys::new)
+}
+
+fn malformed(place: &KeySource, wanted: &'static str) -> KeyError {
+    KeyError::Malformed { place: place.to_string(), wanted }
 }
 
 /// What the link heard. Answers are verified here, on the link's own task: what can't be believed never queues.

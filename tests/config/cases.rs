@@ -226,9 +226,11 @@ pub const SHAPE: &[Case] = cases! {
 };
 
 pub const RULES: &[Case] = cases! {
-    "[[rail]]\nkind = \"sandbox\"\nlabel = { en = \"Wallet\" }\npoll_seconds = 3" => "[fleet.gateway]\nsigning_key = \"file:k\"\n[[fleet.gateway.trusted]]\nkid = \"g\"\nfile = \"g.pub\"\n[[rail]]\nkind = \"emv\"\nlabel = { en = \"QR\" }\n[rail.merchant]\nprofile = \"vietqr\"\nbin = \"97041\"\naccount = \"257678859\"\nservice = \"account\"":
-        "kiosk.toml:54:11: this profile pays in VND, and `currency` is CNY; write another profile"
-        "kiosk.toml:55:7: `bin` does not fit; write the six digits of the bank's BIN";
+    "broker = \"mqtt://127.0.0.1:1883\"" => "broker = \"mqtt://127.0.0.1:1883\"\n[[fleet.gateway.trusted]]\nkid = \"g\"\nfile = \"g.pub\"":
+        "kiosk.toml:44:9: the gateway knows a kiosk by its key; write signing_key = \"file:/path/of/the.key\" in [fleet]";
+    "[[rail]]\nkind = \"sandbox\"\nlabel = { en = \"Wallet\" }\npoll_seconds = 3" => "signing_key = \"file:k\"\n[[fleet.gateway.trusted]]\nkid = \"g\"\nfile = \"g.pub\"\n[[rail]]\nkind = \"emv\"\nlabel = { en = \"QR\" }\n[rail.merchant]\nprofile = \"vietqr\"\nbin = \"97041\"\naccount = \"257678859\"\nservice = \"account\"":
+        "kiosk.toml:53:11: this profile pays in VND, and `currency` is CNY; write another profile"
+        "kiosk.toml:54:7: `bin` does not fit; write the six digits of the bank's BIN";
     "driver = \"simulated\"\nwidth = 1280\nheight = 800" => "driver = \"drm\"\ncard = \"card1\"\nconnector = \"HDMI 1\"\nmode = \"800p\"":
         "kiosk.toml:22:8: `card` can't be `card1`; write the path of a card, like \"/dev/dri/card1\""
         "kiosk.toml:23:13: `connector` can't be `HDMI 1`; write its name in the kernel, like \"HDMI-A-1\""

@@ -220,7 +220,7 @@ fn kiosk_rails(path: &Path, poll_seconds: u64) -> String {
     };
     // The configuration's [fleet] stands before its rails.
     format!(
-        "ca = \"{dir}/ca.pem\"\ncert = \"{dir}/kiosk.pem\"\nkey = \"file:{dir}/kiosk.key\"\n\n[fleet.gateway]\nsigning_key = \"file:{dir}/kiosks/K0001.key\"\n[[fleet.gateway.trusted]]\nkid = \"gateway-1\"\n\
+        "ca = \"{dir}/ca.pem\"\ncert = \"{dir}/kiosk.pem\"\nkey = \"file:{dir}/kiosk.key\"\nsigning_key = \"file:{dir}/kiosks/K0001.key\"\n\n[[fleet.gateway.trusted]]\nkid = \"gateway-1\"\n\
          file = \"{dir}/gateway-sign.pem\"\n\n{}{}",
         rail("wechat", "WeChat Pay"),
         rail("alipay", "Alipay"),

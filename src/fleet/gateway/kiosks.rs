@@ -141,8 +141,8 @@ impl Kiosks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::gateway::keygen;
     use crate::fleet::jws::Signer;
+    use crate::fleet::keygen;
     use crate::payment::gateway::wire::Ask;
 
     fn name(text: &str) -> Name {

@@ -15,7 +15,6 @@
 mod clerk;
 mod door;
 mod gate;
-mod keygen;
 mod kiosks;
 mod limits;
 mod lobby;
@@ -37,7 +36,6 @@ use tokio_util::task::TaskTracker;
 
 use self::clerk::Clerk;
 use self::gate::{Age, Gate, Place};
-pub use self::keygen::{KeygenError, Pair, keygen};
 use self::kiosks::{Kiosks, Rejected};
 pub use self::limits::Limits;
 use self::notices::Notices;
@@ -45,6 +43,7 @@ use self::post::Post;
 pub use self::run::{RunError, run};
 use self::settings::{MqttBroker, Settings};
 use super::jws::{Purpose, Signer};
+pub use super::keygen::{KeygenError, Pair, keygen};
 use super::topic::{Address, Filter, Leaf, Name};
 use crate::payment::gateway::wire::{Ask, Reply, Request, Says};
 use crate::payment::{Notifies, Rail, Standing};

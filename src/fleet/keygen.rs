@@ -1,4 +1,4 @@
-//! Key pairs for kiosks and gateways: Ed25519, in the forms that openssl reads.
+//! Key pairs for kiosks, gateways and back ends: Ed25519, in the forms that openssl reads.
 
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
