@@ -1,7 +1,7 @@
 //! The fleet link's view of the ledger: a reader of its own.
 
 use crate::fleet::link::{Outbox, OutboxError, OutboxEvent};
-use crate::ledger::{LedgerError, Reader};
+use crate::ledger::{EventLine, LedgerError, Reader};
 
 pub struct LedgerOutbox {
     reader: Reader,
@@ -30,7 +30,8 @@ impl Outbox for LedgerOutbox {
 
     fn after(&self, seq: u64, limit: usize) -> Result<Vec<OutboxEvent>, OutboxError> {
         let events = self.reader.events_after(seq, limit).map_err(wrap)?;
-        Ok(events.into_iter().map(|e| OutboxEvent { seq: e.seq, kind: e.kind, payload: e.document }).collect())
+        let event = |e: EventLine| OutboxEvent { seq: e.seq, kind: e.kind, hash: e.hash, payload: e.document };
+        Ok(events.into_iter().map(event).collect())
     }
 
     fn hash_of(&self, seq: u64) -> Result<Option<String>, OutboxError> {

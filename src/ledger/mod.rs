@@ -16,6 +16,7 @@
 mod chain;
 mod charges;
 mod commit;
+mod event;
 mod fees;
 mod hold;
 mod home;
@@ -29,8 +30,10 @@ mod story;
 
 use std::path::{Path, PathBuf};
 
+pub use chain::GENESIS;
 pub use charges::{ChargeLine, PaymentLine, RefundLine, When};
 pub use commit::Ledger;
+pub use event::EventDocument;
 pub use fees::{Days, FeeReport, Sum};
 pub use hold::Hold;
 pub use reader::{EventLine, Reader, Verified};

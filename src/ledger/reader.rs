@@ -13,7 +13,7 @@ use super::chain::{GENESIS, Link};
 use super::charges::When;
 use super::rebuild::Rebuilt;
 use super::story::Story;
-use super::{FILE, LedgerError, schema};
+use super::{EventDocument, FILE, LedgerError, schema};
 use crate::sale::codes::REACH;
 use crate::sale::recover::Recovered;
 use crate::sale::{Order, Record};
@@ -38,7 +38,8 @@ pub struct Reader {
 pub struct EventLine {
     pub seq: u64,
     pub kind: String,
-    /// The whole JSON document.
+    pub hash: String,
+    /// The whole JSON document, an [`EventDocument`].
     pub document: String,
 }
 
@@ -153,24 +154,16 @@ impl Reader {
     /// Events after `seq`, in order, at most `limit`.
     pub fn events_after(&self, seq: u64, limit: usize) -> Result<Vec<EventLine>, LedgerError> {
         let ledger = self.ledger()?;
-        let mut prev = self.hash_of(seq)?.unwrap_or_else(|| GENESIS.to_owned());
+        let mut before = self.hash_of(seq)?.unwrap_or_else(|| GENESIS.to_owned());
         let rows = self.rows(&format!("{COLUMNS} WHERE seq > ?1 ORDER BY seq LIMIT ?2"), (seq, limit as u64))?;
         let mut events = Vec::with_capacity(rows.len());
         for row in rows {
-            let document = json!({
-                "ledger": ledger,
-                "seq": row.seq,
-                "hash": row.hash,
-                "prev": prev,
-                "boot": row.boot,
-                "mono": row.mono,
-                "ts": row.wall,
-                "order": row.order,
-                "kind": row.kind,
-                "body": serde_json::from_str::<Value>(&row.body).unwrap_or(Value::Null),
-            });
-            events.push(EventLine { seq: row.seq, kind: row.kind, document: document.to_string() });
-            prev = row.hash;
+            let RecordRow { seq, boot, mono, wall: ts, order, kind, body: text, hash } = row;
+            let prev = std::mem::replace(&mut before, hash.clone());
+            let ledger = ledger.clone();
+            let event = EventDocument { ledger, seq, hash, prev, boot, mono, ts, order, kind, text };
+            let document = serde_json::to_string(&event).expect("texts and numbers always become JSON");
+            events.push(EventLine { seq, kind: event.kind, hash: event.hash, document });
         }
         Ok(events)
     }
