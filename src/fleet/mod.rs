@@ -5,14 +5,18 @@
 //!
 //! - [`topic`] every topic as a type; no other place writes one as text.
 //! - [`link`] the kiosk's end of the wire.
+//! - [`proof`] what a kiosk has said, checked by whoever has its public key.
 //! - [`tls`] how a client believes its broker, and is believed.
 //! - `gateway` the process in the back end that holds the merchant's keys.
+//! - [`keygen`] their keys.
 //! - [`jws`] messages that are believed for their signature, not for their way.
 
 #[cfg(feature = "back-end")]
 pub mod gateway;
 pub mod jws;
+pub mod keygen;
 pub mod link;
+pub mod proof;
 pub mod tls;
 pub mod topic;
 mod turn;

@@ -8,6 +8,7 @@ mod disk;
 mod holding;
 mod kit;
 mod money;
+mod proof;
 mod reading;
 mod refusals;
 mod tampering;

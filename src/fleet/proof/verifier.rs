@@ -1,0 +1,294 @@
+//! One kiosk's events and checkpoints, in whatever order and by whomever they come; out come the kiosk's own events, in
+//! order, each once.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use serde::Deserialize;
+
+use super::Position;
+use crate::fleet::jws::{BadMessage, Keys, PublicKey, Purpose};
+use crate::fleet::topic::Name;
+use crate::ledger::{EventDocument, GENESIS};
+
+/// Bytes of an event that is looked at. The longest real one, an order of twenty units, is a twentieth of it.
+const LONGEST: usize = 64 << 10;
+/// Events that wait for a checkpoint, and their bytes; the oldest give way. More than a kiosk's largest window.
+const HELD: usize = 2048;
+const HELD_BYTES: usize = 4 << 20;
+/// Checkpoints that wait for their events; the nearest are kept.
+const TARGETS: usize = 256;
+/// The hashes of so many proved events are remembered, to tell a repeat from another event in its place.
+const REMEMBERED: usize = 4096;
+/// A kiosk whose storage was replaced has another ledger. It names them by its signature; without a key anybody does.
+const LEDGERS: usize = 16;
+
+/// An event that the kiosk has told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proved {
+    pub event: EventDocument,
+    /// The document as it came, which is as the kiosk wrote it.
+    pub document: String,
+}
+
+/// What became of a message that may be the kiosk's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// These are proved now. `discarded` others stood in their places and were never the kiosk's.
+    Proved { events: Vec<Proved>, discarded: usize },
+    /// It fits what is here, and waits: an event for its checkpoint, a checkpoint for its events.
+    Waits,
+    /// Known already.
+    Again,
+    /// Something before it is missing.
+    Early,
+}
+
+/// Why a message is not believed. It has changed nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("not an event as a kiosk writes it")]
+    Malformed,
+    #[error("the event's hash is not its own")]
+    Hash,
+    #[error("no checkpoint of this kiosk names the event's ledger")]
+    Foreign,
+    #[error("event {0} does not continue the chain")]
+    Broken(u64),
+    #[error("another event stands in the place of event {0}")]
+    Other(u64),
+    #[error("a checkpoint that can't be believed: {0}")]
+    Checkpoint(#[from] BadMessage),
+    /// Two that hold the kiosk's key have written on from the same ledger: it was copied.
+    #[error("the kiosk has signed two chains that part before event {0}: its ledger was copied")]
+    Forked(u64),
+    #[error("more ledgers than a kiosk has")]
+    Full,
+}
+
+/// See the [room](super).
+#[derive(Debug)]
+pub struct Verifier {
+    keys: Option<Keys>,
+    books: BTreeMap<String, Book>,
+}
+
+impl Verifier {
+    /// `kid` is `fleet/kiosk`, as the kiosk calls its key.
+    pub fn new(kid: impl Into<String>, key: PublicKey) -> Self {
+        Self { keys: Some(Keys::new([(kid.into(), key)])), books: BTreeMap::new() }
+    }
+
+    /// For a kiosk whose key is not known: it finds what was changed or lost on the way, but whoever may publish in the
+    /// kiosk's name can go on with the chain.
+    pub fn unsigned() -> Self {
+        Self { keys: None, books: BTreeMap::new() }
+    }
+
+    /// A message on `event/{kind}`. The ledger it is about, where it may be the kiosk's.
+    ///
+    /// # Errors
+    /// It is not the kiosk's.
+    pub fn event(&mut self, kind: &Name, payload: &[u8]) -> Result<(String, Taken), Refused> {
+        let (event, document) = open(kind, payload)?;
+        let ledger = event.ledger.clone();
+        let known = self.books.len();
+        let book = match (&self.keys, self.books.get_mut(&ledger)) {
+            (_, Some(book)) => book,
+            (Some(_), None) => return Err(Refused::Foreign),
+            (None, None) if known >= LEDGERS => return Err(Refused::Full),
+            (None, None) => self.books.entry(ledger.clone()).or_default(),
+        };
+        let taken = book.event(Proved { event, document }, self.keys.is_some())?;
+        Ok((ledger, taken))
+    }
+
+    /// A message on `checkpoint`.
+    ///
+    /// # Errors
+    /// It is not the kiosk's, or contradicts what the kiosk has signed before.
+    pub fn checkpoint(&mut self, message: &[u8]) -> Result<(String, Taken), Refused> {
+        let Some(keys) = &self.keys else { return Err(BadMessage::UnknownKey.into()) };
+        let (Position { ledger, seq, hash }, _) = keys.open(Purpose::Checkpoint, message)?;
+        if self.books.len() >= LEDGERS && !self.books.contains_key(&ledger) {
+            return Err(Refused::Full);
+        }
+        let taken = self.books.entry(ledger.clone()).or_default().checkpoint(seq, hash)?;
+        Ok((ledger, taken))
+    }
+
+    /// How far a ledger is proved: what an acknowledgement says. Number 0 and no hash: nothing yet.
+    pub fn position(&self, ledger: &str) -> Option<Position> {
+        let book = self.books.get(ledger)?;
+        Some(Position { ledger: ledger.into(), seq: book.seq, hash: book.hash.clone() })
+    }
+
+    /// Events that no checkpoint has reached yet, whoever sent them.
+    pub fn waiting(&self, ledger: &str) -> usize {
+        self.books.get(ledger).map_or(0, |book| book.held.len())
+    }
+
+    /// The highest event that a checkpoint has promised.
+    pub fn promised(&self, ledger: &str) -> Option<u64> {
+        let book = self.books.get(ledger)?;
+        Some(book.targets.keys().next_back().copied().unwrap_or(book.seq))
+    }
+}
+
+/// What a record says of itself.
+#[derive(Deserialize)]
+struct Said {
+    kind: String,
+    order: Option<String>,
+}
+
+/// An event that is whole: its hash is its own, and nothing beside it says otherwise than what was hashed.
+fn open(kind: &Name, payload: &[u8]) -> Result<(EventDocument, String), Refused> {
+    if payload.len() > LONGEST {
+        return Err(Refused::Malformed);
+    }
+    let event: EventDocument = serde_json::from_slice(payload).map_err(|_| Refused::Malformed)?;
+    let document = serde_json::to_string(&event).map_err(|_| Refused::Malformed)?;
+    let said: Said = serde_json::from_str(&event.text).map_err(|_| Refused::Malformed)?;
+    // Line ends part what is hashed, so there are none inside.
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let agrees = event.kind == kind.as_str() && event.kind == said.kind && event.order == said.order;
+    if document.as_bytes() != payload || event.seq == 0 || !agrees || !plain(&event.boot) || !plain(&event.prev) {
+        return Err(Refused::Malformed);
+    }
+    if event.recomputed() != event.hash {
+        return Err(Refused::Hash);
+    }
+    Ok((event, document))
+}
+
+/// One ledger. `seq` is the highest proved event, `hash` its hash, empty before the first.
+#[derive(Debug, Default)]
+struct Book {
+    seq: u64,
+    hash: String,
+    /// Of the newest proved events, the last is `hash`.
+    remembered: VecDeque<String>,
+    /// By hash; in `arrived` in the order they came.
+    held: HashMap<String, Proved>,
+    arrived: VecDeque<String>,
+    bytes: usize,
+    /// Signed points ahead.
+    targets: BTreeMap<u64, String>,
+}
+
+impl Book {
+    fn end(&self) -> &str {
+        if self.seq == 0 { GENESIS } else { &self.hash }
+    }
+
+    /// Whether this is the hash of a proved event; `None`: nobody remembers.
+    fn was(&self, seq: u64, hash: &str) -> Option<bool> {
+        let back = usize::try_from(self.seq.checked_sub(seq)?).ok()?;
+        let at = self.remembered.len().checked_sub(back + 1)?;
+        Some(self.remembered[at] == hash)
+    }
+
+    fn event(&mut self, proved: Proved, signed: bool) -> Result<Taken, Refused> {
+        let event = &proved.event;
+        let seq = event.seq;
+        if seq <= self.seq {
+            return if self.was(seq, &event.hash) == Some(false) { Err(Refused::Other(seq)) } else { Ok(Taken::Again) };
+        }
+        if self.held.contains_key(&event.hash) {
+            return Ok(Taken::Again);
+        }
+        let next = seq == self.seq + 1;
+        if next && event.prev != self.end() {
+            return Err(Refused::Broken(seq));
+        }
+        if !signed {
+            if !next {
+                return Ok(Taken::Early);
+            }
+            return Ok(Taken::Proved { events: vec![self.prove(proved)], discarded: 0 });
+        }
+        let continues = next || self.held.get(&event.prev).is_some_and(|before| before.event.seq + 1 == seq);
+        self.hold(proved);
+        let taken = self.advance()?;
+        let early = !continues && matches!(taken, Taken::Waits);
+        Ok(if early { Taken::Early } else { taken })
+    }
+
+    fn checkpoint(&mut self, seq: u64, hash: String) -> Result<Taken, Refused> {
+        if seq <= self.seq {
+            return if self.was(seq, &hash) == Some(false) { Err(Refused::Forked(seq)) } else { Ok(Taken::Again) };
+        }
+        match self.targets.get(&seq) {
+            Some(known) if *known == hash => return Ok(Taken::Again),
+            Some(_) => return Err(Refused::Forked(seq)),
+            None => {}
+        }
+        self.targets.insert(seq, hash);
+        if self.targets.len() > TARGETS {
+            // It comes again with its events.
+            self.targets.pop_last();
+        }
+        self.advance()
+    }
+
+    /// Goes on to the signed points that can be reached. Where the kiosk's key was used twice there may be two ways; the
+    /// first that is whole is taken.
+    fn advance(&mut self) -> Result<Taken, Refused> {
+        let (mut events, mut discarded) = (Vec::new(), 0);
+        while let Some((seq, path)) = self.targets.iter().find_map(|(&seq, hash)| Some((seq, self.path(seq, hash)?))) {
+            if path.last().is_some_and(|first| self.held[first].event.prev != self.end()) {
+                if events.is_empty() {
+                    self.targets.remove(&seq);
+                    return Err(Refused::Forked(seq));
+                }
+                // What is proved is told first; the other way is met again.
+                break;
+            }
+            for hash in path.iter().rev() {
+                if let Some(proved) = self.held.remove(hash) {
+                    events.push(self.prove(proved));
+                }
+            }
+            self.targets.retain(|&target, _| target > seq);
+            // Whatever else claimed these places was not the kiosk's, or not this one's.
+            let before = self.held.len();
+            self.held.retain(|_, other| other.event.seq > seq);
+            discarded += before - self.held.len();
+            self.arrived.retain(|hash| self.held.contains_key(hash));
+            self.bytes = self.held.values().map(|other| other.document.len()).sum();
+        }
+        Ok(if events.is_empty() { Taken::Waits } else { Taken::Proved { events, discarded } })
+    }
+
+    /// The events back from a signed point to what is proved, where they are all here.
+    fn path(&self, seq: u64, hash: &str) -> Option<Vec<String>> {
+        let (mut at, mut wanted) = (seq, hash);
+        let mut path = Vec::new();
+        while at > self.seq {
+            let found = self.held.get(wanted).filter(|found| found.event.seq == at)?;
+            path.push(wanted.to_owned());
+            (at, wanted) = (at - 1, &found.event.prev);
+        }
+        Some(path)
+    }
+
+    fn hold(&mut self, proved: Proved) {
+        self.bytes += proved.document.len();
+        self.arrived.push_back(proved.event.hash.clone());
+        self.held.insert(proved.event.hash.clone(), proved);
+        while self.held.len() > HELD || self.bytes > HELD_BYTES {
+            let Some(oldest) = self.arrived.pop_front().and_then(|hash| self.held.remove(&hash)) else { return };
+            self.bytes -= oldest.document.len();
+        }
+    }
+
+    fn prove(&mut self, proved: Proved) -> Proved {
+        self.seq = proved.event.seq;
+        self.hash.clone_from(&proved.event.hash);
+        if self.remembered.len() == REMEMBERED {
+            self.remembered.pop_front();
+        }
+        self.remembered.push_back(self.hash.clone());
+        proved
+    }
+}
