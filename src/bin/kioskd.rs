@@ -42,6 +42,9 @@ enum Verb {
         /// `mqtt://HOST:PORT` or `none`, in place of the configuration's.
         #[arg(long, value_name = "URL")]
         broker: Option<String>,
+        /// A folder with `kiosk.key` and `back-end.pem`, for where the configuration has no `signing_key` or `back_end`.
+        #[arg(long, value_name = "DIR")]
+        keys: Option<PathBuf>,
     },
     /// A whole machine in a box, on a web page.
     #[cfg(feature = "demo")]
@@ -96,8 +99,8 @@ fn main() -> ExitCode {
 
 fn act(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
-        Verb::Run { config, world, state, panel, broker } => {
-            match kiosk::run(&kiosk::Options { config, world, state, panel, broker }) {
+        Verb::Run { config, world, state, panel, broker, keys } => {
+            match kiosk::run(&kiosk::Options { config, world, state, panel, broker, keys }) {
                 // The report is in the form FILE:LINE:COL; nothing is put before it.
                 Err(kiosk::KioskError::Config(error)) => Ok(report(&error)),
                 other => other.map(|()| ExitCode::SUCCESS).map_err(Into::into),

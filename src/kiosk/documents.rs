@@ -12,6 +12,9 @@ use crate::payment::gateway::Rejections;
 use crate::sale::{Order, PendingRefunds, State};
 use crate::vocabulary::{BootId, Stamp};
 
+/// Among the faults: somebody else is this kiosk, too. An alarm of its own, because no device is broken.
+pub const TWIN: &str = "second-kiosk";
+
 /// The retained `state` document.
 pub fn state(
     config: &Config,
@@ -146,7 +149,10 @@ pub fn alarms(
     if !faulty.is_empty() {
         alarms.insert("slot-faulty".into(), json!({ "slots": faulty }));
     }
-    let broken: Vec<Value> = broken(devices).collect();
+    if let Some(why) = devices.get(TWIN) {
+        alarms.insert(TWIN.into(), json!({ "why": why }));
+    }
+    let broken: Vec<Value> = broken(devices).filter(|fault| fault["device"] != TWIN).collect();
     if !broken.is_empty() {
         alarms.insert("device-faulty".into(), json!({ "devices": broken }));
     }

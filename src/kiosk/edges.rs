@@ -25,7 +25,7 @@ use crate::screen::language::Texts;
 use crate::screen::open_panel;
 use crate::screen::text::{Faces, TextError, Typesetter};
 use crate::service::{End, Supervisor};
-use crate::vocabulary::{OrderId, RailName};
+use crate::vocabulary::{BootId, OrderId, RailName};
 use crate::world::{ToWorld, World};
 
 /// A customer who reads the first page needs no longer, and who comes wakes it.
@@ -91,7 +91,7 @@ impl Edges {
     }
 
     /// Joins the fleet, where one is configured.
-    pub fn fleet(&self, config: &Config) -> Result<Option<Link>, KioskError> {
+    pub fn fleet(&self, config: &Config, boot: &BootId) -> Result<Option<Link>, KioskError> {
         let Some(fleet) = &config.fleet else { return Ok(None) };
         let outbox = match LedgerOutbox::open(&config.state.directory) {
             Ok(outbox) => outbox,
@@ -105,7 +105,11 @@ impl Edges {
         if tls.is_none() && !broker.is_here() {
             tracing::warn!(%broker, "the broker is spoken to without TLS: whoever is on the way can read along and keep the kiosk offline");
         }
+        let back_end = Some(&fleet.back_end).filter(|keys| !keys.is_empty());
         let settings = Settings {
+            boot: boot.to_string(),
+            signer: super::gateway::signer(config)?.map(Arc::new),
+            back_end: back_end.map(|keys| super::gateway::keys(keys)).transpose()?,
             tls,
             pay: self.clerk.is_some(),
             window: fleet.window,

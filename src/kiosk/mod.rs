@@ -60,6 +60,8 @@ pub struct Options {
     pub state: Option<PathBuf>,
     pub panel: Option<(u32, u32)>,
     pub broker: Option<String>,
+    /// Holds `kiosk.key` and `back-end.pem`, for where the configuration names neither.
+    pub keys: Option<PathBuf>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -72,8 +74,8 @@ pub enum KioskError {
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Rail(#[from] crate::payment::open::OpenError),
-    #[error("[fleet.gateway]: {0}")]
-    Gateway(#[from] crate::payment::keys::KeyError),
+    #[error("[fleet]: {0}")]
+    Keys(#[from] crate::payment::keys::KeyError),
     #[error("the glass")]
     Panel(#[from] crate::screen::PanelError),
     #[error("the board: {0}")]
@@ -222,7 +224,7 @@ impl Kiosk {
             }
         };
         let link = match &reader {
-            Some(_) => edges.fleet(&config)?,
+            Some(_) => edges.fleet(&config, &boot)?,
             None => None,
         };
         let unprinted = state
@@ -401,7 +403,10 @@ impl Kiosk {
                 if let Some(ledger) = &mut self.ledger {
                     ledger.acknowledge(seq);
                 }
+                // A full outbox may have room again.
+                self.room_looked_at = None;
             }
+            FleetEvent::Twin { why } => self.faults.set(documents::TWIN, why.map(str::to_owned)),
             FleetEvent::Connected => tracing::info!("connected to the fleet"),
             FleetEvent::Disconnected { why } => tracing::info!(why, "not connected to the fleet"),
             FleetEvent::AckRejected { why } => tracing::warn!(why, "an acknowledgement was refused"),

@@ -20,16 +20,20 @@ impl Faults {
         match (fault, self.0.get(device)) {
             (Some(why), told) => {
                 if told != Some(&why) {
-                    tracing::warn!(device, why, "a device can't be used");
+                    tracing::warn!(device, why, "a fault");
                 }
                 self.0.insert(device.to_owned(), why);
             }
             (None, Some(_)) => {
-                tracing::info!(device, "a device can be used again");
+                tracing::info!(device, "a fault has gone");
                 self.0.remove(device);
             }
             (None, None) => {}
         }
+    }
+
+    pub(super) fn get(&self, device: &str) -> Option<&str> {
+        self.0.get(device).map(String::as_str)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {

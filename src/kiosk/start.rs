@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use super::{Edges, Input, KioskError, Options};
-use crate::config::{self, Config};
+use crate::config::{self, Config, TrustedKey};
 use crate::ledger::{Hold, Ledger, LedgerError, Reader};
+use crate::payment::keys::KeySource;
 use crate::sale::State;
 use crate::service::{self, Beat, Ended, Part, Say, Supervisor};
 use crate::vending::{Planogram, Product, Slot, Warmth};
@@ -47,6 +48,12 @@ pub(super) fn overridden(mut config: Config, options: &Options) -> Config {
         (Some(broker), _) if broker == "none" => config.fleet = None,
         (Some(broker), Some(fleet)) => fleet.broker.clone_from(broker),
         _ => {}
+    }
+    if let (Some(keys), Some(fleet)) = (&options.keys, &mut config.fleet) {
+        fleet.signing_key.get_or_insert_with(|| KeySource::File(keys.join("kiosk.key")));
+        if fleet.back_end.is_empty() {
+            fleet.back_end.push(TrustedKey { kid: "back-end".into(), file: keys.join("back-end.pem") });
+        }
     }
     config
 }

@@ -1,20 +1,25 @@
-//! What the tests of the fleet link stand on: an outbox without a ledger, Debian's mosquitto, and a back end that shares
-//! no code with the one in the library.
+//! What the tests of the fleet link stand on: an outbox without a ledger, Debian's mosquitto, and an independent back end.
+
+mod back_end;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use kioskd::fleet::jws::Signer;
+use kioskd::fleet::keygen::keygen;
 use kioskd::fleet::link::{self, FleetEvent, Link, Outbox, OutboxError, OutboxEvent, Settings};
 use kioskd::fleet::topic::{Address, Leaf, Name};
 use kioskd::service::Supervisor;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::runtime::Handle;
+
+pub use back_end::TestBackEnd;
 
 use super::child::{self, Running};
 
@@ -34,9 +39,52 @@ pub fn topic(leaf: Leaf) -> String {
     kiosk().topic(leaf).to_string()
 }
 
-pub fn hash(seq: u64) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, format!("{LEDGER} {seq}").as_bytes());
+const ORDER: &str = "01JTESTORDER0000000000000";
+
+fn text(seq: u64) -> String {
+    format!(r#"{{"kind":"order-paid","order":"{ORDER}","amount":{seq},"note":"{}"}}"#, "x".repeat(120))
+}
+
+/// By the recipe of docs/fleet.md.
+pub fn chained(prev: &str, seq: u64, ts: u64, text: &str) -> String {
+    let hashed = format!("{prev}\n{seq}\nb0\n{seq}\n{ts}\norder-paid\n{text}");
+    let digest = ring::digest::digest(&ring::digest::SHA256, hashed.as_bytes());
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn ts(seq: u64) -> u64 {
+    1_700_000_000_000 + seq
+}
+
+/// The chain's hash after event `seq`; what was computed once is kept.
+pub fn hash(seq: u64) -> String {
+    static CHAIN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut chain = CHAIN.lock().unwrap();
+    if chain.is_empty() {
+        chain.push("0".repeat(64));
+    }
+    for next in chain.len() as u64..=seq {
+        let hash = chained(chain.last().unwrap(), next, ts(next), &text(next));
+        chain.push(hash);
+    }
+    chain[usize::try_from(seq).unwrap()].clone()
+}
+
+/// An event as it is published, and as it is compared.
+pub fn payload(seq: u64) -> String {
+    event_with(seq, &hash(seq - 1), &text(seq))
+}
+
+pub fn event_with(seq: u64, prev: &str, text: &str) -> String {
+    let (hash, ts) = (chained(prev, seq, ts(seq), text), ts(seq));
+    let text = Value::from(text);
+    format!(
+        r#"{{"ledger":"{LEDGER}","seq":{seq},"hash":"{hash}","prev":"{prev}","boot":"b0","mono":{seq},"ts":{ts},"order":"{ORDER}","kind":"order-paid","text":{text}}}"#
+    )
+}
+
+pub fn event(seq: u64) -> Value {
+    serde_json::from_str(&payload(seq)).unwrap()
 }
 
 /// An outbox whose events are made when they are asked for, so that it weighs nothing.
@@ -55,14 +103,6 @@ impl Fake {
     }
 }
 
-pub fn event(seq: u64) -> Value {
-    json!({
-        "ledger": LEDGER, "seq": seq, "hash": hash(seq), "prev": hash(seq - 1), "boot": "b0",
-        "ts": 1_700_000_000_000u64 + seq, "order": "01JTESTORDER0000000000000",
-        "body": { "amount": 300, "currency": "CNY", "note": "x".repeat(120) },
-    })
-}
-
 impl Outbox for Fake {
     fn ledger(&self) -> String {
         LEDGER.into()
@@ -79,12 +119,13 @@ impl Outbox for Fake {
         }
         let last = self.head.load(Ordering::SeqCst).min(seq + limit as u64);
         Ok((seq + 1..=last)
-            .map(|seq| OutboxEvent { seq, kind: "order-paid".into(), payload: event(seq).to_string() })
+            .map(|seq| OutboxEvent { seq, kind: "order-paid".into(), hash: hash(seq), payload: payload(seq) })
             .collect())
     }
 
     fn hash_of(&self, seq: u64) -> Result<Option<String>, OutboxError> {
-        Ok((seq <= self.head.load(Ordering::SeqCst)).then(|| hash(seq)))
+        let known = seq <= self.head.load(Ordering::SeqCst);
+        Ok(known.then(|| hash(seq)))
     }
 }
 
@@ -101,8 +142,16 @@ pub fn settings(broker: SocketAddr) -> Settings {
         puback_timeout: ms(2000),
         keep_alive: ms(2000),
         alarm_grace: ms(300),
+        tell_every: ms(0),
         ..Settings::new(fleet, kiosk, broker.into())
     }
+}
+
+/// A key pair made for one test.
+pub fn key(kid: &str) -> Signer {
+    let directory = tempfile::tempdir().unwrap();
+    let pair = keygen(directory.path(), &name("k")).unwrap();
+    Signer::from_pem(&std::fs::read(pair.private).unwrap(), kid).unwrap()
 }
 
 /// A link and what it said.
@@ -193,6 +242,21 @@ impl Mosquitto {
             ca.display(),
             cert.display(),
             key.display()
+        );
+        Self::with(Some(secure), &more)
+    }
+
+    /// The same, and what each may say and hear stands in `acl`.
+    pub fn with_access(ca: &Path, cert: &Path, key: &Path, acl: &Path) -> Self {
+        let secure = free();
+        let more = format!(
+            "listener {} 127.0.0.1\ncafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate true\n\
+             use_identity_as_username true\nacl_file {}\n",
+            secure.port(),
+            ca.display(),
+            cert.display(),
+            key.display(),
+            acl.display()
         );
         Self::with(Some(secure), &more)
     }
@@ -331,108 +395,5 @@ impl Drop for Subscriber {
             std::thread::sleep(Duration::from_millis(10));
         }
         thread.join().unwrap();
-    }
-}
-
-/// `mosquitto_pub`, a message a line; started again when it has ended. Messages may get lost.
-struct Publisher {
-    broker: SocketAddr,
-    topic: String,
-    child: Option<(Running, ChildStdin)>,
-}
-
-impl Publisher {
-    fn say(&mut self, line: &str) {
-        let gone = self.child.as_mut().is_none_or(|(child, _)| child.try_wait().unwrap().is_some());
-        if gone {
-            let mut child = client("mosquitto_pub", self.broker);
-            let mut child = Running::start(child.args(["-t", &self.topic, "-l"]).stdin(Stdio::piped()));
-            let stdin = child.stdin.take().unwrap();
-            self.child = Some((child, stdin));
-        }
-        let (_, stdin) = self.child.as_mut().unwrap();
-        if writeln!(stdin, "{line}").is_err() {
-            self.child = None;
-        }
-    }
-}
-
-/// An independent back end on mosquitto's clients: stores each event once, in order, and acknowledges.
-pub struct TestBackEnd {
-    stop: Arc<AtomicBool>,
-    held: Arc<Mutex<Held>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Debug, Default)]
-pub struct Held {
-    /// In the order they were stored.
-    pub events: Vec<Value>,
-    pub deliveries: u64,
-    pub duplicates: u64,
-    pub early: u64,
-}
-
-impl TestBackEnd {
-    pub fn start(broker: SocketAddr) -> Self {
-        let stop: Arc<AtomicBool> = Arc::default();
-        let held: Arc<Mutex<Held>> = Arc::default();
-        let thread = std::thread::spawn({
-            let (stop, held) = (Arc::clone(&stop), Arc::clone(&held));
-            move || {
-                let events = Subscriber::start(broker, "kiosk/v1/test/K1/event/#");
-                let mut acks = Publisher { broker, topic: topic(Leaf::Ack), child: None };
-                while !stop.load(Ordering::SeqCst) {
-                    let Ok(first) = events.lines.recv_timeout(Duration::from_millis(50)) else { continue };
-                    let mut held = held.lock().unwrap();
-                    for line in std::iter::once(first).chain(events.lines.try_iter()) {
-                        held.take(&line);
-                    }
-                    let hash = held.events.last().map_or("", |event| event["hash"].as_str().unwrap());
-                    acks.say(&json!({ "ledger": LEDGER, "seq": held.events.len(), "hash": hash }).to_string());
-                }
-            }
-        });
-        Self { stop, held, thread: Some(thread) }
-    }
-
-    pub fn count(&self) -> u64 {
-        self.held.lock().unwrap().events.len() as u64
-    }
-
-    pub fn wait_for(&self, count: u64) {
-        until(&format!("{count} events at the back end"), || self.count() >= count);
-    }
-
-    /// Everything once and in order, as it was in the outbox.
-    pub fn assert_holds(&self, count: u64) -> (u64, u64, u64) {
-        let held = self.held.lock().unwrap();
-        assert_eq!(held.events.len() as u64, count);
-        for (at, stored) in held.events.iter().enumerate() {
-            assert_eq!(*stored, event(at as u64 + 1));
-        }
-        (held.deliveries, held.duplicates, held.early)
-    }
-}
-
-impl Held {
-    fn take(&mut self, line: &str) {
-        let (topic, payload) = split(line);
-        assert_eq!(topic, "kiosk/v1/test/K1/event/order-paid");
-        let event: Value = serde_json::from_str(&payload).unwrap();
-        let next = self.events.len() as u64 + 1;
-        self.deliveries += 1;
-        match event["seq"].as_u64().unwrap() {
-            seq if seq < next => self.duplicates += 1,
-            seq if seq > next => self.early += 1,
-            _ => self.events.push(event),
-        }
-    }
-}
-
-impl Drop for TestBackEnd {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
-        drop(self.thread.take().unwrap().join());
     }
 }

@@ -1,23 +1,16 @@
 //! What a back end says it holds, believed only when the ledger agrees.
 //!
-//! Policy: an acknowledgement is a claim by whoever may write to the topic. It counts when it names this ledger and the
-//! hash of an event that exists; anything else moves nothing.
+//! Policy: an acknowledgement is a claim by whoever may write to the topic. Where the back end's key is known it must bear
+//! its signature. It counts when it names this ledger and the hash of an event that exists; anything else moves nothing.
 
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
-
 use super::{Outbox, OutboxError};
+use crate::fleet::jws::{BadMessage, Keys, Purpose};
+use crate::fleet::proof::Position;
 
 /// Bytes of the longest message that is looked at.
 pub(super) const LONGEST: usize = 4096;
-
-#[derive(Debug, Deserialize)]
-struct Ack {
-    ledger: String,
-    seq: u64,
-    hash: String,
-}
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
@@ -25,6 +18,8 @@ pub(super) enum Refused {
     TooLong(usize),
     #[error("not an acknowledgement")]
     Malformed(#[source] serde_json::Error),
+    #[error("not the back end's: {0}")]
+    NotBackEnd(#[from] BadMessage),
     #[error("for another ledger")]
     OtherLedger,
     #[error("event {0} does not exist")]
@@ -37,11 +32,19 @@ pub(super) enum Refused {
 }
 
 /// The number of the event up to which the back end holds everything.
-pub(super) fn verify(payload: &[u8], ledger: &str, outbox: &impl Outbox) -> Result<u64, Refused> {
+pub(super) fn verify(
+    payload: &[u8],
+    back_end: Option<&Keys>,
+    ledger: &str,
+    outbox: &impl Outbox,
+) -> Result<u64, Refused> {
     if payload.len() > LONGEST {
         return Err(Refused::TooLong(payload.len()));
     }
-    let ack: Ack = serde_json::from_slice(payload).map_err(Refused::Malformed)?;
+    let ack: Position = match back_end {
+        Some(keys) => keys.open(Purpose::Ack, payload)?.0,
+        None => serde_json::from_slice(payload).map_err(Refused::Malformed)?,
+    };
     if ack.ledger != ledger {
         return Err(Refused::OtherLedger);
     }
@@ -110,7 +113,7 @@ mod tests {
 
     #[test]
     fn only_the_truth_counts() {
-        let verify = |text: &str| verify(text.as_bytes(), "L1", &Three);
+        let verify = |text: &str| verify(text.as_bytes(), None, "L1", &Three);
         assert_eq!(verify(r#"{"ledger":"L1","seq":3,"hash":"h3"}"#).unwrap(), 3);
         assert_eq!(verify(r#"{"ledger":"L1","seq":0,"hash":"h0","more":1}"#).unwrap(), 0);
         assert_eq!(verify(r#"{"ledger":"L1","seq":0,"hash":""}"#).unwrap(), 0);

@@ -5,7 +5,10 @@
 //!   packet window. The link reads the outbox and deletes nothing.
 //! - At most `window` events are on their way unacknowledged; every connection starts again from the acknowledged
 //!   cursor; silence starts over, too. So events may come twice, never not at all, and always in order.
-//! - Nothing blocks the kiosk. State, alarms and telemetry are kept as the newest only.
+//! - A checkpoint that the kiosk signs goes before the events it covers, so at no time has an event been published that no
+//!   checkpoint covers.
+//! - Nothing blocks the kiosk, and nothing floods it: of the acknowledgements it hears the newest, at most once in
+//!   `tell_every`. State, alarms and telemetry are kept as the newest only.
 //! - Questions to the gateway have room of their own beside the events, and are dropped, not kept, without a connection:
 //!   whoever asks has a time-out. What comes back is handed on as it came, cut to a little more than may be believed.
 //! - Every connection is a new client and a clean session. After a failure the next try comes at
@@ -15,6 +18,7 @@ mod ack;
 mod desk;
 mod pipe;
 mod session;
+mod twin;
 mod window;
 
 use std::fmt;
@@ -30,6 +34,7 @@ use tokio::task::JoinHandle;
 
 use self::desk::Desk;
 use self::session::Session;
+use super::jws::{Keys, Signer};
 use super::topic::{Address, Name};
 use crate::service::{End, Supervisor};
 
@@ -51,7 +56,9 @@ pub struct OutboxEvent {
     pub seq: u64,
     /// In kebab-case; a level of the topic.
     pub kind: String,
-    /// The JSON document: ledger, seq, hash, prev, boot, ts, order, body.
+    /// The chain's, after this event.
+    pub hash: String,
+    /// The JSON document, an [`EventDocument`](crate::ledger::EventDocument).
     pub payload: String,
 }
 
@@ -165,6 +172,14 @@ pub struct Settings {
     pub keep_alive: Duration,
     /// Whether there is a gateway to be asked.
     pub pay: bool,
+    /// This run's nonce, as `state` says it.
+    pub boot: String,
+    /// Signs checkpoints; without it there are none.
+    pub signer: Option<Arc<Signer>>,
+    /// Whose acknowledgements count; without it anybody's that are true.
+    pub back_end: Option<Keys>,
+    /// [`FleetEvent::Acknowledged`] comes at most so often.
+    pub tell_every: Duration,
     /// An alarm that the broker still shows and that nobody has raised so long after connecting is cleared.
     pub alarm_grace: Duration,
 }
@@ -187,6 +202,10 @@ impl Settings {
             puback_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(30),
             pay: false,
+            boot: String::new(),
+            signer: None,
+            back_end: None,
+            tell_every: Duration::from_secs(1),
             alarm_grace: Duration::from_secs(10),
         }
     }
@@ -205,13 +224,17 @@ pub enum FleetEvent {
         why: String,
     },
     /// The back end holds everything up to here: the ledger's name and the hash agree. Smaller than before when the back
-    /// end says that it lacks something.
+    /// end says that it lacks something. The newest only, and not often: a flood of acknowledgements ends in the link.
     Acknowledged {
         seq: u64,
     },
     /// Somebody sent an acknowledgement that is not true. Nothing has moved. At most one a second, after the first ten.
     AckRejected {
         why: String,
+    },
+    /// Somebody else uses this kiosk's name, or its ledger's number, and why that is believed; `None`: not any more.
+    Twin {
+        why: Option<&'static str>,
     },
     /// A message on `pay/reply` or `pay/notice`, by whomever; longer ones than [`LONGEST`](super::jws::LONGEST) are cut after one byte
     /// more. Checked at once, in the link's task, a flood slows the one who sends it; kept for later, it would fill the

@@ -14,7 +14,7 @@ use crate::fleet::topic::{Leaf, Topic};
 pub(super) const ONLINE: &str = "online";
 pub(super) const OFFLINE: &str = "offline";
 
-/// Packets besides events that may be on their way: presence, state, alarms, subscriptions.
+/// Packets besides events that may be on their way: presence, state, alarms, checkpoints, subscriptions.
 const NOTES: u16 = 32;
 /// Questions to the gateway that may be on their way, beside events and notes.
 const QUESTIONS: u16 = 16;
@@ -101,7 +101,14 @@ impl Pipe {
     }
 
     /// `false`: no room now.
-    pub fn publish(&mut self, topic: &Topic, qos: QoS, retain: bool, payload: String, now: Instant) -> bool {
+    pub fn publish(
+        &mut self,
+        topic: &Topic,
+        qos: QoS,
+        retain: bool,
+        payload: impl Into<Vec<u8>>,
+        now: Instant,
+    ) -> bool {
         if qos != QoS::AtMostOnce && !self.takes_notes() {
             return false;
         }
@@ -123,6 +130,11 @@ impl Pipe {
     /// Only at the start of a connection, when there is room.
     pub fn subscribe(&self, filter: impl ToString, qos: QoS) -> bool {
         self.client.try_subscribe(filter.to_string(), qos).is_ok()
+    }
+
+    /// Refused while the channel is full.
+    pub fn unsubscribe(&self, filter: impl ToString) -> bool {
+        self.client.try_unsubscribe(filter.to_string()).is_ok()
     }
 
     pub fn disconnect(&self) -> bool {

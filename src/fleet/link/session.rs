@@ -10,9 +10,11 @@ use rumqttc::{ConnectionError, Event, Outgoing, Packet, Publish, QoS, SubscribeR
 use super::ack::{self, Complaints, Refused};
 use super::desk::Desk;
 use super::pipe::{OFFLINE, ONLINE, Pipe};
+use super::twin::Twins;
 use super::window::{Due, Moved, Pace, Window};
-use super::{FleetEvent, Outbox, Pay, Settings};
-use crate::fleet::jws;
+use super::{FleetEvent, Outbox, OutboxEvent, Pay, Settings};
+use crate::fleet::jws::{self, Purpose};
+use crate::fleet::proof::Position;
 use crate::fleet::topic::{Filter, Leaf, Name, Topic};
 use crate::fleet::turn;
 
@@ -33,6 +35,10 @@ pub(super) struct Session<O, F> {
     desk: Arc<Desk>,
     window: Window,
     complaints: Complaints,
+    twins: Twins,
+    /// The cursor has moved and the kiosk has not heard of it.
+    untold: bool,
+    told_cursor: Option<Instant>,
     /// Everything in the outbox after the window's last was seen; reading again needs a reason.
     caught_up: bool,
     /// The outbox could not be read; not again before.
@@ -74,6 +80,10 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             window: Window::new(cursor, settings.window(), pace, now),
             ledger: outbox.ledger(),
             complaints: Complaints::new(now),
+            // Longer than the other would wait before it comes again.
+            twins: Twins::new(settings.boot.clone(), settings.back_off_max * 2),
+            untold: false,
+            told_cursor: None,
             caught_up: false,
             read_again: None,
             told: None,
@@ -90,10 +100,11 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         while self.pause(pause).await {
             let end = self.connection().await;
             self.desk.disconnected();
+            self.tell_cursor(Instant::now());
             match end {
                 End::Stopped => return,
                 End::Lost { why, good } => {
-                    if good {
+                    if good && !self.twins.suspected() {
                         failures = 0;
                     }
                     if self.told.as_ref() != Some(&why) {
@@ -173,7 +184,7 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             for note in self.desk.due() {
                 c.pipe.publish(&self.topic(note.leaf), QoS::AtLeastOnce, note.retained, note.payload, now);
             }
-            c.pipe.publish(&self.topic(Leaf::Presence), QoS::AtLeastOnce, true, OFFLINE.into(), now);
+            c.pipe.publish(&self.topic(Leaf::Presence), QoS::AtLeastOnce, true, OFFLINE, now);
         }
         if let Some(since) = c.leaving
             && now >= since + GOODBYE
@@ -201,11 +212,27 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             && let Some(due) = self.window.tick(now)
         {
             self.caught_up = false;
-            if let Due::WentBack(seq) = due {
-                (self.on)(FleetEvent::Acknowledged { seq });
-            }
+            self.untold |= matches!(due, Due::WentBack(_));
+        }
+        if self.tell_at().is_none_or(|at| now >= at) {
+            self.tell_cursor(now);
+        }
+        if let Some(why) = self.twins.news(c.up, now) {
+            (self.on)(FleetEvent::Twin { why });
         }
         None
+    }
+
+    /// Before this the kiosk is not to hear of the cursor again.
+    fn tell_at(&self) -> Option<Instant> {
+        self.told_cursor.map(|at| at + self.settings.tell_every)
+    }
+
+    fn tell_cursor(&mut self, now: Instant) {
+        if std::mem::take(&mut self.untold) {
+            self.told_cursor = Some(now);
+            (self.on)(FleetEvent::Acknowledged { seq: self.window.cursor() });
+        }
     }
 
     /// When [`look_after`](Self::look_after) has something to do at the latest.
@@ -220,6 +247,8 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             (c.contradict && c.leaving.is_none() && c.pipe.takes_notes()).then(|| c.announced + CONTRADICT),
             self.window.deadline().filter(|_| connected),
             self.read_again.filter(|_| connected && c.leaving.is_none()),
+            self.tell_at().filter(|_| self.untold),
+            self.twins.deadline(c.up),
         ]
         .into_iter()
         .flatten()
@@ -263,7 +292,8 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         while !self.caught_up {
             let Some((after, limit)) = self.window.room() else { return };
             let limit = limit.min(c.pipe.room());
-            if limit == 0 {
+            // One more than the events: their checkpoint.
+            if limit == 0 || !c.pipe.takes_notes() {
                 return;
             }
             match self.send_batch(c, after, limit, now) {
@@ -288,6 +318,11 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
     ) -> Result<bool, super::OutboxError> {
         let events = self.outbox.after(after, limit)?;
         let more = events.len() >= limit;
+        if let Some(last) = events.iter().take(limit).next_back()
+            && !self.vouch(c, last, now)
+        {
+            return Ok(false);
+        }
         for (event, expected) in events.into_iter().take(limit).zip(after + 1..) {
             if event.seq != expected {
                 let gap = format!("event {} came where {expected} was due", event.seq);
@@ -304,6 +339,14 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             self.window.published(event.seq, now);
         }
         Ok(more)
+    }
+
+    /// Signs for everything up to an event that is about to be published. `false`: no room.
+    fn vouch(&self, c: &mut Connection, last: &OutboxEvent, now: Instant) -> bool {
+        let Some(signer) = &self.settings.signer else { return true };
+        let here = Position { ledger: self.ledger.clone(), seq: last.seq, hash: last.hash.clone() };
+        let signed = signer.sign(Purpose::Checkpoint, &here).expect("texts and a number always become JSON");
+        c.pipe.publish(&self.topic(Leaf::Checkpoint), QoS::AtLeastOnce, false, signed, now)
     }
 
     fn handle(&mut self, c: &mut Connection, event: Event) -> Option<End> {
@@ -333,6 +376,9 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         // The channel is empty and has room for many more than these. Before the first question: its answer is heard.
         c.pipe.subscribe(self.topic(Leaf::Ack), QoS::AtLeastOnce);
         c.pipe.subscribe(self.topic(Leaf::Presence), QoS::AtMostOnce);
+        // Before our own goes out: what comes first is what stood there.
+        self.twins.connected();
+        c.pipe.subscribe(self.topic(Leaf::State), QoS::AtMostOnce);
         c.pipe.subscribe(Filter::Alarms(self.settings.address.clone()), QoS::AtMostOnce);
         if self.settings.pay {
             c.pipe.subscribe(self.topic(Leaf::PayReply), QoS::AtLeastOnce);
@@ -344,7 +390,7 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
 
     fn announce(&self, c: &mut Connection, now: Instant) {
         c.announced = now;
-        c.pipe.publish(&self.topic(Leaf::Presence), QoS::AtLeastOnce, true, ONLINE.into(), now);
+        c.pipe.publish(&self.topic(Leaf::Presence), QoS::AtLeastOnce, true, ONLINE, now);
     }
 
     fn listen(&mut self, c: &mut Connection, message: &Publish, now: Instant) {
@@ -357,6 +403,10 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             // The will of a connection that the broker gave up only now, or a lie.
             Leaf::Presence if !message.retain && c.leaving.is_none() && message.payload != ONLINE.as_bytes() => {
                 c.contradict = true;
+            }
+            Leaf::State if self.twins.state(&message.payload, now) => {
+                // We are shown, and need not be told each time. Where it is refused it costs only that.
+                c.pipe.unsubscribe(self.topic(Leaf::State));
             }
             // Raised by a former run and never cleared, unless this run raises it in time.
             Leaf::Alarm(kind) if message.retain && !message.payload.is_empty() && c.strange.len() < STRANGE => {
@@ -374,19 +424,24 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
     }
 
     fn acknowledged(&mut self, c: &mut Connection, payload: &[u8], now: Instant) {
-        match ack::verify(payload, &self.ledger, &self.outbox) {
+        let back_end = self.settings.back_end.as_ref();
+        let refused = match ack::verify(payload, back_end, &self.ledger, &self.outbox) {
             Ok(seq) => {
-                if let Moved::To(seq) = self.window.acknowledged(seq, now) {
+                if let Moved::To(_) = self.window.acknowledged(seq, now) {
                     c.progress = true;
                     self.caught_up = false;
-                    (self.on)(FleetEvent::Acknowledged { seq });
+                    self.untold = true;
                 }
+                return;
             }
-            Err(Refused::Outbox(error)) => warn(&error, "an acknowledgement could not be checked"),
-            Err(refused) if self.complaints.allowed(now) => {
-                (self.on)(FleetEvent::AckRejected { why: refused.to_string() });
-            }
-            Err(_) => {}
+            Err(Refused::Outbox(error)) => return warn(&error, "an acknowledgement could not be checked"),
+            Err(refused) => refused,
+        };
+        if back_end.is_some() && matches!(refused, Refused::NoSuchEvent(_) | Refused::OtherHash(_)) {
+            self.twins.contradicted(now);
+        }
+        if self.complaints.allowed(now) {
+            (self.on)(FleetEvent::AckRejected { why: refused.to_string() });
         }
     }
 
@@ -395,7 +450,7 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         strange.retain(|kind| {
             // Kept for the next turn only when there was no room.
             !self.desk.is_set(kind)
-                && !pipe.publish(&self.topic(Leaf::Alarm(kind.clone())), QoS::AtLeastOnce, true, String::new(), now)
+                && !pipe.publish(&self.topic(Leaf::Alarm(kind.clone())), QoS::AtLeastOnce, true, "", now)
         });
     }
 

@@ -69,6 +69,11 @@ impl Window {
         self.since = now;
     }
 
+    /// The back end's word, as it is believed.
+    pub fn cursor(&self) -> u64 {
+        self.cursor
+    }
+
     /// After which event to go on, and how many may go.
     pub fn room(&self) -> Option<(u64, usize)> {
         let free = (self.cursor + self.open).saturating_sub(self.sent);
