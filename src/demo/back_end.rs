@@ -1,23 +1,26 @@
 //! A small back end: stores every kiosk's events without a gap and says how far it has come.
 //!
-//! Policy: what a real one has to do, in its simplest form. It de-duplicates by ledger and number, takes an event only
-//! as the next in the chain (its `prev` is the hash of the one before), and acknowledges the highest it holds: after a
-//! batch, and whenever it gets one that does not fit, so that the kiosk starts again from there. It keeps its books in
-//! memory; after a restart it says "nothing yet" and is sent everything again.
+//! Policy: what a real one has to do, in its simplest form. It takes what a [`Verifier`] takes: for a kiosk whose key it
+//! knows that is what the kiosk has signed for, whoever else may publish; what is forged is counted and told in the log,
+//! and changes nothing. It acknowledges, signed, the highest event it holds: after a batch, and whenever it gets one that
+//! does not fit, so that the kiosk starts again from there. It keeps its books in memory; after a restart it says "nothing
+//! yet" and is sent everything again.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS, TlsConfiguration, Transport};
 use rustls::ClientConfig;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::fleet::jws::{PublicKey, Purpose, Signer};
 use crate::fleet::link::Broker;
+use crate::fleet::proof::{Refused, Taken, Verifier};
 use crate::fleet::topic::{Address, Filter, Leaf, Name, Topic};
 use crate::fleet::turn;
 
@@ -28,9 +31,8 @@ const COALESCE: Duration = Duration::from_millis(50);
 /// …or until there are so many: a kiosk with a small window must not wait for the clock when it catches up.
 const BATCH: u32 = 16;
 const RECONNECT: Duration = Duration::from_millis(500);
-/// A stranger could invent ledgers without end.
-const MAX_BOOKS: usize = 20_000;
-const MAX_ID: usize = 128;
+/// A stranger could invent kiosks without end.
+const MAX_KIOSKS: usize = 20_000;
 const MAX_PACKET: usize = 2 << 20;
 
 /// One event as it was stored.
@@ -63,6 +65,18 @@ pub struct Counts {
     pub broken: u64,
     /// Not an event.
     pub malformed: u64,
+    /// Altered, or never the kiosk's: events and checkpoints.
+    pub forged: u64,
+    /// The kiosk's key has signed two chains.
+    pub forked: u64,
+}
+
+/// Whose signatures it can check, and its own.
+#[derive(Debug, Default)]
+pub struct Trust {
+    pub kiosks: BTreeMap<Name, PublicKey>,
+    /// Signs acknowledgements.
+    pub signer: Option<Signer>,
 }
 
 /// A running back end; dropped, it ends.
@@ -74,14 +88,15 @@ pub struct BackEnd {
 }
 
 impl BackEnd {
-    /// Starts it as a task of the current tokio runtime. It connects again by itself, as often as needed.
+    /// Starts it as a task of the current tokio runtime. It connects again by itself, as often as needed. It knows
+    /// nobody's key.
     pub fn start(broker: impl Into<Broker>, fleet: Name) -> Self {
-        Self::start_with(broker.into(), None, fleet)
+        Self::start_with(broker.into(), None, fleet, Trust::default())
     }
 
-    /// The same for a broker that is spoken to over TLS.
-    pub fn start_with(broker: Broker, tls: Option<Arc<ClientConfig>>, fleet: Name) -> Self {
-        let books: Arc<Mutex<Books>> = Arc::default();
+    /// The same with keys, and for a broker that may be spoken to over TLS.
+    pub fn start_with(broker: Broker, tls: Option<Arc<ClientConfig>>, fleet: Name, trust: Trust) -> Self {
+        let books = Arc::new(Mutex::new(Books { trust, fleet: Some(fleet.clone()), ..Books::default() }));
         let (seen, _) = broadcast::channel(1024);
         let task = tokio::spawn(run(broker, tls, fleet, Arc::clone(&books), seen.clone()));
         Self { books, seen, task }
@@ -121,97 +136,106 @@ struct BookId {
 }
 
 #[derive(Debug, Default)]
-struct Book {
-    /// The highest without a gap, and its hash; 0 and empty at the beginning.
-    seq: u64,
-    hash: String,
-    unacknowledged: u32,
-}
-
-#[derive(Debug, Default)]
 struct Books {
-    books: HashMap<BookId, Book>,
+    trust: Trust,
+    fleet: Option<Name>,
+    kiosks: HashMap<Name, Verifier>,
     tail: VecDeque<Stored>,
     counts: Counts,
-    /// Whose acknowledgement is due at the next tick.
-    due: BTreeSet<BookId>,
+    /// Whose acknowledgement is due at the next tick, and how many events it is about.
+    due: BTreeMap<BookId, u32>,
 }
 
-/// What it needs of an event; the rest is the operator's.
-#[derive(Debug, Deserialize)]
-struct Head {
-    ledger: String,
-    seq: u64,
-    hash: String,
-    prev: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Ack<'a> {
-    ledger: &'a str,
-    seq: u64,
-    hash: &'a str,
+/// What a kiosk publishes and the back end keeps.
+enum Message {
+    Event(Name),
+    Checkpoint,
 }
 
 impl Books {
     /// Answers whose acknowledgement should not wait.
-    fn take(&mut self, kiosk: Name, kind: Name, payload: &[u8]) -> Option<BookId> {
-        let head = serde_json::from_slice::<Head>(payload)
-            .ok()
-            .filter(|head| head.seq > 0 && head.ledger.len() <= MAX_ID && head.hash.len() <= MAX_ID);
-        let (Some(head), Ok(text)) = (head, std::str::from_utf8(payload)) else {
-            self.counts.malformed += 1;
-            return None;
-        };
-        let id = BookId { kiosk, ledger: head.ledger };
-        if self.books.len() >= MAX_BOOKS && !self.books.contains_key(&id) {
+    fn take(&mut self, kiosk: Name, message: &Message, payload: &[u8]) -> Option<BookId> {
+        let known = self.trust.kiosks.get(&kiosk);
+        if self.kiosks.len() >= MAX_KIOSKS && known.is_none() && !self.kiosks.contains_key(&kiosk) {
             self.counts.malformed += 1;
             return None;
         }
-        let book = self.books.entry(id.clone()).or_default();
-        self.due.insert(id.clone());
-        if head.seq <= book.seq {
-            self.counts.duplicates += 1;
-            return None;
-        }
-        if head.seq > book.seq + 1 {
-            self.counts.early += 1;
-            return None;
-        }
-        // Where the chain begins is not known here.
-        if book.seq > 0 && head.prev != book.hash {
-            self.counts.broken += 1;
-            return None;
-        }
-        book.seq = head.seq;
-        book.hash = head.hash;
-        book.unacknowledged += 1;
-        let full = book.unacknowledged >= BATCH;
-        self.counts.stored += 1;
-        if self.tail.len() == KEPT {
-            self.tail.pop_front();
-        }
-        self.tail.push_back(Stored {
-            kiosk: id.kiosk.to_string(),
-            kind: kind.to_string(),
-            ledger: id.ledger.clone(),
-            seq: head.seq,
-            payload: text.to_owned(),
+        let fleet = self.fleet.as_ref();
+        let verifier = self.kiosks.entry(kiosk.clone()).or_insert_with(|| match (known, fleet) {
+            (Some(key), Some(fleet)) => Verifier::new(format!("{fleet}/{kiosk}"), key.clone()),
+            _ => Verifier::unsigned(),
         });
-        full.then_some(id)
+        let taken = match message {
+            Message::Event(kind) => verifier.event(kind, payload),
+            // Nothing to check it with.
+            Message::Checkpoint if known.is_none() => return None,
+            Message::Checkpoint => verifier.checkpoint(payload),
+        };
+        let (ledger, taken) = match taken {
+            Ok(taken) => taken,
+            Err(refused) => {
+                self.refused(&kiosk, &refused);
+                return None;
+            }
+        };
+        let id = BookId { kiosk, ledger };
+        let stored = match taken {
+            Taken::Proved { events, discarded } => {
+                self.counts.forged += discarded as u64;
+                let stored = events.len() as u32;
+                for proved in events {
+                    self.counts.stored += 1;
+                    if self.tail.len() == KEPT {
+                        self.tail.pop_front();
+                    }
+                    self.tail.push_back(Stored {
+                        kiosk: id.kiosk.to_string(),
+                        kind: proved.event.kind,
+                        ledger: id.ledger.clone(),
+                        seq: proved.event.seq,
+                        payload: proved.document,
+                    });
+                }
+                stored
+            }
+            Taken::Waits => return None,
+            // A checkpoint comes again with the events it goes before.
+            Taken::Again | Taken::Early if matches!(message, Message::Checkpoint) => return None,
+            Taken::Again => {
+                self.counts.duplicates += 1;
+                0
+            }
+            Taken::Early => {
+                self.counts.early += 1;
+                0
+            }
+        };
+        let due = self.due.entry(id.clone()).or_default();
+        *due += stored;
+        (*due >= BATCH).then_some(id)
     }
 
-    fn ack(&self, id: &BookId) -> Option<String> {
-        let book = self.books.get(id)?;
-        let ack = Ack { ledger: &id.ledger, seq: book.seq, hash: &book.hash };
-        Some(serde_json::to_string(&ack).expect("strings and a number always become JSON"))
-    }
-
-    fn acknowledged(&mut self, id: &BookId) {
-        self.due.remove(id);
-        if let Some(book) = self.books.get_mut(id) {
-            book.unacknowledged = 0;
+    fn refused(&mut self, kiosk: &Name, why: &Refused) {
+        let count = match why {
+            Refused::Malformed | Refused::Full => &mut self.counts.malformed,
+            Refused::Broken(_) => &mut self.counts.broken,
+            Refused::Forked(_) => &mut self.counts.forked,
+            Refused::Hash | Refused::Foreign | Refused::Other(_) | Refused::Checkpoint(_) => &mut self.counts.forged,
+        };
+        *count += 1;
+        // A flood of them must not become a flood in the log.
+        if count.is_power_of_two() {
+            tracing::warn!(%kiosk, %why, of_this_kind = *count, "what came in a kiosk's name is not believed");
         }
+    }
+
+    fn ack(&self, id: &BookId) -> Option<Vec<u8>> {
+        let position = self.kiosks.get(&id.kiosk)?.position(&id.ledger)?;
+        let signed = match &self.trust.signer {
+            Some(signer) => signer.sign(Purpose::Ack, &position),
+            None => serde_json::to_vec(&position),
+        };
+        Some(signed.expect("texts and a number always become JSON"))
     }
 }
 
@@ -275,11 +299,14 @@ async fn connection(
                                 retained: message.retain,
                             }));
                         }
-                        if let Ok(Topic::Kiosk(address, Leaf::Event(kind))) = message.topic.parse()
-                            && address.fleet == *fleet
-                        {
+                        let (address, kept) = match message.topic.parse() {
+                            Ok(Topic::Kiosk(address, Leaf::Event(kind))) => (address, Message::Event(kind)),
+                            Ok(Topic::Kiosk(address, Leaf::Checkpoint)) => (address, Message::Checkpoint),
+                            _ => continue,
+                        };
+                        if address.fleet == *fleet {
                             let mut books = lock(books);
-                            if let Some(full) = books.take(address.kiosk, kind, &message.payload) {
+                            if let Some(full) = books.take(address.kiosk, &kept, &message.payload) {
                                 acknowledge(&client, fleet, &mut books, &full);
                             }
                             if !books.due.is_empty() {
@@ -293,7 +320,7 @@ async fn connection(
             }
             () = tick => {
                 let mut books = lock(books);
-                let due: Vec<BookId> = books.due.iter().cloned().collect();
+                let due: Vec<BookId> = books.due.keys().cloned().collect();
                 for id in due {
                     acknowledge(&client, fleet, &mut books, &id);
                 }
@@ -308,37 +335,63 @@ fn acknowledge(client: &AsyncClient, fleet: &Name, books: &mut Books, id: &BookI
     let Some(ack) = books.ack(id) else { return };
     let topic = Address { fleet: fleet.clone(), kiosk: id.kiosk.clone() }.topic(Leaf::Ack);
     if client.try_publish(topic.to_string(), QoS::AtLeastOnce, false, ack).is_ok() {
-        books.acknowledged(id);
+        books.due.remove(id);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::{EventDocument, GENESIS};
 
-    fn take(books: &mut Books, seq: u64, hash: &str, prev: &str) {
-        let event = serde_json::json!({ "ledger": "L", "seq": seq, "hash": hash, "prev": prev, "body": {} });
-        let name = |text| Name::parse(text).unwrap();
-        books.take(name("K1"), name("order-paid"), event.to_string().as_bytes());
+    fn name(text: &str) -> Name {
+        Name::parse(text).unwrap()
+    }
+
+    fn event(seq: u64, prev: &str, text: &str) -> EventDocument {
+        let mut event = EventDocument {
+            ledger: "L".into(),
+            seq,
+            hash: String::new(),
+            prev: prev.into(),
+            boot: "b".into(),
+            mono: 1,
+            ts: None,
+            order: None,
+            kind: "sales-resumed".into(),
+            text: format!(r#"{{"kind":"sales-resumed","n":"{text}"}}"#),
+        };
+        event.hash = event.recomputed();
+        event
     }
 
     #[test]
     fn holds_a_chain_without_gaps_and_each_event_once() {
         let mut books = Books::default();
-        let id = BookId { kiosk: Name::parse("K1").unwrap(), ledger: "L".into() };
-        take(&mut books, 2, "b", "a");
-        assert_eq!(books.ack(&id).unwrap(), r#"{"ledger":"L","seq":0,"hash":""}"#);
-        take(&mut books, 1, "a", "0");
-        take(&mut books, 2, "b", "x");
-        take(&mut books, 2, "b", "a");
-        take(&mut books, 2, "b", "a");
-        take(&mut books, 4, "d", "c");
-        assert_eq!(books.ack(&id).unwrap(), r#"{"ledger":"L","seq":2,"hash":"b"}"#);
-        assert_eq!(books.counts, Counts { stored: 2, duplicates: 1, early: 2, broken: 1, malformed: 0 });
-        let name = |text| Name::parse(text).unwrap();
+        let kind = Message::Event(name("sales-resumed"));
+        let mut take = |event: &EventDocument| {
+            books.take(name("K1"), &kind, serde_json::to_string(event).unwrap().as_bytes());
+            let id = BookId { kiosk: name("K1"), ledger: "L".into() };
+            String::from_utf8(books.ack(&id).unwrap()).unwrap()
+        };
+        let one = event(1, GENESIS, "1");
+        let two = event(2, &one.hash, "2");
+        let four = event(4, &two.hash, "4");
+        assert_eq!(take(&two), r#"{"ledger":"L","seq":0,"hash":""}"#);
+        take(&one);
+        take(&event(2, GENESIS, "x"));
+        take(&two);
+        take(&two);
+        take(&four);
+        // The number of one event and the hash of another, and a text that was changed.
+        take(&EventDocument { hash: one.hash.clone(), ..event(3, &two.hash, "3") });
+        let last =
+            take(&EventDocument { text: r#"{"kind":"sales-resumed","n":"4"}"#.into(), ..event(3, &two.hash, "3") });
+        assert_eq!(last, format!(r#"{{"ledger":"L","seq":2,"hash":"{}"}}"#, two.hash));
         for garbage in [&b"{"[..], b"\xff", br#"{"ledger":"L","seq":0,"hash":"","prev":""}"#] {
-            books.take(name("K1"), name("x"), garbage);
+            books.take(name("K1"), &kind, garbage);
         }
-        assert_eq!(books.counts.malformed, 3);
+        let expected = Counts { stored: 2, duplicates: 1, early: 2, broken: 1, malformed: 3, forged: 2, forked: 0 };
+        assert_eq!(books.counts, expected);
     }
 }

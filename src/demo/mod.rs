@@ -35,9 +35,12 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::config::{self, Config, ConfigError, Panel};
 use crate::fleet;
+use crate::fleet::jws::Signer;
+use crate::fleet::keygen::{KeygenError, keygen};
 use crate::payment;
+use crate::payment::keys::{KeyError, KeySource};
 use crate::vocabulary::BadName;
-use back_end::BackEnd;
+use back_end::{BackEnd, Trust};
 use broker::BrokerError;
 use proxy::Proxy;
 use wallet::{BookError, Wallet};
@@ -81,7 +84,11 @@ pub enum DemoError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Rail(#[from] payment::open::OpenError),
-    #[error("the fleet's name in the configuration")]
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Keygen(#[from] KeygenError),
+    #[error("the fleet's or the kiosk's name in the configuration")]
     Fleet(#[from] BadName),
     #[error("the page can't be served on {0}")]
     Listen(SocketAddr, #[source] std::io::Error),
@@ -133,8 +140,6 @@ pub async fn run(options: DemoOptions) -> Result<(), DemoError> {
 
     let page = TcpListener::bind(options.listen).await.map_err(|e| DemoError::Listen(options.listen, e))?;
     let page_address = page.local_addr().map_err(|e| DemoError::Listen(options.listen, e))?;
-    let fleet = Fleet::start(&options, &config).await?;
-
     let temporary = Temporary::new()?;
     let state = match &options.state {
         Some(folder) => folder.clone(),
@@ -143,6 +148,8 @@ pub async fn run(options: DemoOptions) -> Result<(), DemoError> {
     std::fs::create_dir_all(&state).map_err(|source| DemoError::Folder { path: state.clone(), source })?;
     let state = state.canonicalize().map_err(|source| DemoError::Folder { path: state, source })?;
 
+    let keys = keys(&state)?;
+    let fleet = Fleet::start(&options, &config, trust(&config, &keys)?).await?;
     let socket = temporary.0.join("world.sock");
     let listener = UnixListener::bind(&socket).map_err(starting("the world's socket"))?;
     let Panel::Simulated { width, height } = config.glass.panel else { return Err(DemoError::RealPanel) };
@@ -156,7 +163,7 @@ pub async fn run(options: DemoOptions) -> Result<(), DemoError> {
     })?;
     world.listen(listener).map_err(starting("the world"))?;
     let own = std::env::current_exe().map_err(starting("the kiosk"))?;
-    let arguments = child_arguments(&config_file, &socket, &state, options.panel, &fleet.for_the_kiosk);
+    let arguments = child_arguments(&config_file, &socket, &state, options.panel, &fleet.for_the_kiosk, &keys);
     let news = Arc::clone(&world);
     let told = move |up| news.tell(&json!({ "kind": "power", "up": up }));
     world.plug.start(move || child(&own, &arguments), told).map_err(starting("the kiosk's supervisor"))?;
@@ -193,7 +200,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    async fn start(options: &DemoOptions, config: &Config) -> Result<Self, DemoError> {
+    async fn start(options: &DemoOptions, config: &Config, trust: Trust) -> Result<Self, DemoError> {
         let starting = |source| DemoError::Start { what: "the network's proxy", source };
         let name = fleet::topic::Name::parse(&config.kiosk.fleet)?;
         let (told, upstream, back_end, secure) = match (&options.broker, options.mqtt) {
@@ -210,13 +217,14 @@ impl Fleet {
                 let upstream = format!("{}:{}", broker.host, broker.port);
                 // Under the broker's own name, for which its certificate is.
                 let secure = broker.tls.then(|| broker.host.clone());
-                (url.clone(), upstream, BackEnd::start_with(broker, tls, name), secure)
+                (url.clone(), upstream, BackEnd::start_with(broker, tls, name, trust), secure)
             }
             (None, Some(listen)) => {
                 let broker = tokio::task::spawn_blocking(move || broker::start(listen)).await;
                 let broker = broker.map_err(|e| DemoError::Start { what: "the broker", source: e.into() })??;
                 let upstream = broker.reachable().to_string();
-                (format!("mqtt://{}", broker.addr), upstream, BackEnd::start(broker.reachable(), name), None)
+                let back_end = BackEnd::start_with(broker.reachable().into(), None, name, trust);
+                (format!("mqtt://{}", broker.addr), upstream, back_end, None)
             }
             (None, None) => {
                 let none = "none".to_owned();
@@ -230,6 +238,31 @@ impl Fleet {
         };
         Ok(Self { proxy: Some(proxy), back_end: Some(back_end), told, for_the_kiosk })
     }
+}
+
+/// The kiosk's key pair and the back end's, made once for a state folder.
+fn keys(state: &Path) -> Result<PathBuf, DemoError> {
+    let folder = state.join("keys");
+    std::fs::create_dir_all(&folder).map_err(|source| DemoError::Folder { path: folder.clone(), source })?;
+    for name in ["kiosk", "back-end"] {
+        if !folder.join(format!("{name}.pem")).exists() {
+            keygen(&folder, &fleet::topic::Name::parse(name)?)?;
+        }
+    }
+    Ok(folder)
+}
+
+/// What the back end knows: the kiosk's public key, whichever it signs with, and its own.
+fn trust(config: &Config, keys: &Path) -> Result<Trust, DemoError> {
+    let own = |name: &str| KeySource::File(keys.join(name));
+    let kiosk = config.fleet.as_ref().and_then(|fleet| fleet.signing_key.clone()).unwrap_or_else(|| own("kiosk.key"));
+    let open = |place: &KeySource, kid: &str| {
+        let wanted = "an Ed25519 private key (PEM, PKCS#8)";
+        Signer::from_pem(&place.secret()?, kid).ok_or_else(|| KeyError::Malformed { place: place.to_string(), wanted })
+    };
+    let name = fleet::topic::Name::parse(&config.kiosk.id)?;
+    let kiosks = [(name, open(&kiosk, "kiosk")?.public())].into();
+    Ok(Trust { kiosks, signer: Some(open(&own("back-end.key"), "back-end")?) })
 }
 
 /// Passes on what is said in the fleet; the back end lives as long as the demo.
@@ -250,6 +283,7 @@ fn child_arguments(
     state: &Path,
     panel: Option<(u32, u32)>,
     broker: &str,
+    keys: &Path,
 ) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["run".into()];
     let mut add = |name: &str, value: OsString| arguments.extend([name.into(), value]);
@@ -257,6 +291,7 @@ fn child_arguments(
     add("--world", socket.into());
     add("--state", state.into());
     add("--broker", broker.into());
+    add("--keys", keys.into());
     if let Some((width, height)) = panel {
         add("--panel", format!("{width}x{height}").into());
     }

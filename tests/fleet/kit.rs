@@ -266,7 +266,7 @@ impl Mosquitto {
         let directory = tempfile::tempdir().unwrap();
         // As root it would become another user, who may not read the keys.
         let conf = format!(
-            "user root\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\nlistener {} 127.0.0.1\n{more}",
+            "user root\nallow_anonymous true\npersistence false\nmax_queued_messages 0\nset_tcp_nodelay true\nlistener {} 127.0.0.1\n{more}",
             addr.port()
         );
         std::fs::write(directory.path().join("conf"), conf).unwrap();

@@ -13,13 +13,13 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use super::kit::*;
 
 /// A certification authority made for one test.
-struct Authority {
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    file: PathBuf,
+    pub file: PathBuf,
 }
 
 impl Authority {
-    fn new(directory: &Path, name: &str) -> Self {
+    pub fn new(directory: &Path, name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -31,7 +31,7 @@ impl Authority {
     }
 
     /// Writes `NAME.crt` and `NAME.key`.
-    fn certify(&self, name: &str, hosts: &[&str]) -> (PathBuf, KeySource) {
+    pub fn certify(&self, name: &str, hosts: &[&str]) -> (PathBuf, KeySource) {
         use std::os::unix::fs::PermissionsExt;
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let mut params = CertificateParams::new(hosts).unwrap();
@@ -46,7 +46,7 @@ impl Authority {
     }
 }
 
-fn over_tls(broker: &Mosquitto, ca: &Authority, identity: Option<&(PathBuf, KeySource)>) -> Settings {
+pub fn over_tls(broker: &Mosquitto, ca: &Authority, identity: Option<&(PathBuf, KeySource)>) -> Settings {
     let identity = identity.map(|(cert, key)| (cert.as_path(), key));
     let url = format!("mqtts://{}", broker.secure.unwrap());
     Settings {
