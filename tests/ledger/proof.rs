@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 use kioskd::fleet::jws::{PublicKey, Purpose, Signer};
 use kioskd::fleet::keygen::keygen;
@@ -13,6 +12,7 @@ use kioskd::ledger::{EventDocument, FILE, Reader};
 use kioskd::sale::{Command as Operation, Condition, event::Event};
 use serde_json::Value;
 
+use crate::child;
 use crate::kit::{self, Dice, Shop};
 
 const KID: &str = "main/K1";
@@ -275,7 +275,7 @@ fn block<'d>(document: &'d str, heading: &str, language: &str) -> &'d str {
 
 /// Types what the document says into a shell.
 fn shell(directory: &Path, script: &str) -> String {
-    let out = Command::new("sh").arg("-ec").arg(script).current_dir(directory).output().unwrap();
+    let out = child::command("sh").arg("-ec").arg(script).current_dir(directory).output().unwrap();
     assert!(out.status.success(), "{script}: {}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout).unwrap()
 }
