@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Command;
 
 use kioskd::config;
 use serde_json::Value;
@@ -161,7 +160,7 @@ fn the_unit_allows_every_device_that_a_driver_opens() {
         nodes(&root.join("src").join(room), &mut opened);
     }
     let arguments = ["metadata", "--format-version=1", "--locked", "--offline"];
-    let metadata = Command::new(env!("CARGO")).args(arguments).current_dir(root).output().unwrap();
+    let metadata = crate::child::command(env!("CARGO")).args(arguments).current_dir(root).output().unwrap();
     assert!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
     let metadata: Value = serde_json::from_slice(&metadata.stdout).unwrap();
     let rppal = metadata["packages"].as_array().unwrap().iter().find(|package| package["name"] == "rppal").unwrap();

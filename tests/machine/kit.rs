@@ -193,8 +193,7 @@ impl Machine {
 
     /// From the first page to the QR of these products; answers with the code's text, read by zbar from the pixels.
     pub fn offer(&self, products: &[&str]) -> String {
-        self.until("attract");
-        self.tap("start");
+        self.start_touched();
         for (index, product) in products.iter().enumerate() {
             if index > 0 {
                 self.tap("done");
@@ -206,6 +205,17 @@ impl Machine {
         self.tap("pay");
         self.until("pay");
         self.scan()
+    }
+
+    /// Touches the first page until it opens. Just after its start a kiosk may go out of service until its providers have
+    /// answered, and a finger in that very moment hits nothing.
+    fn start_touched(&self) {
+        let opens = || {
+            self.until("attract");
+            self.tap("start");
+            wait_at_most(Duration::from_secs(5), || (self.get("/api/state")["page"] == "choose").then_some(()))
+        };
+        (0..5).find_map(|_| opens()).expect("the first page opens when it is touched");
     }
 
     /// The code on the glass, by an independent decoder.
