@@ -1,4 +1,4 @@
-//! The gateway against Debian's mosquitto, with TLS and the access list that its page gives to operators.
+//! The gateway against Debian's mosquitto, with TLS and the access list that operators are given.
 
 #![cfg(feature = "back-end")]
 
