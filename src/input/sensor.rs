@@ -46,6 +46,9 @@ struct Slot {
     x: Option<i32>,
     y: Option<i32>,
     palm: bool,
+    /// It has touched. The button alone does not end that: the kernel lets go of it too when the plug is pulled, and
+    /// nobody has lifted a finger then.
+    down: bool,
     /// As far as the device tells them.
     distance: Option<i32>,
     pressure: Option<i32>,
@@ -159,7 +162,7 @@ impl Sensor {
                 match axis {
                     AbsoluteAxisCode::ABS_MT_TRACKING_ID => {
                         slot.id = (value >= 0).then_some(value);
-                        slot.palm = false;
+                        (slot.palm, slot.down) = (false, false);
                     }
                     other => slot.contact_axis(other, value),
                 }
@@ -192,15 +195,15 @@ impl Sensor {
         let contact = |id, x, y, palm| Contact { id, spot: mounting.spot(x, y), palm };
         let none_touches = self.touched == Some(false);
         let contacts: Vec<Contact> = match &mut self.dialect {
-            Dialect::Slots { .. } if none_touches => Vec::new(),
             Dialect::Anonymous { frame, .. } if none_touches => {
                 frame.clear();
                 Vec::new()
             }
             Dialect::Slots { slots, .. } => {
-                let there = slots.iter().zip(0_i64..);
+                let there = slots.iter_mut().zip(0_i64..);
                 let there = there.filter_map(|(slot, nth)| {
-                    let id = i64::from(slot.id.filter(|_| slot.touches())?) << 8 | nth;
+                    slot.down = slot.id.is_some() && slot.touches() && (slot.down || !none_touches);
+                    let id = i64::from(slot.id.filter(|_| slot.down)?) << 8 | nth;
                     Some(contact(id, slot.x?, slot.y?, slot.palm))
                 });
                 there.collect()
@@ -404,6 +407,7 @@ mod tests {
         assert_eq!(rig.take(&tap), [pressed(0.1, 0.2), lifted(0.1, 0.2)]);
         assert_eq!(rig.take(&[abs(ID, 8), SYNC, abs(ID, -1), SYNC]), [], "the button was not pressed");
         assert_eq!(rig.take(&[abs(ID, 9), touch(1), SYNC]), [pressed(0.1, 0.2)]);
+        assert_eq!(rig.take(&[touch(0), SYNC]), [], "the plug was pulled: no finger has lifted");
     }
 
     #[test]
