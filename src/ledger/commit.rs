@@ -66,7 +66,7 @@ impl Ledger {
         let [number, recorded, acknowledged] = ["ledger", "home", "acknowledged"].map(|key| meta(&connection, key));
         let (number, recorded) = (number.map_err(&wrap)?, recorded.map_err(&wrap)?);
         let home = home::of(&path).map_err(LedgerError::io(&path))?;
-        let at_home = recorded.as_ref() == Some(&home);
+        let at_home = recorded.is_some_and(|recorded| home::same(&recorded, &home));
         let (id, moved) = match number {
             Some(number) if at_home => (number, None),
             // Where it was it may go on, under the number it had.
