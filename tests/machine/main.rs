@@ -16,4 +16,5 @@ mod rails;
 mod sales;
 mod service;
 mod site;
+mod street;
 mod trouble;

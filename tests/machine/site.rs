@@ -1,7 +1,7 @@
 //! A street with a gateway: mosquitto with TLS and a certificate for everybody, two `kioskfleet gateway` with the merchant's
 //! keys, providers' doubles, and a kiosk without any. The broker's plain listener is for who looks on or makes trouble.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -32,23 +32,18 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
         certificates(path);
-        let [plain, secure] = [free_port(), free_port()];
-        let broker = mosquitto(path, plain, secure);
+        let (broker, plain, secure) = mosquitto(path);
         std::fs::create_dir(path.join("kiosks")).unwrap();
-        for (out, name) in
-            [(path.join("kiosks"), "K0001"), (path.join("kiosks"), "K0002"), (path.into(), "gateway-sign")]
-        {
-            let mut keygen = command(env!("CARGO_BIN_EXE_kioskfleet"));
-            keygen.arg("keygen").arg("--out").arg(out).arg(name);
-            assert!(keygen.stdout(Stdio::null()).status().unwrap().success());
-        }
+        keygen(&path.join("kiosks"), "K0001");
+        keygen(&path.join("kiosks"), "K0002");
+        keygen(path, "gateway-sign");
         let wechat = Double::start("wechat/double.py", &path.join("wechat"));
         let alipay = Double::start("alipay/double.py", &path.join("alipay"));
         std::fs::write(path.join("gateway.toml"), gateway(path, secure, &wechat, &alipay)).unwrap();
-        let gateways = (0..2).map(|_| start_gateway(path)).collect();
+        let gateways = (0..2).map(|_| start_gateway(path, drop)).collect();
         let mut setup = Setup {
             broker: Some(format!("mqtts://127.0.0.1:{secure}")),
-            rails: Some(kiosk_rails(path, poll_seconds)),
+            rails: Some(kiosk_rails(path, "K0001", poll_seconds)),
             state,
             ..Setup::fast()
         };
@@ -67,7 +62,7 @@ impl Site {
     /// SIGKILL; and another in its place.
     pub fn replace_gateway(&mut self, which: usize) {
         self.kill_gateway(which);
-        self.gateways[which] = start_gateway(self.folder.path());
+        self.gateways[which] = start_gateway(self.folder.path(), drop);
     }
 
     pub fn kill_gateway(&mut self, which: usize) {
@@ -86,14 +81,7 @@ impl Site {
 
     /// Everything said on a topic from now on.
     pub fn listen(&self, topic: &str) -> Heard {
-        let mut client = command("mosquitto_sub");
-        client.args(["-p", &self.mqtt.to_string(), "-q", "1", "-t", topic, "-F", "%p"]).stdout(Stdio::piped());
-        let mut client = Running::start(&mut client);
-        let lines = BufReader::new(client.stdout.take().unwrap()).lines();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let all = Arc::clone(&heard);
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| all.lock().unwrap().push(line)));
-        Heard { lines: heard, _client: client }
+        listen(self.mqtt, topic)
     }
 
     /// What the gateway's own key says.
@@ -108,6 +96,18 @@ pub struct Heard {
     _client: Running,
 }
 
+/// Everything said on a topic from now on, by the broker at that port.
+pub fn listen(port: u16, topic: &str) -> Heard {
+    let mut client = command("mosquitto_sub");
+    client.args(["-p", &port.to_string(), "-q", "1", "-t", topic, "-F", "%p"]).stdout(Stdio::piped());
+    let mut client = Running::start(&mut client);
+    let lines = BufReader::new(client.stdout.take().unwrap()).lines();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let all = Arc::clone(&heard);
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| all.lock().unwrap().push(line)));
+    Heard { lines: heard, _client: client }
+}
+
 impl Heard {
     pub fn all(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
@@ -118,31 +118,49 @@ impl Heard {
     }
 }
 
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+pub fn keygen(out: &Path, name: &str) {
+    let mut keygen = command(env!("CARGO_BIN_EXE_kioskfleet"));
+    keygen.arg("keygen").arg("--out").arg(out).arg(name);
+    assert!(keygen.stdout(Stdio::null()).status().unwrap().success());
 }
 
-fn mosquitto(path: &Path, plain: u16, secure: u16) -> Running {
+/// With a plain listener and one with TLS, at ports that nobody else has taken meanwhile.
+pub fn mosquitto(path: &Path) -> (Running, u16, u16) {
+    let ports = || {
+        let held = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        held.map(|listener| listener.local_addr().unwrap().port())
+    };
+    let mut tries = (0..5).map(|_| ports());
+    let started = tries.find_map(|[plain, secure]| Some((mosquitto_at(path, plain, secure)?, plain, secure)));
+    started.expect("mosquitto listens")
+}
+
+fn mosquitto_at(path: &Path, plain: u16, secure: u16) -> Option<Running> {
     let conf = format!(
         "user root\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\nlistener {plain} 127.0.0.1\n\
          listener {secure} 127.0.0.1\ncafile {dir}/ca.pem\ncertfile {dir}/server.pem\nkeyfile {dir}/server.key\n\
          require_certificate true\n",
         dir = path.display()
     );
-    let file = path.join("mosquitto.conf");
+    let file = path.join(format!("mosquitto-{plain}.conf"));
     std::fs::write(&file, conf).unwrap();
     let mut broker = command("mosquitto");
-    let broker = Running::start(broker.arg("-c").arg(file).stdout(Stdio::null()).stderr(Stdio::null()));
+    let mut broker = Running::start(broker.arg("-c").arg(file).stdout(Stdio::null()).stderr(Stdio::null()));
     let begin = Instant::now();
-    while std::net::TcpStream::connect(("127.0.0.1", plain)).is_err() {
+    let connects = |port| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+    while !connects(secure) || !connects(plain) {
+        if broker.try_wait().unwrap().is_some() {
+            return None;
+        }
         assert!(begin.elapsed() < PATIENCE, "mosquitto does not listen");
         std::thread::sleep(Duration::from_millis(10));
     }
-    broker
+    // Somebody else may have answered.
+    broker.try_wait().unwrap().is_none().then_some(broker)
 }
 
-/// Waits until it listens for notifications.
-fn start_gateway(path: &Path) -> (Running, String) {
+/// Waits until it listens for notifications. `told_later` gets the lines of its log from then on.
+pub fn start_gateway(path: &Path, told_later: impl FnMut(String) + Send + 'static) -> (Running, String) {
     let mut gateway = command(env!("CARGO_BIN_EXE_kioskfleet"));
     gateway.args(["gateway", "--config"]).arg(path.join("gateway.toml")).stderr(Stdio::piped());
     let mut child = Running::start(&mut gateway);
@@ -156,11 +174,11 @@ fn start_gateway(path: &Path) -> (Running, String) {
             break address.to_owned();
         }
     };
-    std::thread::spawn(move || drop(log.read_to_end(&mut Vec::new())));
+    std::thread::spawn(move || log.lines().map_while(Result::ok).for_each(told_later));
     (child, format!("http://{address}/notify"))
 }
 
-fn gateway(path: &Path, secure: u16, wechat: &Double, alipay: &Double) -> String {
+pub fn gateway(path: &Path, secure: u16, wechat: &Double, alipay: &Double) -> String {
     format!(
         r#"[gateway]
 fleet = "demo"
@@ -211,7 +229,7 @@ timeout = "2s"
     )
 }
 
-fn kiosk_rails(path: &Path, poll_seconds: u64) -> String {
+pub fn kiosk_rails(path: &Path, kiosk: &str, poll_seconds: u64) -> String {
     let rail = |name: &str, label: &str| {
         format!(
             "[[rail]]\nkind = \"gateway\"\nname = \"{name}\"\nlabel = {{ en = \"{label}\" }}\n\
@@ -220,7 +238,7 @@ fn kiosk_rails(path: &Path, poll_seconds: u64) -> String {
     };
     // The configuration's [fleet] stands before its rails.
     format!(
-        "ca = \"{dir}/ca.pem\"\ncert = \"{dir}/kiosk.pem\"\nkey = \"file:{dir}/kiosk.key\"\nsigning_key = \"file:{dir}/kiosks/K0001.key\"\n\n[[fleet.gateway.trusted]]\nkid = \"gateway-1\"\n\
+        "ca = \"{dir}/ca.pem\"\ncert = \"{dir}/kiosk.pem\"\nkey = \"file:{dir}/kiosk.key\"\nsigning_key = \"file:{dir}/kiosks/{kiosk}.key\"\n\n[[fleet.gateway.trusted]]\nkid = \"gateway-1\"\n\
          file = \"{dir}/gateway-sign.pem\"\n\n{}{}",
         rail("wechat", "WeChat Pay"),
         rail("alipay", "Alipay"),
@@ -228,7 +246,7 @@ fn kiosk_rails(path: &Path, poll_seconds: u64) -> String {
     )
 }
 
-fn certificates(directory: &Path) {
+pub fn certificates(directory: &Path) {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
     use std::os::unix::fs::PermissionsExt;
     let write = |file: &str, text: &str| {

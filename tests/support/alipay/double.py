@@ -8,11 +8,13 @@ which is on disk before an answer leaves, so a killed double goes on where it wa
 
 POST /gateway.do    the gateway
 POST /_control      {"method": "alipay.trade.query", "how": "truncated", "times": 1, …}: the next answers to it
-                    misbehave; {"clear": true} forgets what was asked for; {"clock": seconds} puts its clock ahead
+                    misbehave; with "out_trade_no" only those about that trade, with "for" only within so many
+                    seconds; {"clear": true} forgets what was asked for; {"clock": seconds} puts its clock ahead
 POST /_pay          the payer: {"payload" or "out_trade_no": …, "action": "pay" | "scan" | "pay-late",
                     "amount": "2.99" for a trade of another amount}
 POST /_notify       {"out_trade_no": …, "url": …, "change": {…}}: sends a signed notification there, or without a url
-                    answers with its body; `change` alters it after signing
+                    answers with its body; `change` alters it after signing. With "first": true the one that was due
+                    when it was paid, whatever has become of it; nothing if it was not
 GET /_book          {"charges": […], "refunds": […], "wrong": […]}; `wrong` is every request that was not as it must be
 
 Ways to misbehave. Not carried out: drop-before, unknown-before, refuse (with "sub_code"), gateway (with "code" and
@@ -20,7 +22,7 @@ Ways to misbehave. Not carried out: drop-before, unknown-before, refuse (with "s
 then: drop, die (SIGKILL to itself), slow (with "seconds"), truncated, oversized, not-json, html, redirect, status (with
 "status"), unknown, sub-code (with "sub_code"), wrong-key, unsigned, empty-sign, other-bytes, replay (with "of", another
 order), wrong-number, wrong-amount, duplicate-response, duplicate-field, other-certificate, silent (no fund_change),
-lag (a refund query that sees nothing yet). With "then_pay": true, whatever the "how", the payer pays right after it.
+lag (a refund query that sees nothing yet), nothing. With "then_pay": true, whatever the "how", the payer pays right after it.
 """
 
 import argparse
@@ -389,22 +391,26 @@ class Gateway:
             trade = {"trade_no": self.book.number(), "state": "WAIT_BUYER_PAY", "paid": False, "refunded": "0.00",
                      "total_amount": ask.get("amount", offer["total_amount"]), "until": min(ends)}
             self.book.data["trades"][number] = trade
+        known = {"trade_no": trade["trade_no"], "out_trade_no": number}
         if action == "scan":
-            return {"trade_no": trade["trade_no"]}
+            return known
         if trade["paid"] or trade["state"] not in ("WAIT_BUYER_PAY", "TRADE_CLOSED") \
                 or trade["state"] == "TRADE_CLOSED" and not late:
             raise ValueError("the trade can't be paid")
         trade.update(state="TRADE_SUCCESS", paid=True, paid_at=stamp())
         trade.pop("cancelled", None)
-        return {"trade_no": trade["trade_no"]}
+        return known
 
     def notify(self, ask):
         with self.lock:
             number = ask["out_trade_no"]
             trade, offer = self.trade(number), self.book.data["offers"][number]
+            if ask.get("first") and not trade["paid"]:
+                return {}
+            status = "TRADE_SUCCESS" if ask.get("first") else trade["state"]
             params = {"app_id": APP_ID, "auth_app_id": APP_ID, "charset": "utf-8", "version": "1.0",
                       "notify_id": os.urandom(16).hex(), "notify_time": stamp(), "notify_type": "trade_status_sync",
-                      "out_trade_no": number, "trade_no": trade["trade_no"], "trade_status": trade["state"],
+                      "out_trade_no": number, "trade_no": trade["trade_no"], "trade_status": status,
                       "total_amount": trade["total_amount"], "subject": offer["subject"],
                       "fund_bill_list": '[{"amount":"%s","fundChannel":"ALIPAYACCOUNT"}]' % trade["total_amount"]}
             if "passback_params" in offer:
@@ -422,10 +428,11 @@ class Gateway:
 
     # Answers
 
-    def fault(self, method):
+    def fault(self, method, number):
         with self.lock:
+            self.faults = [fault for fault in self.faults if time.monotonic() <= fault.get("until", float("inf"))]
             for fault in self.faults:
-                if fault.get("method", "*") in ("*", method):
+                if fault.get("method", "*") in ("*", method) and fault.get("out_trade_no", number) == number:
                     fault["times"] = fault.get("times", 1) - 1
                     if fault["times"] <= 0:
                         self.faults.remove(fault)
@@ -457,7 +464,9 @@ class Gateway:
 
     def gateway(self, path, kind, body):
         """(status, headers, body), or None to drop the connection."""
-        fault = self.fault(dict(urllib.parse.parse_qsl(body.decode(errors="replace"))).get("method", ""))
+        said = dict(urllib.parse.parse_qsl(body.decode(errors="replace")))
+        number = re.search('"out_trade_no": ?"([^"]*)"', said.get("biz_content", ""))
+        fault = self.fault(said.get("method", ""), number and number.group(1))
         how = fault.get("how")
         if how == "drop-before":
             return None
@@ -484,7 +493,9 @@ class Gateway:
                 biz["out_trade_no"] = fault["of"]
             with self.lock:
                 node = self.METHODS[method](self, biz, how)
-                self.book.save()
+                # A trade that has closed at its time is found closed again.
+                if not method.endswith("query"):
+                    self.book.save()
         if fault.get("then_pay"):
             self.pay({"out_trade_no": biz["out_trade_no"]})
         if how == "die":
