@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::clock::Clock;
 use super::sensors::Faults;
 use crate::config::Config;
 use crate::ledger::Ledger;
 use crate::payment::gateway::Rejections;
 use crate::sale::{Order, PendingRefunds, State};
-use crate::vocabulary::{BootId, Stamp};
+use crate::vocabulary::{BootId, Mono};
 
 /// Among the faults: somebody else is this kiosk, too. An alarm of its own, because no device is broken.
 pub const TWIN: &str = "second-kiosk";
@@ -117,7 +118,7 @@ pub fn alarms(
     rejections: Option<Rejections>,
     printer: &str,
     devices: &Faults,
-    at: &Stamp,
+    now: Mono,
 ) -> BTreeMap<String, Value> {
     let mut alarms = BTreeMap::new();
     if let Some(rejected) = rejections.as_ref().and_then(Rejections::alarm) {
@@ -134,7 +135,7 @@ pub fn alarms(
     if !refusing.is_empty() {
         alarms.insert("rail-refused".into(), json!({ "rails": refusing }));
     }
-    if let Some(pending) = state.pending_refunds(at) {
+    if let Some(pending) = state.pending_refunds(now, Clock::wall()) {
         alarms.insert("refund-pending".into(), refund_pending(&pending));
     }
     let claims: Vec<Value> = open_claims(state)

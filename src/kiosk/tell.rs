@@ -33,8 +33,7 @@ impl Kiosk {
             self.tell(&ToWorld::State { document: document.clone() });
             self.told = document;
         }
-        let mut alarms =
-            documents::alarms(&self.state, self.rejections, &self.printer, &self.faults, &self.clock.stamp());
+        let mut alarms = documents::alarms(&self.state, self.rejections, &self.printer, &self.faults, now);
         alarms.extend(self.ledger.as_ref().and_then(documents::moved).map(|body| ("ledger-moved".into(), body)));
         if let Some(link) = &self.link {
             for (kind, body) in &alarms {

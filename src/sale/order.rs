@@ -8,7 +8,7 @@ use super::record::{ClaimSettlement, Closed, Record, Settling, Slip};
 use super::view::{OrderState, Outcome};
 use crate::payment::{ChargeRef, Payment, RefundRequest};
 use crate::vocabulary::{
-    ChargeId, Currency, DeliveryId, Minor, Mono, OrderId, ProductId, RailName, RefundId, ShortCode, SlotId, Stamp, Wall,
+    ChargeId, Currency, DeliveryId, Minor, Mono, OrderId, ProductId, RailName, RefundId, ShortCode, SlotId, Wall,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,9 +120,9 @@ impl Refund {
     }
 
     /// How long nobody has confirmed it: by the wall where both times are known, at least since this run began.
-    pub fn age(&self, at: &Stamp) -> Duration {
-        let by_wall = at.wall.zip(self.at).map(|(now, then)| Duration::from_millis(now.0.saturating_sub(then.0)));
-        at.now.since(self.watch.since).max(by_wall.unwrap_or_default())
+    pub fn age(&self, now: Mono, wall: Option<Wall>) -> Duration {
+        let by_wall = wall.zip(self.at).map(|(now, then)| Duration::from_millis(now.0.saturating_sub(then.0)));
+        now.since(self.watch.since).max(by_wall.unwrap_or_default())
     }
 }
 

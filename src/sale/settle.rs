@@ -20,7 +20,7 @@ use super::order::{Charge, Order, Refund, RefundState, Watch};
 use super::record::{ClaimSettlement, Closed, Record, Surplus};
 use super::view::OrderState;
 use crate::payment::{ChargeReport, Created, Payment, RailError, RefundReport, Standing};
-use crate::vocabulary::{ChargeId, Minor, Money, Mono, OrderId, RailName, RefundId, Stamp};
+use crate::vocabulary::{ChargeId, Minor, Money, Mono, OrderId, RailName, RefundId, Stamp, Wall};
 
 const FIRST_QUERY: Duration = Duration::from_secs(2);
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
@@ -85,14 +85,16 @@ impl super::State {
     }
 
     /// For the operator, long before it is a claim.
-    pub fn pending_refunds(&self, at: &Stamp) -> Option<PendingRefunds> {
+    pub fn pending_refunds(&self, now: Mono, wall: Option<Wall>) -> Option<PendingRefunds> {
         let open = self.orders.values().filter(|order| !order.ended);
         let refunds = open.flat_map(|order| &order.charges).flat_map(|charge| &charge.refunds);
-        let old = refunds.filter(|refund| refund.pending() && refund.age(at) >= PENDING_AFTER);
-        old.map(|refund| PendingRefunds { count: 1, amount: refund.amount, oldest: refund.age(at) }).reduce(|a, b| {
-            let (count, amount) = (a.count + b.count, a.amount.saturating_add(b.amount));
-            PendingRefunds { count, amount, oldest: a.oldest.max(b.oldest) }
-        })
+        let old = refunds.filter(|refund| refund.pending() && refund.age(now, wall) >= PENDING_AFTER);
+        old.map(|refund| PendingRefunds { count: 1, amount: refund.amount, oldest: refund.age(now, wall) }).reduce(
+            |a, b| {
+                let (count, amount) = (a.count + b.count, a.amount.saturating_add(b.amount));
+                PendingRefunds { count, amount, oldest: a.oldest.max(b.oldest) }
+            },
+        )
     }
 }
 
@@ -421,7 +423,7 @@ impl Turn<'_> {
     fn claim_silent(&mut self, id: OrderId) {
         let after = self.state.policy.silent_claim_after;
         let Some(order) = self.state.orders.get(&id).filter(|order| !order.claim_open()) else { return };
-        let silent = |refund: &&Refund| refund.pending() && refund.age(&self.at) >= after;
+        let silent = |refund: &&Refund| refund.pending() && refund.age(self.at.now, self.at.wall) >= after;
         let refunds: Vec<&Refund> = order.charges.iter().flat_map(|c| c.refunds.iter().filter(silent)).collect();
         let nobody_to_ask = |charge: &&Charge| {
             !charge.settled

@@ -5,7 +5,7 @@ use crate::payment::{Created, RailError, RefundReport};
 use crate::sale::record::{ClaimSettlement, Closed};
 use crate::sale::view::{OrderState, Page, StopReason};
 use crate::sale::{Command, Effect, Illegal, Policy, Record};
-use crate::vocabulary::{Evidence, Mono, OrderId, Stamp, Wall};
+use crate::vocabulary::{Evidence, Mono, OrderId, Wall};
 
 const HOUR: u64 = 3_600;
 
@@ -35,10 +35,6 @@ fn nobody_confirms(desk: &mut Desk, order: OrderId, seconds: u64) -> usize {
 
 fn claims(desk: &Desk) -> usize {
     desk.records.iter().filter(|record| record.kind() == "claim-opened").count()
-}
-
-fn stamp(desk: &Desk) -> Stamp {
-    Stamp { now: Mono(desk.now), wall: desk.wall.map(Wall), entropy: 0 }
 }
 
 #[test]
@@ -94,12 +90,12 @@ fn restarts_do_not_make_the_silence_shorter_where_the_wall_is_known() {
 #[test]
 fn an_operator_hears_of_a_pending_refund_after_minutes() {
     let (mut desk, order) = silent();
-    assert_eq!(desk.state.pending_refunds(&stamp(&desk)), None);
+    assert_eq!(desk.state.pending_refunds(Mono(desk.now), desk.wall.map(Wall)), None);
     nobody_confirms(&mut desk, order, 180);
-    let pending = desk.state.pending_refunds(&stamp(&desk)).unwrap();
+    let pending = desk.state.pending_refunds(Mono(desk.now), desk.wall.map(Wall)).unwrap();
     assert_eq!((pending.count, pending.amount, pending.oldest.as_secs()), (1, 300, 180));
     desk.refund_answered(order, 1, Ok(RefundReport::Done));
-    assert_eq!(desk.state.pending_refunds(&stamp(&desk)), None);
+    assert_eq!(desk.state.pending_refunds(Mono(desk.now), desk.wall.map(Wall)), None);
 }
 
 #[test]
@@ -109,7 +105,7 @@ fn who_settles_a_silent_claim_is_believed() {
         nobody_confirms(&mut desk, order, 7 * HOUR);
         let step = desk.command(Command::SettleClaim { order, how, by: "Li".into() });
         assert!(refunds(&step).is_empty());
-        assert_eq!(desk.state.pending_refunds(&stamp(&desk)), None);
+        assert_eq!(desk.state.pending_refunds(Mono(desk.now), desk.wall.map(Wall)), None);
         assert_eq!(desk.order(order).outstanding(), 0);
         assert_eq!(nobody_confirms(&mut desk, order, HOUR), 0, "it is not waited for any more");
     }
