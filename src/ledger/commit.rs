@@ -58,7 +58,7 @@ impl Ledger {
             return Err(foreign());
         }
         is_database.map_err(&wrap)?;
-        schema::migrate(&mut connection, &path)?;
+        schema::prepare(&mut connection, &path)?;
         make_private(&path)?;
         for (name, value) in [("journal_mode", "WAL"), ("synchronous", "FULL"), ("foreign_keys", "ON")] {
             connection.pragma_update(None, name, value).map_err(&wrap)?;

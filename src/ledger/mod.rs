@@ -62,6 +62,8 @@ pub enum LedgerError {
     Foreign { path: PathBuf },
     #[error("{path}: written by a newer kioskd (schema {found}, this one knows {known}); install that version", path = path.display())]
     Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("{path}: written by an older kioskd (schema {found}, this one knows {known}); move it away and start again to begin a new one", path = path.display())]
+    Older { path: PathBuf, found: i64, known: i64 },
     #[error("{path}: record {seq} {what}; keep the file, a person must look", path = path.display())]
     Corrupt { path: PathBuf, seq: u64, what: String },
     #[error("{path}: {what}; keep the file, a person must look", path = path.display())]

@@ -128,7 +128,7 @@ impl Reader {
         let application: Result<i64, _> = connection.query_row("PRAGMA application_id", [], |row| row.get(0));
         match application {
             Ok(schema::APPLICATION_ID) => {
-                schema::known_version(&connection, &path)?;
+                schema::known(&connection, &path)?;
                 Ok(Self { connection, path })
             }
             // What SQLite makes of a file that was never written to.

@@ -31,7 +31,7 @@ impl Rebuilt {
     pub fn new(path: &Path) -> Result<Self, LedgerError> {
         let wrap = LedgerError::sqlite(path);
         let mut connection = Connection::open_in_memory().map_err(&wrap)?;
-        schema::migrate(&mut connection, path)?;
+        schema::prepare(&mut connection, path)?;
         // Never committed: it goes with the value.
         connection.execute_batch("BEGIN").map_err(&wrap)?;
         Ok(Self { connection, path: path.into() })

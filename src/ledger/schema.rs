@@ -1,4 +1,6 @@
-//! The tables, and how an older file becomes a newer one. Written to be read with `sqlite3 kiosk.db`.
+//! The tables. Written to be read with `sqlite3 kiosk.db`.
+//!
+//! Policy: nothing is released, so a file of another version is refused, whichever is the older.
 
 use std::path::Path;
 
@@ -9,9 +11,10 @@ use super::LedgerError;
 /// "kios", so that a stranger's database is not taken for ours.
 pub const APPLICATION_ID: i64 = 0x6b69_6f73;
 
-/// Each entry takes the file one version up. Never edited once released; new ones are added at the end.
-const MIGRATIONS: &[&str] = &[
-    "
+/// Raised with every change of the tables, and of what the records' bodies look like.
+const VERSION: i64 = 3;
+
+const TABLES: &str = "
     -- Which ledger this is, where it lives, and how far the back end has acknowledged it.
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
@@ -41,7 +44,10 @@ const MIGRATIONS: &[&str] = &[
         refunded INTEGER NOT NULL,
         outstanding INTEGER NOT NULL,
         claim TEXT,
-        ended INTEGER NOT NULL
+        ended INTEGER NOT NULL,
+        -- Estimates by the configured rates: what the provider keeps of the order's payment, and what it leaves.
+        fee_estimate INTEGER,
+        net_estimate INTEGER
     );
     CREATE INDEX orders_open ON orders (id) WHERE ended = 0;
     CREATE INDEX orders_by_code ON orders (short_code, id);
@@ -78,43 +84,34 @@ const MIGRATIONS: &[&str] = &[
     CREATE VIEW story AS
         SELECT seq, strftime('%Y-%m-%d %H:%M:%S', wall / 1000, 'unixepoch') AS utc, order_id, kind, body
         FROM record;
-",
-    "
-    -- Estimates by the configured rates: what the provider keeps of the order's payment, and what it leaves.
-    ALTER TABLE orders ADD COLUMN fee_estimate INTEGER;
-    ALTER TABLE orders ADD COLUMN net_estimate INTEGER;
-",
-];
+";
 
-/// The version of a file's tables, if this kioskd knows it.
-pub fn known_version(connection: &Connection, path: &Path) -> Result<i64, LedgerError> {
+/// Whether this kioskd can read the tables of a file that is a ledger.
+pub fn known(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
     let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0));
-    let (found, known) = (version.map_err(LedgerError::sqlite(path))?, MIGRATIONS.len() as i64);
-    if found > known { Err(LedgerError::Newer { path: path.into(), found, known }) } else { Ok(found) }
+    match version.map_err(LedgerError::sqlite(path))? {
+        VERSION => Ok(()),
+        found if found > VERSION => Err(LedgerError::Newer { path: path.into(), found, known: VERSION }),
+        found => Err(LedgerError::Older { path: path.into(), found, known: VERSION }),
+    }
 }
 
-/// Brings a file up to this version.
-pub fn migrate(connection: &mut Connection, path: &Path) -> Result<(), LedgerError> {
+/// Makes the tables of an empty file, and refuses one that is not a ledger of this version.
+pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), LedgerError> {
     let wrap = LedgerError::sqlite(path);
-    let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
-    let (application, version) = (pragma("application_id").map_err(&wrap)?, pragma("user_version").map_err(&wrap)?);
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(&wrap)?;
-    let empty = tables == 0 && version == 0;
-    if application != APPLICATION_ID && !(empty && application == 0) {
+    let number = |query: &str| connection.query_row(query, [], |row| row.get::<_, i64>(0)).map_err(&wrap);
+    let application = number("PRAGMA application_id")?;
+    if application == APPLICATION_ID {
+        return known(connection, path);
+    }
+    let empty = number("SELECT count(*) FROM sqlite_schema")? == 0 && number("PRAGMA user_version")? == 0;
+    if application != 0 || !empty {
         return Err(LedgerError::Foreign { path: path.into() });
     }
-    if known_version(connection, path)? == MIGRATIONS.len() as i64 {
-        return Ok(());
-    }
     let change = connection.transaction().map_err(&wrap)?;
-    for (index, migration) in MIGRATIONS.iter().enumerate().skip(version as usize) {
-        change.execute_batch(migration).map_err(&wrap)?;
-        change.pragma_update(None, "user_version", index as i64 + 1).map_err(&wrap)?;
-    }
-    if empty {
-        change.pragma_update(None, "application_id", APPLICATION_ID).map_err(&wrap)?;
-        change.execute("INSERT INTO meta (key, value) VALUES ('acknowledged', '0')", []).map_err(&wrap)?;
-    }
+    change.execute_batch(TABLES).map_err(&wrap)?;
+    change.pragma_update(None, "user_version", VERSION).map_err(&wrap)?;
+    change.pragma_update(None, "application_id", APPLICATION_ID).map_err(&wrap)?;
+    change.execute("INSERT INTO meta (key, value) VALUES ('acknowledged', '0')", []).map_err(&wrap)?;
     change.commit().map_err(&wrap)
 }

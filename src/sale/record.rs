@@ -10,7 +10,7 @@ use crate::vocabulary::{
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Record {
     /// The number under which this ledger is written from now on, and a fingerprint of where it lives. `before` is the
     /// number it had where it was copied or moved from: all its events are told again, under the new one.

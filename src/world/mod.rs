@@ -20,7 +20,7 @@ const MAX_JSON: u32 = 4 << 20;
 
 /// From the kiosk's drivers to the world.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum ToWorld {
     /// First message: which lines there are, so that the world can show them before they move.
     Hello { lines: Vec<LineName>, slots: Vec<SlotWiring>, panel: (u32, u32) },
@@ -35,7 +35,7 @@ pub enum ToWorld {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum Ask {
     /// Drive an output; answered with `null` when the line has the level.
     SetLine { line: String, active: bool },
@@ -53,7 +53,7 @@ pub enum Ask {
 
 /// From the world to the kiosk's drivers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum ToKiosk {
     Answer {
         id: u64,
@@ -81,7 +81,7 @@ pub enum ToKiosk {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum Question {
     /// The ledger's orders, newest first, as `GET /api/orders` shows them.
     Orders,

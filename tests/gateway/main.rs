@@ -6,6 +6,8 @@
 mod child;
 mod kit;
 mod provider;
+#[path = "../support/spelling.rs"]
+mod spelling;
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;

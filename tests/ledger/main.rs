@@ -6,10 +6,13 @@ mod child;
 mod commits;
 mod disk;
 mod holding;
+mod keys;
 mod kit;
 mod money;
 mod proof;
 mod reading;
 mod refusals;
+#[path = "../support/spelling.rs"]
+mod spelling;
 mod tampering;
 mod torn;

@@ -57,6 +57,19 @@ fn a_newer_ledger_is_refused_with_both_versions() {
 }
 
 #[test]
+fn an_older_ledger_is_refused_with_what_to_do() {
+    let directory = kit::varied();
+    let raw = Connection::open(kit::db_of(directory.path())).unwrap();
+    raw.pragma_update(None, "user_version", 2).unwrap();
+    drop(raw);
+    refused(directory.path(), |error| {
+        matches!(error, LedgerError::Older { found: 2, .. })
+            && error.to_string().contains("move it away and start again")
+    });
+    assert!(matches!(Reader::open(directory.path()), Err(LedgerError::Older { found: 2, .. })));
+}
+
+#[test]
 fn a_truncated_ledger_is_never_taken_for_a_shorter_one() {
     let directory = kit::varied();
     let (db, _) = kit::files(directory.path());

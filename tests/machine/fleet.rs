@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::child::{Running, command};
 use crate::kit::{Machine, PATIENCE, Setup};
+use crate::spelling;
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -39,7 +40,13 @@ fn mosquitto_with(port: u16, arguments: &[&str]) -> Running {
 
 /// `mosquitto_sub`, line by line: topic and payload.
 fn listen(port: u16) -> (Running, Receiver<(String, Value)>) {
-    listen_as(port, |payload| serde_json::from_str(payload).unwrap_or_else(|_| json!(payload)))
+    listen_as(port, |payload| {
+        let Ok(document) = serde_json::from_str::<Value>(payload) else { return json!(payload) };
+        spelling::check("a message", &document);
+        let text = document["text"].as_str().and_then(|text| serde_json::from_str(text).ok());
+        spelling::check("a record", &text.unwrap_or_default());
+        document
+    })
 }
 
 fn listen_as<T: Send + 'static>(

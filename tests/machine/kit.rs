@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::child::{Running, command};
+use crate::spelling;
 
 /// Longer than anything takes on a busy machine; a test that waits so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -151,6 +152,7 @@ impl Machine {
         let mut answer = answer.unwrap();
         let text = answer.body_mut().read_to_string().unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        spelling::check("the page's API", &body);
         (answer.status().as_u16(), body)
     }
 

@@ -16,5 +16,7 @@ mod rails;
 mod sales;
 mod service;
 mod site;
+#[path = "../support/spelling.rs"]
+mod spelling;
 mod street;
 mod trouble;

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::child::{Running, command};
-use super::{PATIENCE, agent, wait_for};
+use super::{PATIENCE, agent, spelling, wait_for};
 
 pub struct Demo {
     child: Running,
@@ -118,7 +118,9 @@ impl Demo {
     pub fn json(&self, path: &str) -> Value {
         let (status, body) = self.get(path);
         assert_eq!(status, 200, "{path}: {}", String::from_utf8_lossy(&body));
-        serde_json::from_slice(&body).unwrap()
+        let document = serde_json::from_slice(&body).unwrap();
+        spelling::check(path, &document);
+        document
     }
 
     pub fn post(&self, path: &str, body: Value) -> Reply {

@@ -9,6 +9,7 @@ mod browser;
 #[path = "child.rs"]
 pub mod child;
 mod demo;
+mod spelling;
 
 pub use browser::Browser;
 pub use demo::Demo;

@@ -45,7 +45,7 @@ pub struct Request {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum What {
     Create { charge: ChargeId, order: OrderId, amount: Minor, currency: Currency, life_ms: u64, description: String },
     Query { charge: ChargeId },
@@ -63,7 +63,7 @@ pub struct Reply {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Says {
     Created { charge: ChargeId, order: OrderId, amount: Minor, currency: Currency, payload: String },
     Charge(ChargeState),

@@ -1,0 +1,98 @@
+//! How the records' fields are called, in the ledger and in the fleet's events.
+
+use std::collections::BTreeSet;
+
+use kioskd::payment::Payment;
+use kioskd::sale::Record;
+use kioskd::sale::record::{ClaimSettlement, Closed, Offered, Settling, Slip, Surplus};
+use kioskd::sale::view::{OrderState, StopReason};
+use kioskd::vocabulary::{BootId, ChargeId, OrderId, PaymentId, ProductId, RailName, RefundId, Wall};
+use serde_json::{Value, json};
+
+use crate::{kit, spelling};
+
+/// Each kind once, with everything that may be left out.
+fn one_of_each() -> Vec<Record> {
+    let order = OrderId::from_parts(1_795_392_000_000, 7);
+    let (charge, slot) = (ChargeId::of(order, 0), kit::slot("A1"));
+    let refund = RefundId::of(&charge, 0);
+    let payment = Payment { id: PaymentId::parse("4200").unwrap(), amount: 300, currency: kit::cny(), order };
+    let rail = || RailName::parse("sandbox").unwrap();
+    let items = vec![Offered { product: ProductId::parse("cola").unwrap(), price: 300 }];
+    let (c, s, why) = (|| charge.clone(), || slot.clone(), || "why".to_owned());
+    vec![
+        Record::LedgerBegun { ledger: "9c41".into(), home: "here".into(), before: Some("8d30".into()) },
+        Record::BootStarted { boot: BootId::parse("5b1f0c9d2e7a4836").unwrap(), version: "0.1.0".into() },
+        Record::OrderOffered {
+            order,
+            short_code: order.short_code(),
+            currency: kit::cny(),
+            amount: 300,
+            items,
+            charge: c(),
+            rail: rail(),
+            life_ms: 60_000,
+        },
+        Record::ChargeOffered { order, charge: c(), rail: rail(), life_ms: 60_000 },
+        Record::OrderPaid { order, charge: c(), payment: payment.clone(), fee_estimate: Some(2) },
+        Record::PaymentSurplus { order, charge: c(), payment, why: Surplus::WrongAmount },
+        Record::OrderClosed { order, why: Closed::Stopped(StopReason::DoorOpen) },
+        Record::ChargeReturned { order, charge: c(), total: 300 },
+        Record::ChargeSettled { order, charge: c() },
+        Record::DeliveryIntended { order, item: 0, attempt: 1, slot: s(), counter: Some(3) },
+        Record::ItemDelivered { order, item: 0, attempt: 1, slot: s(), count: 1 },
+        Record::ItemNotDelivered { order, item: 0, slot: Some(s()), why: why(), last: true },
+        Record::ItemUnknown { order, item: 0, slot: s(), why: why(), settled_by: Settling::AssumedDelivered },
+        Record::RefundRequested {
+            order,
+            charge: c(),
+            refund: refund.clone(),
+            amount: 300,
+            at_ms: Some(Wall(1_795_392_000_000)),
+        },
+        Record::RefundConfirmed { order, charge: c(), refund: refund.clone(), amount: 300 },
+        Record::RefundFailed { order, charge: c(), refund, amount: 300, why: why() },
+        Record::ClaimOpened { order, amount: 300, why: why(), until_told: true },
+        Record::ClaimSettled { order, how: ClaimSettlement::PaidOutside, by: "somebody".into() },
+        Record::ReceiptPrinted { order, slip: Slip::Receipt },
+        Record::ReceiptNotPrinted { order, slip: Slip::Receipt, why: why() },
+        Record::OrderEnded { order, state: OrderState::PartlyDelivered },
+        Record::SlotFaulty { slot: s(), why: why() },
+        Record::SlotRepaired { slot: s() },
+        Record::StockSet { slot: s(), count: 5 },
+        Record::SalesStopped { reasons: vec![StopReason::GlassDark("dark".into())] },
+        Record::SalesResumed {},
+        Record::KioskLocked { reason: why() },
+        Record::KioskUnlocked {},
+    ]
+}
+
+#[test]
+fn every_records_keys_are_snake_case() {
+    let mut seen = BTreeSet::new();
+    for record in one_of_each() {
+        let written = serde_json::to_value(&record).unwrap();
+        spelling::check(record.kind(), &written);
+        assert_eq!(written["kind"], record.kind());
+        assert_eq!(serde_json::from_value::<Record>(written).unwrap(), record);
+        seen.insert(record.kind());
+    }
+    // Which kinds there are is said by whoever reads one that is none.
+    let error = serde_json::from_value::<Record>(json!({ "kind": "none" })).unwrap_err().to_string();
+    let kinds: BTreeSet<&str> = error.split('`').skip(3).step_by(2).collect();
+    assert_eq!(seen, kinds, "a kind is missing above");
+}
+
+#[test]
+fn a_key_that_is_a_word_is_found() {
+    for wrong in
+        [json!({ "short-code": 1 }), json!([{ "stock": { "A1": { "soldOut": 1 } } }]), json!({ "": Value::Null })]
+    {
+        let found = std::panic::catch_unwind(|| spelling::check("a document", &wrong));
+        assert!(found.is_err(), "{wrong}");
+    }
+    spelling::check(
+        "a document",
+        &json!({ "stock": { "slot-A1": { "count": 1 } }, "oldest_minutes": 2, "sha256": "" }),
+    );
+}
