@@ -12,8 +12,7 @@ use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use kioskd::payment::alipay::{Notification, attach_matches};
-use kioskd::payment::{ChargeRef, RailError, RefundReport, Standing};
-use kioskd::vocabulary::Currency;
+use kioskd::vocabulary::{ChargeRef, Currency, RailError, RefundReport, Standing};
 use kit::{Kiosk, Mode, PATIENCE};
 use serde_json::{Value, json};
 

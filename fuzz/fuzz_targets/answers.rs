@@ -3,8 +3,7 @@
 
 use std::sync::LazyLock;
 
-use kioskd_fuzz::payment::{ChargeRef, RefundReport, RefundRequest, Standing};
-use kioskd_fuzz::vocabulary::{ChargeId, Currency, RefundId};
+use kioskd_fuzz::vocabulary::{ChargeId, ChargeRef, Currency, RefundId, RefundReport, RefundRequest, Standing};
 use kioskd_fuzz::wechat_wire::{self as wire, Merchant, No};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;

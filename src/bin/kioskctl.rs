@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use kioskd::console::{complain, say};
 use kioskd::ledger::{Ask, ChargeLine, Days, FeeReport, Reader, Verified, reconcile};
 use kioskd::payment::bill::{self, Period};
-use kioskd::payment::fee::Rates;
+use kioskd::payment::rates::Rates;
 use kioskd::vocabulary::{Currency, Money, told};
 use serde_json::{Value, json};
 

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Board, Bytes, Fleet, PaidWithoutIntent, Panel, Printer, Product, Sale, Span, State, UnknownDelivery};
+use super::{Board, Bytes, Fleet, Panel, Printer, Product, Sale, Span, State};
+use crate::vocabulary::{PaidWithoutIntent, UnknownDelivery};
 
 impl Default for Sale {
     fn default() -> Self {

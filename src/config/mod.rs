@@ -39,9 +39,11 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::payment::fee::Rate;
 use crate::payment::keys::KeySource;
-use crate::vocabulary::{CategoryId, Currency, Language, Localized, Minor, ProductId, SlotId};
+use crate::vocabulary::fee::Rate;
+use crate::vocabulary::{
+    CategoryId, Currency, Language, Localized, Minor, PaidWithoutIntent, ProductId, SlotId, UnknownDelivery,
+};
 
 /// The languages the interface speaks by itself; a theme may add others.
 pub const LANGUAGES: [&str; 3] = ["zh-Hant", "zh-Hans", "en"];
@@ -184,28 +186,6 @@ pub struct Sale {
     /// A refund that the provider has not confirmed for so long opens a claim; it is asked after all the same.
     #[schemars(extend("x-minimum" = "1min", "x-maximum" = "720h"))]
     pub silent_claim_after: Span,
-}
-
-/// What settles a delivery that no sensor can tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum UnknownDelivery {
-    /// Give the money back.
-    Refund,
-    /// Open a claim; a person settles it.
-    Hold,
-    /// Keep the money.
-    AssumeDelivered,
-}
-
-/// What happens after a restart to an order that was paid before anything was energised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum PaidWithoutIntent {
-    /// The customer has probably gone.
-    Refund,
-    /// Deliver now.
-    Resume,
 }
 
 /// The way to the back end.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Span;
 use crate::payment::emv::Merchant;
-use crate::payment::fee::FeeEntry;
 use crate::payment::keys::KeySource;
+use crate::vocabulary::fee::FeeEntry;
 use crate::vocabulary::{Localized, RailName};
 
 /// A payment method.

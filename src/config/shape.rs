@@ -9,8 +9,8 @@ use super::document::{Found, Node};
 use super::schema::Rule;
 use super::words::{list, nearest, quote, suggest};
 use super::{Bytes, Calibration, Span};
-use crate::payment::fee::Rate;
 use crate::payment::keys::KeySource;
+use crate::vocabulary::fee::Rate;
 use crate::vocabulary::{CategoryId, Currency, ProductId, RailName, SlotId};
 
 /// `languages` are those in which a text may be written.

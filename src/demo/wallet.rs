@@ -19,8 +19,7 @@ pub use book::BookError;
 use book::{Book, Charge, Refund, Sums};
 
 use crate::payment::sandbox::wire::{self, ChargeState, Message, Reply, Request, Says, Unverified, What};
-use crate::payment::{ChargeReport, RefundReport, Standing};
-use crate::vocabulary::{ChargeId, Currency, Minor, RefundId};
+use crate::vocabulary::{ChargeId, ChargeReport, Currency, Minor, RefundId, RefundReport, Standing};
 
 const MAX_AMOUNT: Minor = 1_000_000_000;
 const MAX_LIFE: Duration = Duration::from_secs(24 * 3600);

@@ -18,14 +18,14 @@ use crate::fleet::link::{self, Link, Settings};
 use crate::fleet::tls;
 use crate::fleet::topic::Name;
 use crate::payment::gateway::Clerk;
-use crate::payment::{self, Rail, RailError};
+use crate::payment::{self, Rail};
 use crate::printer::{self, Printer, Receipt};
 use crate::sale::event::{Condition, Effect, Event};
 use crate::screen::language::Texts;
 use crate::screen::open_panel;
 use crate::screen::text::{Faces, TextError, Typesetter};
 use crate::service::{End, Supervisor};
-use crate::vocabulary::{BootId, OrderId, RailName};
+use crate::vocabulary::{BootId, OrderId, RailError, RailName};
 use crate::world::{ToWorld, World};
 
 /// A customer who reads the first page needs no longer, and who comes wakes it.

@@ -30,14 +30,13 @@ use crate::board::BoardEvent;
 use crate::config::{self, Config};
 use crate::fleet::link::{FleetEvent, Link};
 use crate::ledger::{Hold, Ledger, LedgerError, Reader};
-use crate::payment::ChargeReport;
 use crate::payment::gateway::{Noticed, Rejections};
 use crate::sale::event::{Condition, Effect, Event};
 use crate::sale::order::Receipt;
-use crate::sale::{Policy, State, Touch};
+use crate::sale::{State, Touch};
 use crate::service::{self, Beat, Say};
 use crate::vending::Warmth;
-use crate::vocabulary::{BootId, ChargeId, Mono};
+use crate::vocabulary::{BootId, ChargeId, ChargeReport, Mono};
 use crate::world::{Question, World};
 
 use broken::Explained;
@@ -214,7 +213,7 @@ impl Kiosk {
         beat: Beat,
     ) -> Result<Self, KioskError> {
         let boot = start::new_boot();
-        let mut state = State::new(Policy::of(&config), start::planogram(&config));
+        let mut state = State::new(start::policy(&config), start::planogram(&config));
         let opened = start::open_ledger(hold, &config, &boot, &clock.stamp(), &mut state);
         let (ledger, reader, failure) = match opened {
             Ok((ledger, reader)) => (Some(ledger), Some(reader), None),

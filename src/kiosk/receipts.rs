@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::config::Config;
-use crate::payment::fee::Rate;
 use crate::printer::{Item, Receipt, code_text};
 use crate::sale::{self, Order};
 use crate::screen::language::Texts;
+use crate::vocabulary::fee::Rate;
 use crate::vocabulary::{Language, Minor, ProductId, Wall};
 
 use super::clock::Clock;

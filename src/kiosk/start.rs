@@ -3,13 +3,17 @@
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
+use jiff::tz::TimeZone;
+
 use super::{Edges, Input, KioskError, Options};
 use crate::config::{self, Config, TrustedKey};
 use crate::ledger::{Hold, Ledger, LedgerError, Reader};
 use crate::payment::keys::KeySource;
-use crate::sale::State;
+use crate::sale::policy::RailPolicy;
+use crate::sale::{Policy, State};
 use crate::service::{self, Beat, Ended, Part, Say, Supervisor};
 use crate::vending::{Planogram, Product, Slot, Warmth};
+use crate::vocabulary::fee::FeeSchedule;
 use crate::vocabulary::{BootId, Stamp};
 use crate::world::{Unsolicited, World};
 
@@ -105,6 +109,49 @@ pub(super) fn open_ledger(
     }
     let reader = Reader::open(&room.directory)?;
     Ok((ledger, reader))
+}
+
+/// What the operator wrote about sales.
+pub(super) fn policy(config: &Config) -> Policy {
+    let (kiosk, sale) = (&config.kiosk, &config.sale);
+    Policy {
+        kiosk: kiosk.id.clone(),
+        attach: format!("{}/{}", kiosk.fleet, kiosk.id),
+        place: kiosk.place.clone(),
+        phone: kiosk.phone.clone(),
+        currency: kiosk.currency,
+        languages: kiosk.languages.clone(),
+        qr_life: sale.qr_life.0,
+        more_time: sale.more_time.0,
+        grace: sale.grace.0,
+        lease: sale.lease.0,
+        unknown_delivery: sale.unknown_delivery,
+        paid_without_intent: sale.paid_without_intent,
+        attempts: sale.attempts,
+        max_units: sale.max_units,
+        pickup_numbers: sale.pickup_numbers,
+        browse_timeout: sale.browse_timeout.0,
+        result_timeout: sale.result_timeout.0,
+        confirm_above: sale.confirm_above,
+        confirm_after_unpaid: sale.confirm_after_unpaid.filter(|never| *never > 0),
+        cool_down_after_unpaid: sale.cool_down_after_unpaid.filter(|never| *never > 0),
+        cool_down: sale.cool_down.0,
+        silent_claim_after: sale.silent_claim_after.0,
+        sensor: config.board.drop_sensor.as_ref().is_some_and(|sensor| sensor.emitter.is_some()),
+        categories: config.categories.iter().map(|known| (known.id.clone(), known.name.clone())).collect(),
+        rails: config
+            .rails
+            .iter()
+            .map(|rail| RailPolicy {
+                name: rail.name(),
+                label: rail.label.clone(),
+                poll: rail.poll(),
+                fees: FeeSchedule::new(rail.fees.clone()).unwrap_or_default(),
+            })
+            .collect(),
+        // Checked with the configuration, like the rates above.
+        zone: TimeZone::get(&kiosk.time_zone).unwrap_or(TimeZone::UTC),
+    }
 }
 
 pub(super) fn planogram(config: &Config) -> Planogram {

@@ -8,7 +8,8 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::charges::{ChargeLine, When};
-use crate::payment::fee::{FeeSchedule, Rates};
+use crate::payment::rates::Rates;
+use crate::vocabulary::fee::FeeSchedule;
 use crate::vocabulary::{Currency, Minor, Money};
 
 /// The days whose payments count, in one time zone; both ends are in. Without ends everything counts.

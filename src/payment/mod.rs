@@ -7,23 +7,24 @@
 //! The shape is what the odd providers need: a charge may not exist at the provider until somebody has scanned it
 //! ([`Standing::Absent`]), a close may be answered and yet not hold, a cancel may give the money back by itself
 //! ([`ChargeReport::returned`]), and a refund is repeated only with the same number and amount.
+//!
+//! [`RailError::Unknown`]: crate::vocabulary::RailError::Unknown
+//! [`Standing::Absent`]: crate::vocabulary::Standing::Absent
+//! [`ChargeReport::returned`]: crate::vocabulary::ChargeReport::returned
 
 pub mod alipay;
 pub mod bill;
 mod clock;
 pub mod emv;
-pub mod fee;
 pub mod gateway;
 pub mod http;
 pub mod keys;
 pub mod open;
 pub mod probe;
 mod rail;
+pub mod rates;
 pub mod sandbox;
 pub mod wechat;
 
 pub use clock::ProviderClock;
-pub use rail::{
-    Answer, ChargeRef, ChargeReport, Created, NewCharge, Notification, Notifies, Payment, Rail, RailError,
-    RefundReport, RefundRequest, Standing,
-};
+pub use rail::{Answer, Notification, Notifies, Rail};

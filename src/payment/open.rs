@@ -9,9 +9,9 @@ use super::gateway::{Clerk, Emv, Gateway};
 use super::keys::{KeyError, KeySource, VerifyingKey};
 use super::sandbox::Sandbox;
 use super::wechat::{self, ApiV3Key, WechatPay};
-use super::{NewCharge, Notifies, Rail};
 use crate::config::{self, Provider};
-use crate::vocabulary::RailName;
+use crate::payment::{Notifies, Rail};
+use crate::vocabulary::{NewCharge, RailName};
 use crate::world::World;
 
 /// Of the terminal's name, which an EMV code carries for the merchant's eyes.

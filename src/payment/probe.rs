@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 
 use qrcode::{Color, EcLevel, QrCode};
 
-use super::{ChargeRef, ChargeReport, NewCharge, Rail, RailError, RefundReport, RefundRequest, Standing};
-use crate::vocabulary::{ChargeId, Currency, Money, OrderId, RefundId};
+use crate::payment::Rail;
+use crate::vocabulary::{
+    ChargeId, ChargeRef, ChargeReport, Currency, Money, NewCharge, OrderId, RailError, RefundId, RefundReport,
+    RefundRequest, Standing,
+};
 
 /// How long the payer has.
 const LIFE: Duration = Duration::from_secs(120);

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{
-    Answer, ChargeRef, ChargeReport, Created, NewCharge, Rail, RailError, RefundReport, RefundRequest, Standing,
+use crate::payment::{Answer, Rail};
+use crate::vocabulary::{
+    ChargeId, ChargeRef, ChargeReport, Created, NewCharge, RailError, RefundReport, RefundRequest, Standing,
 };
-use crate::vocabulary::ChargeId;
 use crate::world::{Ask, World};
 use wire::{ChargeState, Message, Reply, Request, Says, What};
 

@@ -2,10 +2,10 @@
 //! a receipt, a refund, or a claim that a person must settle. Of a claim nothing says that its money is on its way back.
 
 use super::document::{Document, Line, Place};
-use crate::payment::fee::Rate;
 use crate::sale::record::Slip;
 use crate::sale::view::Outcome;
 use crate::screen::language::Texts;
+use crate::vocabulary::fee::Rate;
 use crate::vocabulary::{Currency, Language, Minor, OrderId, PaymentId, ShortCode};
 
 /// What the customer is given. The merchant's words are in `language` already.

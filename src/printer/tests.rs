@@ -7,10 +7,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::Span;
-use crate::payment::fee::Rate;
 use crate::sale::record::Slip;
 use crate::sale::view::Outcome;
 use crate::screen::text::Faces;
+use crate::vocabulary::fee::Rate;
 use crate::vocabulary::{Currency, Language, OrderId, PaymentId};
 
 fn receipt(tag: &str) -> Receipt {

@@ -10,8 +10,7 @@ use super::order::Receipt;
 use super::record::{Record, Settling};
 use super::view::Outcome;
 use super::{Order, Turn};
-use crate::config::UnknownDelivery;
-use crate::vocabulary::{DeliveryId, Evidence, OrderId, Reading, SlotId};
+use crate::vocabulary::{DeliveryId, Evidence, OrderId, Reading, SlotId, UnknownDelivery};
 
 /// The next thing to do for a paid order.
 enum Next {

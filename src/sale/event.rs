@@ -3,9 +3,9 @@
 use super::counter::Touch;
 use super::order::Order;
 use super::record::ClaimSettlement;
-use crate::payment::{ChargeRef, ChargeReport, Created, NewCharge, RailError, RefundReport, RefundRequest};
 use crate::vocabulary::{
-    BootId, ChargeId, DeliveryId, Evidence, OrderId, RailName, Reading, RefundId, ShortCode, SlotId,
+    BootId, ChargeId, ChargeRef, ChargeReport, Created, DeliveryId, Evidence, NewCharge, OrderId, RailError, RailName,
+    Reading, RefundId, RefundReport, RefundRequest, ShortCode, SlotId,
 };
 
 #[derive(Debug, Clone)]

@@ -5,8 +5,7 @@ use super::counter::At;
 use super::event::{Effect, Illegal};
 use super::order::Order;
 use super::record::{Offered, Record};
-use crate::payment::NewCharge;
-use crate::vocabulary::{ChargeId, OrderId, ProductId, RailName, ShortCode};
+use crate::vocabulary::{ChargeId, NewCharge, OrderId, ProductId, RailName, ShortCode};
 
 /// The shortest description limit among providers is 127 bytes (WeChat Pay, Native order).
 const DESCRIPTION_BYTES: usize = 120;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::record::{ClaimSettlement, Closed, Record, Settling, Slip};
 use super::view::{OrderState, Outcome};
-use crate::payment::{ChargeRef, Payment, RefundRequest};
 use crate::vocabulary::{
-    ChargeId, Currency, DeliveryId, Minor, Mono, OrderId, ProductId, RailName, RefundId, ShortCode, SlotId, Wall,
+    ChargeId, ChargeRef, Currency, DeliveryId, Minor, Mono, OrderId, Payment, ProductId, RailName, RefundId,
+    RefundRequest, ShortCode, SlotId, Wall,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]

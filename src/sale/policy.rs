@@ -1,12 +1,13 @@
-//! What the operator decides about sales, as plain numbers. Built from the configuration once.
+//! What the operator decides about sales, as plain numbers.
 
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::config::{self, PaidWithoutIntent, UnknownDelivery};
-use crate::payment::fee::FeeSchedule;
-use crate::vocabulary::{CategoryId, Currency, Language, Localized, Minor, RailName};
+use crate::vocabulary::fee::FeeSchedule;
+use crate::vocabulary::{
+    CategoryId, Currency, Language, Localized, Minor, PaidWithoutIntent, RailName, UnknownDelivery,
+};
 
 #[derive(Debug, Clone)]
 pub struct Policy {
@@ -55,48 +56,6 @@ pub struct RailPolicy {
 }
 
 impl Policy {
-    pub fn of(config: &config::Config) -> Self {
-        let (kiosk, sale) = (&config.kiosk, &config.sale);
-        Self {
-            kiosk: kiosk.id.clone(),
-            attach: format!("{}/{}", kiosk.fleet, kiosk.id),
-            place: kiosk.place.clone(),
-            phone: kiosk.phone.clone(),
-            currency: kiosk.currency,
-            languages: kiosk.languages.clone(),
-            qr_life: sale.qr_life.0,
-            more_time: sale.more_time.0,
-            grace: sale.grace.0,
-            lease: sale.lease.0,
-            unknown_delivery: sale.unknown_delivery,
-            paid_without_intent: sale.paid_without_intent,
-            attempts: sale.attempts,
-            max_units: sale.max_units,
-            pickup_numbers: sale.pickup_numbers,
-            browse_timeout: sale.browse_timeout.0,
-            result_timeout: sale.result_timeout.0,
-            confirm_above: sale.confirm_above,
-            confirm_after_unpaid: sale.confirm_after_unpaid.filter(|never| *never > 0),
-            cool_down_after_unpaid: sale.cool_down_after_unpaid.filter(|never| *never > 0),
-            cool_down: sale.cool_down.0,
-            silent_claim_after: sale.silent_claim_after.0,
-            sensor: config.board.drop_sensor.as_ref().is_some_and(|sensor| sensor.emitter.is_some()),
-            categories: config.categories.iter().map(|known| (known.id.clone(), known.name.clone())).collect(),
-            rails: config
-                .rails
-                .iter()
-                .map(|rail| RailPolicy {
-                    name: rail.name(),
-                    label: rail.label.clone(),
-                    poll: rail.poll(),
-                    fees: FeeSchedule::new(rail.fees.clone()).unwrap_or_default(),
-                })
-                .collect(),
-            // Checked with the configuration, like the rates above.
-            zone: TimeZone::get(&kiosk.time_zone).unwrap_or(TimeZone::UTC),
-        }
-    }
-
     pub fn rail(&self, name: &RailName) -> Option<&RailPolicy> {
         self.rails.iter().find(|rail| rail.name == *name)
     }

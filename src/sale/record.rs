@@ -4,9 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::view::{OrderState, StopReason};
-use crate::payment::Payment;
 use crate::vocabulary::{
-    BootId, ChargeId, Currency, Minor, OrderId, ProductId, RailName, RefundId, ShortCode, SlotId, Wall,
+    BootId, ChargeId, Currency, Minor, OrderId, Payment, ProductId, RailName, RefundId, ShortCode, SlotId, Wall,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

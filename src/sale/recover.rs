@@ -9,8 +9,7 @@ use super::event::Effect;
 use super::record::{Closed, Record};
 use super::view::Outcome;
 use super::{Order, State, Turn};
-use crate::config::PaidWithoutIntent;
-use crate::vocabulary::{BootId, DeliveryId, Mono, OrderId, ShortCode, SlotId};
+use crate::vocabulary::{BootId, DeliveryId, Mono, OrderId, PaidWithoutIntent, ShortCode, SlotId};
 
 /// What the ledger knows when the daemon starts.
 #[derive(Debug, Clone, Default)]

@@ -19,8 +19,10 @@ use super::event::{Effect, Illegal};
 use super::order::{Charge, Order, Refund, RefundState, Watch};
 use super::record::{ClaimSettlement, Closed, Record, Surplus};
 use super::view::OrderState;
-use crate::payment::{ChargeReport, Created, Payment, RailError, RefundReport, Standing};
-use crate::vocabulary::{ChargeId, Minor, Money, Mono, OrderId, RailName, RefundId, Stamp, Wall};
+use crate::vocabulary::{
+    ChargeId, ChargeReport, Created, Minor, Money, Mono, OrderId, Payment, RailError, RailName, RefundId, RefundReport,
+    Stamp, Standing, Wall,
+};
 
 const FIRST_QUERY: Duration = Duration::from_secs(2);
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);

@@ -2,12 +2,19 @@
 //!
 //! Policy: a value that exists is valid. Parsing happens where it enters, and everything behind may trust the type.
 
+mod charge;
+mod choice;
 mod evidence;
+pub mod fee;
 mod ids;
 mod money;
 mod time;
 mod told;
 
+pub use charge::{
+    ChargeRef, ChargeReport, Created, NewCharge, Payment, RailError, RefundReport, RefundRequest, Standing,
+};
+pub use choice::{PaidWithoutIntent, UnknownDelivery};
 pub use evidence::{DeliveryId, Evidence, Reading};
 pub use ids::{
     BadName, BootId, CategoryId, ChargeId, OrderId, PaymentId, ProductId, RailName, RefundId, ShortCode, SlotId,

@@ -8,12 +8,12 @@ use kioskd::config;
 use kioskd::config::PaperText;
 use kioskd::demo::machine::Timing;
 use kioskd::demo::paper::Roll;
-use kioskd::payment::fee::Rate;
 use kioskd::printer::{self, Item, NotPrinted, Printer, Receipt, Shift, Trouble, open_port};
 use kioskd::sale::record::Slip;
 use kioskd::sale::view::Outcome;
 use kioskd::screen::language::Texts;
 use kioskd::screen::text::{Faces, Typesetter};
+use kioskd::vocabulary::fee::Rate;
 use kioskd::vocabulary::{ChargeId, Currency, Language, OrderId, PaymentId};
 use kioskd::world::World;
 

@@ -16,8 +16,7 @@ use std::time::{Duration, Instant};
 use kioskd::fleet::gateway::{Counts, Gateway, settings};
 use kioskd::fleet::jws::Purpose;
 use kioskd::payment::gateway::wire::{Ask, Notice, Request, Says};
-use kioskd::payment::{ChargeReport, Payment, RefundReport, RefundRequest, Standing};
-use kioskd::vocabulary::PaymentId;
+use kioskd::vocabulary::{ChargeReport, Payment, PaymentId, RefundReport, RefundRequest, Standing};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 

@@ -6,11 +6,11 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 
 use kioskd::fleet::gateway::{GatewayRail, Rails};
-use kioskd::payment::{
-    Answer, ChargeRef, ChargeReport, Created, NewCharge, Notification, Notifies, Payment, Rail, RailError,
+use kioskd::payment::{Answer, Notification, Notifies, Rail};
+use kioskd::vocabulary::{
+    ChargeId, ChargeRef, ChargeReport, Created, Minor, NewCharge, Payment, PaymentId, RailError, RefundId,
     RefundReport, RefundRequest, Standing,
 };
-use kioskd::vocabulary::{ChargeId, Minor, PaymentId, RefundId};
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

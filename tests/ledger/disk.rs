@@ -5,10 +5,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use kioskd::config::UnknownDelivery;
 use kioskd::ledger::{Hold, Journal, Ledger, LedgerError, Reader};
 use kioskd::sale::Record;
 use kioskd::sale::record::Slip;
+use kioskd::vocabulary::UnknownDelivery;
 
 use crate::child::command;
 use crate::kit::{self, Shop};

@@ -5,12 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
-use kioskd::config::PaidWithoutIntent;
 use kioskd::ledger::{FILE, Journal, LedgerError, Reader};
-use kioskd::payment::Payment;
 use kioskd::sale::view::OrderState;
 use kioskd::sale::{Event, Record};
-use kioskd::vocabulary::{ChargeId, PaymentId};
+use kioskd::vocabulary::{ChargeId, PaidWithoutIntent, Payment, PaymentId};
 use serde_json::Value;
 
 use crate::child::command;

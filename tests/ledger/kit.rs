@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kioskd::config::{PaidWithoutIntent, UnknownDelivery};
 use kioskd::ledger::{FILE, Hold, Journal, Ledger, LedgerError};
-use kioskd::payment::{ChargeReport, Created, Payment, RefundReport, Standing};
 use kioskd::sale::event::{Effect, Event};
 use kioskd::sale::order::Watch;
 use kioskd::sale::policy::{Policy, RailPolicy};
@@ -14,8 +12,9 @@ use kioskd::sale::recover::Recovered;
 use kioskd::sale::{self, Command, Condition, Order, State, Touch};
 use kioskd::vending::{Planogram, Product, Slot};
 use kioskd::vocabulary::{
-    BootId, ChargeId, Currency, Evidence, Language, Localized, Minor, Mono, OrderId, PaymentId, ProductId, RailName,
-    Reading, SlotId, Stamp, Wall,
+    BootId, ChargeId, ChargeReport, Created, Currency, Evidence, Language, Localized, Minor, Mono, OrderId,
+    PaidWithoutIntent, Payment, PaymentId, ProductId, RailName, Reading, RefundReport, SlotId, Stamp, Standing,
+    UnknownDelivery, Wall,
 };
 
 /// 2026-11-18, about noon UTC.

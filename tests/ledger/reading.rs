@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use kioskd::ledger::{Journal, Reader};
-use kioskd::payment::Payment;
 use kioskd::sale::codes::REACH;
 use kioskd::sale::record::{Offered, Slip};
 use kioskd::sale::view::OrderState;
 use kioskd::sale::{Order, Record};
-use kioskd::vocabulary::{ChargeId, Evidence, OrderId, PaymentId, ProductId, RailName};
+use kioskd::vocabulary::{ChargeId, Evidence, OrderId, Payment, PaymentId, ProductId, RailName};
 use serde_json::Value;
 
 use crate::child::command;

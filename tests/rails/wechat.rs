@@ -6,12 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kioskd::payment::Rail;
 use kioskd::payment::keys::{SigningKey, VerifyingKey};
 use kioskd::payment::wechat::{ApiV3Key, Notification, Settings, Sub, WechatPay};
-use kioskd::payment::{
-    ChargeRef, ChargeReport, Created, NewCharge, Rail, RailError, RefundReport, RefundRequest, Standing,
+use kioskd::vocabulary::{
+    ChargeId, ChargeRef, ChargeReport, Created, Currency, NewCharge, OrderId, RailError, RefundId, RefundReport,
+    RefundRequest, Standing,
 };
-use kioskd::vocabulary::{ChargeId, Currency, OrderId, RefundId};
 use serde_json::{Value, json};
 
 use crate::kit::{Double, until};

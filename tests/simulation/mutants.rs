@@ -1,10 +1,9 @@
 //! Faults planted between the core and the world: what a careless implementation would do. Each must be caught.
 
-use kioskd::payment::{ChargeReport, RailError, Standing};
 use kioskd::sale::event::{Condition, Effect, Event};
 use kioskd::sale::recover::Recovered;
 use kioskd::sale::{Command, Record, State};
-use kioskd::vocabulary::{ChargeId, Evidence, Mono};
+use kioskd::vocabulary::{ChargeId, ChargeReport, Evidence, Mono, RailError, Standing};
 
 use crate::world::{Due, World};
 
@@ -156,7 +155,7 @@ impl Mutant {
             }
             (Mutant::UnknownTakenAsPaid, Event::Reported { charge, result: Err(RailError::Unknown(_)), asked }) => {
                 let order = charge.order().and_then(|id| state.orders.get(&id))?;
-                let payment = kioskd::payment::Payment {
+                let payment = kioskd::vocabulary::Payment {
                     id: kioskd::vocabulary::PaymentId::parse("guess").unwrap(),
                     amount: order.amount(),
                     currency: order.currency,
@@ -243,14 +242,14 @@ impl Mutant {
                 }
                 (Mutant::FreshRefundNumber, Effect::QueryRefund { rail, refund }) => {
                     let fresh = format!("{}9", refund.refund);
-                    let refund = kioskd::payment::RefundRequest {
+                    let refund = kioskd::vocabulary::RefundRequest {
                         refund: kioskd::vocabulary::RefundId::parse(&fresh).unwrap(),
                         ..refund.clone()
                     };
                     *effect = Effect::Refund { rail: rail.clone(), refund };
                 }
                 (Mutant::OtherRefundAmount, Effect::QueryRefund { rail, refund }) => {
-                    let refund = kioskd::payment::RefundRequest { amount: refund.amount - 1, ..refund.clone() };
+                    let refund = kioskd::vocabulary::RefundRequest { amount: refund.amount - 1, ..refund.clone() };
                     *effect = Effect::Refund { rail: rail.clone(), refund };
                 }
                 _ => {}

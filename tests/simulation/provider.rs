@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use kioskd::payment::{ChargeReport, Created, NewCharge, Payment, RailError, RefundReport, RefundRequest, Standing};
 use kioskd::sale::event::Event;
-use kioskd::vocabulary::{ChargeId, Currency, OrderId, PaymentId, RailName, RefundId};
+use kioskd::vocabulary::{
+    ChargeId, ChargeReport, Created, Currency, NewCharge, OrderId, Payment, PaymentId, RailError, RailName, RefundId,
+    RefundReport, RefundRequest, Standing,
+};
 
 use crate::world::{Due, World};
 

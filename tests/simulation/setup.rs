@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use kioskd::config::{PaidWithoutIntent, UnknownDelivery};
 use kioskd::sale::policy::{Policy, RailPolicy};
 use kioskd::vending::{Planogram, Product, Slot};
-use kioskd::vocabulary::{Currency, Language, Localized, ProductId, RailName, SlotId};
+use kioskd::vocabulary::{
+    Currency, Language, Localized, PaidWithoutIntent, ProductId, RailName, SlotId, UnknownDelivery,
+};
 
 use crate::chance::Chance;
 use crate::world::Weather;

@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kioskd::payment::RailError;
 use kioskd::sale::event::Event;
-use kioskd::vocabulary::{ChargeId, DeliveryId, Evidence, RailName, Reading, RefundId, SlotId};
+use kioskd::vocabulary::{ChargeId, DeliveryId, Evidence, RailError, RailName, Reading, RefundId, SlotId};
 
 use crate::chance::Chance;
 pub use crate::provider::{Paying, ProviderCharge};

@@ -7,8 +7,9 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Value, json};
 
-use crate::payment::{ChargeReport, Payment, RefundReport, Standing};
-use crate::vocabulary::{ChargeId, Currency, Minor, OrderId, PaymentId, RefundId};
+use crate::vocabulary::{
+    ChargeId, ChargeReport, Currency, Minor, OrderId, Payment, PaymentId, RefundId, RefundReport, Standing,
+};
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS charges (

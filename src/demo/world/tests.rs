@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use super::super::wallet::Behaviour;
 use super::*;
+use crate::payment::Rail;
 use crate::payment::sandbox::{Sandbox, notice};
-use crate::payment::{ChargeRef, NewCharge, Rail, RailError, RefundReport, RefundRequest, Standing};
 use crate::service::Supervisor;
-use crate::vocabulary::{ChargeId, Currency, OrderId, RefundId};
+use crate::vocabulary::{
+    ChargeId, ChargeRef, Currency, NewCharge, OrderId, RailError, RefundId, RefundReport, RefundRequest, Standing,
+};
 use crate::world::{Ask, LineName, Rect, Scene, SlotWiring, Target, ToWorld, Unsolicited, World, WorldError};
 
 pub const WIDTH: i32 = 400;

@@ -21,8 +21,9 @@ use super::limits::{Limits, Meter, Over};
 use super::{GatewayRail, Rails};
 use crate::fleet::topic::{Address, Name};
 use crate::payment::gateway::wire::{Ask, Says};
-use crate::payment::{ChargeRef, ChargeReport, NewCharge, RailError, RefundReport, RefundRequest, Standing};
-use crate::vocabulary::{ChargeId, Minor};
+use crate::vocabulary::{
+    ChargeId, ChargeRef, ChargeReport, Minor, NewCharge, RailError, RefundReport, RefundRequest, Standing,
+};
 
 /// Requests at one provider at a time; a slow one can't take the threads of the others.
 const PER_RAIL: usize = 100;

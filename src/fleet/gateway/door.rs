@@ -31,8 +31,9 @@ use super::settings::Door;
 use super::{Complaints, GatewayRail, Office};
 use crate::fleet::jws::{Keys, Purpose};
 use crate::fleet::topic::Address;
+use crate::payment::Notifies;
 use crate::payment::gateway::wire::Notice;
-use crate::payment::{ChargeRef, ChargeReport, Notifies, RailError, Standing};
+use crate::vocabulary::{ChargeRef, ChargeReport, RailError, Standing};
 
 const LARGEST_BODY: usize = 64 << 10;
 const LARGEST_HEADERS: usize = 16 << 10;
@@ -234,7 +235,7 @@ impl Porter {
 fn contradiction(rail: &str, notice: &Notice, now: u64) -> Option<&'static str> {
     let Notice { id, charge, report, .. } = notice;
     let id_fits = (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
-    let ours = |payment: &crate::payment::Payment| {
+    let ours = |payment: &crate::vocabulary::Payment| {
         payment.amount > 0 && payment.currency == charge.currency && payment.order == charge.order
     };
     [
@@ -259,8 +260,7 @@ pub(super) async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payment::Payment;
-    use crate::vocabulary::{ChargeId, Currency, OrderId, PaymentId};
+    use crate::vocabulary::{ChargeId, Currency, OrderId, Payment, PaymentId};
 
     #[test]
     fn an_operators_notice_that_contradicts_itself() {

@@ -46,7 +46,8 @@ use super::jws::{Purpose, Signer};
 pub use super::keygen::{KeygenError, Pair, keygen};
 use super::topic::{Address, Filter, Leaf, Name};
 use crate::payment::gateway::wire::{Ask, Reply, Request, Says};
-use crate::payment::{Notifies, Rail, Standing};
+use crate::payment::{Notifies, Rail};
+use crate::vocabulary::Standing;
 
 /// A reply is not to be believed later than this.
 const REPLY_LIFE_MS: u64 = 60_000;

@@ -22,7 +22,7 @@ use super::post::{Line, Post};
 use crate::fleet::jws::Purpose;
 use crate::fleet::topic::{Address, Filter, Leaf, Name};
 use crate::payment::gateway::wire::{Ask, Notice};
-use crate::payment::{ChargeRef, ChargeReport};
+use crate::vocabulary::{ChargeRef, ChargeReport};
 
 /// A notice is not to be believed later than this; the provider has long repeated it.
 const LIFE_MS: u64 = 60_000;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::GatewayRail;
-use crate::payment::{
-    Answer, ChargeRef, ChargeReport, Created, NewCharge, Notifies, Rail, RailError, RefundReport, RefundRequest,
-    Standing,
+use crate::payment::{Answer, Notifies, Rail};
+use crate::vocabulary::{
+    ChargeRef, ChargeReport, Created, NewCharge, RailError, RefundReport, RefundRequest, Standing,
 };
 
 /// A provider that tells of payments by itself.

@@ -11,14 +11,14 @@ use super::super::clock::Clock;
 use super::super::{Kiosk, start};
 use super::*;
 use crate::board::{Backend, BoardError, SimulatedI2c};
-use crate::config::UnknownDelivery;
 use crate::ledger::Hold;
-use crate::payment::{
-    Answer, ChargeRef, ChargeReport, Created, NewCharge, Payment, RefundReport, RefundRequest, Standing,
-};
+use crate::payment::Answer;
 use crate::sale::Touch;
 use crate::service::Beat;
-use crate::vocabulary::PaymentId;
+use crate::vocabulary::{
+    ChargeRef, ChargeReport, Created, NewCharge, Payment, PaymentId, RefundReport, RefundRequest, Standing,
+    UnknownDelivery,
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

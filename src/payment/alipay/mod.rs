@@ -51,11 +51,11 @@ use wire::{Params, Said, Verdict};
 use super::clock::ProviderClock;
 use super::http::{self, Client, HttpError};
 use super::keys::{SigningKey, VerifyingKey};
-use super::rail::{
-    Answer, ChargeRef, ChargeReport, Created, NewCharge, Payment, Rail, RailError, RefundReport, RefundRequest,
-    Standing,
+use crate::payment::{Answer, Rail};
+use crate::vocabulary::{
+    ChargeId, ChargeRef, ChargeReport, Created, Currency, NewCharge, Payment, PaymentId, RailError, RefundReport,
+    RefundRequest, Standing,
 };
-use crate::vocabulary::{ChargeId, Currency, PaymentId};
 
 /// Longest text the glass turns into a QR, in bytes.
 const LONGEST_PAYLOAD: usize = 512;

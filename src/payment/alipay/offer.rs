@@ -6,8 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{CHINA, attach, yuan};
-use crate::payment::NewCharge;
-use crate::vocabulary::ChargeId;
+use crate::vocabulary::{ChargeId, NewCharge};
 
 /// The longest `subject`, in characters.
 const LONGEST_SUBJECT: usize = 256;

@@ -18,8 +18,7 @@ use super::rejected::{Rejected, Rejections, Tally};
 use super::wire::{Ask, Notice, Reply, Request, Says};
 use super::{MAX_PAYLOAD, unknown};
 use crate::fleet::jws::{BadMessage, Keys, Purpose, Signer};
-use crate::payment::{ChargeRef, ChargeReport, NewCharge, RailError, RefundRequest, Standing};
-use crate::vocabulary::Wall;
+use crate::vocabulary::{ChargeRef, ChargeReport, NewCharge, RailError, RefundRequest, Standing, Wall};
 
 /// Questions at a time; with each sent twice the gateway still has room for all.
 const AT_A_TIME: usize = 4;

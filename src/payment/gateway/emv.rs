@@ -5,9 +5,8 @@
 //! nothing.
 
 use super::{Gateway, MAX_PAYLOAD};
-use crate::payment::{
-    Answer, ChargeRef, ChargeReport, Created, NewCharge, Rail, RailError, RefundReport, RefundRequest,
-};
+use crate::payment::{Answer, Rail};
+use crate::vocabulary::{ChargeRef, ChargeReport, Created, NewCharge, RailError, RefundReport, RefundRequest};
 
 /// The text of the QR for a charge.
 type Payload = Box<dyn Fn(&NewCharge) -> Result<String, String> + Send + Sync>;

@@ -20,7 +20,8 @@ pub mod wire;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Answer, ChargeRef, ChargeReport, Created, NewCharge, Rail, RailError, RefundReport, RefundRequest};
+use crate::payment::{Answer, Rail};
+use crate::vocabulary::{ChargeRef, ChargeReport, Created, NewCharge, RailError, RefundReport, RefundRequest};
 pub use clerk::{Clerk, Noticed, Settings};
 pub use emv::Emv;
 pub use rejected::{Rejected, Rejections};

@@ -14,8 +14,7 @@ use tokio::sync::mpsc;
 use super::wire::Request;
 use super::*;
 use crate::fleet::jws::{BadMessage, Keys, LONGEST, PublicKey, Purpose, Signer};
-use crate::payment::Standing;
-use crate::vocabulary::{OrderId, Wall};
+use crate::vocabulary::{OrderId, Standing, Wall};
 
 const US: &str = "street/K1";
 /// When messages in these tests are sent; they expire a minute later.

@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::payment::{ChargeRef, ChargeReport, NewCharge, RefundReport, RefundRequest};
+use crate::vocabulary::{ChargeRef, ChargeReport, NewCharge, RefundReport, RefundRequest};
 
 /// From a kiosk; signed with its key, whose `kid` is `fleet/kiosk`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,8 +9,7 @@ use serde_json::Value;
 
 use super::wire::{ChargeState, Message, Reply, Request, Says, What};
 use super::*;
-use crate::payment::Payment;
-use crate::vocabulary::{Currency, OrderId, PaymentId, RefundId};
+use crate::vocabulary::{Currency, OrderId, Payment, PaymentId, RefundId};
 use crate::world::{ToKiosk, ToWorld, receive, send};
 
 /// A rail whose provider answers with what `says` makes of a request; `None` is silence.

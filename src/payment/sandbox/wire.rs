@@ -9,8 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::payment::{ChargeReport, RefundReport};
-use crate::vocabulary::{ChargeId, Currency, Minor, OrderId, RefundId};
+use crate::vocabulary::{ChargeId, ChargeReport, Currency, Minor, OrderId, RefundId, RefundReport};
 
 /// Longest body either side reads, in bytes.
 pub const MAX_BODY: usize = 64 << 10;

@@ -7,8 +7,8 @@
 //! - **Refused is certain.** A create is refused only by a code that means that nothing was made, and only if no attempt
 //!   before it can have landed. A refund is refused only after its number was asked for and found unknown. A merchant
 //!   without enough money gets [`RefundReport::Absent`]: nothing was done, and asking again will help.
-//! - **Not existing is not unpaid**: it is [`Standing::Absent`](super::Standing), and `sale` waits for the charge's horizon.
-//! - **A refunded order** (`trade_state` `REFUND`) is [`Standing::Returning`](super::Standing): WeChat Pay tells neither
+//! - **Not existing is not unpaid**: it is [`Standing::Absent`], and `sale` waits for the charge's horizon.
+//! - **A refunded order** (`trade_state` `REFUND`) is [`Standing::Returning`]: WeChat Pay tells neither
 //!   how much went back nor who asked for it, and our own refunds look the same. See there for what follows.
 //! - A charge is made by the provider's time, which is asked for first; while that is unknown there is no charge.
 //!   `time_expire` only stops new payments; the order stays payable by its state (`NOTPAY`) until it is closed. It is never
@@ -35,8 +35,9 @@ pub use wire::Sub;
 
 use super::http::{Client, HttpError, Method, Request, Response, check_address};
 use super::keys::{SigningKey, VerifyingKey};
-use super::{
-    Answer, ChargeRef, ChargeReport, Created, NewCharge, ProviderClock, Rail, RailError, RefundReport, RefundRequest,
+use crate::payment::{Answer, ProviderClock, Rail};
+use crate::vocabulary::{
+    ChargeRef, ChargeReport, Created, NewCharge, RailError, RefundReport, RefundRequest, Standing,
 };
 use seal::{Seal, Signer, Unverified};
 use trust::Trust;
@@ -304,12 +305,9 @@ impl Rail for WechatPay {
             let ask = Ask { method: Method::Get, target, body: Vec::new() };
             match self.ask(&ask, self.deadline()).await? {
                 Said::Yes(body) => wire::report_of(&self.merchant, asked, &body).map_err(unknown),
-                Said::No(no) if no.is(wire::ORDER_ABSENT) => Ok(ChargeReport {
-                    standing: super::Standing::Absent,
-                    payments: Vec::new(),
-                    returned: 0,
-                    attach: None,
-                }),
+                Said::No(no) if no.is(wire::ORDER_ABSENT) => {
+                    Ok(ChargeReport { standing: Standing::Absent, payments: Vec::new(), returned: 0, attach: None })
+                }
                 Said::No(no) => Err(unknown(no.to_string())),
             }
         })

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use super::seal::Seal;
 use super::trust::Encrypted;
 use super::{WechatPay, unknown, wire};
-use crate::payment::{ChargeReport, Notifies, RailError, RefundReport};
-use crate::vocabulary::{ChargeId, Minor, RefundId};
+use crate::payment::Notifies;
+use crate::vocabulary::{ChargeId, ChargeReport, Minor, RailError, RefundId, RefundReport};
 
 /// Larger than any notification.
 const LARGEST: usize = 64 << 10;

@@ -9,8 +9,7 @@ use super::wire::{self, Merchant, No};
 use super::{Sub, beijing};
 use crate::payment::http::Method;
 use crate::payment::keys::{SigningKey, VerifyingKey};
-use crate::payment::{NewCharge, RefundReport, Standing};
-use crate::vocabulary::{ChargeId, Currency, OrderId};
+use crate::vocabulary::{ChargeId, Currency, NewCharge, OrderId, RefundReport, Standing};
 
 fn golden() -> Value {
     let text = include_str!("../../../tests/golden/payment/wechat.json");
@@ -208,7 +207,7 @@ fn transaction() -> Value {
         "amount": { "total": 300, "payer_total": 300, "currency": "CNY", "payer_currency": "CNY" } })
 }
 
-fn report(change: Value) -> Result<Option<(ChargeId, crate::payment::ChargeReport)>, String> {
+fn report(change: Value) -> Result<Option<(ChargeId, crate::vocabulary::ChargeReport)>, String> {
     let mut said = transaction();
     for (name, value) in change.as_object().unwrap() {
         if value == "absent" {
@@ -347,7 +346,7 @@ fn a_refund_is_done_only_when_it_says_so() {
             "amount": { "total": total, "refund": refund, "currency": "CNY" } })
         .to_string()
     };
-    let asked = crate::payment::RefundRequest {
+    let asked = crate::vocabulary::RefundRequest {
         refund: crate::vocabulary::RefundId::of(&charge().1, 1),
         charge: charge().1,
         order: charge().0,

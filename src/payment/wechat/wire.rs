@@ -6,8 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::payment::{ChargeRef, ChargeReport, NewCharge, Payment, RefundReport, RefundRequest, Standing};
-use crate::vocabulary::{ChargeId, Currency, Minor, PaymentId, RefundId};
+use crate::vocabulary::{
+    ChargeId, ChargeRef, ChargeReport, Currency, Minor, NewCharge, Payment, PaymentId, RefundId, RefundReport,
+    RefundRequest, Standing,
+};
 
 /// The one currency of the domestic API.
 pub const CURRENCY: &str = "CNY";

@@ -1,11 +1,10 @@
 //! A close that may give back what was paid, and payments that come while one is under way.
 
 use super::desk::{Desk, policy, rail, refunds};
-use crate::payment::{ChargeReport, Created, Payment, RailError, Standing};
 use crate::sale::record::{ClaimSettlement, Closed, Surplus};
 use crate::sale::view::{OrderState, Page};
 use crate::sale::{Command, Effect, Event, Illegal, Policy, Record, Step};
-use crate::vocabulary::{ChargeId, DeliveryId, Evidence, OrderId};
+use crate::vocabulary::{ChargeId, ChargeReport, Created, DeliveryId, Evidence, OrderId, Payment, RailError, Standing};
 
 /// The first charge is being closed, because the customer chose another rail.
 fn switched() -> (Desk, OrderId) {

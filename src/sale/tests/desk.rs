@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use crate::config::{PaidWithoutIntent, UnknownDelivery};
-use crate::payment::{ChargeReport, Created, Payment, RailError, RefundReport, Standing};
 use crate::sale::policy::RailPolicy;
 use crate::sale::recover::Recovered;
 use crate::sale::view::Page;
 use crate::sale::{Command, Condition, Effect, Event, Illegal, Order, Policy, Record, State, Step, Touch, next};
 use crate::vending::{Planogram, Product, Slot};
 use crate::vocabulary::{
-    BootId, ChargeId, Currency, DeliveryId, Evidence, Language, Localized, Mono, OrderId, PaymentId, ProductId,
-    RailName, Reading, RefundId, SlotId, Stamp, Wall,
+    BootId, ChargeId, ChargeReport, Created, Currency, DeliveryId, Evidence, Language, Localized, Mono, OrderId,
+    PaidWithoutIntent, Payment, PaymentId, ProductId, RailError, RailName, Reading, RefundId, RefundReport, SlotId,
+    Stamp, Standing, UnknownDelivery, Wall,
 };
 
 pub struct Desk {

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::desk::{Desk, policy, product, refunds, slot, wallet};
-use crate::payment::{ChargeReport, Created, RailError, Standing};
 use crate::sale::record::{Closed, Slip};
 use crate::sale::view::{Ease, OrderState, Page, StopReason};
 use crate::sale::{Command, Condition, Effect, Event, Illegal, Policy, Record, Touch};
 use crate::vending::{Planogram, Product, Slot};
-use crate::vocabulary::{CategoryId, ChargeId, Evidence, Language, Localized, Mono, OrderId};
+use crate::vocabulary::{
+    CategoryId, ChargeId, ChargeReport, Created, Evidence, Language, Localized, Mono, OrderId, RailError, Standing,
+};
 
 fn closed(desk: &Desk, order: OrderId) -> Option<Closed> {
     desk.order(order).closed

@@ -1,13 +1,13 @@
 //! What is paid, what it buys, what goes back.
 
 use super::desk::{Desk, delivers, policy, refunds, slot};
-use crate::config::UnknownDelivery;
-use crate::payment::{ChargeReport, RailError, RefundReport, Standing};
 use crate::sale::order::RefundState;
 use crate::sale::record::{ClaimSettlement, Closed, Surplus};
 use crate::sale::view::{OrderState, Outcome, Page};
 use crate::sale::{Command, Effect, Record};
-use crate::vocabulary::{Currency, DeliveryId, Evidence, OrderId};
+use crate::vocabulary::{
+    ChargeReport, Currency, DeliveryId, Evidence, OrderId, RailError, RefundReport, Standing, UnknownDelivery,
+};
 
 const FELL: Evidence = Evidence::Dropped { count: 1 };
 const NOTHING: Evidence = Evidence::Nothing { self_tested: true };

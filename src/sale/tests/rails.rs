@@ -1,12 +1,13 @@
 //! Several rails for one order, and what a payment costs.
 
 use super::desk::{Desk, delivers, policy, rail, refunds};
-use crate::payment::fee::{FeeEntry, FeeSchedule};
-use crate::payment::{ChargeReport, Created, RailError, Standing};
 use crate::sale::record::{Closed, Surplus};
 use crate::sale::view::{OrderState, Page};
 use crate::sale::{Effect, Event, Illegal, Policy, Record, Step};
-use crate::vocabulary::{ChargeId, DeliveryId, Evidence, OrderId, RailName};
+use crate::vocabulary::fee::{FeeEntry, FeeSchedule};
+use crate::vocabulary::{
+    ChargeId, ChargeReport, Created, DeliveryId, Evidence, OrderId, RailError, RailName, Standing,
+};
 
 fn two() -> Policy {
     Policy { rails: vec![rail("wechat"), rail("alipay")], ..policy() }
@@ -169,7 +170,7 @@ fn what_the_provider_keeps_is_written_beside_the_payment() {
             desk.deliver(order, 1, attempt, Evidence::Nothing { self_tested: true });
         }
     }
-    desk.refund_answered(order, 1, Ok(crate::payment::RefundReport::Done));
+    desk.refund_answered(order, 1, Ok(crate::vocabulary::RefundReport::Done));
     assert_eq!(desk.order(order).refunded(), 450);
     assert_eq!(desk.order(order).fee_estimate(), Some(2), "the refund gave its share back");
 }

@@ -1,12 +1,10 @@
 //! What a restart takes up, order by order.
 
 use super::desk::{Desk, delivers, policy, refunds, slot};
-use crate::config::PaidWithoutIntent;
-use crate::payment::RefundReport;
 use crate::sale::record::Closed;
 use crate::sale::view::{OrderState, Page};
 use crate::sale::{Effect, Illegal, Policy, Record};
-use crate::vocabulary::{DeliveryId, Evidence};
+use crate::vocabulary::{DeliveryId, Evidence, PaidWithoutIntent, RefundReport};
 
 #[test]
 fn a_waiting_order_is_closed_and_its_charge_too() {
@@ -104,8 +102,8 @@ fn an_order_that_had_ended_is_revived_by_money() {
     desk.state.orders.clear();
     desk.touch("done");
     let payment = desk.payment(order, 300);
-    let report = |payments| crate::payment::ChargeReport {
-        standing: crate::payment::Standing::Closed,
+    let report = |payments| crate::vocabulary::ChargeReport {
+        standing: crate::vocabulary::Standing::Closed,
         payments,
         returned: 0,
         attach: None,

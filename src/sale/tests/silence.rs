@@ -1,11 +1,10 @@
 //! Providers that say nothing for long, kiosks that nobody pays at, and rails that take no more.
 
 use super::desk::{Desk, policy, rail, refunds, wallet};
-use crate::payment::{Created, RailError, RefundReport};
 use crate::sale::record::{ClaimSettlement, Closed};
 use crate::sale::view::{OrderState, Page, StopReason};
 use crate::sale::{Command, Effect, Illegal, Policy, Record};
-use crate::vocabulary::{Evidence, Mono, OrderId, Wall};
+use crate::vocabulary::{Created, Evidence, Mono, OrderId, RailError, RefundReport, Wall};
 
 const HOUR: u64 = 3_600;
 
@@ -60,8 +59,8 @@ fn a_refund_that_nobody_confirms_becomes_a_claim_and_is_asked_after_all_the_whil
 fn settle_charge(desk: &mut Desk, order: OrderId) {
     let payments = desk.order(order).charges[0].payments.clone();
     for _ in 0..2 {
-        let report = crate::payment::ChargeReport {
-            standing: crate::payment::Standing::Closed,
+        let report = crate::vocabulary::ChargeReport {
+            standing: crate::vocabulary::Standing::Closed,
             payments: payments.clone(),
             returned: 0,
             attach: None,

@@ -1,12 +1,10 @@
 //! What is printed of an order, and when.
 
 use super::desk::{Desk, policy};
-use crate::config::UnknownDelivery;
-use crate::payment::{ChargeReport, RefundReport, Standing};
 use crate::sale::record::{ClaimSettlement, Slip};
 use crate::sale::view::{OrderState, Page};
 use crate::sale::{Command, Effect, Event, Policy, Record};
-use crate::vocabulary::{Evidence, OrderId};
+use crate::vocabulary::{ChargeReport, Evidence, OrderId, RefundReport, Standing, UnknownDelivery};
 
 fn prints(effects: &[Effect], order: OrderId) -> usize {
     effects.iter().filter(|effect| **effect == Effect::Print { order }).count()

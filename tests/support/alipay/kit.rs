@@ -8,12 +8,13 @@ use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use kioskd::payment::Rail;
 use kioskd::payment::alipay::{Alipay, Settings, Trust};
 use kioskd::payment::keys::{SigningKey, VerifyingKey};
-use kioskd::payment::{
-    ChargeRef, ChargeReport, Created, NewCharge, Rail, RailError, RefundReport, RefundRequest, Standing,
+use kioskd::vocabulary::{
+    ChargeId, ChargeRef, ChargeReport, Created, Currency, NewCharge, OrderId, RailError, RefundId, RefundReport,
+    RefundRequest, Standing,
 };
-use kioskd::vocabulary::{ChargeId, Currency, OrderId, RefundId};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -1,6 +1,6 @@
 use super::*;
-use crate::payment::{Answer, Created, Payment, Rail};
-use crate::vocabulary::{Currency, OrderId, PaymentId, RefundId};
+use crate::payment::{Answer, Rail};
+use crate::vocabulary::{Created, Currency, OrderId, Payment, PaymentId, RefundId};
 
 const K1: &str = "street/K1";
 const LIMITS: Limits = Limits { max_amount: 1000, orders_per_hour: 2, charges_per_minute: 200, refunds_per_hour: 1 };

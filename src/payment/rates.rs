@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{FeeEntry, FeeSchedule};
+use crate::vocabulary::fee::{FeeEntry, FeeSchedule};
 
 /// A larger file holds more than rates.
 const LIMIT: u64 = 1 << 20;

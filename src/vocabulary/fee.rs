@@ -6,10 +6,6 @@
 //! (`pay.weixin.qq.com/wechatpay_h5/pages/faq/refund.shtml`); rounding half up to the fen and "below 0.01 no fee" are
 //! known from secondary texts only, so rounding is configuration.
 
-mod file;
-
-pub use file::{Rates, RatesError};
-
 use std::borrow::Cow;
 use std::fmt;
 
@@ -17,7 +13,7 @@ use jiff::civil::Date;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::vocabulary::Minor;
+use super::Minor;
 
 /// A payment provider's rate from a day on: one `[[rail.fee]]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
