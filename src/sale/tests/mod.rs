@@ -3,9 +3,11 @@
 mod closing;
 pub(super) mod desk;
 mod glass;
+mod limits;
 mod money;
 mod rails;
 mod restart;
+mod schedule;
 mod silence;
 mod slips;
 mod views;

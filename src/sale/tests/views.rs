@@ -14,6 +14,14 @@ struct Story(String);
 impl Story {
     fn tell(&mut self, desk: &Desk, when: &str) {
         let view = desk.state.view(Mono(desk.now), |_| Some("the receipt".into()));
+        let page = format!("{:?}", view.page);
+        let kind = page.split([' ', '{']).next().unwrap().to_owned();
+        let capital = |(nth, letter): (usize, char)| {
+            let dash = letter.is_uppercase() && nth > 0;
+            [dash.then_some('-'), Some(letter.to_ascii_lowercase())]
+        };
+        let name: String = kind.char_indices().flat_map(capital).flatten().collect();
+        assert_eq!(view.page.name(), name, "{when}");
         write!(self.0, "## {when}\n{:#?}\n", view.page).unwrap();
         if view.idle_left.is_some() || view.ease != Default::default() {
             writeln!(self.0, "{:?}, {:?}", view.idle_left, view.ease).unwrap();

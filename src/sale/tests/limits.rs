@@ -1,0 +1,554 @@
+//! Where limits lie: the last unit, the last second, the last character.
+
+use std::time::Duration;
+
+use super::desk::{Desk, planogram, policy, product, rail, refunds, slot};
+use crate::config::UnknownDelivery;
+use crate::payment::{ChargeReport, Created, RailError, RefundReport, Standing};
+use crate::sale::recover::Recovered;
+use crate::sale::view::{CategoryTab, OrderState, Page, StopReason};
+use crate::sale::{Command, Condition, Effect, Event, Illegal, Policy, Record, State, Step, Touch};
+use crate::vending::{Planogram, Product, Slot};
+use crate::vocabulary::{BootId, CategoryId, DeliveryId, Evidence, Language, Localized, Mono, Wall};
+
+const FELL: Evidence = Evidence::Dropped { count: 1 };
+const NOTHING: Evidence = Evidence::Nothing { self_tested: true };
+
+fn english(text: &str) -> Localized {
+    Localized([(Language::new("en"), text.to_owned())].into())
+}
+
+/// A shelf of products with these ids and names, and so many units of each.
+fn shelf(products: &[(&str, &str)], stock: u32) -> Planogram {
+    let of = |(id, name): &(&str, &str)| Product {
+        id: product(id),
+        name: english(name),
+        price: 300,
+        picture: None,
+        category: None,
+    };
+    let holds = |(id, _): &(&str, &str)| {
+        (slot(&format!("slot-{id}")), Slot { product: product(id), stock, capacity: 9, faulty: None })
+    };
+    Planogram::new(products.iter().map(of).collect(), products.iter().map(holds))
+}
+
+/// What the payer reads in the wallet's app.
+fn description(desk: &mut Desk, products: &[&str]) -> String {
+    desk.touch("start");
+    for id in products {
+        desk.touch(&format!("product:{id}"));
+    }
+    let step = desk.touch("pay");
+    let made = step.effects.iter().find_map(|effect| match effect {
+        Effect::Create { charge, .. } => Some(charge.description.clone()),
+        _ => None,
+    });
+    made.unwrap()
+}
+
+#[test]
+fn the_payer_reads_the_code_the_machine_and_the_goods_as_far_as_there_is_room() {
+    let mut desk = Desk::new();
+    desk.state.planogram = shelf(&[("cola", "Cola"), ("tea", "Tea")], 3);
+    let told = description(&mut desk, &["cola", "tea", "cola"]);
+    let order = desk.state.current.unwrap();
+    assert_eq!(told, format!("{} K1 Cola x2, Tea", order.short_code()));
+
+    // Six digits, two spaces and the kiosk's name leave 110 bytes.
+    for (name, whole) in [("c".repeat(110), true), ("c".repeat(111), false), ("茶".repeat(40), false)] {
+        let mut desk = Desk::new();
+        desk.state.planogram = shelf(&[("cola", &name)], 1);
+        let told = description(&mut desk, &["cola"]);
+        let (_, goods) = told.split_once(" K1 ").unwrap();
+        assert_eq!(goods == name, whole, "{told}");
+        assert!(told.len() <= 120 && told.len() > 116, "{} bytes: {told}", told.len());
+        assert_eq!(goods.ends_with('…'), !whole, "{told}");
+    }
+}
+
+#[test]
+fn the_last_unit_is_sold_and_not_one_more() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["tea", "tea", "tea", "tea"]);
+    desk.pay(order, 4 * 450);
+    for item in 0..4 {
+        assert_ne!(desk.state.planogram.available(&product("tea")), 0);
+        desk.deliver(order, item, 1, FELL);
+    }
+    assert_eq!(desk.order(order).state(), OrderState::Delivered);
+    desk.touch("done");
+    desk.touch("start");
+    assert_eq!(desk.refused("product:tea"), Illegal::Refused("no more of this product"));
+
+    // Somebody took it out while the basket was open.
+    desk.touch("product:cola");
+    desk.command(Command::SetStock { slot: slot("A1"), count: 0 });
+    desk.command(Command::SetStock { slot: slot("A2"), count: 0 });
+    assert_eq!(desk.state.stop_reasons(), [StopReason::SoldOut]);
+    desk.command(Command::SetStock { slot: slot("B1"), count: 1 });
+    assert_eq!(desk.refused("pay"), Illegal::Refused("no more of this product"));
+}
+
+#[test]
+fn a_unit_that_nobody_saw_fall_is_not_promised_to_the_next() {
+    let mut desk = Desk::new();
+    desk.state.planogram = shelf(&[("cola", "Cola")], 1);
+    let order = desk.offer(&["cola"]);
+    desk.pay(order, 300);
+    desk.deliver(order, 0, 1, Evidence::Silent { why: "dust".into() });
+    assert_eq!(desk.state.planogram.available(&product("cola")), 0);
+    assert_eq!(desk.state.stop_reasons(), [StopReason::SoldOut]);
+}
+
+#[test]
+fn stock_is_what_a_slot_can_hold() {
+    let mut desk = Desk::new();
+    let set = |desk: &mut Desk, name: &str, count| {
+        desk.try_hear(Event::Command(Command::SetStock { slot: slot(name), count })).map(|step| step.records.len())
+    };
+    assert_eq!(set(&mut desk, "A1", 8), Ok(1));
+    assert_eq!(set(&mut desk, "A1", 9), Err(Illegal::Refused("more than the slot holds")));
+    assert_eq!(set(&mut desk, "A1", 100), Err(Illegal::Refused("more than the slot holds")));
+    assert_eq!(set(&mut desk, "Z9", 1), Err(Illegal::Refused("no such slot")));
+    // A refill writes what it changed.
+    desk.hear(Event::Condition(Condition::SlotFaulty { slot: slot("A2"), why: "jam".into() }));
+    let again = desk.hear(Event::Condition(Condition::SlotFaulty { slot: slot("A2"), why: "jam".into() }));
+    let nowhere = desk.hear(Event::Condition(Condition::SlotFaulty { slot: slot("Z9"), why: "jam".into() }));
+    assert!(again.records.is_empty() && nowhere.records.is_empty());
+    let kinds: Vec<_> = desk.command(Command::Refill).records.iter().map(Record::kind).collect();
+    assert_eq!(kinds, ["slot-repaired", "stock-set", "stock-set"], "A1 was full");
+    assert_eq!(desk.state.planogram.available(&product("cola")), 16);
+}
+
+#[test]
+fn the_last_attempt_ends_the_unit_and_a_stop_ends_it_sooner() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    desk.pay(order, 300);
+    desk.deliver(order, 0, 1, NOTHING);
+    let step = desk.deliver(order, 0, 2, NOTHING);
+    let ended = |step: &Step| {
+        let last = |record: &Record| match record {
+            Record::ItemNotDelivered { slot, last, .. } => Some((slot.as_ref().map(ToString::to_string), *last)),
+            _ => None,
+        };
+        step.records.iter().filter_map(last).collect::<Vec<_>>()
+    };
+    assert_eq!(ended(&step), [(Some("A2".to_owned()), true)], "told once");
+
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    desk.pay(order, 300);
+    desk.prepared(DeliveryId { order, item: 0, attempt: 1 }, 7);
+    desk.door(true);
+    let step = desk.evidence(DeliveryId { order, item: 0, attempt: 1 }, NOTHING);
+    assert_eq!(ended(&step), [(Some("A1".to_owned()), true)]);
+    assert_eq!(refunds(&step).len(), 1);
+}
+
+#[test]
+fn an_answer_for_another_unit_moves_nothing() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola", "cola"]);
+    desk.pay(order, 600);
+    let first = DeliveryId { order, item: 0, attempt: 1 };
+    let others = [
+        DeliveryId { item: 1, ..first },
+        DeliveryId { attempt: 2, ..first },
+        DeliveryId { attempt: 0, ..first },
+        DeliveryId { item: 9, ..first },
+    ];
+    let reading = crate::vocabulary::Reading { counter: Some(7), self_tested: true };
+    for delivery in others {
+        let stray = desk.try_hear(Event::Prepared { delivery, reading });
+        assert_eq!(stray, Err(Illegal::NoDelivery(delivery)));
+    }
+    desk.prepared(first, 7);
+    for delivery in others {
+        let stray = desk.try_hear(Event::Evidence { delivery, evidence: FELL });
+        assert_eq!(stray, Err(Illegal::NoDelivery(delivery)));
+        let stray = desk.try_hear(Event::NotEnergised { delivery, why: "board".into() });
+        assert_eq!(stray, Err(Illegal::NoDelivery(delivery)));
+    }
+    desk.evidence(first, FELL);
+    let twice = desk.try_hear(Event::Evidence { delivery: first, evidence: FELL });
+    assert_eq!(twice, Err(Illegal::NoDelivery(first)), "told once");
+    desk.prepared(DeliveryId { item: 1, ..first }, 8);
+    // The relay did not answer after its intent had been written.
+    desk.hear(Event::NotEnergised { delivery: DeliveryId { item: 1, ..first }, why: "board".into() });
+    assert_eq!(desk.order(order).state(), OrderState::Refunding);
+    assert_eq!(desk.order(order).outstanding(), 300);
+}
+
+#[test]
+fn the_count_down_is_drawn_at_each_whole_second() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    let left = |desk: &Desk| match desk.page() {
+        Page::Pay { seconds_left, of_seconds, can_extend, .. } => (seconds_left, of_seconds, can_extend),
+        page => panic!("{page:?}"),
+    };
+    let open = || ChargeReport { standing: Standing::Open, payments: vec![], returned: 0, attach: None };
+    desk.now += 300;
+    for second in (0..90).rev() {
+        assert_eq!(left(&desk), (second + 1, 90, true));
+        let mut wake = desk.state.next_wake(Mono(desk.now)).unwrap();
+        // A question may be due in between.
+        while wake.0 % 1_000 != 0 {
+            desk.now = wake.0;
+            desk.hear(Event::Tick);
+            wake = desk.state.next_wake(wake).unwrap();
+        }
+        assert_eq!(wake.0, 90_000 - second * 1_000);
+        desk.now = wake.0;
+        desk.hear(Event::Tick);
+        desk.reported(order, Ok(open()), true);
+        if second == 20 {
+            break;
+        }
+    }
+    desk.touch("more-time");
+    assert_eq!(left(&desk), (80, 150, false));
+    let mut desk = Desk::with(Policy { more_time: Duration::ZERO, ..policy() });
+    desk.offer(&["cola"]);
+    assert_eq!(left(&desk), (90, 90, false), "an operator who gives no extension offers none");
+}
+
+#[test]
+fn the_warning_of_a_page_that_gives_up_is_drawn_at_each_whole_second() {
+    let mut desk = Desk::new();
+    desk.now = 500;
+    desk.touch("start");
+    let left = |desk: &Desk| desk.state.view(Mono(desk.now), |_| None).idle_left;
+    let wakes = |desk: &mut Desk, until: u64| {
+        let mut wakes = Vec::new();
+        while desk.now < until {
+            desk.now = desk.state.counter_wake(Mono(desk.now)).unwrap().0;
+            desk.hear(Event::Tick);
+            wakes.push((desk.now, left(desk)));
+        }
+        wakes
+    };
+    assert_eq!(wakes(&mut desk, 42_500), [(40_500, Some(20)), (41_500, Some(19)), (42_500, Some(18))]);
+    desk.now = 43_000;
+    assert_eq!(left(&desk), Some(18));
+    assert_eq!(wakes(&mut desk, 43_500), [(43_500, Some(17))]);
+    desk.touch("more-time");
+    assert_eq!(left(&desk), None);
+    let rest = wakes(&mut desk, 103_500);
+    assert_eq!(rest.first(), Some(&(83_500, Some(20))));
+    assert_eq!((rest.len(), rest.last()), (21, Some(&(103_500, None))));
+    assert!(matches!(desk.page(), Page::Attract { .. }));
+    assert_eq!(desk.state.counter_wake(Mono(desk.now)), None, "nothing is timed there");
+    desk.touch("language:zh-Hans");
+    assert_eq!(desk.state.counter_wake(Mono(desk.now)), Some(Mono(163_500)), "but for who left it in another language");
+    // A third of the time where there is little.
+    let mut desk = Desk::with(Policy { browse_timeout: Duration::from_secs(30), ..policy() });
+    desk.touch("start");
+    assert_eq!(desk.state.counter_wake(Mono(desk.now)), Some(Mono(20_000)));
+}
+
+#[test]
+fn what_became_of_an_order_stays_on_the_glass_for_a_while() {
+    let mut desk = Desk::new();
+    desk.touch("start");
+    desk.touch("product:cola");
+    desk.touch("pay");
+    let order = desk.state.current.unwrap();
+    let refused = RailError::Refused { code: "PARAM".into(), why: "no".into() };
+    desk.created(order, 1, Err(refused));
+    assert!(desk.order(order).ended);
+    desk.hear(Event::Tick);
+    desk.wait(14);
+    assert!(matches!(desk.page(), Page::Cancelled { why: Some(StopReason::RailDown), .. }), "{:?}", desk.page());
+    desk.wait(1);
+    assert!(matches!(desk.page(), Page::Attract { .. }));
+    desk.hear(Event::Tick);
+    assert!(desk.state.orders.is_empty());
+
+    // One unit fell, the other did not: the customer has something to take.
+    let order = desk.offer(&["cola", "tea"]);
+    desk.pay(order, 750);
+    desk.deliver(order, 0, 1, FELL);
+    desk.deliver(order, 1, 1, NOTHING);
+    assert_eq!(desk.order(order).state(), OrderState::Refunding);
+    assert!(matches!(desk.page(), Page::Thanks { .. }));
+}
+
+#[test]
+fn out_of_service_names_the_order_of_somebody_who_waits_for_money_or_goods() {
+    let named = |desk: &Desk| match desk.page() {
+        Page::OutOfService { last_claim, .. } => last_claim,
+        page => panic!("{page:?}"),
+    };
+    let failed = || Event::Condition(Condition::LedgerFailed { why: "io".into() });
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    desk.pay(order, 300);
+    desk.deliver(order, 0, 1, FELL);
+    desk.hear(failed());
+    assert_eq!(named(&desk), None, "this customer has everything");
+
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    desk.touch("cancel");
+    desk.pay(order, 300);
+    desk.touch("done");
+    desk.door(true);
+    assert_eq!(named(&desk), None, "a refund on its way needs nobody");
+    desk.hear(failed());
+    assert_eq!(named(&desk), Some(order.short_code()), "until nothing can be written any more");
+
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    desk.pay(order, 300);
+    desk.hear(failed());
+    assert_eq!(named(&desk), Some(order.short_code()));
+}
+
+#[test]
+fn a_payment_that_was_seen_and_is_gone_holds_nobody_up() {
+    let mut desk = Desk::with(Policy { rails: vec![rail("alipay"), rail("wechat")], ..policy() });
+    let order = desk.offer(&["cola"]);
+    desk.touch("rail:wechat");
+    desk.created(order, 2, Ok(Created { payload: "second".into() }));
+    desk.pay(order, 300);
+    assert_eq!(desk.qr(), None);
+    desk.close_answered(order, 1, Ok(None));
+    let gone = ChargeReport { standing: Standing::Closed, payments: vec![], returned: 0, attach: None };
+    desk.reported(order, Ok(gone), true);
+    assert_eq!(desk.qr().as_deref(), Some("second"), "the close gave it back: the customer may pay the other one");
+    desk.touch("rail:alipay");
+}
+
+#[test]
+fn refunds_that_nobody_confirms_are_counted_together() {
+    let mut desk = Desk::new();
+    let late = |desk: &mut Desk, goods: &[&str], amount| {
+        let order = desk.offer(goods);
+        desk.touch("cancel");
+        desk.pay(order, amount);
+        desk.touch("done");
+        order
+    };
+    let pending = |desk: &Desk| desk.state.pending_refunds(Mono(desk.now), desk.wall.map(Wall));
+    let first = late(&mut desk, &["cola"], 300);
+    desk.now += 30_000;
+    desk.probed();
+    late(&mut desk, &["tea"], 450);
+    desk.now += 89_999;
+    assert_eq!(pending(&desk), None);
+    desk.now += 1;
+    let told = pending(&desk).unwrap();
+    assert_eq!((told.count, told.amount, told.oldest), (1, 300, Duration::from_secs(120)));
+    desk.now += 30_000;
+    let told = pending(&desk).unwrap();
+    assert_eq!((told.count, told.amount, told.oldest), (2, 750, Duration::from_secs(150)));
+    desk.refund_answered(first, 1, Ok(RefundReport::Done));
+    let told = pending(&desk).unwrap();
+    assert_eq!((told.count, told.amount, told.oldest), (1, 450, Duration::from_secs(120)));
+}
+
+#[test]
+fn the_shelf_says_which_part_of_it_is_shown() {
+    let (drinks, food) = (CategoryId::parse("drinks").unwrap(), CategoryId::parse("food").unwrap());
+    let categories = vec![(drinks.clone(), english("Drinks")), (food, english("Food"))];
+    let mut desk = Desk::with(Policy { categories, ..policy() });
+    let products: Vec<Product> = (0..20)
+        .map(|nth| {
+            let id = product(&format!("p{nth}"));
+            Product { id, name: Localized::default(), price: 100, picture: None, category: Some(drinks.clone()) }
+        })
+        .collect();
+    let slots = products.iter().map(|product| {
+        let of = Slot { product: product.id.clone(), stock: 1, capacity: 1, faulty: None };
+        (slot(&format!("S{}", product.id)), of)
+    });
+    desk.state.planogram = Planogram::new(products.clone(), slots.collect::<Vec<_>>());
+    let tabs = |desk: &Desk| -> Vec<(String, String, bool)> {
+        let Page::Choose { categories, .. } = desk.page() else { panic!("{:?}", desk.page()) };
+        categories.into_iter().map(|CategoryTab { name, label, chosen }| (name, label, chosen)).collect()
+    };
+    let shown = |desk: &Desk| match desk.page() {
+        Page::Choose { tiles, page, pages, .. } => (tiles.len(), page, pages),
+        page => panic!("{page:?}"),
+    };
+    desk.touch("start");
+    let expected = |chosen: &str| -> Vec<(String, String, bool)> {
+        [("all", ""), ("drinks", "Drinks"), ("food", "Food")]
+            .map(|(name, label)| (name.to_owned(), label.to_owned(), name == chosen))
+            .into()
+    };
+    assert_eq!(tabs(&desk), expected("all"));
+    desk.touch("category:food");
+    assert_eq!((tabs(&desk), shown(&desk)), (expected("food"), (0, 0, 1)), "empty, and one page of it");
+    desk.touch("category:all");
+    desk.touch("ease:large");
+    (0..4).for_each(|_| drop(desk.touch("page:next")));
+    assert_eq!(shown(&desk), (4, 4, 5));
+    desk.touch("ease:large");
+    assert_eq!(shown(&desk), (4, 2, 3), "there are fewer pages now: the last one");
+    desk.touch("page:back");
+    assert_eq!(shown(&desk), (8, 1, 3));
+}
+
+#[test]
+fn of_a_fee_the_provider_gives_back_its_share() {
+    let entry = toml::from_str("from = 2025-01-01\nrate = \"1%\"").unwrap();
+    let mut policy = policy();
+    policy.rails[0].fees = crate::payment::fee::FeeSchedule::new(vec![entry]).unwrap();
+    let mut desk = Desk::with(policy);
+    let order = desk.offer(&["cola", "cola"]);
+    let payment = desk.payment(order, 600);
+    desk.report(order, std::slice::from_ref(&payment), 0);
+    assert_eq!(desk.order(order).fee_estimate(), Some(6));
+    desk.report(order, std::slice::from_ref(&payment), 200);
+    assert_eq!(desk.order(order).fee_estimate(), Some(4));
+    desk.report(order, &[payment], 600);
+    assert_eq!(desk.order(order).fee_estimate(), Some(0));
+}
+
+#[test]
+fn keys_beyond_the_last_digit_change_nothing() {
+    let mut desk = Desk::with(Policy { confirm_above: Some(300), ..policy() });
+    desk.touch("start");
+    desk.touch("product:cola");
+    assert_eq!(desk.touch("pay").records.len(), 1, "the amount itself is not above it");
+    desk.touch("cancel");
+    desk.touch("done");
+    desk.touch("start");
+    desk.touch("product:tea");
+    desk.touch("pay");
+    let typed = |desk: &Desk| match desk.page() {
+        Page::Confirm { code, entered, wrong, .. } => (code, entered, wrong),
+        page => panic!("{page:?}"),
+    };
+    let (code, ..) = typed(&desk);
+    assert!(code.len() == 4 && code.bytes().all(|digit| digit.is_ascii_digit()), "{code}");
+    for digit in code.chars() {
+        desk.touch(&format!("key:{digit}"));
+    }
+    desk.touch("key:7");
+    assert_eq!(typed(&desk), (code.clone(), code.clone(), false));
+    desk.touch("key:clear");
+    assert_eq!(typed(&desk).1, "");
+    desk.touch("key:0");
+    assert!(desk.touch("key:ok").records.is_empty());
+    assert_eq!(typed(&desk), (code.clone(), String::new(), true));
+    desk.touch("key:0");
+    assert_eq!(typed(&desk), (code, "0".into(), false), "told once");
+    for name in ["key:10", "key:x", "key:", "page:up", "ease:none", "nothing", "paper:in"] {
+        assert_eq!(Touch::parse(name), None, "{name}");
+    }
+    assert_eq!(desk.state.basket(), [(product("tea"), 1)]);
+    desk.touch("cancel");
+    assert_eq!(desk.state.basket(), []);
+    desk.touch("lookup");
+    (0..7).for_each(|digit| drop(desk.touch(&format!("key:{digit}"))));
+    let Page::Lookup { entered, .. } = desk.page() else { panic!("{:?}", desk.page()) };
+    assert_eq!(entered, "012345");
+}
+
+#[test]
+fn what_is_looked_up_is_what_was_typed_last() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    desk.touch("cancel");
+    let code = order.short_code();
+    let known = desk.order(order);
+    let found = || Event::Found { code: code.as_str().into(), order: Some(Box::new(known.clone())) };
+    desk.touch("lookup");
+    for digit in code.as_str().chars() {
+        desk.touch(&format!("key:{digit}"));
+    }
+    let shown = |desk: &Desk| match desk.page() {
+        Page::Lookup { found, not_found, .. } => (found.map(|order| order.short_code), not_found),
+        page => panic!("{page:?}"),
+    };
+    desk.hear(found());
+    assert_eq!(shown(&desk), (None, false), "nobody has asked yet");
+    desk.touch("key:ok");
+    desk.hear(Event::Found { code: "000000".into(), order: None });
+    assert_eq!(shown(&desk), (None, false), "an answer to another question");
+    desk.hear(found());
+    assert_eq!(shown(&desk), (Some(code.clone()), false));
+    desk.touch("key:ok");
+    desk.hear(Event::Found { code: code.as_str().into(), order: None });
+    assert_eq!(shown(&desk), (None, true));
+}
+
+#[test]
+fn more_time_is_to_be_had_until_the_last_moment() {
+    let mut desk = Desk::new();
+    desk.offer(&["cola"]);
+    desk.now = 90_000;
+    assert!(matches!(desk.refused("more-time"), Illegal::NotOnPage { .. }));
+    desk.now = 89_999;
+    desk.touch("more-time");
+}
+
+#[test]
+fn money_that_went_back_twice_is_a_claim_for_what_fell() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola", "tea"]);
+    let payment = desk.payment(order, 750);
+    desk.report(order, std::slice::from_ref(&payment), 0);
+    desk.deliver(order, 0, 1, FELL);
+    desk.deliver(order, 1, 1, NOTHING);
+    desk.refund_answered(order, 1, Ok(RefundReport::Done));
+    assert!(!desk.order(order).claim_open());
+    desk.report(order, &[payment], 450);
+    let lost = |record: &Record| matches!(record, Record::ClaimOpened { amount: 300, until_told: false, .. });
+    assert!(desk.records.iter().any(lost), "{:?}", desk.records.last());
+}
+
+#[test]
+fn a_held_claim_without_its_slip_gets_it_after_a_restart() {
+    let mut desk = Desk::with(Policy { unknown_delivery: UnknownDelivery::Hold, ..policy() });
+    let order = desk.offer(&["cola"]);
+    desk.pay(order, 300);
+    desk.deliver(order, 0, 1, Evidence::Silent { why: "dust".into() });
+    assert!(desk.restart().effects.contains(&Effect::Print { order }));
+    desk.hear(Event::ReceiptDone { order, result: Ok(()) });
+    assert!(!desk.restart().effects.contains(&Effect::Print { order }));
+}
+
+#[test]
+fn a_refund_is_as_old_as_the_daemon_where_no_clock_was_known() {
+    let mut desk = Desk::new();
+    desk.wall = None;
+    let order = desk.offer(&["cola"]);
+    desk.touch("cancel");
+    desk.pay(order, 300);
+    let recovered = Recovered { orders: vec![desk.order(order)], ..Recovered::default() };
+    desk.state = State::new(policy(), planogram());
+    desk.state.restore(recovered);
+    desk.now = 100_000;
+    desk.hear(Event::Started { boot: BootId::parse("boot-2").unwrap(), version: "1".into() });
+    desk.now = 219_999;
+    assert_eq!(desk.state.pending_refunds(Mono(desk.now), None), None);
+    desk.now = 220_000;
+    assert_eq!(desk.state.pending_refunds(Mono(desk.now), None).map(|told| told.count), Some(1));
+}
+
+#[test]
+fn only_a_charge_that_nobody_can_ask_after_for_long_is_a_claim() {
+    let claims = |desk: &Desk| desk.records.iter().filter(|record| record.kind() == "claim-opened").count();
+    for (rails, claimed) in [(vec![rail("other")], 1), (vec![rail("sandbox")], 0)] {
+        let mut desk = Desk::new();
+        let order = desk.offer(&["cola"]);
+        desk.state.policy.rails = rails;
+        desk.touch("cancel");
+        let nobody = || Err(RailError::Unknown("time-out".into()));
+        desk.close_answered(order, 1, nobody());
+        for minute in 1..=7 * 60 {
+            desk.wait(60);
+            if desk.state.orders[&order].charges[0].watch.asked {
+                desk.close_answered(order, 1, nobody());
+            }
+            // Six hours from the creation of the charge.
+            assert_eq!(claims(&desk), if minute < 360 { 0 } else { claimed }, "after {minute} min");
+        }
+    }
+}
