@@ -13,6 +13,8 @@ mod kit;
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/machine/site.rs"]
 mod site;
+#[path = "../tests/support/spelling.rs"]
+mod spelling;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use kioskd::payment::Payment;
 use kioskd::sale::Record;
 use kioskd::sale::record::{ClaimSettlement, Closed, Offered, Settling, Slip, Surplus};
 use kioskd::sale::view::{OrderState, StopReason};
-use kioskd::vocabulary::{BootId, ChargeId, OrderId, PaymentId, ProductId, RailName, RefundId, Wall};
+use kioskd::vocabulary::{BootId, ChargeId, OrderId, Payment, PaymentId, ProductId, RailName, RefundId, Wall};
 use serde_json::{Value, json};
 
 use crate::{kit, spelling};

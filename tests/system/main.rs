@@ -18,6 +18,8 @@ mod kit;
 mod office;
 mod offline;
 mod raspberry;
+#[path = "../support/spelling.rs"]
+mod spelling;
 mod street;
 mod troubles;
 
