@@ -10,7 +10,7 @@
 //! - [`payment`] rails (WeChat Pay, Alipay, EMV codes, the gateway, the sandbox), fees and bills · [`board`] relays and
 //!   sensors · [`input`] touch, keypad and scanner · [`screen`] the glass · [`printer`] the paper: the edges
 //! - [`fleet`] the ledger's events to the back end, its acknowledgements, and the gateway with the merchant's keys
-//! - [`service`] what systemd is told, and its journal
+//! - [`signed`] what is believed because somebody signed it, and the keys · [`service`] what systemd is told, and its journal
 //! - [`console`] what the command lines say
 //! - [`world`] the wire between simulated drivers and what is around them · `demo` that world, on a web page
 
@@ -32,6 +32,7 @@ pub mod probe;
 pub mod sale;
 pub mod screen;
 pub mod service;
+pub mod signed;
 pub mod vending;
 pub mod vocabulary;
 pub mod world;

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use kioskd_fuzz::fleet::jws::{Keys, PublicKey, Purpose, Signer};
+use kioskd_fuzz::signed::jws::{Keys, PublicKey, Purpose, Signer};
 use kioskd_fuzz::payment::gateway::wire::{Notice, Reply, Request};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;

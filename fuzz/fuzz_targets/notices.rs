@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use kioskd_fuzz::payment::keys::{SigningKey, VerifyingKey};
+use kioskd_fuzz::signed::keys::{SigningKey, VerifyingKey};
 use kioskd_fuzz::payment::wechat::{self, ApiV3Key, WechatPay};
 use kioskd_fuzz::payment::{Notification, Notifies, alipay};
 use libfuzzer_sys::fuzz_target;

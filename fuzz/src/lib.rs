@@ -13,7 +13,6 @@ pub mod payment {
         pub mod wire;
     }
     pub mod http;
-    pub mod keys;
     mod rail;
     pub mod wechat;
 
@@ -25,7 +24,5 @@ pub mod payment {
 #[path = "../../src/payment/wechat/wire.rs"]
 pub mod wechat_wire;
 
-#[path = "../../src/fleet"]
-pub mod fleet {
-    pub mod jws;
-}
+#[path = "../../src/signed/mod.rs"]
+pub mod signed;

@@ -39,7 +39,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::payment::keys::KeySource;
+use crate::signed::keys::KeySource;
 use crate::vocabulary::fee::Rate;
 use crate::vocabulary::{
     CategoryId, Currency, Language, Localized, Minor, PaidWithoutIntent, ProductId, SlotId, UnknownDelivery,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Span;
 use crate::payment::emv::Merchant;
-use crate::payment::keys::KeySource;
+use crate::signed::keys::KeySource;
 use crate::vocabulary::fee::FeeEntry;
 use crate::vocabulary::{Localized, RailName};
 

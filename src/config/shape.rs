@@ -9,7 +9,7 @@ use super::document::{Found, Node};
 use super::schema::Rule;
 use super::words::{list, nearest, quote, suggest};
 use super::{Bytes, Calibration, Span};
-use crate::payment::keys::KeySource;
+use crate::signed::keys::KeySource;
 use crate::vocabulary::fee::Rate;
 use crate::vocabulary::{CategoryId, Currency, ProductId, RailName, SlotId};
 

@@ -18,11 +18,11 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::fleet::jws::{PublicKey, Purpose, Signer};
 use crate::fleet::link::Broker;
 use crate::fleet::proof::{Refused, Taken, Verifier};
 use crate::fleet::topic::{Address, Filter, Leaf, Name, Topic};
 use crate::fleet::turn;
+use crate::signed::jws::{PublicKey, Purpose, Signer};
 
 /// Bodies kept for display; all are counted.
 pub const KEPT: usize = 10_000;

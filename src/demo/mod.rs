@@ -35,10 +35,10 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::config::{self, Config, ConfigError, Panel};
 use crate::fleet;
-use crate::fleet::jws::Signer;
 use crate::fleet::keygen::{KeygenError, keygen};
 use crate::payment;
-use crate::payment::keys::{KeyError, KeySource};
+use crate::signed::jws::Signer;
+use crate::signed::keys::{KeyError, KeySource};
 use crate::vocabulary::BadName;
 use back_end::{BackEnd, Trust};
 use broker::BrokerError;

@@ -78,7 +78,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::fleet::jws::{Keys, PublicKey, Purpose, Signer};
+    use crate::signed::jws::{Keys, PublicKey, Purpose, Signer};
 
     #[test]
     fn the_key_of_rfc_8037() {

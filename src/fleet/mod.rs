@@ -9,11 +9,9 @@
 //! - [`tls`] how a client believes its broker, and is believed.
 //! - `gateway` the process in the back end that holds the merchant's keys.
 //! - [`keygen`] their keys.
-//! - [`jws`] messages that are believed for their signature, not for their way.
 
 #[cfg(feature = "back-end")]
 pub mod gateway;
-pub mod jws;
 pub mod keygen;
 pub mod link;
 pub mod proof;

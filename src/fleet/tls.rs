@@ -11,8 +11,8 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config;
-use crate::payment::http::{HttpError, root_certificates};
-use crate::payment::keys::{KeyError, KeySource};
+use crate::signed::keys::{KeyError, KeySource};
+use crate::signed::{RootsError, root_certificates};
 
 /// Larger than any chain of certificates.
 const LARGEST: u64 = 256 << 10;
@@ -20,7 +20,7 @@ const LARGEST: u64 = 256 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error(transparent)]
-    Ca(#[from] HttpError),
+    Ca(#[from] RootsError),
     #[error("{path} holds a certificate that can't be a CA's: {source}", path = path.display())]
     BadCa { path: PathBuf, source: rustls::Error },
     #[error("this system trusts no CA; install ca-certificates, or write ca = \"/path/of/the/ca.pem\"")]

@@ -6,11 +6,11 @@ use std::sync::mpsc::Sender;
 
 use super::{Clock, Input, Kiosk};
 use crate::config::{Config, TrustedKey};
-use crate::fleet::jws::{Keys, PublicKey, Signer};
 use crate::fleet::link::{FleetEvent, Pay};
 use crate::payment::gateway::{Clerk, Noticed, Rejected, Settings};
-use crate::payment::keys::{KeyError, KeySource};
 use crate::sale::event::Event;
+use crate::signed::jws::{Keys, PublicKey, Signer};
+use crate::signed::keys::{KeyError, KeySource};
 use crate::vocabulary::Wall;
 
 const WANTED_PRIVATE: &str = "an Ed25519 private key (PEM, PKCS#8)";

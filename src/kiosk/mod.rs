@@ -74,7 +74,7 @@ pub enum KioskError {
     #[error(transparent)]
     Rail(#[from] crate::payment::open::OpenError),
     #[error("[fleet]: {0}")]
-    Keys(#[from] crate::payment::keys::KeyError),
+    Keys(#[from] crate::signed::keys::KeyError),
     #[error("the glass")]
     Panel(#[from] crate::screen::PanelError),
     #[error("the board: {0}")]

@@ -7,14 +7,14 @@
 
 use std::io::Read;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+use crate::signed::{RootsError, root_certificates};
 
 /// Larger than any answer to one question.
 const LARGEST_ANSWER: u64 = 256 << 10;
@@ -24,10 +24,8 @@ const LARGEST_HEADERS: usize = 32 << 10;
 pub enum HttpError {
     #[error("`{0}` is not an address of a provider; write https://HOST, or http://127.0.0.1:PORT for a test")]
     Address(String),
-    #[error("{path}: {source}", path = path.display())]
-    Ca { path: PathBuf, source: std::io::Error },
-    #[error("{path} holds no PEM certificate", path = path.display())]
-    NoCertificate { path: PathBuf },
+    #[error(transparent)]
+    Ca(#[from] RootsError),
     #[error("no connection: {0}")]
     NotSent(String),
     /// The provider may have carried it out.
@@ -215,20 +213,6 @@ pub fn check_address(address: &str) -> Result<bool, HttpError> {
 /// The operator's CA, or what the system trusts.
 fn roots(ca: Option<&Path>) -> Result<Vec<Certificate<'static>>, HttpError> {
     Ok(root_certificates(ca)?.iter().map(|der| Certificate::from_der(der).to_owned()).collect())
-}
-
-/// The certificates of the operator's CA file, or those the system trusts.
-///
-/// # Errors
-/// When the file can't be read or holds none.
-pub fn root_certificates(ca: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, HttpError> {
-    let Some(path) = ca else { return Ok(rustls_native_certs::load_native_certs().certs) };
-    let pem = std::fs::read(path).map_err(|source| HttpError::Ca { path: path.into(), source })?;
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect();
-    if certificates.is_empty() {
-        return Err(HttpError::NoCertificate { path: path.into() });
-    }
-    Ok(certificates)
 }
 
 #[cfg(test)]

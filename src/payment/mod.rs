@@ -18,7 +18,6 @@ mod clock;
 pub mod emv;
 pub mod gateway;
 pub mod http;
-pub mod keys;
 pub mod open;
 pub mod probe;
 mod rail;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::alipay::{self, Alipay};
 use super::emv::{self, EmvError, Merchant, NewChargeFacts};
 use super::gateway::{Clerk, Emv, Gateway};
-use super::keys::{KeyError, KeySource, VerifyingKey};
 use super::sandbox::Sandbox;
 use super::wechat::{self, ApiV3Key, WechatPay};
 use crate::config::{self, Provider};
 use crate::payment::{Notifies, Rail};
+use crate::signed::keys::{KeyError, KeySource, VerifyingKey};
 use crate::vocabulary::{NewCharge, RailName};
 use crate::world::World;
 

@@ -11,7 +11,7 @@ use kioskd::demo::back_end::{BackEnd, Trust};
 use kioskd::fleet::link::{Broker, Settings};
 use kioskd::fleet::tls;
 use kioskd::fleet::topic::{Leaf, Name};
-use kioskd::payment::keys::KeySource;
+use kioskd::signed::keys::KeySource;
 
 use super::child::{self, Running};
 use super::kit::*;

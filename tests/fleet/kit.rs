@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use kioskd::fleet::jws::Signer;
 use kioskd::fleet::keygen::keygen;
 use kioskd::fleet::link::{self, FleetEvent, Link, Outbox, OutboxError, OutboxEvent, Settings};
 use kioskd::fleet::topic::{Address, Leaf, Name};
 use kioskd::service::Supervisor;
+use kioskd::signed::jws::Signer;
 use serde_json::Value;
 use tokio::runtime::Handle;
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use kioskd::demo::broker;
 use kioskd::demo::proxy::Proxy;
-use kioskd::fleet::jws::LONGEST;
 use kioskd::fleet::link::{FleetEvent, Pay, Settings};
 use kioskd::fleet::topic::Leaf;
+use kioskd::signed::jws::LONGEST;
 
 use super::child::Running;
 use super::kit::*;

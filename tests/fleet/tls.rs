@@ -7,7 +7,7 @@ use std::time::Duration;
 use kioskd::fleet::link::{FleetEvent, Settings};
 use kioskd::fleet::tls;
 use kioskd::fleet::topic::Leaf;
-use kioskd::payment::keys::KeySource;
+use kioskd::signed::keys::KeySource;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
 use super::kit::*;

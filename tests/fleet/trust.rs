@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use kioskd::demo::back_end::{BackEnd, Counts, Trust};
-use kioskd::fleet::jws::{Keys, Purpose, Signer};
 use kioskd::fleet::link::{FleetEvent, Settings};
 use kioskd::fleet::proof::Position;
 use kioskd::fleet::topic::Leaf;
+use kioskd::signed::jws::{Keys, Purpose, Signer};
 use serde_json::json;
 
 use super::child::Running;

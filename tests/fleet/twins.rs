@@ -5,10 +5,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use kioskd::fleet::jws::Purpose;
 use kioskd::fleet::link::{FleetEvent, Settings};
 use kioskd::fleet::proof::Position;
 use kioskd::fleet::topic::Leaf;
+use kioskd::signed::jws::Purpose;
 use serde_json::json;
 
 use super::kit::*;

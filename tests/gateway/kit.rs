@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use kioskd::fleet::gateway::settings::{self, Settings};
 use kioskd::fleet::gateway::{Gateway, keygen};
-use kioskd::fleet::jws::{Keys, PublicKey, Purpose, Signer};
 use kioskd::fleet::tls;
 use kioskd::fleet::topic::Name;
 use kioskd::payment::gateway::wire::{Ask, Notice, Reply, Request, Says};
-use kioskd::payment::keys::KeySource;
+use kioskd::signed::jws::{Keys, PublicKey, Purpose, Signer};
+use kioskd::signed::keys::KeySource;
 use kioskd::vocabulary::{ChargeId, ChargeRef, Currency, Minor, NewCharge, OrderId, RefundId, RefundRequest};
 use rumqttc::{AsyncClient, Event, Incoming, MqttOptions, Publish, QoS, TlsConfiguration, Transport};
 use serde_json::json;

@@ -14,8 +14,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use kioskd::fleet::gateway::{Counts, Gateway, settings};
-use kioskd::fleet::jws::Purpose;
 use kioskd::payment::gateway::wire::{Ask, Notice, Request, Says};
+use kioskd::signed::jws::Purpose;
 use kioskd::vocabulary::{ChargeReport, Payment, PaymentId, RefundReport, RefundRequest, Standing};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
@@ -132,7 +132,7 @@ async fn forged_requests_do_nothing_and_get_no_answer() {
     let k1 = site.signer("kiosks/K1.key", "street/K1");
     let k2 = site.signer("kiosks/K2.key", "street/K2");
     let stranger = site.signer("stranger.key", "street/K1");
-    let sign = |signer: &kioskd::fleet::jws::Signer, purpose, kiosk: &str| {
+    let sign = |signer: &kioskd::signed::jws::Signer, purpose, kiosk: &str| {
         signer.sign(purpose, &request(kiosk, &refund)).unwrap()
     };
     let mut bent = sign(&k1, Purpose::PayRequest, "street/K1");
@@ -505,7 +505,7 @@ async fn where_the_provider_is_silent_the_operator_speaks() {
         report,
     };
     let operator = site.signer("operator.key", "operator");
-    let body = |signer: &kioskd::fleet::jws::Signer, purpose, notice: &Notice| {
+    let body = |signer: &kioskd::signed::jws::Signer, purpose, notice: &Notice| {
         (Vec::new(), signer.sign(purpose, notice).unwrap())
     };
     let good = body(&operator, Purpose::PayNotice, &notice);
@@ -580,7 +580,7 @@ fn the_command_line() {
     let keygen = || kioskfleet().args(["keygen", "--out"]).arg(&out).arg("K3").output().unwrap();
     assert!(keygen().status.success());
     assert_eq!(std::fs::metadata(out.join("K3.key")).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(kioskd::fleet::jws::PublicKey::from_pem(&std::fs::read(out.join("K3.pem")).unwrap()).is_some());
+    assert!(kioskd::signed::jws::PublicKey::from_pem(&std::fs::read(out.join("K3.pem")).unwrap()).is_some());
     assert!(!keygen().status.success(), "a key is never overwritten");
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use kioskd::fleet::jws::{PublicKey, Purpose, Signer};
 use kioskd::fleet::keygen::keygen;
 use kioskd::fleet::proof::{Position, Refused, Sums, Taken, Totals, Verifier};
 use kioskd::fleet::topic::Name;
 use kioskd::ledger::{EventDocument, FILE, Reader};
 use kioskd::sale::{Command as Operation, Condition, event::Event};
+use kioskd::signed::jws::{PublicKey, Purpose, Signer};
 use serde_json::Value;
 
 use crate::child;

@@ -7,10 +7,10 @@ use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use kioskd::fleet::jws::{Keys, PublicKey, Purpose, Signer};
 use kioskd::fleet::proof::{Position, Taken, Totals, Verifier};
 use kioskd::fleet::topic::Name;
 use kioskd::ledger::{FILE, Hold};
+use kioskd::signed::jws::{Keys, PublicKey, Purpose, Signer};
 use kioskd::vocabulary::OrderId;
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
-use kioskd::fleet::jws::Purpose;
+use kioskd::signed::jws::Purpose;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 

@@ -85,9 +85,9 @@ impl Site {
     }
 
     /// What the gateway's own key says.
-    pub fn signed(&self, purpose: kioskd::fleet::jws::Purpose, content: &Value) -> Vec<u8> {
+    pub fn signed(&self, purpose: kioskd::signed::jws::Purpose, content: &Value) -> Vec<u8> {
         let pem = std::fs::read(self.folder.path().join("gateway-sign.key")).unwrap();
-        kioskd::fleet::jws::Signer::from_pem(&pem, "gateway-1").unwrap().sign(purpose, content).unwrap()
+        kioskd::signed::jws::Signer::from_pem(&pem, "gateway-1").unwrap().sign(purpose, content).unwrap()
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kioskd::payment::Rail;
-use kioskd::payment::keys::{SigningKey, VerifyingKey};
 use kioskd::payment::wechat::{ApiV3Key, Notification, Settings, Sub, WechatPay};
+use kioskd::signed::keys::{SigningKey, VerifyingKey};
 use kioskd::vocabulary::{
     ChargeId, ChargeRef, ChargeReport, Created, Currency, NewCharge, OrderId, RailError, RefundId, RefundReport,
     RefundRequest, Standing,

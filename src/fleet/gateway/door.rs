@@ -29,10 +29,10 @@ use super::lobby::{Lobby, Place};
 use super::notices::{Notices, Undelivered, number};
 use super::settings::Door;
 use super::{Complaints, GatewayRail, Office};
-use crate::fleet::jws::{Keys, Purpose};
 use crate::fleet::topic::Address;
 use crate::payment::Notifies;
 use crate::payment::gateway::wire::Notice;
+use crate::signed::jws::{Keys, Purpose};
 use crate::vocabulary::{ChargeRef, ChargeReport, RailError, Standing};
 
 const LARGEST_BODY: usize = 64 << 10;

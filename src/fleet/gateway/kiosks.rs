@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::fleet::jws::{BadMessage, Keys, PublicKey, Purpose};
 use crate::fleet::topic::{Address, Leaf, Name, Topic};
 use crate::payment::gateway::wire::Request;
+use crate::signed::jws::{BadMessage, Keys, PublicKey, Purpose};
 
 /// Hexadecimal digits of a nonce.
 const NONCE: usize = 32;
@@ -141,9 +141,9 @@ impl Kiosks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::jws::Signer;
     use crate::fleet::keygen;
     use crate::payment::gateway::wire::Ask;
+    use crate::signed::jws::Signer;
 
     fn name(text: &str) -> Name {
         Name::parse(text).unwrap()

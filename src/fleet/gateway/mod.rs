@@ -42,11 +42,11 @@ use self::notices::Notices;
 use self::post::Post;
 pub use self::run::{RunError, run};
 use self::settings::{MqttBroker, Settings};
-use super::jws::{Purpose, Signer};
 pub use super::keygen::{KeygenError, Pair, keygen};
 use super::topic::{Address, Filter, Leaf, Name};
 use crate::payment::gateway::wire::{Ask, Reply, Request, Says};
 use crate::payment::{Notifies, Rail};
+use crate::signed::jws::{Purpose, Signer};
 use crate::vocabulary::Standing;
 
 /// A reply is not to be believed later than this.

@@ -19,9 +19,9 @@ use tokio::sync::broadcast;
 use super::Office;
 use super::gate::Gate;
 use super::post::{Line, Post};
-use crate::fleet::jws::Purpose;
 use crate::fleet::topic::{Address, Filter, Leaf, Name};
 use crate::payment::gateway::wire::{Ask, Notice};
+use crate::signed::jws::Purpose;
 use crate::vocabulary::{ChargeRef, ChargeReport};
 
 /// A notice is not to be believed later than this; the provider has long repeated it.

@@ -17,11 +17,11 @@ use toml::Spanned;
 use super::kiosks::Kiosks;
 use super::limits::Limits;
 use crate::config::{self, Rail};
-use crate::fleet::jws::{Keys, PublicKey, Signer};
 use crate::fleet::link::Broker;
 use crate::fleet::tls;
 use crate::fleet::topic::Name;
-use crate::payment::keys::KeySource;
+use crate::signed::jws::{Keys, PublicKey, Signer};
+use crate::signed::keys::KeySource;
 use crate::vocabulary::Minor;
 
 /// A larger file is not a configuration.

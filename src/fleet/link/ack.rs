@@ -6,8 +6,8 @@
 use std::time::{Duration, Instant};
 
 use super::{Outbox, OutboxError};
-use crate::fleet::jws::{BadMessage, Keys, Purpose};
 use crate::fleet::proof::Position;
+use crate::signed::jws::{BadMessage, Keys, Purpose};
 
 /// Bytes of the longest message that is looked at.
 pub(super) const LONGEST: usize = 4096;

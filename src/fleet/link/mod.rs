@@ -34,9 +34,9 @@ use tokio::task::JoinHandle;
 
 use self::desk::Desk;
 use self::session::Session;
-use super::jws::{Keys, Signer};
 use super::topic::{Address, Name};
 use crate::service::{End, Supervisor};
+use crate::signed::jws::{Keys, Signer};
 
 /// What the link needs of the ledger. Called from the link's own task, one call at a time; reads only.
 pub trait Outbox: Send + 'static {
@@ -236,7 +236,7 @@ pub enum FleetEvent {
     Twin {
         why: Option<&'static str>,
     },
-    /// A message on `pay/reply` or `pay/notice`, by whomever; longer ones than [`LONGEST`](super::jws::LONGEST) are cut after one byte
+    /// A message on `pay/reply` or `pay/notice`, by whomever; longer ones than [`LONGEST`](crate::signed::jws::LONGEST) are cut after one byte
     /// more. Checked at once, in the link's task, a flood slows the one who sends it; kept for later, it would fill the
     /// memory.
     Pay {

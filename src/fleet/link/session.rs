@@ -13,10 +13,10 @@ use super::pipe::{OFFLINE, ONLINE, Pipe};
 use super::twin::Twins;
 use super::window::{Due, Moved, Pace, Window};
 use super::{FleetEvent, Outbox, OutboxEvent, Pay, Settings};
-use crate::fleet::jws::{self, Purpose};
 use crate::fleet::proof::Position;
 use crate::fleet::topic::{Filter, Leaf, Name, Topic};
 use crate::fleet::turn;
+use crate::signed::jws::{self, Purpose};
 
 /// A connection that lasted so long counts as good: the next try comes soon.
 const GOOD: Duration = Duration::from_secs(60);

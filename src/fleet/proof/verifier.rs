@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use serde::Deserialize;
 
 use super::Position;
-use crate::fleet::jws::{BadMessage, Keys, PublicKey, Purpose};
 use crate::fleet::topic::Name;
 use crate::ledger::{EventDocument, GENESIS};
+use crate::signed::jws::{BadMessage, Keys, PublicKey, Purpose};
 
 /// Bytes of an event that is looked at. The longest real one, an order of twenty units, is a twentieth of it.
 const LONGEST: usize = 64 << 10;

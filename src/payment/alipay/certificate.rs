@@ -16,7 +16,7 @@ use rustls_pki_types::pem::PemObject;
 use x509_parser::oid_registry::Oid;
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
-use crate::payment::keys::VerifyingKey;
+use crate::signed::keys::VerifyingKey;
 
 /// Longer than any chain of Alipay's.
 const LONGEST_CHAIN: usize = 8;

@@ -50,8 +50,8 @@ use wire::{Params, Said, Verdict};
 
 use super::clock::ProviderClock;
 use super::http::{self, Client, HttpError};
-use super::keys::{SigningKey, VerifyingKey};
 use crate::payment::{Answer, Rail};
+use crate::signed::keys::{SigningKey, VerifyingKey};
 use crate::vocabulary::{
     ChargeId, ChargeRef, ChargeReport, Created, Currency, NewCharge, Payment, PaymentId, RailError, RefundReport,
     RefundRequest, Standing,

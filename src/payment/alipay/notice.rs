@@ -5,8 +5,8 @@
 
 use super::wire::{Params, Said};
 use super::{Alipay, form};
-use crate::payment::keys::VerifyingKey;
 use crate::payment::{Notification, Notifies};
+use crate::signed::keys::VerifyingKey;
 use crate::vocabulary::RailError;
 
 /// The pairs of `body`, verified to come from Alipay.

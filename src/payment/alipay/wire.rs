@@ -12,7 +12,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::form;
-use crate::payment::keys::{SigningKey, VerifyingKey};
+use crate::signed::keys::{SigningKey, VerifyingKey};
 
 /// By name, in the order in which they are signed.
 pub(super) type Params = BTreeMap<String, String>;

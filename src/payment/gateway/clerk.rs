@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::rejected::{Rejected, Rejections, Tally};
 use super::wire::{Ask, Notice, Reply, Request, Says};
 use super::{MAX_PAYLOAD, unknown};
-use crate::fleet::jws::{BadMessage, Keys, Purpose, Signer};
+use crate::signed::jws::{BadMessage, Keys, Purpose, Signer};
 use crate::vocabulary::{ChargeRef, ChargeReport, NewCharge, RailError, RefundRequest, Standing, Wall};
 
 /// Questions at a time; with each sent twice the gateway still has room for all.

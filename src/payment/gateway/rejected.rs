@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::fleet::jws::BadMessage;
+use crate::signed::jws::BadMessage;
 use crate::vocabulary::Wall;
 
 /// A flood is told of no more often than this.

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::wire::Request;
 use super::*;
-use crate::fleet::jws::{BadMessage, Keys, LONGEST, PublicKey, Purpose, Signer};
+use crate::signed::jws::{BadMessage, Keys, LONGEST, PublicKey, Purpose, Signer};
 use crate::vocabulary::{OrderId, Standing, Wall};
 
 const US: &str = "street/K1";

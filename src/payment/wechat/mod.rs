@@ -34,8 +34,8 @@ pub use seal::ApiV3Key;
 pub use wire::Sub;
 
 use super::http::{Client, HttpError, Method, Request, Response, check_address};
-use super::keys::{SigningKey, VerifyingKey};
 use crate::payment::{Answer, ProviderClock, Rail};
+use crate::signed::keys::{SigningKey, VerifyingKey};
 use crate::vocabulary::{
     ChargeRef, ChargeReport, Created, NewCharge, RailError, RefundReport, RefundRequest, Standing,
 };

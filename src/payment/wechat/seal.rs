@@ -10,7 +10,7 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
 use crate::payment::http::Method;
-use crate::payment::keys::{SigningKey, VerifyingKey};
+use crate::signed::keys::{SigningKey, VerifyingKey};
 
 pub const SCHEME: &str = "WECHATPAY2-SHA256-RSA2048";
 /// Between the time in a signature and the provider's.

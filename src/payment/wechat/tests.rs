@@ -8,7 +8,7 @@ use super::trust::{BadCertificates, Trust};
 use super::wire::{self, Merchant, No};
 use super::{Sub, beijing};
 use crate::payment::http::Method;
-use crate::payment::keys::{SigningKey, VerifyingKey};
+use crate::signed::keys::{SigningKey, VerifyingKey};
 use crate::vocabulary::{ChargeId, Currency, NewCharge, OrderId, RefundReport, Standing};
 
 fn golden() -> Value {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::seal::{ApiV3Key, Seal, Unverified};
-use crate::payment::keys::VerifyingKey;
+use crate::signed::keys::VerifyingKey;
 
 /// What begins the name of a key that is no certificate.
 pub const PUBLIC_KEY: &str = "PUB_KEY_ID_";

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use kioskd::payment::Rail;
 use kioskd::payment::alipay::{Alipay, Settings, Trust};
-use kioskd::payment::keys::{SigningKey, VerifyingKey};
+use kioskd::signed::keys::{SigningKey, VerifyingKey};
 use kioskd::vocabulary::{
     ChargeId, ChargeRef, ChargeReport, Created, Currency, NewCharge, OrderId, RailError, RefundId, RefundReport,
     RefundRequest, Standing,
