@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::desk::{Desk, planogram, policy, product, rail, refunds, slot};
-use crate::config::UnknownDelivery;
-use crate::payment::{ChargeReport, Created, RailError, RefundReport, Standing};
 use crate::sale::recover::Recovered;
 use crate::sale::view::{CategoryTab, OrderState, Page, StopReason};
 use crate::sale::{Command, Condition, Effect, Event, Illegal, Policy, Record, State, Step, Touch};
 use crate::vending::{Planogram, Product, Slot};
-use crate::vocabulary::{BootId, CategoryId, DeliveryId, Evidence, Language, Localized, Mono, Wall};
+use crate::vocabulary::{
+    BootId, CategoryId, ChargeReport, Created, DeliveryId, Evidence, Language, Localized, Mono, RailError,
+    RefundReport, Standing, UnknownDelivery, Wall,
+};
 
 const FELL: Evidence = Evidence::Dropped { count: 1 };
 const NOTHING: Evidence = Evidence::Nothing { self_tested: true };
@@ -397,7 +398,7 @@ fn the_shelf_says_which_part_of_it_is_shown() {
 fn of_a_fee_the_provider_gives_back_its_share() {
     let entry = toml::from_str("from = 2025-01-01\nrate = \"1%\"").unwrap();
     let mut policy = policy();
-    policy.rails[0].fees = crate::payment::fee::FeeSchedule::new(vec![entry]).unwrap();
+    policy.rails[0].fees = crate::vocabulary::fee::FeeSchedule::new(vec![entry]).unwrap();
     let mut desk = Desk::with(policy);
     let order = desk.offer(&["cola", "cola"]);
     let payment = desk.payment(order, 600);

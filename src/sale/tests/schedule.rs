@@ -1,11 +1,12 @@
 //! When a provider is asked again, and when the last time.
 
 use super::desk::{Desk, planogram, policy, refunds};
-use crate::payment::{ChargeReport, Payment, RailError, RefundReport, Standing};
 use crate::sale::recover::Recovered;
 use crate::sale::view::OrderState;
 use crate::sale::{Effect, Event, State};
-use crate::vocabulary::{BootId, ChargeId, Evidence, Mono, OrderId, RefundId};
+use crate::vocabulary::{
+    BootId, ChargeId, ChargeReport, Evidence, Mono, OrderId, Payment, RailError, RefundId, RefundReport, Standing,
+};
 
 fn unknown<T>() -> Result<T, RailError> {
     Err(RailError::Unknown("time-out".into()))
