@@ -10,8 +10,9 @@ use super::sensors::Faults;
 use crate::config::Config;
 use crate::ledger::Ledger;
 use crate::payment::gateway::Rejections;
+use crate::sale::shop::OutletStatus;
 use crate::sale::{Order, PendingRefunds, State};
-use crate::vocabulary::{BootId, Mono};
+use crate::vocabulary::{BootId, Goods, Minor, Mono};
 
 /// Among the faults: somebody else is this kiosk, too. An alarm of its own, because no device is broken.
 pub const TWIN: &str = "second-kiosk";
@@ -26,17 +27,14 @@ pub fn state(
     devices: &Faults,
 ) -> Value {
     let reasons = state.stop_reasons();
-    let stock: BTreeMap<_, _> = state
-        .planogram
-        .slots()
-        .iter()
-        .map(|(name, slot)| {
-            (name.to_string(), json!({ "product": slot.product, "count": slot.stock, "capacity": slot.capacity }))
+    let outlets = state.shop.outlets();
+    let kept = outlets.iter().filter_map(|known| Some((known.outlet.slot()?, known.goods.as_ref()?.product()?, known)));
+    let stock: BTreeMap<_, _> = kept
+        .map(|(name, product, slot)| {
+            (name.to_string(), json!({ "product": product, "count": slot.count, "capacity": slot.capacity }))
         })
         .collect();
-    let slots = state.planogram.slots().iter();
-    let slots = slots.filter_map(|(name, slot)| slot.faulty.as_ref().map(|why| json!({ "slot": name, "why": why })));
-    let faults: Vec<Value> = slots.chain(broken(devices)).collect();
+    let faults: Vec<Value> = faulty(state).into_iter().chain(broken(devices)).collect();
     let claims: Vec<Value> = open_claims(state).map(|order| json!(order.id)).collect();
     json!({
         "kiosk": config.kiosk.id,
@@ -74,7 +72,7 @@ pub fn order(state: &State) -> Value {
             "state": order.state(),
             "amount": order.amount(),
             "currency": order.currency,
-            "lines": lines(order.items.iter().map(|item| (&item.product, 1, item.price))),
+            "lines": lines(order.items.iter().map(|item| (product(&item.goods), 1, item.price))),
         }),
         None => basket(state),
     }
@@ -86,7 +84,7 @@ fn basket(state: &State) -> Value {
     if chosen.is_empty() {
         return Value::Null;
     }
-    let price = |id| state.planogram.product(id).map_or(0, |product| product.price);
+    let price = |id| state.product(id).map_or(0, |product| product.price);
     let amount: i64 = chosen.iter().map(|(id, quantity)| price(id) * i64::from(*quantity)).sum();
     json!({
         "id": null,
@@ -94,12 +92,17 @@ fn basket(state: &State) -> Value {
         "state": "choosing",
         "amount": amount,
         "currency": state.policy.currency,
-        "lines": lines(chosen.iter().map(|(id, quantity)| (id, *quantity, price(id)))),
+        "lines": lines(chosen.iter().map(|(id, quantity)| (id.to_string(), *quantity, price(id)))),
     })
 }
 
-fn lines<'a>(units: impl Iterator<Item = (&'a crate::vocabulary::ProductId, u32, i64)>) -> Value {
-    let mut lines: Vec<(&crate::vocabulary::ProductId, u32, i64)> = Vec::new();
+/// A product by its key, other goods by kind and number.
+fn product(goods: &Goods) -> String {
+    goods.product().map_or_else(|| goods.to_string(), ToString::to_string)
+}
+
+fn lines(units: impl Iterator<Item = (String, u32, Minor)>) -> Value {
+    let mut lines: Vec<(String, u32, Minor)> = Vec::new();
     for (product, quantity, price) in units {
         match lines.iter_mut().find(|line| line.0 == product && line.2 == price) {
             Some(line) => line.1 += quantity,
@@ -139,14 +142,12 @@ pub fn alarms(
         alarms.insert("refund-pending".into(), refund_pending(&pending));
     }
     let claims: Vec<Value> = open_claims(state)
-        .map(|order| json!({ "order": order.id, "short_code": order.short_code, "why": order.claim.as_ref().map(|c| &c.why) }))
+        .map(|order| json!({ "order": order.id, "short_code": order.short_code, "why": order.claim.as_ref().map(|c| c.why.to_string()) }))
         .collect();
     if !claims.is_empty() {
         alarms.insert("claim".into(), json!({ "orders": claims }));
     }
-    let slots = state.planogram.slots().iter();
-    let faulty: Vec<Value> =
-        slots.filter_map(|(name, slot)| slot.faulty.as_ref().map(|why| json!({ "slot": name, "why": why }))).collect();
+    let faulty = faulty(state);
     if !faulty.is_empty() {
         alarms.insert("slot-faulty".into(), json!({ "slots": faulty }));
     }
@@ -175,6 +176,15 @@ fn refund_pending(pending: &PendingRefunds) -> Value {
 /// The ledger was begun on another machine, or is a copy.
 pub fn moved(ledger: &Ledger) -> Option<Value> {
     ledger.moved().map(|before| json!({ "ledger": ledger.id(), "before": before }))
+}
+
+/// Slots and gates that may not be used until a person has looked.
+fn faulty(state: &State) -> Vec<Value> {
+    let fault = |known: OutletStatus| {
+        let why = known.fault?;
+        Some(json!({ "slot": known.outlet.name(), "why": why.to_string(), "cause": why.kind() }))
+    };
+    state.shop.outlets().into_iter().filter_map(fault).collect()
 }
 
 fn broken(devices: &Faults) -> impl Iterator<Item = Value> {

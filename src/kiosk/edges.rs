@@ -25,7 +25,7 @@ use crate::screen::language::Texts;
 use crate::screen::open_panel;
 use crate::screen::text::{Faces, TextError, Typesetter};
 use crate::service::{End, Supervisor};
-use crate::vocabulary::{BootId, OrderId, RailError, RailName};
+use crate::vocabulary::{BootId, Evidence, OrderId, Outlet, RailError, RailName};
 use crate::world::{ToWorld, World};
 
 /// A customer who reads the first page needs no longer, and who comes wakes it.
@@ -175,11 +175,22 @@ impl Edges {
                 let ask = self.with(rail.clone(), async move |rail| rail.probe().await);
                 self.answer(ask, move |result| Event::Probed { rail, result });
             }
-            Effect::Prepare { delivery } => self.board.command(board::Command::Prepare { delivery }),
-            Effect::Deliver { delivery, slot, before } => {
+            Effect::Prepare { delivery, outlet: Outlet::Slot(_) } => {
+                self.board.command(board::Command::Prepare { delivery });
+            }
+            Effect::Deliver { delivery, outlet: Outlet::Slot(slot), before } => {
                 self.board.command(board::Command::Deliver { delivery, slot, before });
             }
-            Effect::Recall { delivery, before } => self.board.command(board::Command::Recall { delivery, before }),
+            Effect::Recall { delivery, outlet: Outlet::Slot(_), before } => {
+                self.board.command(board::Command::Recall { delivery, before });
+            }
+            Effect::Prepare { delivery, outlet } | Effect::Deliver { delivery, outlet, .. } => {
+                self.post(Event::NotEnergised { delivery, why: format!("the board has no relay for {outlet}") });
+            }
+            Effect::Recall { delivery, outlet, .. } => {
+                let evidence = Evidence::Silent { why: format!("the board has no sensor for {outlet}") };
+                self.post(Event::Evidence { delivery, evidence });
+            }
             // The loop's own: they need what only it has.
             Effect::Print { .. } | Effect::Find { .. } => {}
         }

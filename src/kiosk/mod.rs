@@ -36,7 +36,7 @@ use crate::sale::order::Receipt;
 use crate::sale::{State, Touch};
 use crate::service::{self, Beat, Say};
 use crate::vending::Warmth;
-use crate::vocabulary::{BootId, ChargeId, ChargeReport, Mono};
+use crate::vocabulary::{BootId, Cause, ChargeId, ChargeReport, Mono, Outlet};
 use crate::world::{Question, World};
 
 use broken::Explained;
@@ -229,7 +229,7 @@ impl Kiosk {
         let unprinted = state
             .orders
             .values()
-            .any(|order| order.bought.is_some() && order.receipt == Receipt::NotYet || order.wants_claim_slip());
+            .any(|order| order.bought().is_some() && order.receipt == Receipt::NotYet || order.wants_claim_slip());
         let mut kiosk = Kiosk {
             ready: false,
             beat,
@@ -457,8 +457,7 @@ fn board_event(event: BoardEvent) -> Option<Event> {
         BoardEvent::Tamper { active } => Event::Condition(Condition::Tamper { active }),
         BoardEvent::Answers { answers } => Event::Condition(Condition::Board { answers }),
         BoardEvent::NotHome { slot } => {
-            let why = "its motor has not come home".into();
-            Event::Condition(Condition::SlotFaulty { slot, why })
+            Event::Condition(Condition::OutletFaulty { outlet: Outlet::Slot(slot), why: Cause::MotorNotHome })
         }
         BoardEvent::Button { .. } | BoardEvent::Temperature { .. } => return None,
     })

@@ -7,7 +7,7 @@ use crate::printer::{Item, Receipt, code_text};
 use crate::sale::{self, Order};
 use crate::screen::language::Texts;
 use crate::vocabulary::fee::Rate;
-use crate::vocabulary::{Language, Minor, ProductId, Wall};
+use crate::vocabulary::{Goods, Language, Minor, Wall};
 
 use super::clock::Clock;
 
@@ -26,7 +26,7 @@ impl Letterhead {
     pub fn receipt(&self, order: &Order, state: &sale::State) -> Receipt {
         let language = &state.counter.language;
         let kiosk = &self.config.kiosk;
-        let charge = order.bought.as_ref().and_then(|id| order.charge(id)).or(order.charges.last());
+        let charge = order.bought().and_then(|id| order.charge(id)).or(order.charges.last());
         let rail = charge.map(|charge| &charge.rail);
         let label = self.config.rails.iter().find(|known| Some(&known.name()) == rail).map(|rail| &rail.label);
         Receipt {
@@ -36,8 +36,8 @@ impl Letterhead {
             order: order.id,
             short_code: order.short_code.clone(),
             time: Clock::wall().and_then(|wall| self.written(wall, language)),
-            items: self.items(order, state, language),
-            taxes: self.taxes(order),
+            items: items(order, language),
+            taxes: taxes(order),
             pickup: self.config.sale.pickup_numbers.then(|| order.short_code.pickup().to_owned()),
             amount: order.amount(),
             paid: order.paid(),
@@ -57,46 +57,39 @@ impl Letterhead {
         code_text(&self.texts, &self.receipt(order, state), self.config.printer.receipt_url.as_deref())
     }
 
-    /// Within the prices of what the customer keeps, by rate.
-    fn taxes(&self, order: &Order) -> Vec<(Rate, Minor)> {
-        let mut sold: BTreeMap<Rate, Minor> = BTreeMap::new();
-        for item in order.items.iter().filter(|item| item.outcome != sale::view::Outcome::NotDelivered) {
-            let product = self.config.products.iter().find(|product| product.id == item.product);
-            if let Some(rate) = product.and_then(|product| product.tax) {
-                *sold.entry(rate).or_default() += item.price;
-            }
-        }
-        sold.into_iter().map(|(rate, price)| (rate, rate.within(price))).collect()
-    }
-
     /// Local time for people.
     fn written(&self, wall: Wall, language: &Language) -> Option<String> {
         let time = jiff::Timestamp::from_millisecond(i64::try_from(wall.0).ok()?).ok()?;
         let local = time.in_tz(&self.config.kiosk.time_zone).ok()?;
         Some(local.strftime(&self.texts.get(language, "date-time", &[])).to_string())
     }
+}
 
-    /// Units of the same product, price and fate on one line.
-    fn items(&self, order: &Order, state: &sale::State, language: &Language) -> Vec<Item> {
-        let mut lines: BTreeMap<usize, Item> = BTreeMap::new();
-        let mut seen: Vec<(ProductId, Minor, sale::view::Outcome)> = Vec::new();
-        for item in &order.items {
-            let key = (item.product.clone(), item.price, item.outcome);
-            let index = seen.iter().position(|known| *known == key).unwrap_or_else(|| {
-                seen.push(key);
-                seen.len() - 1
-            });
-            let name = state.planogram.product(&item.product).map_or(item.product.as_str(), |p| p.name.get(language));
-            lines
-                .entry(index)
-                .or_insert_with(|| Item {
-                    name: name.to_owned(),
-                    quantity: 0,
-                    price: item.price,
-                    outcome: item.outcome,
-                })
-                .quantity += 1;
+/// Within the prices of what the customer keeps, by rate.
+fn taxes(order: &Order) -> Vec<(Rate, Minor)> {
+    let mut sold: BTreeMap<Rate, Minor> = BTreeMap::new();
+    for item in order.items.iter().filter(|item| item.outcome != sale::view::Outcome::NotDelivered) {
+        if let Some(rate) = item.tax {
+            *sold.entry(rate).or_default() += item.price;
         }
-        lines.into_values().collect()
     }
+    sold.into_iter().map(|(rate, price)| (rate, rate.within(price))).collect()
+}
+
+/// Units of the same goods, price and fate on one line.
+fn items(order: &Order, language: &Language) -> Vec<Item> {
+    let mut lines: Vec<(&Goods, Item)> = Vec::new();
+    for item in &order.items {
+        let same = |(goods, line): &&mut (&Goods, Item)| {
+            *goods == &item.goods && line.price == item.price && line.outcome == item.outcome
+        };
+        match lines.iter_mut().find(same) {
+            Some((_, line)) => line.quantity += 1,
+            None => {
+                let name = item.label.get(language).to_owned();
+                lines.push((&item.goods, Item { name, quantity: 1, price: item.price, outcome: item.outcome }));
+            }
+        }
+    }
+    lines.into_iter().map(|(_, line)| line).collect()
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::Kiosk;
 use crate::sale::Touch;
 use crate::sale::event::{Condition, Event};
-use crate::vocabulary::{Reading, SlotId};
+use crate::vocabulary::{Goods, Outlet, Reading, SlotId};
 
 const DROP_SENSOR: &str = "drop-sensor";
 const THERMOMETER: &str = "thermometer";
@@ -44,8 +44,9 @@ impl Faults {
 impl Kiosk {
     /// A button is a finger on its slot's product.
     pub(super) fn pressed(&mut self, slot: &SlotId) {
-        if let Some(slot) = self.state.planogram.slots().get(slot) {
-            self.step(Event::Touch(Touch::Product(slot.product.clone())));
+        let known = self.state.outlet(&Outlet::Slot(slot.clone()));
+        if let Some(Goods::Product(product)) = known.and_then(|known| known.goods) {
+            self.step(Event::Touch(Touch::Product(product)));
         }
     }
 
@@ -53,9 +54,9 @@ impl Kiosk {
     pub(super) fn measured(&mut self, milli: Option<i32>) {
         self.faults.set(THERMOMETER, milli.is_none().then(|| "it can't be read".to_owned()));
         for (product, why) in self.warmth.measured(milli, self.clock.now()) {
-            let slots = self.state.planogram.slots().iter().filter(|(_, slot)| slot.product == product);
-            for slot in slots.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
-                self.step(Event::Condition(Condition::SlotFaulty { slot, why: why.clone() }));
+            let goods = Some(Goods::Product(product));
+            for known in self.state.shop.outlets().into_iter().filter(|known| known.goods == goods) {
+                self.step(Event::Condition(Condition::OutletFaulty { outlet: known.outlet, why: why.clone() }));
             }
         }
     }

@@ -9,10 +9,11 @@ use super::{Edges, Input, KioskError, Options};
 use crate::config::{self, Config, TrustedKey};
 use crate::ledger::{Hold, Ledger, LedgerError, Reader};
 use crate::sale::policy::RailPolicy;
+use crate::sale::shop::Product;
 use crate::sale::{Policy, State};
 use crate::service::{self, Beat, Ended, Part, Say, Supervisor};
 use crate::signed::keys::KeySource;
-use crate::vending::{Planogram, Product, Slot, Warmth};
+use crate::vending::{Planogram, Slot, Warmth};
 use crate::vocabulary::fee::FeeSchedule;
 use crate::vocabulary::{BootId, Stamp};
 use crate::world::{Unsolicited, World};
@@ -159,6 +160,7 @@ pub(super) fn planogram(config: &Config) -> Planogram {
         id: product.id.clone(),
         name: product.name.clone(),
         price: product.price,
+        tax: product.tax,
         picture: product.picture.clone(),
         category: product.category.clone(),
     });

@@ -131,7 +131,8 @@ fn note(lines: &mut [ChargeLine], wall: When, record: &Record) {
         }
         // Of no charge, or of one whose money and times it does not change. Named one by one, so that a new kind of
         // record is not passed over unseen.
-        Record::OrderClosed { .. }
+        Record::OrderGranted { .. }
+        | Record::OrderClosed { .. }
         | Record::ChargeSettled { .. }
         | Record::DeliveryIntended { .. }
         | Record::ItemDelivered { .. }
@@ -145,8 +146,9 @@ fn note(lines: &mut [ChargeLine], wall: When, record: &Record) {
         | Record::OrderEnded { .. }
         | Record::LedgerBegun { .. }
         | Record::BootStarted { .. }
-        | Record::SlotFaulty { .. }
-        | Record::SlotRepaired { .. }
+        | Record::OutletFaulty { .. }
+        | Record::OutletRepaired { .. }
+        | Record::SlotAssigned { .. }
         | Record::StockSet { .. }
         | Record::SalesStopped { .. }
         | Record::SalesResumed { .. }

@@ -96,23 +96,12 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// Records what everything else stands on, where it is not recorded yet: which ledger this is and where it lives, and
-    /// what a slot holds of which nothing is known.
+    /// Records what everything else stands on, where it is not recorded yet: which ledger this is and where it lives.
     pub fn begin(&mut self, at: &Stamp, state: &sale::State) -> Result<(), LedgerError> {
         let mut records = Vec::new();
         if !self.at_home {
             let (ledger, home, before) = (self.id.clone(), self.home.clone(), self.moved.clone());
             records.push(Record::LedgerBegun { ledger, home, before });
-        }
-        for (name, slot) in state.planogram.slots() {
-            let known = self.connection.query_row(
-                "SELECT EXISTS (SELECT 1 FROM stock WHERE slot = ?1)",
-                [name.as_str()],
-                |row| row.get(0),
-            );
-            if !known.map_err(LedgerError::sqlite(&self.path))? {
-                records.push(Record::StockSet { slot: name.clone(), count: slot.stock });
-            }
         }
         self.commit(at, &records, state)?;
         self.at_home = true;

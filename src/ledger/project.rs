@@ -6,8 +6,9 @@ use rusqlite::{Connection, params};
 use crate::sale::Order;
 use crate::sale::order::{Charge, RefundState};
 use crate::sale::record::Record;
+use crate::vocabulary::{Grant, Outlet};
 
-/// What one record changes besides its order: the ledger's number, stock and slots.
+/// What one record changes besides its order: the ledger's number, stock and faults.
 pub fn record(change: &Connection, record: &Record) -> rusqlite::Result<()> {
     match record {
         Record::LedgerBegun { ledger, home, .. } => {
@@ -19,32 +20,50 @@ pub fn record(change: &Connection, record: &Record) -> rusqlite::Result<()> {
                     .execute(params![key, value])?;
             }
         }
-        Record::StockSet { slot, count } => {
+        Record::SlotAssigned { slot, product, capacity, count } => {
+            // Another product: the fault was the former's.
             change
                 .prepare_cached(
-                    "INSERT INTO stock (slot, count) VALUES (?1,?2) ON CONFLICT (slot) DO UPDATE SET count=?2",
+                    "DELETE FROM faults WHERE outlet = ?1
+                     AND EXISTS (SELECT 1 FROM stock WHERE slot = ?2 AND product <> ?3)",
                 )?
+                .execute(params![Outlet::Slot(slot.clone()).to_string(), slot.as_str(), product.as_str()])?;
+            change
+                .prepare_cached(
+                    "INSERT INTO stock (slot, product, capacity, count) VALUES (?1,?2,?3,?4)
+                     ON CONFLICT (slot) DO UPDATE SET product=?2, capacity=?3, count=?4",
+                )?
+                .execute(params![slot.as_str(), product.as_str(), capacity, count])?;
+        }
+        Record::StockSet { slot, count } => {
+            change
+                .prepare_cached("UPDATE stock SET count = ?2 WHERE slot = ?1")?
                 .execute(params![slot.as_str(), count])?;
         }
-        Record::ItemDelivered { slot, count, .. } => take(change, slot.as_str(), *count)?,
+        Record::ItemDelivered { outlet, count, .. } => take(change, outlet, *count)?,
         // It may have fallen: what is not there can't be promised.
-        Record::ItemUnknown { slot, .. } => take(change, slot.as_str(), 1)?,
-        Record::SlotFaulty { slot, why } => fault(change, slot.as_str(), Some(why))?,
-        Record::SlotRepaired { slot } => fault(change, slot.as_str(), None)?,
+        Record::ItemUnknown { outlet, .. } => take(change, outlet, 1)?,
+        Record::OutletFaulty { outlet, why } => {
+            change
+                .prepare_cached(
+                    "INSERT INTO faults (outlet, why) VALUES (?1,?2) ON CONFLICT (outlet) DO UPDATE SET why=?2",
+                )?
+                .execute(params![outlet.to_string(), json(why)])?;
+        }
+        Record::OutletRepaired { outlet } => {
+            change.prepare_cached("DELETE FROM faults WHERE outlet = ?1")?.execute([outlet.to_string()])?;
+        }
         _ => {}
     }
     Ok(())
 }
 
-fn take(change: &Connection, slot: &str, count: u32) -> rusqlite::Result<()> {
+fn take(change: &Connection, outlet: &Outlet, count: u32) -> rusqlite::Result<()> {
+    let Some(slot) = outlet.slot() else { return Ok(()) };
     change
         .prepare_cached("UPDATE stock SET count = max(0, count - ?2) WHERE slot = ?1")?
-        .execute(params![slot, count])
+        .execute(params![slot.as_str(), count])
         .map(drop)
-}
-
-fn fault(change: &Connection, slot: &str, why: Option<&String>) -> rusqlite::Result<()> {
-    change.prepare_cached("UPDATE stock SET faulty = ?2 WHERE slot = ?1")?.execute(params![slot, why]).map(drop)
 }
 
 /// What an order's records add up to.
@@ -54,8 +73,8 @@ pub fn order(change: &Connection, order: &Order) -> rusqlite::Result<()> {
     change
         .prepare_cached(
             "INSERT INTO orders (id, short_code, state, currency, amount, paid, refunded, outstanding, claim, ended,
-                                 fee_estimate, net_estimate)
-             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)
+                                 fee_estimate, net_estimate, granted)
+             VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)
              ON CONFLICT (id) DO UPDATE SET state=?3, paid=?6, refunded=?7, outstanding=?8, claim=?9, ended=?10,
                                             fee_estimate=?11, net_estimate=?12",
         )?
@@ -68,23 +87,24 @@ pub fn order(change: &Connection, order: &Order) -> rusqlite::Result<()> {
             order.paid(),
             order.refunded(),
             order.outstanding(),
-            order.claim.as_ref().filter(|claim| claim.settled.is_none()).map(|claim| &claim.why),
+            order.claim.as_ref().filter(|claim| claim.settled.is_none()).map(|claim| claim.why.to_string()),
             order.ended,
             fee,
-            fee.map(|fee| order.paid() - order.refunded() - fee)
+            fee.map(|fee| order.paid() - order.refunded() - fee),
+            order.grant().map(Grant::word)
         ])?;
     for (unit, item) in order.items.iter().enumerate() {
         change
             .prepare_cached(
-                "INSERT INTO items (order_id, unit, product, price, slot, outcome) VALUES (?1,?2,?3,?4,?5,?6)
-                 ON CONFLICT (order_id, unit) DO UPDATE SET slot=?5, outcome=?6",
+                "INSERT INTO items (order_id, unit, goods, price, outlet, outcome) VALUES (?1,?2,?3,?4,?5,?6)
+                 ON CONFLICT (order_id, unit) DO UPDATE SET outlet=?5, outcome=?6",
             )?
             .execute(params![
                 id,
                 unit,
-                item.product.as_str(),
+                item.goods.to_string(),
                 item.price,
-                item.attempts.last().map(|attempt| attempt.slot.as_str()),
+                item.attempts.last().map(|attempt| attempt.outlet.to_string()),
                 word(&item.outcome)
             ])?;
     }
@@ -120,6 +140,11 @@ fn charge(change: &Connection, order: &str, charge: &Charge) -> rusqlite::Result
             .execute(params![refund.id.as_str(), charge.id.as_str(), refund.amount, state])?;
     }
     Ok(())
+}
+
+/// As it stands in the record.
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// An enum's kebab-case word, as it stands in JSON too.

@@ -17,7 +17,7 @@ use super::{EventDocument, FILE, LedgerError, schema};
 use crate::sale::codes::REACH;
 use crate::sale::recover::Recovered;
 use crate::sale::{Order, Record};
-use crate::vocabulary::{OrderId, ShortCode, SlotId};
+use crate::vocabulary::{Goods, OrderId, Outlet, ProductId, ShortCode, SlotId};
 
 const MISSING: &str = "is not there; name the kiosk's state directory with --state";
 const DENIED: &str = "this user may not read it; take sudo";
@@ -334,16 +334,7 @@ pub fn recover(connection: &Connection, path: &Path) -> Result<Recovered, Ledger
     for id in ids.iter().filter_map(|id| OrderId::parse(id)) {
         recovered.orders.extend(order(connection, path, id)?);
     }
-    let stock: Vec<(String, u32, Option<String>)> = connection
-        .prepare("SELECT slot, count, faulty FROM stock")
-        .and_then(|mut query| query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect())
-        .map_err(&wrap)?;
-    for (slot, count, faulty) in stock {
-        if let Some(slot) = SlotId::parse(&slot) {
-            recovered.faulty.extend(faulty.map(|why| (slot.clone(), why)));
-            recovered.stock.push((slot, count));
-        }
-    }
+    recovered.shop = shop(connection, path)?;
     let last: Option<String> =
         connection.query_row("SELECT max(id) FROM orders", [], |row| row.get(0)).map_err(&wrap)?;
     recovered.last_order = last.as_deref().and_then(OrderId::parse);
@@ -423,9 +414,37 @@ fn verify_from(
     }
 }
 
+/// What the shop's records add up to, as records.
+fn shop(connection: &Connection, path: &Path) -> Result<Vec<Record>, LedgerError> {
+    let wrap = LedgerError::sqlite(path);
+    let unreadable =
+        || LedgerError::Unreadable { path: path.into(), what: "a slot's stock or an outlet's fault can't be read" };
+    let mut records = Vec::new();
+    let stock: Vec<(String, String, u32, u32)> = connection
+        .prepare("SELECT slot, product, capacity, count FROM stock")
+        .and_then(|mut query| {
+            query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?.collect()
+        })
+        .map_err(&wrap)?;
+    for (slot, product, capacity, count) in stock {
+        let (slot, product) = SlotId::parse(&slot).zip(ProductId::parse(&product)).ok_or_else(unreadable)?;
+        records.push(Record::SlotAssigned { slot, product, capacity, count });
+    }
+    let faults: Vec<(String, String)> = connection
+        .prepare("SELECT outlet, why FROM faults")
+        .and_then(|mut query| query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+        .map_err(&wrap)?;
+    for (outlet, why) in faults {
+        let (outlet, why) = Outlet::parse(&outlet).zip(serde_json::from_str(&why).ok()).ok_or_else(unreadable)?;
+        records.push(Record::OutletFaulty { outlet, why });
+    }
+    Ok(records)
+}
+
 fn orders(connection: &Connection, limit: usize) -> rusqlite::Result<Value> {
     let mut query = connection.prepare_cached(
-        "SELECT id, short_code, state, amount, currency, paid, refunded FROM orders ORDER BY id DESC LIMIT ?1",
+        "SELECT id, short_code, state, amount, currency, paid, refunded, granted
+         FROM orders ORDER BY id DESC LIMIT ?1",
     )?;
     let found = query.query_map([limit as u64], |row| {
         Ok(json!({
@@ -436,18 +455,23 @@ fn orders(connection: &Connection, limit: usize) -> rusqlite::Result<Value> {
             "currency": row.get::<_, String>(4)?,
             "paid": row.get::<_, i64>(5)?,
             "refunded": row.get::<_, i64>(6)?,
+            "granted": row.get::<_, Option<String>>(7)?,
         }))
     })?;
     let mut orders = found.collect::<rusqlite::Result<Vec<Value>>>()?;
     let mut items = connection
-        .prepare_cached("SELECT product, price, slot, outcome FROM items WHERE order_id = ?1 ORDER BY unit")?;
+        .prepare_cached("SELECT goods, price, outlet, outcome FROM items WHERE order_id = ?1 ORDER BY unit")?;
     for order in &mut orders {
         let id = order["id"].as_str().unwrap_or_default().to_owned();
         let units = items.query_map([id], |row| {
+            let (goods, outlet) = (row.get::<_, String>(0)?, row.get::<_, Option<String>>(2)?);
+            let (product, slot) = (Goods::parse(&goods), outlet.as_deref().and_then(Outlet::parse));
             Ok(json!({
-                "product": row.get::<_, String>(0)?,
+                "goods": goods,
+                "product": product.as_ref().and_then(Goods::product),
                 "price": row.get::<_, i64>(1)?,
-                "slot": row.get::<_, Option<String>>(2)?,
+                "outlet": outlet,
+                "slot": slot.as_ref().and_then(Outlet::slot),
                 "outcome": row.get::<_, String>(3)?,
             }))
         })?;

@@ -12,7 +12,7 @@ use super::LedgerError;
 pub const APPLICATION_ID: i64 = 0x6b69_6f73;
 
 /// Raised with every change of the tables, and of what the records' bodies look like.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 const TABLES: &str = "
     -- Which ledger this is, where it lives, and how far the back end has acknowledged it.
@@ -47,16 +47,18 @@ const TABLES: &str = "
         ended INTEGER NOT NULL,
         -- Estimates by the configured rates: what the provider keeps of the order's payment, and what it leaves.
         fee_estimate INTEGER,
-        net_estimate INTEGER
+        net_estimate INTEGER,
+        -- Why nothing was to be paid; NULL where something was.
+        granted TEXT
     );
     CREATE INDEX orders_open ON orders (id) WHERE ended = 0;
     CREATE INDEX orders_by_code ON orders (short_code, id);
     CREATE TABLE items (
         order_id TEXT NOT NULL,
         unit INTEGER NOT NULL,
-        product TEXT NOT NULL,
+        goods TEXT NOT NULL,
         price INTEGER NOT NULL,
-        slot TEXT,
+        outlet TEXT,
         outcome TEXT NOT NULL,
         PRIMARY KEY (order_id, unit)
     ) WITHOUT ROWID;
@@ -75,7 +77,14 @@ const TABLES: &str = "
         amount INTEGER NOT NULL,
         state TEXT NOT NULL
     ) WITHOUT ROWID;
-    CREATE TABLE stock (slot TEXT PRIMARY KEY, count INTEGER NOT NULL, faulty TEXT) WITHOUT ROWID;
+    CREATE TABLE stock (
+        slot TEXT PRIMARY KEY,
+        product TEXT NOT NULL,
+        capacity INTEGER NOT NULL,
+        count INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    -- What may not be used until a person has looked, and why.
+    CREATE TABLE faults (outlet TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
 
     -- What the back end has not acknowledged.
     CREATE VIEW outbox AS

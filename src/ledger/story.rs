@@ -5,8 +5,8 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use crate::sale::Order;
-use crate::sale::record::{ClaimSettlement, Closed, Record, Settling, Slip};
-use crate::vocabulary::{Currency, Minor, Money, OrderId};
+use crate::sale::record::{Closed, Offered, Record, Settling, Slip};
+use crate::vocabulary::{ClaimSettlement, Currency, Language, Minor, Money, OrderId, Outlet};
 
 /// All records of one order, oldest first.
 #[derive(Debug, Clone)]
@@ -106,8 +106,11 @@ fn tell(record: &Record, currency: Option<Currency>) -> String {
     };
     match record {
         Record::OrderOffered { items, amount, charge, rail, .. } => {
-            let goods: Vec<&str> = items.iter().map(|item| item.product.as_str()).collect();
-            format!("offered {} for {}, charge {charge} on {rail}", goods.join(", "), money(amount))
+            format!("offered {} for {}, charge {charge} on {rail}", goods(items), money(amount))
+        }
+        Record::OrderGranted { items, grant, outlet, .. } => {
+            let from = outlet.as_ref().map_or(String::new(), |outlet| format!(", from {} only", outlet.name()));
+            format!("granted ({}): {}{from}", grant.word(), goods(items))
         }
         Record::ChargeOffered { charge, rail, .. } => format!("another way to pay: charge {charge} on {rail}"),
         Record::OrderPaid { payment, fee_estimate: Some(fee), .. } => {
@@ -126,7 +129,7 @@ fn tell(record: &Record, currency: Option<Currency>) -> String {
         Record::OrderClosed { why, .. } => match why {
             Closed::Expired => "nobody paid in time".into(),
             Closed::ByCustomer => "cancelled by the customer".into(),
-            Closed::Stopped(reason) => format!("taken off the glass: {}", word(reason)),
+            Closed::Stopped(reason) => format!("taken off the glass: {reason}"),
             Closed::NoCharge(error) => format!("no charge could be made: {error}"),
             Closed::Restart => "the daemon started anew while it waited for payment".into(),
             Closed::WrongPayment => "closed after a payment that does not fit".into(),
@@ -134,24 +137,34 @@ fn tell(record: &Record, currency: Option<Currency>) -> String {
         },
         Record::ChargeReturned { total, .. } => format!("the provider gave back {} by itself", money(total)),
         Record::ChargeSettled { charge, .. } => format!("nothing more can happen on charge {charge}"),
-        Record::DeliveryIntended { item, attempt, slot, counter, .. } => {
+        Record::DeliveryIntended { item, attempt, outlet, counter, .. } => {
             let counter = counter.map_or("no counter".into(), |count| format!("counter {count}"));
-            format!("unit {}: slot {slot} is energised, attempt {attempt}, {counter}", item + 1)
+            let unit = item + 1;
+            format!("unit {unit}: {} {} is energised, attempt {attempt}, {counter}", sort(outlet), outlet.name())
         }
-        Record::ItemDelivered { item, slot, count: 1, .. } => format!("unit {}: fell from {slot}", item + 1),
-        Record::ItemDelivered { item, slot, count, .. } => format!("unit {}: {count} fell from {slot}", item + 1),
-        Record::ItemNotDelivered { item, slot, why, last, .. } => {
-            let from = slot.as_ref().map_or(String::new(), |slot| format!(" from {slot}"));
+        Record::ItemDelivered { item, outlet: Outlet::Slot(slot), count: 1, .. } => {
+            format!("unit {}: fell from {slot}", item + 1)
+        }
+        Record::ItemDelivered { item, outlet: Outlet::Slot(slot), count, .. } => {
+            format!("unit {}: {count} fell from {slot}", item + 1)
+        }
+        Record::ItemDelivered { item, outlet: Outlet::Gate(lane), .. } => {
+            format!("unit {}: gate {lane} has opened", item + 1)
+        }
+        Record::ItemDelivered { item, outlet: Outlet::Pass, .. } => format!("unit {}: the pass is valid", item + 1),
+        Record::ItemNotDelivered { item, outlet, why, last, .. } => {
+            let from = outlet.as_ref().map_or(String::new(), |outlet| format!(" from {}", outlet.name()));
             let then = if *last { "" } else { "; another slot is tried" };
             format!("unit {}: not delivered{from}: {why}{then}", item + 1)
         }
-        Record::ItemUnknown { item, slot, why, settled_by, .. } => {
+        Record::ItemUnknown { item, outlet, why, settled_by, .. } => {
             let then = match settled_by {
                 Settling::Refund => "the money goes back",
                 Settling::Claim => "a person decides",
                 Settling::AssumedDelivered => "taken as delivered",
             };
-            format!("unit {}: nobody knows whether it fell from {slot} ({why}); {then}", item + 1)
+            let (unit, from) = (item + 1, outlet.name());
+            format!("unit {unit}: nobody knows whether it came out of {from} ({why}); {then}")
         }
         Record::RefundRequested { refund, amount, .. } => format!("refund {refund} of {} asked for", money(amount)),
         Record::RefundConfirmed { refund, amount, .. } => {
@@ -177,6 +190,23 @@ fn tell(record: &Record, currency: Option<Currency>) -> String {
     }
 }
 
+/// As they were called when they were offered.
+fn goods(items: &[Offered]) -> String {
+    let name = |item: &Offered| match item.label.get(&Language::new("en")) {
+        "" => item.goods.to_string(),
+        label => label.to_owned(),
+    };
+    items.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+fn sort(outlet: &Outlet) -> &'static str {
+    match outlet {
+        Outlet::Slot(_) => "slot",
+        Outlet::Gate(_) => "gate",
+        Outlet::Pass => "the pass",
+    }
+}
+
 fn slip_name(slip: Slip) -> &'static str {
     match slip {
         Slip::Receipt => "receipt",
@@ -188,10 +218,6 @@ fn slip_name(slip: Slip) -> &'static str {
 fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(Value::String(word)) => word,
-        Ok(Value::Object(fields)) => {
-            let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default();
-            [text("kind"), text("detail")].join(" ").trim().to_owned()
-        }
         _ => String::new(),
     }
 }

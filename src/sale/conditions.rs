@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::event::{Command, Condition, Effect, Illegal};
-use super::record::{ClaimSettlement, Closed, Record};
+use super::record::{Closed, Record};
 use super::view::StopReason;
 use super::{State, Turn};
-use crate::vocabulary::{Mono, RailName};
+use crate::vocabulary::{ClaimSettlement, Mono, Outlet, RailName};
 
 /// An idle machine asks its providers so often whether they are there, and this often when they were not.
 const PROBE_IDLE: Duration = Duration::from_secs(60);
@@ -56,8 +56,8 @@ impl State {
         if !self.policy.rails.iter().any(|rail| self.rail_up(&rail.name)) {
             reasons.push(StopReason::RailDown);
         }
-        if self.planogram.sold_out() && self.current.is_none() {
-            reasons.push(StopReason::SoldOut);
+        if self.current.is_none() {
+            reasons.extend(self.shop.closed());
         }
         if self.conditions.cooling_until.is_some() && self.current.is_none() {
             reasons.push(StopReason::CoolingDown);
@@ -130,9 +130,9 @@ impl Turn<'_> {
     pub(super) fn condition(&mut self, condition: Condition) {
         let c = &mut self.state.conditions;
         match condition {
-            Condition::SlotFaulty { slot, why } => {
-                if self.state.planogram.slots().get(&slot).is_some_and(|slot| slot.faulty.is_none()) {
-                    self.record(Record::SlotFaulty { slot, why });
+            Condition::OutletFaulty { outlet, why } => {
+                if self.state.outlet(&outlet).is_some_and(|known| known.fault.is_none()) {
+                    self.record(Record::OutletFaulty { outlet, why });
                 }
             }
             Condition::Door { open } => c.door_open = open,
@@ -207,12 +207,7 @@ impl Turn<'_> {
         let (id, now) = (order.id, self.at.now);
         let shown = order.live().filter(|charge| charge.watch.payload.is_some()).map(|charge| &charge.rail);
         let lost = self.state.local_stop_reasons().into_iter().next();
-        let wanted =
-            |product: &crate::vocabulary::ProductId| order.items.iter().filter(|item| item.product == *product).count();
-        let unstocked = order
-            .items
-            .iter()
-            .any(|item| (self.state.planogram.available(&item.product) as usize) < wanted(&item.product));
+        let unstocked = !self.state.shop.can_deliver(&order.wanted());
         let lost = lost
             .or(unstocked.then_some(StopReason::SoldOut))
             .or_else(|| shown.filter(|rail| !self.state.lease_holds(rail, now)).map(|_| StopReason::RailDown));
@@ -247,22 +242,12 @@ impl Turn<'_> {
                 }
             }
             Command::SetStock { slot, count } => {
-                let Some(known) = self.state.planogram.slots().get(&slot) else {
-                    return Err(Illegal::Refused("no such slot"));
-                };
-                if count > known.capacity {
-                    return Err(Illegal::Refused("more than the slot holds"));
-                }
-                self.record(Record::StockSet { slot, count });
+                let records = self.state.shop.restock(&Outlet::Slot(slot), count).map_err(Illegal::Refused)?;
+                records.into_iter().for_each(|record| self.record(record));
             }
             Command::Refill => {
-                for (name, slot) in self.state.planogram.slots().clone() {
-                    if slot.faulty.is_some() {
-                        self.record(Record::SlotRepaired { slot: name.clone() });
-                    }
-                    if slot.stock != slot.capacity {
-                        self.record(Record::StockSet { slot: name, count: slot.capacity });
-                    }
+                for record in self.state.shop.refill() {
+                    self.record(record);
                 }
             }
             Command::SettleClaim { order, how, by } => {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::event::{Effect, Illegal};
 use super::order::Order;
 use super::record::{Closed, Record};
+use super::shop::Product;
 use super::view::{CategoryTab, Ease};
 use super::{State, Turn};
-use crate::vending::Product;
 use crate::vocabulary::{CategoryId, Language, Mono, OrderId, ProductId, RailName, ShortCode};
 
 /// Digits of the code that proves somebody stands at the machine.
@@ -161,8 +161,17 @@ impl Counter {
 
 impl State {
     pub(super) fn can_add(&self, product: &ProductId) -> bool {
-        self.counter.units() < self.policy.max_units
-            && self.planogram.available(product) > self.counter.in_basket(product)
+        self.counter.units() < self.policy.max_units && self.shop.available(product) > self.counter.in_basket(product)
+    }
+
+    /// A product that customers can choose.
+    pub fn product(&self, id: &ProductId) -> Option<&Product> {
+        self.shop.catalogue().iter().find(|product| product.id == *id)
+    }
+
+    /// Somebody is in the middle of something: choosing, paying or waiting for goods.
+    pub fn busy(&self) -> bool {
+        self.current.is_some() || !self.counter.basket.is_empty()
     }
 
     /// Products chosen so far, with how many of each.
@@ -171,7 +180,7 @@ impl State {
     }
 
     pub(super) fn basket_total(&self) -> i64 {
-        let price = |id| self.planogram.product(id).map_or(0, |product| product.price);
+        let price = |id| self.product(id).map_or(0, |product| product.price);
         self.counter.basket.iter().map(|(id, quantity)| price(id) * i64::from(*quantity)).sum()
     }
 
@@ -233,7 +242,7 @@ impl State {
     /// Products of the category that is looked at.
     pub(super) fn on_shelf(&self) -> Vec<&Product> {
         let category = self.counter.shelf.category.as_ref();
-        let products = self.planogram.products().iter();
+        let products = self.shop.catalogue().iter();
         products.filter(|product| category.is_none() || product.category.as_ref() == category).collect()
     }
 
@@ -365,7 +374,7 @@ impl Turn<'_> {
     }
 
     fn put(&mut self, product: ProductId) -> Result<(), Illegal> {
-        if self.state.planogram.product(&product).is_none() {
+        if self.state.product(&product).is_none() {
             return Err(Illegal::Refused("no such product"));
         }
         if !self.state.can_add(&product) {

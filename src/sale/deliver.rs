@@ -1,7 +1,7 @@
-//! From paid to delivered, one unit after the other: choose a slot, read the sensor, write the intent, energise, record
+//! From paid to delivered, one unit after the other: choose an outlet, read the sensor, write the intent, energise, record
 //! what the sensor says.
 //!
-//! Policy (P1): an intent is energised by the step that wrote it and by no other. Another slot follows only after a
+//! Policy (P1): an intent is energised by the step that wrote it and by no other. Another outlet follows only after a
 //! self-tested sensor said "nothing fell", in the same run of the daemon. Whatever can't be told is `Unknown` and is
 //! settled by the operator's policy.
 
@@ -10,38 +10,46 @@ use super::order::Receipt;
 use super::record::{Record, Settling};
 use super::view::Outcome;
 use super::{Order, Turn};
-use crate::vocabulary::{DeliveryId, Evidence, OrderId, Reading, SlotId, UnknownDelivery};
+use crate::vocabulary::{Cause, DeliveryId, Evidence, OrderId, Outlet, Reading, UnknownDelivery};
 
-/// The next thing to do for a paid order.
+/// The next thing to do for an order that may be delivered.
 enum Next {
     /// An answer is on its way.
     Wait,
     Prepare {
         delivery: DeliveryId,
-        slot: SlotId,
+        outlet: Outlet,
+    },
+    /// Nothing has to move for it.
+    Pass {
+        item: u32,
     },
     GiveUp {
         item: u32,
-        why: String,
+        why: Cause,
     },
     Finish,
 }
 
 impl Turn<'_> {
-    /// Goes on with a paid order until an answer has to come or everything is resolved.
+    /// Goes on with an order that may be delivered until an answer has to come or everything is resolved.
     pub(super) fn deliver_on(&mut self, id: OrderId) {
         loop {
             let Some(order) = self.state.orders.get(&id) else { return };
             match self.next_for(order) {
                 Next::Wait => return,
                 Next::GiveUp { item, why } => {
-                    self.record(Record::ItemNotDelivered { order: id, item, slot: None, why, last: true });
+                    self.record(Record::ItemNotDelivered { order: id, item, outlet: None, why, last: true });
                 }
-                Next::Prepare { delivery, slot } => {
+                Next::Pass { item } => {
+                    let outlet = Outlet::Pass;
+                    self.record(Record::ItemDelivered { order: id, item, attempt: 1, outlet, count: 1 });
+                }
+                Next::Prepare { delivery, outlet } => {
                     if let Some(order) = self.state.orders.get_mut(&id) {
-                        order.preparing = Some((delivery, slot));
+                        order.preparing = Some((delivery, outlet.clone()));
                     }
-                    self.effect(Effect::Prepare { delivery });
+                    self.effect(Effect::Prepare { delivery, outlet });
                     return;
                 }
                 Next::Finish => {
@@ -64,110 +72,119 @@ impl Turn<'_> {
             return Next::Wait;
         }
         let index = index as u32;
-        let give_up = |why: &str| Next::GiveUp { item: index, why: why.to_owned() };
-        if order.bought.as_ref().and_then(|id| order.charge(id)).is_some_and(|charge| charge.returned > 0) {
-            return give_up("the provider has given the money back");
+        let give_up = |why| Next::GiveUp { item: index, why };
+        if order.bought().and_then(|id| order.charge(id)).is_some_and(|charge| charge.returned > 0) {
+            return give_up(Cause::MoneyReturned);
         }
         if let Some(reason) = self.state.delivery_stop() {
-            return give_up(&format!("the machine could not deliver: {reason:?}"));
+            return give_up(Cause::Stopped { reason });
         }
         if item.attempts.iter().any(|attempt| !attempt.this_boot) {
-            return give_up("energised before a restart");
+            return give_up(Cause::EnergisedBeforeRestart);
         }
         if item.attempts.len() >= self.state.policy.attempts as usize {
-            return give_up("nothing fell from any slot tried");
+            return give_up(Cause::NothingFellAnywhere);
         }
-        let tried: Vec<SlotId> = item.attempts.iter().map(|attempt| attempt.slot.clone()).collect();
-        match self.state.planogram.choose(&item.product, &tried) {
-            Some(slot) => Next::Prepare {
+        let tried: Vec<Outlet> = item.attempts.iter().map(|attempt| attempt.outlet.clone()).collect();
+        let next = match &order.only {
+            Some(only) => Some(only.clone()).filter(|only| !tried.contains(only)),
+            None => self.state.shop.outlet(&item.goods, &tried),
+        };
+        match next {
+            Some(Outlet::Pass) => Next::Pass { item: index },
+            Some(outlet) => Next::Prepare {
                 delivery: DeliveryId { order: order.id, item: index, attempt: item.attempts.len() as u32 + 1 },
-                slot,
+                outlet,
             },
-            None => give_up("no slot with this product is left"),
+            None => give_up(Cause::NoOutletLeft),
         }
     }
 
     pub(super) fn prepared(&mut self, delivery: DeliveryId, reading: Reading) -> Result<(), Illegal> {
         let order = self.state.orders.get_mut(&delivery.order).ok_or(Illegal::NoOrder(delivery.order))?;
-        let Some((_, slot)) = order.preparing.take_if(|(open, _)| *open == delivery) else {
+        let Some((_, outlet)) = order.preparing.take_if(|(open, _)| *open == delivery) else {
             return Err(Illegal::NoDelivery(delivery));
         };
-        let blind = self.state.policy.sensor && !(reading.self_tested && reading.counter.is_some());
+        let eyes = reading.self_tested && reading.counter.is_some();
+        // The drop sensor tells of what falls, not of what opens.
+        let blind = self.state.policy.sensor && outlet.slot().is_some() && !eyes;
         if blind {
             // Without eyes nothing is energised: the goods would fall and the money go back.
-            let why = "the drop sensor failed its self-test".to_owned();
-            let (order, item) = (delivery.order, delivery.item);
-            self.record(Record::ItemNotDelivered { order, item, slot: Some(slot), why, last: true });
+            let (order, item, why) = (delivery.order, delivery.item, Cause::SensorFailed);
+            self.record(Record::ItemNotDelivered { order, item, outlet: Some(outlet), why, last: true });
         } else if self.state.delivery_stop().is_none() {
             self.record(Record::DeliveryIntended {
                 order: delivery.order,
                 item: delivery.item,
                 attempt: delivery.attempt,
-                slot: slot.clone(),
+                outlet: outlet.clone(),
                 counter: reading.counter,
             });
             if let Some(attempt) = self.attempt(delivery) {
                 attempt.this_boot = true;
             }
-            self.effect(Effect::Deliver { delivery, slot, before: reading.counter });
+            self.effect(Effect::Deliver { delivery, outlet, before: reading.counter });
         }
         self.deliver_on(delivery.order);
         Ok(())
     }
 
-    pub(super) fn not_energised(&mut self, delivery: DeliveryId, why: String) -> Result<(), Illegal> {
+    pub(super) fn not_energised(&mut self, delivery: DeliveryId, detail: String) -> Result<(), Illegal> {
         let open = self.state.orders.get_mut(&delivery.order);
         let preparing = open.and_then(|order| order.preparing.take_if(|(open, _)| *open == delivery));
-        let slot = match preparing {
+        let outlet = match preparing {
             // It was not even prepared, so there is no intent.
-            Some((_, slot)) => slot,
-            None => self.open_slot(delivery)?,
+            Some((_, outlet)) => outlet,
+            None => self.open_outlet(delivery)?,
         };
-        let (order, item) = (delivery.order, delivery.item);
-        self.record(Record::ItemNotDelivered { order, item, slot: Some(slot), why, last: true });
+        let (order, item, why) = (delivery.order, delivery.item, Cause::Board { detail });
+        self.record(Record::ItemNotDelivered { order, item, outlet: Some(outlet), why, last: true });
         self.deliver_on(order);
         Ok(())
     }
 
     pub(super) fn evidence(&mut self, delivery: DeliveryId, evidence: Evidence) -> Result<(), Illegal> {
-        let slot = self.open_slot(delivery)?;
+        let outlet = self.open_outlet(delivery)?;
         let DeliveryId { order, item, attempt } = delivery;
         match evidence {
             Evidence::Dropped { count } => {
-                self.record(Record::ItemDelivered { order, item, attempt, slot, count });
+                self.record(Record::ItemDelivered { order, item, attempt, outlet, count });
             }
             Evidence::Nothing { self_tested: true } => {
                 let again = self.attempt(delivery).is_some_and(|attempt| attempt.this_boot)
                     && attempt < self.state.policy.attempts
                     && self.state.delivery_stop().is_none();
-                let why = "nothing fell".to_owned();
-                self.record(Record::ItemNotDelivered { order, item, slot: Some(slot.clone()), why, last: !again });
-                // After a restart the motor may have been stopped halfway; that is no fault of the slot.
+                let why = Cause::NothingFell;
+                self.record(Record::ItemNotDelivered { order, item, outlet: Some(outlet.clone()), why, last: !again });
+                // After a restart the motor may have been stopped halfway; that is no fault of the outlet.
                 if self.attempt(delivery).is_some_and(|attempt| attempt.this_boot) {
-                    self.record(Record::SlotFaulty { slot, why: "energised and nothing fell".into() });
+                    self.record(Record::OutletFaulty { outlet, why: Cause::NothingFell });
                 }
             }
             Evidence::Nothing { self_tested: false } => {
-                self.unknown(delivery, slot, "the drop sensor did not pass its self-test".into());
+                self.unknown(delivery, outlet, Cause::SensorFailed);
             }
-            Evidence::Silent { why } => self.unknown(delivery, slot, why),
+            Evidence::Silent { why } => self.unknown(delivery, outlet, Cause::Board { detail: why }),
         }
         self.deliver_on(order);
         Ok(())
     }
 
-    fn unknown(&mut self, delivery: DeliveryId, slot: SlotId, why: String) {
+    fn unknown(&mut self, delivery: DeliveryId, outlet: Outlet, why: Cause) {
         let DeliveryId { order, item, .. } = delivery;
+        let granted = self.state.orders.get(&order).is_some_and(|order| order.grant().is_some());
         let settled_by = match self.state.policy.unknown_delivery {
+            // Nobody has paid, so there is nothing to settle.
+            _ if granted => Settling::AssumedDelivered,
             UnknownDelivery::Refund => Settling::Refund,
             UnknownDelivery::Hold => Settling::Claim,
             UnknownDelivery::AssumeDelivered => Settling::AssumedDelivered,
         };
-        self.record(Record::ItemUnknown { order, item, slot, why: why.clone(), settled_by });
+        self.record(Record::ItemUnknown { order, item, outlet, why: why.clone(), settled_by });
         if settled_by == Settling::Claim {
             let price = |order: &Order| order.items.get(item as usize).map(|item| item.price);
             let amount = self.state.orders.get(&order).and_then(price).unwrap_or_default();
-            self.claim(order, amount, format!("delivery unknown: {why}"));
+            self.claim(order, amount, Cause::DeliveryUnknown { detail: Box::new(why) });
         }
     }
 
@@ -176,15 +193,16 @@ impl Turn<'_> {
         item.attempts.get_mut((delivery.attempt as usize).checked_sub(1)?)
     }
 
-    /// The slot of a delivery whose evidence is still wanted.
-    fn open_slot(&mut self, delivery: DeliveryId) -> Result<SlotId, Illegal> {
+    /// The outlet of a delivery whose evidence is still wanted.
+    fn open_outlet(&mut self, delivery: DeliveryId) -> Result<Outlet, Illegal> {
         let attempt = self.attempt(delivery).filter(|attempt| !attempt.done);
-        attempt.map(|attempt| attempt.slot.clone()).ok_or(Illegal::NoDelivery(delivery))
+        attempt.map(|attempt| attempt.outlet.clone()).ok_or(Illegal::NoDelivery(delivery))
     }
 
     /// One slip for an order that was paid, when nothing is left to deliver.
     fn print_receipt(&mut self, id: OrderId) {
-        let unprinted = |order: &Order| order.receipt == Receipt::NotYet && order.printing.is_none();
+        let unprinted =
+            |order: &Order| order.bought().is_some() && order.receipt == Receipt::NotYet && order.printing.is_none();
         if self.state.orders.get(&id).is_some_and(unprinted) {
             self.print(id);
         }
@@ -210,7 +228,7 @@ impl Turn<'_> {
         let slip = printing.take().ok_or(Illegal::Refused("no slip of this order is being printed"))?;
         self.record(match result {
             Ok(()) => Record::ReceiptPrinted { order, slip },
-            Err(why) => Record::ReceiptNotPrinted { order, slip, why },
+            Err(detail) => Record::ReceiptNotPrinted { order, slip, why: Cause::Printer { detail } },
         });
         Ok(())
     }

@@ -2,10 +2,10 @@
 
 use super::counter::Touch;
 use super::order::Order;
-use super::record::ClaimSettlement;
+use super::record::Offered;
 use crate::vocabulary::{
-    BootId, ChargeId, ChargeRef, ChargeReport, Created, DeliveryId, Evidence, NewCharge, OrderId, RailError, RailName,
-    Reading, RefundId, RefundReport, RefundRequest, ShortCode, SlotId,
+    BootId, Cause, ChargeId, ChargeRef, ChargeReport, ClaimSettlement, Created, DeliveryId, Evidence, Grant, NewCharge,
+    OrderId, Outlet, RailError, RailName, Reading, RefundId, RefundReport, RefundRequest, ShortCode, SlotId,
 };
 
 #[derive(Debug, Clone)]
@@ -17,6 +17,12 @@ pub enum Event {
         version: String,
     },
     Touch(Touch),
+    /// Goods that were chosen elsewhere than on the shelf, for example by a ticket that was read; one for each unit.
+    /// `grant`: nothing is to be paid for them, and why.
+    Chosen {
+        units: Vec<Offered>,
+        grant: Option<Grant>,
+    },
     Condition(Condition),
     /// Answers of a rail. Every effect that asks gets exactly one, be it a time-out.
     Created {
@@ -95,9 +101,9 @@ pub enum Condition {
         full: bool,
     },
     /// Found out beside a delivery; on disk until a person has refilled.
-    SlotFaulty {
-        slot: SlotId,
-        why: String,
+    OutletFaulty {
+        outlet: Outlet,
+        why: Cause,
     },
     /// Latched until the daemon is started anew.
     LedgerFailed {
@@ -152,16 +158,18 @@ pub enum Effect {
     },
     Prepare {
         delivery: DeliveryId,
+        outlet: Outlet,
     },
     /// Energise, once. Its intent is on disk.
     Deliver {
         delivery: DeliveryId,
-        slot: SlotId,
+        outlet: Outlet,
         before: Option<u32>,
     },
     /// What fell since `before`? Nothing moves.
     Recall {
         delivery: DeliveryId,
+        outlet: Outlet,
         before: Option<u32>,
     },
     Print {

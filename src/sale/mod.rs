@@ -11,7 +11,8 @@
 //! open, which settles in the background and never stops selling.
 //!
 //! Where to look: [`record`] what is written down · [`order`] what an order is, as a fold of its records · `counter` the
-//! customer's pages · `codes` order numbers · `offer` from a basket to a charge · `deliver` · `settle` charges and
+//! customer's pages · `codes` order numbers · [`shop`] what is sold and
+//! where it comes out · `offer` from a basket to a charge · `deliver` · `settle` charges and
 //! refunds · `recover` after a restart · `conditions` when it may sell · `show` the view.
 
 pub mod codes;
@@ -25,6 +26,7 @@ pub mod policy;
 pub mod record;
 pub mod recover;
 mod settle;
+pub mod shop;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -40,15 +42,15 @@ pub use policy::Policy;
 pub use record::Record;
 
 pub use settle::PendingRefunds;
+pub use shop::Shop;
 
-use crate::vending::Planogram;
-use crate::vocabulary::{Mono, OrderId, Stamp};
+use crate::vocabulary::{Mono, OrderId, Outlet, Stamp};
 
 /// What the kiosk knows. Everything durable in it is in the ledger too.
 #[derive(Debug, Clone)]
 pub struct State {
     pub policy: Policy,
-    pub planogram: Planogram,
+    pub shop: Box<dyn Shop>,
     pub conditions: Conditions,
     pub counter: Counter,
     /// Orders on which something is open, and the one whose result is on the glass.
@@ -72,11 +74,11 @@ pub struct Step {
 }
 
 impl State {
-    pub fn new(policy: Policy, planogram: Planogram) -> Self {
+    pub fn new(policy: Policy, shop: impl Shop + 'static) -> Self {
         let counter = Counter::new(policy.first_language());
         Self {
             policy,
-            planogram,
+            shop: Box::new(shop),
             conditions: Conditions::default(),
             counter,
             orders: BTreeMap::new(),
@@ -92,6 +94,11 @@ impl State {
         self.orders.get(&self.current?)
     }
 
+    /// What is known of an outlet.
+    pub fn outlet(&self, outlet: &Outlet) -> Option<shop::OutletStatus> {
+        self.shop.outlets().into_iter().find(|known| known.outlet == *outlet)
+    }
+
     /// When [`Event::Tick`] is wanted next; `None` while nothing is timed.
     pub fn next_wake(&self, now: Mono) -> Option<Mono> {
         [self.counter_wake(now), self.settle_wake(), self.probe_wake(), self.pause_wake()].into_iter().flatten().min()
@@ -104,6 +111,7 @@ pub fn next(state: &mut State, at: &Stamp, event: Event) -> Result<Step, Illegal
     match event {
         Event::Tick => {}
         Event::Touch(touch) => turn.touch(touch)?,
+        Event::Chosen { units, grant } => turn.chosen(units, grant)?,
         Event::Condition(condition) => turn.condition(condition),
         Event::Created { charge, result } => turn.created(&charge, result)?,
         Event::Reported { charge, result, asked } => turn.reported(&charge, result, asked)?,
@@ -133,19 +141,13 @@ struct Turn<'a> {
 impl Turn<'_> {
     fn record(&mut self, record: Record) {
         match &record {
-            Record::OrderOffered { order, .. } => {
-                if let Some(new) = Order::offered(&record) {
+            Record::OrderOffered { order, .. } | Record::OrderGranted { order, .. } => {
+                if let Some(new) = Order::begun(&record) {
                     self.state.last_order = Some(*order);
                     self.state.codes.remember(new.short_code.clone());
                     self.state.orders.insert(*order, new);
                 }
             }
-            Record::ItemDelivered { slot, count, .. } => self.state.planogram.take(slot, *count),
-            // It may have fallen: what is not there can't be promised.
-            Record::ItemUnknown { slot, .. } => self.state.planogram.take(slot, 1),
-            Record::SlotFaulty { slot, why } => self.state.planogram.set_fault(slot, Some(why.clone())),
-            Record::SlotRepaired { slot } => self.state.planogram.set_fault(slot, None),
-            Record::StockSet { slot, count } => self.state.planogram.set_stock(slot, *count),
             Record::SalesStopped { .. } => self.state.announced_stop = true,
             Record::SalesResumed {} => self.state.announced_stop = false,
             Record::KioskLocked { reason } => self.state.conditions.locked = Some(reason.clone()),
@@ -155,6 +157,7 @@ impl Turn<'_> {
         if let Some(order) = record.order().and_then(|id| self.state.orders.get_mut(&id)) {
             order.apply(&record);
         }
+        self.state.shop.apply(&record);
         self.step.records.push(record);
     }
 

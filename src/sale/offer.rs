@@ -5,7 +5,7 @@ use super::counter::At;
 use super::event::{Effect, Illegal};
 use super::order::Order;
 use super::record::{Offered, Record};
-use crate::vocabulary::{ChargeId, NewCharge, OrderId, ProductId, RailName, ShortCode};
+use crate::vocabulary::{ChargeId, Goods, Grant, NewCharge, OrderId, Outlet, RailName, ShortCode};
 
 /// The shortest description limit among providers is 127 bytes (WeChat Pay, Native order).
 const DESCRIPTION_BYTES: usize = 120;
@@ -13,17 +13,55 @@ const DESCRIPTION_BYTES: usize = 120;
 impl Turn<'_> {
     /// Begins an order of what is in the basket, on the first rail whose provider answers.
     pub(super) fn offer(&mut self) -> Result<(), Illegal> {
+        let mut items = Vec::new();
+        for (id, quantity) in &self.state.counter.basket {
+            let product = self.state.product(id).ok_or(Illegal::Refused("no such product"))?;
+            items.extend(std::iter::repeat_n(product.offered(), *quantity as usize));
+        }
+        self.sell(items)
+    }
+
+    /// Goods that were chosen elsewhere than on the shelf.
+    pub(super) fn chosen(&mut self, units: Vec<Offered>, grant: Option<Grant>) -> Result<(), Illegal> {
+        if units.is_empty() {
+            return Err(Illegal::Refused("nothing was chosen"));
+        }
+        if self.state.busy() {
+            return Err(Illegal::Refused("a sale is under way"));
+        }
+        match grant {
+            Some(grant) => self.grant(units, grant, None).map(drop),
+            None => self.sell(units),
+        }
+    }
+
+    /// Begins an order for which nothing is to be paid. `only`: where it must come out.
+    pub(super) fn grant(
+        &mut self,
+        items: Vec<Offered>,
+        grant: Grant,
+        only: Option<Outlet>,
+    ) -> Result<OrderId, Illegal> {
+        if self.state.delivery_stop().is_some() || self.state.conditions.board_answers != Some(true) {
+            return Err(Illegal::Refused("the machine can't deliver"));
+        }
+        if only.is_none() && !self.state.shop.can_deliver(&wanted(items.iter().map(|unit| &unit.goods))) {
+            return Err(Illegal::Refused("no more of these goods"));
+        }
+        let order = self.next_order();
+        let (short_code, currency) = (order.short_code(), self.state.policy.currency);
+        self.record(Record::OrderGranted { order, short_code, currency, items, grant, outlet: only });
+        self.show_order(order);
+        self.deliver_on(order);
+        Ok(order)
+    }
+
+    fn sell(&mut self, items: Vec<Offered>) -> Result<(), Illegal> {
         if !self.state.stop_reasons().is_empty() || self.state.conditions.board_answers != Some(true) {
             return Err(Illegal::Refused("not selling"));
         }
-        let mut items = Vec::new();
-        for (id, quantity) in &self.state.counter.basket {
-            let product = self.state.planogram.product(id).ok_or(Illegal::Refused("no such product"))?;
-            if self.state.planogram.available(id) < *quantity {
-                return Err(Illegal::Refused("no more of this product"));
-            }
-            let offered = Offered { product: id.clone(), price: product.price };
-            items.extend(std::iter::repeat_n(offered, *quantity as usize));
+        if !self.state.shop.can_deliver(&wanted(items.iter().map(|unit| &unit.goods))) {
+            return Err(Illegal::Refused("no more of these goods"));
         }
         let rails = &self.state.policy.rails;
         let rail = rails.iter().find(|rail| self.state.rail_up(&rail.name)).or(rails.first());
@@ -100,19 +138,26 @@ impl Turn<'_> {
 
     /// The goods in the customer's language: "Cola x2".
     fn goods(&self, order: &Order) -> Vec<String> {
-        let mut goods: Vec<(&ProductId, u32)> = Vec::new();
-        for item in &order.items {
-            match goods.iter_mut().find(|(product, _)| **product == item.product) {
-                Some((_, quantity)) => *quantity += 1,
-                None => goods.push((&item.product, 1)),
-            }
-        }
-        let named = |(product, quantity): (&ProductId, u32)| {
-            let name = self.state.product_name(product);
-            if quantity > 1 { format!("{name} x{quantity}") } else { name }
+        let language = &self.state.counter.language;
+        let label = |goods: &Goods| order.items.iter().find(|item| item.goods == *goods).map(|item| &item.label);
+        let named = |(goods, quantity): (Goods, u32)| {
+            let name = label(&goods).map_or("", |label| label.get(language));
+            if quantity > 1 { format!("{name} x{quantity}") } else { name.to_owned() }
         };
-        goods.into_iter().map(named).collect()
+        order.wanted().into_iter().map(named).collect()
     }
+}
+
+/// The goods with how often each is wanted, in the order of the units.
+pub(super) fn wanted<'a>(units: impl Iterator<Item = &'a Goods>) -> Vec<(Goods, u32)> {
+    let mut wanted: Vec<(Goods, u32)> = Vec::new();
+    for goods in units {
+        match wanted.iter_mut().find(|(known, _)| known == goods) {
+            Some((_, quantity)) => *quantity += 1,
+            None => wanted.push((goods.clone(), 1)),
+        }
+    }
+    wanted
 }
 
 fn describe(kiosk: &str, goods: &[String], code: &ShortCode) -> String {

@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
-use super::record::{ClaimSettlement, Closed, Record, Settling, Slip};
+use super::record::{Closed, Offered, Record, Settling, Slip};
 use super::view::{OrderState, Outcome};
+use crate::vocabulary::fee::Rate;
 use crate::vocabulary::{
-    ChargeId, ChargeRef, Currency, DeliveryId, Minor, Mono, OrderId, Payment, ProductId, RailName, RefundId,
-    RefundRequest, ShortCode, SlotId, Wall,
+    Cause, ChargeId, ChargeRef, ClaimSettlement, Currency, DeliveryId, Entitlement, Goods, Grant, Localized, Minor,
+    Mono, OrderId, Outlet, Payment, RailName, RefundId, RefundRequest, ShortCode, Wall,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,13 +21,15 @@ pub struct Order {
     pub items: Vec<Item>,
     pub charges: Vec<Charge>,
     pub closed: Option<Closed>,
-    /// The charge whose payment bought the goods.
-    pub bought: Option<ChargeId>,
+    /// Why it may be delivered; `None` while nobody has paid.
+    pub entitlement: Option<Entitlement>,
+    /// It may come out there and nowhere else.
+    pub only: Option<Outlet>,
     pub claim: Option<Claim>,
     pub receipt: Receipt,
     pub ended: bool,
     /// Volatile: the sensor is being read for this delivery; its intent is not written yet.
-    pub preparing: Option<(DeliveryId, SlotId)>,
+    pub preparing: Option<(DeliveryId, Outlet)>,
     /// Volatile: this slip was handed to the printer.
     pub printing: Option<Slip>,
     /// Volatile: the QR leaves the glass at this time.
@@ -37,8 +40,12 @@ pub struct Order {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    pub product: ProductId,
+    pub goods: Goods,
+    /// What they were called when they were offered.
+    pub label: Localized,
     pub price: Minor,
+    /// Within the price.
+    pub tax: Option<Rate>,
     pub outcome: Outcome,
     pub settled_by: Option<Settling>,
     pub attempts: Vec<Attempt>,
@@ -46,11 +53,11 @@ pub struct Item {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    pub slot: SlotId,
+    pub outlet: Outlet,
     pub counter: Option<u32>,
     /// Evidence has been recorded.
     pub done: bool,
-    /// Volatile: energised in this run of the daemon. Only then may another slot follow.
+    /// Volatile: energised in this run of the daemon. Only then may another outlet follow.
     pub this_boot: bool,
 }
 
@@ -135,7 +142,7 @@ pub enum RefundState {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    pub why: String,
+    pub why: Cause,
     /// Opened because the provider says nothing; its word settles it.
     pub until_told: bool,
     pub settled: Option<ClaimSettlement>,
@@ -146,31 +153,36 @@ pub struct Claim {
 pub enum Receipt {
     NotYet,
     Printed(Slip),
-    NotPrinted(Slip, String),
+    NotPrinted(Slip, Cause),
 }
 
 impl Order {
-    /// The order that an `order-offered` record begins.
-    pub fn offered(record: &Record) -> Option<Self> {
-        let Record::OrderOffered { order, short_code, currency, items, charge, rail, life_ms, amount } = record else {
-            return None;
-        };
-        let items = items.iter().map(|offered| Item {
-            product: offered.product.clone(),
-            price: offered.price,
-            outcome: Outcome::Pending,
-            settled_by: None,
-            attempts: Vec::new(),
-        });
-        let charge = Charge::new(charge, rail, *amount, *currency, *life_ms);
-        Some(Self {
-            id: *order,
+    /// The order that a record begins: `order-offered` or `order-granted`.
+    pub fn begun(record: &Record) -> Option<Self> {
+        match record {
+            Record::OrderOffered { order, short_code, currency, items, charge, rail, life_ms, amount } => {
+                let charge = Charge::new(charge, rail, *amount, *currency, *life_ms);
+                Some(Self { charges: vec![charge], ..Self::new(*order, short_code, *currency, items) })
+            }
+            Record::OrderGranted { order, short_code, currency, items, grant, outlet } => Some(Self {
+                entitlement: Some(Entitlement::Granted(*grant)),
+                only: outlet.clone(),
+                ..Self::new(*order, short_code, *currency, items)
+            }),
+            _ => None,
+        }
+    }
+
+    fn new(id: OrderId, short_code: &ShortCode, currency: Currency, items: &[Offered]) -> Self {
+        Self {
+            id,
             short_code: short_code.clone(),
-            currency: *currency,
-            items: items.collect(),
-            charges: vec![charge],
+            currency,
+            items: items.iter().map(Item::new).collect(),
+            charges: Vec::new(),
             closed: None,
-            bought: None,
+            entitlement: None,
+            only: None,
             claim: None,
             receipt: Receipt::NotYet,
             ended: false,
@@ -178,13 +190,13 @@ impl Order {
             printing: None,
             deadline: Mono::default(),
             extended: false,
-        })
+        }
     }
 
     /// An order from all its records.
     pub fn fold<'a>(records: impl IntoIterator<Item = &'a Record>) -> Option<Self> {
         let mut records = records.into_iter();
-        let mut order = Self::offered(records.next()?)?;
+        let mut order = Self::begun(records.next()?)?;
         for record in records {
             order.apply(record);
         }
@@ -198,10 +210,10 @@ impl Order {
         }
         match record {
             Record::ChargeOffered { charge, rail, life_ms, .. } => {
-                self.charges.push(Charge::new(charge, rail, self.amount(), self.currency, *life_ms));
+                self.charges.push(Charge::new(charge, rail, self.price(), self.currency, *life_ms));
             }
             Record::OrderPaid { charge, payment, fee_estimate, .. } => {
-                self.bought = Some(charge.clone());
+                self.entitlement = Some(Entitlement::Paid(charge.clone()));
                 self.on_charge(charge, |c| {
                     c.payments.push(payment.clone());
                     c.fee_estimate = *fee_estimate;
@@ -220,10 +232,16 @@ impl Order {
                 self.excuse(charge);
             }
             Record::ChargeSettled { charge, .. } => self.on_charge(charge, |c| c.settled = true),
-            Record::DeliveryIntended { item, slot, counter, .. } => self.on_item(*item, |i| {
-                i.attempts.push(Attempt { slot: slot.clone(), counter: *counter, done: false, this_boot: false });
+            Record::DeliveryIntended { item, outlet, counter, .. } => self.on_item(*item, |i| {
+                i.attempts.push(Attempt { outlet: outlet.clone(), counter: *counter, done: false, this_boot: false });
             }),
-            Record::ItemDelivered { item, .. } => self.on_item(*item, |i| i.resolve(Some(Outcome::Delivered))),
+            Record::ItemDelivered { item, outlet, .. } => self.on_item(*item, |i| {
+                if *outlet == Outlet::Pass {
+                    // No intent came before: nothing moves.
+                    i.attempts.push(Attempt { outlet: Outlet::Pass, counter: None, done: true, this_boot: false });
+                }
+                i.resolve(Some(Outcome::Delivered));
+            }),
             Record::ItemNotDelivered { item, last, .. } => {
                 self.on_item(*item, |i| i.resolve(last.then_some(Outcome::NotDelivered)));
             }
@@ -263,10 +281,12 @@ impl Order {
             Record::ReceiptNotPrinted { slip, why, .. } => self.receipt = Receipt::NotPrinted(*slip, why.clone()),
             Record::OrderEnded { .. } => self.ended = true,
             Record::OrderOffered { .. }
+            | Record::OrderGranted { .. }
             | Record::LedgerBegun { .. }
             | Record::BootStarted { .. }
-            | Record::SlotFaulty { .. }
-            | Record::SlotRepaired { .. }
+            | Record::OutletFaulty { .. }
+            | Record::OutletRepaired { .. }
+            | Record::SlotAssigned { .. }
             | Record::StockSet { .. }
             | Record::SalesStopped { .. }
             | Record::SalesResumed { .. }
@@ -275,8 +295,34 @@ impl Order {
         }
     }
 
+    /// What the customer is to pay: nothing where it was granted.
     pub fn amount(&self) -> Minor {
+        if self.grant().is_some() { 0 } else { self.price() }
+    }
+
+    fn price(&self) -> Minor {
         self.items.iter().map(|item| item.price).sum()
+    }
+
+    /// The goods with how often each is wanted.
+    pub fn wanted(&self) -> Vec<(Goods, u32)> {
+        super::offer::wanted(self.items.iter().map(|item| &item.goods))
+    }
+
+    /// The charge whose payment bought the goods.
+    pub fn bought(&self) -> Option<&ChargeId> {
+        match &self.entitlement {
+            Some(Entitlement::Paid(charge)) => Some(charge),
+            Some(Entitlement::Granted(_)) | None => None,
+        }
+    }
+
+    /// Why it may be delivered without a payment.
+    pub fn grant(&self) -> Option<Grant> {
+        match &self.entitlement {
+            Some(Entitlement::Granted(grant)) => Some(*grant),
+            Some(Entitlement::Paid(_)) | None => None,
+        }
     }
 
     pub fn paid(&self) -> Minor {
@@ -290,7 +336,7 @@ impl Order {
 
     /// What the provider keeps of what stays with the machine, as an estimate: a refund gives back its share.
     pub fn fee_estimate(&self) -> Option<Minor> {
-        let charge = self.bought.as_ref().and_then(|id| self.charge(id))?;
+        let charge = self.bought().and_then(|id| self.charge(id))?;
         let (fee, paid) = (charge.fee_estimate?, charge.paid());
         let kept = (paid - charge.returned - charge.confirmed()).clamp(0, paid);
         // Rounded half up; a payment is never nothing.
@@ -306,7 +352,7 @@ impl Order {
 
     /// What a charge may keep: the price of what fell, or may still fall, for its payment.
     pub fn kept(&self, charge: &Charge) -> Minor {
-        if self.bought.as_ref() != Some(&charge.id) {
+        if self.bought() != Some(&charge.id) {
             return 0;
         }
         self.items.iter().filter(|item| item.keeps()).map(|item| item.price).sum()
@@ -320,7 +366,7 @@ impl Order {
     /// What to ask the provider for now.
     pub fn due(&self, charge: &Charge) -> Minor {
         // Providers want refunds of one charge apart in time: ask once, when all is known.
-        let delivering = self.bought.as_ref() == Some(&charge.id) && self.unresolved();
+        let delivering = self.bought() == Some(&charge.id) && self.unresolved();
         if delivering || self.refused(charge) { 0 } else { self.owed(charge) }
     }
 
@@ -413,13 +459,13 @@ impl Order {
         self.live().is_some_and(|live| live.id == *charge)
     }
 
-    /// Some unit of a paid order is neither delivered nor given up.
+    /// Some unit of an order that may be delivered is neither delivered nor given up.
     pub fn unresolved(&self) -> bool {
-        self.bought.is_some() && self.items.iter().any(|item| item.outcome == Outcome::Pending)
+        self.entitlement.is_some() && self.items.iter().any(|item| item.outcome == Outcome::Pending)
     }
 
     pub fn waiting(&self) -> bool {
-        self.bought.is_none() && self.closed.is_none()
+        self.entitlement.is_none() && self.closed.is_none()
     }
 
     pub fn claim_open(&self) -> bool {
@@ -470,7 +516,7 @@ impl Order {
         if self.claim_open() {
             return OrderState::Claim;
         }
-        if self.bought.is_none() {
+        if self.entitlement.is_none() {
             return match &self.closed {
                 _ if self.outstanding() > 0 => OrderState::Refunding,
                 _ if self.paid() > 0 => OrderState::Refunded,
@@ -483,6 +529,7 @@ impl Order {
             _ if self.unresolved() && self.items.iter().all(|item| item.attempts.is_empty()) => OrderState::Paid,
             _ if self.unresolved() => OrderState::Delivering,
             _ if self.outstanding() > 0 => OrderState::Refunding,
+            0 if self.grant().is_some() => OrderState::NotDelivered,
             0 => OrderState::Refunded,
             n if n == self.items.len() => OrderState::Delivered,
             _ => OrderState::PartlyDelivered,
@@ -534,6 +581,11 @@ impl Order {
 }
 
 impl Item {
+    fn new(offered: &Offered) -> Self {
+        let Offered { goods, label, price, tax } = offered.clone();
+        Self { goods, label, price, tax, outcome: Outcome::Pending, settled_by: None, attempts: Vec::new() }
+    }
+
     /// Its price stays with the machine: it fell, may still fall, or was settled so.
     fn keeps(&self) -> bool {
         match self.outcome {

@@ -3,9 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::view::{OrderState, StopReason};
+use super::view::OrderState;
+use crate::vocabulary::fee::Rate;
 use crate::vocabulary::{
-    BootId, ChargeId, Currency, Minor, OrderId, Payment, ProductId, RailName, RefundId, ShortCode, SlotId, Wall,
+    BootId, Cause, ChargeId, ClaimSettlement, Currency, Goods, Grant, Localized, Minor, OrderId, Outlet, Payment,
+    ProductId, RailName, RefundId, ShortCode, SlotId, StopReason, Wall,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +35,17 @@ pub enum Record {
         charge: ChargeId,
         rail: RailName,
         life_ms: u64,
+    },
+    /// An order that begins without a charge: nothing is to be paid for it, and why. `outlet`: it may come out there and
+    /// nowhere else.
+    OrderGranted {
+        order: OrderId,
+        short_code: ShortCode,
+        currency: Currency,
+        items: Vec<Offered>,
+        grant: Grant,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outlet: Option<Outlet>,
     },
     /// The customer chose another rail: another charge for the same order, on disk before it is asked for. The former
     /// is closed.
@@ -79,29 +92,29 @@ pub enum Record {
         order: OrderId,
         item: u32,
         attempt: u32,
-        slot: SlotId,
+        outlet: Outlet,
         counter: Option<u32>,
     },
     ItemDelivered {
         order: OrderId,
         item: u32,
         attempt: u32,
-        slot: SlotId,
+        outlet: Outlet,
         count: u32,
     },
-    /// `last`: no other slot will be tried for this unit.
+    /// `last`: no other outlet will be tried for this unit.
     ItemNotDelivered {
         order: OrderId,
         item: u32,
-        slot: Option<SlotId>,
-        why: String,
+        outlet: Option<Outlet>,
+        why: Cause,
         last: bool,
     },
     ItemUnknown {
         order: OrderId,
         item: u32,
-        slot: SlotId,
-        why: String,
+        outlet: Outlet,
+        why: Cause,
         settled_by: Settling,
     },
     /// On disk before the provider is asked. `at_ms` is the wall clock, where it is known: by it a restart knows how
@@ -126,14 +139,14 @@ pub enum Record {
         charge: ChargeId,
         refund: RefundId,
         amount: Minor,
-        why: String,
+        why: Cause,
     },
     /// `until_told`: only because the provider says nothing. Once it has said, and nothing else is open, the claim is
     /// settled by that.
     ClaimOpened {
         order: OrderId,
         amount: Minor,
-        why: String,
+        why: Cause,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         until_told: bool,
     },
@@ -149,20 +162,30 @@ pub enum Record {
     ReceiptNotPrinted {
         order: OrderId,
         slip: Slip,
-        why: String,
+        why: Cause,
     },
     /// Nothing is open on the order any more.
     OrderEnded {
         order: OrderId,
         state: OrderState,
     },
-    SlotFaulty {
-        slot: SlotId,
-        why: String,
+    /// It may not be used until a person has looked.
+    OutletFaulty {
+        outlet: Outlet,
+        why: Cause,
     },
-    SlotRepaired {
-        slot: SlotId,
+    OutletRepaired {
+        outlet: Outlet,
     },
+    /// What the operator has put into a slot. With another product than before, what was known of the slot is of no
+    /// use any more: neither its count nor its fault.
+    SlotAssigned {
+        slot: SlotId,
+        product: ProductId,
+        capacity: u32,
+        count: u32,
+    },
+    /// A person says so many units lie there.
     StockSet {
         slot: SlotId,
         count: u32,
@@ -177,10 +200,16 @@ pub enum Record {
     KioskUnlocked {},
 }
 
+/// One unit of what an order is for, as it was offered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offered {
-    pub product: ProductId,
+    pub goods: Goods,
+    /// What they were called when they were offered.
+    pub label: Localized,
     pub price: Minor,
+    /// Within the price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax: Option<Rate>,
 }
 
 /// Why a payment buys nothing.
@@ -232,19 +261,6 @@ pub enum Slip {
     Claim,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ClaimSettlement {
-    /// The customer has the goods; the money stays.
-    Delivered,
-    /// Give back through the provider what is still open.
-    Refund,
-    /// Given back by other means (cash, bank).
-    PaidOutside,
-    /// No person: the provider has said at last what became of the money.
-    ByProvider,
-}
-
 impl Record {
     /// The kind as it stands in the ledger and in the event's topic.
     pub fn kind(&self) -> &'static str {
@@ -252,6 +268,7 @@ impl Record {
             Record::LedgerBegun { .. } => "ledger-begun",
             Record::BootStarted { .. } => "boot-started",
             Record::OrderOffered { .. } => "order-offered",
+            Record::OrderGranted { .. } => "order-granted",
             Record::ChargeOffered { .. } => "charge-offered",
             Record::OrderPaid { .. } => "order-paid",
             Record::PaymentSurplus { .. } => "payment-surplus",
@@ -270,8 +287,9 @@ impl Record {
             Record::ReceiptPrinted { .. } => "receipt-printed",
             Record::ReceiptNotPrinted { .. } => "receipt-not-printed",
             Record::OrderEnded { .. } => "order-ended",
-            Record::SlotFaulty { .. } => "slot-faulty",
-            Record::SlotRepaired { .. } => "slot-repaired",
+            Record::OutletFaulty { .. } => "outlet-faulty",
+            Record::OutletRepaired { .. } => "outlet-repaired",
+            Record::SlotAssigned { .. } => "slot-assigned",
             Record::StockSet { .. } => "stock-set",
             Record::SalesStopped { .. } => "sales-stopped",
             Record::SalesResumed { .. } => "sales-resumed",
@@ -283,6 +301,7 @@ impl Record {
     pub fn order(&self) -> Option<OrderId> {
         match self {
             Record::OrderOffered { order, .. }
+            | Record::OrderGranted { order, .. }
             | Record::ChargeOffered { order, .. }
             | Record::OrderPaid { order, .. }
             | Record::PaymentSurplus { order, .. }
@@ -303,8 +322,9 @@ impl Record {
             | Record::OrderEnded { order, .. } => Some(*order),
             Record::LedgerBegun { .. }
             | Record::BootStarted { .. }
-            | Record::SlotFaulty { .. }
-            | Record::SlotRepaired { .. }
+            | Record::OutletFaulty { .. }
+            | Record::OutletRepaired { .. }
+            | Record::SlotAssigned { .. }
             | Record::StockSet { .. }
             | Record::SalesStopped { .. }
             | Record::SalesResumed { .. }

@@ -9,15 +9,15 @@ use super::event::Effect;
 use super::record::{Closed, Record};
 use super::view::Outcome;
 use super::{Order, State, Turn};
-use crate::vocabulary::{BootId, DeliveryId, Mono, OrderId, PaidWithoutIntent, ShortCode, SlotId};
+use crate::vocabulary::{BootId, Cause, DeliveryId, Mono, OrderId, PaidWithoutIntent, ShortCode};
 
 /// What the ledger knows when the daemon starts.
 #[derive(Debug, Clone, Default)]
 pub struct Recovered {
     /// Every order that has not ended.
     pub orders: Vec<Order>,
-    pub stock: Vec<(SlotId, u32)>,
-    pub faulty: Vec<(SlotId, String)>,
+    /// Records that say what the shop's records add up to: what lies in each slot, and which outlet is faulty.
+    pub shop: Vec<Record>,
     pub last_order: Option<OrderId>,
     /// Of the newest orders, at most [`REACH`](super::codes::REACH), the newest last.
     pub codes: Vec<ShortCode>,
@@ -37,12 +37,7 @@ impl State {
             let items = recovered.orders.iter_mut().flat_map(|order| &mut order.items);
             items.flat_map(|item| &mut item.attempts).for_each(|attempt| attempt.counter = None);
         }
-        for (slot, count) in recovered.stock {
-            self.planogram.set_stock(&slot, count);
-        }
-        for (slot, why) in recovered.faulty {
-            self.planogram.set_fault(&slot, Some(why));
-        }
+        recovered.shop.iter().for_each(|record| self.shop.apply(record));
         self.last_order = recovered.last_order;
         recovered.codes.into_iter().for_each(|code| self.codes.remember(code));
         self.conditions.locked = recovered.locked;
@@ -60,6 +55,9 @@ impl State {
 impl Turn<'_> {
     pub(super) fn started(&mut self, boot: BootId, version: String) {
         self.record(Record::BootStarted { boot, version });
+        for record in self.state.shop.opening() {
+            self.record(record);
+        }
         let now = self.at.now;
         for id in self.state.orders.keys().copied().collect::<Vec<_>>() {
             if let Some(order) = self.state.orders.remove(&id) {
@@ -77,7 +75,9 @@ impl Turn<'_> {
         if !order.unresolved() {
             return;
         }
-        let policy = self.state.policy.paid_without_intent;
+        // What was granted is granted once more by whoever granted it, and not by a restart.
+        let granted = order.grant().is_some();
+        let refund = granted || self.state.policy.paid_without_intent == PaidWithoutIntent::Refund;
         let mut give_up = Vec::new();
         let mut recall = None;
         for (index, item) in order.items.iter().enumerate().filter(|(_, item)| item.outcome == Outcome::Pending) {
@@ -85,15 +85,16 @@ impl Turn<'_> {
             match item.open_attempt() {
                 Some(attempt) => {
                     let delivery = DeliveryId { order: id, item: item_index, attempt: item.attempts.len() as u32 };
-                    recall = Some(Effect::Recall { delivery, before: attempt.counter });
+                    let (outlet, before) = (attempt.outlet.clone(), attempt.counter);
+                    recall = Some(Effect::Recall { delivery, outlet, before });
                 }
-                None if policy == PaidWithoutIntent::Refund || !item.attempts.is_empty() => give_up.push(item_index),
+                None if refund || !item.attempts.is_empty() => give_up.push(item_index),
                 None => {}
             }
         }
         for item in give_up {
-            let why = "the machine started anew before anything was energised".to_owned();
-            self.record(Record::ItemNotDelivered { order: id, item, slot: None, why, last: true });
+            let why = Cause::Restarted;
+            self.record(Record::ItemNotDelivered { order: id, item, outlet: None, why, last: true });
         }
         // On the glass until it is resolved, so that no other delivery moves the counter this one is told by.
         if self.state.orders.get(&id).is_some_and(Order::unresolved) && self.state.current.is_none() {

@@ -17,11 +17,11 @@ use std::time::Duration;
 use super::Turn;
 use super::event::{Effect, Illegal};
 use super::order::{Charge, Order, Refund, RefundState, Watch};
-use super::record::{ClaimSettlement, Closed, Record, Surplus};
+use super::record::{Closed, Record, Surplus};
 use super::view::OrderState;
 use crate::vocabulary::{
-    ChargeId, ChargeReport, Created, Minor, Money, Mono, OrderId, Payment, RailError, RailName, RefundId, RefundReport,
-    Stamp, Standing, Wall,
+    Cause, ChargeId, ChargeReport, ClaimSettlement, Created, Minor, Money, Mono, OrderId, Payment, RailError, RailName,
+    RefundId, RefundReport, Stamp, Standing, Wall,
 };
 
 const FIRST_QUERY: Duration = Duration::from_secs(2);
@@ -266,7 +266,7 @@ impl Turn<'_> {
                         self.close_order(id, Closed::WrongPayment);
                     }
                     if why == Surplus::WrongCurrency {
-                        self.claim(id, paid.amount, format!("paid in another currency: {paid}"));
+                        self.claim(id, paid.amount, Cause::PaidInOtherCurrency { paid });
                     }
                 }
             }
@@ -354,9 +354,9 @@ impl Turn<'_> {
                 open.watch.ask_after = false;
                 open.watch.back_off(now, BACK_OFF_FIRST);
             }
-            Ok(RefundReport::Failed) => self.refund_failed(id, charge, refund, amount, "failed at the provider".into()),
-            Err(RailError::Refused { code, why }) => {
-                self.refund_failed(id, charge, refund, amount, format!("{code}: {why}"));
+            Ok(RefundReport::Failed) => self.refund_failed(id, charge, refund, amount, Cause::RefundFailed),
+            Err(RailError::Refused { code, why: detail }) => {
+                self.refund_failed(id, charge, refund, amount, Cause::RefundRefused { code, detail });
             }
             Err(RailError::Unknown(_)) => {
                 verified = false;
@@ -368,7 +368,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn refund_failed(&mut self, id: OrderId, charge: ChargeId, refund: RefundId, amount: i64, why: String) {
+    fn refund_failed(&mut self, id: OrderId, charge: ChargeId, refund: RefundId, amount: Minor, why: Cause) {
         let now = self.at.now;
         self.record(Record::RefundFailed { order: id, charge: charge.clone(), refund: refund.clone(), amount, why });
         if let Ok((_, _, watch)) = self.watch(&charge) {
@@ -388,17 +388,17 @@ impl Turn<'_> {
         if order.refused(known)
             && let Some(refund) = refused.next_back().filter(|refund| known.watch.sent >= refund.watch.next)
         {
-            let why = format!("the provider refused refund {}", refund.id);
+            let why = Cause::NoRefund { refund: refund.id.clone() };
             self.claim(id, order.owed(known), why);
         }
     }
 
     /// A person must settle it. `amount` is what the customer has not got, or the operator has lost.
-    pub(super) fn claim(&mut self, order: OrderId, amount: Minor, why: String) {
+    pub(super) fn claim(&mut self, order: OrderId, amount: Minor, why: Cause) {
         self.claim_once(order, amount, why, false);
     }
 
-    fn claim_once(&mut self, order: OrderId, amount: Minor, why: String, until_told: bool) {
+    fn claim_once(&mut self, order: OrderId, amount: Minor, why: Cause, until_told: bool) {
         if self.state.orders.get(&order).is_some_and(|order| !order.claim_open()) {
             self.record(Record::ClaimOpened { order, amount, why, until_told });
         }
@@ -409,7 +409,7 @@ impl Turn<'_> {
         let Some(order) = self.state.orders.get(&id) else { return };
         let lost: Minor = order.charges.iter().map(|charge| order.lost(charge)).sum();
         if lost > 0 {
-            self.claim(id, lost, "the money went back although the goods fell".into());
+            self.claim(id, lost, Cause::GoodsGoneMoneyBack);
         }
     }
 
@@ -434,17 +434,16 @@ impl Turn<'_> {
         };
         if let Some(refund) = refunds.first() {
             let amount = refunds.iter().map(|refund| refund.amount).sum();
-            let why = format!("nobody has confirmed refund {} for {} h", refund.id, after.as_secs().div_ceil(3600));
+            let why = Cause::RefundSilent { refund: refund.id.clone(), hours: after.as_secs().div_ceil(3600) };
             self.claim_once(id, amount, why, true);
         } else if let Some(charge) = order.charges.iter().find(nobody_to_ask) {
-            let (amount, rail) = (charge.amount, &charge.rail);
+            let (amount, rail) = (charge.amount, charge.rail.clone());
             if order.claim.is_some() {
                 // A person has decided already; nothing more can be asked.
                 let charge = charge.id.clone();
                 self.record(Record::ChargeSettled { order: id, charge });
             } else {
-                let why = format!("the rail {rail} is not configured any more, and nobody can say what was paid on it");
-                self.claim_once(id, amount, why, true);
+                self.claim_once(id, amount, Cause::RailRemoved { rail }, true);
             }
         }
     }
@@ -546,7 +545,7 @@ fn judge(order: &Order, expected: i64, payment: &Payment, report: &ChargeReport)
         Some(Surplus::WrongAmount)
     } else if report.returned > 0 || report.standing == Standing::Returning {
         Some(Surplus::Returned)
-    } else if order.bought.is_some() {
+    } else if order.entitlement.is_some() {
         Some(Surplus::Double)
     } else if order.closed.is_some() {
         Some(Surplus::Late)

@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::counter::{At, Lookup};
 use super::order::Receipt;
 use super::record::{Closed, Settling};
+use super::shop::Product;
 use super::view::{
     BasketLine, CategoryTab, ItemView, OrderState, OrderView, Outcome, Page, RailTab, ReceiptView, StopReason, Tile,
     View,
 };
 use super::{Order, State};
-use crate::vending::Product;
 use crate::vocabulary::{Mono, ProductId};
 
 impl State {
@@ -142,7 +142,7 @@ impl State {
             OrderState::Refunding if fell => Page::Thanks { order: view, receipt },
             OrderState::Refunding | OrderState::Refunded => Page::Refunded { order: view, receipt },
             OrderState::Expired => Page::Expired { order: view },
-            OrderState::Cancelled => Page::Cancelled { order: view, why: stop_of(order) },
+            OrderState::Cancelled | OrderState::NotDelivered => Page::Cancelled { order: view, why: stop_of(order) },
             OrderState::Choosing | OrderState::WaitingPayment | OrderState::Paid | OrderState::Delivering => {
                 Page::Delivering { order: view }
             }
@@ -173,9 +173,9 @@ impl State {
                 .items
                 .iter()
                 .map(|item| ItemView {
-                    name: self.product_name(&item.product),
+                    name: item.label.get(&self.counter.language).to_owned(),
                     price: item.price,
-                    slot: item.attempts.last().map(|attempt| attempt.slot.to_string()),
+                    outlet: item.attempts.last().map(|attempt| attempt.outlet.name().to_owned()),
                     outcome: match (item.outcome, item.settled_by) {
                         (Outcome::Unknown, Some(Settling::AssumedDelivered)) => Outcome::Delivered,
                         (outcome, _) => outcome,
@@ -185,13 +185,8 @@ impl State {
         }
     }
 
-    pub(super) fn product_name(&self, id: &ProductId) -> String {
-        // A product may have left the planogram since it was sold.
-        self.planogram.product(id).map_or(id.as_str(), |product| product.name.get(&self.counter.language)).to_owned()
-    }
-
     fn tiles(&self) -> Vec<Tile> {
-        self.planogram.products().iter().map(|product| self.tile(product)).collect()
+        self.shop.catalogue().iter().map(|product| self.tile(product)).collect()
     }
 
     fn tile(&self, product: &Product) -> Tile {
@@ -199,19 +194,18 @@ impl State {
             product: product.id.clone(),
             name: product.name.get(&self.counter.language).to_owned(),
             price: product.price,
-            available: self.planogram.available(&product.id),
+            available: self.shop.available(&product.id),
             picture: product.picture.clone(),
         }
     }
 
     fn basket_lines(&self) -> Vec<BasketLine> {
-        let line = |(product, quantity): &(ProductId, u32)| BasketLine {
-            product: product.clone(),
-            name: self.product_name(product),
-            quantity: *quantity,
-            price: self.planogram.product(product).map_or(0, |product| product.price),
+        let line = |(id, quantity): &(ProductId, u32)| {
+            let product = self.product(id)?;
+            let name = product.name.get(&self.counter.language).to_owned();
+            Some(BasketLine { product: id.clone(), name, quantity: *quantity, price: product.price })
         };
-        self.counter.basket.iter().map(line).collect()
+        self.counter.basket.iter().filter_map(line).collect()
     }
 }
 

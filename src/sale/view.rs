@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::vocabulary::StopReason;
 use crate::vocabulary::{Currency, Language, Minor, ProductId, RailName, ShortCode};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,7 +191,8 @@ pub struct OrderView {
 pub struct ItemView {
     pub name: String,
     pub price: Minor,
-    pub slot: Option<String>,
+    /// The last place where it was tried.
+    pub outlet: Option<String>,
     pub outcome: Outcome,
 }
 
@@ -219,6 +221,8 @@ pub enum OrderState {
     Refunded,
     Expired,
     Cancelled,
+    /// Granted, and nothing came out.
+    NotDelivered,
 }
 
 /// The receipt as the customer can get it.
@@ -230,31 +234,4 @@ pub enum ReceiptView {
     Code(String),
     /// The kiosk gives no receipt for this order.
     None,
-}
-
-/// Why the machine does not sell.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind", content = "detail")]
-pub enum StopReason {
-    /// Taken out of service by a person, with the reason given.
-    Locked(String),
-    DoorOpen,
-    Tamper,
-    /// No relay answers.
-    BoardDown,
-    /// Nobody sees the glass, with the panel's words.
-    GlassDark(String),
-    /// Nobody can touch the glass, with the reason.
-    TouchDown(String),
-    /// No verified answer from any payment provider.
-    RailDown,
-    /// The ledger can't be written; latched until a person has looked.
-    LedgerFailed(String),
-    /// Less free space than money records need.
-    DiskFull,
-    /// More events wait for the back end than the ledger may hold.
-    OutboxFull,
-    SoldOut,
-    /// Too many orders in a row were not paid; it ends by itself.
-    CoolingDown,
 }

@@ -365,7 +365,7 @@ mod tests {
     }
 
     fn order(outcomes: &[Outcome]) -> OrderView {
-        let item = |outcome: &Outcome| ItemView { name: "Cola".into(), price: 300, slot: None, outcome: *outcome };
+        let item = |outcome: &Outcome| ItemView { name: "Cola".into(), price: 300, outlet: None, outcome: *outcome };
         OrderView {
             short_code: ShortCode::parse("204857").unwrap(),
             pickup: None,

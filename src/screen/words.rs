@@ -59,6 +59,7 @@ impl Words<'_> {
             StopReason::DiskFull => "reason-disk-full",
             StopReason::OutboxFull => "reason-outbox-full",
             StopReason::SoldOut => "reason-sold-out",
+            StopReason::Full => "reason-full",
             StopReason::CoolingDown => "reason-cooling-down",
         };
         self.say(name)

@@ -1,7 +1,9 @@
-//! Products in slots: prices, stock, slot health, and which slot delivers the next unit. Pure.
+//! The vending shop: products in slots with prices, stock and slot health, and which slot delivers the next unit. Pure.
 //!
 //! Policy: a slot that was energised and proved to have delivered nothing is faulty until a person says otherwise; it is
-//! never tried again in between. Among healthy slots the fullest one goes first, so that they empty evenly.
+//! never tried again in between. Among healthy slots the fullest one goes first, so that they empty evenly. Stock belongs
+//! to what is in the slot: a slot that is given another product begins anew, with the count the operator's file gives and
+//! without its fault.
 
 mod warmth;
 
@@ -9,22 +11,19 @@ pub use warmth::Warmth;
 
 use std::collections::BTreeMap;
 
-use crate::vocabulary::{CategoryId, Localized, Minor, ProductId, SlotId};
+use crate::sale::record::Record;
+use crate::sale::shop::{OutletStatus, Product, Shop};
+use crate::vocabulary::{Cause, Goods, Outlet, ProductId, SlotId, StopReason};
 
 /// Products in slots with price and stock.
 #[derive(Debug, Clone, Default)]
 pub struct Planogram {
     products: Vec<Product>,
     slots: BTreeMap<SlotId, Slot>,
-}
-
-#[derive(Debug, Clone)]
-pub struct Product {
-    pub id: ProductId,
-    pub name: Localized,
-    pub price: Minor,
-    pub picture: Option<std::path::PathBuf>,
-    pub category: Option<CategoryId>,
+    /// What lies in each slot when its product is new there.
+    fresh: BTreeMap<SlotId, u32>,
+    /// What the records say lies in each slot, and how much fits: the newest `slot-assigned`.
+    assigned: BTreeMap<SlotId, (ProductId, u32)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,96 +32,242 @@ pub struct Slot {
     pub stock: u32,
     pub capacity: u32,
     /// Why it may not be used until a person has looked.
-    pub faulty: Option<String>,
+    pub faulty: Option<Cause>,
 }
 
 impl Planogram {
+    /// What the operator has put where, with what lies there when it is new.
     pub fn new(products: Vec<Product>, slots: impl IntoIterator<Item = (SlotId, Slot)>) -> Self {
-        Self { products, slots: slots.into_iter().collect() }
-    }
-
-    /// In the order of the configuration.
-    pub fn products(&self) -> &[Product] {
-        &self.products
-    }
-
-    pub fn product(&self, id: &ProductId) -> Option<&Product> {
-        self.products.iter().find(|product| product.id == *id)
+        let slots: BTreeMap<SlotId, Slot> = slots.into_iter().collect();
+        let fresh = slots.iter().map(|(name, slot)| (name.clone(), slot.stock)).collect();
+        Self { products, slots, fresh, assigned: BTreeMap::new() }
     }
 
     pub fn slots(&self) -> &BTreeMap<SlotId, Slot> {
         &self.slots
     }
 
-    /// Units of a product that healthy slots still hold.
-    pub fn available(&self, product: &ProductId) -> u32 {
+    fn sellable(&self, product: &ProductId) -> impl Iterator<Item = (&SlotId, &Slot)> {
+        self.slots.iter().filter(move |(_, slot)| slot.product == *product && slot.faulty.is_none())
+    }
+
+    /// The slot, unless what the records say of it is about another product than the one in it now.
+    fn change(&mut self, name: &SlotId, change: impl FnOnce(&mut Slot)) {
+        let (assigned, slot) = (self.assigned.get(name), self.slots.get_mut(name));
+        if let Some(slot) = slot.filter(|slot| assigned.is_none_or(|(product, _)| *product == slot.product)) {
+            change(slot);
+        }
+    }
+
+    fn take(&mut self, outlet: &Outlet, count: u32) {
+        if let Outlet::Slot(name) = outlet {
+            self.change(name, |slot| slot.stock = slot.stock.saturating_sub(count));
+        }
+    }
+
+    fn set_fault(&mut self, outlet: &Outlet, fault: Option<Cause>) {
+        if let Outlet::Slot(name) = outlet {
+            self.change(name, |slot| slot.faulty = fault);
+        }
+    }
+}
+
+impl Shop for Planogram {
+    fn closed(&self) -> Option<StopReason> {
+        self.products.iter().all(|product| self.available(&product.id) == 0).then_some(StopReason::SoldOut)
+    }
+
+    fn can_deliver(&self, wanted: &[(Goods, u32)]) -> bool {
+        wanted.iter().all(|(goods, count)| goods.product().is_some_and(|product| self.available(product) >= *count))
+    }
+
+    fn outlet(&self, goods: &Goods, tried: &[Outlet]) -> Option<Outlet> {
+        self.sellable(goods.product()?)
+            .map(|(name, slot)| (Outlet::Slot(name.clone()), slot.stock))
+            .filter(|(outlet, stock)| *stock > 0 && !tried.contains(outlet))
+            .max_by(|(a, x), (b, y)| x.cmp(y).then(b.cmp(a)))
+            .map(|(outlet, _)| outlet)
+    }
+
+    fn apply(&mut self, record: &Record) {
+        match record {
+            Record::SlotAssigned { slot, product, capacity, count } => {
+                self.assigned.insert(slot.clone(), (product.clone(), *capacity));
+                let fresh = self.fresh.get(slot).copied().unwrap_or_default();
+                if let Some(known) = self.slots.get_mut(slot) {
+                    // Another product than the one in it now lay there then: of this one nothing is known.
+                    let same = known.product == *product;
+                    known.stock = if same { *count } else { fresh };
+                    known.faulty.take_if(|_| !same);
+                }
+            }
+            Record::StockSet { slot, count } => self.change(slot, |slot| slot.stock = *count),
+            Record::ItemDelivered { outlet, count, .. } => self.take(outlet, *count),
+            // It may have fallen: what is not there can't be promised.
+            Record::ItemUnknown { outlet, .. } => self.take(outlet, 1),
+            Record::OutletFaulty { outlet, why } => self.set_fault(outlet, Some(why.clone())),
+            Record::OutletRepaired { outlet } => self.set_fault(outlet, None),
+            _ => {}
+        }
+    }
+
+    fn opening(&self) -> Vec<Record> {
+        let new = |(name, slot): (&SlotId, &Slot)| {
+            let told = self.assigned.get(name);
+            let same = told.is_some_and(|(product, capacity)| *product == slot.product && *capacity == slot.capacity);
+            (!same).then(|| Record::SlotAssigned {
+                slot: name.clone(),
+                product: slot.product.clone(),
+                capacity: slot.capacity,
+                count: slot.stock.min(slot.capacity),
+            })
+        };
+        self.slots.iter().filter_map(new).collect()
+    }
+
+    fn catalogue(&self) -> &[Product] {
+        &self.products
+    }
+
+    fn available(&self, product: &ProductId) -> u32 {
         self.sellable(product).map(|(_, slot)| slot.stock).sum()
     }
 
-    pub fn sold_out(&self) -> bool {
-        self.products.iter().all(|product| self.available(&product.id) == 0)
+    fn outlets(&self) -> Vec<OutletStatus> {
+        let status = |(name, slot): (&SlotId, &Slot)| OutletStatus {
+            outlet: Outlet::Slot(name.clone()),
+            goods: Some(Goods::Product(slot.product.clone())),
+            count: slot.stock,
+            capacity: slot.capacity,
+            fault: slot.faulty.clone(),
+        };
+        self.slots.iter().map(status).collect()
     }
 
-    /// The slot for the next unit of `product`, other than those already tried for it.
-    pub fn choose(&self, product: &ProductId, tried: &[SlotId]) -> Option<SlotId> {
-        self.sellable(product)
-            .filter(|(name, slot)| slot.stock > 0 && !tried.contains(name))
-            .max_by(|(a, x), (b, y)| x.stock.cmp(&y.stock).then(b.cmp(a)))
-            .map(|(name, _)| name.clone())
-    }
-
-    pub fn take(&mut self, slot: &SlotId, count: u32) {
-        if let Some(slot) = self.slots.get_mut(slot) {
-            slot.stock = slot.stock.saturating_sub(count);
+    fn restock(&self, outlet: &Outlet, count: u32) -> Result<Vec<Record>, &'static str> {
+        let slot = outlet.slot().ok_or("no such slot")?;
+        match self.slots.get(slot) {
+            None => Err("no such slot"),
+            Some(known) if count > known.capacity => Err("more than the slot holds"),
+            Some(_) => Ok(vec![Record::StockSet { slot: slot.clone(), count }]),
         }
     }
 
-    pub fn set_stock(&mut self, slot: &SlotId, count: u32) {
-        if let Some(slot) = self.slots.get_mut(slot) {
-            slot.stock = count;
+    fn refill(&self) -> Vec<Record> {
+        let mut records = Vec::new();
+        for (name, slot) in &self.slots {
+            if slot.faulty.is_some() {
+                records.push(Record::OutletRepaired { outlet: Outlet::Slot(name.clone()) });
+            }
+            if slot.stock != slot.capacity {
+                records.push(Record::StockSet { slot: name.clone(), count: slot.capacity });
+            }
         }
+        records
     }
 
-    pub fn set_fault(&mut self, slot: &SlotId, fault: Option<String>) {
-        if let Some(slot) = self.slots.get_mut(slot) {
-            slot.faulty = fault;
-        }
-    }
-
-    fn sellable(&self, product: &ProductId) -> impl Iterator<Item = (&SlotId, &Slot)> {
-        self.slots.iter().filter(move |(_, slot)| slot.product == *product && slot.faulty.is_none())
+    fn boxed(&self) -> Box<dyn Shop> {
+        Box::new(self.clone())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::Localized;
 
-    fn planogram(stocks: &[(&str, u32)]) -> Planogram {
-        let cola = ProductId::parse("cola").unwrap();
-        let slots = stocks.iter().map(|(name, stock)| {
-            let slot = Slot { product: cola.clone(), stock: *stock, capacity: 9, faulty: None };
-            (SlotId::parse(name).unwrap(), slot)
-        });
-        Planogram::new(
-            vec![Product { id: cola.clone(), name: Localized::default(), price: 300, picture: None, category: None }],
-            slots,
-        )
+    fn id(name: &str) -> ProductId {
+        ProductId::parse(name).unwrap()
+    }
+
+    fn slot(name: &str) -> SlotId {
+        SlotId::parse(name).unwrap()
+    }
+
+    fn outlet(name: &str) -> Outlet {
+        Outlet::Slot(slot(name))
+    }
+
+    fn planogram(product: &str, stocks: &[(&str, u32)]) -> Planogram {
+        let slots = stocks
+            .iter()
+            .map(|(name, stock)| (slot(name), Slot { product: id(product), stock: *stock, capacity: 9, faulty: None }));
+        let (name, price) = (Localized::default(), 300);
+        Planogram::new(vec![Product { id: id(product), name, price, tax: None, picture: None, category: None }], slots)
+    }
+
+    fn fell(name: &str, count: u32) -> Record {
+        let order = crate::vocabulary::OrderId::from_parts(1, 1);
+        Record::ItemDelivered { order, item: 0, attempt: 1, outlet: outlet(name), count }
+    }
+
+    fn faulty(name: &str) -> Record {
+        Record::OutletFaulty { outlet: outlet(name), why: Cause::NothingFell }
     }
 
     #[test]
     fn the_fullest_healthy_untried_slot_goes_first() {
-        let (cola, a1, a2) =
-            (ProductId::parse("cola").unwrap(), SlotId::parse("A1").unwrap(), SlotId::parse("A2").unwrap());
-        let mut plan = planogram(&[("A1", 2), ("A2", 2)]);
-        assert_eq!(plan.choose(&cola, &[]), Some(a1.clone()), "equal stock: by name");
-        plan.take(&a1, 1);
-        assert_eq!(plan.choose(&cola, &[]), Some(a2.clone()));
-        assert_eq!(plan.choose(&cola, std::slice::from_ref(&a2)), Some(a1.clone()));
-        plan.set_fault(&a1, Some("jam".into()));
-        assert_eq!(plan.choose(&cola, &[a2]), None);
-        assert_eq!(plan.available(&cola), 2);
-        plan.take(&a1, 9);
-        assert_eq!(plan.slots()[&a1].stock, 0, "a double drop never makes stock negative");
+        let cola = Goods::Product(id("cola"));
+        let mut plan = planogram("cola", &[("A1", 2), ("A2", 2)]);
+        assert_eq!(plan.outlet(&cola, &[]), Some(outlet("A1")), "equal stock: by name");
+        plan.apply(&fell("A1", 1));
+        assert_eq!(plan.outlet(&cola, &[]), Some(outlet("A2")));
+        assert_eq!(plan.outlet(&cola, &[outlet("A2")]), Some(outlet("A1")));
+        plan.apply(&faulty("A1"));
+        assert_eq!(plan.outlet(&cola, &[outlet("A2")]), None);
+        assert!(plan.can_deliver(&[(cola.clone(), 2)]) && !plan.can_deliver(&[(cola, 3)]));
+        assert_eq!(plan.closed(), None);
+        plan.apply(&fell("A1", 9));
+        assert_eq!(plan.slots()[&slot("A1")].stock, 0, "a double drop never makes stock negative");
+        plan.apply(&fell("A2", 2));
+        assert_eq!(plan.closed(), Some(StopReason::SoldOut));
+    }
+
+    /// The records as a restart hears them, with the operator's file as it is then.
+    fn restarted(records: &[Record], file: Planogram) -> Planogram {
+        let mut plan = file;
+        records.iter().for_each(|record| plan.apply(record));
+        plan
+    }
+
+    #[test]
+    fn stock_and_fault_belong_to_what_is_in_the_slot() {
+        let mut plan = planogram("cola", &[("A1", 5)]);
+        let mut records = plan.opening();
+        let first = Record::SlotAssigned { slot: slot("A1"), product: id("cola"), capacity: 9, count: 5 };
+        assert_eq!(records, [first], "the first count is a record like any other");
+        records.extend([fell("A1", 2), faulty("A1")]);
+        records.iter().for_each(|record| plan.apply(record));
+        assert!(plan.opening().is_empty(), "said already");
+
+        let same = restarted(&records, planogram("cola", &[("A1", 7)]));
+        assert!(same.opening().is_empty(), "the file's count is of a new slot only");
+        assert_eq!(same.slots()[&slot("A1")].stock, 3);
+        assert!(same.slots()[&slot("A1")].faulty.is_some());
+
+        let mut other = restarted(&records, planogram("tea", &[("A1", 7)]));
+        let opening = other.opening();
+        let assigned = Record::SlotAssigned { slot: slot("A1"), product: id("tea"), capacity: 9, count: 7 };
+        assert_eq!(opening, [assigned]);
+        opening.iter().for_each(|record| other.apply(record));
+        assert_eq!(other.available(&id("tea")), 7, "neither the old count nor the old fault");
+
+        records.extend(opening);
+        let again = restarted(&records, planogram("cola", &[("A1", 4)]));
+        assert_eq!(again.available(&id("cola")), 4, "and when the first product comes back, it is new too");
+    }
+
+    #[test]
+    fn a_refill_fills_and_repairs_and_says_only_what_it_changes() {
+        let mut plan = planogram("cola", &[("A1", 9), ("A2", 1)]);
+        plan.apply(&faulty("A1"));
+        let refill = plan.refill();
+        let full = Record::StockSet { slot: slot("A2"), count: 9 };
+        assert_eq!(refill, [Record::OutletRepaired { outlet: outlet("A1") }, full]);
+        refill.iter().for_each(|record| plan.apply(record));
+        assert_eq!(plan.available(&id("cola")), 18);
+        assert!(plan.refill().is_empty());
+        assert!(plan.restock(&outlet("A1"), 10).is_err() && plan.restock(&outlet("A9"), 1).is_err());
+        assert!(plan.restock(&Outlet::Pass, 1).is_err());
     }
 }

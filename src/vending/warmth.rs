@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::vocabulary::{Mono, ProductId};
+use crate::vocabulary::{Cause, Mono, ProductId};
 
 /// What is known of each product that may not get warm.
 #[derive(Debug, Clone, Default)]
@@ -31,7 +31,7 @@ impl Warmth {
 
     /// Takes a measurement, `None` where there was none, and says which products may not be sold any more, and why. It
     /// says so again at every measurement as long as it stays warm: a refill does not make it cold.
-    pub fn measured(&mut self, milli: Option<i32>, now: Mono) -> Vec<(ProductId, String)> {
+    pub fn measured(&mut self, milli: Option<i32>, now: Mono) -> Vec<(ProductId, Cause)> {
         let mut spoilt = Vec::new();
         for one in &mut self.products {
             if milli.is_some_and(|milli| milli <= one.max_milli) {
@@ -41,9 +41,7 @@ impl Warmth {
             let since = *one.warm_since.get_or_insert(now);
             if now.since(since) >= one.max_time {
                 let minutes = one.max_time.as_secs() / 60;
-                let max = f64::from(one.max_milli) / 1_000.0;
-                let why = format!("not known to be at most {max} \u{b0}C for {minutes} min");
-                spoilt.push((one.product.clone(), why));
+                spoilt.push((one.product.clone(), Cause::TooWarm { max_milli_c: one.max_milli, minutes }));
             }
         }
         spoilt
@@ -71,7 +69,7 @@ mod tests {
         assert!(milk.measured(Some(9_000), minute(29)).is_empty());
         let spoilt = milk.measured(Some(9_000), minute(30));
         assert_eq!(spoilt.len(), 1);
-        assert_eq!(spoilt[0].1, "not known to be at most 8 \u{b0}C for 30 min");
+        assert_eq!(spoilt[0].1.to_string(), "not known to be at most 8 \u{b0}C for 30 min");
         assert_eq!(milk.measured(Some(20_000), minute(31)).len(), 1, "as long as it is warm");
         assert!(milk.measured(Some(4_000), minute(32)).is_empty());
     }

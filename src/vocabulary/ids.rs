@@ -128,6 +128,14 @@ name!(
     SlotId, "slot name (letters, digits, `_` and `-`, at most 16)", 16, b"_-"
 );
 name!(
+    /// A lane of a car park, and with it its gate: `exit-1`.
+    LaneId, "lane name (letters, digits, `_` and `-`, at most 16)", 16, b"_-"
+);
+name!(
+    /// One car's stay.
+    StayId, "stay number (letters, digits, `_` and `-`, at most 32)", 32, b"_-"
+);
+name!(
     /// A payment method's name on this kiosk: `wechat`. Its kind, where the configuration says nothing else.
     RailName, "name of a rail (letters, digits, `_` and `-`, at most 24)", 24, b"_-"
 );

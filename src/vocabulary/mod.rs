@@ -2,22 +2,27 @@
 //!
 //! Policy: a value that exists is valid. Parsing happens where it enters, and everything behind may trust the type.
 
+mod cause;
 mod charge;
 mod choice;
 mod evidence;
 pub mod fee;
+mod goods;
 mod ids;
 mod money;
 mod time;
 mod told;
 
+pub use cause::{Cause, ClaimSettlement, StopReason};
 pub use charge::{
     ChargeRef, ChargeReport, Created, NewCharge, Payment, RailError, RefundReport, RefundRequest, Standing,
 };
 pub use choice::{PaidWithoutIntent, UnknownDelivery};
 pub use evidence::{DeliveryId, Evidence, Reading};
+pub use goods::{Entitlement, Goods, Grant, Outlet};
 pub use ids::{
-    BadName, BootId, CategoryId, ChargeId, OrderId, PaymentId, ProductId, RailName, RefundId, ShortCode, SlotId,
+    BadName, BootId, CategoryId, ChargeId, LaneId, OrderId, PaymentId, ProductId, RailName, RefundId, ShortCode,
+    SlotId, StayId,
 };
 pub use money::{Currency, Minor, Money};
 pub use time::{Mono, Stamp, Wall};

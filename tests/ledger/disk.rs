@@ -101,7 +101,11 @@ fn on_a_full_disk_money_records_still_fit_and_then_it_latches() {
     let error = (0..2_000).find_map(|_| {
         let before = shop.ledger.seq();
         let at = shop.stamp();
-        let record = Record::ReceiptNotPrinted { order, slip: Slip::Receipt, why: "no paper ".repeat(40) };
+        let record = Record::ReceiptNotPrinted {
+            order,
+            slip: Slip::Receipt,
+            why: kioskd::vocabulary::Cause::Printer { detail: "no paper ".repeat(40) },
+        };
         let done = shop.ledger.commit(&at, &[record], &shop.state);
         assert_eq!(shop.ledger.seq(), before + u64::from(done.is_ok()));
         done.err()

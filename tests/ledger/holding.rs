@@ -229,7 +229,8 @@ fn a_restart_where_it_was_believes_its_sensor() {
     shop.start();
     let order = shop.offer(&["cola"]);
     let at = shop.stamp();
-    let records = [Record::DeliveryIntended { order, item: 0, attempt: 1, slot: kit::slot("A1"), counter: Some(9) }];
+    let records =
+        [Record::DeliveryIntended { order, item: 0, attempt: 1, outlet: kit::outlet("A1"), counter: Some(9) }];
     let open = shop.state.orders.get_mut(&order).unwrap();
     records.iter().for_each(|record| open.apply(record));
     shop.ledger.commit(&at, &records, &shop.state).unwrap();

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use kioskd::sale::Record;
-use kioskd::sale::record::{ClaimSettlement, Closed, Offered, Settling, Slip, Surplus};
+use kioskd::sale::record::{Closed, Settling, Slip, Surplus};
 use kioskd::sale::view::{OrderState, StopReason};
-use kioskd::vocabulary::{BootId, ChargeId, OrderId, Payment, PaymentId, ProductId, RailName, RefundId, Wall};
+use kioskd::vocabulary::{
+    BootId, Cause, ChargeId, ClaimSettlement, Goods, Grant, OrderId, Outlet, Payment, PaymentId, ProductId, RailName,
+    RefundId, StayId, Wall,
+};
 use serde_json::{Value, json};
 
 use crate::{kit, spelling};
@@ -13,12 +16,14 @@ use crate::{kit, spelling};
 /// Each kind once, with everything that may be left out.
 fn one_of_each() -> Vec<Record> {
     let order = OrderId::from_parts(1_795_392_000_000, 7);
-    let (charge, slot) = (ChargeId::of(order, 0), kit::slot("A1"));
+    let (charge, outlet) = (ChargeId::of(order, 0), kit::outlet("A1"));
     let refund = RefundId::of(&charge, 0);
     let payment = Payment { id: PaymentId::parse("4200").unwrap(), amount: 300, currency: kit::cny(), order };
     let rail = || RailName::parse("sandbox").unwrap();
-    let items = vec![Offered { product: ProductId::parse("cola").unwrap(), price: 300 }];
-    let (c, s, why) = (|| charge.clone(), || slot.clone(), || "why".to_owned());
+    let items = vec![kit::cola()];
+    let stay = kioskd::sale::record::Offered { goods: Goods::Stay(StayId::parse("S1").unwrap()), ..kit::cola() };
+    let (c, o) = (|| charge.clone(), || outlet.clone());
+    let why = || Cause::TooWarm { max_milli_c: 8_000, minutes: 30 };
     vec![
         Record::LedgerBegun { ledger: "9c41".into(), home: "here".into(), before: Some("8d30".into()) },
         Record::BootStarted { boot: BootId::parse("5b1f0c9d2e7a4836").unwrap(), version: "0.1.0".into() },
@@ -32,16 +37,24 @@ fn one_of_each() -> Vec<Record> {
             rail: rail(),
             life_ms: 60_000,
         },
+        Record::OrderGranted {
+            order,
+            short_code: order.short_code(),
+            currency: kit::cny(),
+            items: vec![stay],
+            grant: Grant::NothingDue,
+            outlet: Some(Outlet::Pass),
+        },
         Record::ChargeOffered { order, charge: c(), rail: rail(), life_ms: 60_000 },
         Record::OrderPaid { order, charge: c(), payment: payment.clone(), fee_estimate: Some(2) },
         Record::PaymentSurplus { order, charge: c(), payment, why: Surplus::WrongAmount },
         Record::OrderClosed { order, why: Closed::Stopped(StopReason::DoorOpen) },
         Record::ChargeReturned { order, charge: c(), total: 300 },
         Record::ChargeSettled { order, charge: c() },
-        Record::DeliveryIntended { order, item: 0, attempt: 1, slot: s(), counter: Some(3) },
-        Record::ItemDelivered { order, item: 0, attempt: 1, slot: s(), count: 1 },
-        Record::ItemNotDelivered { order, item: 0, slot: Some(s()), why: why(), last: true },
-        Record::ItemUnknown { order, item: 0, slot: s(), why: why(), settled_by: Settling::AssumedDelivered },
+        Record::DeliveryIntended { order, item: 0, attempt: 1, outlet: o(), counter: Some(3) },
+        Record::ItemDelivered { order, item: 0, attempt: 1, outlet: o(), count: 1 },
+        Record::ItemNotDelivered { order, item: 0, outlet: Some(o()), why: why(), last: true },
+        Record::ItemUnknown { order, item: 0, outlet: o(), why: why(), settled_by: Settling::AssumedDelivered },
         Record::RefundRequested {
             order,
             charge: c(),
@@ -56,12 +69,18 @@ fn one_of_each() -> Vec<Record> {
         Record::ReceiptPrinted { order, slip: Slip::Receipt },
         Record::ReceiptNotPrinted { order, slip: Slip::Receipt, why: why() },
         Record::OrderEnded { order, state: OrderState::PartlyDelivered },
-        Record::SlotFaulty { slot: s(), why: why() },
-        Record::SlotRepaired { slot: s() },
-        Record::StockSet { slot: s(), count: 5 },
+        Record::OutletFaulty { outlet: o(), why: Cause::Stopped { reason: StopReason::Locked("x".into()) } },
+        Record::OutletRepaired { outlet: o() },
+        Record::SlotAssigned {
+            slot: kit::slot("A1"),
+            product: ProductId::parse("cola").unwrap(),
+            capacity: 9,
+            count: 5,
+        },
+        Record::StockSet { slot: kit::slot("A1"), count: 5 },
         Record::SalesStopped { reasons: vec![StopReason::GlassDark("dark".into())] },
         Record::SalesResumed {},
-        Record::KioskLocked { reason: why() },
+        Record::KioskLocked { reason: "cleaning".into() },
         Record::KioskUnlocked {},
     ]
 }

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use kioskd::ledger::{Journal, Reader};
 use kioskd::sale::codes::REACH;
-use kioskd::sale::record::{Offered, Slip};
+use kioskd::sale::record::Slip;
 use kioskd::sale::view::OrderState;
 use kioskd::sale::{Order, Record};
-use kioskd::vocabulary::{ChargeId, Evidence, OrderId, Payment, PaymentId, ProductId, RailName};
+use kioskd::vocabulary::{ChargeId, Evidence, OrderId, Payment, PaymentId, RailName};
 use serde_json::Value;
 
 use crate::child::command;
@@ -77,14 +77,14 @@ fn sale(number: u64) -> (OrderId, Vec<Record>) {
     let charge = ChargeId::of(order, 1);
     let id = PaymentId::parse(&format!("p{number}")).unwrap();
     let payment = Payment { id, amount: 300, currency: kit::cny(), order };
-    let items = vec![Offered { product: ProductId::parse("cola").unwrap(), price: 300 }];
-    let (short_code, currency, slot) = (order.short_code(), kit::cny(), kit::slot("A1"));
+    let items = vec![kit::cola()];
+    let (short_code, currency, outlet) = (order.short_code(), kit::cny(), kit::outlet("A1"));
     let (rail, life_ms) = (RailName::parse("sandbox").unwrap(), 60_000);
     let records = vec![
         Record::OrderOffered { order, short_code, currency, amount: 300, items, charge: charge.clone(), rail, life_ms },
         Record::OrderPaid { order, charge: charge.clone(), payment, fee_estimate: None },
-        Record::DeliveryIntended { order, item: 0, attempt: 1, slot: slot.clone(), counter: Some(3) },
-        Record::ItemDelivered { order, item: 0, attempt: 1, slot, count: 1 },
+        Record::DeliveryIntended { order, item: 0, attempt: 1, outlet: outlet.clone(), counter: Some(3) },
+        Record::ItemDelivered { order, item: 0, attempt: 1, outlet, count: 1 },
         Record::ReceiptPrinted { order, slip: Slip::Receipt },
         Record::ChargeSettled { order, charge },
         Record::OrderEnded { order, state: OrderState::Delivered },

@@ -87,7 +87,7 @@ fn rows_that_are_missing_too_many_or_changed_are_named() {
         ("DELETE FROM charges WHERE order_id = ?", format!("table charges, id \"{first}_1\": is missing")),
         ("DELETE FROM items WHERE order_id = ?", format!("table items, order_id \"{first}\", unit 0: is missing")),
         ("INSERT INTO refunds VALUES ('R', 'C', 5, 'confirmed')", "table refunds, id \"R\": is in no record".into()),
-        ("INSERT INTO stock VALUES ('Z9', 5, NULL)", "table stock, slot \"Z9\": is in no record".into()),
+        ("INSERT INTO stock VALUES ('Z9', 'cola', 9, 5)", "table stock, slot \"Z9\": is in no record".into()),
         ("UPDATE stock SET count = count + 1 WHERE slot = 'B1'", "table stock, slot \"B1\": count is ".into()),
         ("UPDATE meta SET value = '0' WHERE key = 'ledger'", "table meta, key \"ledger\": value is \"0\"".into()),
         ("INSERT INTO meta VALUES ('more', '1')", "table meta, key \"more\": is in no record".into()),

@@ -31,7 +31,7 @@ fn order(language: &str, state: OrderState, outcomes: [Outcome; 2], refunded: i6
     let items = tiles(language).into_iter().zip(outcomes).map(|(tile, outcome)| ItemView {
         name: tile.name,
         price: tile.price,
-        slot: Some("A1".into()),
+        outlet: Some("A1".into()),
         outcome,
     });
     let short_code = ShortCode::parse("204857").unwrap();

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use kioskd::sale::Order;
 use kioskd::sale::event::Effect;
-use kioskd::sale::record::{ClaimSettlement, Record, Settling};
+use kioskd::sale::record::{Record, Settling};
 use kioskd::sale::view::{Outcome, Page};
-use kioskd::vocabulary::{DeliveryId, OrderId};
+use kioskd::sale::{Order, Shop};
+use kioskd::vocabulary::{ClaimSettlement, DeliveryId, OrderId};
 
 use crate::run::Run;
 use crate::world::ProviderCharge;
@@ -55,6 +55,11 @@ fn may_energise(run: &Run, delivery: DeliveryId) -> Result<(), String> {
         return told("without its intent on disk");
     }
     let Some(order) = run.journal.order(delivery.order) else { return told("without an order") };
+    if order.grant().is_some() {
+        // Its first record is its entitlement; nobody gets a second try after a restart.
+        let given = matches!(records.first(), Some(Record::OrderGranted { .. })) && order.charges.is_empty();
+        return if given { may_try_again(run, delivery) } else { told("for a grant that is not on disk") };
+    }
     let closed = records.iter().position(|record| record.kind() == "order-closed");
     let paid = records.iter().position(|record| record.kind() == "order-paid");
     if paid.is_none() || closed < paid && closed.is_some() {
@@ -68,6 +73,10 @@ fn may_energise(run: &Run, delivery: DeliveryId) -> Result<(), String> {
     if !fits {
         return told("without a payment of its amount, currency and order");
     }
+    may_try_again(run, delivery)
+}
+
+fn may_try_again(run: &Run, delivery: DeliveryId) -> Result<(), String> {
     if delivery.attempt > 1 {
         let before = DeliveryId { attempt: delivery.attempt - 1, ..delivery };
         let proven = run
@@ -76,7 +85,7 @@ fn may_energise(run: &Run, delivery: DeliveryId) -> Result<(), String> {
             .get(&before)
             .is_some_and(|(evidence, boot)| *boot == run.world.boot && crate::run::is_tested_no(evidence));
         if !proven {
-            return told("from another slot without a proven no in the same boot");
+            return Err(format!("{delivery:?} energised from another slot without a proven no in the same boot"));
         }
     }
     Ok(())
@@ -120,9 +129,8 @@ pub fn after_a_start(run: &mut Run) {
 
 /// Slots hold what was put there, less what was written to have fallen.
 fn stock(run: &Run) -> Option<String> {
-    let (known, written) = (&run.live().planogram, run.journal.planogram(&run.planned));
-    let written = written.slots().iter().find(|(name, slot)| known.slots().get(*name) != Some(*slot));
-    written.map(|(name, slot)| format!("slot {name} is known as {:?}, written {slot:?}", known.slots().get(name)))
+    let (known, written) = (run.live().shop.outlets(), run.journal.planogram(&run.planned).outlets());
+    (known != written).then(|| format!("slots are known as {known:?}, written {written:?}"))
 }
 
 /// A refund that nobody confirms is a claim, some minutes after it should be.
@@ -205,6 +213,9 @@ pub fn at_the_end(run: &mut Run) {
     }
     for id in run.journal.orders() {
         let Some(order) = run.journal.order(id) else { continue };
+        if order.grant().is_some() && !order.ended {
+            run.world.breaks("P2", format!("a granted order never ended: {order:?}"));
+        }
         if let Err((promise, what)) = goods(run, &order) {
             run.world.breaks(promise, format!("{what}: {order:?}"));
         }
@@ -263,7 +274,7 @@ fn money(run: &Run, order: &Order, charges: &[ProviderCharge]) -> Result<(), Bro
         Outcome::Unknown => item.settled_by == Some(Settling::AssumedDelivered),
         Outcome::NotDelivered | Outcome::Pending => false,
     };
-    let bought = order.bought.is_some();
+    let bought = order.bought().is_some();
     let kept_here: i64 = order.items.iter().filter(keeps).filter(|_| bought).map(|item| item.price).sum();
     // A provider's whim may give back what was delivered. Then, and only then, somebody was told.
     let given_away = whim && order.claim.is_some() && kept_there < kept_here;

@@ -3,7 +3,7 @@
 
 use kioskd::ledger::{Journal, LedgerError};
 use kioskd::sale::recover::Recovered;
-use kioskd::sale::{Order, Record, State};
+use kioskd::sale::{Order, Record, Shop, State};
 use kioskd::vending::Planogram;
 use kioskd::vocabulary::{OrderId, Stamp};
 
@@ -113,7 +113,7 @@ impl Memory {
 
     pub fn orders(&self) -> Vec<OrderId> {
         let offered = |record: &Record| match record {
-            Record::OrderOffered { order, .. } => Some(*order),
+            Record::OrderOffered { order, .. } | Record::OrderGranted { order, .. } => Some(*order),
             _ => None,
         };
         self.records.iter().filter_map(offered).collect()
@@ -122,26 +122,16 @@ impl Memory {
     /// The planogram that was `planned`, with everything that was written about its slots since.
     pub fn planogram(&self, planned: &Planogram) -> Planogram {
         let mut planogram = planned.clone();
-        for record in &self.records {
-            match record {
-                Record::ItemDelivered { slot, count, .. } => planogram.take(slot, *count),
-                Record::ItemUnknown { slot, .. } => planogram.take(slot, 1),
-                Record::StockSet { slot, count } => planogram.set_stock(slot, *count),
-                Record::SlotFaulty { slot, why } => planogram.set_fault(slot, Some(why.clone())),
-                Record::SlotRepaired { slot } => planogram.set_fault(slot, None),
-                _ => {}
-            }
-        }
+        self.records.iter().for_each(|record| planogram.apply(record));
         planogram
     }
 
     /// What a start finds: the fold of what is there.
-    pub fn recover(&self, planned: &Planogram) -> Recovered {
-        let planogram = self.planogram(planned);
+    pub fn recover(&self) -> Recovered {
         let mut recovered = Recovered::default();
         for record in &self.records {
             match record {
-                Record::OrderOffered { order, short_code, .. } => {
+                Record::OrderOffered { order, short_code, .. } | Record::OrderGranted { order, short_code, .. } => {
                     recovered.last_order = Some(*order);
                     recovered.codes.push(short_code.clone());
                 }
@@ -152,9 +142,7 @@ impl Memory {
                 _ => {}
             }
         }
-        recovered.stock = planogram.slots().iter().map(|(name, slot)| (name.clone(), slot.stock)).collect();
-        let faulty = planogram.slots().iter().filter_map(|(name, slot)| Some((name.clone(), slot.faulty.clone()?)));
-        recovered.faulty = faulty.collect();
+        recovered.shop.clone_from(&self.records);
         recovered.orders =
             self.orders().into_iter().filter_map(|id| self.order(id)).filter(|order| !order.ended).collect();
         recovered

@@ -3,7 +3,7 @@
 use kioskd::sale::event::{Condition, Effect, Event};
 use kioskd::sale::recover::Recovered;
 use kioskd::sale::{Command, Record, State};
-use kioskd::vocabulary::{ChargeId, ChargeReport, Evidence, Mono, RailError, Standing};
+use kioskd::vocabulary::{Cause, ChargeId, ChargeReport, Evidence, Mono, RailError, Standing};
 
 use crate::world::{Due, World};
 
@@ -50,10 +50,12 @@ pub enum Mutant {
     UnknownUnitKeptInStock,
     DoorIgnoredWhilePreparing,
     FinalByTheAnswer,
+    GrantNotSynced,
+    UnitGivenAwayAgain,
 }
 
 impl Mutant {
-    pub const ALL: [Mutant; 41] = [
+    pub const ALL: [Mutant; 43] = [
         Mutant::IntentNotSynced,
         Mutant::RefundNotSynced,
         Mutant::EffectsBeforeCommit,
@@ -95,6 +97,8 @@ impl Mutant {
         Mutant::UnknownUnitKeptInStock,
         Mutant::DoorIgnoredWhilePreparing,
         Mutant::FinalByTheAnswer,
+        Mutant::GrantNotSynced,
+        Mutant::UnitGivenAwayAgain,
     ];
 
     pub fn named(name: &str) -> Self {
@@ -147,7 +151,7 @@ impl Mutant {
             (Mutant::LatePaymentDelivers, Event::Reported { charge, result, asked }) => {
                 if result.as_ref().is_ok_and(|report| !report.payments.is_empty())
                     && let Some(order) = charge.order().and_then(|id| state.orders.get_mut(&id))
-                    && order.bought.is_none()
+                    && order.bought().is_none()
                 {
                     order.closed = None;
                 }
@@ -195,7 +199,7 @@ impl Mutant {
             Mutant::RefundWithoutRecord => matches!(record, Record::RefundRequested { .. }),
             Mutant::SilentRefundForgotten => matches!(record, Record::ClaimOpened { until_told: true, .. }),
             Mutant::LossForgotten => {
-                matches!(record, Record::ClaimOpened { why, .. } if why.contains("although the goods fell"))
+                matches!(record, Record::ClaimOpened { why: Cause::GoodsGoneMoneyBack, .. })
             }
             _ => false,
         }
@@ -205,6 +209,7 @@ impl Mutant {
     pub fn forgets_to_sync(self, record: &Record) -> bool {
         match self {
             Mutant::IntentNotSynced => matches!(record, Record::DeliveryIntended { .. }),
+            Mutant::GrantNotSynced => matches!(record, Record::OrderGranted { .. }),
             Mutant::RefundNotSynced => matches!(record, Record::RefundRequested { .. }),
             Mutant::SecondRailNotOnDisk => matches!(record, Record::ChargeOffered { .. }),
             Mutant::OperationNotSynced => matches!(record, Record::KioskLocked { .. } | Record::ClaimSettled { .. }),
@@ -216,16 +221,14 @@ impl Mutant {
     pub fn effects(self, effects: &mut Vec<Effect>, state: &mut State, records: &[Record]) {
         for record in records {
             match (self, record) {
-                (Mutant::UnknownUnitKeptInStock, Record::ItemUnknown { slot, .. }) => {
-                    let count = state.planogram.slots()[slot].stock;
-                    state.planogram.set_stock(slot, count + 1);
+                (Mutant::UnknownUnitKeptInStock, Record::ItemUnknown { outlet, .. }) => {
+                    let count = state.outlet(outlet).unwrap().count + 1;
+                    state.shop.apply(&Record::StockSet { slot: outlet.slot().unwrap().clone(), count });
                 }
                 (Mutant::SilentRefundForgotten, Record::ClaimOpened { order, until_told: true, .. }) => {
                     state.orders.get_mut(order).unwrap().claim = None;
                 }
-                (Mutant::LossForgotten, Record::ClaimOpened { order, why, .. })
-                    if why.contains("although the goods fell") =>
-                {
+                (Mutant::LossForgotten, Record::ClaimOpened { order, why: Cause::GoodsGoneMoneyBack, .. }) => {
                     let order = state.orders.get_mut(order).unwrap();
                     order.claim = None;
                     order.charges.iter_mut().for_each(|charge| charge.written_off = charge.returned);
@@ -235,10 +238,8 @@ impl Mutant {
         }
         for effect in effects {
             match (self, &mut *effect) {
-                (Mutant::EnergisedAgainOnRecovery, Effect::Recall { delivery, before }) => {
-                    let order = &state.orders[&delivery.order];
-                    let slot = order.items[delivery.item as usize].attempts.last().unwrap().slot.clone();
-                    *effect = Effect::Deliver { delivery: *delivery, slot, before: *before };
+                (Mutant::EnergisedAgainOnRecovery, Effect::Recall { delivery, outlet, before }) => {
+                    *effect = Effect::Deliver { delivery: *delivery, outlet: outlet.clone(), before: *before };
                 }
                 (Mutant::FreshRefundNumber, Effect::QueryRefund { rail, refund }) => {
                     let fresh = format!("{}9", refund.refund);
@@ -310,7 +311,12 @@ impl Mutant {
 
     pub fn recovered(self, recovered: &mut Recovered) {
         match self {
-            Mutant::WaitingForgottenOnRestart => recovered.orders.retain(|order| order.bought.is_some()),
+            Mutant::WaitingForgottenOnRestart => recovered.orders.retain(|order| order.bought().is_some()),
+            // Takes a granted order up anew, as if nothing of it had been energised.
+            Mutant::UnitGivenAwayAgain => {
+                let granted = recovered.orders.iter_mut().filter(|order| order.grant().is_some());
+                granted.flat_map(|order| &mut order.items).for_each(|item| item.attempts.clear());
+            }
             Mutant::RefundForgottenOnRestart => {
                 recovered.orders.retain(|order| order.charges.iter().all(|charge| charge.refunds.is_empty()));
             }

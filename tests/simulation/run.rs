@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use kioskd::kiosk::turn::{NotTaken, turn};
 use kioskd::sale::event::{Effect, Event};
 use kioskd::sale::policy::Policy;
-use kioskd::sale::record::ClaimSettlement;
 use kioskd::sale::view::Page;
 use kioskd::sale::{Command, Condition, Key, Order, Record, State, Touch};
 use kioskd::vending::Planogram;
-use kioskd::vocabulary::{BootId, Evidence, Mono, OrderId, ProductId, SlotId, Stamp, Wall};
+use kioskd::vocabulary::{BootId, ClaimSettlement, Evidence, Grant, Mono, OrderId, ProductId, SlotId, Stamp, Wall};
 
 use crate::chance::Chance;
 use crate::checks;
@@ -121,6 +120,7 @@ impl Run {
                 let done = match self.world.chance.below(40) {
                     0 => self.operator(),
                     1 => self.trouble(),
+                    2 => self.give_away(),
                     _ => self.customer(),
                 };
                 if done.is_err() || self.failed() && self.world.chance.percent(20) {
@@ -192,6 +192,15 @@ impl Run {
             self.said.settled.extend(settles);
         }
         Ok(())
+    }
+
+    /// Goods for which nobody pays.
+    fn give_away(&mut self) -> Result<(), Died> {
+        let chance = &mut self.world.chance;
+        let product = ProductId::parse(chance.pick(&["cola", "tea"])).unwrap();
+        let grant = chance.pick(&[Grant::Free, Grant::Test, Grant::Season]);
+        let units = self.state.product(&product).map(|product| product.offered());
+        self.step(Event::Chosen { units: units.into_iter().collect(), grant: Some(grant) }).map(|_| ())
     }
 
     /// A condition of the machine comes or goes.
@@ -413,7 +422,7 @@ impl Run {
             Effect::Refund { refund, .. } => world.refund(&refund),
             Effect::QueryRefund { refund, .. } => world.query_refund(&refund),
             Effect::Probe { rail } => world.probe(rail),
-            Effect::Prepare { delivery } => {
+            Effect::Prepare { delivery, .. } => {
                 if !world.calm && world.chance.percent(2) {
                     // Between the sensor's reading and the relay.
                     let wait = 1 + world.chance.below(3);
@@ -421,8 +430,10 @@ impl Run {
                 }
                 world.prepare(delivery);
             }
-            Effect::Deliver { delivery, slot, before } => world.deliver(delivery, &slot, before),
-            Effect::Recall { delivery, before } => world.recall(delivery, before),
+            Effect::Deliver { delivery, outlet, before } => {
+                world.deliver(delivery, outlet.slot().expect("a slot"), before);
+            }
+            Effect::Recall { delivery, before, .. } => world.recall(delivery, before),
             Effect::Print { order } => {
                 let result = if world.chance.percent(80) { Ok(()) } else { Err("no paper".into()) };
                 world.tell(300, Event::ReceiptDone { order, result });
@@ -449,7 +460,7 @@ impl Run {
             self.journal.crash();
             self.world.crash();
             self.boot_at = self.world.now;
-            let mut recovered = self.journal.recover(&self.planned);
+            let mut recovered = self.journal.recover();
             if let Some(mutant) = self.mutant {
                 mutant.recovered(&mut recovered);
             }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use kioskd::sale::policy::{Policy, RailPolicy};
-use kioskd::vending::{Planogram, Product, Slot};
+use kioskd::sale::shop::Product;
+use kioskd::vending::{Planogram, Slot};
 use kioskd::vocabulary::{
     Currency, Language, Localized, PaidWithoutIntent, ProductId, RailName, SlotId, UnknownDelivery,
 };
@@ -78,6 +79,7 @@ pub fn planogram(slots: &[(SlotId, u32)]) -> Planogram {
         id: ProductId::parse(id).unwrap(),
         name: Localized::default(),
         price,
+        tax: None,
         picture: None,
         category: None,
     };

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-/// Below these the keys are names that somebody has given to his own things.
-const NAMES: [&str; 3] = ["stock", "dropped", "slots"];
+/// Below these the keys are names that somebody has given to his own things, or tags of languages.
+const NAMES: [&str; 4] = ["stock", "dropped", "slots", "label"];
 
 /// Refuses a document with a key that is not snake_case; `what` says which document it is.
 #[track_caller]

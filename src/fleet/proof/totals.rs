@@ -42,7 +42,7 @@ impl Totals {
         let Some(id) = record.order() else { return };
         match self.orders.get_mut(&id) {
             Some(order) => order.apply(&record),
-            None => self.orders.extend(Order::offered(&record).map(|order| (id, order))),
+            None => self.orders.extend(Order::begun(&record).map(|order| (id, order))),
         }
     }
 

@@ -1,10 +1,12 @@
 //! A close that may give back what was paid, and payments that come while one is under way.
 
 use super::desk::{Desk, policy, rail, refunds};
-use crate::sale::record::{ClaimSettlement, Closed, Surplus};
+use crate::sale::record::{Closed, Surplus};
 use crate::sale::view::{OrderState, Page};
 use crate::sale::{Command, Effect, Event, Illegal, Policy, Record, Step};
-use crate::vocabulary::{ChargeId, ChargeReport, Created, DeliveryId, Evidence, OrderId, Payment, RailError, Standing};
+use crate::vocabulary::{
+    ChargeId, ChargeReport, ClaimSettlement, Created, DeliveryId, Evidence, OrderId, Payment, RailError, Standing,
+};
 
 /// The first charge is being closed, because the customer chose another rail.
 fn switched() -> (Desk, OrderId) {

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use crate::sale::policy::RailPolicy;
 use crate::sale::recover::Recovered;
+use crate::sale::shop::{OutletStatus, Product};
 use crate::sale::view::Page;
 use crate::sale::{Command, Condition, Effect, Event, Illegal, Order, Policy, Record, State, Step, Touch, next};
-use crate::vending::{Planogram, Product, Slot};
+use crate::vending::{Planogram, Slot};
 use crate::vocabulary::{
     BootId, ChargeId, ChargeReport, Created, Currency, DeliveryId, Evidence, Language, Localized, Mono, OrderId,
-    PaidWithoutIntent, Payment, PaymentId, ProductId, RailError, RailName, Reading, RefundId, RefundReport, SlotId,
-    Stamp, Standing, UnknownDelivery, Wall,
+    Outlet, PaidWithoutIntent, Payment, PaymentId, ProductId, RailError, RailName, Reading, RefundId, RefundReport,
+    SlotId, Stamp, Standing, UnknownDelivery, Wall,
 };
 
 pub struct Desk {
@@ -28,6 +29,10 @@ pub fn product(id: &str) -> ProductId {
 
 pub fn slot(name: &str) -> SlotId {
     SlotId::parse(name).unwrap()
+}
+
+pub fn outlet(name: &str) -> Outlet {
+    Outlet::Slot(slot(name))
 }
 
 pub fn policy() -> Policy {
@@ -63,8 +68,14 @@ pub fn policy() -> Policy {
 }
 
 pub fn planogram() -> Planogram {
-    let new =
-        |id: &str, price| Product { id: product(id), name: Localized::default(), price, picture: None, category: None };
+    let new = |id: &str, price| Product {
+        id: product(id),
+        name: Localized([(Language::new("en"), id.to_owned())].into()),
+        price,
+        tax: None,
+        picture: None,
+        category: None,
+    };
     let holds =
         |name: &str, id: &str, stock| (slot(name), Slot { product: product(id), stock, capacity: 8, faulty: None });
     let slots = [holds("A1", "cola", 3), holds("A2", "cola", 2), holds("B1", "tea", 4)];
@@ -100,7 +111,8 @@ impl Desk {
         let last_order = ids.last().copied();
         self.state = State::new(self.state.policy.clone(), planogram());
         let codes = ids.iter().map(|id| id.short_code()).collect();
-        self.state.restore(Recovered { orders, last_order, codes, ..Recovered::default() });
+        let shop = self.records.clone();
+        self.state.restore(Recovered { orders, last_order, codes, shop, ..Recovered::default() });
         self.now = 0;
         let step = self.hear(Event::Started { boot: BootId::parse("boot-2").unwrap(), version: "1".into() });
         self.hear(Event::Condition(Condition::Board { answers: true }));
@@ -232,6 +244,10 @@ impl Desk {
         self.hear(Event::Command(command))
     }
 
+    pub fn slot(&self, name: &str) -> OutletStatus {
+        self.state.outlet(&outlet(name)).unwrap()
+    }
+
     pub fn order(&self, id: OrderId) -> Order {
         Order::fold(self.records.iter().filter(|record| record.order() == Some(id))).unwrap()
     }
@@ -259,7 +275,7 @@ pub fn refunds(step: &Step) -> Vec<(String, i64)> {
 
 pub fn delivers(step: &Step) -> Vec<(DeliveryId, SlotId)> {
     let deliver = |effect: &Effect| match effect {
-        Effect::Deliver { delivery, slot, .. } => Some((*delivery, slot.clone())),
+        Effect::Deliver { delivery, outlet: Outlet::Slot(slot), .. } => Some((*delivery, slot.clone())),
         _ => None,
     };
     step.effects.iter().filter_map(deliver).collect()

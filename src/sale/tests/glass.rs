@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::desk::{Desk, policy, product, refunds, slot, wallet};
 use crate::sale::record::{Closed, Slip};
+use crate::sale::shop::Product;
 use crate::sale::view::{Ease, OrderState, Page, StopReason};
 use crate::sale::{Command, Condition, Effect, Event, Illegal, Policy, Record, Touch};
-use crate::vending::{Planogram, Product, Slot};
+use crate::vending::{Planogram, Slot};
 use crate::vocabulary::{
     CategoryId, ChargeId, ChargeReport, Created, Evidence, Language, Localized, Mono, OrderId, RailError, Standing,
 };
@@ -173,9 +174,9 @@ fn locked_sells_nothing_until_unlocked() {
     assert_eq!(desk.refused("pay"), Illegal::Refused("not selling"));
     desk.command(Command::Unlock);
     assert_eq!(desk.touch("pay").effects.len(), 1);
-    let kinds: Vec<&str> = desk.records.iter().map(Record::kind).collect();
+    let kinds = desk.records.iter().map(Record::kind).filter(|kind| *kind != "slot-assigned");
     let told = ["boot-started", "kiosk-locked", "sales-stopped", "kiosk-unlocked", "sales-resumed", "order-offered"];
-    assert_eq!(kinds, told);
+    assert!(kinds.eq(told));
 }
 
 #[test]
@@ -288,6 +289,7 @@ fn a_long_shelf_has_pages_and_categories() {
             id: product(&format!("p{nth}")),
             name: Localized::default(),
             price: 100,
+            tax: None,
             picture: None,
             category: (nth % 2 == 0).then(|| drinks.clone()),
         })
@@ -296,7 +298,7 @@ fn a_long_shelf_has_pages_and_categories() {
         let of = Slot { product: product.id.clone(), stock: 1, capacity: 1, faulty: None };
         (slot(&format!("S{}", product.id)), of)
     });
-    desk.state.planogram = Planogram::new(products.clone(), slots.collect::<Vec<_>>());
+    desk.state.shop = Box::new(Planogram::new(products.clone(), slots.collect::<Vec<_>>()));
     let shown = |desk: &Desk| match desk.page() {
         Page::Choose { tiles, page, pages, .. } => (tiles[0].product.to_string(), tiles.len(), page, pages),
         page => panic!("{page:?}"),

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::desk::{Desk, planogram, policy, product, rail, refunds, slot};
+use super::desk::{Desk, outlet, planogram, policy, product, rail, refunds, slot};
 use crate::sale::recover::Recovered;
+use crate::sale::shop::Product;
 use crate::sale::view::{CategoryTab, OrderState, Page, StopReason};
 use crate::sale::{Command, Condition, Effect, Event, Illegal, Policy, Record, State, Step, Touch};
-use crate::vending::{Planogram, Product, Slot};
+use crate::vending::{Planogram, Slot};
 use crate::vocabulary::{
-    BootId, CategoryId, ChargeReport, Created, DeliveryId, Evidence, Language, Localized, Mono, RailError,
+    BootId, CategoryId, Cause, ChargeReport, Created, DeliveryId, Evidence, Language, Localized, Mono, RailError,
     RefundReport, Standing, UnknownDelivery, Wall,
 };
 
@@ -25,6 +26,7 @@ fn shelf(products: &[(&str, &str)], stock: u32) -> Planogram {
         id: product(id),
         name: english(name),
         price: 300,
+        tax: None,
         picture: None,
         category: None,
     };
@@ -51,7 +53,7 @@ fn description(desk: &mut Desk, products: &[&str]) -> String {
 #[test]
 fn the_payer_reads_the_code_the_machine_and_the_goods_as_far_as_there_is_room() {
     let mut desk = Desk::new();
-    desk.state.planogram = shelf(&[("cola", "Cola"), ("tea", "Tea")], 3);
+    desk.state.shop = Box::new(shelf(&[("cola", "Cola"), ("tea", "Tea")], 3));
     let told = description(&mut desk, &["cola", "tea", "cola"]);
     let order = desk.state.current.unwrap();
     assert_eq!(told, format!("{} K1 Cola x2, Tea", order.short_code()));
@@ -59,7 +61,7 @@ fn the_payer_reads_the_code_the_machine_and_the_goods_as_far_as_there_is_room() 
     // Six digits, two spaces and the kiosk's name leave 110 bytes.
     for (name, whole) in [("c".repeat(110), true), ("c".repeat(111), false), ("茶".repeat(40), false)] {
         let mut desk = Desk::new();
-        desk.state.planogram = shelf(&[("cola", &name)], 1);
+        desk.state.shop = Box::new(shelf(&[("cola", &name)], 1));
         let told = description(&mut desk, &["cola"]);
         let (_, goods) = told.split_once(" K1 ").unwrap();
         assert_eq!(goods == name, whole, "{told}");
@@ -74,7 +76,7 @@ fn the_last_unit_is_sold_and_not_one_more() {
     let order = desk.offer(&["tea", "tea", "tea", "tea"]);
     desk.pay(order, 4 * 450);
     for item in 0..4 {
-        assert_ne!(desk.state.planogram.available(&product("tea")), 0);
+        assert_ne!(desk.state.shop.available(&product("tea")), 0);
         desk.deliver(order, item, 1, FELL);
     }
     assert_eq!(desk.order(order).state(), OrderState::Delivered);
@@ -88,17 +90,17 @@ fn the_last_unit_is_sold_and_not_one_more() {
     desk.command(Command::SetStock { slot: slot("A2"), count: 0 });
     assert_eq!(desk.state.stop_reasons(), [StopReason::SoldOut]);
     desk.command(Command::SetStock { slot: slot("B1"), count: 1 });
-    assert_eq!(desk.refused("pay"), Illegal::Refused("no more of this product"));
+    assert_eq!(desk.refused("pay"), Illegal::Refused("no more of these goods"));
 }
 
 #[test]
 fn a_unit_that_nobody_saw_fall_is_not_promised_to_the_next() {
     let mut desk = Desk::new();
-    desk.state.planogram = shelf(&[("cola", "Cola")], 1);
+    desk.state.shop = Box::new(shelf(&[("cola", "Cola")], 1));
     let order = desk.offer(&["cola"]);
     desk.pay(order, 300);
     desk.deliver(order, 0, 1, Evidence::Silent { why: "dust".into() });
-    assert_eq!(desk.state.planogram.available(&product("cola")), 0);
+    assert_eq!(desk.state.shop.available(&product("cola")), 0);
     assert_eq!(desk.state.stop_reasons(), [StopReason::SoldOut]);
 }
 
@@ -113,13 +115,14 @@ fn stock_is_what_a_slot_can_hold() {
     assert_eq!(set(&mut desk, "A1", 100), Err(Illegal::Refused("more than the slot holds")));
     assert_eq!(set(&mut desk, "Z9", 1), Err(Illegal::Refused("no such slot")));
     // A refill writes what it changed.
-    desk.hear(Event::Condition(Condition::SlotFaulty { slot: slot("A2"), why: "jam".into() }));
-    let again = desk.hear(Event::Condition(Condition::SlotFaulty { slot: slot("A2"), why: "jam".into() }));
-    let nowhere = desk.hear(Event::Condition(Condition::SlotFaulty { slot: slot("Z9"), why: "jam".into() }));
+    desk.hear(Event::Condition(Condition::OutletFaulty { outlet: outlet("A2"), why: Cause::MotorNotHome }));
+    let again = desk.hear(Event::Condition(Condition::OutletFaulty { outlet: outlet("A2"), why: Cause::MotorNotHome }));
+    let nowhere =
+        desk.hear(Event::Condition(Condition::OutletFaulty { outlet: outlet("Z9"), why: Cause::MotorNotHome }));
     assert!(again.records.is_empty() && nowhere.records.is_empty());
     let kinds: Vec<_> = desk.command(Command::Refill).records.iter().map(Record::kind).collect();
-    assert_eq!(kinds, ["slot-repaired", "stock-set", "stock-set"], "A1 was full");
-    assert_eq!(desk.state.planogram.available(&product("cola")), 16);
+    assert_eq!(kinds, ["outlet-repaired", "stock-set", "stock-set"], "A1 was full");
+    assert_eq!(desk.state.shop.available(&product("cola")), 16);
 }
 
 #[test]
@@ -131,7 +134,9 @@ fn the_last_attempt_ends_the_unit_and_a_stop_ends_it_sooner() {
     let step = desk.deliver(order, 0, 2, NOTHING);
     let ended = |step: &Step| {
         let last = |record: &Record| match record {
-            Record::ItemNotDelivered { slot, last, .. } => Some((slot.as_ref().map(ToString::to_string), *last)),
+            Record::ItemNotDelivered { outlet, last, .. } => {
+                Some((outlet.as_ref().map(|outlet| outlet.name().to_owned()), *last))
+            }
             _ => None,
         };
         step.records.iter().filter_map(last).collect::<Vec<_>>()
@@ -359,14 +364,21 @@ fn the_shelf_says_which_part_of_it_is_shown() {
     let products: Vec<Product> = (0..20)
         .map(|nth| {
             let id = product(&format!("p{nth}"));
-            Product { id, name: Localized::default(), price: 100, picture: None, category: Some(drinks.clone()) }
+            Product {
+                id,
+                name: Localized::default(),
+                price: 100,
+                tax: None,
+                picture: None,
+                category: Some(drinks.clone()),
+            }
         })
         .collect();
     let slots = products.iter().map(|product| {
         let of = Slot { product: product.id.clone(), stock: 1, capacity: 1, faulty: None };
         (slot(&format!("S{}", product.id)), of)
     });
-    desk.state.planogram = Planogram::new(products.clone(), slots.collect::<Vec<_>>());
+    desk.state.shop = Box::new(Planogram::new(products.clone(), slots.collect::<Vec<_>>()));
     let tabs = |desk: &Desk| -> Vec<(String, String, bool)> {
         let Page::Choose { categories, .. } = desk.page() else { panic!("{:?}", desk.page()) };
         categories.into_iter().map(|CategoryTab { name, label, chosen }| (name, label, chosen)).collect()

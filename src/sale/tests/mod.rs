@@ -3,6 +3,7 @@
 mod closing;
 pub(super) mod desk;
 mod glass;
+mod grants;
 mod limits;
 mod money;
 mod rails;

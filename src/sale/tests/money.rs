@@ -1,12 +1,13 @@
 //! What is paid, what it buys, what goes back.
 
-use super::desk::{Desk, delivers, policy, refunds, slot};
+use super::desk::{Desk, delivers, outlet, policy, refunds, slot};
 use crate::sale::order::RefundState;
-use crate::sale::record::{ClaimSettlement, Closed, Surplus};
+use crate::sale::record::{Closed, Surplus};
 use crate::sale::view::{OrderState, Outcome, Page};
 use crate::sale::{Command, Effect, Record};
 use crate::vocabulary::{
-    ChargeReport, Currency, DeliveryId, Evidence, OrderId, RailError, RefundReport, Standing, UnknownDelivery,
+    ChargeReport, ClaimSettlement, Currency, DeliveryId, Evidence, OrderId, RailError, RefundReport, Standing,
+    UnknownDelivery,
 };
 
 const FELL: Evidence = Evidence::Dropped { count: 1 };
@@ -35,7 +36,7 @@ fn one_sale_from_tap_to_receipt() {
     assert!(step.effects.contains(&Effect::Print { order }));
     assert!(matches!(desk.page(), Page::Thanks { .. }));
     assert_eq!(desk.order(order).state(), OrderState::Delivered);
-    assert_eq!(desk.state.planogram.slots()[&slot("A1")].stock, 2);
+    assert_eq!(desk.slot("A1").count, 2);
 }
 
 #[test]
@@ -160,8 +161,8 @@ fn another_slot_is_tried_after_a_proved_no_and_only_then() {
     desk.pay(order, 300);
     let step = desk.deliver(order, 0, 1, NOTHING);
     let second = DeliveryId { order, item: 0, attempt: 2 };
-    assert_eq!(step.effects, [Effect::Prepare { delivery: second }]);
-    assert!(desk.state.planogram.slots()[&slot("A1")].faulty.is_some(), "the first slot is out of use");
+    assert_eq!(step.effects, [Effect::Prepare { delivery: second, outlet: outlet("A2") }]);
+    assert!(desk.slot("A1").fault.is_some(), "the first slot is out of use");
     assert_eq!(delivers(&desk.prepared(second, 7)), [(second, slot("A2"))]);
     let step = desk.evidence(second, NOTHING);
     assert_eq!(refunds(&step).len(), 1, "no third slot");
@@ -208,7 +209,7 @@ fn a_double_drop_is_one_sale_and_two_of_stock() {
     let order = desk.offer(&["cola"]);
     desk.pay(order, 300);
     desk.deliver(order, 0, 1, Evidence::Dropped { count: 2 });
-    assert_eq!(desk.state.planogram.slots()[&slot("A1")].stock, 1);
+    assert_eq!(desk.slot("A1").count, 1);
     assert_eq!(desk.order(order).state(), OrderState::Delivered);
 }
 

@@ -1,6 +1,6 @@
 //! What a restart takes up, order by order.
 
-use super::desk::{Desk, delivers, policy, refunds, slot};
+use super::desk::{Desk, delivers, outlet, policy, refunds, slot};
 use crate::sale::record::Closed;
 use crate::sale::view::{OrderState, Page};
 use crate::sale::{Effect, Illegal, Policy, Record};
@@ -30,7 +30,7 @@ fn paid_and_nothing_energised_goes_back_or_is_delivered_as_the_operator_says() {
     desk.pay(order, 300);
     let step = desk.restart();
     let delivery = DeliveryId { order, item: 0, attempt: 1 };
-    assert!(step.effects.contains(&Effect::Prepare { delivery }));
+    assert!(step.effects.contains(&Effect::Prepare { delivery, outlet: outlet("A1") }));
     assert!(matches!(desk.page(), Page::Delivering { .. }));
     assert_eq!(delivers(&desk.prepared(delivery, 3)), [(delivery, slot("A1"))]);
 }
@@ -48,13 +48,13 @@ fn what_was_energised_is_never_energised_again_but_asked_of_the_counter() {
         let delivery = DeliveryId { order, item: 0, attempt: 1 };
         desk.prepared(delivery, 7);
         let step = desk.restart();
-        assert!(step.effects.contains(&Effect::Recall { delivery, before: Some(7) }));
+        assert!(step.effects.contains(&Effect::Recall { delivery, outlet: outlet("A1"), before: Some(7) }));
         assert!(delivers(&step).is_empty());
         assert!(desk.state.current == Some(order), "nobody else buys while the counter is asked");
         let step = desk.evidence(delivery, fell.clone());
         assert!(!step.effects.iter().any(|e| matches!(e, Effect::Prepare { .. })), "no second try after a restart");
         assert_eq!(desk.order(order).state(), state, "{fell:?}");
-        assert!(desk.state.planogram.slots()[&slot("A1")].faulty.is_none(), "it may have been stopped halfway");
+        assert!(desk.slot("A1").fault.is_none(), "it may have been stopped halfway");
     }
 }
 

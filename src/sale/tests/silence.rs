@@ -1,10 +1,10 @@
 //! Providers that say nothing for long, kiosks that nobody pays at, and rails that take no more.
 
 use super::desk::{Desk, policy, rail, refunds, wallet};
-use crate::sale::record::{ClaimSettlement, Closed};
+use crate::sale::record::Closed;
 use crate::sale::view::{OrderState, Page, StopReason};
 use crate::sale::{Command, Effect, Illegal, Policy, Record};
-use crate::vocabulary::{Created, Evidence, Mono, OrderId, RailError, RefundReport, Wall};
+use crate::vocabulary::{ClaimSettlement, Created, Evidence, Mono, OrderId, RailError, RefundReport, Wall};
 
 const HOUR: u64 = 3_600;
 

@@ -1,10 +1,10 @@
 //! What is printed of an order, and when.
 
 use super::desk::{Desk, policy};
-use crate::sale::record::{ClaimSettlement, Slip};
+use crate::sale::record::Slip;
 use crate::sale::view::{OrderState, Page};
 use crate::sale::{Command, Effect, Event, Policy, Record};
-use crate::vocabulary::{ChargeReport, Evidence, OrderId, RefundReport, Standing, UnknownDelivery};
+use crate::vocabulary::{ChargeReport, ClaimSettlement, Evidence, OrderId, RefundReport, Standing, UnknownDelivery};
 
 fn prints(effects: &[Effect], order: OrderId) -> usize {
     effects.iter().filter(|effect| **effect == Effect::Print { order }).count()

@@ -1,0 +1,96 @@
+//! The shop behind the counter: what the sale must know of it, and nothing of how it works.
+//!
+//! Policy: a shop answers three questions: may it sell, which outlet is next, what does this record change. It is asked
+//! with what the sale knows and decides nothing about money. Everything it remembers it has from records, so that a
+//! restart finds it as it was: [`restore`](super::State::restore) hands it the ledger's, in order.
+
+use super::record::{Offered, Record};
+use super::view::StopReason;
+use crate::vocabulary::fee::Rate;
+use crate::vocabulary::{CategoryId, Cause, Goods, Localized, Minor, Outlet, ProductId};
+
+pub trait Shop: std::fmt::Debug + Send {
+    /// May it sell? A reason that keeps it from selling anything at all: sold out, full.
+    fn closed(&self) -> Option<StopReason>;
+
+    /// May it sell these? Whether all of the goods could still be handed over, each as often as said.
+    fn can_deliver(&self, wanted: &[(Goods, u32)]) -> bool;
+
+    /// Which outlet is next? Where one unit of the goods comes out, other than where it was tried already.
+    fn outlet(&self, goods: &Goods, tried: &[Outlet]) -> Option<Outlet>;
+
+    /// What does this record change? Every record that is written comes by, in order.
+    fn apply(&mut self, record: &Record);
+
+    /// What has to be written when the machine starts, for example what the operator has put where.
+    fn opening(&self) -> Vec<Record> {
+        Vec::new()
+    }
+
+    /// What customers choose from on the glass, in the operator's order.
+    fn catalogue(&self) -> &[Product] {
+        &[]
+    }
+
+    /// How many units of a product could be handed over now.
+    fn available(&self, product: &ProductId) -> u32 {
+        let _ = product;
+        0
+    }
+
+    /// Where things come out, and what is known of it, by name.
+    fn outlets(&self) -> Vec<OutletStatus>;
+
+    /// So many units lie there now, somebody says.
+    ///
+    /// # Errors
+    /// There is no such outlet, or it holds less.
+    fn restock(&self, outlet: &Outlet, count: u32) -> Result<Vec<Record>, &'static str> {
+        let _ = (outlet, count);
+        Err("nothing is kept here")
+    }
+
+    /// Every outlet is full and none is faulty any more, somebody says.
+    fn refill(&self) -> Vec<Record> {
+        Vec::new()
+    }
+
+    fn boxed(&self) -> Box<dyn Shop>;
+}
+
+impl Clone for Box<dyn Shop> {
+    fn clone(&self) -> Self {
+        self.boxed()
+    }
+}
+
+/// Something customers can choose on the glass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Product {
+    pub id: ProductId,
+    pub name: Localized,
+    pub price: Minor,
+    /// Within the price.
+    pub tax: Option<Rate>,
+    pub picture: Option<std::path::PathBuf>,
+    pub category: Option<CategoryId>,
+}
+
+impl Product {
+    /// One unit, as it is offered now.
+    pub fn offered(&self) -> Offered {
+        Offered { goods: Goods::Product(self.id.clone()), label: self.name.clone(), price: self.price, tax: self.tax }
+    }
+}
+
+/// One outlet as people see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutletStatus {
+    pub outlet: Outlet,
+    /// What lies in it; `None` where nothing is kept, as behind a gate.
+    pub goods: Option<Goods>,
+    pub count: u32,
+    pub capacity: u32,
+    /// It may not be used until a person has looked.
+    pub fault: Option<Cause>,
+}

@@ -1,0 +1,154 @@
+//! Orders for which nobody pays, and goods that come out of something else than a slot.
+
+use super::desk::{Desk, delivers, outlet, policy, product};
+use crate::sale::record::Offered;
+use crate::sale::shop::{OutletStatus, Shop};
+use crate::sale::view::{OrderState, Outcome, Page};
+use crate::sale::{Effect, Event, Illegal, Policy, Record, State, Step};
+use crate::vocabulary::{
+    Cause, DeliveryId, Evidence, Goods, Grant, LaneId, Localized, OrderId, Outlet, PaidWithoutIntent, Reading, StayId,
+    StopReason, UnknownDelivery,
+};
+
+fn cola(desk: &Desk) -> Offered {
+    desk.state.product(&product("cola")).unwrap().offered()
+}
+
+fn grant(desk: &mut Desk, grant: Grant) -> (OrderId, Step) {
+    let units = vec![cola(desk)];
+    let step = desk.hear(Event::Chosen { units, grant: Some(grant) });
+    (desk.state.current.expect("an order"), step)
+}
+
+#[test]
+fn what_is_given_away_falls_once_and_touches_no_rail() {
+    let mut desk = Desk::new();
+    let (order, step) = grant(&mut desk, Grant::Free);
+    let delivery = DeliveryId { order, item: 0, attempt: 1 };
+    assert!(matches!(step.records[..], [Record::OrderGranted { grant: Grant::Free, .. }]));
+    assert_eq!(step.effects, [Effect::Prepare { delivery, outlet: outlet("A1") }]);
+    assert!(matches!(desk.page(), Page::Delivering { .. }));
+    let step = desk.deliver(order, 0, 1, Evidence::Dropped { count: 1 });
+    assert_eq!(desk.order(order).state(), OrderState::Delivered);
+    assert!(step.effects.is_empty(), "no slip for what nobody paid: {:?}", step.effects);
+    assert!(matches!(step.records.last(), Some(Record::OrderEnded { state: OrderState::Delivered, .. })));
+    let ended = desk.order(order);
+    assert_eq!((ended.amount(), ended.paid(), ended.outstanding(), ended.charges.len()), (0, 0, 0, 0));
+    assert_eq!(desk.slot("A1").count, 2);
+    assert_eq!(desk.state.unpaid_in_a_row, 0);
+}
+
+#[test]
+fn what_did_not_come_out_is_neither_refunded_nor_a_claim() {
+    for (evidence, state) in [
+        (Evidence::Nothing { self_tested: true }, OrderState::NotDelivered),
+        (Evidence::Silent { why: "unplugged".into() }, OrderState::Delivered),
+    ] {
+        let mut desk = Desk::with(Policy { attempts: 1, unknown_delivery: UnknownDelivery::Hold, ..policy() });
+        let (order, _) = grant(&mut desk, Grant::Test);
+        desk.deliver(order, 0, 1, evidence);
+        assert_eq!(desk.order(order).state(), state);
+        assert!(desk.order(order).ended && desk.order(order).claim.is_none());
+    }
+}
+
+#[test]
+fn a_restart_gives_nothing_away_a_second_time() {
+    let resume = Policy { paid_without_intent: PaidWithoutIntent::Resume, ..policy() };
+    let mut desk = Desk::with(resume);
+    let (order, _) = grant(&mut desk, Grant::Free);
+    let step = desk.restart();
+    assert!(!step.effects.iter().any(|effect| matches!(effect, Effect::Prepare { .. })));
+    assert_eq!(desk.order(order).items[0].outcome, Outcome::NotDelivered);
+    assert!(desk.order(order).ended);
+    assert!(step.records.iter().any(|r| matches!(r, Record::ItemNotDelivered { why: Cause::Restarted, .. })));
+}
+
+#[test]
+fn nothing_is_given_away_in_mid_sale_at_an_open_door_or_without_stock() {
+    let mut desk = Desk::new();
+    let units = vec![cola(&desk)];
+    let chosen = |units: &Vec<Offered>, grant| Event::Chosen { units: units.clone(), grant };
+    desk.touch("start");
+    desk.touch("product:cola");
+    let busy = Illegal::Refused("a sale is under way");
+    assert_eq!(desk.try_hear(chosen(&units, Some(Grant::Free))), Err(busy.clone()));
+    desk.touch("pay");
+    assert_eq!(desk.try_hear(chosen(&units, None)), Err(busy));
+    desk.touch("cancel");
+    desk.touch("done");
+    let stopped = Illegal::Refused("the machine can't deliver");
+    desk.door(true);
+    assert_eq!(desk.try_hear(chosen(&units, Some(Grant::Free))), Err(stopped));
+    desk.door(false);
+    let many = vec![cola(&desk); 6];
+    assert_eq!(desk.try_hear(chosen(&many, Some(Grant::Free))), Err(Illegal::Refused("no more of these goods")));
+    assert!(desk.try_hear(chosen(&vec![], Some(Grant::Free))).is_err());
+}
+
+/// A pay station: stays are paid here and the barrier is elsewhere; or an exit lane with a gate of its own.
+#[derive(Debug, Clone)]
+struct Lane(Outlet);
+
+impl Shop for Lane {
+    fn closed(&self) -> Option<StopReason> {
+        None
+    }
+
+    fn can_deliver(&self, wanted: &[(Goods, u32)]) -> bool {
+        wanted.iter().all(|(goods, count)| matches!(goods, Goods::Stay(_)) && *count == 1)
+    }
+
+    fn outlet(&self, _: &Goods, tried: &[Outlet]) -> Option<Outlet> {
+        Some(self.0.clone()).filter(|outlet| !tried.contains(outlet))
+    }
+
+    fn apply(&mut self, _: &Record) {}
+
+    fn outlets(&self) -> Vec<OutletStatus> {
+        Vec::new()
+    }
+
+    fn boxed(&self) -> Box<dyn Shop> {
+        Box::new(self.clone())
+    }
+}
+
+fn lane(outlet: Outlet) -> Desk {
+    let mut desk = Desk::new();
+    desk.state = State { shop: Box::new(Lane(outlet)), ..desk.state };
+    desk
+}
+
+fn stay() -> Offered {
+    let goods = Goods::Stay(StayId::parse("S1").unwrap());
+    Offered { goods, label: Localized::default(), price: 800, tax: None }
+}
+
+#[test]
+fn a_stay_is_paid_and_its_pass_is_delivered_when_it_is_written() {
+    let mut desk = lane(Outlet::Pass);
+    desk.hear(Event::Chosen { units: vec![stay()], grant: None });
+    let order = desk.state.current.unwrap();
+    assert!(matches!(desk.page(), Page::Pay { .. }));
+    let step = desk.pay(order, 800);
+    let kinds: Vec<&str> = step.records.iter().map(Record::kind).collect();
+    assert_eq!(kinds, ["order-paid", "item-delivered"]);
+    assert_eq!(delivers(&step), []);
+    assert!(matches!(step.records[1], Record::ItemDelivered { outlet: Outlet::Pass, .. }));
+    assert_eq!(desk.order(order).state(), OrderState::Delivered);
+}
+
+#[test]
+fn a_gate_opens_for_a_grant_and_needs_no_drop_sensor() {
+    let gate = Outlet::Gate(LaneId::parse("entry-1").unwrap());
+    let mut desk = lane(gate.clone());
+    desk.hear(Event::Chosen { units: vec![stay()], grant: Some(Grant::Ticket) });
+    let order = desk.state.current.unwrap();
+    let delivery = DeliveryId { order, item: 0, attempt: 1 };
+    let blind = Reading { counter: None, self_tested: false };
+    let step = desk.hear(Event::Prepared { delivery, reading: blind });
+    assert_eq!(step.effects, [Effect::Deliver { delivery, outlet: gate, before: None }]);
+    desk.hear(Event::Evidence { delivery, evidence: Evidence::Dropped { count: 1 } });
+    assert_eq!(desk.order(order).state(), OrderState::Delivered);
+}

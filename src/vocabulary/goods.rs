@@ -1,0 +1,183 @@
+//! What an order is for, where it comes out, and why it may.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{BadName, ChargeId, LaneId, ProductId, SlotId, StayId};
+
+/// What an order is for. Written `product:cola`, `stay:S1`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Goods {
+    Product(ProductId),
+    /// One car's time in a car park.
+    Stay(StayId),
+}
+
+/// Where goods come out. Written `slot:A1`, `gate:exit-1`, `pass`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Outlet {
+    Slot(SlotId),
+    Gate(LaneId),
+    /// Nothing moves: the record of the delivery is the delivery, for example a stay that is paid at a pay station.
+    Pass,
+}
+
+/// Why an order may be delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entitlement {
+    /// By the payment on this charge.
+    Paid(ChargeId),
+    Granted(Grant),
+}
+
+/// Why an order may be delivered although nothing is paid for it here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Grant {
+    /// The operator gives it away.
+    Free,
+    /// Somebody tries the machine: no revenue.
+    Test,
+    /// A ticket that was paid elsewhere or entitles by itself.
+    Ticket,
+    /// A season pass.
+    Season,
+    /// The price is nothing: a stay within the free minutes.
+    NothingDue,
+}
+
+impl Goods {
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.split_once(':')? {
+            ("product", id) => ProductId::parse(id).map(Self::Product),
+            ("stay", id) => StayId::parse(id).map(Self::Stay),
+            _ => None,
+        }
+    }
+
+    pub fn product(&self) -> Option<&ProductId> {
+        match self {
+            Self::Product(product) => Some(product),
+            Self::Stay(_) => None,
+        }
+    }
+}
+
+impl Outlet {
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.split_once(':') {
+            None if text == "pass" => Some(Self::Pass),
+            Some(("slot", id)) => SlotId::parse(id).map(Self::Slot),
+            Some(("gate", id)) => LaneId::parse(id).map(Self::Gate),
+            _ => None,
+        }
+    }
+
+    pub fn slot(&self) -> Option<&SlotId> {
+        match self {
+            Self::Slot(slot) => Some(slot),
+            Self::Gate(_) | Self::Pass => None,
+        }
+    }
+
+    /// Its own name, as it stands on the machine.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Slot(slot) => slot.as_str(),
+            Self::Gate(lane) => lane.as_str(),
+            Self::Pass => "pass",
+        }
+    }
+}
+
+impl Grant {
+    /// As in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::Test => "test",
+            Self::Ticket => "ticket",
+            Self::Season => "season",
+            Self::NothingDue => "nothing-due",
+        }
+    }
+}
+
+impl fmt::Display for Goods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Product(id) => write!(f, "product:{id}"),
+            Self::Stay(id) => write!(f, "stay:{id}"),
+        }
+    }
+}
+
+impl fmt::Display for Outlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Slot(id) => write!(f, "slot:{id}"),
+            Self::Gate(id) => write!(f, "gate:{id}"),
+            Self::Pass => f.write_str("pass"),
+        }
+    }
+}
+
+impl TryFrom<String> for Goods {
+    type Error = BadName;
+
+    fn try_from(text: String) -> Result<Self, BadName> {
+        Self::parse(&text).ok_or(BadName { what: "kind of goods (`product:KEY` or `stay:NUMBER`)", text })
+    }
+}
+
+impl TryFrom<String> for Outlet {
+    type Error = BadName;
+
+    fn try_from(text: String) -> Result<Self, BadName> {
+        Self::parse(&text).ok_or(BadName { what: "outlet (`slot:NAME`, `gate:LANE` or `pass`)", text })
+    }
+}
+
+impl From<Goods> for String {
+    fn from(goods: Goods) -> String {
+        goods.to_string()
+    }
+}
+
+impl From<Outlet> for String {
+    fn from(outlet: Outlet) -> String {
+        outlet.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn goods_and_outlets_are_read_as_they_are_written() {
+        for text in ["product:cola", "stay:01K9"] {
+            let goods = Goods::parse(text).unwrap();
+            assert_eq!(goods.to_string(), text);
+            assert_eq!(serde_json::from_str::<Goods>(&serde_json::to_string(&goods).unwrap()).unwrap(), goods);
+        }
+        for text in ["slot:A1", "gate:exit-1", "pass"] {
+            let outlet = Outlet::parse(text).unwrap();
+            assert_eq!(outlet.to_string(), text);
+            assert_eq!(serde_json::from_str::<Outlet>(&serde_json::to_string(&outlet).unwrap()).unwrap(), outlet);
+        }
+        for bad in ["cola", "product:", "product:a b", "stay", "slot:", "gate", "pass:", "pass:A1", "slot:A1:B"] {
+            assert_eq!((Goods::parse(bad), Outlet::parse(bad)), (None, None), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_grants_word_is_the_one_in_json() {
+        for grant in [Grant::Free, Grant::Test, Grant::Ticket, Grant::Season, Grant::NothingDue] {
+            assert_eq!(serde_json::to_value(grant).unwrap(), grant.word());
+        }
+    }
+}
