@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use kioskd::config::Faces;
 use kioskd::config::Theme;
 use kioskd::sale::view::{Ease, OrderState, OrderView, Page, RailTab, Tile, View};
 use kioskd::screen::Glass;
-use kioskd::screen::text::{Faces, Typesetter};
+use kioskd::screen::text::Typesetter;
 use kioskd::vocabulary::{Currency, Language, ProductId, RailName, ShortCode};
 
 fn glass() -> Glass {

@@ -1,18 +1,23 @@
 //! kioskd: an unattended point of sale on a small Linux board.
 //!
-//! The map, in the order data flows. A folder is a room; its `//!` says what it is for and its policy.
+//! The map, from the top to the bottom. A folder is a room; its `//!` says what it is for and its policy. A room imports
+//! only from rooms below it in this order, so each can be read and tested without those above.
 //!
-//! - [`vocabulary`] the words every room shares: money, names, times
-//! - [`config`] the operator's file, checked where it stands
+//! - `demo` the machine in a box: the simulated world, on a web page
+//! - [`probe`] what this machine has · [`console`] what the command lines say
 //! - [`kiosk`] where everything is put together, and the event loop: take an [event](sale::Event), decide, commit, act
-//! - [`sale`] the pure state machine; [`vending`] the pure planogram
-//! - [`ledger`] what was decided, on disk before anything is done about it
-//! - [`payment`] rails (WeChat Pay, Alipay, EMV codes, the gateway, the sandbox), fees and bills · [`board`] relays and
-//!   sensors · [`input`] touch, keypad and scanner · [`screen`] the glass · [`printer`] the paper: the edges
 //! - [`fleet`] the ledger's events to the back end, its acknowledgements, and the gateway with the merchant's keys
-//! - [`signed`] what is believed because somebody signed it, and the keys · [`service`] what systemd is told, and its journal
-//! - [`console`] what the command lines say
-//! - [`world`] the wire between simulated drivers and what is around them · `demo` that world, on a web page
+//! - [`ledger`] what was decided, on disk before anything is done about it
+//! - [`payment`] rails (WeChat Pay, Alipay, EMV codes, the gateway, the sandbox) and bills
+//! - The other edges: [`printer`] the paper · [`screen`] the glass · [`input`] touch, keypad and scanner · [`board`] relays
+//!   and sensors
+//! - [`vending`] the pure planogram, a shop behind the sale's counter
+//! - [`sale`] the pure state machine
+//! - [`config`] the operator's file, checked where it stands
+//! - [`emv`] codes that a bank account stands behind, pure too
+//! - [`signed`] what is believed because somebody signed it, and with what we sign
+//! - [`world`] the wire between simulated drivers and what is around them · [`service`] what systemd is told, and its journal
+//! - [`vocabulary`] the words every room shares: money, names, times, charges
 
 // Where a device can't be asked without it, the one function says why.
 #![deny(unsafe_code)]
@@ -22,6 +27,7 @@ pub mod config;
 pub mod console;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod emv;
 pub mod fleet;
 pub mod input;
 pub mod kiosk;

@@ -3,7 +3,7 @@
 //! The checksum is put right before reading, or the fuzzer would see nothing behind it.
 #![no_main]
 
-use kioskd_fuzz::payment::emv::{EmvError, Merchant, Payload, TlvError, charge, reference, tlv};
+use kioskd_fuzz::emv::{EmvError, Merchant, Payload, TlvError, charge, reference, tlv};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -1,7 +1,7 @@
 //! Any text as a UPI link: no panic, and a link that we would write ourselves says the same again.
 #![no_main]
 
-use kioskd_fuzz::payment::emv::{EmvError, Merchant, NewChargeFacts, upi};
+use kioskd_fuzz::emv::{EmvError, Merchant, NewChargeFacts, upi};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

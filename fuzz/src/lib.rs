@@ -3,12 +3,14 @@
 #[path = "../../src/vocabulary/mod.rs"]
 pub mod vocabulary;
 
+#[path = "../../src/emv/mod.rs"]
+pub mod emv;
+
 #[path = "../../src/payment"]
 pub mod payment {
     pub mod alipay;
     pub mod bill;
     mod clock;
-    pub mod emv;
     pub mod gateway {
         pub mod wire;
     }

@@ -108,7 +108,7 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
         }
         #[cfg(feature = "demo")]
         Verb::Demo(arguments) => demo::run(arguments),
-        Verb::Check { file } => Ok(match config::load(&file) {
+        Verb::Check { file } => Ok(match kiosk::check::load(&file) {
             Ok(_) => ExitCode::SUCCESS,
             Err(error) => report(&error),
         }),
@@ -149,7 +149,7 @@ fn relays_safe(config: &Path) -> ExitCode {
 
 /// Exit status 0 when every step went well.
 fn pay_probe(file: &Path, name: &str, wait: Duration) -> anyhow::Result<ExitCode> {
-    let config = match config::load(file) {
+    let config = match kiosk::check::load(file) {
         Ok(config) => config,
         Err(error) => return Ok(report(&error)),
     };

@@ -39,9 +39,9 @@ impl fmt::Display for Spot {
 
 /// A chip that can be spoken to.
 pub(super) struct Known {
-    chip: Chip,
-    label: String,
-    lines: u32,
+    pub chip: Chip,
+    pub label: String,
+    pub lines: u32,
 }
 
 impl Known {
@@ -193,26 +193,4 @@ fn refused(wire: &Line, spot: &Spot, error: &dyn fmt::Display) -> BoardError {
         }
         _ => BoardError::Line { line: wire.name.clone(), why: format!("{spot} can't be claimed: {error}") },
     }
-}
-
-/// What there is, for a person who writes `[[line]]`s.
-pub(super) fn survey() -> Vec<super::probe::ProbedChip> {
-    let lines = |known: &Known| {
-        let infos = (0..known.lines).filter_map(|offset| known.chip.line_info(offset).ok());
-        infos
-            .map(|info| super::probe::ProbedLine {
-                offset: info.offset,
-                name: info.name,
-                consumer: (info.used || !info.consumer.is_empty()).then_some(info.consumer),
-                output: info.direction == line::Direction::Output,
-                active_low: info.active_low,
-            })
-            .collect()
-    };
-    let chip = |known: Known| super::probe::ProbedChip {
-        path: known.chip.path().to_owned(),
-        lines: lines(&known),
-        label: known.label,
-    };
-    chips().unwrap_or_default().into_iter().map(chip).collect()
 }

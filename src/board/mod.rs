@@ -145,6 +145,15 @@ pub trait Backend {
     fn untouched(error: &<Self::Output as ErrorType>::Error) -> bool;
 }
 
+/// A board whose wires have places.
+trait Placed: Backend<Output: OutputPin<Error: std::fmt::Debug>> {
+    /// Where a line is, in words; the same wire in the same words.
+    ///
+    /// # Errors
+    /// As in claiming it.
+    fn whereabouts(&self, line: &str) -> Result<String, BoardError>;
+}
+
 /// Hears whether an input has become active. Called from a thread of the backend's; must not block.
 pub type Tell = Box<dyn FnMut(bool) + Send>;
 

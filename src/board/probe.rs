@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use embedded_hal::i2c::I2c;
+use gpiocdev::line::Direction;
 use linux_embedded_hal::I2cdev;
 use serde::Serialize;
 
+use super::gpiochip::{self, Known};
 use super::thermometer::{self, Thermometer};
 
 #[derive(Debug, Clone, Serialize)]
@@ -48,10 +50,28 @@ pub fn probe(ask_buses: bool) -> Probe {
     let mut buses: Vec<_> = buses.filter(|path| is_bus(path)).collect();
     buses.sort();
     Probe {
-        chips: super::gpiochip::survey(),
+        chips: survey(),
         buses: buses.into_iter().map(bus).collect(),
         thermometers: thermometer::all(Path::new("/sys")),
     }
+}
+
+fn survey() -> Vec<ProbedChip> {
+    let lines = |known: &Known| {
+        let infos = (0..known.lines).filter_map(|offset| known.chip.line_info(offset).ok());
+        infos
+            .map(|info| ProbedLine {
+                offset: info.offset,
+                name: info.name,
+                consumer: (info.used || !info.consumer.is_empty()).then_some(info.consumer),
+                output: info.direction == Direction::Output,
+                active_low: info.active_low,
+            })
+            .collect()
+    };
+    let chip =
+        |known: Known| ProbedChip { path: known.chip.path().to_owned(), lines: lines(&known), label: known.label };
+    gpiochip::chips().unwrap_or_default().into_iter().map(chip).collect()
 }
 
 fn is_bus(path: &Path) -> bool {

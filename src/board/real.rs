@@ -16,8 +16,7 @@ use rppal::gpio::Gpio;
 use super::expander::{Expander, ExpanderError, Pins};
 use super::gpiochip::{self, Spot};
 use super::listen::{self, Asked, AskedPin, Edges, Listening, Steady};
-use super::safe::Placed;
-use super::{Backend, BoardError, Purpose, Tell, lock, pi};
+use super::{Backend, BoardError, Placed, Purpose, Tell, lock, pi};
 use crate::config::{self, LineDriver, Wiring};
 use crate::service::Supervisor;
 

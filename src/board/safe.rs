@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use embedded_hal::digital::OutputPin;
 
 use super::claims::{Claims, ClaimsError};
-use super::{Backend, BoardError, Real};
+use super::{BoardError, Placed, Real};
 use crate::config::{self, ConfigError, LineDriver, Wired, Wiring};
 
 /// A daemon that is being killed may hold its lines for a moment.
@@ -42,15 +42,6 @@ pub enum Told {
     Relay(Made),
     Claims(ClaimsError),
     Config(ConfigError),
-}
-
-/// A board whose wires have places.
-pub(super) trait Placed: Backend<Output: OutputPin<Error: std::fmt::Debug>> {
-    /// Where a line is, in words; the same wire in the same words.
-    ///
-    /// # Errors
-    /// As in claiming it.
-    fn whereabouts(&self, line: &str) -> Result<String, BoardError>;
 }
 
 /// Makes every relay inactive; `told` hears of each as soon as it is known. Says whether all of them are, as far as anybody

@@ -1,8 +1,7 @@
 //! `[glass]`, `[board]` and `[printer]`: what the kiosk drives. Some keys belong to every driver, the others to one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::screen::text::Faces;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +48,40 @@ impl Glass {
             tc_bold: self.font_tc_bold.clone(),
             more: self.font_more.clone(),
         }
+    }
+}
+
+/// The fonts' files.
+#[derive(Debug, Clone, Default)]
+pub struct Faces {
+    /// Simplified Chinese and Latin.
+    pub sc: PathBuf,
+    /// Traditional Chinese and Latin; it may be the same file.
+    pub tc: PathBuf,
+    /// Bold ones of the same families.
+    pub sc_bold: Option<PathBuf>,
+    pub tc_bold: Option<PathBuf>,
+    /// For characters that these lack.
+    pub more: Vec<PathBuf>,
+}
+
+impl Faces {
+    /// The shipped ones, from the folder they lie in.
+    pub fn shipped(folder: &Path) -> Self {
+        let file = |name: &str| folder.join(format!("kioskd-sans-{name}.otf"));
+        Self {
+            sc: file("sc"),
+            tc: file("tc"),
+            sc_bold: Some(file("sc-bold")),
+            tc_bold: Some(file("tc-bold")),
+            more: Vec::new(),
+        }
+    }
+
+    /// Each file once.
+    pub fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        let fixed = [Some(&self.sc), Some(&self.tc).filter(|tc| **tc != self.sc), self.sc_bold.as_ref()];
+        fixed.into_iter().chain([self.tc_bold.as_ref()]).flatten().chain(&self.more)
     }
 }
 

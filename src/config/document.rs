@@ -1,9 +1,24 @@
 //! A parsed file as the checks see it: values with the place where they stand, and the list of what is wrong.
 
+use std::path::PathBuf;
+
 use toml::Spanned;
 use toml::de::{DeString, DeValue};
 
-use super::{Problem, Span};
+use super::Span;
+
+/// One thing that is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it is not the configuration itself: a file that this one names.
+    pub file: Option<PathBuf>,
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    /// What is wrong and what to write instead; one line.
+    pub what: String,
+}
 
 /// One value of the file. What is absent or of the wrong type reads as `None`: `shape` has complained about it already.
 #[derive(Clone, Copy)]

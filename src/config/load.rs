@@ -1,5 +1,6 @@
 //! Reading and checking a configuration file.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,24 +9,12 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
-use super::document::{Found, Node, place};
-use super::{Config, Glass, Wiring, rules, schema, shape, syntax};
+use super::document::{Found, Node, Problem, place};
+use super::{Config, Faces, Glass, Wiring, rules, schema, shape, syntax};
+use crate::vocabulary::Language;
 
 /// A larger file is not a configuration.
 pub const LIMIT: usize = 1 << 20;
-
-/// One thing that is wrong, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Where it is not the configuration itself: a file that this one names.
-    pub file: Option<PathBuf>,
-    /// From 1.
-    pub line: usize,
-    /// In characters, from 1.
-    pub column: usize,
-    /// What is wrong and what to write instead; one line.
-    pub what: String,
-}
 
 /// Prints one line a problem: `FILE:LINE:COL: what is wrong; what to write`.
 #[derive(Debug, thiserror::Error)]
@@ -46,12 +35,18 @@ fn lines(path: &Path, problems: &[Problem]) -> String {
     all
 }
 
+/// Which characters of a text in a language are in no face.
+pub type Missing = Box<dyn FnMut(&str, &Language) -> BTreeSet<char>>;
+
+/// Opens the faces, as the room does that sets type in them; or says why they can't be used.
+pub type Typeset = fn(&Faces) -> Result<Missing, String>;
+
 /// Reads and checks `path`; relative paths in it become relative to the file.
 ///
 /// # Errors
 /// When it can't be read, and with everything that is wrong with it, in the order of the file.
-pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    parse(path, &read(path)?)
+pub fn load(path: &Path, typeset: Typeset) -> Result<Config, ConfigError> {
+    parse(path, &read(path)?, typeset)
 }
 
 /// The relays' wiring alone, whatever else is wrong with the file.
@@ -62,7 +57,8 @@ pub fn load_wiring(path: &Path) -> Result<Wiring, ConfigError> {
     let bytes = read(path)?;
     toml::from_slice(&bytes).map_err(|error| {
         // What `check` says of it is better than what a parser says.
-        parse(path, &bytes).err().unwrap_or_else(|| ConfigError::Wrong {
+        let unasked: Typeset = |_| Ok(Box::new(|_, _| BTreeSet::new()));
+        parse(path, &bytes, unasked).err().unwrap_or_else(|| ConfigError::Wrong {
             path: path.into(),
             problems: vec![Problem { file: None, line: 1, column: 1, what: error.message().replace('\n', " ") }],
         })
@@ -82,7 +78,7 @@ fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
 ///
 /// # Errors
 /// As [`load`].
-pub fn parse(path: &Path, bytes: &[u8]) -> Result<Config, ConfigError> {
+pub fn parse(path: &Path, bytes: &[u8], typeset: Typeset) -> Result<Config, ConfigError> {
     let wrong = |text: &str, found: Found| ConfigError::Wrong { path: path.into(), problems: problems(text, found) };
     let mut found = Found::default();
     if bytes.len() > LIMIT {
@@ -98,7 +94,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Config, ConfigError> {
         }
     };
     let directory = path.parent().unwrap_or(Path::new(""));
-    match check(text, directory, &mut found) {
+    match check(text, directory, typeset, &mut found) {
         Some(config) if found.is_empty() => Ok(config),
         _ => Err(wrong(text, found)),
     }
@@ -124,7 +120,7 @@ pub(super) fn problems(text: &str, mut found: Found) -> Vec<Problem> {
 }
 
 /// `None` only with something in `found`.
-fn check(text: &str, directory: &Path, found: &mut Found) -> Option<Config> {
+fn check(text: &str, directory: &Path, typeset: Typeset, found: &mut Found) -> Option<Config> {
     let table = syntax::parse(text, found)?;
     let range = table.span();
     let document: Spanned<DeValue<'_>> = Spanned::new(range.clone(), DeValue::Table(table.get_ref().clone()));
@@ -140,7 +136,7 @@ fn check(text: &str, directory: &Path, found: &mut Found) -> Option<Config> {
             config.glass.look = look;
             rules::check_typed(&config, file, found);
             resolve(&mut config, directory);
-            rules::check_glyphs(&config, file, found);
+            rules::check_glyphs(&config, file, typeset, found);
             Some(config)
         }
         // The schema is made from these very types, so nothing should be left to say here.

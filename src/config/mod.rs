@@ -22,11 +22,12 @@ mod wiring;
 mod words;
 
 pub use devices::{
-    Board, DropSensor, Flow, Glass, LineDriver, Night, Panel, PaperText, PortDriver, Printer, Temperature,
+    Board, DropSensor, Faces, Flow, Glass, LineDriver, Night, Panel, PaperText, PortDriver, Printer, Temperature,
 };
+pub use document::Problem;
 pub use facade::{Facade, facade};
 pub use input::{Calibration, Keypad, Scanner, Touch};
-pub use load::{ConfigError, LIMIT, Problem, load, load_wiring, parse, rails_in};
+pub use load::{ConfigError, LIMIT, Missing, Typeset, load, load_wiring, parse, rails_in};
 pub use rail::{Provider, Rail};
 pub use schema::schema;
 pub use theme::{Color, Hours, Palette, Slide, Theme, contrast};
@@ -47,6 +48,16 @@ use crate::vocabulary::{
 
 /// The languages the interface speaks by itself; a theme may add others.
 pub const LANGUAGES: [&str; 3] = ["zh-Hant", "zh-Hans", "en"];
+
+/// Their tags and texts.
+pub const SHIPPED: &[(&str, &str)] = &[
+    ("en", include_str!("../../assets/locales/en.ftl")),
+    ("zh-Hant", include_str!("../../assets/locales/zh-Hant.ftl")),
+    ("zh-Hans", include_str!("../../assets/locales/zh-Hans.ftl")),
+];
+
+/// A picture larger than this, in pixels a side, is not shown.
+pub(crate) const MAX_PICTURE: u32 = 4_096;
 
 /// Everything `kioskd run` needs to know.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

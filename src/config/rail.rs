@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Span;
-use crate::payment::emv::Merchant;
+use crate::emv::Merchant;
 use crate::signed::keys::KeySource;
 use crate::vocabulary::fee::FeeEntry;
 use crate::vocabulary::{Localized, RailName};

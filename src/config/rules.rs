@@ -15,12 +15,9 @@ use std::path::Path;
 
 use jiff::tz::TimeZone;
 
-use super::Config;
-use super::Theme;
 use super::document::{Found, Node, place};
 use super::words::{nearest, nearest_name, quote};
-use crate::sale::view::CategoryTab;
-use crate::screen::MAX_PICTURE;
+use super::{Config, MAX_PICTURE, Theme};
 use crate::vocabulary::{CategoryId, ProductId};
 
 /// Larger than any font or picture of a kiosk.
@@ -300,7 +297,7 @@ impl Rules<'_, '_> {
         }
         for node in file.all("category").filter_map(|category| category.get("id")) {
             let Some(name) = node.text().filter(|name| CategoryId::parse(name).is_some()) else { continue };
-            if name == CategoryTab::ALL {
+            if name == CategoryId::ALL {
                 self.found.add(node.at(), "`id` can't be `all`, which is all of them; write a name of its own");
             } else if !used.contains(&name) {
                 let what = format!("category {} has no product; write it in one, or leave it out", quote(name));

@@ -33,7 +33,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::config::{self, Config, ConfigError, Panel};
+use crate::config::{Config, ConfigError, Panel};
 use crate::fleet;
 use crate::fleet::keygen::{KeygenError, keygen};
 use crate::payment;
@@ -131,7 +131,7 @@ pub async fn run(options: DemoOptions) -> Result<(), DemoError> {
         return Err(DemoError::NoParking);
     }
     let config_file = options.config.clone().unwrap_or_else(own_config);
-    let config = config::load(&config_file)?;
+    let config = crate::kiosk::check::load(&config_file)?;
     // What the kiosk would say at every start is better said once.
     payment::open::check(&config.rails)?;
     let starting = |what| move |source| DemoError::Start { what, source };

@@ -5,6 +5,7 @@
 //! whoever started it starts it again from disk.
 
 mod broken;
+pub mod check;
 mod clock;
 mod documents;
 mod edges;
@@ -151,7 +152,7 @@ pub fn run(options: &Options) -> Result<(), KioskError> {
 
 /// Puts everything together; the first page is on its way to the glass then.
 fn begin(options: &Options) -> Result<(Kiosk, Receiver<Input>, Option<service::Watch>), KioskError> {
-    let config = start::overridden(config::load(&options.config)?, options);
+    let config = start::overridden(check::load(&options.config)?, options);
     #[cfg(feature = "systemd")]
     service::journal::name_kiosk(&config.kiosk.fleet, &config.kiosk.id);
     let clock = Clock::start();

@@ -4,13 +4,10 @@
 //! times are the kiosk's: of an offer before, of a payment when it was heard of, which may be long after it was
 //! made.
 
-use super::{LedgerError, Reader};
+use super::{LedgerError, Reader, When};
 use crate::sale::order::{Charge, RefundState};
 use crate::sale::{Order, Record};
 use crate::vocabulary::{ChargeId, Currency, Minor, RefundId};
-
-/// Milliseconds since 1970 UTC; `None` while the kiosk's clock was unknown.
-pub type When = Option<u64>;
 
 /// One charge.
 #[derive(Debug, Clone, PartialEq, Eq)]

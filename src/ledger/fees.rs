@@ -7,7 +7,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::charges::{ChargeLine, When};
+use super::When;
+use super::charges::ChargeLine;
 use crate::payment::rates::Rates;
 use crate::vocabulary::fee::FeeSchedule;
 use crate::vocabulary::{Currency, Minor, Money};

@@ -31,12 +31,12 @@ mod story;
 use std::path::{Path, PathBuf};
 
 pub use chain::GENESIS;
-pub use charges::{ChargeLine, PaymentLine, RefundLine, When};
+pub use charges::{ChargeLine, PaymentLine, RefundLine};
 pub use commit::Ledger;
 pub use event::EventDocument;
 pub use fees::{Days, FeeReport, Sum};
 pub use hold::Hold;
-pub use reader::{EventLine, Reader, Verified};
+pub use reader::{EventLine, Reader, Verified, When};
 pub use reconcile::{Ask, Difference, Disagreement, NoPeriod, Reconciliation, reconcile};
 pub use story::Story;
 

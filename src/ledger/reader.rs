@@ -10,7 +10,6 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row};
 use serde_json::{Value, json};
 
 use super::chain::{GENESIS, Link};
-use super::charges::When;
 use super::rebuild::Rebuilt;
 use super::story::Story;
 use super::{EventDocument, FILE, LedgerError, schema};
@@ -18,6 +17,9 @@ use crate::sale::codes::REACH;
 use crate::sale::recover::Recovered;
 use crate::sale::{Order, Record};
 use crate::vocabulary::{Goods, OrderId, Outlet, ProductId, ShortCode, SlotId};
+
+/// Milliseconds since 1970 UTC; `None` while the kiosk's clock was unknown.
+pub type When = Option<u64>;
 
 const MISSING: &str = "is not there; name the kiosk's state directory with --state";
 const DENIED: &str = "this user may not read it; take sudo";

@@ -11,7 +11,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::charges::{ChargeLine, RefundLine, When};
+use super::When;
+use super::charges::{ChargeLine, RefundLine};
 use crate::payment::bill::{Bill, Entry, Finding, Period, What, ZONE};
 use crate::sale::order::RefundState;
 use crate::vocabulary::{Currency, Minor, Money};

@@ -6,7 +6,6 @@
 //! out.
 
 use std::io::Read;
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +14,7 @@ use std::time::{Duration, Instant};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::signed::{RootsError, root_certificates};
+use crate::vocabulary::is_plain_http;
 
 /// Larger than any answer to one question.
 const LARGEST_ANSWER: u64 = 256 << 10;
@@ -198,48 +198,10 @@ fn exchange(agent: &ureq::Agent, url: &str, request: Request, left: Duration) ->
 /// # Errors
 /// When it is neither that nor HTTPS to a host.
 pub fn check_address(address: &str) -> Result<bool, HttpError> {
-    let bad = || HttpError::Address(address.chars().take(200).collect());
-    let uri: ureq::http::Uri = address.parse().map_err(|_| bad())?;
-    let host = uri.host().ok_or_else(bad)?;
-    let bare = uri.query().is_none() && !uri.authority().is_some_and(|a| a.as_str().contains('@'));
-    let loopback = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    match uri.scheme_str() {
-        Some("https") if bare => Ok(false),
-        Some("http") if bare && (loopback || host == "localhost") => Ok(true),
-        _ => Err(bad()),
-    }
+    is_plain_http(address).ok_or_else(|| HttpError::Address(address.chars().take(200).collect()))
 }
 
 /// The operator's CA, or what the system trusts.
 fn roots(ca: Option<&Path>) -> Result<Vec<Certificate<'static>>, HttpError> {
     Ok(root_certificates(ca)?.iter().map(|der| Certificate::from_der(der).to_owned()).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_http_is_for_loopback_only() {
-        for good in
-            ["https://api.mch.weixin.qq.com", "https://openapi.alipay.com/gateway.do", "https://[2001:db8::1]:8443"]
-        {
-            assert!(!check_address(good).unwrap(), "{good}");
-        }
-        for good in ["http://127.0.0.1:8080", "http://[::1]:80", "http://localhost:9", "http://127.9.9.9"] {
-            assert!(check_address(good).unwrap(), "{good}");
-        }
-        for bad in [
-            "http://example.com",
-            "http://127.0.0.1.example.com",
-            "http://10.0.0.1",
-            "ftp://x",
-            "",
-            "https://",
-            "https://u:p@x",
-            "https://x?y",
-        ] {
-            assert!(check_address(bad).is_err(), "{bad}");
-        }
-    }
 }

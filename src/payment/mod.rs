@@ -15,7 +15,6 @@
 pub mod alipay;
 pub mod bill;
 mod clock;
-pub mod emv;
 pub mod gateway;
 pub mod http;
 pub mod open;

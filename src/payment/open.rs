@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::alipay::{self, Alipay};
-use super::emv::{self, EmvError, Merchant, NewChargeFacts};
 use super::gateway::{Clerk, Emv, Gateway};
 use super::sandbox::Sandbox;
 use super::wechat::{self, ApiV3Key, WechatPay};
 use crate::config::{self, Provider};
+use crate::emv::{self, EmvError, Merchant, NewChargeFacts};
 use crate::payment::{Notifies, Rail};
 use crate::signed::keys::{KeyError, KeySource, VerifyingKey};
 use crate::vocabulary::{NewCharge, RailName};

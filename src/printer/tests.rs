@@ -6,10 +6,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::Faces;
 use crate::config::Span;
 use crate::sale::record::Slip;
 use crate::sale::view::Outcome;
-use crate::screen::text::Faces;
 use crate::vocabulary::fee::Rate;
 use crate::vocabulary::{Currency, Language, OrderId, PaymentId};
 

@@ -151,7 +151,7 @@ pub struct CategoryTab {
 
 impl CategoryTab {
     /// The name of the tab with all products.
-    pub const ALL: &str = "all";
+    pub const ALL: &str = crate::vocabulary::CategoryId::ALL;
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -101,7 +101,8 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::screen::text::{Align, Faces};
+    use crate::config::Faces;
+    use crate::screen::text::Align;
     use crate::vocabulary::Language;
 
     fn fitted(text: &str, w: i32, h: i32) -> (Fitted, u32) {

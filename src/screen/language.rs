@@ -6,14 +6,8 @@ use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use unic_langid::LanguageIdentifier;
 
+use crate::config::SHIPPED;
 use crate::vocabulary::{Currency, Language, Minor};
-
-/// Tags and texts of the shipped languages.
-pub const SHIPPED: &[(&str, &str)] = &[
-    ("en", include_str!("../../assets/locales/en.ftl")),
-    ("zh-Hant", include_str!("../../assets/locales/zh-Hant.ftl")),
-    ("zh-Hans", include_str!("../../assets/locales/zh-Hans.ftl")),
-];
 
 /// The texts of every language.
 pub struct Texts {

@@ -12,13 +12,11 @@ use super::fit::fit;
 use super::icon::{self, Icon};
 use super::sheet::{Cut, Draw, Fit, Node, Picture, Text};
 use super::text::{Align, Typesetter};
-use crate::config::Color;
+use crate::config::{Color, MAX_PICTURE};
 use crate::world::Rect;
 
 /// White modules around a code; ISO/IEC 18004 asks for four.
 const QUIET: i32 = 4;
-/// A picture larger than this, in pixels a side, is not decoded.
-pub(crate) const MAX_PICTURE: u32 = 4_096;
 /// Bytes that decoding one picture may take.
 const MAX_DECODED: u64 = 64 << 20;
 /// Bytes of pictures kept as they are shown.

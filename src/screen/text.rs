@@ -11,6 +11,7 @@ use cosmic_text::{
 };
 use unicode_script::Script;
 
+use crate::config::Faces;
 use crate::vocabulary::Language;
 
 /// Rasterised glyphs kept; at 100 px a glyph is about 10 KiB.
@@ -43,39 +44,6 @@ pub struct TextStyle {
     pub language: Language,
     /// By the family's bold face; thickened where it has none.
     pub bold: bool,
-}
-
-/// The fonts' files.
-#[derive(Debug, Clone, Default)]
-pub struct Faces {
-    /// Simplified Chinese and Latin.
-    pub sc: PathBuf,
-    /// Traditional Chinese and Latin; it may be the same file.
-    pub tc: PathBuf,
-    /// Bold ones of the same families.
-    pub sc_bold: Option<PathBuf>,
-    pub tc_bold: Option<PathBuf>,
-    /// For characters that these lack.
-    pub more: Vec<PathBuf>,
-}
-
-impl Faces {
-    /// The shipped ones, from the folder they lie in.
-    pub fn shipped(folder: &Path) -> Self {
-        let file = |name: &str| folder.join(format!("kioskd-sans-{name}.otf"));
-        Self {
-            sc: file("sc"),
-            tc: file("tc"),
-            sc_bold: Some(file("sc-bold")),
-            tc_bold: Some(file("tc-bold")),
-            more: Vec::new(),
-        }
-    }
-
-    fn all(&self) -> impl Iterator<Item = &PathBuf> {
-        let fixed = [Some(&self.sc), Some(&self.tc).filter(|tc| **tc != self.sc), self.sc_bold.as_ref()];
-        fixed.into_iter().chain([self.tc_bold.as_ref()]).flatten().chain(&self.more)
-    }
 }
 
 /// All faces, with a bounded cache of their glyphs.
@@ -286,7 +254,7 @@ mod tests {
         };
         let missing = drawn('\u{10ffff}');
         let demo = ("demo", include_str!("../../configs/vending.toml"));
-        let files = crate::screen::language::SHIPPED.iter().chain(std::iter::once(&demo));
+        let files = crate::config::SHIPPED.iter().chain(std::iter::once(&demo));
         let all: std::collections::BTreeSet<char> = files.flat_map(|(_, text)| text.chars()).collect();
         let lost: String = all.into_iter().filter(|c| !c.is_whitespace() && drawn(*c) == missing).collect();
         assert!(lost.is_empty(), "no face has {lost}");

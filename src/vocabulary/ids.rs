@@ -123,6 +123,12 @@ name!(
     /// A category's key on the shelf: `drinks`.
     CategoryId, "category key (letters, digits, `_` and `-`, at most 32)", 32, b"_-"
 );
+
+impl CategoryId {
+    /// No category's key: it means all of them.
+    pub const ALL: &str = "all";
+}
+
 name!(
     /// A slot's name as printed on the machine: `A1`.
     SlotId, "slot name (letters, digits, `_` and `-`, at most 16)", 16, b"_-"

@@ -2,6 +2,7 @@
 //!
 //! Policy: a value that exists is valid. Parsing happens where it enters, and everything behind may trust the type.
 
+mod address;
 mod cause;
 mod charge;
 mod choice;
@@ -13,6 +14,7 @@ mod money;
 mod time;
 mod told;
 
+pub use address::is_plain_http;
 pub use cause::{Cause, ClaimSettlement, StopReason};
 pub use charge::{
     ChargeRef, ChargeReport, Created, NewCharge, Payment, RailError, RefundReport, RefundRequest, Standing,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use kioskd::config;
+use kioskd::kiosk::check;
 use serde_json::Value;
 
 /// BCM number by the header's pin, as on every 40-pin Raspberry Pi (<https://pinout.xyz>).
@@ -44,7 +44,7 @@ fn read(path: &str) -> String {
 fn the_raspberry_pi_is_wired_as_the_guide_says() {
     let fonts = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/fonts");
     let text = read("configs/raspberry-pi.toml").replace("/usr/share/kioskd/fonts", fonts.to_str().unwrap());
-    let config = config::parse(Path::new("/etc/kioskd/kiosk.toml"), text.as_bytes()).unwrap();
+    let config = check::parse(Path::new("/etc/kioskd/kiosk.toml"), text.as_bytes()).unwrap();
 
     let guide = read("docs/board.md");
     let cells = |row: &str| row.split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect::<Vec<_>>();

@@ -5,6 +5,7 @@ mod cases;
 #[path = "../support/child.rs"]
 mod child;
 mod children;
+mod floors;
 mod reference;
 mod themes;
 
@@ -12,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use kioskd::config::{self, Config, ConfigError, Span};
+use kioskd::kiosk::check;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -48,7 +50,7 @@ fn every_mistake_has_its_message() {
     for case in [cases::SYNTAX, cases::SHAPE, cases::RULES].into_iter().flatten() {
         assert!(GOOD.contains(case.this), "{}", case.this);
         let text = GOOD.replacen(case.this, case.that, 1);
-        let said = match config::parse(&file, text.as_bytes()) {
+        let said = match check::parse(&file, text.as_bytes()) {
             Ok(_) => "nothing".to_owned(),
             Err(e) => e.to_string().replace(file.to_str().unwrap(), "kiosk.toml"),
         };
@@ -65,7 +67,7 @@ fn a_good_file_is_read_and_its_paths_start_at_the_file() {
     let directory = directory();
     let file = directory.path().join("kiosk.toml");
     fs::write(&file, GOOD).unwrap();
-    let config = config::load(&file).unwrap();
+    let config = check::load(&file).unwrap();
     assert_eq!(config.glass.font_sc, directory.path().join("sc.otf"));
     assert_eq!(config.state.directory, directory.path().join("state"));
     assert_eq!(config.products[0].picture, Some(directory.path().join("cola.png")));
@@ -77,13 +79,13 @@ fn a_good_file_is_read_and_its_paths_start_at_the_file() {
     let plain = "broker = \"mqtt://127.0.0.1:1883\"";
     let secure =
         "broker = \"mqtts://broker:8883\"\nca = \"ca.pem\"\ncert = \"/etc/kiosk.pem\"\nkey = \"file:kiosk.key\"";
-    let fleet = config::parse(&file, GOOD.replacen(plain, secure, 1).as_bytes()).unwrap().fleet.unwrap();
+    let fleet = check::parse(&file, GOOD.replacen(plain, secure, 1).as_bytes()).unwrap().fleet.unwrap();
     let (ca, key) = (directory.path().join("ca.pem"), format!("file:{}", directory.path().join("kiosk.key").display()));
     assert_eq!((fleet.ca, fleet.cert), (Some(ca), Some(PathBuf::from("/etc/kiosk.pem"))));
     assert_eq!(fleet.key.unwrap().to_string(), key);
 
     let absolute = GOOD.replacen("\"state\"", "\"/var/lib/kioskd\"", 1);
-    let config = config::parse(&file, absolute.as_bytes()).unwrap();
+    let config = check::parse(&file, absolute.as_bytes()).unwrap();
     assert_eq!(config.state.directory, Path::new("/var/lib/kioskd"));
 }
 
@@ -95,7 +97,7 @@ fn what_may_be_left_out_may_be_left_out() {
     for line in ["time_zone", "reserve", "door", "tamper", "poll_seconds", "picture"] {
         text = text.lines().filter(|l| !l.starts_with(line)).collect::<Vec<_>>().join("\n");
     }
-    let config = config::parse(&directory.path().join("kiosk.toml"), text.as_bytes()).unwrap();
+    let config = check::parse(&directory.path().join("kiosk.toml"), text.as_bytes()).unwrap();
     assert!(config.fleet.is_none() && config.board.door.is_none() && config.products[0].picture.is_none());
     assert_eq!((config.kiosk.time_zone.as_str(), config.sale.lease), ("UTC", Span::seconds(30)));
 }
@@ -105,7 +107,7 @@ fn a_glass_has_room_for_so_many() {
     let directory = directory();
     let file = directory.path().join("kiosk.toml");
     let said = |text: String| {
-        problems(config::parse(&file, text.as_bytes())).into_iter().map(|problem| problem.what).collect::<Vec<_>>()
+        problems(check::parse(&file, text.as_bytes())).into_iter().map(|problem| problem.what).collect::<Vec<_>>()
     };
     let rail = "[[rail]]\nkind = \"sandbox\"\nlabel = { en = \"Wallet\" }\n";
     let rails = |many: usize| {
@@ -134,7 +136,7 @@ fn a_glass_has_room_for_so_many() {
 fn short_times_are_allowed_because_tests_use_them() {
     let text = GOOD.replacen("\"90s\"", "\"5s\"", 1).replacen("\"30s\"", "\"6s\"", 1);
     let directory = directory();
-    config::parse(&directory.path().join("kiosk.toml"), text.as_bytes()).unwrap();
+    check::parse(&directory.path().join("kiosk.toml"), text.as_bytes()).unwrap();
 }
 
 #[test]
@@ -143,7 +145,7 @@ fn a_charge_lives_a_minute_at_least_where_its_provider_says_so() {
     let text = GOOD.replacen("kind = \"sandbox\"", rail, 1);
     let short = text.replacen("qr_life = \"90s\"", "qr_life = \"50s\"\nmore_time = \"9s\"", 1);
     let directory = directory();
-    let parse = |text: &str| config::parse(&directory.path().join("kiosk.toml"), text.as_bytes());
+    let parse = |text: &str| check::parse(&directory.path().join("kiosk.toml"), text.as_bytes());
     parse(&text).unwrap();
     let error = parse(&short).unwrap_err().to_string();
     assert!(error.contains(":16:11: `qr_life` and `more_time` are less than a minute together"), "{error}");
@@ -153,14 +155,14 @@ fn a_charge_lives_a_minute_at_least_where_its_provider_says_so() {
 fn a_lease_that_is_left_out_counts_too() {
     let text = GOOD.replacen("lease = \"30s\"\n", "", 1).replacen("poll_seconds = 3", "timeout = \"30s\"", 1);
     let directory = directory();
-    let error = config::parse(&directory.path().join("kiosk.toml"), text.as_bytes()).unwrap_err().to_string();
+    let error = check::parse(&directory.path().join("kiosk.toml"), text.as_bytes()).unwrap_err().to_string();
     assert!(error.contains(":47:11: `lease` 30s is not longer than rail `sandbox`'s `timeout` of 30s"), "{error}");
 }
 
 #[test]
 fn the_demos_own_file_passes() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/vending.toml");
-    assert_eq!(config::load(&file).unwrap().slots.len(), 7);
+    assert_eq!(check::load(&file).unwrap().slots.len(), 7);
 }
 
 #[test]
@@ -168,7 +170,7 @@ fn files_that_are_no_configuration_at_all() {
     let directory = directory();
     let said = |name: &str| {
         let file = directory.path().join(name);
-        config::load(&file).unwrap_err().to_string().replace(directory.path().to_str().unwrap(), "")
+        check::load(&file).unwrap_err().to_string().replace(directory.path().to_str().unwrap(), "")
     };
     assert_eq!(said("none.toml"), "/none.toml:1:1: can't be read: No such file or directory (os error 2)");
     assert_eq!(said(""), "/:1:1: can't be read: Is a directory (os error 21)");
@@ -199,7 +201,7 @@ fn the_schema_holds_for_what_we_accept() {
     }
     // A default that is written out is still allowed.
     let directory = directory();
-    let config = config::parse(&directory.path().join("kiosk.toml"), GOOD.as_bytes()).unwrap();
+    let config = check::parse(&directory.path().join("kiosk.toml"), GOOD.as_bytes()).unwrap();
     let Value::Object(mut whole) = serde_json::to_value(&config).unwrap() else { panic!("a table") };
     drop_null(&mut whole);
     schemas.validate(&whole.into(), id).unwrap_or_else(|e| panic!("{e:#}"));
@@ -241,7 +243,7 @@ fn the_reference_is_the_schemas() {
 
 /// Whatever the bytes, there is an answer, every problem is on its own line and inside the file.
 fn answers(bytes: &[u8]) {
-    let result = config::parse(Path::new("kiosk.toml"), bytes);
+    let result = check::parse(Path::new("kiosk.toml"), bytes);
     let Err(error) = &result else { return };
     let printed = error.to_string();
     let problems = problems(result);

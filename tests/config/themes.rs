@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use kioskd::config;
+use kioskd::kiosk::check;
 
 /// What `kioskd check` says of the demo's kiosk with a theme of these files in a folder of their own.
 fn said(theme: &str, files: &[(&str, &[u8])], kiosk: impl Fn(String) -> String) -> Vec<String> {
@@ -19,7 +19,7 @@ fn said(theme: &str, files: &[(&str, &[u8])], kiosk: impl Fn(String) -> String) 
     let demo = demo.replace("../assets", root.join("assets").to_str().unwrap());
     let demo = demo.replace("# theme = \"themes/harbour.toml\"", "theme = \"theme.toml\"");
     let file = folder.path().join("kiosk.toml");
-    match config::parse(&file, kiosk(demo).as_bytes()) {
+    match check::parse(&file, kiosk(demo).as_bytes()) {
         Ok(_) => Vec::new(),
         Err(error) => {
             let told = error.to_string().replace(&format!("{}/", folder.path().display()), "");

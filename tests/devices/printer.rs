@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kioskd::config;
+use kioskd::config::Faces;
 use kioskd::config::PaperText;
 use kioskd::demo::machine::Timing;
 use kioskd::demo::paper::Roll;
@@ -12,7 +13,7 @@ use kioskd::printer::{self, Item, NotPrinted, Printer, Receipt, Shift, Trouble, 
 use kioskd::sale::record::Slip;
 use kioskd::sale::view::Outcome;
 use kioskd::screen::language::Texts;
-use kioskd::screen::text::{Faces, Typesetter};
+use kioskd::screen::text::Typesetter;
 use kioskd::vocabulary::fee::Rate;
 use kioskd::vocabulary::{ChargeId, Currency, Language, OrderId, PaymentId};
 use kioskd::world::World;

@@ -11,7 +11,7 @@ mod schemes;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use kioskd::payment::emv::tlv;
+use kioskd::emv::tlv;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 //! schemes' documents, so that a mistake in the room shows.
 
 use jiff::civil::DateTime;
-use kioskd::payment::emv::{self, Merchant, NewChargeFacts};
+use kioskd::emv::{self, Merchant, NewChargeFacts};
 use kioskd::vocabulary::{ChargeId, Currency, OrderId};
 use serde_json::{Value, json};
 

@@ -9,7 +9,8 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use kioskd::board::{self, Board, BoardEvent, Claims, Command, Lines};
-use kioskd::config::{self, Config};
+use kioskd::config::Config;
+use kioskd::kiosk::check;
 use kioskd::service::Supervisor;
 use kioskd::vocabulary::{DeliveryId, Evidence, OrderId, Reading, SlotId};
 
@@ -126,7 +127,7 @@ pub fn text(board: &str, slot: &str) -> String {
 
 pub fn config(board: &str, slot: &str) -> Config {
     let text = text(board, slot);
-    config::parse(Path::new("kiosk.toml"), text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    check::parse(Path::new("kiosk.toml"), text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
 pub struct Running {
@@ -247,7 +248,7 @@ fn victim(config: &Path) -> Child {
 #[ignore = "is killed by another test"]
 fn dies_in_the_middle_of_a_pulse() {
     let config = std::env::var_os("KIOSKD_VICTIM").expect("set by the tests that start this");
-    let running = start(&config::load(Path::new(&config)).unwrap());
+    let running = start(&check::load(Path::new(&config)).unwrap());
     running.deliver(1, None);
     running.evidence();
 }

@@ -8,9 +8,11 @@ mod samples;
 use std::path::{Path, PathBuf};
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use kioskd::config::Faces;
 use kioskd::config::{Palette, Theme};
+use kioskd::kiosk::check;
 use kioskd::sale::view::*;
-use kioskd::screen::text::{Faces, Typesetter};
+use kioskd::screen::text::Typesetter;
 use kioskd::screen::{Glass, Moment, Shown};
 use kioskd::vocabulary::Language;
 use proptest::prelude::*;
@@ -162,7 +164,7 @@ fn a_theme_of_an_operators_own() {
     let config = std::fs::read_to_string(root().join("configs/vending.toml")).unwrap();
     let config = config.replace("# theme = ", "theme = ");
     let config = config.replace("\"zh-Hans\", \"en\"]", "\"en\", \"fr\"]");
-    let config = kioskd::config::parse(&root().join("configs/kiosk.toml"), config.as_bytes()).unwrap();
+    let config = check::parse(&root().join("configs/kiosk.toml"), config.as_bytes()).unwrap();
     let (noon, night) = (Moment { turn: 0, minute: Some(720) }, Moment { turn: 2, minute: Some(1_200) });
     let mut wrong = Vec::new();
     for (width, height) in SIZES {

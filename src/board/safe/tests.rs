@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use embedded_hal::digital::{ErrorType, InputPin};
 
 use super::*;
-use crate::board::SimulatedI2c;
+use crate::board::{Backend, SimulatedI2c};
 
 /// Whether each wire is on, by its offset; and those that another program holds.
 #[derive(Clone, Default)]

@@ -4,9 +4,8 @@ use super::super::document::{Found, Node};
 use super::super::words::quote;
 use super::super::{Provider, Rail, Sale, Span};
 use super::Rules;
-use crate::payment::emv::EmvError;
-use crate::payment::http;
-use crate::vocabulary::Currency;
+use crate::emv::EmvError;
+use crate::vocabulary::{Currency, is_plain_http};
 
 /// An EMV code of every amount can be made of what is written.
 pub(super) fn merchant(rail: &Rail, currency: Currency, node: Node<'_>, found: &mut Found) {
@@ -88,7 +87,7 @@ impl Rules<'_, '_> {
         for key in ["base_url", "backup_url"] {
             if let Some(node) = rail.get(key)
                 && let Some(url) = node.text().filter(|url| !url.trim().is_empty())
-                && http::check_address(url).is_err()
+                && is_plain_http(url).is_none()
             {
                 let what = format!(
                     "`{key}` is no provider's address; write https://HOST, or http://127.0.0.1:PORT for a test"

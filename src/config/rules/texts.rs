@@ -7,13 +7,11 @@ use std::path::Path;
 use fluent_syntax::ast::{Entry, Expression, InlineExpression, Message, Pattern, PatternElement};
 use fluent_syntax::parser::parse;
 
-use super::super::document::{Found, Node, place};
-use super::super::load::{LIMIT, Problem};
+use super::super::document::{Found, Node, Problem, place};
+use super::super::load::{LIMIT, Typeset};
 use super::super::words::{nearest, quote};
-use super::super::{Config, LANGUAGES, Theme};
+use super::super::{Config, LANGUAGES, SHIPPED, Theme};
 use super::Rules;
-use crate::screen::language::SHIPPED;
-use crate::screen::text::Typesetter;
 use crate::vocabulary::Language;
 
 /// A list in a message ends here.
@@ -168,16 +166,16 @@ fn named(c: char) -> String {
 }
 
 /// Every character of a text that people see is in a face. Asked when the fonts are known to be fonts.
-pub(in super::super) fn glyphs(config: &Config, file: Node<'_>, found: &mut Found) {
-    let mut typesetter = match Typesetter::load(&config.glass.faces()) {
-        Ok(typesetter) => typesetter,
+pub(in super::super) fn glyphs(config: &Config, file: Node<'_>, typeset: Typeset, found: &mut Found) {
+    let mut missing = match typeset(&config.glass.faces()) {
+        Ok(missing) => missing,
         Err(error) => {
             let at = file.get("glass").map_or(0, Node::at);
             return found.add(at, format!("a font can't be used: {error}; write the path of another"));
         }
     };
     let mut lost = |text: &str, language: &Language| -> String {
-        typesetter.missing(text, language).into_iter().take(LISTED).map(named).collect()
+        missing(text, language).into_iter().take(LISTED).map(named).collect()
     };
     for key in ["kiosk", "rail", "category", "product"] {
         let Some(node) = file.get(key) else { continue };

@@ -2,9 +2,9 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use super::*;
+use crate::config::Faces;
 use crate::sale::view::Ease;
 use crate::screen::Frame;
-use crate::screen::text::Faces;
 use crate::service::Supervisor;
 use crate::vocabulary::{Currency, Language};
 use crate::world::Rect;

@@ -6,7 +6,7 @@ use super::tlv::{self, Object};
 use super::*;
 
 fn golden() -> Value {
-    serde_json::from_str(include_str!("../../../tests/golden/payment/emv.json")).unwrap()
+    serde_json::from_str(include_str!("../../tests/golden/payment/emv.json")).unwrap()
 }
 
 fn text<'a>(entry: &'a Value, key: &str) -> &'a str {
