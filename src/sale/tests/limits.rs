@@ -201,7 +201,7 @@ fn the_count_down_is_drawn_at_each_whole_second() {
         assert_eq!(left(&desk), (second + 1, 90, true));
         let mut wake = desk.state.next_wake(Mono(desk.now)).unwrap();
         // A question may be due in between.
-        while wake.0 % 1_000 != 0 {
+        while !wake.0.is_multiple_of(1_000) {
             desk.now = wake.0;
             desk.hear(Event::Tick);
             wake = desk.state.next_wake(wake).unwrap();
@@ -564,4 +564,54 @@ fn only_a_charge_that_nobody_can_ask_after_for_long_is_a_claim() {
             assert_eq!(claims(&desk), if minute < 360 { 0 } else { claimed }, "after {minute} min");
         }
     }
+}
+
+#[test]
+fn a_return_does_not_answer_a_refund_that_is_under_way() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    desk.touch("cancel");
+    let payment = desk.payment(order, 300);
+    desk.report(order, std::slice::from_ref(&payment), 0);
+    desk.refund_answered(order, 1, Ok(RefundReport::Processing));
+    desk.report(order, &[payment], 300);
+    assert!(desk.order(order).charges[0].refunds[0].pending());
+    let asked = desk.wait(60);
+    assert!(asked.iter().any(|effect| matches!(effect, Effect::QueryRefund { .. })), "{asked:?}");
+    desk.refund_answered(order, 1, Ok(RefundReport::Failed));
+    assert!(!desk.order(order).charges[0].refunds[0].pending() && desk.order(order).claim.is_none());
+}
+
+#[test]
+fn what_the_provider_has_not_given_back_by_itself_is_asked_for_under_a_new_number() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    desk.touch("cancel");
+    let payment = desk.payment(order, 300);
+    desk.report(order, std::slice::from_ref(&payment), 0);
+    desk.refund_answered(order, 1, Ok(RefundReport::Failed));
+    assert_eq!(refunds(&desk.report(order, &[payment], 100)), [(format!("R_{order}_1_2"), 200)]);
+    assert!(desk.order(order).claim.is_none());
+}
+
+#[test]
+fn an_order_is_paid_until_something_moves_and_delivering_until_all_is_told() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola", "cola"]);
+    let state = |desk: &Desk| desk.order(order).state();
+    assert_eq!(state(&desk), OrderState::WaitingPayment);
+    desk.pay(order, 600);
+    assert_eq!(state(&desk), OrderState::Paid);
+    desk.prepared(DeliveryId { order, item: 0, attempt: 1 }, 7);
+    assert_eq!(state(&desk), OrderState::Delivering);
+    desk.evidence(DeliveryId { order, item: 0, attempt: 1 }, FELL);
+    assert_eq!(state(&desk), OrderState::Delivering, "one of two");
+    desk.deliver(order, 1, 1, FELL);
+    assert_eq!(state(&desk), OrderState::Delivered);
+
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    desk.pay(order, 300);
+    desk.hear(Event::NotEnergised { delivery: DeliveryId { order, item: 0, attempt: 1 }, why: "board".into() });
+    assert_eq!(desk.order(order).state(), OrderState::Refunding, "nothing has moved, and nothing will");
 }
