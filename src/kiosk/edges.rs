@@ -20,7 +20,7 @@ use crate::fleet::tls;
 use crate::fleet::topic::Name;
 use crate::payment::gateway::Clerk;
 use crate::payment::{self, Rail};
-use crate::printer::{self, Printer, Receipt};
+use crate::printer::{self, Printer, PrinterStatus, Receipt};
 use crate::sale::event::{Condition, Effect, Event};
 use crate::screen::language::Texts;
 use crate::screen::open_panel;
@@ -46,8 +46,8 @@ pub(super) struct Edges {
     /// Speaks with the gateway.
     pub clerk: Option<Arc<Clerk>>,
     printer: Sender<PrintJob>,
-    supervisor: Supervisor,
-    inputs: Sender<Input>,
+    pub supervisor: Supervisor,
+    pub inputs: Sender<Input>,
 }
 
 impl Edges {
@@ -310,12 +310,18 @@ fn start_printer(
                     if std::mem::take(&mut first_job) && after_a_crash {
                         printer.distrust();
                     }
-                    let result = printer.print(&receipt).map_err(|not| not.to_string());
-                    let status = result.as_ref().err().cloned().unwrap_or_else(|| "ok".into());
+                    let result = printer.print(&receipt);
+                    let status = match result {
+                        Err(not) => not.trouble().into(),
+                        // It prints on, and the warning stands until it is asked again.
+                        Ok(()) if told == Some(PrinterStatus::PaperNearEnd) => PrinterStatus::PaperNearEnd,
+                        Ok(()) => PrinterStatus::Ok,
+                    };
+                    let result = result.map_err(|not| not.to_string());
                     drop(inputs.send(Input::Event(Event::ReceiptDone { order, result })));
                     status
                 }
-                Err(RecvTimeoutError::Timeout) => printer.told(),
+                Err(RecvTimeoutError::Timeout) => printer.status(),
                 Err(RecvTimeoutError::Disconnected) => return End::Told,
             };
             if told.as_ref() != Some(&status) {
@@ -329,4 +335,4 @@ fn start_printer(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
+use super::notices::Notice;
 use super::{Clock, Input, Kiosk};
 use crate::config::{Config, TrustedKey};
 use crate::fleet::link::{FleetEvent, Pay};
@@ -72,7 +73,9 @@ pub(super) fn route(clerk: Option<&Arc<Clerk>>, event: FleetEvent) -> Option<Inp
     match channel {
         // What is wrong with it is counted and told by the clerk.
         Pay::Reply => clerk.reply(&message, Clock::wall()).err().and(None),
-        Pay::Notice => clerk.notice(&message, Clock::wall()).ok().flatten().map(Input::PayNotice),
+        Pay::Notice => {
+            clerk.notice(&message, Clock::wall()).ok().flatten().map(|noticed| Input::Notice(Notice::Gateway(noticed)))
+        }
     }
 }
 
@@ -80,7 +83,6 @@ impl Kiosk {
     /// A notice is worth what a query's answer is, once it fits the charge as the ledger knows it.
     pub(super) fn noticed(&mut self, notice: Noticed) {
         let Some(clerk) = self.edges.clerk.clone() else { return };
-        self.revive(&notice.charge.charge);
         if let Err(why) = self.fits(&notice) {
             return clerk.reject(&notice.id, why, wall());
         }

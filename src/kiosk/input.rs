@@ -73,7 +73,7 @@ impl Kiosk {
         if role == Role::Touch && self.config.touch.as_ref().is_none_or(|touch| touch.required) {
             self.step(Event::Condition(Condition::Touch { fault: fault.clone() }));
         }
-        self.faults.set(&role.to_string(), fault);
+        self.devices.input(role, fault);
     }
 }
 

@@ -1,50 +1,56 @@
 //! The composition root: everything is put together in [`run`], and one event loop owns the kiosk's state.
 //!
 //! Policy: the loop takes one event, calls the pure [`sale::next`], commits its records, and only then hands its effects
-//! to the edges. Edges never touch the state; they answer with events. The first named part to die ends the process, and
-//! whoever started it starts it again from disk.
+//! to the edges. Edges never touch the state; they answer with events. Reads go round the loop. The first named part to
+//! die ends the process, and whoever started it starts it again from disk.
 
 mod broken;
 pub mod check;
 mod clock;
-mod documents;
+pub mod devices;
 mod edges;
 mod gateway;
 mod glass;
 mod input;
+mod notices;
 mod outbox;
+mod reads;
 mod receipts;
+mod scene;
 mod sensors;
 mod start;
+pub mod status;
 mod tell;
 pub mod turn;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use crate::board::BoardEvent;
 use crate::config::{self, Config};
 use crate::fleet::link::{FleetEvent, Link};
-use crate::ledger::{Hold, Ledger, LedgerError, Reader};
-use crate::payment::gateway::{Noticed, Rejections};
+use crate::ledger::{Hold, Ledger, LedgerError};
+use crate::payment::gateway::Rejections;
+use crate::printer::PrinterStatus;
 use crate::sale::event::{Condition, Effect, Event};
 use crate::sale::order::Receipt;
-use crate::sale::{State, Touch};
+use crate::sale::{Order, State, Touch};
 use crate::service::{self, Beat, Say};
 use crate::vending::Warmth;
-use crate::vocabulary::{BootId, Cause, ChargeId, ChargeReport, Mono, Outlet};
+use crate::vocabulary::{BootId, Cause, Mono, OrderId, Outlet};
 use crate::world::{Question, World};
 
 use broken::Explained;
 use clock::Clock;
+use devices::{Devices, LinkStatus};
 use edges::Edges;
 use glass::{GlassHandle, Showing};
+use notices::Notice;
+use reads::Reads;
 use receipts::Letterhead;
+use status::Status;
 use turn::NotTaken;
 
 /// How often room on the disk and in the outbox is looked at, while anything happens at all.
@@ -98,10 +104,12 @@ pub(crate) enum Input {
         x: i32,
         y: i32,
     },
-    /// The provider spoke by itself, verified.
-    Notice {
-        charge: ChargeId,
-        report: ChargeReport,
+    /// A provider, or the gateway, spoke by itself; verified, and not taken before.
+    Notice(Notice),
+    /// An order that was settled and has news, as the ledger has it.
+    Old {
+        id: OrderId,
+        order: Result<Option<Box<Order>>, String>,
     },
     /// From an input device of the kernel.
     Device(crate::input::InputEvent),
@@ -111,15 +119,13 @@ pub(crate) enum Input {
         active: bool,
     },
     Fleet(FleetEvent),
-    /// The gateway spoke by itself; signed, and not taken before.
-    PayNotice(Noticed),
     /// What was said in the gateway's name and not believed.
     PayRejected(Rejections),
     Question {
         id: u64,
         ask: Question,
     },
-    Printer(String),
+    Printer(PrinterStatus),
     /// The watchdog asks whether the loop turns.
     Nudge,
     Stop,
@@ -186,17 +192,24 @@ struct Kiosk {
     state: State,
     /// `None` where the file could not be opened.
     ledger: Option<Ledger>,
-    reader: Option<Reader>,
+    reads: Option<Reads>,
+    reviving: notices::Reviving,
     world: Option<Arc<World>>,
     edges: Edges,
     link: Option<Link>,
     shown: Option<Showing>,
     hand: input::Hand,
-    faults: sensors::Faults,
-    told: Value,
-    alarms: BTreeMap<String, Value>,
+    devices: Devices,
+    /// Of the last measurement.
+    temperature_milli_c: Option<i32>,
+    second_kiosk: Option<&'static str>,
+    /// A record was written since the status was last looked at.
+    recorded: bool,
+    told: Option<Status>,
+    /// How often the loop has turned, and how often the status was made.
+    turns: u64,
+    made: u64,
     room_looked_at: Option<Mono>,
-    printer: String,
     /// The run before ended with a receipt not accounted for: it may have ended in the middle of it.
     unprinted: bool,
     rejections: Option<Rejections>,
@@ -223,9 +236,13 @@ impl Kiosk {
                 (None, None, Some(error.to_string()))
             }
         };
-        let link = match &reader {
-            Some(_) => edges.fleet(&config, &boot)?,
-            None => None,
+        let (link, reads) = match reader {
+            Some(reader) => {
+                let reads = Reads::start(reader, &edges.supervisor);
+                let reads = reads.map_err(|source| KioskError::Start { what: "the ledger's reader", source })?;
+                (edges.fleet(&config, &boot)?, Some(reads))
+            }
+            None => (None, None),
         };
         let unprinted = state
             .orders
@@ -240,17 +257,21 @@ impl Kiosk {
             letterhead: Letterhead::new(&config),
             shown: None,
             hand: input::Hand::default(),
-            faults: sensors::Faults::default(),
-            told: Value::Null,
-            alarms: BTreeMap::new(),
+            devices: Devices::of(&config),
+            temperature_milli_c: None,
+            second_kiosk: None,
+            recorded: true,
+            told: None,
+            turns: 0,
+            made: 0,
             room_looked_at: None,
-            printer: "unknown".into(),
             config,
             clock,
             boot,
             state,
             ledger,
-            reader,
+            reads,
+            reviving: notices::Reviving::default(),
             world,
             edges,
             link,
@@ -320,10 +341,8 @@ impl Kiosk {
                     self.step(Event::Touch(touch));
                 }
             }
-            Input::Notice { charge, report } => {
-                self.revive(&charge);
-                self.step(Event::Reported { charge, result: Ok(report), asked: false });
-            }
+            Input::Notice(notice) => self.notice(notice),
+            Input::Old { id, order } => self.revive(id, order),
             Input::Device(event) => self.input(event),
             Input::Board(BoardEvent::Button { slot }) => self.pressed(&slot),
             Input::Board(BoardEvent::Temperature { milli }) => self.measured(milli),
@@ -337,10 +356,9 @@ impl Kiosk {
             }
             Input::Line { line, active } => self.edges.board.input_changed(&line, active),
             Input::Fleet(event) => self.fleet_event(event),
-            Input::PayNotice(notice) => self.noticed(notice),
             Input::PayRejected(rejections) => self.rejections = Some(rejections),
-            Input::Question { id, ask } => self.answer(id, &ask),
-            Input::Printer(status) => self.printer = status,
+            Input::Question { id, ask } => self.answer(id, ask),
+            Input::Printer(status) => self.devices.printer = status,
             Input::Stop | Input::WorldGone | Input::Died { .. } => {}
         }
     }
@@ -350,12 +368,19 @@ impl Kiosk {
         let at = self.clock.stamp();
         let step = match turn::turn(&mut self.state, self.ledger.as_mut(), &at, event) {
             Ok(step) => step,
-            Err(not @ NotTaken::Failed(_)) => return tracing::error!("{not}"),
-            Err(not) => return tracing::debug!(%not, "an event came to nothing"),
+            Err(not) => {
+                // What was not written may have changed the state all the same.
+                self.recorded |= !matches!(not, NotTaken::Illegal(_));
+                return match not {
+                    NotTaken::Failed(_) => tracing::error!("{not}"),
+                    _ => tracing::debug!(%not, "an event came to nothing"),
+                };
+            }
         };
         for record in &step.records {
             tracing::info!(order = record.order().map(|id| id.to_string()), "{}", record.kind());
         }
+        self.recorded |= !step.records.is_empty();
         for effect in step.effects {
             self.carry_out(effect);
         }
@@ -374,26 +399,21 @@ impl Kiosk {
                     self.edges.print(order.id, receipt, self.unprinted);
                 }
             }
-            Effect::Find { code } => {
-                let found = self.reader.as_ref().map(|reader| reader.by_code(&code)).transpose();
-                let order = found.unwrap_or_else(|error| {
-                    tracing::error!(%error, "look-up");
-                    None
-                });
-                let order = order.flatten().map(Box::new);
-                self.edges.post(Event::Found { code: code.to_string(), order });
-            }
+            Effect::Find { code } => match &self.reads {
+                Some(reads) => {
+                    let inputs = self.edges.inputs.clone();
+                    reads.own(move |reader| {
+                        let order = reader.by_code(&code).unwrap_or_else(|error| {
+                            tracing::error!(%error, "look-up");
+                            None
+                        });
+                        let found = Event::Found { code: code.to_string(), order: order.map(Box::new) };
+                        drop(inputs.send(Input::Event(found)));
+                    });
+                }
+                None => self.edges.post(Event::Found { code: code.to_string(), order: None }),
+            },
             other => self.edges.carry_out(other),
-        }
-    }
-
-    /// A charge that nobody watches any more has news: its order is taken up again.
-    fn revive(&mut self, charge: &ChargeId) {
-        let Some(id) = charge.order().filter(|id| !self.state.orders.contains_key(id)) else { return };
-        match self.reader.as_ref().map(|reader| reader.order(id)) {
-            Some(Ok(Some(order))) => self.state.revive(order, self.clock.now()),
-            Some(Err(error)) => tracing::error!(%error, order = %id, "an old order can't be read"),
-            Some(Ok(None)) | None => tracing::warn!(order = %id, "a payment notice for an order that is not ours"),
         }
     }
 
@@ -406,13 +426,27 @@ impl Kiosk {
                 // A full outbox may have room again.
                 self.room_looked_at = None;
             }
-            FleetEvent::Twin { why } => self.faults.set(documents::TWIN, why.map(str::to_owned)),
-            FleetEvent::Connected => tracing::info!("connected to the fleet"),
-            FleetEvent::Disconnected { why } => tracing::info!(why, "not connected to the fleet"),
+            FleetEvent::Twin { why } => self.twin(why),
+            FleetEvent::Connected => {
+                tracing::info!("connected to the fleet");
+                self.devices.link = Some(LinkStatus::Connected);
+            }
+            FleetEvent::Disconnected { why } => {
+                tracing::info!(why, "not connected to the fleet");
+                self.devices.link = Some(LinkStatus::Disconnected { why });
+            }
             FleetEvent::AckRejected { why } => tracing::warn!(why, "an acknowledgement was refused"),
             // Taken where it arrives, see `gateway::route`.
             FleetEvent::Pay { .. } => {}
         }
+    }
+
+    fn twin(&mut self, why: Option<&'static str>) {
+        match why {
+            Some(why) => tracing::warn!(why, "a second kiosk"),
+            None => tracing::info!("no second kiosk any more"),
+        }
+        self.second_kiosk = why;
     }
 
     /// Room for what has to be written, and fewer events waiting than may wait.
@@ -438,10 +472,13 @@ impl Kiosk {
 
     fn end(self) {
         service::say(&Say::Stopping);
-        let Self { edges, link, reader, ledger, .. } = self;
+        tracing::debug!(turns = self.turns, made = self.made, "turns of the loop, and how often the status was made");
+        let Self { edges, link, reads, ledger, .. } = self;
         edges.stop(link);
         // Readers first: the last to close it folds the log in.
-        drop(reader);
+        if let Some(reads) = reads {
+            reads.stop();
+        }
         if let Some(ledger) = ledger {
             ledger.close();
         }

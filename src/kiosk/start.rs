@@ -5,6 +5,7 @@ use std::sync::mpsc::Sender;
 
 use jiff::tz::TimeZone;
 
+use super::notices::Notice;
 use super::{Edges, Input, KioskError, Options};
 use crate::config::{self, Config, TrustedKey};
 use crate::ledger::{Hold, Ledger, LedgerError, Reader};
@@ -81,7 +82,7 @@ pub(super) fn connect(
             Unsolicited::Touch { x, y } => Input::Finger { x, y },
             Unsolicited::Input { line, active } => Input::Line { line, active },
             Unsolicited::RailNotice { body } => match crate::payment::sandbox::notice(&body) {
-                Ok((charge, report)) => Input::Notice { charge, report },
+                Ok((charge, report)) => Input::Notice(Notice::Rail { charge, report }),
                 Err(error) => return tracing::warn!(%error, "a payment notice that can't be believed"),
             },
             Unsolicited::Question { id, ask } => Input::Question { id, ask },

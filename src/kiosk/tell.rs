@@ -1,86 +1,138 @@
 //! What others hear of the kiosk's state: the glass, the fleet, the service manager and the world.
 //!
-//! Policy: after every event what each of them should know is made anew from the state, and told where it differs from what
-//! was told last. Nothing is told because something happened, so nothing can be forgotten.
+//! Policy: what each of them should know is made from the state, and told where it differs from what was told last. Nothing
+//! is told because something happened, so nothing can be forgotten.
+
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::glass::Showing;
-use super::{Kiosk, documents};
-use crate::ledger::LedgerError;
+use super::status::{Facts, Status};
+use super::{Clock, Kiosk, scene};
+use crate::ledger::{LedgerError, Reader};
 use crate::sale;
 use crate::sale::event::{Command, Event};
 use crate::service::{self, Say};
-use crate::world::{Question, ToWorld};
+use crate::vocabulary::{Mono, Wall};
+use crate::world::{Question, ToWorld, World};
+
+/// Orders that the page is told of, the newest: what the world's socket carries in one message.
+const NEWEST: usize = 5_000;
 
 impl Kiosk {
-    /// Glass, state document and alarms follow the state.
+    /// Glass, state document, status line and alarms follow the state.
     pub(super) fn show(&mut self) {
         let now = self.clock.now();
         let code = |order: &sale::Order| Some(self.letterhead.code(order, &self.state));
-        let showing = Showing { view: self.state.view(now, code), order: documents::order(&self.state) };
+        let showing = Showing { view: self.state.view(now, code), order: scene::order(&self.state) };
         if self.shown.as_ref() != Some(&showing) {
             self.edges.glass.show(showing.clone());
             self.shown = Some(showing);
         }
-        let document =
-            documents::state(&self.config, &self.boot, &self.state, self.ledger.as_ref(), &self.printer, &self.faults);
-        if document != self.told {
+        self.turns += 1;
+        let wall = Clock::wall();
+        self.devices.follow(&self.state.conditions, self.ready, wall);
+        let facts = self.facts(now, wall);
+        let told = self.told.as_ref();
+        if !self.recorded && told.is_some_and(|told| told.holds(&facts)) {
+            debug_assert!(told.is_some_and(|told| told.says(&Status::of(&facts))), "something else has changed");
+            return;
+        }
+        let status = Status::of(&facts);
+        self.recorded = false;
+        self.made += 1;
+        self.tell_status(status);
+    }
+
+    fn facts(&self, now: Mono, wall: Option<Wall>) -> Facts<'_> {
+        Facts {
+            config: &self.config,
+            boot: &self.boot,
+            state: &self.state,
+            ledger: self.ledger.as_ref(),
+            devices: &self.devices,
+            temperature_milli_c: self.temperature_milli_c,
+            second_kiosk: self.second_kiosk,
+            rejections: self.rejections,
+            now,
+            wall,
+        }
+    }
+
+    /// Each of those who listen is told where it differs from what they were told last.
+    fn tell_status(&mut self, status: Status) {
+        let told = self.told.take();
+        if told.as_ref().is_none_or(|told| !told.says_to_fleet(&status)) {
+            let document = status.document();
             if let Some(link) = &self.link {
                 link.state(document.clone());
             }
-            service::say(&Say::Status(&documents::status(&self.state)));
-            self.tell(&ToWorld::State { document: document.clone() });
-            self.told = document;
+            self.tell(&ToWorld::State { document });
         }
-        let mut alarms = documents::alarms(&self.state, self.rejections, &self.printer, &self.faults, now);
-        alarms.extend(self.ledger.as_ref().and_then(documents::moved).map(|body| ("ledger-moved".into(), body)));
+        let line = status.to_string();
+        if told.as_ref().is_none_or(|told| told.to_string() != line) {
+            service::say(&Say::Status(&line));
+        }
         if let Some(link) = &self.link {
-            for (kind, body) in &alarms {
-                if self.alarms.get(kind) != Some(body) {
-                    link.alarm(kind, Some(body.clone()));
+            let (was, is) = (told.as_ref().map(Status::alarms).unwrap_or_default(), status.alarms());
+            for (kind, alarm) in &is {
+                if was.get(kind) != Some(alarm) {
+                    link.alarm(kind, Some(status.alarm(alarm)));
                 }
             }
-            for kind in self.alarms.keys().filter(|kind| !alarms.contains_key(*kind)) {
+            for kind in was.keys().filter(|kind| !is.contains_key(*kind)) {
                 link.alarm(kind, None);
             }
         }
-        self.alarms = alarms;
+        self.told = Some(status);
     }
 
-    /// What only the kiosk knows, for the world's page.
-    pub(super) fn answer(&mut self, id: u64, ask: &Question) {
-        let answer = match (ask, &self.reader) {
-            (Question::Refill, _) => {
-                self.step(Event::Command(Command::Refill));
-                Value::Null
-            }
-            (_, None) => Value::Null,
-            (Question::Orders, Some(reader)) => {
-                reader.orders(usize::MAX >> 1).unwrap_or_else(|error| told_error(&error))
-            }
-            (Question::Why { order }, Some(reader)) => match reader.why(order.as_deref()) {
-                Ok(Some(story)) => {
-                    let mut told = story.json();
-                    told["text"] = story.to_string().into();
-                    told
-                }
-                Ok(None) => Value::Null,
-                Err(error) => told_error(&error),
-            },
+    /// What only the kiosk knows, for the world's page. Who reads the ledger is answered once that is done.
+    pub(super) fn answer(&mut self, id: u64, ask: Question) {
+        if ask == Question::Refill {
+            self.step(Event::Command(Command::Refill));
+            return self.tell(&ToWorld::Answer { id, answer: Value::Null });
+        }
+        let (Some(reads), Some(world)) = (&self.reads, &self.world) else {
+            return self.tell(&ToWorld::Answer { id, answer: Value::Null });
         };
-        self.tell(&ToWorld::Answer { id, answer });
+        let world = Arc::clone(world);
+        let read = move |reader: &Reader| {
+            let answer = read(reader, &ask).unwrap_or_else(|error| told_error(&error));
+            say(&world, &ToWorld::Answer { id, answer });
+        };
+        if let Err(busy) = reads.ask(read) {
+            self.tell(&ToWorld::Answer { id, answer: told_error(&busy) });
+        }
     }
 
     fn tell(&self, message: &ToWorld) {
-        if let Some(world) = &self.world
-            && let Err(error) = world.tell(message, &[])
-        {
-            tracing::debug!(%error, "the world does not listen");
+        if let Some(world) = &self.world {
+            say(world, message);
         }
     }
 }
 
-fn told_error(error: &LedgerError) -> Value {
+fn say(world: &World, message: &ToWorld) {
+    if let Err(error) = world.tell(message, &[]) {
+        tracing::debug!(%error, "the world does not listen");
+    }
+}
+
+fn read(reader: &Reader, ask: &Question) -> Result<Value, LedgerError> {
+    match ask {
+        Question::Orders => reader.orders(NEWEST),
+        Question::Why { order } => Ok(reader.why(order.as_deref())?.map_or(Value::Null, |story| {
+            let mut told = story.json();
+            told["text"] = story.to_string().into();
+            told
+        })),
+        // Not a read.
+        Question::Refill => Ok(Value::Null),
+    }
+}
+
+fn told_error(error: &impl std::fmt::Display) -> Value {
     serde_json::json!({ "error": error.to_string() })
 }

@@ -181,9 +181,12 @@ impl Reader {
             .map_err(LedgerError::sqlite(&self.path))
     }
 
-    /// The orders as `GET /api/orders` shows them, newest first.
+    /// The orders as `GET /api/orders` shows them, newest first, all as of one moment.
     pub fn orders(&self, limit: usize) -> Result<Value, LedgerError> {
-        orders(&self.connection, limit).map_err(LedgerError::sqlite(&self.path))
+        let wrap = LedgerError::sqlite(&self.path);
+        // A daemon may be writing.
+        let moment = self.connection.unchecked_transaction().map_err(&wrap)?;
+        orders(&moment, limit).map_err(&wrap)
     }
 
     /// One order, from its records.

@@ -25,6 +25,8 @@ pub use receipt::{Item, Receipt, Shift, code_text};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use crate::config::{self, PaperText, PortDriver};
 use crate::screen::language::Texts;
 use crate::screen::text::Typesetter;
@@ -40,44 +42,79 @@ const ROUNDS: usize = 4;
 /// Reads that throw away what is no answer to what comes; a printer that never stops is not waited for.
 const STALE_READS: usize = 64;
 
-/// What the printer says of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PrinterStatus {
-    /// `false`: off, unplugged or broken; the rest is not known then.
-    pub answers: bool,
-    pub cover_open: bool,
-    pub roll: Roll,
+/// How the printer is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum PrinterStatus {
+    /// It was not asked yet.
+    #[default]
+    Unknown,
+    Ok,
+    /// A warning: it still prints.
+    PaperNearEnd,
+    PaperOut,
+    CoverOpen,
     /// Off line for another reason: cutter, head, supply.
-    pub fault: bool,
+    Fault,
+    /// Off, unplugged or broken; the rest is not known then.
+    Unreachable {
+        why: String,
+    },
+}
+
+impl PrinterStatus {
+    /// Why it can't print, if it can't.
+    pub fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Self::Unknown | Self::Ok | Self::PaperNearEnd => None,
+            Self::PaperOut => Some(Trouble::PaperOut),
+            Self::CoverOpen => Some(Trouble::CoverOpen),
+            Self::Fault => Some(Trouble::Fault),
+            Self::Unreachable { .. } => Some(Trouble::NoAnswer),
+        }
+    }
+}
+
+impl From<Trouble> for PrinterStatus {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::PaperOut => Self::PaperOut,
+            Trouble::CoverOpen => Self::CoverOpen,
+            Trouble::Fault => Self::Fault,
+            Trouble::NoAnswer => Self::Unreachable { why: trouble.to_string() },
+        }
+    }
+}
+
+/// The answers to one look at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Said {
+    /// `false`: the rest is not known.
+    answers: bool,
+    cover_open: bool,
+    roll: Roll,
+    fault: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Roll {
+enum Roll {
     Ok,
     /// A warning: it still prints.
     NearEnd,
     Out,
 }
 
-impl PrinterStatus {
+impl Said {
     const SILENT: Self = Self { answers: false, cover_open: false, roll: Roll::Ok, fault: false };
 
-    fn told(self) -> String {
-        match (self.trouble(), self.roll) {
-            (Some(trouble), _) => trouble.to_string(),
-            (None, Roll::NearEnd) => "the paper is near its end".into(),
-            (None, _) => "ok".into(),
-        }
-    }
-
-    /// Why it can't print, if it can't.
-    pub fn trouble(self) -> Option<Trouble> {
+    fn status(self) -> PrinterStatus {
         match self {
-            Self { answers: false, .. } => Some(Trouble::NoAnswer),
-            Self { cover_open: true, .. } => Some(Trouble::CoverOpen),
-            Self { roll: Roll::Out, .. } => Some(Trouble::PaperOut),
-            Self { fault: true, .. } => Some(Trouble::Fault),
-            _ => None,
+            Self { answers: false, .. } => Trouble::NoAnswer.into(),
+            Self { cover_open: true, .. } => PrinterStatus::CoverOpen,
+            Self { roll: Roll::Out, .. } => PrinterStatus::PaperOut,
+            Self { fault: true, .. } => PrinterStatus::Fault,
+            Self { roll: Roll::NearEnd, .. } => PrinterStatus::PaperNearEnd,
+            Self { roll: Roll::Ok, .. } => PrinterStatus::Ok,
         }
     }
 }
@@ -102,6 +139,14 @@ pub enum NotPrinted {
     /// It was sent; all, a part or nothing of it may be on paper.
     #[error("not printed to the end: {0}")]
     MidJob(Trouble),
+}
+
+impl NotPrinted {
+    pub fn trouble(self) -> Trouble {
+        match self {
+            Self::Refused(trouble) | Self::MidJob(trouble) => trouble,
+        }
+    }
 }
 
 /// Blocks while it prints: belongs on a thread of its own.
@@ -217,58 +262,54 @@ impl Printer {
         raster::draw(&receipt::shift_document(&self.texts, shift), self.columns, &mut self.typesetter)
     }
 
+    /// Asks it.
     pub fn status(&mut self) -> PrinterStatus {
-        self.look().unwrap_or_else(|error| {
-            tracing::debug!(%error, "printer");
-            PrinterStatus::SILENT
-        })
-    }
-
-    /// How it is, in a few words for `state`: `ok`, or what is wrong.
-    pub fn told(&mut self) -> String {
         match self.look() {
-            Ok(status) => status.told(),
-            Err(error) => error.to_string(),
+            Ok(said) => said.status(),
+            Err(error) => {
+                tracing::debug!(%error, "printer");
+                PrinterStatus::Unreachable { why: error.to_string() }
+            }
         }
     }
 
     /// Nothing of a job has been sent, so that a session which has died unnoticed costs only a question.
     fn ready(&mut self) -> Result<(), Trouble> {
         let status = match self.status() {
-            PrinterStatus { answers: false, .. } => self.status(),
+            PrinterStatus::Unreachable { .. } => self.status(),
             status => status,
         };
         status.trouble().map_or(Ok(()), Err)
     }
 
     /// Asks how it is, and closes a session that does not answer.
-    fn look(&mut self) -> Result<PrinterStatus, PortError> {
-        let status = self.ask_status();
-        if !status.as_ref().is_ok_and(|status| status.answers) {
+    fn look(&mut self) -> Result<Said, PortError> {
+        let said = self.ask_status();
+        if !said.as_ref().is_ok_and(|said| said.answers) {
             self.port.close();
             self.listener.silence();
             self.owed = 0;
         }
-        status
+        said
     }
 
-    fn ask_status(&mut self) -> Result<PrinterStatus, PortError> {
+    fn ask_status(&mut self) -> Result<Said, PortError> {
         let before = self.owed;
-        let status = self.ask_three()?;
-        if status.answers || before == 0 {
-            return Ok(status);
+        let said = self.ask_three()?;
+        if said.answers || before == 0 {
+            return Ok(said);
         }
         // A printer that was busy may have dropped the questions of before: count anew.
         self.owed = 0;
         self.ask_three()
     }
 
-    fn ask_three(&mut self) -> Result<PrinterStatus, PortError> {
+    fn ask_three(&mut self) -> Result<Said, PortError> {
         // Whatever came unasked is not an answer to what follows.
         self.throw_away()?;
-        let Some(on_line) = self.real_time(RealTime::OnLine)? else { return Ok(PrinterStatus::SILENT) };
-        let Some(cause) = self.real_time(RealTime::Cause)? else { return Ok(PrinterStatus::SILENT) };
-        let Some(paper) = self.real_time(RealTime::Paper)? else { return Ok(PrinterStatus::SILENT) };
+        let Some(on_line) = self.real_time(RealTime::OnLine)? else { return Ok(Said::SILENT) };
+        let Some(cause) = self.real_time(RealTime::Cause)? else { return Ok(Said::SILENT) };
+        let Some(paper) = self.real_time(RealTime::Paper)? else { return Ok(Said::SILENT) };
         let cover_open = cause & escpos::COVER_OPEN != 0;
         let roll = match () {
             () if paper & escpos::PAPER_END != 0 || cause & escpos::PAPER_STOP != 0 => Roll::Out,
@@ -277,7 +318,7 @@ impl Printer {
         };
         let explained = cover_open || roll == Roll::Out;
         let fault = cause & escpos::ERROR != 0 || (on_line & escpos::OFF_LINE != 0 && !explained);
-        Ok(PrinterStatus { answers: true, cover_open, roll, fault })
+        Ok(Said { answers: true, cover_open, roll, fault })
     }
 
     fn real_time(&mut self, question: RealTime) -> Result<Option<u8>, PortError> {
@@ -375,8 +416,10 @@ impl Printer {
                 }
             }
             if let Some(complaint) = self.complaint.take() {
-                let status = self.status();
-                let trouble = if status.answers { status.trouble() } else { Some(complaint) };
+                let trouble = match self.status() {
+                    PrinterStatus::Unreachable { .. } => Some(complaint),
+                    status => status.trouble(),
+                };
                 trouble.map_or(Ok(()), Err)?;
             }
             if left.is_zero() {

@@ -80,7 +80,7 @@ pub enum ToKiosk {
     },
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Question {
     /// The ledger's orders, newest first, as `GET /api/orders` shows them.

@@ -9,7 +9,7 @@ use kioskd::config::Faces;
 use kioskd::config::PaperText;
 use kioskd::demo::machine::Timing;
 use kioskd::demo::paper::Roll;
-use kioskd::printer::{self, Item, NotPrinted, Printer, Receipt, Shift, Trouble, open_port};
+use kioskd::printer::{Item, NotPrinted, Printer, PrinterStatus, Receipt, Shift, Trouble, open_port};
 use kioskd::sale::record::Slip;
 use kioskd::sale::view::Outcome;
 use kioskd::screen::language::Texts;
@@ -257,7 +257,7 @@ fn refused_before_a_dot_is_printed() {
     bench.world.paper.set_power(true);
     bench.world.paper.set_cover(false);
     bench.world.paper.set_paper(Roll::NearEnd);
-    assert_eq!(bench.printer.status().roll, printer::Roll::NearEnd);
+    assert_eq!(bench.printer.status(), PrinterStatus::PaperNearEnd);
     assert_eq!(bench.printer.print(&receipt("en")), Ok(()), "near the end is only a warning");
 }
 

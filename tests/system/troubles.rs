@@ -18,7 +18,7 @@ const CONNECTOR: &str = "/sys/class/drm/card0-Virtual-1/status";
 
 impl Street {
     pub fn troubles(&mut self) {
-        self.office().state("a machine that is well", |state| state["selling"] == true && state["printer"] == "ok");
+        self.office().state("a machine that is well", |state| state["selling"] == true && printer(state) == "ok");
         self.printer();
         self.touch();
         self.screen();
@@ -41,7 +41,7 @@ impl Street {
     /// It sells without a printer, and prints with it again.
     fn printer(&mut self) {
         fs::write(UDC, "\n").unwrap();
-        let state = self.office().state("a printer that is gone", |state| state["printer"] != "ok");
+        let state = self.office().state("a printer that is gone", |state| printer(state) != "ok");
         self.told("no printer", state);
         self.sale();
         self.told("sold without a printer", Value::Null);
@@ -50,7 +50,7 @@ impl Street {
         let controllers = fs::read_dir("/sys/class/udc").unwrap();
         let controller = controllers.map(|entry| entry.unwrap().file_name()).next().unwrap();
         fs::write(UDC, controller.as_encoded_bytes()).unwrap();
-        self.office().state("a printer that is back", |state| state["printer"] == "ok");
+        self.office().state("a printer that is back", |state| printer(state) == "ok");
         self.sale();
         self.receipt();
         self.eye.page(0);
@@ -144,4 +144,8 @@ fn stock(state: &Value) -> u64 {
 
 fn faults(state: &Value) -> &[Value] {
     state["faults"].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn printer(state: &Value) -> &str {
+    state["devices"]["printer"]["state"].as_str().unwrap_or_default()
 }

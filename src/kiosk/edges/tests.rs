@@ -125,17 +125,17 @@ impl Rail for Generous {
     }
 }
 
-struct Rig {
-    kiosk: Kiosk,
-    queue: Receiver<Input>,
-    inputs: Sender<Input>,
+pub(in super::super) struct Rig {
+    pub kiosk: Kiosk,
+    pub queue: Receiver<Input>,
+    pub inputs: Sender<Input>,
     rail: Arc<Generous>,
     /// Slips that would be printed.
     slips: Receiver<PrintJob>,
     _state: tempfile::TempDir,
 }
 
-fn rig(fate: impl Fn() + Send + Sync + 'static) -> Rig {
+pub(in super::super) fn rig(fate: impl Fn() + Send + Sync + 'static) -> Rig {
     let state = tempfile::tempdir().unwrap();
     let mut config: Config = toml::from_str(include_str!("../../../configs/vending.toml")).unwrap();
     config.state.directory = state.path().into();
@@ -167,8 +167,28 @@ fn rig(fate: impl Fn() + Send + Sync + 'static) -> Rig {
     Rig { kiosk, queue, inputs, rail, slips, _state: state }
 }
 
+impl Rig {
+    /// Turns the loop until something is so. Paper comes out whenever there is something to print.
+    pub fn until(&mut self, there: impl Fn(&Kiosk) -> bool) {
+        let by = Instant::now() + PATIENCE;
+        while !there(&self.kiosk) {
+            assert!(Instant::now() < by, "it never came: {:#?}", self.kiosk.state.orders);
+            let now = self.kiosk.clock.now();
+            let wake = self.kiosk.state.next_wake(now).map_or(PATIENCE, |at| at.since(now));
+            match self.queue.recv_timeout(wake.min(Duration::from_millis(50))) {
+                Ok(input) => self.kiosk.take(input),
+                Err(_) => self.kiosk.step(Event::Tick),
+            }
+            self.kiosk.show();
+            for PrintJob { order, .. } in self.slips.try_iter() {
+                drop(self.inputs.send(Input::Event(Event::ReceiptDone { order, result: Ok(()) })));
+            }
+        }
+    }
+}
+
 /// One product for whoever pays, which is everybody.
-fn sell(rig: &mut Rig) {
+pub(in super::super) fn sell(rig: &mut Rig) {
     let answers = Event::Condition(Condition::Board { answers: true });
     let product = rig.kiosk.config.slots[0].product.to_string();
     rig.inputs.send(Input::Event(answers)).unwrap();

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-
 use crate::signed::jws::BadMessage;
 use crate::vocabulary::Wall;
 
@@ -76,15 +74,6 @@ pub struct Rejections {
     pub last: Option<(Rejected, Option<Wall>)>,
 }
 
-impl Rejections {
-    /// The body of the alarm `pay-rejected`; `None` while there is nothing to look at. `last` is in milliseconds since
-    /// 1970, null where the time was unknown.
-    pub fn alarm(&self) -> Option<Value> {
-        let (reason, at) = self.last?;
-        Some(json!({ "reason": reason.to_string(), "count": self.count, "last": at }))
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct Tally {
     so_far: Rejections,
@@ -132,6 +121,6 @@ mod tests {
         assert_eq!(tally.add(Rejected::Late, None, start + Duration::from_secs(60)), None);
         let Rejections { count, harmless, last } = tally.so_far();
         assert_eq!((count, harmless, last), (25, 1, Some((Rejected::Kiosk, None))));
-        assert_eq!(Tally::new().so_far().alarm(), None);
+        assert_eq!(Tally::new().so_far().last, None);
     }
 }

@@ -1,0 +1,73 @@
+//! What a provider says by itself. Its order may be long settled: then it is read from the ledger first.
+
+use std::collections::BTreeMap;
+
+use super::{Input, Kiosk};
+use crate::payment::gateway::Noticed;
+use crate::sale::Order;
+use crate::sale::event::Event;
+use crate::vocabulary::{ChargeId, ChargeReport, OrderId};
+
+/// Notices that wait for their orders; providers repeat what was not taken.
+const WAITING: usize = 256;
+
+/// Verified.
+pub(crate) enum Notice {
+    Rail { charge: ChargeId, report: ChargeReport },
+    Gateway(Noticed),
+}
+
+impl Notice {
+    fn charge(&self) -> &ChargeId {
+        match self {
+            Notice::Rail { charge, .. } => charge,
+            Notice::Gateway(noticed) => &noticed.charge.charge,
+        }
+    }
+}
+
+/// Notices by the order that is being read for them. Each order is read once at a time: while it is, nothing else can
+/// change it, so what was read is not older than the state it comes to.
+#[derive(Default)]
+pub(super) struct Reviving(BTreeMap<OrderId, Vec<Notice>>);
+
+impl Kiosk {
+    /// A charge that nobody watches any more has news: its order is taken up again, then the notice is taken.
+    pub(super) fn notice(&mut self, notice: Notice) {
+        let settled = notice.charge().order().filter(|id| !self.state.orders.contains_key(id));
+        let (Some(id), Some(reads)) = (settled, &self.reads) else { return self.take_notice(notice) };
+        if self.reviving.0.values().map(Vec::len).sum::<usize>() >= WAITING {
+            return tracing::warn!(order = %id, "too many payment notices for old orders at once; one was dropped");
+        }
+        let waiting = self.reviving.0.entry(id).or_default();
+        waiting.push(notice);
+        if waiting.len() == 1 {
+            let inputs = self.edges.inputs.clone();
+            reads.own(move |reader| {
+                let order = reader.order(id).map(|order| order.map(Box::new)).map_err(|error| error.to_string());
+                drop(inputs.send(Input::Old { id, order }));
+            });
+        }
+    }
+
+    pub(super) fn revive(&mut self, id: OrderId, order: Result<Option<Box<Order>>, String>) {
+        match order {
+            Ok(Some(order)) => {
+                self.state.revive(*order, self.clock.now());
+                self.recorded = true;
+            }
+            Ok(None) => tracing::warn!(order = %id, "a payment notice for an order that is not ours"),
+            Err(error) => tracing::error!(error, order = %id, "an old order can't be read"),
+        }
+        for notice in self.reviving.0.remove(&id).unwrap_or_default() {
+            self.take_notice(notice);
+        }
+    }
+
+    fn take_notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Rail { charge, report } => self.step(Event::Reported { charge, result: Ok(report), asked: false }),
+            Notice::Gateway(noticed) => self.noticed(noticed),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The order on the glass as a document, for who sees the glass from elsewhere.
+
+use serde_json::{Value, json};
+
+use crate::sale::State;
+use crate::vocabulary::{Goods, Minor};
+
+/// The order on the glass, or null.
+pub fn order(state: &State) -> Value {
+    let shown = state.counter.shown_order().and_then(|id| state.orders.get(&id));
+    match state.current_order().or(shown) {
+        Some(order) => json!({
+            "id": order.id,
+            "short_code": order.short_code,
+            "state": order.state(),
+            "amount": order.amount(),
+            "currency": order.currency,
+            "lines": lines(order.items.iter().map(|item| (product(&item.goods), 1, item.price))),
+        }),
+        None => basket(state),
+    }
+}
+
+/// What the customer has chosen so far has no number yet: nothing of it is on disk.
+fn basket(state: &State) -> Value {
+    let chosen = state.basket();
+    if chosen.is_empty() {
+        return Value::Null;
+    }
+    let price = |id| state.product(id).map_or(0, |product| product.price);
+    let amount: i64 = chosen.iter().map(|(id, quantity)| price(id) * i64::from(*quantity)).sum();
+    json!({
+        "id": null,
+        "short_code": null,
+        "state": "choosing",
+        "amount": amount,
+        "currency": state.policy.currency,
+        "lines": lines(chosen.iter().map(|(id, quantity)| (id.to_string(), *quantity, price(id)))),
+    })
+}
+
+/// A product by its key, other goods by kind and number.
+fn product(goods: &Goods) -> String {
+    goods.product().map_or_else(|| goods.to_string(), ToString::to_string)
+}
+
+fn lines(units: impl Iterator<Item = (String, u32, Minor)>) -> Value {
+    let mut lines: Vec<(String, u32, Minor)> = Vec::new();
+    for (product, quantity, price) in units {
+        match lines.iter_mut().find(|line| line.0 == product && line.2 == price) {
+            Some(line) => line.1 += quantity,
+            None => lines.push((product, quantity, price)),
+        }
+    }
+    lines
+        .iter()
+        .map(|(product, quantity, price)| json!({ "product": product, "quantity": quantity, "price": price }))
+        .collect()
+}
