@@ -615,3 +615,57 @@ fn an_order_is_paid_until_something_moves_and_delivering_until_all_is_told() {
     desk.hear(Event::NotEnergised { delivery: DeliveryId { order, item: 0, attempt: 1 }, why: "board".into() });
     assert_eq!(desk.order(order).state(), OrderState::Refunding, "nothing has moved, and nothing will");
 }
+
+#[test]
+fn a_book_that_has_lost_the_payment_says_nothing_of_a_refund_that_was_refused() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    desk.touch("cancel");
+    desk.pay(order, 300);
+    desk.close_answered(order, 1, Ok(None));
+    desk.refund_answered(order, 1, Ok(RefundReport::Failed));
+    let gone = ChargeReport { standing: Standing::Closed, payments: vec![], returned: 0, attach: None };
+    let step = desk.reported(order, Ok(gone), true);
+    assert!(!step.records.iter().any(|record| record.kind() == "charge-returned"), "{step:?}");
+    assert_eq!(desk.order(order).outstanding(), 300);
+}
+
+#[test]
+fn an_order_is_known_as_long_as_the_step_that_ended_it_is_being_written() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    desk.touch("cancel");
+    desk.close_answered(order, 1, Ok(None));
+    desk.wait(100);
+    let closed = || ChargeReport { standing: Standing::Closed, payments: vec![], returned: 0, attach: None };
+    desk.reported(order, Ok(closed()), true);
+    desk.wait(100);
+    // The question was out before the charge's life was over: it is asked again at once.
+    desk.reported(order, Ok(closed()), true);
+    let step = desk.reported(order, Ok(closed()), true);
+    assert_eq!(step.records.last().map(Record::kind), Some("order-ended"), "{step:?}");
+    assert!(desk.state.orders.contains_key(&order), "the commit reads it");
+    desk.hear(Event::Tick);
+    assert!(desk.state.orders.is_empty());
+}
+
+#[test]
+fn a_pause_ends_at_its_time_and_not_when_something_else_happens() {
+    let mut desk = Desk::new();
+    desk.touch("start");
+    desk.touch("product:cola");
+    desk.touch("pay");
+    let order = desk.state.current.unwrap();
+    let limit = RailError::Refused { code: "LIMIT".into(), why: "120 orders in this hour".into() };
+    desk.created(order, 1, Err(limit));
+    desk.wait(30);
+    desk.probed();
+    assert_eq!(desk.state.next_wake(Mono(desk.now)), Some(Mono(60_000)));
+    desk.wait(30);
+    assert_eq!(desk.state.stop_reasons(), []);
+    let mut desk =
+        Desk::with(Policy { cool_down_after_unpaid: Some(1), cool_down: Duration::from_millis(700), ..policy() });
+    desk.offer(&["cola"]);
+    desk.touch("cancel");
+    assert_eq!(desk.state.next_wake(Mono(desk.now)), Some(Mono(700)));
+}
