@@ -55,11 +55,6 @@ fn customer(machine: &Machine, chance: &mut Chance) -> Option<()> {
     Some(())
 }
 
-/// How often the kiosk's process has been started.
-fn starts(machine: &Machine) -> u64 {
-    machine.get("/api/world")["kiosk"]["starts"].as_u64().unwrap()
-}
-
 fn back_to_life(machine: &Machine) {
     machine.wait("the kiosk back", || {
         let state = machine.get("/api/state");
@@ -176,7 +171,7 @@ fn kill_at(point: &str) {
     for _ in 0..share(2) {
         machine.world(json!({ "stock": "full" }));
         machine.until("attract");
-        let before = starts(&machine);
+        let boot = machine.get("/api/state")["boot"].clone();
         machine.world(json!({ "power": "cut", "at": point }));
         machine.tap("start");
         machine.tap("product:tea");
@@ -191,7 +186,11 @@ fn kill_at(point: &str) {
                 machine.post("/api/wallet", &json!({ "payload": payload, "action": "pay" }));
             }
         }
-        machine.wait(&format!("the plug pulled at {point}"), || (starts(&machine) > before).then_some(()));
+        // By the nonce, because the world shows the last state of the dead one for a moment after its death.
+        machine.wait(&format!("the plug pulled at {point}"), || {
+            let now = machine.get("/api/state")["boot"].clone();
+            (now.is_string() && now != boot).then_some(())
+        });
         back_to_life(&machine);
     }
     machine.until_settled();
