@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::{Ask, Question, ToKiosk, ToWorld, WireError, receive, send};
+use super::{Ask, Question, ToKiosk, ToWorld, WireError, begin, put, receive};
 use crate::service::{End, Supervisor};
 
 /// What the world says without being asked.
@@ -103,7 +103,8 @@ impl World {
 
     /// Says something that wants no answer.
     pub fn tell(&self, message: &ToWorld, bytes: &[u8]) -> Result<(), WorldError> {
-        send(&mut *lock(&self.writer), message, bytes).map_err(|e| WorldError::Gone(e.to_string()))
+        let begin = begin(message, bytes).map_err(|e| WorldError::Gone(e.to_string()))?;
+        put(&mut *lock(&self.writer), &begin, bytes).map_err(|e| WorldError::Gone(e.to_string()))
     }
 
     /// Asks and waits, at most `timeout`.

@@ -149,12 +149,21 @@ pub enum WireError {
 
 /// Writes one frame; flushes.
 pub fn send(to: &mut impl Write, message: &impl Serialize, bytes: &[u8]) -> Result<(), WireError> {
-    let json = serde_json::to_vec(message)?;
-    let mut head = [0; 8];
-    head[..4].copy_from_slice(&(json.len() as u32).to_le_bytes());
-    head[4..].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
-    to.write_all(&head)?;
-    to.write_all(&json)?;
+    put(to, &begin(message, bytes)?, bytes)
+}
+
+/// All of a frame but its bytes. Apart from the writing, because a long message takes its time and others wait to write.
+fn begin(message: &impl Serialize, bytes: &[u8]) -> Result<Vec<u8>, WireError> {
+    let mut frame = vec![0; 8];
+    serde_json::to_writer(&mut frame, message)?;
+    let json = frame.len() as u32 - 8;
+    frame[..4].copy_from_slice(&json.to_le_bytes());
+    frame[4..8].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
+    Ok(frame)
+}
+
+fn put(to: &mut impl Write, begin: &[u8], bytes: &[u8]) -> Result<(), WireError> {
+    to.write_all(begin)?;
     to.write_all(bytes)?;
     to.flush()?;
     Ok(())
