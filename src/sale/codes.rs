@@ -67,7 +67,7 @@ mod tests {
 
     use super::*;
     use crate::sale::recover::Recovered;
-    use crate::sale::tests::desk::{planogram, policy};
+    use crate::sale::tests::desk::{Desk, planogram, policy};
     use crate::sale::{Policy, Step};
     use crate::vocabulary::{Mono, Stamp, Wall};
 
@@ -167,5 +167,13 @@ mod tests {
             other == (one + 1) % 1_000
         });
         assert!(next.count() < 30);
+    }
+
+    #[test]
+    fn the_code_of_an_open_order_is_not_given_again_however_old_it_is() {
+        let mut desk = Desk::new();
+        let order = desk.offer(&["cola"]);
+        desk.state.codes = Codes::default();
+        assert!(desk.state.code_in_use(&order.short_code()));
     }
 }
