@@ -1,7 +1,7 @@
 //! Amounts as these payloads write them: digits, a full stop, and as many digits more as the currency has.
 
 use super::EmvError;
-use crate::vocabulary::Minor;
+use crate::vocabulary::{Minor, decimal};
 
 /// Longest text of an amount (EMV QRCPS-MPM, object 54).
 const MAX: usize = 13;
@@ -11,9 +11,7 @@ pub(super) fn write(minor: Minor, digits: usize) -> Result<String, EmvError> {
     if minor <= 0 {
         return Err(EmvError::Amount("must be more than zero"));
     }
-    let padded = format!("{minor:0width$}", width = digits + 1);
-    let (whole, fraction) = padded.split_at(padded.len() - digits);
-    let text = if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") };
+    let text = decimal(minor.unsigned_abs(), digits);
     if text.len() > MAX { Err(EmvError::Amount("has more than 13 characters")) } else { Ok(text) }
 }
 

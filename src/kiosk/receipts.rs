@@ -7,7 +7,7 @@ use crate::printer::{Item, Receipt, code_text};
 use crate::sale::{self, Order};
 use crate::screen::language::Texts;
 use crate::vocabulary::fee::Rate;
-use crate::vocabulary::{Goods, Language, Minor, Wall};
+use crate::vocabulary::{Language, Minor, Wall, counted};
 
 use super::clock::Clock;
 
@@ -78,18 +78,7 @@ fn taxes(order: &Order) -> Vec<(Rate, Minor)> {
 
 /// Units of the same goods, price and fate on one line.
 fn items(order: &Order, language: &Language) -> Vec<Item> {
-    let mut lines: Vec<(&Goods, Item)> = Vec::new();
-    for item in &order.items {
-        let same = |(goods, line): &&mut (&Goods, Item)| {
-            *goods == &item.goods && line.price == item.price && line.outcome == item.outcome
-        };
-        match lines.iter_mut().find(same) {
-            Some((_, line)) => line.quantity += 1,
-            None => {
-                let name = item.label.get(language).to_owned();
-                lines.push((&item.goods, Item { name, quantity: 1, price: item.price, outcome: item.outcome }));
-            }
-        }
-    }
-    lines.into_iter().map(|(_, line)| line).collect()
+    let units = order.items.iter().map(|item| ((&item.goods, item.label.get(language), item.price, item.outcome), 1));
+    let line = |((_, name, price, outcome), quantity)| Item { name: str::to_owned(name), quantity, price, outcome };
+    counted(units).into_iter().map(line).collect()
 }

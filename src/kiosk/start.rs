@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
+use data_encoding::HEXLOWER;
 use jiff::tz::TimeZone;
 
 use super::notices::Notice;
@@ -68,8 +69,7 @@ pub(super) fn overridden(mut config: Config, options: &Options) -> Config {
 pub(super) fn new_boot() -> BootId {
     let mut bytes = [0u8; 8];
     getrandom::fill(&mut bytes).unwrap_or_default();
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    BootId::parse(&hex).expect("sixteen hex digits are a boot number")
+    BootId::parse(&HEXLOWER.encode(&bytes)).expect("sixteen hex digits are a boot number")
 }
 
 pub(super) fn connect(

@@ -1,6 +1,7 @@
 //! The hash chain: every record's hash covers its own fields and the hash before, so that a record changed, removed or
 //! slipped in later is found.
 
+use data_encoding::HEXLOWER;
 use ring::digest::{Context, SHA256};
 
 /// The hash before the first record.
@@ -25,6 +26,6 @@ impl Link<'_> {
         let mut context = Context::new(&SHA256);
         context.update(head.as_bytes());
         context.update(self.body.as_bytes());
-        context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        HEXLOWER.encode(context.finish().as_ref())
     }
 }

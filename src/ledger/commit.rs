@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
@@ -297,5 +298,5 @@ fn fresh_id() -> String {
     let mut bytes = [0u8; 8];
     // Without entropy the number is only less unique; it names a file, it guards nothing.
     getrandom::fill(&mut bytes).unwrap_or_default();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&bytes)
 }

@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use data_encoding::HEXLOWER;
 use ring::digest::{Context, SHA256};
 
 /// Of the board and its system, from the root of the file system.
@@ -57,7 +58,7 @@ fn digest(of: &[Vec<u8>]) -> String {
         context.update(format!("{} ", value.len()).as_bytes());
         context.update(value);
     }
-    context.finish().as_ref()[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&context.finish().as_ref()[..4])
 }
 
 /// The serial number of the disk on which a file system lies; nothing where it lies on none.

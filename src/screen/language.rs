@@ -7,7 +7,7 @@ use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use unic_langid::LanguageIdentifier;
 
 use crate::config::SHIPPED;
-use crate::vocabulary::{Currency, Language, Minor};
+use crate::vocabulary::{Currency, Language, Minor, decimal};
 
 /// The texts of every language.
 pub struct Texts {
@@ -57,9 +57,8 @@ impl Texts {
 
     /// Units in threes and the currency's decimals, as the language writes them.
     pub fn number(&self, language: &Language, amount: u64, currency: Currency) -> String {
-        let digits = currency.digits();
-        let scale = 10u64.pow(digits as u32);
-        let units = (amount / scale).to_string();
+        let plain = decimal(amount, currency.digits());
+        let (units, fraction) = plain.split_once('.').unwrap_or((&plain, ""));
         let group = self.get(language, "number-group", &[]);
         let mut number = String::new();
         for (nth, digit) in units.chars().enumerate() {
@@ -68,9 +67,9 @@ impl Texts {
             }
             number.push(digit);
         }
-        if digits > 0 {
-            let decimal = self.get(language, "number-decimal", &[]);
-            number.push_str(&format!("{decimal}{:0digits$}", amount % scale));
+        if !fraction.is_empty() {
+            number.push_str(&self.get(language, "number-decimal", &[]));
+            number.push_str(fraction);
         }
         number
     }

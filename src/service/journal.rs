@@ -2,6 +2,9 @@
 //!
 //! Every field of an event becomes a field of the entry, its name in capitals; `KIOSK` and `FLEET` are on each. Values
 //! are cut at [`LONGEST`] bytes. Nothing is added that is not in the event, so what is kept out of logs is kept out here.
+//!
+//! The crate `tracing-journald` leaves the fields out of the message, where people read them, cuts nothing, and wants to
+//! know the kiosk's name before the configuration is read; libsystemd is linked for the watchdog anyway.
 
 use std::fmt::{Debug, Write};
 use std::sync::OnceLock;

@@ -6,6 +6,7 @@ mod address;
 mod cause;
 mod charge;
 mod choice;
+mod counted;
 mod evidence;
 pub mod fee;
 mod goods;
@@ -20,13 +21,14 @@ pub use charge::{
     ChargeRef, ChargeReport, Created, NewCharge, Payment, RailError, RefundReport, RefundRequest, Standing,
 };
 pub use choice::{PaidWithoutIntent, UnknownDelivery};
+pub use counted::counted;
 pub use evidence::{DeliveryId, Evidence, Reading};
 pub use goods::{Entitlement, Goods, Grant, Outlet};
 pub use ids::{
     BadName, BootId, CategoryId, ChargeId, LaneId, OrderId, PaymentId, ProductId, RailName, RefundId, ShortCode,
     SlotId, StayId,
 };
-pub use money::{Currency, Minor, Money};
+pub use money::{Currency, Minor, Money, decimal};
 pub use time::{Mono, Stamp, Wall};
 pub use told::told;
 

@@ -67,15 +67,17 @@ pub struct Money {
 impl std::fmt::Display for Money {
     /// `3.00 CNY`; `¥` and the like are the glass's business.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let digits = self.currency.digits();
         let sign = if self.amount < 0 { "-" } else { "" };
-        let units = self.amount.unsigned_abs();
-        if digits == 0 {
-            return write!(f, "{sign}{units} {}", self.currency.code());
-        }
-        let scale = 10u64.pow(digits as u32);
-        write!(f, "{sign}{}.{:0digits$} {}", units / scale, units % scale, self.currency.code())
+        let digits = self.currency.digits();
+        write!(f, "{sign}{} {}", decimal(self.amount.unsigned_abs(), digits), self.currency.code())
     }
+}
+
+/// Minor units with `digits` of them behind the point: 1050 with 2 is `10.50`, with 0 it is `1050`.
+pub fn decimal(units: u64, digits: usize) -> String {
+    let padded = format!("{units:0width$}", width = digits + 1);
+    let (whole, fraction) = padded.split_at(padded.len() - digits);
+    if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use ring::digest::{SHA256, digest};
 use tokio::sync::broadcast;
 
@@ -146,7 +147,7 @@ impl Notices {
 /// 32 hexadecimal digits of what it says.
 pub(super) fn number(rail: &str, charge: &ChargeRef, report: &ChargeReport) -> Option<String> {
     let said = serde_json::to_vec(&(rail, charge, report)).ok()?;
-    Some(digest(&SHA256, &said).as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(HEXLOWER.encode(&digest(&SHA256, &said).as_ref()[..16]))
 }
 
 impl Office {

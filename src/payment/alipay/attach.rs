@@ -5,7 +5,7 @@
 //! but no page promises it. `terminal_id` (32 characters) is documented to come back in the answer to a query. What does
 //! not fit is replaced by its [`digest`], in both.
 
-use std::fmt::Write as _;
+use data_encoding::HEXLOWER;
 
 use super::form;
 
@@ -15,11 +15,7 @@ const LONGEST_PASSBACK: usize = 512;
 /// The first 32 hexadecimal digits of the SHA-256.
 fn digest(attach: &str) -> String {
     let hash = ring::digest::digest(&ring::digest::SHA256, attach.as_bytes());
-    hash.as_ref().iter().take(LONGEST_TERMINAL / 2).fold(String::new(), |mut hex, byte| {
-        // Writing to a string can't fail.
-        _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    HEXLOWER.encode(&hash.as_ref()[..LONGEST_TERMINAL / 2])
 }
 
 pub(super) fn terminal_id(attach: &str) -> String {

@@ -10,6 +10,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use data_encoding::HEXLOWER;
 use md5::{Digest, Md5};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
@@ -95,7 +96,7 @@ fn number(certificate: &X509Certificate<'_>, which: &'static str) -> Result<Stri
     let issuer = name(certificate.issuer());
     let issuer = issuer.ok_or_else(|| CertificateError { which, why: "the name of its issuer is not text".into() })?;
     let hash = Md5::digest(format!("{issuer}{}", certificate.tbs_certificate.serial));
-    Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(HEXLOWER.encode(&hash))
 }
 
 fn root_number(roots: &[X509Certificate<'_>]) -> Result<String, CertificateError> {

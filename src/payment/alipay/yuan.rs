@@ -1,13 +1,13 @@
 //! Amounts as Alipay writes them: yuan with two decimals, `0.01`. No floating point on the way.
 
-use crate::vocabulary::Minor;
+use crate::vocabulary::{Minor, decimal};
 
 /// What one charge may be, in fen: 0.01 to 100,000,000 yuan (`total_amount` of alipay.trade.precreate).
 pub(super) const CHARGEABLE: std::ops::RangeInclusive<Minor> = 1..=10_000_000_000;
 
 /// `amount` is not negative.
 pub(super) fn write(amount: Minor) -> String {
-    format!("{}.{:02}", amount / 100, amount % 100)
+    decimal(amount.unsigned_abs(), 2)
 }
 
 /// Fen of `20`, `20.5` or `20.50`; `None` for everything else, such as signs, exponents and a third decimal.

@@ -1,7 +1,8 @@
 //! Lines, encodings, columns and amounts: what both formats share.
 //!
 //! A record is one line. Neither provider breaks a value over lines, and so one stray quotation mark costs one line and
-//! not the rest of the file.
+//! not the rest of the file. The crate `csv` reads a value over several lines, which can't be switched off, and takes text
+//! behind a closing mark for a part of the value; it would have to be given one line at a time and could check less.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead};

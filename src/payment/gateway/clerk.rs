@@ -12,6 +12,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use data_encoding::HEXLOWER;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::rejected::{Rejected, Rejections, Tally};
@@ -241,9 +242,9 @@ impl Clerk {
 
     /// A message with a new nonce, signed.
     fn write(&self, rail: &str, ask: Ask) -> Result<(String, Vec<u8>), RailError> {
-        let mut bytes = [0; 16];
+        let mut bytes = [0u8; 16];
         getrandom::fill(&mut bytes).map_err(|e| unknown(format!("no random number for the question: {e}")))?;
-        let nonce: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let nonce = HEXLOWER.encode(&bytes);
         let (kiosk, sent) = (self.settings.kiosk.clone(), self.books().time_there(Instant::now()));
         let request = Request { kiosk, rail: rail.to_owned(), nonce: nonce.clone(), sent, ask };
         let message = self.settings.signer.sign(Purpose::PayRequest, &request);

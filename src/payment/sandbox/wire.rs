@@ -4,6 +4,7 @@
 //! it is and the exact bytes of the body. A reader checks the MAC first and parses afterwards. An answer carries the
 //! nonce of its request, so an old one can't be played again. The key is no secret: this provider moves no money.
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use ring::hmac;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -92,7 +93,7 @@ struct Sealed {
 /// Signs `body` as a message of that kind.
 pub fn seal(kind: Message, body: &impl Serialize) -> Value {
     let body = serde_json::to_string(body).expect("messages are plain data with text keys");
-    let mac = hex(hmac::sign(&key(), &signed(kind, &body)).as_ref());
+    let mac = HEXLOWER.encode(hmac::sign(&key(), &signed(kind, &body)).as_ref());
     serde_json::json!({ "body": body, "mac": mac })
 }
 
@@ -102,7 +103,7 @@ pub fn open<T: DeserializeOwned>(kind: Message, message: &Value) -> Result<T, Un
     if body.len() > MAX_BODY {
         return Err(Unverified::TooLong);
     }
-    let tag = unhex(&mac).ok_or(Unverified::Signature)?;
+    let tag = HEXLOWER_PERMISSIVE.decode(mac.as_bytes()).map_err(|_| Unverified::Signature)?;
     hmac::verify(&key(), &signed(kind, &body), &tag).map_err(|_| Unverified::Signature)?;
     serde_json::from_str(&body).map_err(|e| Unverified::Body(e.to_string()))
 }
@@ -118,17 +119,6 @@ fn signed(kind: Message, body: &str) -> Vec<u8> {
         Message::Notice => "notice\n",
     };
     [kind.as_bytes(), body.as_bytes()].concat()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || text.len() > 128 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok()).collect()
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod wire;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use data_encoding::HEXUPPER;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
@@ -181,9 +182,9 @@ impl WechatPay {
 
     /// The answer, unverified, and the time the request was signed with.
     async fn send(&self, ask: &Ask, deadline: Instant) -> Result<(Response, Timestamp), RailError> {
-        let mut nonce = [0; 16];
+        let mut nonce = [0u8; 16];
         getrandom::fill(&mut nonce).map_err(|e| unknown(format!("no random number for the request: {e}")))?;
-        let nonce: String = nonce.iter().map(|byte| format!("{byte:02X}")).collect();
+        let nonce = HEXUPPER.encode(&nonce);
         let at = self.clock.now();
         let signer = Signer { mchid: &self.merchant.mchid, serial_no: &self.serial_no, key: &self.private_key };
         let mut headers = vec![

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use data_encoding::HEXUPPER;
 use jiff::Timestamp;
 use serde::Deserialize;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -129,6 +130,6 @@ fn certificates(body: &[u8], secret: &ApiV3Key) -> Result<Keys, BadCertificates>
 fn is_numbered(pem: &[u8], serial: &str) -> bool {
     let Ok((_, pem)) = x509_parser::pem::parse_x509_pem(pem) else { return false };
     let Ok((_, certificate)) = X509Certificate::from_der(&pem.contents) else { return false };
-    let number: String = certificate.raw_serial().iter().map(|byte| format!("{byte:02X}")).collect();
+    let number = HEXUPPER.encode(certificate.raw_serial());
     number.trim_start_matches('0').eq_ignore_ascii_case(serial.trim_start_matches('0'))
 }
