@@ -2,7 +2,7 @@
 //!
 //! Policy: it is a convenience for one desk, with no passwords and no disk; a fleet uses a real broker. rumqttd has no
 //! stop call, so it runs for the life of the process. What it logs has the target `rumqttd` and is of no interest to
-//! anybody; the log filter leaves it out ([`LOG_TARGET`]). It does not set TCP_NODELAY, so a round trip through it takes
+//! anybody; the log filter leaves it out. It does not set TCP_NODELAY, so a round trip through it takes
 //! up to 40 ms now and then.
 
 use std::collections::HashMap;
@@ -11,9 +11,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use rumqttd::{Config, ConnectionSettings, RouterConfig, ServerSettings};
-
-/// To be switched off in the log.
-pub const LOG_TARGET: &str = "rumqttd";
 
 /// Bytes of the largest message it carries.
 pub const MAX_PAYLOAD: usize = 1 << 20;

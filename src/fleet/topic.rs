@@ -199,8 +199,6 @@ impl FromStr for Topic {
 pub enum Filter {
     /// All that is said in a fleet.
     Fleet(Name),
-    /// The events of every kiosk of a fleet.
-    Events(Name),
     /// All alarms of one kiosk.
     Alarms(Address),
     /// What every kiosk of a fleet asks the gateway.
@@ -213,7 +211,6 @@ impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Filter::Fleet(fleet) => write!(f, "{ROOT}/{fleet}/#"),
-            Filter::Events(fleet) => write!(f, "{ROOT}/{fleet}/+/event/#"),
             Filter::Alarms(Address { fleet, kiosk }) => write!(f, "{ROOT}/{fleet}/{kiosk}/alarm/+"),
             Filter::PayRequests(fleet) => write!(f, "{ROOT}/{fleet}/+/{}", Leaf::PayRequest),
             Filter::SharedPayRequests { fleet, group } => {
@@ -304,7 +301,6 @@ mod tests {
             assert_eq!(text.parse(), Ok(topic));
         }
         assert_eq!(Filter::Fleet(name("demo")).to_string(), "kiosk/v1/demo/#");
-        assert_eq!(Filter::Events(name("demo")).to_string(), "kiosk/v1/demo/+/event/#");
         assert_eq!(k.to_string(), "demo/K0001");
         assert_eq!(Filter::Alarms(k).to_string(), "kiosk/v1/demo/K0001/alarm/+");
         assert_eq!(Filter::PayRequests(name("demo")).to_string(), "kiosk/v1/demo/+/pay/request");

@@ -141,11 +141,6 @@ impl FeeReport {
         self.totals.entry(code).or_insert(none).1.add(sum);
     }
 
-    /// One rail's sum.
-    pub fn rail(&self, name: &str, currency: Currency) -> Option<&Sum> {
-        self.rails.get(&(name.to_owned(), currency.code())).map(|(_, sum)| sum)
-    }
-
     pub fn json(&self) -> Value {
         let sum = |name: Option<&str>, currency: Currency, sum: &Sum| {
             let mut line = json!({
