@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::sale::State;
-use crate::vocabulary::{Goods, Minor};
+use crate::vocabulary::{Goods, Minor, counted};
 
 /// The order on the glass, or null.
 pub fn order(state: &State) -> Value {
@@ -45,15 +45,8 @@ fn product(goods: &Goods) -> String {
 }
 
 fn lines(units: impl Iterator<Item = (String, u32, Minor)>) -> Value {
-    let mut lines: Vec<(String, u32, Minor)> = Vec::new();
-    for (product, quantity, price) in units {
-        match lines.iter_mut().find(|line| line.0 == product && line.2 == price) {
-            Some(line) => line.1 += quantity,
-            None => lines.push((product, quantity, price)),
-        }
-    }
-    lines
+    counted(units.map(|(product, quantity, price)| ((product, price), quantity)))
         .iter()
-        .map(|(product, quantity, price)| json!({ "product": product, "quantity": quantity, "price": price }))
+        .map(|((product, price), quantity)| json!({ "product": product, "quantity": quantity, "price": price }))
         .collect()
 }
