@@ -17,6 +17,7 @@
 //! - [`emv`] codes that a bank account stands behind, pure too
 //! - [`signed`] what is believed because somebody signed it, and with what we sign
 //! - [`world`] the wire between simulated drivers and what is around them · [`service`] what systemd is told, and its journal
+//! - [`operation`] what people may ask of the machine, and what came of it
 //! - [`vocabulary`] the words every room shares: money, names, times, charges
 
 // Where a device can't be asked without it, the one function says why.
@@ -32,6 +33,7 @@ pub mod fleet;
 pub mod input;
 pub mod kiosk;
 pub mod ledger;
+pub mod operation;
 pub mod payment;
 pub mod printer;
 pub mod probe;

@@ -41,6 +41,11 @@ enum Verb {
         #[arg(long, default_value_t = 20)]
         limit: usize,
     },
+    /// What people have asked of the machine, who it was, and what came of it; the newest first.
+    Operations {
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
     /// Verify the whole ledger: the chain, and that every table says what the records add up to.
     Verify,
     /// What the rails kept of what was paid: an estimate by the configured rates.
@@ -104,6 +109,14 @@ fn act(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             match arguments.json {
                 true => say(format_args!("{orders:#}"))?,
                 false => say(table(&orders))?,
+            }
+        }
+        Verb::Operations { limit } => {
+            let lines = reader.operations(*limit)?;
+            match arguments.json {
+                true => say(format_args!("{:#}", json!({ "operations": lines })))?,
+                false if lines.is_empty() => say("nobody has asked for anything")?,
+                false => lines.iter().try_for_each(say)?,
             }
         }
         Verb::Verify => {

@@ -26,6 +26,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::wallet::{Action, BookError};
 use super::world::{NoAnswer, Surroundings, Switches};
+use crate::operation::{Operation, RequestId};
 use crate::world::Question;
 
 /// Longest body anybody needs, in bytes.
@@ -55,6 +56,7 @@ pub fn router(world: Arc<Surroundings>, listens: SocketAddr) -> Router {
         .route("/api/printer.bin", get(printed))
         .route("/api/printer.png", get(paper))
         .route("/api/world", get(switches).post(switch))
+        .route("/api/operations", get(operations).post(asked))
         .route("/api/events", get(events))
         .fallback(async || Refused(StatusCode::NOT_FOUND, "there is nothing here".into()))
         .method_not_allowed_fallback(async || {
@@ -275,9 +277,38 @@ async fn switch(State(world): World, Body(wanted): Body<Switches>) -> Answer {
     let done = aside(&world, move |world| world.switch(&wanted)).await?;
     done.map_err(|wrong| Refused(StatusCode::BAD_REQUEST, wrong.to_string()))?;
     if filled {
-        world.ask(Question::Refill).await?;
+        operate(&world, refill()).await?;
     }
     switches(State(world)).await
+}
+
+/// What somebody at the page asks of the machine; `id` is chosen by who asks, and the same again gets the same answer.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    id: RequestId,
+    asked: Operation,
+}
+
+async fn asked(State(world): World, Body(Asked { id, asked }): Body<Asked>) -> Answer {
+    operate(&world, Question::Operate { id, asked }).await
+}
+
+/// The machine's answer, or why there is none; asked again under the same number, it is done once.
+async fn operate(world: &Surroundings, question: Question) -> Answer {
+    told(world.ask(question).await?, "the kiosk can't answer")
+}
+
+fn refill() -> Question {
+    let mut bytes = [0; 8];
+    // Without entropy the number is taken, and the refill is not done a second time.
+    getrandom::fill(&mut bytes).unwrap_or_default();
+    let id = RequestId::parse(&format!("refill-{:016x}", u64::from_ne_bytes(bytes)));
+    Question::Operate { id: id.expect("letters and digits"), asked: Operation::Refill }
+}
+
+async fn operations(State(world): World) -> Answer {
+    told(world.ask(Question::Operations).await?, "the kiosk can't read its ledger")
 }
 
 async fn events(

@@ -72,7 +72,23 @@ const parts = {
     const reasons = (state.reasons ?? []).map(r => r.kind ?? r).join(", ");
     const selling = state.page === "dark" ? "dead" : state.selling ? "selling" : "not selling: " + reasons;
     $("status").textContent = [state.kiosk, selling].filter(Boolean).join(" · ");
+    const stock = state.stock ?? {};
+    options("test-slot", Object.keys(stock));
+    options("free-product", [...new Set(Object.values(stock).map(slot => slot.product))]);
+    options("claim", (state.claims ?? []).map(claim => claim.order));
   }, 60),
+  operations: refresher(async () => {
+    const { operations } = await call("operations");
+    $("operations").replaceChildren(...operations.map(line => {
+      const li = document.createElement("li");
+      const b = document.createElement("b");
+      const { do: verb, ...about } = line.asked;
+      b.textContent = verb;
+      const came = line.outcome ?? { result: "under way" };
+      li.append(b, " ", ...Object.values(about).map(value => value + " "), "· " + line.by.actor + " · " + outcome(came));
+      return li;
+    }));
+  }, 100),
   board: refresher(async () => {
     const board = await call("board");
     rows("board", board.lines.map(line => {
@@ -142,9 +158,36 @@ const parts = {
 };
 
 const follows = {
-  frame: ["frame", "state"], state: ["state", "orders"], board: ["board"], paper: ["paper"], wallet: ["wallet", "orders"],
+  frame: ["frame", "state"], state: ["state", "orders", "operations"], board: ["board"], paper: ["paper"], wallet: ["wallet", "orders"],
   world: ["world"], power: ["frame", "state", "world", "board"], mqtt: ["orders"], missed: Object.keys(parts),
 };
+
+// Keeps what was chosen while the list is the same.
+function options(id, names) {
+  const known = [...$(id).options].map(option => option.value);
+  if (known.join() !== names.join()) $(id).replaceChildren(...names.map(name => new Option(name, name)));
+}
+
+function outcome({ result, order, why }) {
+  const because = why && (why.refusal ?? why.cause);
+  return [result, because, order].filter(Boolean).join(" ");
+}
+
+// The number is new for each click. Where the machine dies over it, it is asked once more under the same: it is done once.
+async function operate(asked) {
+  const id = "page-" + crypto.getRandomValues(new Uint32Array(4)).join("-");
+  for (let left = 3; left > 0; left--) {
+    try {
+      const answer = await call("operations", { id, asked });
+      say("operation-said", asked.do + ": " + outcome(answer), !["changed", "unchanged"].includes(answer.result));
+      break;
+    } catch (error) {
+      say("operation-said", error.message, true);
+      await new Promise(done => setTimeout(done, 1000));
+    }
+  }
+  parts.operations();
+}
 
 function traffic({ topic, payload }) {
   const li = document.createElement("li");
@@ -221,6 +264,14 @@ async function turn(switches) {
 for (const button of document.querySelectorAll("[data-world]")) {
   button.onclick = () => turn(JSON.parse(button.dataset.world));
 }
+$("do-lock").onclick = () => operate({ do: "lock", reason: "locked on the page" });
+$("do-unlock").onclick = () => operate({ do: "unlock" });
+$("do-refill").onclick = () => operate({ do: "refill" });
+$("do-test-vend").onclick = () => operate({ do: "test-vend", slot: $("test-slot").value });
+$("do-vend").onclick = () => operate({ do: "vend", product: $("free-product").value });
+$("do-settle-claim").onclick = () => {
+  if ($("claim").value) operate({ do: "settle-claim", order: $("claim").value, how: $("claim-how").value });
+};
 $("slot").onchange = () => parts.world();
 $("motor").onchange = () => turn({ slot: { name: $("slot").value, motor: $("motor").value } });
 $("provider").onchange = () => $("provider").value && turn({ provider: JSON.parse($("provider").value) });

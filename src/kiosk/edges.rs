@@ -193,7 +193,7 @@ impl Edges {
                 self.post(Event::Evidence { delivery, evidence });
             }
             // The loop's own: they need what only it has.
-            Effect::Print { .. } | Effect::Find { .. } => {}
+            Effect::Print { .. } | Effect::Find { .. } | Effect::Answer { .. } => {}
         }
     }
 

@@ -23,6 +23,7 @@ pub mod status;
 mod tell;
 pub mod turn;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -32,6 +33,7 @@ use crate::board::BoardEvent;
 use crate::config::{self, Config};
 use crate::fleet::link::{FleetEvent, Link};
 use crate::ledger::{Hold, Ledger, LedgerError};
+use crate::operation::{Known, Request, RequestId};
 use crate::payment::gateway::Rejections;
 use crate::printer::PrinterStatus;
 use crate::sale::event::{Condition, Effect, Event};
@@ -125,6 +127,11 @@ pub(crate) enum Input {
         id: u64,
         ask: Question,
     },
+    /// What the ledger knows of a request has been read.
+    Asked {
+        request: Request,
+        known: Result<Option<Known>, LedgerError>,
+    },
     Printer(PrinterStatus),
     /// The watchdog asks whether the loop turns.
     Nudge,
@@ -214,6 +221,8 @@ struct Kiosk {
     unprinted: bool,
     rejections: Option<Rejections>,
     warmth: Warmth,
+    /// Requests whose outcome somebody waits for.
+    asking: BTreeMap<RequestId, tell::Asking>,
 }
 
 impl Kiosk {
@@ -253,6 +262,7 @@ impl Kiosk {
             beat,
             unprinted,
             rejections: None,
+            asking: BTreeMap::new(),
             warmth: start::warmth(&config),
             letterhead: Letterhead::new(&config),
             shown: None,
@@ -358,6 +368,7 @@ impl Kiosk {
             Input::Fleet(event) => self.fleet_event(event),
             Input::PayRejected(rejections) => self.rejections = Some(rejections),
             Input::Question { id, ask } => self.answer(id, ask),
+            Input::Asked { request, known } => self.asked(request, known),
             Input::Printer(status) => self.devices.printer = status,
             Input::Stop | Input::WorldGone | Input::Died { .. } => {}
         }
@@ -365,18 +376,19 @@ impl Kiosk {
 
     /// One event, whole: decide, commit, then act.
     fn step(&mut self, event: Event) {
+        match self.try_step(event) {
+            Ok(()) => {}
+            Err(not @ NotTaken::Failed(_)) => tracing::error!("{not}"),
+            Err(not) => tracing::debug!(%not, "an event came to nothing"),
+        }
+    }
+
+    fn try_step(&mut self, event: Event) -> Result<(), NotTaken> {
         let at = self.clock.stamp();
-        let step = match turn::turn(&mut self.state, self.ledger.as_mut(), &at, event) {
-            Ok(step) => step,
-            Err(not) => {
-                // What was not written may have changed the state all the same.
-                self.recorded |= !matches!(not, NotTaken::Illegal(_));
-                return match not {
-                    NotTaken::Failed(_) => tracing::error!("{not}"),
-                    _ => tracing::debug!(%not, "an event came to nothing"),
-                };
-            }
-        };
+        let step = turn::turn(&mut self.state, self.ledger.as_mut(), &at, event).inspect_err(|not| {
+            // What was not written may have changed the state all the same.
+            self.recorded |= !matches!(not, NotTaken::Illegal(_));
+        })?;
         for record in &step.records {
             tracing::info!(order = record.order().map(|id| id.to_string()), "{}", record.kind());
         }
@@ -389,6 +401,7 @@ impl Kiosk {
         {
             link.wake();
         }
+        Ok(())
     }
 
     fn carry_out(&mut self, effect: Effect) {
@@ -413,6 +426,7 @@ impl Kiosk {
                 }
                 None => self.edges.post(Event::Found { code: code.to_string(), order: None }),
             },
+            Effect::Answer { id, outcome } => self.answered(&id, &outcome),
             other => self.edges.carry_out(other),
         }
     }

@@ -9,16 +9,27 @@ use serde_json::Value;
 
 use super::glass::Showing;
 use super::status::{Facts, Status};
-use super::{Clock, Kiosk, scene};
+use super::{Clock, Input, Kiosk, scene};
 use crate::ledger::{LedgerError, Reader};
+use crate::operation::{Actor, Known, Outcome, Refusal, Request, RequestId, Rights};
 use crate::sale;
-use crate::sale::event::{Command, Event};
+use crate::sale::event::Event;
 use crate::service::{self, Say};
 use crate::vocabulary::{Mono, Wall};
 use crate::world::{Question, ToWorld, World};
 
 /// Orders that the page is told of, the newest: what the world's socket carries in one message.
 const NEWEST: usize = 5_000;
+
+/// So many of the newest operations are told.
+const OPERATIONS: usize = 50;
+
+/// A request whose outcome somebody waits for.
+pub(super) struct Asking {
+    request: Request,
+    /// The world's numbers.
+    waits: Vec<u64>,
+}
 
 impl Kiosk {
     /// Glass, state document, status line and alarms follow the state.
@@ -90,9 +101,9 @@ impl Kiosk {
 
     /// What only the kiosk knows, for the world's page. Who reads the ledger is answered once that is done.
     pub(super) fn answer(&mut self, id: u64, ask: Question) {
-        if ask == Question::Refill {
-            self.step(Event::Command(Command::Refill));
-            return self.tell(&ToWorld::Answer { id, answer: Value::Null });
+        if let Question::Operate { id: number, asked } = ask {
+            let request = Request { id: number, by: Actor::Demo, rights: Rights::ALL, live: true, asked };
+            return self.operate(request, id);
         }
         let (Some(reads), Some(world)) = (&self.reads, &self.world) else {
             return self.tell(&ToWorld::Answer { id, answer: Value::Null });
@@ -104,6 +115,54 @@ impl Kiosk {
         };
         if let Err(busy) = reads.ask(read) {
             self.tell(&ToWorld::Answer { id, answer: told_error(&busy) });
+        }
+    }
+
+    /// Somebody out there asks for something, and waits under a number of their own. Whether the ledger knows the request
+    /// is read first; whoever asks the same meanwhile waits with them.
+    fn operate(&mut self, request: Request, waits: u64) {
+        if let Some(asking) = self.asking.get_mut(&request.id) {
+            if asking.request == request {
+                return asking.waits.push(waits);
+            }
+            let taken = Outcome::Refused { why: Refusal::NumberTaken };
+            return self.tell(&ToWorld::Answer { id: waits, answer: serde_json::json!(taken) });
+        }
+        let Some(reads) = &self.reads else {
+            let answer =
+                serde_json::json!({ "error": "the ledger can't be used; nothing can be asked of the machine" });
+            return self.tell(&ToWorld::Answer { id: waits, answer });
+        };
+        let (inputs, wanted) = (self.edges.inputs.clone(), request.clone());
+        reads.own(move |reader| {
+            let known = reader.operation(&wanted.id);
+            drop(inputs.send(Input::Asked { request: wanted, known }));
+        });
+        self.asking.insert(request.id.clone(), Asking { request, waits: vec![waits] });
+    }
+
+    /// What the ledger knows of a request has been read.
+    pub(super) fn asked(&mut self, request: Request, known: Result<Option<Known>, LedgerError>) {
+        let number = request.id.clone();
+        let taken = match known {
+            Ok(known) => self.try_step(Event::Asked { request, known }).map_err(|not| not.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = taken {
+            self.answer_all(&number, &serde_json::json!({ "error": error }));
+        }
+    }
+
+    /// What came of it; whoever has gone meanwhile finds it in the ledger.
+    pub(super) fn answered(&mut self, number: &RequestId, outcome: &Outcome) {
+        tracing::info!(%number, %outcome, "an operation has ended");
+        self.answer_all(number, &serde_json::json!(outcome));
+    }
+
+    fn answer_all(&mut self, number: &RequestId, answer: &Value) {
+        let waits = self.asking.remove(number).map(|asking| asking.waits).unwrap_or_default();
+        for id in waits {
+            self.tell(&ToWorld::Answer { id, answer: answer.clone() });
         }
     }
 
@@ -128,8 +187,9 @@ fn read(reader: &Reader, ask: &Question) -> Result<Value, LedgerError> {
             told["text"] = story.to_string().into();
             told
         })),
+        Question::Operations => Ok(serde_json::json!({ "operations": reader.operations(OPERATIONS)? })),
         // Not a read.
-        Question::Refill => Ok(Value::Null),
+        Question::Operate { .. } => Ok(Value::Null),
     }
 }
 

@@ -150,7 +150,9 @@ fn note(lines: &mut [ChargeLine], wall: When, record: &Record) {
         | Record::SalesStopped { .. }
         | Record::SalesResumed { .. }
         | Record::KioskLocked { .. }
-        | Record::KioskUnlocked { .. } => {}
+        | Record::KioskUnlocked { .. }
+        | Record::OperationBegun { .. }
+        | Record::OperationEnded { .. } => {}
     }
 }
 

@@ -36,7 +36,7 @@ pub use commit::Ledger;
 pub use event::EventDocument;
 pub use fees::{Days, FeeReport, Sum};
 pub use hold::Hold;
-pub use reader::{EventLine, Reader, Verified, When};
+pub use reader::{EventLine, OperationLine, Reader, Verified, When};
 pub use reconcile::{Ask, Difference, Disagreement, NoPeriod, Reconciliation, reconcile};
 pub use story::Story;
 

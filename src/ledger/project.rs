@@ -53,6 +53,18 @@ pub fn record(change: &Connection, record: &Record) -> rusqlite::Result<()> {
         Record::OutletRepaired { outlet } => {
             change.prepare_cached("DELETE FROM faults WHERE outlet = ?1")?.execute([outlet.to_string()])?;
         }
+        Record::OperationBegun { id, by, asked } => {
+            change.prepare_cached("INSERT INTO operations (id, actor, asked) VALUES (?1,?2,?3)")?.execute(params![
+                id.as_str(),
+                json(by),
+                json(asked)
+            ])?;
+        }
+        Record::OperationEnded { id, outcome } => {
+            change
+                .prepare_cached("UPDATE operations SET outcome = ?2 WHERE id = ?1")?
+                .execute(params![id.as_str(), json(outcome)])?;
+        }
         _ => {}
     }
     Ok(())

@@ -108,9 +108,10 @@ fn tell(record: &Record, currency: Option<Currency>) -> String {
         Record::OrderOffered { items, amount, charge, rail, .. } => {
             format!("offered {} for {}, charge {charge} on {rail}", goods(items), money(amount))
         }
-        Record::OrderGranted { items, grant, outlet, .. } => {
+        Record::OrderGranted { items, grant, outlet, by, .. } => {
             let from = outlet.as_ref().map_or(String::new(), |outlet| format!(", from {} only", outlet.name()));
-            format!("granted ({}): {}{from}", grant.word(), goods(items))
+            let by = by.as_ref().map_or(String::new(), |by| format!(" by {by}"));
+            format!("granted{by} ({}): {}{from}", grant.word(), goods(items))
         }
         Record::ChargeOffered { charge, rail, .. } => format!("another way to pay: charge {charge} on {rail}"),
         Record::OrderPaid { payment, fee_estimate: Some(fee), .. } => {
@@ -181,6 +182,7 @@ fn tell(record: &Record, currency: Option<Currency>) -> String {
                 ClaimSettlement::PaidOutside => "paid back by other means",
                 ClaimSettlement::ByProvider => "nothing is open any more",
             };
+            let by = by.as_ref().map_or("the provider's word".to_owned(), ToString::to_string);
             format!("claim settled by {by}: {how}")
         }
         Record::ReceiptPrinted { slip, .. } => format!("{} printed", slip_name(*slip)),

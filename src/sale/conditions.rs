@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::event::{Command, Condition, Effect, Illegal};
+use super::event::{Condition, Effect};
 use super::record::{Closed, Record};
 use super::view::StopReason;
 use super::{State, Turn};
-use crate::vocabulary::{ClaimSettlement, Mono, Outlet, RailName};
+use crate::vocabulary::{Mono, RailName};
 
 /// An idle machine asks its providers so often whether they are there, and this often when they were not.
 const PROBE_IDLE: Duration = Duration::from_secs(60);
@@ -227,41 +227,5 @@ impl Turn<'_> {
             (true, true) => self.record(Record::SalesResumed {}),
             _ => {}
         }
-    }
-
-    pub(super) fn command(&mut self, command: Command) -> Result<(), Illegal> {
-        match command {
-            Command::Lock { reason } => {
-                if self.state.conditions.locked.as_ref() != Some(&reason) {
-                    self.record(Record::KioskLocked { reason });
-                }
-            }
-            Command::Unlock => {
-                if self.state.conditions.locked.is_some() {
-                    self.record(Record::KioskUnlocked {});
-                }
-            }
-            Command::SetStock { slot, count } => {
-                let records = self.state.shop.restock(&Outlet::Slot(slot), count).map_err(Illegal::Refused)?;
-                records.into_iter().for_each(|record| self.record(record));
-            }
-            Command::Refill => {
-                for record in self.state.shop.refill() {
-                    self.record(record);
-                }
-            }
-            Command::SettleClaim { order, how, by } => {
-                let open = self.state.orders.get(&order).ok_or(Illegal::NoOrder(order))?;
-                if !open.claim_open() {
-                    return Err(Illegal::Refused("the order has no open claim"));
-                }
-                if how == ClaimSettlement::ByProvider {
-                    return Err(Illegal::Refused("only the provider's own word settles a claim so"));
-                }
-                self.record(Record::ClaimSettled { order, how, by });
-                self.restart_silence(order);
-            }
-        }
-        Ok(())
     }
 }

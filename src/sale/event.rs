@@ -3,9 +3,10 @@
 use super::counter::Touch;
 use super::order::Order;
 use super::record::Offered;
+use crate::operation::{Known, Outcome, Refusal, Request, RequestId};
 use crate::vocabulary::{
-    BootId, Cause, ChargeId, ChargeRef, ChargeReport, ClaimSettlement, Created, DeliveryId, Evidence, Grant, NewCharge,
-    OrderId, Outlet, RailError, RailName, Reading, RefundId, RefundReport, RefundRequest, ShortCode, SlotId,
+    BootId, Cause, ChargeId, ChargeRef, ChargeReport, Created, DeliveryId, Evidence, Grant, NewCharge, OrderId, Outlet,
+    RailError, RailName, Reading, RefundId, RefundReport, RefundRequest, ShortCode,
 };
 
 #[derive(Debug, Clone)]
@@ -71,7 +72,11 @@ pub enum Event {
         code: String,
         order: Option<Box<Order>>,
     },
-    Command(Command),
+    /// Somebody asks for something. `known`: what the ledger has under the request's number.
+    Asked {
+        request: Request,
+        known: Option<Known>,
+    },
 }
 
 /// Something the machine needs in order to sell.
@@ -108,26 +113,6 @@ pub enum Condition {
     /// Latched until the daemon is started anew.
     LedgerFailed {
         why: String,
-    },
-}
-
-/// From a person with the right to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    Lock {
-        reason: String,
-    },
-    Unlock,
-    SetStock {
-        slot: SlotId,
-        count: u32,
-    },
-    /// Every slot full, no slot faulty.
-    Refill,
-    SettleClaim {
-        order: OrderId,
-        how: ClaimSettlement,
-        by: String,
     },
 }
 
@@ -175,6 +160,11 @@ pub enum Effect {
     Print {
         order: OrderId,
     },
+    /// What came of a request, for who asked. It is on disk.
+    Answer {
+        id: RequestId,
+        outcome: Outcome,
+    },
     /// Look the order up in the ledger.
     Find {
         code: ShortCode,
@@ -196,4 +186,6 @@ pub enum Illegal {
     NotOnPage { touch: Touch, page: &'static str },
     #[error("{0}")]
     Refused(&'static str),
+    #[error("{0}")]
+    NotGranted(Refusal),
 }

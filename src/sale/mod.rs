@@ -12,7 +12,7 @@
 //!
 //! Where to look: [`record`] what is written down · [`order`] what an order is, as a fold of its records · `counter` the
 //! customer's pages · `codes` order numbers · [`shop`] what is sold and
-//! where it comes out · `offer` from a basket to a charge · `deliver` · `settle` charges and
+//! where it comes out · `offer` from a basket to a charge · `operate` what people ask of it · `deliver` · `settle` charges and
 //! refunds · `recover` after a restart · `conditions` when it may sell · `show` the view.
 
 pub mod codes;
@@ -21,6 +21,7 @@ mod counter;
 mod deliver;
 pub mod event;
 mod offer;
+mod operate;
 pub mod order;
 pub mod policy;
 pub mod record;
@@ -36,7 +37,7 @@ use std::collections::BTreeMap;
 
 pub use conditions::Conditions;
 pub use counter::{Counter, Key, Touch};
-pub use event::{Command, Condition, Effect, Event, Illegal};
+pub use event::{Condition, Effect, Event, Illegal};
 pub use order::Order;
 pub use policy::Policy;
 pub use record::Record;
@@ -44,6 +45,7 @@ pub use record::Record;
 pub use settle::PendingRefunds;
 pub use shop::Shop;
 
+use crate::operation::RequestId;
 use crate::vocabulary::{Mono, OrderId, Outlet, Stamp};
 
 /// What the kiosk knows. Everything durable in it is in the ledger too.
@@ -64,6 +66,8 @@ pub struct State {
     pub announced_stop: bool,
     /// Orders in a row that nobody paid.
     pub unpaid_in_a_row: u32,
+    /// Begun in an earlier run and not ended.
+    pub open_operations: Vec<RequestId>,
 }
 
 /// The outcome of one event: first `records` are committed, all or none, then `effects` happen in order.
@@ -87,6 +91,7 @@ impl State {
             codes: codes::Codes::default(),
             announced_stop: false,
             unpaid_in_a_row: 0,
+            open_operations: Vec::new(),
         }
     }
 
@@ -123,7 +128,7 @@ pub fn next(state: &mut State, at: &Stamp, event: Event) -> Result<Step, Illegal
         Event::Evidence { delivery, evidence } => turn.evidence(delivery, evidence)?,
         Event::ReceiptDone { order, result } => turn.receipt_done(order, result)?,
         Event::Found { code, order } => turn.found(&code, order),
-        Event::Command(command) => turn.command(command)?,
+        Event::Asked { request, known } => turn.asked(request, known),
         Event::Started { boot, version } => turn.started(boot, version),
     }
     turn.conclude();

@@ -5,6 +5,7 @@ use super::counter::At;
 use super::event::{Effect, Illegal};
 use super::order::Order;
 use super::record::{Offered, Record};
+use crate::operation::{Actor, Refusal};
 use crate::vocabulary::{ChargeId, Goods, Grant, NewCharge, OrderId, Outlet, RailName, ShortCode};
 
 /// The shortest description limit among providers is 127 bytes (WeChat Pay, Native order).
@@ -30,27 +31,32 @@ impl Turn<'_> {
             return Err(Illegal::Refused("a sale is under way"));
         }
         match grant {
-            Some(grant) => self.grant(units, grant, None).map(drop),
+            Some(grant) => self.grant(units, grant, None, None).map(drop).map_err(Illegal::NotGranted),
             None => self.sell(units),
         }
     }
 
-    /// Begins an order for which nothing is to be paid. `only`: where it must come out.
+    /// Begins an order for which nothing is to be paid. `only`: where it must come out. `by`: who has granted it, where a
+    /// person has.
     pub(super) fn grant(
         &mut self,
         items: Vec<Offered>,
         grant: Grant,
         only: Option<Outlet>,
-    ) -> Result<OrderId, Illegal> {
-        if self.state.delivery_stop().is_some() || self.state.conditions.board_answers != Some(true) {
-            return Err(Illegal::Refused("the machine can't deliver"));
+        by: Option<Actor>,
+    ) -> Result<OrderId, Refusal> {
+        if let Some(reason) = self.state.delivery_stop() {
+            return Err(Refusal::CannotDeliver { reason });
+        }
+        if self.state.conditions.board_answers != Some(true) {
+            return Err(Refusal::NotReady);
         }
         if only.is_none() && !self.state.shop.can_deliver(&wanted(items.iter().map(|unit| &unit.goods))) {
-            return Err(Illegal::Refused("no more of these goods"));
+            return Err(Refusal::NoneLeft);
         }
         let order = self.next_order();
         let (short_code, currency) = (order.short_code(), self.state.policy.currency);
-        self.record(Record::OrderGranted { order, short_code, currency, items, grant, outlet: only });
+        self.record(Record::OrderGranted { order, short_code, currency, items, grant, outlet: only, by });
         self.show_order(order);
         self.deliver_on(order);
         Ok(order)

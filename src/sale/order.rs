@@ -164,7 +164,7 @@ impl Order {
                 let charge = Charge::new(charge, rail, *amount, *currency, *life_ms);
                 Some(Self { charges: vec![charge], ..Self::new(*order, short_code, *currency, items) })
             }
-            Record::OrderGranted { order, short_code, currency, items, grant, outlet } => Some(Self {
+            Record::OrderGranted { order, short_code, currency, items, grant, outlet, by: _ } => Some(Self {
                 entitlement: Some(Entitlement::Granted(*grant)),
                 only: outlet.clone(),
                 ..Self::new(*order, short_code, *currency, items)
@@ -291,7 +291,9 @@ impl Order {
             | Record::SalesStopped { .. }
             | Record::SalesResumed { .. }
             | Record::KioskLocked { .. }
-            | Record::KioskUnlocked { .. } => {}
+            | Record::KioskUnlocked { .. }
+            | Record::OperationBegun { .. }
+            | Record::OperationEnded { .. } => {}
         }
     }
 

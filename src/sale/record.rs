@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::view::OrderState;
+use crate::operation::{Actor, Operation, Outcome, RequestId};
 use crate::vocabulary::fee::Rate;
 use crate::vocabulary::{
     BootId, Cause, ChargeId, ClaimSettlement, Currency, Goods, Grant, Localized, Minor, OrderId, Outlet, Payment,
@@ -46,6 +47,9 @@ pub enum Record {
         grant: Grant,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         outlet: Option<Outlet>,
+        /// Who has granted it, where a person has.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Actor>,
     },
     /// The customer chose another rail: another charge for the same order, on disk before it is asked for. The former
     /// is closed.
@@ -153,7 +157,9 @@ pub enum Record {
     ClaimSettled {
         order: OrderId,
         how: ClaimSettlement,
-        by: String,
+        /// Nobody where the provider's own word has settled it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Actor>,
     },
     ReceiptPrinted {
         order: OrderId,
@@ -198,6 +204,17 @@ pub enum Record {
         reason: String,
     },
     KioskUnlocked {},
+    /// Somebody has asked for something; on disk before anything of it is done.
+    OperationBegun {
+        id: RequestId,
+        by: Actor,
+        asked: Operation,
+    },
+    /// What came of it; on disk before anybody is answered.
+    OperationEnded {
+        id: RequestId,
+        outcome: Outcome,
+    },
 }
 
 /// One unit of what an order is for, as it was offered.
@@ -295,6 +312,8 @@ impl Record {
             Record::SalesResumed { .. } => "sales-resumed",
             Record::KioskLocked { .. } => "kiosk-locked",
             Record::KioskUnlocked { .. } => "kiosk-unlocked",
+            Record::OperationBegun { .. } => "operation-begun",
+            Record::OperationEnded { .. } => "operation-ended",
         }
     }
 
@@ -329,7 +348,9 @@ impl Record {
             | Record::SalesStopped { .. }
             | Record::SalesResumed { .. }
             | Record::KioskLocked { .. }
-            | Record::KioskUnlocked { .. } => None,
+            | Record::KioskUnlocked { .. }
+            | Record::OperationBegun { .. }
+            | Record::OperationEnded { .. } => None,
         }
     }
 }

@@ -9,6 +9,7 @@ use super::event::Effect;
 use super::record::{Closed, Record};
 use super::view::Outcome;
 use super::{Order, State, Turn};
+use crate::operation::RequestId;
 use crate::vocabulary::{BootId, Cause, DeliveryId, Mono, OrderId, PaidWithoutIntent, ShortCode};
 
 /// What the ledger knows when the daemon starts.
@@ -22,6 +23,8 @@ pub struct Recovered {
     /// Of the newest orders, at most [`REACH`](super::codes::REACH), the newest last.
     pub codes: Vec<ShortCode>,
     pub locked: Option<String>,
+    /// Begun and not ended.
+    pub operations: Vec<RequestId>,
     pub sales_stopped: bool,
     /// The ledger was written elsewhere, where somebody may take up the same orders.
     pub moved: bool,
@@ -41,6 +44,7 @@ impl State {
         self.last_order = recovered.last_order;
         recovered.codes.into_iter().for_each(|code| self.codes.remember(code));
         self.conditions.locked = recovered.locked;
+        self.open_operations = recovered.operations;
         self.announced_stop = recovered.sales_stopped;
         self.orders = recovered.orders.into_iter().map(|order| (order.id, order)).collect();
     }
@@ -55,6 +59,7 @@ impl State {
 impl Turn<'_> {
     pub(super) fn started(&mut self, boot: BootId, version: String) {
         self.record(Record::BootStarted { boot, version });
+        self.end_open_operations();
         for record in self.state.shop.opening() {
             self.record(record);
         }

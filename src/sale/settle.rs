@@ -457,7 +457,7 @@ impl Turn<'_> {
             self.request_refunds(id);
             self.ask_again(id);
             if self.state.orders.get(&id).is_some_and(Order::told_at_last) {
-                let (how, by) = (ClaimSettlement::ByProvider, "provider".into());
+                let (how, by) = (ClaimSettlement::ByProvider, None);
                 self.record(Record::ClaimSettled { order: id, how, by });
             }
             if let Some(order) = self.state.orders.get(&id).filter(|order| order.finished()) {

@@ -6,6 +6,7 @@
 
 use super::record::{Offered, Record};
 use super::view::StopReason;
+use crate::operation::Refusal;
 use crate::vocabulary::fee::Rate;
 use crate::vocabulary::{CategoryId, Cause, Goods, Localized, Minor, Outlet, ProductId};
 
@@ -45,9 +46,9 @@ pub trait Shop: std::fmt::Debug + Send {
     ///
     /// # Errors
     /// There is no such outlet, or it holds less.
-    fn restock(&self, outlet: &Outlet, count: u32) -> Result<Vec<Record>, &'static str> {
+    fn restock(&self, outlet: &Outlet, count: u32) -> Result<Vec<Record>, Refusal> {
         let _ = (outlet, count);
-        Err("nothing is kept here")
+        Err(Refusal::NothingIsKeptHere)
     }
 
     /// Every outlet is full and none is faulty any more, somebody says.

@@ -11,6 +11,7 @@ pub use warmth::Warmth;
 
 use std::collections::BTreeMap;
 
+use crate::operation::Refusal;
 use crate::sale::record::Record;
 use crate::sale::shop::{OutletStatus, Product, Shop};
 use crate::vocabulary::{Cause, Goods, Outlet, ProductId, SlotId, StopReason};
@@ -144,11 +145,12 @@ impl Shop for Planogram {
         self.slots.iter().map(status).collect()
     }
 
-    fn restock(&self, outlet: &Outlet, count: u32) -> Result<Vec<Record>, &'static str> {
-        let slot = outlet.slot().ok_or("no such slot")?;
+    fn restock(&self, outlet: &Outlet, count: u32) -> Result<Vec<Record>, Refusal> {
+        let slot = outlet.slot().ok_or(Refusal::NothingIsKeptHere)?;
         match self.slots.get(slot) {
-            None => Err("no such slot"),
-            Some(known) if count > known.capacity => Err("more than the slot holds"),
+            None => Err(Refusal::NoSuchSlot),
+            Some(known) if count > known.capacity => Err(Refusal::HoldsLess { capacity: known.capacity }),
+            Some(known) if count == known.stock => Ok(Vec::new()),
             Some(_) => Ok(vec![Record::StockSet { slot: slot.clone(), count }]),
         }
     }

@@ -14,6 +14,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::operation::{Operation, RequestId};
+
 /// Larger than a whole 4K frame is a broken peer.
 const MAX_BYTES: u32 = 64 << 20;
 const MAX_JSON: u32 = 4 << 20;
@@ -87,8 +89,10 @@ pub enum Question {
     Orders,
     /// The whole story of one order; the newest if `None`.
     Why { order: Option<String> },
-    /// Every slot is full again (a refill on the service menu).
-    Refill,
+    /// What has been asked of the machine, newest first.
+    Operations,
+    /// Somebody at the page asks for something; answered with its outcome.
+    Operate { id: RequestId, asked: Operation },
 }
 
 /// What is on the glass, beside its pixels.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kioskd::operation::{Actor, KeyName, Operation, Outcome, Refusal, RequestId};
 use kioskd::sale::Record;
 use kioskd::sale::record::{Closed, Settling, Slip, Surplus};
 use kioskd::sale::view::{OrderState, StopReason};
@@ -23,6 +24,7 @@ fn one_of_each() -> Vec<Record> {
     let items = vec![kit::cola()];
     let stay = kioskd::sale::record::Offered { goods: Goods::Stay(StayId::parse("S1").unwrap()), ..kit::cola() };
     let (c, o) = (|| charge.clone(), || outlet.clone());
+    let request = || RequestId::parse("r-1").unwrap();
     let why = || Cause::TooWarm { max_milli_c: 8_000, minutes: 30 };
     vec![
         Record::LedgerBegun { ledger: "9c41".into(), home: "here".into(), before: Some("8d30".into()) },
@@ -44,6 +46,7 @@ fn one_of_each() -> Vec<Record> {
             items: vec![stay],
             grant: Grant::NothingDue,
             outlet: Some(Outlet::Pass),
+            by: Some(Actor::Menu),
         },
         Record::ChargeOffered { order, charge: c(), rail: rail(), life_ms: 60_000 },
         Record::OrderPaid { order, charge: c(), payment: payment.clone(), fee_estimate: Some(2) },
@@ -65,7 +68,7 @@ fn one_of_each() -> Vec<Record> {
         Record::RefundConfirmed { order, charge: c(), refund: refund.clone(), amount: 300 },
         Record::RefundFailed { order, charge: c(), refund, amount: 300, why: why() },
         Record::ClaimOpened { order, amount: 300, why: why(), until_told: true },
-        Record::ClaimSettled { order, how: ClaimSettlement::PaidOutside, by: "somebody".into() },
+        Record::ClaimSettled { order, how: ClaimSettlement::PaidOutside, by: Some(Actor::Technician { uid: 1000 }) },
         Record::ReceiptPrinted { order, slip: Slip::Receipt },
         Record::ReceiptNotPrinted { order, slip: Slip::Receipt, why: why() },
         Record::OrderEnded { order, state: OrderState::PartlyDelivered },
@@ -82,6 +85,12 @@ fn one_of_each() -> Vec<Record> {
         Record::SalesResumed {},
         Record::KioskLocked { reason: "cleaning".into() },
         Record::KioskUnlocked {},
+        Record::OperationBegun {
+            id: request(),
+            by: Actor::Fleet { kid: KeyName::parse("ops-1").unwrap(), counter: 17 },
+            asked: Operation::SetStock { slot: kit::slot("A1"), count: 3 },
+        },
+        Record::OperationEnded { id: request(), outcome: Outcome::Refused { why: Refusal::HoldsLess { capacity: 2 } } },
     ]
 }
 

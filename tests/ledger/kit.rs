@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kioskd::ledger::{FILE, Hold, Journal, Ledger, LedgerError};
+use kioskd::operation::{Actor, Operation, Reason, Request, RequestId, Rights};
 use kioskd::sale::event::{Effect, Event};
 use kioskd::sale::order::Watch;
 use kioskd::sale::policy::{Policy, RailPolicy};
 use kioskd::sale::record::Offered;
 use kioskd::sale::recover::Recovered;
 use kioskd::sale::shop::Product;
-use kioskd::sale::{self, Command, Condition, Order, State, Touch};
+use kioskd::sale::{self, Condition, Order, State, Touch};
 use kioskd::vending::{Planogram, Slot};
 use kioskd::vocabulary::{
     BootId, Cause, ChargeId, ChargeReport, Created, Currency, Evidence, Language, Localized, Minor, Mono, OrderId,
@@ -141,7 +142,7 @@ impl Shop {
                 Event::Evidence { delivery, evidence }
             }
             Effect::Print { order } => Event::ReceiptDone { order, result: Ok(()) },
-            Effect::Find { .. } => return None,
+            Effect::Find { .. } | Effect::Answer { .. } => return None,
         })
     }
 
@@ -159,8 +160,11 @@ impl Shop {
         self.feed(Event::Touch(touch));
     }
 
-    pub fn command(&mut self, command: Command) {
-        self.feed(Event::Command(command));
+    /// The service menu asks for something, under a number of its own.
+    pub fn operate(&mut self, asked: Operation) {
+        let id = RequestId::parse(&format!("request-{}", self.entropy)).unwrap();
+        let request = Request { id, by: Actor::Menu, rights: Rights::ALL, live: true, asked };
+        self.feed(Event::Asked { request, known: None });
     }
 
     /// A customer chooses; the QR is on the glass afterwards.
@@ -233,11 +237,11 @@ impl Shop {
         self.pay(partial, 600);
         self.pass(20_000);
         self.wall = true;
-        self.command(Command::Lock { reason: "cleaning".into() });
+        self.operate(Operation::Lock { reason: Reason::parse("cleaning").unwrap() });
         self.pass(1_000);
-        self.command(Command::Unlock);
-        self.command(Command::Refill);
-        self.command(Command::SetStock { slot: slot("A1"), count: 5 });
+        self.operate(Operation::Unlock);
+        self.operate(Operation::Refill);
+        self.operate(Operation::SetStock { slot: slot("A1"), count: 5 });
         self.offer(&["cola"]);
         self.touch(Touch::Cancel);
         self.pass(10_000);

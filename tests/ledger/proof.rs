@@ -8,7 +8,8 @@ use kioskd::fleet::keygen::keygen;
 use kioskd::fleet::proof::{Position, Refused, Sums, Taken, Totals, Verifier};
 use kioskd::fleet::topic::Name;
 use kioskd::ledger::{EventDocument, FILE, Reader};
-use kioskd::sale::{Command as Operation, Condition, event::Event};
+use kioskd::operation::Operation;
+use kioskd::sale::{Condition, event::Event};
 use kioskd::signed::jws::{PublicKey, Purpose, Signer};
 use serde_json::Value;
 
@@ -137,7 +138,7 @@ fn the_public_key_and_the_events_are_enough_for_the_ledgers_totals() {
     shop.varied();
     shop.feed(Event::Condition(Condition::Door { open: false }));
     for _ in 0..30 {
-        shop.command(Operation::Refill);
+        shop.operate(Operation::Refill);
         shop.sell();
     }
     // One that is still open.
@@ -251,7 +252,7 @@ fn a_copied_ledger_is_found_by_its_two_signatures() {
         let mut shop = Shop::open(directory);
         shop.now = 3_600_000 * sales as u64;
         shop.start();
-        shop.command(Operation::Refill);
+        shop.operate(Operation::Refill);
         for _ in 0..sales {
             shop.sell();
         }

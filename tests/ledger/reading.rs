@@ -26,7 +26,7 @@ fn a_reader_follows_the_writer_record_by_record() {
             shop.start();
             for _ in 0..40 {
                 shop.sell();
-                shop.command(kioskd::sale::Command::Refill);
+                shop.operate(kioskd::operation::Operation::Refill);
                 acknowledged.store(shop.ledger.seq(), Ordering::SeqCst);
             }
             end.store(shop.ledger.seq(), Ordering::SeqCst);

@@ -171,7 +171,7 @@ fn a_start_verifies_the_last_256_records() {
     shop.start();
     while shop.ledger.seq() < 300 {
         shop.sell();
-        shop.command(kioskd::sale::Command::Refill);
+        shop.operate(kioskd::operation::Operation::Refill);
     }
     let last = shop.ledger.seq();
     drop(shop);

@@ -12,6 +12,7 @@ mod gateway;
 mod holding;
 mod kills;
 mod kit;
+mod operations;
 mod rails;
 mod sales;
 mod service;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use kioskd::operation::{Operation, Outcome};
 use kioskd::sale::event::Effect;
 use kioskd::sale::record::{Record, Settling};
-use kioskd::sale::view::{Outcome, Page};
+use kioskd::sale::view::{Outcome as Fate, Page};
 use kioskd::sale::{Order, Shop};
 use kioskd::vocabulary::{ClaimSettlement, DeliveryId, OrderId};
 
@@ -200,12 +201,7 @@ pub fn at_the_end(run: &mut Run) {
             run.world.breaks(promise, format!("{what}; charges {charges:?}; order {order:?}"));
         }
     }
-    for id in std::mem::take(&mut run.said.settled) {
-        let mut of = run.journal.of(id).collect::<Vec<_>>().into_iter();
-        if !of.any(|record| record.kind() == "claim-settled") {
-            run.world.breaks("P4", format!("a person was told that the claim of order {id} is settled"));
-        }
-    }
+    operations(run);
     let mut refunds: Vec<_> = run.journal.all().iter().filter_map(refund_number).collect();
     refunds.sort_unstable();
     if let Some(twice) = refunds.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone()) {
@@ -219,6 +215,40 @@ pub fn at_the_end(run: &mut Run) {
         if let Err((promise, what)) = goods(run, &order) {
             run.world.breaks(promise, format!("{what}: {order:?}"));
         }
+    }
+}
+
+/// What people have asked for is done once, and what they were told of it is what was done.
+fn operations(run: &mut Run) {
+    for (id, outcome) in std::mem::take(&mut run.said.answers) {
+        let records = run.journal.all();
+        let about = |record: &&Record| match record {
+            Record::OperationBegun { id: of, .. } | Record::OperationEnded { id: of, .. } => *of == id,
+            _ => false,
+        };
+        let kinds: Vec<&str> = records.iter().filter(about).map(Record::kind).collect();
+        let asked = run.said.asked.iter().find(|request| request.id == id).map(|request| &request.asked);
+        let kept = match (&outcome, asked) {
+            (Outcome::Changed { order: Some(order) }, _) => {
+                run.journal.order(*order).is_some_and(|o| o.grant().is_some())
+            }
+            (Outcome::Changed { order: None }, Some(Operation::SettleClaim { order, .. })) => {
+                run.journal.of(*order).any(|record| matches!(record, Record::ClaimSettled { by: Some(_), .. }))
+            }
+            _ => true,
+        };
+        if kinds != ["operation-begun", "operation-ended"] || !kept {
+            run.world.breaks("P4", format!("{asked:?} was answered {outcome:?}, and written is {kinds:?}"));
+        }
+    }
+    let free = |record: &&Record| matches!(record, Record::OrderGranted { by: Some(_), .. });
+    let granted = run.journal.all().iter().filter(free).count();
+    let begun = |record: &&Record| {
+        matches!(record, Record::OperationEnded { outcome: Outcome::Changed { order: Some(_) }, .. })
+    };
+    let asked = run.journal.all().iter().filter(begun).count();
+    if granted != asked {
+        run.world.breaks("P1", format!("{granted} orders were granted to people, who asked for {asked}"));
     }
 }
 
@@ -270,9 +300,9 @@ fn money(run: &Run, order: &Order, charges: &[ProviderCharge]) -> Result<(), Bro
         return Err(("P2", format!("{made} payments, {known} of them known")));
     }
     let keeps = |item: &&kioskd::sale::order::Item| match item.outcome {
-        Outcome::Delivered => true,
-        Outcome::Unknown => item.settled_by == Some(Settling::AssumedDelivered),
-        Outcome::NotDelivered | Outcome::Pending => false,
+        Fate::Delivered => true,
+        Fate::Unknown => item.settled_by == Some(Settling::AssumedDelivered),
+        Fate::NotDelivered | Fate::Pending => false,
     };
     let bought = order.bought().is_some();
     let kept_here: i64 = order.items.iter().filter(keeps).filter(|_| bought).map(|item| item.price).sum();
@@ -299,10 +329,10 @@ fn goods(run: &Run, order: &Order) -> Result<(), Broken> {
             return Err(("P1", format!("unit {index} fell from {dropping} slots")));
         }
         match item.outcome {
-            Outcome::Delivered if dropping == 0 => {
+            Fate::Delivered if dropping == 0 => {
                 return Err(("P2", format!("unit {index} is recorded as delivered and never fell")));
             }
-            Outcome::NotDelivered if dropping > 0 => {
+            Fate::NotDelivered if dropping > 0 => {
                 return Err(("P2", format!("unit {index} fell and is recorded as not delivered")));
             }
             _ => {}

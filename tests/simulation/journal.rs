@@ -2,6 +2,7 @@
 //! before a commit and after it, and the disk may fail for good.
 
 use kioskd::ledger::{Journal, LedgerError};
+use kioskd::operation::{Known, RequestId};
 use kioskd::sale::recover::Recovered;
 use kioskd::sale::{Order, Record, Shop, State};
 use kioskd::vending::Planogram;
@@ -107,6 +108,23 @@ impl Memory {
         self.records.iter().filter(move |record| record.order() == Some(order))
     }
 
+    /// What is written of a request.
+    pub fn operation(&self, number: &RequestId) -> Option<Known> {
+        let mut known = None;
+        for record in &self.records {
+            match record {
+                Record::OperationBegun { id, by, asked } if id == number => {
+                    known = Some(Known { asked: asked.clone(), by: by.clone(), outcome: None });
+                }
+                Record::OperationEnded { id, outcome } if id == number => {
+                    known.as_mut().expect("begun before it ends").outcome = Some(outcome.clone());
+                }
+                _ => {}
+            }
+        }
+        known
+    }
+
     pub fn order(&self, id: OrderId) -> Option<Order> {
         Order::fold(self.of(id))
     }
@@ -139,6 +157,8 @@ impl Memory {
                 Record::SalesResumed {} => recovered.sales_stopped = false,
                 Record::KioskLocked { reason } => recovered.locked = Some(reason.clone()),
                 Record::KioskUnlocked {} => recovered.locked = None,
+                Record::OperationBegun { id, .. } => recovered.operations.push(id.clone()),
+                Record::OperationEnded { id, .. } => recovered.operations.retain(|open| open != id),
                 _ => {}
             }
         }

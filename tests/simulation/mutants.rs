@@ -2,7 +2,7 @@
 
 use kioskd::sale::event::{Condition, Effect, Event};
 use kioskd::sale::recover::Recovered;
-use kioskd::sale::{Command, Record, State};
+use kioskd::sale::{Record, State};
 use kioskd::vocabulary::{Cause, ChargeId, ChargeReport, Evidence, Mono, RailError, Standing};
 
 use crate::world::{Due, World};
@@ -52,10 +52,12 @@ pub enum Mutant {
     FinalByTheAnswer,
     GrantNotSynced,
     UnitGivenAwayAgain,
+    RequestForgotten,
+    AnswerBeforeTheDisk,
 }
 
 impl Mutant {
-    pub const ALL: [Mutant; 43] = [
+    pub const ALL: [Mutant; 45] = [
         Mutant::IntentNotSynced,
         Mutant::RefundNotSynced,
         Mutant::EffectsBeforeCommit,
@@ -99,6 +101,8 @@ impl Mutant {
         Mutant::FinalByTheAnswer,
         Mutant::GrantNotSynced,
         Mutant::UnitGivenAwayAgain,
+        Mutant::RequestForgotten,
+        Mutant::AnswerBeforeTheDisk,
     ];
 
     pub fn named(name: &str) -> Self {
@@ -132,7 +136,8 @@ impl Mutant {
             {
                 return None;
             }
-            (Mutant::LockIgnored, Event::Command(Command::Lock { .. })) => return None,
+            (Mutant::RequestForgotten, Event::Asked { request, .. }) => Event::Asked { request, known: None },
+            (Mutant::LockIgnored, Event::Asked { request, .. }) if request.asked.verb() == "lock" => return None,
             (
                 Mutant::RetryAfterUntestedSensor,
                 Event::Evidence { delivery, evidence: Evidence::Nothing { self_tested: false } },
@@ -209,6 +214,7 @@ impl Mutant {
     pub fn forgets_to_sync(self, record: &Record) -> bool {
         match self {
             Mutant::IntentNotSynced => matches!(record, Record::DeliveryIntended { .. }),
+            Mutant::AnswerBeforeTheDisk => matches!(record, Record::OperationEnded { .. }),
             Mutant::GrantNotSynced => matches!(record, Record::OrderGranted { .. }),
             Mutant::RefundNotSynced => matches!(record, Record::RefundRequested { .. }),
             Mutant::SecondRailNotOnDisk => matches!(record, Record::ChargeOffered { .. }),

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use kioskd::kiosk::turn::{NotTaken, turn};
+use kioskd::operation::{Actor, Operation, Outcome as Told, Reason, Request, RequestId, Rights};
 use kioskd::sale::event::{Effect, Event};
 use kioskd::sale::policy::Policy;
 use kioskd::sale::view::Page;
-use kioskd::sale::{Command, Condition, Key, Order, Record, State, Touch};
+use kioskd::sale::{Condition, Key, Order, Record, State, Touch};
 use kioskd::vending::Planogram;
 use kioskd::vocabulary::{BootId, ClaimSettlement, Evidence, Grant, Mono, OrderId, ProductId, SlotId, Stamp, Wall};
 
@@ -48,7 +49,8 @@ pub struct Run {
 pub struct Said {
     /// `None` while nobody can know: the machine died over the question.
     pub locked: Option<bool>,
-    pub settled: Vec<OrderId>,
+    pub asked: Vec<Request>,
+    pub answers: BTreeMap<RequestId, Told>,
 }
 
 /// The kiosk has just died.
@@ -84,7 +86,7 @@ impl Run {
         }
         let planned = setup::planogram(&slots);
         let state = State::new(policy.clone(), planned.clone());
-        let said = Said { locked: Some(false), settled: Vec::new() };
+        let said = Said { locked: Some(false), ..Said::default() };
         let blocked = BTreeMap::new();
         let (boot_at, crashes, events) = (1_000, 0, 0);
         Self { world, journal, policy, planned, said, blocked, state, mutant, story, boot_at, crashes, events }
@@ -121,6 +123,7 @@ impl Run {
                     0 => self.operator(),
                     1 => self.trouble(),
                     2 => self.give_away(),
+                    3 => self.ask_again(),
                     _ => self.customer(),
                 };
                 if done.is_err() || self.failed() && self.world.chance.percent(20) {
@@ -161,37 +164,65 @@ impl Run {
         let chance = &mut self.world.chance;
         let how = chance.pick(&[ClaimSettlement::Delivered, ClaimSettlement::Refund, ClaimSettlement::PaidOutside]);
         let slot = SlotId::parse(chance.pick(&["A1", "A2", "B1", "Z9"])).unwrap();
-        let command = match (claim, chance.below(6)) {
-            (Some(order), 0..=3) => Command::SettleClaim { order, how, by: "Li".into() },
-            (_, 0) => Command::Lock { reason: "repair".into() },
-            (_, 1 | 2) => Command::Unlock,
-            (_, 3) => Command::SetStock { slot, count: chance.below(11) as u32 },
-            _ => Command::Refill,
+        let product = ProductId::parse(chance.pick(&["cola", "tea"])).unwrap();
+        let asked = match (claim, chance.below(9)) {
+            (Some(order), 0..=5) => Operation::SettleClaim { order, how },
+            (_, 0) => Operation::Lock { reason: Reason::parse("repair").unwrap() },
+            (_, 1 | 2) => Operation::Unlock,
+            (_, 3) => Operation::SetStock { slot, count: chance.below(11) as u32 },
+            (_, 4 | 5) => Operation::Vend { product },
+            (_, 6) => Operation::TestVend { slot },
+            _ => Operation::Refill,
         };
-        self.command(command)
+        let id = RequestId::parse(&format!("r-{}", chance.next())).unwrap();
+        let (rights, live) = (Rights { money: chance.percent(90), ..Rights::ALL }, chance.percent(90));
+        let request = Request { id, by: Actor::Menu, rights, live, asked };
+        self.said.asked.push(request.clone());
+        self.ask(request)
     }
 
-    fn command(&mut self, command: Command) -> Result<(), Died> {
-        let (locks, settles) = match &command {
-            Command::Lock { .. } => (Some(true), None),
-            Command::Unlock => (Some(false), None),
-            Command::SettleClaim { order, .. } => (None, Some(*order)),
-            _ => (None, None),
+    /// Somebody who has had no answer asks again, and so does somebody who has.
+    fn ask_again(&mut self) -> Result<(), Died> {
+        let count = self.said.asked.len() as u64;
+        if count == 0 {
+            return Ok(());
+        }
+        let index = self.world.chance.below(count) as usize;
+        self.ask(self.said.asked[index].clone())
+    }
+
+    fn ask(&mut self, request: Request) -> Result<(), Died> {
+        let known = self.journal.operation(&request.id);
+        let locks = match &request.asked {
+            // Asked again it does nothing, however it was answered.
+            _ if known.is_some() => None,
+            Operation::Lock { .. } => Some(true),
+            Operation::Unlock => Some(false),
+            _ => None,
         };
         let before = self.said.locked;
         if locks.is_some() {
             self.said.locked = None;
         }
-        let taken = self.step(Event::Command(command))?;
+        let taken = self.step(Event::Asked { request, known })?;
         match (taken, locks) {
             (true, Some(locks)) => self.said.locked = Some(locks),
             (false, Some(_)) => self.said.locked = before,
             _ => {}
         }
-        if taken {
-            self.said.settled.extend(settles);
-        }
         Ok(())
+    }
+
+    /// Somebody is told what came of what they asked for: the same, as often as they ask.
+    fn told(&mut self, id: RequestId, outcome: Told) {
+        let on_disk = self.journal.operation(&id).and_then(|known| known.outcome);
+        if on_disk.as_ref() != Some(&outcome) {
+            self.world.breaks("P4", format!("request {id} was answered {outcome:?}, on disk is {on_disk:?}"));
+        }
+        let before = self.said.answers.insert(id.clone(), outcome.clone());
+        if before.as_ref().is_some_and(|before| *before != outcome) {
+            self.world.breaks("P4", format!("request {id} was answered {before:?} and then {outcome:?}"));
+        }
     }
 
     /// Goods for which nobody pays.
@@ -438,6 +469,7 @@ impl Run {
                 let result = if world.chance.percent(80) { Ok(()) } else { Err("no paper".into()) };
                 world.tell(300, Event::ReceiptDone { order, result });
             }
+            Effect::Answer { id, outcome } => self.told(id, outcome),
             Effect::Find { .. } => {}
         }
     }

@@ -292,7 +292,7 @@ fn questions_wait_for_a_kiosk_that_is_starting_and_end_with_it() {
     assert_eq!(asker.join().unwrap(), Ok(json!({ "orders": [] })));
 
     let world = Arc::clone(&bench.world);
-    let asker = std::thread::spawn(move || block_on(world.ask(Question::Refill)));
+    let asker = std::thread::spawn(move || block_on(world.ask(Question::Operations)));
     while !matches!(kiosk.heard.recv_timeout(SOON).unwrap(), Unsolicited::Question { .. }) {}
     bench.world.cut();
     assert_eq!(asker.join().unwrap(), Err(NoAnswer::Dead));

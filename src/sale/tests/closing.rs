@@ -1,9 +1,10 @@
 //! A close that may give back what was paid, and payments that come while one is under way.
 
 use super::desk::{Desk, policy, rail, refunds};
+use crate::operation::Operation;
 use crate::sale::record::{Closed, Surplus};
 use crate::sale::view::{OrderState, Page};
-use crate::sale::{Command, Effect, Event, Illegal, Policy, Record, Step};
+use crate::sale::{Effect, Event, Illegal, Policy, Record, Step};
 use crate::vocabulary::{
     ChargeId, ChargeReport, ClaimSettlement, Created, DeliveryId, Evidence, OrderId, Payment, RailError, Standing,
 };
@@ -135,7 +136,7 @@ fn money_that_came_back_for_goods_that_fell_is_a_claim() {
         let opened = |record: &Record| matches!(record, Record::ClaimOpened { amount, until_told: false, .. } if *amount == returned);
         assert!(desk.records.iter().any(opened), "{:?}", desk.records);
         assert_eq!(desk.order(order).state(), OrderState::Claim);
-        desk.command(Command::SettleClaim { order, how: ClaimSettlement::Delivered, by: "Li".into() });
+        desk.operate(Operation::SettleClaim { order, how: ClaimSettlement::Delivered });
         desk.wait(3600);
         assert!(!desk.order(order).claim_open(), "a person knows of it");
         assert_eq!(desk.order(order).state(), OrderState::Delivered);
@@ -169,7 +170,7 @@ fn a_return_after_the_order_had_ended_opens_it_again_for_a_claim() {
     desk.state.revive(order, crate::vocabulary::Mono(desk.now));
     desk.report(id, &[payment], 300);
     assert!(desk.order(id).claim_open() && !desk.order(id).ended);
-    desk.command(Command::SettleClaim { order: id, how: ClaimSettlement::Delivered, by: "Li".into() });
+    desk.operate(Operation::SettleClaim { order: id, how: ClaimSettlement::Delivered });
     assert!(desk.order(id).ended);
 }
 

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use crate::operation::{Actor, Operation, Outcome, Reason, Request, RequestId, Rights};
 use crate::sale::policy::RailPolicy;
 use crate::sale::recover::Recovered;
 use crate::sale::shop::{OutletStatus, Product};
 use crate::sale::view::Page;
-use crate::sale::{Command, Condition, Effect, Event, Illegal, Order, Policy, Record, State, Step, Touch, next};
+use crate::sale::{Condition, Effect, Event, Illegal, Order, Policy, Record, State, Step, Touch, next};
 use crate::vending::{Planogram, Slot};
 use crate::vocabulary::{
     BootId, ChargeId, ChargeReport, Created, Currency, DeliveryId, Evidence, Language, Localized, Mono, OrderId,
@@ -240,8 +241,16 @@ impl Desk {
         self.hear(Event::Probed { rail: wallet(), result: Ok(()) });
     }
 
-    pub fn command(&mut self, command: Command) -> Step {
-        self.hear(Event::Command(command))
+    /// Somebody with every right asks for something, under a number of its own.
+    pub fn operate(&mut self, asked: Operation) -> Step {
+        let id = RequestId::parse(&format!("request-{}", self.steps)).unwrap();
+        let request = Request { id, by: Actor::Menu, rights: Rights::ALL, live: true, asked };
+        self.hear(Event::Asked { request, known: None })
+    }
+
+    /// What comes of it.
+    pub fn outcome(&mut self, asked: Operation) -> Outcome {
+        answers(&self.operate(asked)).remove(0)
     }
 
     pub fn slot(&self, name: &str) -> OutletStatus {
@@ -271,6 +280,19 @@ pub fn refunds(step: &Step) -> Vec<(String, i64)> {
         _ => None,
     };
     step.effects.iter().filter_map(refund).collect()
+}
+
+/// What those are told who have asked for something.
+pub fn answers(step: &Step) -> Vec<Outcome> {
+    let answer = |effect: &Effect| match effect {
+        Effect::Answer { outcome, .. } => Some(outcome.clone()),
+        _ => None,
+    };
+    step.effects.iter().filter_map(answer).collect()
+}
+
+pub fn lock(reason: &str) -> Operation {
+    Operation::Lock { reason: Reason::parse(reason).unwrap() }
 }
 
 pub fn delivers(step: &Step) -> Vec<(DeliveryId, SlotId)> {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::desk::{Desk, policy, product, refunds, slot, wallet};
+use super::desk::{Desk, lock, policy, product, refunds, slot, wallet};
+use crate::operation::Operation;
 use crate::sale::record::{Closed, Slip};
 use crate::sale::shop::Product;
 use crate::sale::view::{Ease, OrderState, Page, StopReason};
-use crate::sale::{Command, Condition, Effect, Event, Illegal, Policy, Record, Touch};
+use crate::sale::{Condition, Effect, Event, Illegal, Policy, Record, Touch};
 use crate::vending::{Planogram, Slot};
 use crate::vocabulary::{
     CategoryId, ChargeId, ChargeReport, Created, Evidence, Language, Localized, Mono, OrderId, RailError, Standing,
@@ -75,9 +76,9 @@ fn a_lost_condition_takes_the_qr_away_and_closes_the_order() {
     }
     let mut desk = Desk::new();
     let order = desk.offer(&["cola", "cola"]);
-    desk.command(Command::SetStock { slot: slot("A1"), count: 0 });
+    desk.operate(Operation::SetStock { slot: slot("A1"), count: 0 });
     assert!(desk.qr().is_some(), "A2 still has two");
-    desk.command(Command::SetStock { slot: slot("A2"), count: 1 });
+    desk.operate(Operation::SetStock { slot: slot("A2"), count: 1 });
     assert_eq!((desk.qr(), closed(&desk, order)), (None, Some(Closed::Stopped(StopReason::SoldOut))));
 }
 
@@ -169,12 +170,16 @@ fn locked_sells_nothing_until_unlocked() {
     let mut desk = Desk::new();
     desk.touch("start");
     desk.touch("product:cola");
-    desk.command(Command::Lock { reason: "cleaning".into() });
+    desk.operate(lock("cleaning"));
     assert!(matches!(desk.page(), Page::OutOfService { .. }));
     assert_eq!(desk.refused("pay"), Illegal::Refused("not selling"));
-    desk.command(Command::Unlock);
+    desk.operate(Operation::Unlock);
     assert_eq!(desk.touch("pay").effects.len(), 1);
-    let kinds = desk.records.iter().map(Record::kind).filter(|kind| *kind != "slot-assigned");
+    let kinds = desk
+        .records
+        .iter()
+        .map(Record::kind)
+        .filter(|kind| !kind.starts_with("operation-") && *kind != "slot-assigned");
     let told = ["boot-started", "kiosk-locked", "sales-stopped", "kiosk-unlocked", "sales-resumed", "order-offered"];
     assert!(kinds.eq(told));
 }

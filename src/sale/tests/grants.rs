@@ -1,6 +1,7 @@
 //! Orders for which nobody pays, and goods that come out of something else than a slot.
 
 use super::desk::{Desk, delivers, outlet, policy, product};
+use crate::operation::Refusal;
 use crate::sale::record::Offered;
 use crate::sale::shop::{OutletStatus, Shop};
 use crate::sale::view::{OrderState, Outcome, Page};
@@ -77,12 +78,12 @@ fn nothing_is_given_away_in_mid_sale_at_an_open_door_or_without_stock() {
     assert_eq!(desk.try_hear(chosen(&units, None)), Err(busy));
     desk.touch("cancel");
     desk.touch("done");
-    let stopped = Illegal::Refused("the machine can't deliver");
+    let stopped = Illegal::NotGranted(Refusal::CannotDeliver { reason: StopReason::DoorOpen });
     desk.door(true);
     assert_eq!(desk.try_hear(chosen(&units, Some(Grant::Free))), Err(stopped));
     desk.door(false);
     let many = vec![cola(&desk); 6];
-    assert_eq!(desk.try_hear(chosen(&many, Some(Grant::Free))), Err(Illegal::Refused("no more of these goods")));
+    assert_eq!(desk.try_hear(chosen(&many, Some(Grant::Free))), Err(Illegal::NotGranted(Refusal::NoneLeft)));
     assert!(desk.try_hear(chosen(&vec![], Some(Grant::Free))).is_err());
 }
 

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::desk::{Desk, outlet, planogram, policy, product, rail, refunds, slot};
+use crate::operation::{Operation, Outcome, Refusal};
 use crate::sale::recover::Recovered;
 use crate::sale::shop::Product;
 use crate::sale::view::{CategoryTab, OrderState, Page, StopReason};
-use crate::sale::{Command, Condition, Effect, Event, Illegal, Policy, Record, State, Step, Touch};
+use crate::sale::{Condition, Effect, Event, Illegal, Policy, Record, State, Step, Touch};
 use crate::vending::{Planogram, Slot};
 use crate::vocabulary::{
     BootId, CategoryId, Cause, ChargeReport, Created, DeliveryId, Evidence, Language, Localized, Mono, RailError,
@@ -86,10 +87,10 @@ fn the_last_unit_is_sold_and_not_one_more() {
 
     // Somebody took it out while the basket was open.
     desk.touch("product:cola");
-    desk.command(Command::SetStock { slot: slot("A1"), count: 0 });
-    desk.command(Command::SetStock { slot: slot("A2"), count: 0 });
+    desk.operate(Operation::SetStock { slot: slot("A1"), count: 0 });
+    desk.operate(Operation::SetStock { slot: slot("A2"), count: 0 });
     assert_eq!(desk.state.stop_reasons(), [StopReason::SoldOut]);
-    desk.command(Command::SetStock { slot: slot("B1"), count: 1 });
+    desk.operate(Operation::SetStock { slot: slot("B1"), count: 1 });
     assert_eq!(desk.refused("pay"), Illegal::Refused("no more of these goods"));
 }
 
@@ -107,21 +108,25 @@ fn a_unit_that_nobody_saw_fall_is_not_promised_to_the_next() {
 #[test]
 fn stock_is_what_a_slot_can_hold() {
     let mut desk = Desk::new();
-    let set = |desk: &mut Desk, name: &str, count| {
-        desk.try_hear(Event::Command(Command::SetStock { slot: slot(name), count })).map(|step| step.records.len())
-    };
-    assert_eq!(set(&mut desk, "A1", 8), Ok(1));
-    assert_eq!(set(&mut desk, "A1", 9), Err(Illegal::Refused("more than the slot holds")));
-    assert_eq!(set(&mut desk, "A1", 100), Err(Illegal::Refused("more than the slot holds")));
-    assert_eq!(set(&mut desk, "Z9", 1), Err(Illegal::Refused("no such slot")));
+    let set = |desk: &mut Desk, name: &str, count| desk.outcome(Operation::SetStock { slot: slot(name), count });
+    let refused = |why| Outcome::Refused { why };
+    assert_eq!(set(&mut desk, "A1", 8), Outcome::Changed { order: None });
+    assert_eq!(set(&mut desk, "A1", 8), Outcome::Unchanged);
+    assert_eq!(set(&mut desk, "A1", 9), refused(Refusal::HoldsLess { capacity: 8 }));
+    assert_eq!(set(&mut desk, "A1", 100), refused(Refusal::HoldsLess { capacity: 8 }));
+    assert_eq!(set(&mut desk, "Z9", 1), refused(Refusal::NoSuchSlot));
     // A refill writes what it changed.
     desk.hear(Event::Condition(Condition::OutletFaulty { outlet: outlet("A2"), why: Cause::MotorNotHome }));
     let again = desk.hear(Event::Condition(Condition::OutletFaulty { outlet: outlet("A2"), why: Cause::MotorNotHome }));
     let nowhere =
         desk.hear(Event::Condition(Condition::OutletFaulty { outlet: outlet("Z9"), why: Cause::MotorNotHome }));
     assert!(again.records.is_empty() && nowhere.records.is_empty());
-    let kinds: Vec<_> = desk.command(Command::Refill).records.iter().map(Record::kind).collect();
-    assert_eq!(kinds, ["outlet-repaired", "stock-set", "stock-set"], "A1 was full");
+    let kinds: Vec<_> = desk.operate(Operation::Refill).records.iter().map(Record::kind).collect();
+    assert_eq!(
+        kinds,
+        ["operation-begun", "outlet-repaired", "stock-set", "stock-set", "operation-ended"],
+        "A1 was full"
+    );
     assert_eq!(desk.state.shop.available(&product("cola")), 16);
 }
 

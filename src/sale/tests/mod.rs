@@ -6,6 +6,7 @@ mod glass;
 mod grants;
 mod limits;
 mod money;
+mod operations;
 mod rails;
 mod restart;
 mod schedule;

@@ -1,10 +1,11 @@
 //! What is paid, what it buys, what goes back.
 
 use super::desk::{Desk, delivers, outlet, policy, refunds, slot};
+use crate::operation::{self, Operation, Refusal};
 use crate::sale::order::RefundState;
 use crate::sale::record::{Closed, Surplus};
 use crate::sale::view::{OrderState, Outcome, Page};
-use crate::sale::{Command, Effect, Record};
+use crate::sale::{Effect, Record};
 use crate::vocabulary::{
     ChargeReport, ClaimSettlement, Currency, DeliveryId, Evidence, OrderId, RailError, RefundReport, Standing,
     UnknownDelivery,
@@ -262,24 +263,24 @@ fn claimed() -> (Desk, OrderId) {
 fn a_claim_is_settled_in_three_ways() {
     for how in [ClaimSettlement::Delivered, ClaimSettlement::PaidOutside] {
         let (mut desk, order) = claimed();
-        let step = desk.command(Command::SettleClaim { order, how, by: "Li".into() });
+        let step = desk.operate(Operation::SettleClaim { order, how });
         assert!(refunds(&step).is_empty(), "{how:?}");
         assert_eq!(desk.order(order).outstanding(), 0, "{how:?}");
     }
     let (mut desk, order) = claimed();
     let how = ClaimSettlement::Refund;
-    let step = desk.command(Command::SettleClaim { order, how, by: "Li".into() });
+    let step = desk.operate(Operation::SettleClaim { order, how });
     assert_eq!(refunds(&step), [(format!("R_{order}_1_2"), 300)], "a new refund: the first one has failed for good");
     desk.refund_answered(order, 2, Ok(RefundReport::Done));
     assert_eq!((desk.order(order).refunded(), desk.order(order).outstanding()), (300, 0));
-    let settled = desk.try_hear(crate::sale::Event::Command(Command::SettleClaim { order, how, by: "Li".into() }));
-    assert!(settled.is_err(), "there is nothing left to settle");
+    let settled = desk.outcome(Operation::SettleClaim { order, how });
+    assert_eq!(settled, operation::Outcome::Refused { why: Refusal::NoOpenClaim });
 }
 
 #[test]
 fn money_paid_after_a_claim_was_settled_still_goes_back() {
     let (mut desk, order) = claimed();
-    desk.command(Command::SettleClaim { order, how: ClaimSettlement::PaidOutside, by: "Li".into() });
+    desk.operate(Operation::SettleClaim { order, how: ClaimSettlement::PaidOutside });
     let mut payments = desk.order(order).charges[0].payments.clone();
     payments.push(desk.payment(order, 300));
     let step = desk.report(order, &payments, 0);
@@ -309,10 +310,10 @@ fn held_for_a_person_when_the_operator_says_so() {
         (desk, order)
     };
     let (mut desk, order) = held();
-    desk.command(Command::SettleClaim { order, how: ClaimSettlement::Delivered, by: "Li".into() });
+    desk.operate(Operation::SettleClaim { order, how: ClaimSettlement::Delivered });
     assert_eq!(desk.order(order).state(), OrderState::Delivered);
     let (mut desk, order) = held();
-    let step = desk.command(Command::SettleClaim { order, how: ClaimSettlement::Refund, by: "Li".into() });
+    let step = desk.operate(Operation::SettleClaim { order, how: ClaimSettlement::Refund });
     assert_eq!(refunds(&step).len(), 1);
     desk.refund_answered(order, 1, Ok(RefundReport::Done));
     assert_eq!(desk.order(order).state(), OrderState::Refunded);

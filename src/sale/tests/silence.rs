@@ -1,9 +1,10 @@
 //! Providers that say nothing for long, kiosks that nobody pays at, and rails that take no more.
 
 use super::desk::{Desk, policy, rail, refunds, wallet};
+use crate::operation::{Operation, Outcome, Refusal};
 use crate::sale::record::Closed;
 use crate::sale::view::{OrderState, Page, StopReason};
-use crate::sale::{Command, Effect, Illegal, Policy, Record};
+use crate::sale::{Effect, Policy, Record};
 use crate::vocabulary::{ClaimSettlement, Created, Evidence, Mono, OrderId, RailError, RefundReport, Wall};
 
 const HOUR: u64 = 3_600;
@@ -102,7 +103,7 @@ fn who_settles_a_silent_claim_is_believed() {
     for how in [ClaimSettlement::PaidOutside, ClaimSettlement::Delivered] {
         let (mut desk, order) = silent();
         nobody_confirms(&mut desk, order, 7 * HOUR);
-        let step = desk.command(Command::SettleClaim { order, how, by: "Li".into() });
+        let step = desk.operate(Operation::SettleClaim { order, how });
         assert!(refunds(&step).is_empty());
         assert_eq!(desk.state.pending_refunds(Mono(desk.now), desk.wall.map(Wall)), None);
         assert_eq!(desk.order(order).outstanding(), 0);
@@ -110,14 +111,14 @@ fn who_settles_a_silent_claim_is_believed() {
     }
     let (mut desk, order) = silent();
     nobody_confirms(&mut desk, order, 7 * HOUR);
-    desk.command(Command::SettleClaim { order, how: ClaimSettlement::Refund, by: "Li".into() });
+    desk.operate(Operation::SettleClaim { order, how: ClaimSettlement::Refund });
     assert!(nobody_confirms(&mut desk, order, 5 * HOUR) > 200, "it is asked after");
     assert_eq!(claims(&desk), 1);
     nobody_confirms(&mut desk, order, HOUR + 120);
     assert_eq!(claims(&desk), 2, "another such silence is told again");
     let how = ClaimSettlement::ByProvider;
-    let lie = desk.try_hear(crate::sale::Event::Command(Command::SettleClaim { order, how, by: "Li".into() }));
-    assert_eq!(lie.unwrap_err(), Illegal::Refused("only the provider's own word settles a claim so"));
+    let lie = desk.outcome(Operation::SettleClaim { order, how });
+    assert_eq!(lie, Outcome::Refused { why: Refusal::OnlyByProvider });
 }
 
 #[test]
@@ -136,7 +137,7 @@ fn a_charge_of_a_rail_that_is_no_more_becomes_a_claim() {
     }
     assert_eq!(claims(&desk), 1, "{:?}", desk.records.last());
     assert_eq!(desk.order(order).state(), OrderState::Claim);
-    desk.command(Command::SettleClaim { order, how: ClaimSettlement::PaidOutside, by: "Li".into() });
+    desk.operate(Operation::SettleClaim { order, how: ClaimSettlement::PaidOutside });
     assert!(desk.order(order).ended, "{:?}", desk.order(order));
 }
 

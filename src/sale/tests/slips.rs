@@ -1,9 +1,10 @@
 //! What is printed of an order, and when.
 
 use super::desk::{Desk, policy};
+use crate::operation::Operation;
 use crate::sale::record::Slip;
 use crate::sale::view::{OrderState, Page};
-use crate::sale::{Command, Effect, Event, Policy, Record};
+use crate::sale::{Effect, Event, Policy, Record};
 use crate::vocabulary::{ChargeReport, ClaimSettlement, Evidence, OrderId, RefundReport, Standing, UnknownDelivery};
 
 fn prints(effects: &[Effect], order: OrderId) -> usize {
@@ -63,7 +64,7 @@ fn a_refund_that_becomes_a_claim_has_a_second_slip_and_no_third() {
     assert_eq!(prints(&desk.restart().effects, order), 0, "it is on disk that it was printed");
     assert_eq!(prints(&desk.wait(3_600), order), 0);
     // Settled as a refund and refused again: the customer has a claim slip of this order.
-    desk.command(Command::SettleClaim { order, how: ClaimSettlement::PaidOutside, by: "Li".into() });
+    desk.operate(Operation::SettleClaim { order, how: ClaimSettlement::PaidOutside });
     assert_eq!(prints(&desk.wait(600), order), 0);
     assert_eq!(printed(&desk), [Slip::Refund, Slip::Claim]);
 }

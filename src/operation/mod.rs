@@ -1,0 +1,291 @@
+//! What a person with the right to it may ask of the machine, whether over the fleet, on the bus, in the service menu or on
+//! the demo's page: one list of operations for all of them. Pure.
+//!
+//! Policy: who asks is named, and the name is in the ledger. An operation is begun on disk before anything of it is done,
+//! and ended on disk, with its outcome, before anybody is answered; the same number again gets the stored outcome and
+//! does nothing. A request that does not fit (no right, in mid-sale, a slot that is not there) ends as refused, with the
+//! reason, and has no effect. So the audit, "exactly once" and the answer come from one place.
+//!
+//! An edge makes a [`Request`] only of what it has authenticated: a signature, a user of the bus, a PIN. What that person
+//! may do is in the request; whether it may be done now is for the sale to say.
+
+mod text;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use text::{KeyName, Reason, RequestId};
+
+use crate::vocabulary::{Cause, ClaimSettlement, OrderId, ProductId, SlotId, StopReason};
+
+/// Something asked by somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Chosen by who asks; asked again under the same number, it is the same request.
+    pub id: RequestId,
+    pub by: Actor,
+    pub rights: Rights,
+    /// Meant for this moment: somebody stands there, or has proved to know this run of the daemon.
+    pub live: bool,
+    pub asked: Operation,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "actor", rename_all = "kebab-case")]
+pub enum Actor {
+    /// The holder of a key of the fleet's, by its counter.
+    Fleet { kid: KeyName, counter: u64 },
+    /// A user of this machine, as the bus names it.
+    Technician { uid: u32 },
+    /// Somebody at the glass who knows the service PIN.
+    Menu,
+    /// The demo's page.
+    Demo,
+}
+
+/// What may be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Operation {
+    /// Take the machine out of service; the reason is on the glass and in the state.
+    Lock { reason: Reason },
+    /// Put it back into service.
+    Unlock,
+    /// So many units lie in the slot.
+    SetStock { slot: SlotId, count: u32 },
+    /// Every slot is full, and none is faulty any more.
+    Refill,
+    /// A person has decided a claim.
+    SettleClaim { order: OrderId, how: ClaimSettlement },
+    /// One unit of a product, given away.
+    Vend { product: ProductId },
+    /// One unit out of this slot, faulty or not, to see whether it works. No revenue.
+    TestVend { slot: SlotId },
+}
+
+/// What somebody must be allowed in order to ask for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Right {
+    /// Keep the machine: lock it, fill it.
+    Service,
+    /// Energise something.
+    Motion,
+    /// Decide about money, or give goods away.
+    Money,
+}
+
+/// The rights somebody has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rights {
+    pub service: bool,
+    pub motion: bool,
+    pub money: bool,
+}
+
+/// When an operation may be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timing {
+    Any,
+    /// Not while somebody chooses, pays or waits for goods; and only when asked for this moment: what was on its way for
+    /// a day must move nothing.
+    LiveBetweenSales,
+}
+
+impl Operation {
+    /// The right that it needs. Giving goods away needs two.
+    pub fn needs(&self) -> &'static [Right] {
+        match self {
+            Self::Lock { .. } | Self::Unlock | Self::SetStock { .. } | Self::Refill => &[Right::Service],
+            Self::SettleClaim { .. } => &[Right::Money],
+            Self::Vend { .. } => &[Right::Motion, Right::Money],
+            Self::TestVend { .. } => &[Right::Motion],
+        }
+    }
+
+    pub fn timing(&self) -> Timing {
+        match self {
+            Self::Lock { .. } | Self::Unlock | Self::SetStock { .. } | Self::Refill | Self::SettleClaim { .. } => {
+                Timing::Any
+            }
+            Self::Vend { .. } | Self::TestVend { .. } => Timing::LiveBetweenSales,
+        }
+    }
+
+    /// As in JSON.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Lock { .. } => "lock",
+            Self::Unlock => "unlock",
+            Self::SetStock { .. } => "set-stock",
+            Self::Refill => "refill",
+            Self::SettleClaim { .. } => "settle-claim",
+            Self::Vend { .. } => "vend",
+            Self::TestVend { .. } => "test-vend",
+        }
+    }
+}
+
+impl Rights {
+    pub const ALL: Self = Self { service: true, motion: true, money: true };
+
+    fn has(self, right: Right) -> bool {
+        match right {
+            Right::Service => self.service,
+            Right::Motion => self.motion,
+            Right::Money => self.money,
+        }
+    }
+}
+
+impl Request {
+    /// Whether who asks may have it at all. `busy`: somebody chooses, pays or waits for goods.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn permitted(&self, busy: bool) -> Result<(), Refusal> {
+        if let Some(right) = self.asked.needs().iter().find(|right| !self.rights.has(**right)) {
+            return Err(Refusal::NoRight { right: *right });
+        }
+        match self.asked.timing() {
+            Timing::LiveBetweenSales if !self.live => Err(Refusal::NotLive),
+            Timing::LiveBetweenSales if busy => Err(Refusal::InMidSale),
+            Timing::Any | Timing::LiveBetweenSales => Ok(()),
+        }
+    }
+}
+
+/// What came of an operation. It is written once and never changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Done. `order`: the order that began with it.
+    Changed {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order: Option<OrderId>,
+    },
+    /// It was so already.
+    Unchanged,
+    /// Not done, and why.
+    Refused { why: Refusal },
+    /// Begun and not brought to an end.
+    Failed { why: Cause },
+}
+
+/// Why an operation is not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "refusal", rename_all = "kebab-case")]
+pub enum Refusal {
+    /// Who asks has not this right.
+    NoRight {
+        right: Right,
+    },
+    /// It moves something, and was not asked for this moment.
+    NotLive,
+    /// Somebody chooses, pays or waits for goods.
+    InMidSale,
+    /// Another request had this number.
+    NumberTaken,
+    NoSuchSlot,
+    NoSuchProduct,
+    NothingIsKeptHere,
+    /// The slot holds less.
+    HoldsLess {
+        capacity: u32,
+    },
+    NoneLeft,
+    CannotDeliver {
+        reason: StopReason,
+    },
+    /// The board has not answered yet.
+    NotReady,
+    /// The order is not open, or has no open claim.
+    NoOpenClaim,
+    /// Only the provider's own word settles a claim so.
+    OnlyByProvider,
+}
+
+/// What is known of a request that was made before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    pub asked: Operation,
+    pub by: Actor,
+    /// `None`: begun and not ended.
+    pub outcome: Option<Outcome>,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fleet { kid, counter } => write!(f, "the fleet's key {kid} (command {counter})"),
+            Self::Technician { uid } => write!(f, "a technician (user {uid})"),
+            Self::Menu => f.write_str("the service menu"),
+            Self::Demo => f.write_str("the demo's page"),
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lock { reason } => write!(f, "lock: {reason}"),
+            Self::Unlock | Self::Refill => f.write_str(self.verb()),
+            Self::SetStock { slot, count } => write!(f, "set the stock of {slot} to {count}"),
+            Self::SettleClaim { order, how } => {
+                let how = match how {
+                    ClaimSettlement::Delivered => "the customer has the goods",
+                    ClaimSettlement::Refund => "the rest goes back through the provider",
+                    ClaimSettlement::PaidOutside => "paid back by other means",
+                    ClaimSettlement::ByProvider => "by the provider's word",
+                };
+                write!(f, "settle the claim of order {order}: {how}")
+            }
+            Self::Vend { product } => write!(f, "give away one {product}"),
+            Self::TestVend { slot } => write!(f, "test {slot}"),
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Changed { order: Some(order) } => write!(f, "done, see order {order}"),
+            Self::Changed { order: None } => f.write_str("done"),
+            Self::Unchanged => f.write_str("it was so already"),
+            Self::Refused { why } => write!(f, "refused: {why}"),
+            Self::Failed { why } => write!(f, "failed: {why}"),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRight { right } => {
+                let may = match right {
+                    Right::Service => "keep the machine",
+                    Right::Motion => "move anything",
+                    Right::Money => "decide about money",
+                };
+                write!(f, "who asks may not {may}")
+            }
+            Self::NotLive => f.write_str("it moves something, and was not asked for this moment"),
+            Self::InMidSale => f.write_str("a sale is under way; ask again when it is over"),
+            Self::NumberTaken => f.write_str("another request had this number; take a new one"),
+            Self::NoSuchSlot => f.write_str("there is no such slot"),
+            Self::NoSuchProduct => f.write_str("there is no such product"),
+            Self::NothingIsKeptHere => f.write_str("nothing is kept here"),
+            Self::HoldsLess { capacity } => write!(f, "the slot holds at most {capacity}"),
+            Self::NoneLeft => f.write_str("no more of these goods"),
+            Self::CannotDeliver { reason } => write!(f, "the machine can't deliver: {reason}"),
+            Self::NotReady => f.write_str("the board has not answered yet"),
+            Self::NoOpenClaim => f.write_str("the order has no open claim"),
+            Self::OnlyByProvider => f.write_str("only the provider's own word settles a claim so"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+use serde_json::json;
+
+use super::*;
+
+fn request(asked: Operation) -> Request {
+    let id = RequestId::parse("r1").unwrap();
+    Request { id, by: Actor::Menu, rights: Rights::ALL, live: true, asked }
+}
+
+fn all() -> Vec<Operation> {
+    let (slot, product) = (SlotId::parse("A1").unwrap(), ProductId::parse("cola").unwrap());
+    let order = OrderId::from_parts(1, 1);
+    vec![
+        Operation::Lock { reason: Reason::parse("cleaning").unwrap() },
+        Operation::Unlock,
+        Operation::SetStock { slot: slot.clone(), count: 3 },
+        Operation::Refill,
+        Operation::SettleClaim { order, how: ClaimSettlement::PaidOutside },
+        Operation::Vend { product },
+        Operation::TestVend { slot },
+    ]
+}
+
+#[test]
+fn an_operation_is_read_as_it_is_written_and_named_by_its_verb() {
+    for operation in all() {
+        let written = serde_json::to_value(&operation).unwrap();
+        assert_eq!(written["do"], operation.verb());
+        assert_eq!(serde_json::from_value::<Operation>(written).unwrap(), operation);
+    }
+    let read = |value| serde_json::from_value::<Operation>(value);
+    assert_eq!(read(json!({ "do": "refill" })).unwrap(), Operation::Refill);
+    for bad in [
+        json!({ "do": "open-safe" }),
+        json!({ "do": "lock" }),
+        json!({ "do": "lock", "reason": "" }),
+        json!({ "do": "lock", "reason": "a\nb" }),
+        json!({ "do": "lock", "reason": "x".repeat(201) }),
+        json!({ "do": "lock", "reason": "cleaning", "until": "noon" }),
+        json!({ "do": "set-stock", "slot": "A 1", "count": 1 }),
+        json!({ "do": "set-stock", "slot": "A1", "count": -1 }),
+        json!({ "do": "settle-claim", "order": "1", "how": "refund" }),
+        json!({ "do": "settle-claim", "order": OrderId::from_parts(1, 1), "how": "forget" }),
+    ] {
+        assert!(read(bad.clone()).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn each_right_that_is_missing_refuses_what_needs_it() {
+    for operation in all() {
+        for right in [Right::Service, Right::Motion, Right::Money] {
+            let rights = match right {
+                Right::Service => Rights { service: false, ..Rights::ALL },
+                Right::Motion => Rights { motion: false, ..Rights::ALL },
+                Right::Money => Rights { money: false, ..Rights::ALL },
+            };
+            let asked = Request { rights, ..request(operation.clone()) };
+            let refused = Err(Refusal::NoRight { right });
+            let wanted = if operation.needs().contains(&right) { refused } else { Ok(()) };
+            assert_eq!(asked.permitted(false), wanted, "{operation}");
+        }
+        let nobody = Request { rights: Rights::default(), ..request(operation) };
+        assert!(nobody.permitted(false).is_err());
+    }
+}
+
+#[test]
+fn what_moves_something_is_asked_for_this_moment_and_between_sales() {
+    for operation in all() {
+        let moves = operation.needs().contains(&Right::Motion);
+        let asked = request(operation);
+        assert_eq!(asked.permitted(true), if moves { Err(Refusal::InMidSale) } else { Ok(()) });
+        let late = Request { live: false, ..asked };
+        assert_eq!(late.permitted(false), if moves { Err(Refusal::NotLive) } else { Ok(()) });
+    }
+}
+
+#[test]
+fn numbers_and_names_are_bounded() {
+    for good in ["a", "01K9-x_y.z", &"9".repeat(64)] {
+        assert!(RequestId::parse(good).is_some() && KeyName::parse(good).is_some(), "{good}");
+    }
+    for bad in ["", "a b", "a/b", "é", &"9".repeat(65)] {
+        assert!(RequestId::parse(bad).is_none() && KeyName::parse(bad).is_none(), "{bad}");
+    }
+}

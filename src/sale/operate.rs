@@ -1,0 +1,98 @@
+//! What people ask of the machine, done in one step: begun, carried out and ended in one commit, and answered after it.
+
+use super::Turn;
+use super::event::Effect;
+use super::record::Record;
+use crate::operation::{Known, Operation, Outcome, Refusal, Request};
+use crate::vocabulary::{Cause, ClaimSettlement, Grant, OrderId, Outlet, ProductId, SlotId};
+
+impl Turn<'_> {
+    /// `known`: what the ledger has under the request's number.
+    pub(super) fn asked(&mut self, request: Request, known: Option<Known>) {
+        let outcome = match known {
+            Some(known) if known.asked != request.asked || known.by != request.by => {
+                Outcome::Refused { why: Refusal::NumberTaken }
+            }
+            // Under way: who asked first is answered when it ends.
+            Some(Known { outcome: None, .. }) => return,
+            Some(Known { outcome: Some(outcome), .. }) => outcome,
+            None => self.perform(&request),
+        };
+        self.effect(Effect::Answer { id: request.id, outcome });
+    }
+
+    fn perform(&mut self, request: &Request) -> Outcome {
+        let (id, by, asked) = (request.id.clone(), request.by.clone(), request.asked.clone());
+        self.record(Record::OperationBegun { id: id.clone(), by, asked });
+        let written = self.step.records.len();
+        let done = match request.permitted(self.state.busy()) {
+            Ok(()) => self.carry_out(request),
+            Err(why) => Err(why),
+        };
+        let outcome = match done {
+            Err(why) => Outcome::Refused { why },
+            Ok(None) if self.step.records.len() == written => Outcome::Unchanged,
+            Ok(order) => Outcome::Changed { order },
+        };
+        self.record(Record::OperationEnded { id, outcome: outcome.clone() });
+        outcome
+    }
+
+    /// Either everything of it is recorded, or it is refused and nothing is.
+    fn carry_out(&mut self, request: &Request) -> Result<Option<OrderId>, Refusal> {
+        match &request.asked {
+            Operation::Lock { reason } => {
+                let reason = reason.to_string();
+                if self.state.conditions.locked.as_ref() != Some(&reason) {
+                    self.record(Record::KioskLocked { reason });
+                }
+            }
+            Operation::Unlock => {
+                if self.state.conditions.locked.is_some() {
+                    self.record(Record::KioskUnlocked {});
+                }
+            }
+            Operation::SetStock { slot, count } => {
+                let records = self.state.shop.restock(&Outlet::Slot(slot.clone()), *count)?;
+                records.into_iter().for_each(|record| self.record(record));
+            }
+            Operation::Refill => self.state.shop.refill().into_iter().for_each(|record| self.record(record)),
+            Operation::SettleClaim { order, how } => self.settle_claim(*order, *how, request)?,
+            Operation::Vend { product } => return self.give_away(product, request).map(Some),
+            Operation::TestVend { slot } => return self.test(slot, request).map(Some),
+        }
+        Ok(None)
+    }
+
+    fn settle_claim(&mut self, order: OrderId, how: ClaimSettlement, request: &Request) -> Result<(), Refusal> {
+        if !self.state.orders.get(&order).is_some_and(|open| open.claim_open()) {
+            return Err(Refusal::NoOpenClaim);
+        }
+        if how == ClaimSettlement::ByProvider {
+            return Err(Refusal::OnlyByProvider);
+        }
+        self.record(Record::ClaimSettled { order, how, by: Some(request.by.clone()) });
+        self.restart_silence(order);
+        Ok(())
+    }
+
+    fn give_away(&mut self, product: &ProductId, request: &Request) -> Result<OrderId, Refusal> {
+        let unit = self.state.product(product).ok_or(Refusal::NoSuchProduct)?.offered();
+        self.grant(vec![unit], Grant::Free, None, Some(request.by.clone()))
+    }
+
+    fn test(&mut self, slot: &SlotId, request: &Request) -> Result<OrderId, Refusal> {
+        let outlet = Outlet::Slot(slot.clone());
+        let known = self.state.outlet(&outlet).ok_or(Refusal::NoSuchSlot)?;
+        let product = known.goods.as_ref().and_then(|goods| goods.product());
+        let unit = product.and_then(|product| self.state.product(product)).ok_or(Refusal::NothingIsKeptHere)?.offered();
+        self.grant(vec![unit], Grant::Test, Some(outlet), Some(request.by.clone()))
+    }
+
+    /// What a run that ended in the middle has left open can't be brought to its end any more.
+    pub(super) fn end_open_operations(&mut self) {
+        for id in std::mem::take(&mut self.state.open_operations) {
+            self.record(Record::OperationEnded { id, outcome: Outcome::Failed { why: Cause::Restarted } });
+        }
+    }
+}

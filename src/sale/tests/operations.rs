@@ -1,0 +1,131 @@
+//! What people ask of the machine: who may, when, once, and with which answer.
+
+use super::desk::{Desk, answers, lock, outlet, product, slot};
+use crate::operation::{Actor, KeyName, Known, Operation, Outcome, Refusal, Request, RequestId, Right, Rights};
+use crate::sale::view::{OrderState, StopReason};
+use crate::sale::{Effect, Event, Record, Step};
+use crate::vocabulary::{Cause, Evidence, Grant, OrderId};
+
+fn technician(id: &str, asked: Operation) -> Request {
+    let by = Actor::Technician { uid: 1000 };
+    Request { id: RequestId::parse(id).unwrap(), by, rights: Rights::ALL, live: true, asked }
+}
+
+fn kinds(step: &Step) -> Vec<&'static str> {
+    step.records.iter().map(Record::kind).collect()
+}
+
+#[test]
+fn it_is_begun_done_and_ended_in_one_commit_and_answered_after_it() {
+    let mut desk = Desk::new();
+    let request = technician("r1", lock("cleaning"));
+    let step = desk.hear(Event::Asked { request: request.clone(), known: None });
+    assert_eq!(kinds(&step)[..3], ["operation-begun", "kiosk-locked", "operation-ended"]);
+    let begun = Record::OperationBegun { id: request.id.clone(), by: request.by, asked: request.asked };
+    assert_eq!(step.records[0], begun, "the audit says who");
+    let outcome = Outcome::Changed { order: None };
+    assert!(step.effects.contains(&Effect::Answer { id: request.id, outcome }));
+    assert_eq!(desk.outcome(lock("cleaning")), Outcome::Unchanged);
+    assert_eq!(desk.outcome(lock("repair")), Outcome::Changed { order: None }, "another reason is news");
+    assert_eq!(desk.state.stop_reasons(), [StopReason::Locked("repair".into())]);
+    assert_eq!(desk.outcome(Operation::Unlock), Outcome::Changed { order: None });
+    assert_eq!(desk.outcome(Operation::Unlock), Outcome::Unchanged);
+}
+
+#[test]
+fn the_same_number_again_is_answered_and_nothing_is_done() {
+    let mut desk = Desk::new();
+    let request = technician("r1", lock("cleaning"));
+    let outcome = Outcome::Changed { order: None };
+    let known = |outcome| Some(Known { asked: request.asked.clone(), by: request.by.clone(), outcome });
+    let again = desk.hear(Event::Asked { request: request.clone(), known: known(Some(outcome.clone())) });
+    assert_eq!((kinds(&again).len(), answers(&again)), (0, vec![outcome.clone()]));
+    assert_eq!(desk.state.conditions.locked, None);
+    let open = desk.hear(Event::Asked { request: request.clone(), known: known(None) });
+    assert_eq!((kinds(&open).len(), answers(&open)), (0, vec![]), "who asked first is answered when it ends");
+    let other = Request { asked: Operation::Unlock, ..request.clone() };
+    let somebody = Request { by: Actor::Fleet { kid: KeyName::parse("k").unwrap(), counter: 1 }, ..request.clone() };
+    for foreign in [other, somebody] {
+        let step = desk.hear(Event::Asked { request: foreign, known: known(Some(outcome.clone())) });
+        assert_eq!(answers(&step), [Outcome::Refused { why: Refusal::NumberTaken }]);
+        assert!(step.records.is_empty());
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused_on_record_and_has_no_effect() {
+    let mut desk = Desk::new();
+    let refused = |desk: &mut Desk, request: Request| {
+        let before = desk.state.shop.outlets();
+        let step = desk.hear(Event::Asked { request, known: None });
+        assert_eq!(kinds(&step), ["operation-begun", "operation-ended"]);
+        assert_eq!(desk.state.shop.outlets(), before);
+        match &answers(&step)[..] {
+            [Outcome::Refused { why }] => why.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let keeper = Rights { service: true, ..Rights::default() };
+    let vend = Operation::Vend { product: product("cola") };
+    let test = Operation::TestVend { slot: slot("A1") };
+    let asked = Request { rights: keeper, ..technician("r1", vend.clone()) };
+    assert_eq!(refused(&mut desk, asked), Refusal::NoRight { right: Right::Motion });
+    let late = Request { live: false, ..technician("r2", test.clone()) };
+    assert_eq!(refused(&mut desk, late), Refusal::NotLive);
+    let none = OrderId::from_parts(1, 1);
+    let settle = Operation::SettleClaim { order: none, how: crate::vocabulary::ClaimSettlement::Refund };
+    assert_eq!(refused(&mut desk, technician("r3", settle)), Refusal::NoOpenClaim);
+    let nothing = Operation::TestVend { slot: slot("Z9") };
+    assert_eq!(refused(&mut desk, technician("r4", nothing)), Refusal::NoSuchSlot);
+    let gum = Operation::Vend { product: product("gum") };
+    assert_eq!(refused(&mut desk, technician("r5", gum)), Refusal::NoSuchProduct);
+    desk.touch("start");
+    desk.touch("product:tea");
+    assert_eq!(refused(&mut desk, technician("r6", vend.clone())), Refusal::InMidSale);
+    desk.touch("pay");
+    assert_eq!(refused(&mut desk, technician("r7", test)), Refusal::InMidSale);
+    desk.touch("cancel");
+    desk.touch("done");
+    for name in ["A1", "A2"] {
+        desk.operate(Operation::SetStock { slot: slot(name), count: 0 });
+    }
+    assert_eq!(refused(&mut desk, technician("r8", vend)), Refusal::NoneLeft);
+    desk.door(true);
+    let reason = StopReason::DoorOpen;
+    let tea = Operation::Vend { product: product("tea") };
+    assert_eq!(refused(&mut desk, technician("r9", tea)), Refusal::CannotDeliver { reason });
+}
+
+#[test]
+fn a_test_turns_the_slot_that_was_named_though_it_is_faulty_and_no_other() {
+    let mut desk = Desk::new();
+    desk.hear(Event::Condition(crate::sale::Condition::OutletFaulty {
+        outlet: outlet("A2"),
+        why: Cause::MotorNotHome,
+    }));
+    let step =
+        desk.hear(Event::Asked { request: technician("r1", Operation::TestVend { slot: slot("A2") }), known: None });
+    assert_eq!(kinds(&step), ["operation-begun", "order-granted", "operation-ended"]);
+    let [Outcome::Changed { order: Some(order) }] = answers(&step)[..] else { panic!("{step:?}") };
+    assert!(matches!(
+        &step.records[1],
+        Record::OrderGranted { grant: Grant::Test, by: Some(Actor::Technician { uid: 1000 }), .. }
+    ));
+    assert_eq!(desk.order(order).only, Some(outlet("A2")));
+    let step = desk.deliver(order, 0, 1, Evidence::Nothing { self_tested: true });
+    assert!(!step.effects.iter().any(|effect| matches!(effect, Effect::Prepare { .. })), "not from another slot");
+    assert_eq!(desk.order(order).state(), OrderState::NotDelivered);
+    assert_eq!((desk.order(order).paid(), desk.order(order).amount()), (0, 0), "no revenue");
+}
+
+#[test]
+fn what_was_left_open_has_failed_after_a_restart() {
+    let mut desk = Desk::new();
+    let id = RequestId::parse("r1").unwrap();
+    desk.state.open_operations = vec![id.clone()];
+    let boot = crate::vocabulary::BootId::parse("boot-2").unwrap();
+    let step = desk.hear(Event::Started { boot, version: "1".into() });
+    let outcome = Outcome::Failed { why: Cause::Restarted };
+    assert_eq!(step.records[1], Record::OperationEnded { id, outcome });
+    assert!(desk.state.open_operations.is_empty());
+}

@@ -1,0 +1,93 @@
+//! What somebody with the right to it asks of the machine, from the page: done once, answered alike, and on record with who
+//! it was.
+
+use serde_json::{Value, json};
+
+use crate::child::command;
+use crate::kit::{Machine, Setup};
+
+/// The answer, and the same once more after the plug was pulled.
+fn operate(machine: &Machine, id: &str, asked: &Value) -> Value {
+    let body = json!({ "id": id, "asked": asked });
+    let (status, first) = machine.post("/api/operations", &body);
+    assert_eq!(status, 200, "{body}: {first}");
+    machine.world(json!({ "power": "cut" }));
+    let (status, again) = machine.post("/api/operations", &body);
+    assert_eq!((status, &again), (200, &first), "{body}: the same number, the same answer");
+    first
+}
+
+fn kioskctl(machine: &Machine, words: &[&str]) -> String {
+    let told = command(env!("CARGO_BIN_EXE_kioskctl"))
+        .args(["--state", machine.state.to_str().unwrap()])
+        .args(words)
+        .output()
+        .unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    String::from_utf8(told.stdout).unwrap()
+}
+
+#[test]
+fn each_is_done_once_answered_alike_and_told_with_who_asked() {
+    let machine = Machine::start(&Setup::default());
+    let done = json!({ "result": "changed" });
+
+    assert_eq!(operate(&machine, "lock-1", &json!({ "do": "lock", "reason": "cleaning" })), done);
+    machine.until("out-of-service");
+    assert_eq!(machine.get("/api/state")["reasons"][0], json!({ "kind": "locked", "detail": "cleaning" }));
+    assert_eq!(operate(&machine, "unlock-1", &json!({ "do": "unlock" })), done);
+    machine.until("attract");
+
+    assert_eq!(operate(&machine, "stock-1", &json!({ "do": "set-stock", "slot": "A1", "count": 0 })), done);
+    assert_eq!(machine.get("/api/state")["stock"]["A1"]["count"], 0);
+    assert_eq!(operate(&machine, "refill-1", &json!({ "do": "refill" })), done);
+    let a1 = machine.get("/api/state")["stock"]["A1"].clone();
+    assert_eq!(a1["count"], a1["capacity"]);
+
+    // Given away and tested: once each, whatever the plug does, and no revenue.
+    for (id, asked, granted) in [
+        ("vend-1", json!({ "do": "vend", "product": "cola" }), "free"),
+        ("test-1", json!({ "do": "test-vend", "slot": "B1" }), "test"),
+    ] {
+        machine.until("attract");
+        let before = machine.pulses();
+        let (status, answer) = machine.post("/api/operations", &json!({ "id": id, "asked": asked }));
+        assert_eq!((status, &answer["result"]), (200, &json!("changed")), "{answer}");
+        let order = machine.until_state("delivered");
+        assert_eq!((&order["id"], &order["granted"]), (&answer["order"], &json!(granted)));
+        assert_eq!((&order["amount"], &order["paid"]), (&json!(0), &json!(0)));
+        assert_eq!(operate(&machine, id, &asked), answer);
+        assert_eq!(machine.pulses(), before + 1, "energised once");
+        let why = machine.get(&format!("/api/why?order={}", order["id"].as_str().unwrap()));
+        assert!(why["text"].as_str().unwrap().contains("granted by the demo's page"), "{why:#}");
+    }
+
+    // A refund that fails becomes a claim, which a person settles.
+    machine.until("attract");
+    machine.world(json!({ "provider": { "refund_failed": true }, "slot": { "name": "B2", "motor": "jam" } }));
+    let payload = machine.offer(&["chips"]);
+    machine.wallet(&payload, "pay");
+    let order = machine.until_state("claim");
+    let settle = json!({ "do": "settle-claim", "order": order["id"], "how": "paid-outside" });
+    assert_eq!(operate(&machine, "settle-1", &settle), done);
+    let why = kioskctl(&machine, &["why", order["id"].as_str().unwrap()]);
+    assert!(why.contains("claim settled by the demo's page: paid back by other means"), "{why}");
+
+    // Refused on record, with no effect.
+    let refused = operate(&machine, "stock-2", &json!({ "do": "set-stock", "slot": "Z9", "count": 1 }));
+    assert_eq!(refused, json!({ "result": "refused", "why": { "refusal": "no-such-slot" } }));
+    let taken = json!({ "id": "lock-1", "asked": { "do": "unlock" } });
+    let taken = machine.post("/api/operations", &taken).1;
+    assert_eq!(taken["why"]["refusal"], "number-taken");
+    for wrong in [json!({ "id": "a b", "asked": { "do": "refill" } }), json!({ "id": "x", "asked": { "do": "open" } })]
+    {
+        assert_eq!(machine.post("/api/operations", &wrong).0, 400, "{wrong}");
+    }
+
+    let audit = kioskctl(&machine, &["operations", "--limit", "50"]);
+    for told in ["lock: cleaning: done", "give away one cola: done, see order", "refused: there is no such slot"] {
+        assert_eq!(audit.lines().filter(|line| line.contains(told)).count(), 1, "{told}: {audit}");
+    }
+    assert!(audit.lines().all(|line| line.contains("the demo's page")), "{audit}");
+    machine.verify();
+}
