@@ -76,7 +76,18 @@ impl World {
     }
 
     fn answer<T>(&mut self, answer: Result<T, RailError>, lost: bool, event: impl Fn(Result<T, RailError>) -> Event) {
-        let slow = !self.calm && self.chance.percent(5);
+        self.answer_slowly(5, answer, lost, event);
+    }
+
+    /// In so many of a hundred cases it takes its time.
+    fn answer_slowly<T>(
+        &mut self,
+        slow: u64,
+        answer: Result<T, RailError>,
+        lost: bool,
+        event: impl Fn(Result<T, RailError>) -> Event,
+    ) {
+        let slow = !self.calm && self.chance.percent(slow);
         let wait = 30 + self.chance.below(if slow { TIME_OUT - 100 } else { 400 });
         if lost {
             self.tell(TIME_OUT, event(Err(RailError::Unknown("time-out".into()))));
@@ -221,9 +232,12 @@ impl World {
         self.rails.insert(id.clone(), rail);
         let (before, after) = self.lost_about(id);
         let report = self.report(id);
+        // Around the last moment in which it can be paid, an answer is often older than what it seems to say.
+        let last = self.book.get(id).map_or(0, |charge| charge.last);
+        let slow = if (last.saturating_sub(5_000)..last).contains(&self.now) { 60 } else { 5 };
         let id = id.clone();
         let event = move |result| Event::Reported { charge: id.clone(), result, asked: true };
-        self.answer(Ok(report), before || after, event);
+        self.answer_slowly(slow, Ok(report), before || after, event);
     }
 
     /// As rails do it: look first, and leave alone what is paid. Between the look and the close a payment may come; at
