@@ -223,6 +223,8 @@ mod tests {
         assert_eq!(plan.slots()[&slot("A1")].stock, 0, "a double drop never makes stock negative");
         plan.apply(&fell("A2", 2));
         assert_eq!(plan.closed(), Some(StopReason::SoldOut));
+        let both = planogram("cola", &[("A1", 0), ("A2", 0)]);
+        assert_eq!(both.outlet(&Goods::Product(id("cola")), &[]), None, "nothing comes out of an empty slot");
     }
 
     /// The records as a restart hears them, with the operator's file as it is then.

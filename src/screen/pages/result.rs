@@ -181,7 +181,8 @@ impl Composer<'_> {
     fn money_texts(&self, order: &OrderView) -> Vec<String> {
         let open = if order.state == OrderState::Claim { "order-refund-open" } else { "order-refund-pending" };
         let parts = [
-            ("order-paid", Some(order.paid)),
+            // Of what was given away nobody wants to read that nothing was paid.
+            ("order-paid", Some(order.paid).filter(|paid| *paid > 0 || order.amount > 0)),
             ("order-refunded", Some(order.refunded).filter(|amount| *amount > 0)),
             (open, Some(order.refund_pending).filter(|amount| *amount > 0)),
         ];
