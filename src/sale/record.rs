@@ -22,10 +22,8 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         before: Option<String>,
     },
-    BootStarted {
-        boot: BootId,
-        version: String,
-    },
+    /// The daemon was started; its monotonic clock begins at 0 with this boot.
+    BootStarted { boot: BootId, version: String },
     /// The id is on disk before its QR is on the glass.
     OrderOffered {
         order: OrderId,
@@ -53,12 +51,7 @@ pub enum Record {
     },
     /// The customer chose another rail: another charge for the same order, on disk before it is asked for. The former
     /// is closed.
-    ChargeOffered {
-        order: OrderId,
-        charge: ChargeId,
-        rail: RailName,
-        life_ms: u64,
-    },
+    ChargeOffered { order: OrderId, charge: ChargeId, rail: RailName, life_ms: u64 },
     /// A verified payment of exactly this order's amount, in time.
     OrderPaid {
         order: OrderId,
@@ -69,58 +62,21 @@ pub enum Record {
         fee_estimate: Option<Minor>,
     },
     /// A verified payment that buys nothing and goes back.
-    PaymentSurplus {
-        order: OrderId,
-        charge: ChargeId,
-        payment: Payment,
-        why: Surplus,
-    },
+    PaymentSurplus { order: OrderId, charge: ChargeId, payment: Payment, why: Surplus },
     /// The order ended for the customer without a payment that counts.
-    OrderClosed {
-        order: OrderId,
-        why: Closed,
-    },
+    OrderClosed { order: OrderId, why: Closed },
     /// The provider gave back by itself; the total so far.
-    ChargeReturned {
-        order: OrderId,
-        charge: ChargeId,
-        total: Minor,
-    },
+    ChargeReturned { order: OrderId, charge: ChargeId, total: Minor },
     /// Nothing more can happen on this charge.
-    ChargeSettled {
-        order: OrderId,
-        charge: ChargeId,
-    },
+    ChargeSettled { order: OrderId, charge: ChargeId },
     /// On disk before the relay moves; `counter` is the drop sensor's count before.
-    DeliveryIntended {
-        order: OrderId,
-        item: u32,
-        attempt: u32,
-        outlet: Outlet,
-        counter: Option<u32>,
-    },
-    ItemDelivered {
-        order: OrderId,
-        item: u32,
-        attempt: u32,
-        outlet: Outlet,
-        count: u32,
-    },
+    DeliveryIntended { order: OrderId, item: u32, attempt: u32, outlet: Outlet, counter: Option<u32> },
+    /// The unit came out: the sensor says so, or nothing had to move for it.
+    ItemDelivered { order: OrderId, item: u32, attempt: u32, outlet: Outlet, count: u32 },
     /// `last`: no other outlet will be tried for this unit.
-    ItemNotDelivered {
-        order: OrderId,
-        item: u32,
-        outlet: Option<Outlet>,
-        why: Cause,
-        last: bool,
-    },
-    ItemUnknown {
-        order: OrderId,
-        item: u32,
-        outlet: Outlet,
-        why: Cause,
-        settled_by: Settling,
-    },
+    ItemNotDelivered { order: OrderId, item: u32, outlet: Option<Outlet>, why: Cause, last: bool },
+    /// The unit was energised, and no sensor can say whether it fell.
+    ItemUnknown { order: OrderId, item: u32, outlet: Outlet, why: Cause, settled_by: Settling },
     /// On disk before the provider is asked. `at_ms` is the wall clock, where it is known: by it a restart knows how
     /// long nobody has confirmed it.
     RefundRequested {
@@ -131,20 +87,10 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at_ms: Option<Wall>,
     },
-    RefundConfirmed {
-        order: OrderId,
-        charge: ChargeId,
-        refund: RefundId,
-        amount: Minor,
-    },
+    /// The provider has said that the money went back.
+    RefundConfirmed { order: OrderId, charge: ChargeId, refund: RefundId, amount: Minor },
     /// The provider will not do it.
-    RefundFailed {
-        order: OrderId,
-        charge: ChargeId,
-        refund: RefundId,
-        amount: Minor,
-        why: Cause,
-    },
+    RefundFailed { order: OrderId, charge: ChargeId, refund: RefundId, amount: Minor, why: Cause },
     /// `until_told`: only because the provider says nothing. Once it has said, and nothing else is open, the claim is
     /// settled by that.
     ClaimOpened {
@@ -154,6 +100,7 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         until_told: bool,
     },
+    /// A person, or the provider's own word, has ended the claim.
     ClaimSettled {
         order: OrderId,
         how: ClaimSettlement,
@@ -161,60 +108,33 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<Actor>,
     },
-    ReceiptPrinted {
-        order: OrderId,
-        slip: Slip,
-    },
-    ReceiptNotPrinted {
-        order: OrderId,
-        slip: Slip,
-        why: Cause,
-    },
+    /// By the printer's word the slip is on paper and cut.
+    ReceiptPrinted { order: OrderId, slip: Slip },
+    /// Nobody can say that the slip is on paper; it is not printed again.
+    ReceiptNotPrinted { order: OrderId, slip: Slip, why: Cause },
     /// Nothing is open on the order any more.
-    OrderEnded {
-        order: OrderId,
-        state: OrderState,
-    },
+    OrderEnded { order: OrderId, state: OrderState },
     /// It may not be used until a person has looked.
-    OutletFaulty {
-        outlet: Outlet,
-        why: Cause,
-    },
-    OutletRepaired {
-        outlet: Outlet,
-    },
+    OutletFaulty { outlet: Outlet, why: Cause },
+    /// A person has looked, and it may be used again.
+    OutletRepaired { outlet: Outlet },
     /// What the operator has put into a slot. With another product than before, what was known of the slot is of no
     /// use any more: neither its count nor its fault.
-    SlotAssigned {
-        slot: SlotId,
-        product: ProductId,
-        capacity: u32,
-        count: u32,
-    },
+    SlotAssigned { slot: SlotId, product: ProductId, capacity: u32, count: u32 },
     /// A person says so many units lie there.
-    StockSet {
-        slot: SlotId,
-        count: u32,
-    },
-    SalesStopped {
-        reasons: Vec<StopReason>,
-    },
+    StockSet { slot: SlotId, count: u32 },
+    /// The machine does not sell any more, and why.
+    SalesStopped { reasons: Vec<StopReason> },
+    /// It sells again.
     SalesResumed {},
-    KioskLocked {
-        reason: String,
-    },
+    /// A person has taken the machine out of service.
+    KioskLocked { reason: String },
+    /// A person has put it back.
     KioskUnlocked {},
     /// Somebody has asked for something; on disk before anything of it is done.
-    OperationBegun {
-        id: RequestId,
-        by: Actor,
-        asked: Operation,
-    },
+    OperationBegun { id: RequestId, by: Actor, asked: Operation },
     /// What came of it; on disk before anybody is answered.
-    OperationEnded {
-        id: RequestId,
-        outcome: Outcome,
-    },
+    OperationEnded { id: RequestId, outcome: Outcome },
 }
 
 /// One unit of what an order is for, as it was offered.
@@ -233,10 +153,15 @@ pub struct Offered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Surplus {
+    /// The order was closed before.
     Late,
+    /// The order had been paid or granted before.
     Double,
+    /// It is not the amount that was asked for.
     WrongAmount,
+    /// It is another currency than the order's, and a person must settle it.
     WrongCurrency,
+    /// The provider says that it was for another order.
     WrongOrder,
     /// Paid and already given back by the provider.
     Returned,
@@ -245,7 +170,9 @@ pub enum Surplus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "reason", content = "detail")]
 pub enum Closed {
+    /// Nobody paid in time.
     Expired,
+    /// The customer gave it up.
     ByCustomer,
     /// The machine could no longer deliver (P6).
     Stopped(StopReason),
@@ -253,6 +180,7 @@ pub enum Closed {
     NoCharge(String),
     /// The daemon started anew while the order was waiting.
     Restart,
+    /// A payment came that buys nothing.
     WrongPayment,
     /// The provider closed it while it was on the glass.
     ByProvider,
@@ -262,8 +190,11 @@ pub enum Closed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Settling {
+    /// The unit counts as not delivered, and its price goes back.
     Refund,
+    /// A person decides.
     Claim,
+    /// The unit counts as delivered, and its price stays.
     AssumedDelivered,
 }
 

@@ -210,16 +210,27 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OrderState {
+    /// Nothing is ordered yet: the customer chooses.
     Choosing,
+    /// Offered, and neither paid nor closed yet.
     WaitingPayment,
+    /// Paid or granted, and nothing was energised yet.
     Paid,
+    /// Units were energised, and some are not resolved.
     Delivering,
+    /// Money has still to go back.
     Refunding,
+    /// A person must settle it.
     Claim,
+    /// Every unit came out, or counts as if it had.
     Delivered,
+    /// Some units came out, and the rest went back.
     PartlyDelivered,
+    /// Nothing is kept: all that was paid went back.
     Refunded,
+    /// Nobody paid in time.
     Expired,
+    /// Closed before anything was paid, for another reason than time.
     Cancelled,
     /// Granted, and nothing came out.
     NotDelivered,

@@ -6,6 +6,7 @@ mod cases;
 mod child;
 mod children;
 mod floors;
+mod papers;
 mod reference;
 mod themes;
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{kit, spelling};
 
 /// Each kind once, with everything that may be left out.
-fn one_of_each() -> Vec<Record> {
+pub fn one_of_each() -> Vec<Record> {
     let order = OrderId::from_parts(1_795_392_000_000, 7);
     let (charge, outlet) = (ChargeId::of(order, 0), kit::outlet("A1"));
     let refund = RefundId::of(&charge, 0);

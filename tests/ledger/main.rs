@@ -1,6 +1,7 @@
 //! The ledger on real files: what was committed is there after any crash, what was changed is found, and a disk that is
 //! full or broken stops sales and loses nothing. The records come from the real core, played through small sales.
 
+mod catalogue;
 #[path = "../support/child.rs"]
 mod child;
 mod commits;
