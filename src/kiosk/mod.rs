@@ -341,7 +341,8 @@ impl Kiosk {
                 // The glass's first word, lit or dark: a kiosk without a screen is ready too, and says what it lacks.
                 if !self.ready && matches!(event, Event::Condition(Condition::Glass { .. })) {
                     self.ready = true;
-                    service::say(&Say::Ready("the glass has spoken"));
+                    let dark = matches!(event, Event::Condition(Condition::Glass { dark: Some(_) }));
+                    service::say(&Say::Ready(if dark { "started, with a dark glass" } else { "first frame shown" }));
                 }
                 self.step(event);
             }
