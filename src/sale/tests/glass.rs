@@ -391,3 +391,18 @@ fn a_receipt_is_recorded_once_even_after_the_customer_has_gone() {
     assert_eq!(desk.hear(done()).records, [Record::ReceiptPrinted { order, slip: Slip::Receipt }]);
     assert!(desk.try_hear(done()).is_err());
 }
+
+#[test]
+fn a_touch_that_is_not_on_the_page_says_which_page_it_was() {
+    let mut desk = Desk::new();
+    let told = |desk: &mut Desk| match desk.refused("key:7") {
+        Illegal::NotOnPage { page, .. } => page,
+        other => panic!("{other}"),
+    };
+    let mut pages = vec![told(&mut desk)];
+    for touch in ["start", "product:cola", "pay", "cancel"] {
+        desk.touch(touch);
+        pages.push(told(&mut desk));
+    }
+    assert_eq!(pages, ["attract", "choose", "basket", "order", "result"]);
+}
