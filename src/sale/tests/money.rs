@@ -327,3 +327,27 @@ fn what_is_known_to_be_paid_is_not_closed() {
     let asked = desk.wait(100);
     assert!(!asked.iter().any(|effect| matches!(effect, Effect::Close { .. })), "{asked:?}");
 }
+
+#[test]
+fn a_refusal_after_the_charge_was_final_is_asked_about_until_it_is_a_claim() {
+    let (mut desk, order) = refunding();
+    let payments = desk.order(order).charges[0].payments.clone();
+    let report = ChargeReport { standing: Standing::Closed, payments, returned: 0, attach: None };
+    let charge = crate::vocabulary::ChargeId::of(order, 1);
+    desk.hear(crate::sale::Event::CloseAnswered { charge, result: Ok(None) });
+    desk.refund_answered(order, 1, Ok(RefundReport::Processing));
+    desk.reported(order, Ok(report.clone()), true);
+    for _ in 0..40 {
+        if desk.wait(30).iter().any(|effect| matches!(effect, Effect::Query { .. })) {
+            desk.reported(order, Ok(report.clone()), true);
+        }
+        if desk.refund_asked(order) {
+            desk.refund_answered(order, 1, Ok(RefundReport::Processing));
+        }
+    }
+    assert!(desk.order(order).charges[0].settled);
+    desk.refund_answered(order, 1, Ok(RefundReport::Failed));
+    desk.wait(1);
+    desk.reported(order, Ok(report), true);
+    assert!(desk.order(order).claim_open(), "a person decides about the money that is still at the provider");
+}
