@@ -351,3 +351,17 @@ fn a_refusal_after_the_charge_was_final_is_asked_about_until_it_is_a_claim() {
     desk.reported(order, Ok(report), true);
     assert!(desk.order(order).claim_open(), "a person decides about the money that is still at the provider");
 }
+
+#[test]
+fn a_claim_that_a_person_was_called_for_is_not_settled_by_what_comes_back_later() {
+    let (mut desk, order) = claimed();
+    let payments = desk.order(order).charges[0].payments.clone();
+    let report = ChargeReport { standing: Standing::Closed, payments, returned: 300, attach: None };
+    for _ in 0..40 {
+        desk.reported(order, Ok(report.clone()), true);
+        desk.wait(60);
+    }
+    assert!(desk.order(order).charges[0].settled);
+    assert_eq!((desk.order(order).refunded(), desk.order(order).outstanding()), (300, 0));
+    assert!(desk.order(order).claim_open(), "whoever was called says what became of it");
+}
