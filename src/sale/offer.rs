@@ -6,7 +6,7 @@ use super::event::{Effect, Illegal};
 use super::order::Order;
 use super::record::{Offered, Record};
 use crate::operation::{Actor, Refusal};
-use crate::vocabulary::{ChargeId, Goods, Grant, NewCharge, OrderId, Outlet, RailName, ShortCode};
+use crate::vocabulary::{ChargeId, Goods, Grant, NewCharge, OrderId, Outlet, RailName, ShortCode, counted};
 
 /// The shortest description limit among providers is 127 bytes (WeChat Pay, Native order).
 const DESCRIPTION_BYTES: usize = 120;
@@ -51,7 +51,7 @@ impl Turn<'_> {
         if self.state.conditions.board_answers != Some(true) {
             return Err(Refusal::NotReady);
         }
-        if only.is_none() && !self.state.shop.can_deliver(&wanted(items.iter().map(|unit| &unit.goods))) {
+        if only.is_none() && !self.all_there(&items) {
             return Err(Refusal::NoneLeft);
         }
         let order = self.next_order();
@@ -62,11 +62,15 @@ impl Turn<'_> {
         Ok(order)
     }
 
+    fn all_there(&self, items: &[Offered]) -> bool {
+        self.state.shop.can_deliver(&counted(items.iter().map(|unit| (unit.goods.clone(), 1))))
+    }
+
     fn sell(&mut self, items: Vec<Offered>) -> Result<(), Illegal> {
         if !self.state.stop_reasons().is_empty() || self.state.conditions.board_answers != Some(true) {
             return Err(Illegal::Refused("not selling"));
         }
-        if !self.state.shop.can_deliver(&wanted(items.iter().map(|unit| &unit.goods))) {
+        if !self.all_there(&items) {
             return Err(Illegal::Refused("no more of these goods"));
         }
         let rails = &self.state.policy.rails;
@@ -152,18 +156,6 @@ impl Turn<'_> {
         };
         order.wanted().into_iter().map(named).collect()
     }
-}
-
-/// The goods with how often each is wanted, in the order of the units.
-pub(super) fn wanted<'a>(units: impl Iterator<Item = &'a Goods>) -> Vec<(Goods, u32)> {
-    let mut wanted: Vec<(Goods, u32)> = Vec::new();
-    for goods in units {
-        match wanted.iter_mut().find(|(known, _)| known == goods) {
-            Some((_, quantity)) => *quantity += 1,
-            None => wanted.push((goods.clone(), 1)),
-        }
-    }
-    wanted
 }
 
 fn describe(kiosk: &str, goods: &[String], code: &ShortCode) -> String {

@@ -9,7 +9,7 @@ use super::view::{OrderState, Outcome};
 use crate::vocabulary::fee::Rate;
 use crate::vocabulary::{
     Cause, ChargeId, ChargeRef, ClaimSettlement, Currency, DeliveryId, Entitlement, Goods, Grant, Localized, Minor,
-    Mono, OrderId, Outlet, Payment, RailName, RefundId, RefundRequest, ShortCode, Wall,
+    Mono, OrderId, Outlet, Payment, RailName, RefundId, RefundRequest, ShortCode, Wall, counted,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -308,7 +308,7 @@ impl Order {
 
     /// The goods with how often each is wanted.
     pub fn wanted(&self) -> Vec<(Goods, u32)> {
-        super::offer::wanted(self.items.iter().map(|item| &item.goods))
+        counted(self.items.iter().map(|item| (item.goods.clone(), 1)))
     }
 
     /// The charge whose payment bought the goods.

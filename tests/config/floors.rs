@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::children::sources;
 
 /// Files that import each other all the same.
-const KNOWN: [(&str, &str); 2] = [("sale::counter", "sale::event"), ("sale::offer", "sale::order")];
+const KNOWN: [(&str, &str); 1] = [("sale::counter", "sale::event")];
 
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
