@@ -20,6 +20,7 @@ mod event;
 mod fees;
 mod hold;
 mod home;
+mod operations;
 mod project;
 mod reader;
 mod rebuild;
@@ -36,7 +37,8 @@ pub use commit::Ledger;
 pub use event::EventDocument;
 pub use fees::{Days, FeeReport, Sum};
 pub use hold::Hold;
-pub use reader::{EventLine, OperationLine, Reader, Verified, When};
+pub use operations::OperationLine;
+pub use reader::{EventLine, Reader, Verified, When};
 pub use reconcile::{Ask, Difference, Disagreement, NoPeriod, Reconciliation, reconcile};
 pub use story::Story;
 

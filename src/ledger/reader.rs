@@ -7,14 +7,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::chain::{GENESIS, Link};
 use super::rebuild::Rebuilt;
 use super::story::Story;
 use super::{EventDocument, FILE, LedgerError, schema};
-use crate::operation::{Actor, Known, Operation, Outcome, RequestId};
+use crate::operation::RequestId;
 use crate::sale::codes::REACH;
 use crate::sale::recover::Recovered;
 use crate::sale::{Order, Record};
@@ -85,29 +84,6 @@ impl RecordRow {
     fn link(&self) -> Link<'_> {
         let Self { seq, boot, mono, wall, kind, body, .. } = self;
         Link { seq: *seq, boot, mono: *mono, wall: *wall, kind, body }
-    }
-}
-
-/// One operation of the audit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct OperationLine {
-    pub seq: u64,
-    /// When it began; `None` while the clock was unknown.
-    #[serde(rename = "ts")]
-    pub wall: When,
-    pub id: RequestId,
-    pub by: Actor,
-    pub asked: Operation,
-    /// `None`: under way.
-    pub outcome: Option<Outcome>,
-}
-
-impl std::fmt::Display for OperationLine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let time = self.wall.and_then(|wall| jiff::Timestamp::from_millisecond(i64::try_from(wall).ok()?).ok());
-        let time = time.map_or("clock unknown".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string());
-        let outcome = self.outcome.as_ref().map_or("under way".to_owned(), ToString::to_string);
-        write!(f, "{time}  {}  {}: {}", self.by, self.asked, outcome)
     }
 }
 
@@ -249,36 +225,6 @@ impl Reader {
             story.push(row.seq, row.boot, row.mono, row.wall, record);
         }
         Ok(Some(story))
-    }
-
-    /// What is known of a request, by its number.
-    pub fn operation(&self, id: &RequestId) -> Result<Option<Known>, LedgerError> {
-        let row: Option<(String, String, Option<String>)> = self
-            .connection
-            .prepare_cached("SELECT actor, asked, outcome FROM operations WHERE id = ?1")
-            .and_then(|mut query| {
-                query.query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()
-            })
-            .map_err(LedgerError::sqlite(&self.path))?;
-        let Some((by, asked, outcome)) = row else { return Ok(None) };
-        let known = || -> serde_json::Result<Known> {
-            let outcome = outcome.as_deref().map(serde_json::from_str).transpose()?;
-            Ok(Known { asked: serde_json::from_str(&asked)?, by: serde_json::from_str(&by)?, outcome })
-        };
-        let unreadable = |_| LedgerError::Unreadable { path: self.path.clone(), what: "an operation can't be read" };
-        known().map(Some).map_err(unreadable)
-    }
-
-    /// What people have asked of the machine, the newest first, with when each began and what came of it.
-    pub fn operations(&self, limit: usize) -> Result<Vec<OperationLine>, LedgerError> {
-        let query = format!("{COLUMNS} WHERE order_id IS NULL AND kind = 'operation-begun' ORDER BY seq DESC LIMIT ?1");
-        let mut lines = Vec::new();
-        for row in self.rows(&query, [limit as u64])? {
-            let Record::OperationBegun { id, by, asked } = parse(&row, &self.path)? else { continue };
-            let outcome = self.operation(&id)?.and_then(|known| known.outcome);
-            lines.push(OperationLine { seq: row.seq, wall: row.wall, id, by, asked, outcome });
-        }
-        Ok(lines)
     }
 
     /// The whole chain, and that every table says what the records add up to.

@@ -1,0 +1,97 @@
+//! What people have asked of the machine, as the ledger has it: what a request is answered by that was made before, and
+//! the audit.
+
+use std::fmt;
+
+use rusqlite::{OptionalExtension, Row};
+use serde::Serialize;
+
+use super::{LedgerError, Reader, When};
+use crate::operation::{Actor, Known, Operation, Outcome, RequestId};
+
+/// One operation of the audit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OperationLine {
+    pub seq: u64,
+    /// When it began; `None` while the clock was unknown.
+    #[serde(rename = "ts")]
+    pub wall: When,
+    pub id: RequestId,
+    pub by: Actor,
+    pub asked: Operation,
+    /// `None`: under way.
+    pub outcome: Option<Outcome>,
+}
+
+/// The columns of one operation, as JSON.
+struct Written {
+    actor: String,
+    asked: String,
+    outcome: Option<String>,
+}
+
+impl Written {
+    /// From the columns `actor`, `asked` and `outcome`.
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { actor: row.get("actor")?, asked: row.get("asked")?, outcome: row.get("outcome")? })
+    }
+
+    fn known(&self) -> serde_json::Result<Known> {
+        Ok(Known {
+            asked: serde_json::from_str(&self.asked)?,
+            by: serde_json::from_str(&self.actor)?,
+            outcome: self.outcome.as_deref().map(serde_json::from_str).transpose()?,
+        })
+    }
+}
+
+impl Reader {
+    /// What is known of a request, by its number.
+    pub fn operation(&self, id: &RequestId) -> Result<Option<Known>, LedgerError> {
+        let written = self
+            .connection
+            .prepare_cached("SELECT actor, asked, outcome FROM operations WHERE id = ?1")
+            .and_then(|mut query| query.query_row([id.as_str()], Written::read).optional())
+            .map_err(LedgerError::sqlite(&self.path))?;
+        written.map(|written| written.known().map_err(|_| self.unreadable())).transpose()
+    }
+
+    /// What people have asked of the machine, the newest first, with when each began and what came of it.
+    pub fn operations(&self, limit: usize) -> Result<Vec<OperationLine>, LedgerError> {
+        let wrap = LedgerError::sqlite(&self.path);
+        // One statement is one moment: a daemon may be writing.
+        let mut query = self
+            .connection
+            .prepare_cached(
+                "SELECT seq, wall, id, actor, asked, outcome
+                 FROM record JOIN operations ON id = json_extract(body, '$.id')
+                 WHERE order_id IS NULL AND kind = 'operation-begun' ORDER BY seq DESC LIMIT ?1",
+            )
+            .map_err(&wrap)?;
+        let rows = query
+            .query_map([limit as u64], |row| {
+                Ok((row.get("seq")?, row.get("wall")?, row.get::<_, String>("id")?, Written::read(row)?))
+            })
+            .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
+            .map_err(&wrap)?;
+        let line = |(seq, wall, id, written): (u64, When, String, Written)| {
+            let id = RequestId::parse(&id).ok_or_else(|| self.unreadable())?;
+            let Known { asked, by, outcome } = written.known().map_err(|_| self.unreadable())?;
+            Ok(OperationLine { seq, wall, id, by, asked, outcome })
+        };
+        rows.into_iter().map(line).collect()
+    }
+
+    fn unreadable(&self) -> LedgerError {
+        LedgerError::Unreadable { path: self.path.clone(), what: "an operation can't be read" }
+    }
+}
+
+impl fmt::Display for OperationLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = self.wall.and_then(|wall| jiff::Timestamp::from_millisecond(i64::try_from(wall).ok()?).ok());
+        let time = time.map_or("clock unknown".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string());
+        let outcome = self.outcome.as_ref().map_or("under way".to_owned(), ToString::to_string);
+        write!(f, "{time}  {}  {}: {}", self.by, self.asked, outcome)
+    }
+}
