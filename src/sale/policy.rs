@@ -38,7 +38,7 @@ pub struct Policy {
     pub cool_down: Duration,
     /// A refund that nobody has confirmed for so long is a claim.
     pub silent_claim_after: Duration,
-    /// There is a drop sensor that can test itself: nothing is energised unless it has just passed its self-test.
+    /// There is a drop sensor that can test itself: no slot is energised unless it has just passed its self-test.
     pub sensor: bool,
     /// Of the shelf, in their order.
     pub categories: Vec<(CategoryId, Localized)>,

@@ -1,8 +1,9 @@
 //! The shop behind the counter: what the sale must know of it, and nothing of how it works.
 //!
 //! Policy: a shop answers three questions: may it sell, which outlet is next, what does this record change. It is asked
-//! with what the sale knows and decides nothing about money. Everything it remembers it has from records, so that a
-//! restart finds it as it was: [`restore`](super::State::restore) hands it the ledger's, in order.
+//! with what the sale knows and decides nothing about money. Everything it remembers it has from records. A restart does
+//! not hand it all of them: [`Recovered::shop`](super::recover::Recovered::shop) has what lies in each slot and which
+//! outlet is faulty, and nothing of what has gone through a gate.
 
 use super::record::{Offered, Record};
 use super::view::StopReason;
@@ -34,8 +35,7 @@ pub trait Shop: std::fmt::Debug + Send {
     }
 
     /// How many units of a product could be handed over now.
-    fn available(&self, product: &ProductId) -> u32 {
-        let _ = product;
+    fn available(&self, _product: &ProductId) -> u32 {
         0
     }
 
@@ -46,12 +46,12 @@ pub trait Shop: std::fmt::Debug + Send {
     ///
     /// # Errors
     /// There is no such outlet, or it holds less.
-    fn restock(&self, outlet: &Outlet, count: u32) -> Result<Vec<Record>, Refusal> {
-        let _ = (outlet, count);
+    fn restock(&self, _outlet: &Outlet, _count: u32) -> Result<Vec<Record>, Refusal> {
         Err(Refusal::NothingIsKeptHere)
     }
 
-    /// Every outlet is full and none is faulty any more, somebody says.
+    /// Every outlet is full and none is faulty any more, somebody says. A shop whose outlets may become faulty must give an
+    /// `outlet-repaired` for each of them here: no other operation repairs one.
     fn refill(&self) -> Vec<Record> {
         Vec::new()
     }
