@@ -300,10 +300,8 @@ async fn operate(world: &Surroundings, question: Question) -> Answer {
 }
 
 fn refill() -> Question {
-    let mut bytes = [0; 8];
     // Without entropy the number is taken, and the refill is not done a second time.
-    getrandom::fill(&mut bytes).unwrap_or_default();
-    let id = RequestId::parse(&format!("refill-{:016x}", u64::from_ne_bytes(bytes)));
+    let id = RequestId::parse(&format!("refill-{:016x}", getrandom::u64().unwrap_or_default()));
     Question::Operate { id: id.expect("letters and digits"), asked: Operation::Refill }
 }
 

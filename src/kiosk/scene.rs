@@ -28,12 +28,11 @@ fn basket(state: &State) -> Value {
         return Value::Null;
     }
     let price = |id| state.product(id).map_or(0, |product| product.price);
-    let amount: i64 = chosen.iter().map(|(id, quantity)| price(id) * i64::from(*quantity)).sum();
     json!({
         "id": null,
         "short_code": null,
         "state": "choosing",
-        "amount": amount,
+        "amount": state.basket_total(),
         "currency": state.policy.currency,
         "lines": lines(chosen.iter().map(|(id, quantity)| (id.to_string(), *quantity, price(id)))),
     })

@@ -146,11 +146,9 @@ impl Status {
         let device = |device: String, why: &str| Fault::Device { device, why: why.to_owned() };
         let faulty = devices.faulty().map(|(name, why)| device(name, why));
         let twin = facts.second_kiosk.map(|why| device(TWIN.to_owned(), why));
-        let claims = state.orders.values().filter(|order| order.claim_open()).map(|order| Claim {
-            order: order.id,
-            short_code: order.short_code.clone(),
-            why: order.claim.as_ref().map_or_else(String::new, |claim| claim.why.to_string()),
-            cause: order.claim.as_ref().map_or("", |claim| claim.why.kind()),
+        let claims = state.orders.values().filter(|order| order.claim_open()).filter_map(|order| {
+            let (short_code, why) = (order.short_code.clone(), &order.claim.as_ref()?.why);
+            Some(Claim { order: order.id, short_code, why: why.to_string(), cause: why.kind() })
         });
         let unknown = open().filter(|order| order.items.iter().any(|item| item.outcome == Outcome::Unknown));
         Self {

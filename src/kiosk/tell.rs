@@ -129,8 +129,7 @@ impl Kiosk {
             return self.tell(&ToWorld::Answer { id: waits, answer: serde_json::json!(taken) });
         }
         let Some(reads) = &self.reads else {
-            let answer =
-                serde_json::json!({ "error": "the ledger can't be used; nothing can be asked of the machine" });
+            let answer = told_error(&"the ledger can't be used; nothing can be asked of the machine");
             return self.tell(&ToWorld::Answer { id: waits, answer });
         };
         let (inputs, wanted) = (self.edges.inputs.clone(), request.clone());
@@ -149,7 +148,7 @@ impl Kiosk {
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = taken {
-            self.answer_all(&number, &serde_json::json!({ "error": error }));
+            self.answer_all(&number, &told_error(&error));
         }
     }
 

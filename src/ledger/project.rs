@@ -160,7 +160,7 @@ fn json(value: &impl serde::Serialize) -> String {
 }
 
 /// An enum's kebab-case word, as it stands in JSON too.
-fn word(value: &impl serde::Serialize) -> String {
+pub(super) fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         _ => String::new(),

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use super::project::word;
 use crate::sale::Order;
 use crate::sale::record::{Closed, Offered, Record, Settling, Slip};
 use crate::vocabulary::{ClaimSettlement, Currency, Language, Minor, Money, OrderId, Outlet};
@@ -214,12 +215,5 @@ fn slip_name(slip: Slip) -> &'static str {
         Slip::Receipt => "receipt",
         Slip::Refund => "refund slip",
         Slip::Claim => "claim slip",
-    }
-}
-
-fn word(value: &impl serde::Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(Value::String(word)) => word,
-        _ => String::new(),
     }
 }

@@ -9,7 +9,7 @@ use super::record::{Closed, Record};
 use super::shop::Product;
 use super::view::{CategoryTab, Ease};
 use super::{State, Turn};
-use crate::vocabulary::{CategoryId, Language, Mono, OrderId, ProductId, RailName, ShortCode};
+use crate::vocabulary::{CategoryId, Language, Minor, Mono, OrderId, ProductId, RailName, ShortCode};
 
 /// Digits of the code that proves somebody stands at the machine.
 const CONFIRM_DIGITS: usize = 4;
@@ -179,7 +179,8 @@ impl State {
         &self.counter.basket
     }
 
-    pub(super) fn basket_total(&self) -> i64 {
+    /// What they cost together.
+    pub fn basket_total(&self) -> Minor {
         let price = |id| self.product(id).map_or(0, |product| product.price);
         self.counter.basket.iter().map(|(id, quantity)| price(id) * i64::from(*quantity)).sum()
     }
