@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BadName, ChargeId, LaneId, ProductId, SlotId, StayId};
+use super::text::read_and_written;
+use super::{ChargeId, LaneId, ProductId, SlotId, StayId};
 
 /// What an order is for. Written `product:cola`, `stay:S1`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -125,33 +126,8 @@ impl fmt::Display for Outlet {
     }
 }
 
-impl TryFrom<String> for Goods {
-    type Error = BadName;
-
-    fn try_from(text: String) -> Result<Self, BadName> {
-        Self::parse(&text).ok_or(BadName { what: "kind of goods (`product:KEY` or `stay:NUMBER`)", text })
-    }
-}
-
-impl TryFrom<String> for Outlet {
-    type Error = BadName;
-
-    fn try_from(text: String) -> Result<Self, BadName> {
-        Self::parse(&text).ok_or(BadName { what: "outlet (`slot:NAME`, `gate:LANE` or `pass`)", text })
-    }
-}
-
-impl From<Goods> for String {
-    fn from(goods: Goods) -> String {
-        goods.to_string()
-    }
-}
-
-impl From<Outlet> for String {
-    fn from(outlet: Outlet) -> String {
-        outlet.to_string()
-    }
-}
+read_and_written!(Goods, "kind of goods (`product:KEY` or `stay:NUMBER`)", usize::MAX);
+read_and_written!(Outlet, "outlet (`slot:NAME`, `gate:LANE` or `pass`)", usize::MAX);
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::text::{is_name, read_and_written, text};
+
 /// An order's number: a ULID, 26 characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -42,19 +44,7 @@ impl fmt::Display for OrderId {
     }
 }
 
-impl TryFrom<String> for OrderId {
-    type Error = BadName;
-
-    fn try_from(text: String) -> Result<Self, BadName> {
-        Self::parse(&text).ok_or(BadName { what: "order number", text })
-    }
-}
-
-impl From<OrderId> for String {
-    fn from(id: OrderId) -> String {
-        id.to_string()
-    }
-}
+read_and_written!(OrderId, "order number", usize::MAX);
 
 /// What a text would have to be to serve as a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,42 +56,7 @@ pub struct BadName {
 
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $what:literal, $max:literal, $allowed:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $type(String);
-
-        impl $type {
-            pub fn parse(text: &str) -> Option<Self> {
-                let fits = (1..=$max).contains(&text.len())
-                    && text.bytes().all(|b| b.is_ascii_alphanumeric() || $allowed.contains(&b));
-                fits.then(|| Self(text.to_owned()))
-            }
-
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl TryFrom<String> for $type {
-            type Error = BadName;
-
-            fn try_from(text: String) -> Result<Self, BadName> {
-                Self::parse(&text).ok_or(BadName { what: $what, text })
-            }
-        }
-
-        impl From<$type> for String {
-            fn from(name: $type) -> String {
-                name.0
-            }
-        }
+        text!($(#[$doc])* $type, $what, usize::MAX, |text| is_name(text, $max, $allowed));
 
         impl schemars::JsonSchema for $type {
             fn schema_name() -> std::borrow::Cow<'static, str> {

@@ -12,6 +12,7 @@ pub mod fee;
 mod goods;
 mod ids;
 mod money;
+pub(crate) mod text;
 mod time;
 mod told;
 
