@@ -159,13 +159,19 @@ impl Desk {
         self.hear(Event::Condition(Condition::Door { open }))
     }
 
-    /// Up to the QR on the glass.
-    pub fn offer(&mut self, products: &[&str]) -> OrderId {
+    /// A customer chooses and wants to pay; the provider has not answered yet.
+    pub fn ordered(&mut self, products: &[&str]) -> OrderId {
         self.touch("start");
         for id in products {
             self.touch(&format!("product:{id}"));
         }
         self.touch("pay");
+        self.state.current.unwrap()
+    }
+
+    /// Up to the QR on the glass.
+    pub fn offer(&mut self, products: &[&str]) -> OrderId {
+        self.ordered(products);
         self.shown()
     }
 

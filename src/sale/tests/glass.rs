@@ -199,10 +199,7 @@ fn no_provider_no_order_and_one_that_comes_back_sells_again() {
 #[test]
 fn a_charge_that_is_not_made_or_made_too_late_is_closed() {
     let mut desk = Desk::new();
-    desk.touch("start");
-    desk.touch("product:cola");
-    desk.touch("pay");
-    let order = desk.state.current.unwrap();
+    let order = desk.ordered(&["cola"]);
     let charge = ChargeId::of(order, 1);
     desk.touch("cancel");
     let late = Ok(Created { payload: "pay:late".into() });
@@ -211,10 +208,7 @@ fn a_charge_that_is_not_made_or_made_too_late_is_closed() {
     assert_eq!(desk.qr(), None);
 
     let mut desk = Desk::new();
-    desk.touch("start");
-    desk.touch("product:cola");
-    desk.touch("pay");
-    let order = desk.state.current.unwrap();
+    let order = desk.ordered(&["cola"]);
     let refused = RailError::Refused { code: "PARAM".into(), why: "no".into() };
     desk.hear(Event::Created { charge: ChargeId::of(order, 1), result: Err(refused) });
     assert!(desk.order(order).ended, "a verified no: nothing can be paid on it");

@@ -263,10 +263,7 @@ fn the_warning_of_a_page_that_gives_up_is_drawn_at_each_whole_second() {
 #[test]
 fn what_became_of_an_order_stays_on_the_glass_for_a_while() {
     let mut desk = Desk::new();
-    desk.touch("start");
-    desk.touch("product:cola");
-    desk.touch("pay");
-    let order = desk.state.current.unwrap();
+    let order = desk.ordered(&["cola"]);
     let refused = RailError::Refused { code: "PARAM".into(), why: "no".into() };
     desk.created(order, 1, Err(refused));
     assert!(desk.order(order).ended);
@@ -657,10 +654,7 @@ fn an_order_is_known_as_long_as_the_step_that_ended_it_is_being_written() {
 #[test]
 fn a_pause_ends_at_its_time_and_not_when_something_else_happens() {
     let mut desk = Desk::new();
-    desk.touch("start");
-    desk.touch("product:cola");
-    desk.touch("pay");
-    let order = desk.state.current.unwrap();
+    let order = desk.ordered(&["cola"]);
     let limit = RailError::Refused { code: "LIMIT".into(), why: "120 orders in this hour".into() };
     desk.created(order, 1, Err(limit));
     desk.wait(30);

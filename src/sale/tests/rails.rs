@@ -73,10 +73,7 @@ fn switching_closes_the_former_charge_and_asks_for_another() {
 #[test]
 fn a_charge_that_is_made_after_the_switch_is_closed_and_never_shown() {
     let mut desk = Desk::with(two());
-    desk.touch("start");
-    desk.touch("product:cola");
-    desk.touch("pay");
-    let order = desk.state.current.unwrap();
+    let order = desk.ordered(&["cola"]);
     desk.touch("rail:alipay");
     let step = desk.created(order, 1, made("late"));
     assert_eq!(asked(&step), [("close", 1, named("wechat"))]);
@@ -112,10 +109,7 @@ fn the_first_payment_buys_on_whichever_charge_and_the_second_goes_back() {
 #[test]
 fn a_provider_that_makes_no_charge_gives_way_to_the_next_and_the_last_one_ends_the_order() {
     let mut desk = Desk::with(two());
-    desk.touch("start");
-    desk.touch("product:cola");
-    desk.touch("pay");
-    let order = desk.state.current.unwrap();
+    let order = desk.ordered(&["cola"]);
     let step = desk.created(order, 1, Err(nobody()));
     assert!(asked(&step).contains(&("create", 2, named("alipay"))), "{step:?}");
     assert!(asked(&step).contains(&("close", 1, named("wechat"))), "nobody knows whether it was made");

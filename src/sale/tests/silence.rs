@@ -171,10 +171,7 @@ fn a_finger_alone_makes_the_kiosk_slow_and_not_shut() {
 #[test]
 fn a_rail_at_its_limit_is_down_for_a_while_and_says_so() {
     let mut desk = Desk::new();
-    desk.touch("start");
-    desk.touch("product:cola");
-    desk.touch("pay");
-    let order = desk.state.current.unwrap();
+    let order = desk.ordered(&["cola"]);
     let limit = RailError::Refused { code: "LIMIT".into(), why: "120 orders in this hour".into() };
     desk.created(order, 1, Err(limit));
     assert!(matches!(desk.order(order).closed, Some(Closed::NoCharge(_))));
@@ -184,10 +181,7 @@ fn a_rail_at_its_limit_is_down_for_a_while_and_says_so() {
     desk.wait(61);
     desk.probed();
     assert!(desk.state.stop_reasons().is_empty());
-    desk.touch("start");
-    desk.touch("product:cola");
-    desk.touch("pay");
-    let order = desk.state.current.unwrap();
+    let order = desk.ordered(&["cola"]);
     desk.created(order, 1, Ok(Created { payload: "again".into() }));
     assert_eq!(desk.qr().as_deref(), Some("again"));
 }
