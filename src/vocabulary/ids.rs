@@ -46,14 +46,6 @@ impl fmt::Display for OrderId {
 
 read_and_written!(OrderId, "order number", usize::MAX);
 
-/// What a text would have to be to serve as a name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a {what}")]
-pub struct BadName {
-    pub what: &'static str,
-    pub text: String,
-}
-
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $what:literal, $max:literal, $allowed:literal) => {
         text!($(#[$doc])* $type, $what, usize::MAX, |text| is_name(text, $max, $allowed));

@@ -26,10 +26,10 @@ pub use counted::counted;
 pub use evidence::{DeliveryId, Evidence, Reading};
 pub use goods::{Entitlement, Goods, Grant, Outlet};
 pub use ids::{
-    BadName, BootId, CategoryId, ChargeId, LaneId, OrderId, PaymentId, ProductId, RailName, RefundId, ShortCode,
-    SlotId, StayId,
+    BootId, CategoryId, ChargeId, LaneId, OrderId, PaymentId, ProductId, RailName, RefundId, ShortCode, SlotId, StayId,
 };
 pub use money::{Currency, Minor, Money, decimal};
+pub use text::BadName;
 pub use time::{Mono, Stamp, Wall};
 pub use told::told;
 

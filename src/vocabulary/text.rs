@@ -1,6 +1,14 @@
 //! Types that are written as text, in JSON and elsewhere, and read back from it: what each of them needs is written here
 //! once.
 
+/// What a text would have to be to serve as a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a {what}")]
+pub struct BadName {
+    pub what: &'static str,
+    pub text: String,
+}
+
 /// For a type with `parse` and `Display`: it is what serde reads and writes as a string. Of a text that does not fit the
 /// error repeats at most `$told` characters.
 macro_rules! read_and_written {
