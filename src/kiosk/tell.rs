@@ -32,15 +32,20 @@ pub(super) struct Asking {
 }
 
 impl Kiosk {
-    /// Glass, state document, status line and alarms follow the state.
+    /// State document, status line, alarms and glass follow the state. The glass comes last: who sees a page there and asks
+    /// for the state gets one that is not older.
     pub(super) fn show(&mut self) {
         let now = self.clock.now();
+        self.follow(now);
         let code = |order: &sale::Order| Some(self.letterhead.code(order, &self.state));
         let showing = Showing { view: self.state.view(now, code), order: scene::order(&self.state) };
         if self.shown.as_ref() != Some(&showing) {
             self.edges.glass.show(showing.clone());
             self.shown = Some(showing);
         }
+    }
+
+    fn follow(&mut self, now: Mono) {
         self.turns += 1;
         let wall = Clock::wall();
         self.devices.follow(&self.state.conditions, self.ready, wall);
