@@ -147,6 +147,7 @@ fn note(lines: &mut [ChargeLine], wall: When, record: &Record) {
         | Record::OutletRepaired { .. }
         | Record::SlotAssigned { .. }
         | Record::StockSet { .. }
+        | Record::ShopNoted { .. }
         | Record::SalesStopped { .. }
         | Record::SalesResumed { .. }
         | Record::KioskLocked { .. }

@@ -8,7 +8,7 @@ use crate::sale::order::{Charge, RefundState};
 use crate::sale::record::Record;
 use crate::vocabulary::{Grant, Outlet};
 
-/// What one record changes besides its order: the ledger's number, stock and faults.
+/// What one record changes besides its order: the ledger's number, stock, faults, the shop's notes and operations.
 pub fn record(change: &Connection, record: &Record) -> rusqlite::Result<()> {
     match record {
         Record::LedgerBegun { ledger, home, .. } => {
@@ -40,15 +40,22 @@ pub fn record(change: &Connection, record: &Record) -> rusqlite::Result<()> {
                 .prepare_cached("UPDATE stock SET count = ?2 WHERE slot = ?1")?
                 .execute(params![slot.as_str(), count])?;
         }
-        Record::ItemDelivered { outlet, count, .. } => take(change, outlet, *count)?,
-        // It may have fallen: what is not there can't be promised.
-        Record::ItemUnknown { outlet, .. } => take(change, outlet, 1)?,
         Record::OutletFaulty { outlet, why } => {
             change
                 .prepare_cached(
                     "INSERT INTO faults (outlet, why) VALUES (?1,?2) ON CONFLICT (outlet) DO UPDATE SET why=?2",
                 )?
                 .execute(params![outlet.to_string(), json(why)])?;
+        }
+        Record::ShopNoted { key, value: Some(value) } => {
+            change
+                .prepare_cached(
+                    "INSERT INTO notes (key, value) VALUES (?1,?2) ON CONFLICT (key) DO UPDATE SET value=?2",
+                )?
+                .execute(params![key, json(value)])?;
+        }
+        Record::ShopNoted { key, value: None } => {
+            change.prepare_cached("DELETE FROM notes WHERE key = ?1")?.execute([key])?;
         }
         Record::OutletRepaired { outlet } => {
             change.prepare_cached("DELETE FROM faults WHERE outlet = ?1")?.execute([outlet.to_string()])?;
@@ -65,7 +72,11 @@ pub fn record(change: &Connection, record: &Record) -> rusqlite::Result<()> {
                 .prepare_cached("UPDATE operations SET outcome = ?2 WHERE id = ?1")?
                 .execute(params![id.as_str(), json(outcome)])?;
         }
-        _ => {}
+        _ => {
+            if let Some((outlet, count)) = record.handed_over() {
+                take(change, outlet, count)?;
+            }
+        }
     }
     Ok(())
 }

@@ -428,8 +428,10 @@ fn verify_from(
 /// What the shop's records add up to, as records.
 fn shop(connection: &Connection, path: &Path) -> Result<Vec<Record>, LedgerError> {
     let wrap = LedgerError::sqlite(path);
-    let unreadable =
-        || LedgerError::Unreadable { path: path.into(), what: "a slot's stock or an outlet's fault can't be read" };
+    let unreadable = || LedgerError::Unreadable {
+        path: path.into(),
+        what: "a slot's stock, an outlet's fault or a shop's note can't be read",
+    };
     let mut records = Vec::new();
     let stock: Vec<(String, String, u32, u32)> = connection
         .prepare("SELECT slot, product, capacity, count FROM stock")
@@ -441,13 +443,18 @@ fn shop(connection: &Connection, path: &Path) -> Result<Vec<Record>, LedgerError
         let (slot, product) = SlotId::parse(&slot).zip(ProductId::parse(&product)).ok_or_else(unreadable)?;
         records.push(Record::SlotAssigned { slot, product, capacity, count });
     }
-    let faults: Vec<(String, String)> = connection
-        .prepare("SELECT outlet, why FROM faults")
-        .and_then(|mut query| query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
-        .map_err(&wrap)?;
-    for (outlet, why) in faults {
+    let pairs = |query: &str| -> Result<Vec<(String, String)>, LedgerError> {
+        let mut query = connection.prepare(query).map_err(&wrap)?;
+        let found = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).and_then(Iterator::collect);
+        found.map_err(&wrap)
+    };
+    for (outlet, why) in pairs("SELECT outlet, why FROM faults")? {
         let (outlet, why) = Outlet::parse(&outlet).zip(serde_json::from_str(&why).ok()).ok_or_else(unreadable)?;
         records.push(Record::OutletFaulty { outlet, why });
+    }
+    for (key, value) in pairs("SELECT key, value FROM notes")? {
+        let value = Some(serde_json::from_str(&value).map_err(|_| unreadable())?);
+        records.push(Record::ShopNoted { key, value });
     }
     Ok(records)
 }

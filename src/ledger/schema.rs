@@ -12,7 +12,7 @@ use super::LedgerError;
 pub const APPLICATION_ID: i64 = 0x6b69_6f73;
 
 /// Raised with every change of the tables, and of what the records' bodies look like.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 const TABLES: &str = "
     -- Which ledger this is, where it lives, and how far the back end has acknowledged it.
@@ -85,6 +85,8 @@ const TABLES: &str = "
     ) WITHOUT ROWID;
     -- What may not be used until a person has looked, and why.
     CREATE TABLE faults (outlet TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
+    -- What only the shop knows the meaning of, as JSON: the newest of each key.
+    CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
     -- What people have asked of the machine, and what came of it; `outcome` is NULL while it is under way.
     CREATE TABLE operations (id TEXT PRIMARY KEY, actor TEXT NOT NULL, asked TEXT NOT NULL, outcome TEXT) WITHOUT ROWID;

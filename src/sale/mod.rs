@@ -163,7 +163,13 @@ impl Turn<'_> {
             order.apply(&record);
         }
         self.state.shop.apply(&record);
+        let notes = self.state.shop.notes(&record);
         self.step.records.push(record);
+        for shop::Note { key, value } in notes {
+            let noted = Record::ShopNoted { key, value };
+            self.state.shop.apply(&noted);
+            self.step.records.push(noted);
+        }
     }
 
     fn effect(&mut self, effect: Effect) {

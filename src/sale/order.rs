@@ -288,6 +288,7 @@ impl Order {
             | Record::OutletRepaired { .. }
             | Record::SlotAssigned { .. }
             | Record::StockSet { .. }
+            | Record::ShopNoted { .. }
             | Record::SalesStopped { .. }
             | Record::SalesResumed { .. }
             | Record::KioskLocked { .. }

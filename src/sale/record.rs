@@ -123,6 +123,13 @@ pub enum Record {
     SlotAssigned { slot: SlotId, product: ProductId, capacity: u32, count: u32 },
     /// A person says so many units lie there.
     StockSet { slot: SlotId, count: u32 },
+    /// Something of which only the shop knows the meaning, for example how many cars are inside. The newest of each key
+    /// holds; without a value the key is forgotten.
+    ShopNoted {
+        key: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<serde_json::Value>,
+    },
     /// The machine does not sell any more, and why.
     SalesStopped { reasons: Vec<StopReason> },
     /// It sells again.
@@ -239,12 +246,22 @@ impl Record {
             Record::OutletRepaired { .. } => "outlet-repaired",
             Record::SlotAssigned { .. } => "slot-assigned",
             Record::StockSet { .. } => "stock-set",
+            Record::ShopNoted { .. } => "shop-noted",
             Record::SalesStopped { .. } => "sales-stopped",
             Record::SalesResumed { .. } => "sales-resumed",
             Record::KioskLocked { .. } => "kiosk-locked",
             Record::KioskUnlocked { .. } => "kiosk-unlocked",
             Record::OperationBegun { .. } => "operation-begun",
             Record::OperationEnded { .. } => "operation-ended",
+        }
+    }
+
+    /// What has come out of an outlet, or may have: what is not there can't be promised.
+    pub fn handed_over(&self) -> Option<(&Outlet, u32)> {
+        match self {
+            Record::ItemDelivered { outlet, count, .. } => Some((outlet, *count)),
+            Record::ItemUnknown { outlet, .. } => Some((outlet, 1)),
+            _ => None,
         }
     }
 
@@ -276,6 +293,7 @@ impl Record {
             | Record::OutletRepaired { .. }
             | Record::SlotAssigned { .. }
             | Record::StockSet { .. }
+            | Record::ShopNoted { .. }
             | Record::SalesStopped { .. }
             | Record::SalesResumed { .. }
             | Record::KioskLocked { .. }

@@ -17,7 +17,8 @@ use crate::vocabulary::{BootId, Cause, DeliveryId, Mono, OrderId, PaidWithoutInt
 pub struct Recovered {
     /// Every order that has not ended.
     pub orders: Vec<Order>,
-    /// Records that say what the shop's records add up to: what lies in each slot, and which outlet is faulty.
+    /// Records that say what the shop's records add up to: what lies in each slot, which outlet is faulty, and the newest
+    /// of each key that it has noted. They are not the records that were written, and no delivery is among them.
     pub shop: Vec<Record>,
     pub last_order: Option<OrderId>,
     /// Of the newest orders, at most [`REACH`](super::codes::REACH), the newest last.

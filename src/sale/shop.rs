@@ -1,9 +1,9 @@
 //! The shop behind the counter: what the sale must know of it, and nothing of how it works.
 //!
 //! Policy: a shop answers three questions: may it sell, which outlet is next, what does this record change. It is asked
-//! with what the sale knows and decides nothing about money. Everything it remembers it has from records. A restart does
-//! not hand it all of them: [`Recovered::shop`](super::recover::Recovered::shop) has what lies in each slot and which
-//! outlet is faulty, and nothing of what has gone through a gate.
+//! with what the sale knows and decides nothing about money. Everything it remembers it has from records. A restart hands
+//! it what they add up to, in [`Recovered::shop`](super::recover::Recovered::shop): what lies in each slot, which outlet is
+//! faulty, and the newest of its own notes. Whatever else it has to know again it writes down as a [`Note`].
 
 use super::record::{Offered, Record};
 use super::view::StopReason;
@@ -12,17 +12,28 @@ use crate::vocabulary::fee::Rate;
 use crate::vocabulary::{CategoryId, Cause, Goods, Localized, Minor, Outlet, ProductId};
 
 pub trait Shop: std::fmt::Debug + Send {
-    /// May it sell? A reason that keeps it from selling anything at all: sold out, full.
+    /// May it sell? A reason that keeps it from selling anything at all: sold out, full. No paid order begins as long as
+    /// there is one, so a car park with an exit at this kiosk has none when it is full: its entry refuses by
+    /// [`can_deliver`](Self::can_deliver). Granted orders are refused by that alone.
     fn closed(&self) -> Option<StopReason>;
 
-    /// May it sell these? Whether all of the goods could still be handed over, each as often as said.
+    /// May it sell these? Whether all of the goods could still be handed over, each as often as said, with what is known of
+    /// the outlets' faults.
     fn can_deliver(&self, wanted: &[(Goods, u32)]) -> bool;
 
     /// Which outlet is next? Where one unit of the goods comes out, other than where it was tried already.
     fn outlet(&self, goods: &Goods, tried: &[Outlet]) -> Option<Outlet>;
 
-    /// What does this record change? Every record that is written comes by, in order.
+    /// What does this record change? Every record that is written comes by, in order; after a start those of
+    /// [`Recovered::shop`](super::recover::Recovered::shop) come first. What was handed over, or may have been, is told by
+    /// [`Record::handed_over`].
     fn apply(&mut self, record: &Record);
+
+    /// What has to be noted with this record, which has just been applied. It is written in the same commit, as
+    /// `shop-noted`, and comes by in its turn; what would be noted with a note is not asked.
+    fn notes(&self, _record: &Record) -> Vec<Note> {
+        Vec::new()
+    }
 
     /// What has to be written when the machine starts, for example what the operator has put where.
     fn opening(&self) -> Vec<Record> {
@@ -57,6 +68,13 @@ pub trait Shop: std::fmt::Debug + Send {
     }
 
     fn boxed(&self) -> Box<dyn Shop>;
+}
+
+/// Something the shop has to know again after a restart. The newest of a key holds; without a value it is forgotten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    pub key: String,
+    pub value: Option<serde_json::Value>,
 }
 
 impl Clone for Box<dyn Shop> {

@@ -103,12 +103,13 @@ impl Shop for Planogram {
                 }
             }
             Record::StockSet { slot, count } => self.change(slot, |slot| slot.stock = *count),
-            Record::ItemDelivered { outlet, count, .. } => self.take(outlet, *count),
-            // It may have fallen: what is not there can't be promised.
-            Record::ItemUnknown { outlet, .. } => self.take(outlet, 1),
             Record::OutletFaulty { outlet, why } => self.set_fault(outlet, Some(why.clone())),
             Record::OutletRepaired { outlet } => self.set_fault(outlet, None),
-            _ => {}
+            _ => {
+                if let Some((outlet, count)) = record.handed_over() {
+                    self.take(outlet, count);
+                }
+            }
         }
     }
 

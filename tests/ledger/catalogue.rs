@@ -48,6 +48,7 @@ const KEYS: &[(&str, &str)] = &[
     ("id", "Of a payment, the provider's number; of an operation, the number that the asking side chose."),
     ("item", "Which unit of the order, from 0."),
     ("items", "The units, one entry each: `goods`, `label`, `price`, `tax`."),
+    ("key", "The shop's own name for what it has noted."),
     ("kid", "The name of a key of the fleet's."),
     ("kind", "The record's kind; in a reason, the [word](#stopreason)."),
     ("label", "What the goods were called when they were offered, by language."),
@@ -79,6 +80,7 @@ const KEYS: &[(&str, &str)] = &[
     ("total", "Minor units that the provider has given back by itself on this charge, all together."),
     ("uid", "A user of this machine."),
     ("until_told", "True where the provider's own word settles the claim; left out where it does not."),
+    ("value", "What the shop has noted, in its own form; left out where it has forgotten the key."),
     ("version", "The program's version."),
     (
         "why",

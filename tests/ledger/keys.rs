@@ -81,6 +81,7 @@ pub fn one_of_each() -> Vec<Record> {
             count: 5,
         },
         Record::StockSet { slot: kit::slot("A1"), count: 5 },
+        Record::ShopNoted { key: "inside".into(), value: Some(json!(41)) },
         Record::SalesStopped { reasons: vec![StopReason::GlassDark("dark".into())] },
         Record::SalesResumed {},
         Record::KioskLocked { reason: "cleaning".into() },
