@@ -57,12 +57,15 @@ impl State {
             reasons.push(StopReason::RailDown);
         }
         if self.current.is_none() {
-            reasons.extend(self.shop.closed());
-        }
-        if self.conditions.cooling_until.is_some() && self.current.is_none() {
-            reasons.push(StopReason::CoolingDown);
+            reasons.extend(self.stops_the_next());
         }
         reasons
+    }
+
+    /// Why the next order could not begin. The one that has begun is handed over all the same.
+    fn stops_the_next(&self) -> impl Iterator<Item = StopReason> {
+        let cooling = self.conditions.cooling_until.map(|_| StopReason::CoolingDown);
+        self.shop.closed().into_iter().chain(cooling)
     }
 
     /// The conditions that no network decides; losing one takes the QR away at once.
@@ -209,7 +212,7 @@ impl Turn<'_> {
         let lost = self.state.local_stop_reasons().into_iter().next();
         let unstocked = !self.state.shop.can_deliver(&order.wanted());
         let lost = lost
-            .or(unstocked.then_some(StopReason::SoldOut))
+            .or_else(|| unstocked.then(|| self.state.shop.closed().unwrap_or(StopReason::SoldOut)))
             .or_else(|| shown.filter(|rail| !self.state.lease_holds(rail, now)).map(|_| StopReason::RailDown));
         if let Some(reason) = lost {
             self.close_order(id, Closed::Stopped(reason));
@@ -224,7 +227,8 @@ impl Turn<'_> {
         let reasons = self.state.stop_reasons();
         match (reasons.is_empty(), self.state.announced_stop) {
             (false, false) => self.record(Record::SalesStopped { reasons }),
-            (true, true) => self.record(Record::SalesResumed {}),
+            // An order that was granted at a closed shop opens it for nobody else.
+            (true, true) if self.state.stops_the_next().next().is_none() => self.record(Record::SalesResumed {}),
             _ => {}
         }
     }

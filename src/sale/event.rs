@@ -19,7 +19,8 @@ pub enum Event {
     },
     Touch(Touch),
     /// Goods that were chosen elsewhere than on the shelf, for example by a ticket that was read; one for each unit.
-    /// `grant`: nothing is to be paid for them, and why.
+    /// `grant`: nothing is to be paid for them, and why. Goods whose prices add up to nothing need one
+    /// ([`Grant::NothingDue`], which other goods can't have).
     Chosen {
         units: Vec<Offered>,
         grant: Option<Grant>,

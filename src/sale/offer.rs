@@ -6,7 +6,7 @@ use super::event::{Effect, Illegal};
 use super::order::Order;
 use super::record::{Offered, Record};
 use crate::operation::{Actor, Refusal};
-use crate::vocabulary::{ChargeId, Goods, Grant, NewCharge, OrderId, Outlet, RailName, ShortCode, counted};
+use crate::vocabulary::{ChargeId, Goods, Grant, Minor, NewCharge, OrderId, Outlet, RailName, ShortCode, counted};
 
 /// The shortest description limit among providers is 127 bytes (WeChat Pay, Native order).
 const DESCRIPTION_BYTES: usize = 120;
@@ -29,6 +29,9 @@ impl Turn<'_> {
         }
         if self.state.busy() {
             return Err(Illegal::Refused("a sale is under way"));
+        }
+        if grant == Some(Grant::NothingDue) && due(&units) != 0 {
+            return Err(Illegal::Refused("something is due for these goods"));
         }
         match grant {
             Some(grant) => self.grant(units, grant, None, None).map(drop).map_err(Illegal::NotGranted),
@@ -73,6 +76,10 @@ impl Turn<'_> {
         if !self.all_there(&items) {
             return Err(Illegal::Refused("no more of these goods"));
         }
+        let amount = due(&items);
+        if amount <= 0 {
+            return Err(Illegal::Refused("nothing is due for these goods, so there is nothing to charge"));
+        }
         let rails = &self.state.policy.rails;
         let rail = rails.iter().find(|rail| self.state.rail_up(&rail.name)).or(rails.first());
         let rail = rail.map(|rail| rail.name.clone()).ok_or(Illegal::Refused("no payment method"))?;
@@ -82,7 +89,7 @@ impl Turn<'_> {
             order,
             short_code: order.short_code(),
             currency: self.state.policy.currency,
-            amount: items.iter().map(|item| item.price).sum(),
+            amount,
             items,
             charge: ChargeId::of(order, 1),
             rail,
@@ -156,6 +163,11 @@ impl Turn<'_> {
         };
         order.wanted().into_iter().map(named).collect()
     }
+}
+
+/// What is to be paid for them.
+fn due(items: &[Offered]) -> Minor {
+    items.iter().map(|item| item.price).sum()
 }
 
 fn describe(kiosk: &str, goods: &[String], code: &ShortCode) -> String {

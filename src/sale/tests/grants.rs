@@ -1,9 +1,10 @@
 //! Orders for which nobody pays, and goods that come out of something else than a slot.
 
 use super::desk::{Desk, delivers, outlet, policy, product};
-use crate::operation::Refusal;
+use crate::operation::{Operation, Refusal};
 use crate::sale::record::Offered;
-use crate::sale::shop::{OutletStatus, Shop};
+use crate::sale::recover::Recovered;
+use crate::sale::shop::{Note, OutletStatus, Shop};
 use crate::sale::view::{OrderState, Outcome, Page};
 use crate::sale::{Effect, Event, Illegal, Policy, Record, State, Step};
 use crate::vocabulary::{
@@ -87,9 +88,37 @@ fn nothing_is_given_away_in_mid_sale_at_an_open_door_or_without_stock() {
     assert!(desk.try_hear(chosen(&vec![], Some(Grant::Free))).is_err());
 }
 
-/// A pay station: stays are paid here and the barrier is elsewhere; or an exit lane with a gate of its own.
+#[test]
+fn nothing_is_charged_where_nothing_is_due_and_nothing_is_due_only_where_nothing_is_charged() {
+    let mut desk = Desk::new();
+    let free = vec![Offered { price: 0, ..cola(&desk) }];
+    assert!(desk.try_hear(Event::Chosen { units: free.clone(), grant: None }).is_err(), "a charge of nothing");
+    let units = vec![cola(&desk), free[0].clone()];
+    let chosen = |units: &[Offered]| Event::Chosen { units: units.to_vec(), grant: Some(Grant::NothingDue) };
+    assert!(desk.try_hear(chosen(&units)).is_err(), "3.00 are due");
+    desk.hear(chosen(&free));
+    let order = desk.state.current.expect("an order");
+    desk.deliver(order, 0, 1, Evidence::Dropped { count: 1 });
+    assert_eq!(desk.order(order).state(), OrderState::Delivered);
+}
+
+#[test]
+fn a_test_of_an_empty_machine_does_not_say_that_it_sells_again() {
+    let mut desk = Desk::new();
+    for slot in ["A1", "A2", "B1"].map(super::desk::slot) {
+        desk.operate(Operation::SetStock { slot, count: 0 });
+    }
+    desk.operate(Operation::TestVend { slot: super::desk::slot("A1") });
+    let order = desk.state.current.expect("an order");
+    desk.deliver(order, 0, 1, Evidence::Nothing { self_tested: true });
+    assert!(desk.order(order).ended);
+    let kinds = desk.records.iter().map(Record::kind).filter(|kind| kind.starts_with("sales-"));
+    assert_eq!(kinds.collect::<Vec<_>>(), ["sales-stopped"]);
+}
+
+/// A pay station: stays are paid here and the barrier is elsewhere; or a lane with a gate of its own, which counts cars.
 #[derive(Debug, Clone)]
-struct Lane(Outlet);
+struct Lane(Outlet, u32);
 
 impl Shop for Lane {
     fn closed(&self) -> Option<StopReason> {
@@ -104,7 +133,19 @@ impl Shop for Lane {
         Some(self.0.clone()).filter(|outlet| !tried.contains(outlet))
     }
 
-    fn apply(&mut self, _: &Record) {}
+    fn apply(&mut self, record: &Record) {
+        match record {
+            Record::ShopNoted { key, value: Some(value) } if key == "passed" => {
+                self.1 = value.as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or_default();
+            }
+            _ => self.1 += record.handed_over().map_or(0, |(_, count)| count),
+        }
+    }
+
+    fn notes(&self, record: &Record) -> Vec<Note> {
+        let passed = Note { key: "passed".into(), value: Some(self.1.into()) };
+        record.handed_over().map(|_| passed).into_iter().collect()
+    }
 
     fn outlets(&self) -> Vec<OutletStatus> {
         Vec::new()
@@ -117,7 +158,7 @@ impl Shop for Lane {
 
 fn lane(outlet: Outlet) -> Desk {
     let mut desk = Desk::new();
-    desk.state = State { shop: Box::new(Lane(outlet)), ..desk.state };
+    desk.state = State { shop: Box::new(Lane(outlet, 0)), ..desk.state };
     desk
 }
 
@@ -134,7 +175,7 @@ fn a_stay_is_paid_and_its_pass_is_delivered_when_it_is_written() {
     assert!(matches!(desk.page(), Page::Pay { .. }));
     let step = desk.pay(order, 800);
     let kinds: Vec<&str> = step.records.iter().map(Record::kind).collect();
-    assert_eq!(kinds, ["order-paid", "item-delivered"]);
+    assert_eq!(kinds, ["order-paid", "item-delivered", "shop-noted"], "in one commit");
     assert_eq!(delivers(&step), []);
     assert!(matches!(step.records[1], Record::ItemDelivered { outlet: Outlet::Pass, .. }));
     assert_eq!(desk.order(order).state(), OrderState::Delivered);
@@ -152,4 +193,20 @@ fn a_gate_opens_for_a_grant_and_needs_no_drop_sensor() {
     assert_eq!(step.effects, [Effect::Deliver { delivery, outlet: gate, before: None }]);
     desk.hear(Event::Evidence { delivery, evidence: Evidence::Dropped { count: 1 } });
     assert_eq!(desk.order(order).state(), OrderState::Delivered);
+}
+
+#[test]
+fn what_a_shop_has_noted_is_handed_to_it_again() {
+    let mut desk = lane(Outlet::Pass);
+    for _ in 0..2 {
+        desk.hear(Event::Chosen { units: vec![stay()], grant: Some(Grant::Season) });
+        desk.wait(60);
+    }
+    let noted: Vec<Record> = desk.records.into_iter().filter(|record| record.kind() == "shop-noted").collect();
+    let value = |n: u32| Record::ShopNoted { key: "passed".into(), value: Some(n.into()) };
+    assert_eq!(noted, [value(1), value(2)]);
+    let mut new = lane(Outlet::Pass);
+    new.state.restore(Recovered { shop: noted[1..].to_vec(), ..Recovered::default() });
+    new.hear(Event::Chosen { units: vec![stay()], grant: Some(Grant::Season) });
+    assert_eq!(new.records.iter().filter(|record| **record == value(3)).count(), 1);
 }
