@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use kioskd::operation::{Operation, Outcome};
+use kioskd::sale::Order;
 use kioskd::sale::event::Effect;
 use kioskd::sale::record::{Record, Settling};
 use kioskd::sale::view::{Outcome as Fate, Page};
-use kioskd::sale::{Order, Shop};
-use kioskd::vocabulary::{ClaimSettlement, DeliveryId, OrderId};
+use kioskd::vocabulary::{ClaimSettlement, DeliveryId, OrderId, Outlet};
 
 use crate::run::Run;
 use crate::world::ProviderCharge;
@@ -128,10 +128,10 @@ pub fn after_a_start(run: &mut Run) {
     }
 }
 
-/// Slots hold what was put there, less what was written to have fallen.
+/// The shop is what was written of it: slots hold what was put there, less what was written to have fallen.
 fn stock(run: &Run) -> Option<String> {
-    let (known, written) = (run.live().shop.outlets(), run.journal.planogram(&run.planned).outlets());
-    (known != written).then(|| format!("slots are known as {known:?}, written {written:?}"))
+    let (known, written) = (run.live().shop.outlets(), run.journal.shop(run.shop.as_ref()).outlets());
+    (known != written).then(|| format!("outlets are known as {known:?}, written {written:?}"))
 }
 
 /// A refund that nobody confirms is a claim, some minutes after it should be.
@@ -328,8 +328,11 @@ fn goods(run: &Run, order: &Order) -> Result<(), Broken> {
         if dropping > 1 {
             return Err(("P1", format!("unit {index} fell from {dropping} slots")));
         }
+        let nothing_moves = run.journal.of(order.id).any(|record| {
+            matches!(record, Record::ItemDelivered { item, outlet: Outlet::Pass, .. } if *item == index as u32)
+        });
         match item.outcome {
-            Fate::Delivered if dropping == 0 => {
+            Fate::Delivered if nothing_moves != (dropping == 0) => {
                 return Err(("P2", format!("unit {index} is recorded as delivered and never fell")));
             }
             Fate::NotDelivered if dropping > 0 => {

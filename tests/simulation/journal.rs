@@ -1,12 +1,13 @@
 //! A ledger in memory with the seam a disk has: what was written and not synced is gone after a crash, the power may go
 //! before a commit and after it, and the disk may fail for good.
 
+use std::collections::BTreeMap;
+
 use kioskd::ledger::{Journal, LedgerError};
 use kioskd::operation::{Known, RequestId};
 use kioskd::sale::recover::Recovered;
 use kioskd::sale::{Order, Record, Shop, State};
-use kioskd::vending::Planogram;
-use kioskd::vocabulary::{OrderId, Stamp};
+use kioskd::vocabulary::{OrderId, Outlet, Stamp};
 
 use crate::mutants::Mutant;
 
@@ -137,11 +138,48 @@ impl Memory {
         self.records.iter().filter_map(offered).collect()
     }
 
-    /// The planogram that was `planned`, with everything that was written about its slots since.
-    pub fn planogram(&self, planned: &Planogram) -> Planogram {
-        let mut planogram = planned.clone();
-        self.records.iter().for_each(|record| planogram.apply(record));
-        planogram
+    /// The shop as it was `before`, with everything that was written since.
+    pub fn shop(&self, before: &dyn Shop) -> Box<dyn Shop> {
+        let mut shop = before.boxed();
+        self.records.iter().for_each(|record| shop.apply(record));
+        shop
+    }
+
+    /// What the shop's records add up to: what lies in each slot, which outlet is faulty, and the newest notes.
+    fn sums(&self) -> Vec<Record> {
+        let (mut stock, mut faults, mut notes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for record in &self.records {
+            match record.clone() {
+                Record::SlotAssigned { slot, product, capacity, count } => {
+                    let before = stock.insert(slot.clone(), (product.clone(), capacity, count));
+                    if before.is_some_and(|(former, ..)| former != product) {
+                        faults.remove(&Outlet::Slot(slot));
+                    }
+                }
+                Record::StockSet { slot, count } => {
+                    stock.entry(slot).and_modify(|(_, _, lies)| *lies = count);
+                }
+                Record::OutletFaulty { outlet, why } => drop(faults.insert(outlet, why)),
+                Record::OutletRepaired { outlet } => drop(faults.remove(&outlet)),
+                Record::ShopNoted { key, value: Some(value) } => drop(notes.insert(key, value)),
+                Record::ShopNoted { key, value: None } => drop(notes.remove(&key)),
+                record => {
+                    let slot = record.handed_over().and_then(|(outlet, count)| Some((outlet.slot()?, count)));
+                    if let Some(((_, _, lies), count)) = slot.and_then(|(slot, n)| Some((stock.get_mut(slot)?, n))) {
+                        *lies = lies.saturating_sub(count);
+                    }
+                }
+            }
+        }
+        let slots = stock.into_iter().map(|(slot, (product, capacity, count))| Record::SlotAssigned {
+            slot,
+            product,
+            capacity,
+            count,
+        });
+        let faults = faults.into_iter().map(|(outlet, why)| Record::OutletFaulty { outlet, why });
+        let notes = notes.into_iter().map(|(key, value)| Record::ShopNoted { key, value: Some(value) });
+        slots.chain(faults).chain(notes).collect()
     }
 
     /// What a start finds: the fold of what is there.
@@ -162,7 +200,7 @@ impl Memory {
                 _ => {}
             }
         }
-        recovered.shop.clone_from(&self.records);
+        recovered.shop = self.sums();
         recovered.orders =
             self.orders().into_iter().filter_map(|id| self.order(id)).filter(|order| !order.ended).collect();
         recovered

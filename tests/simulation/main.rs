@@ -25,19 +25,21 @@ mod mutants;
 mod provider;
 mod run;
 mod setup;
+mod trade;
 mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mutants::Mutant;
 use run::{Outcome, simulate};
+use trade::{Trade, Vending};
 
 fn long() -> u64 {
     if std::env::var_os("KIOSKD_LONG").is_some() { 10 } else { 1 }
 }
 
 /// Runs seeds on two threads until `wanted` of them have crashed at least once; answers with the first that failed.
-fn hunt(mutant: Option<Mutant>, first_seed: u64, wanted: u64) -> (u64, Option<(u64, String)>) {
+fn hunt(trade: &dyn Trade, mutant: Option<Mutant>, first_seed: u64, wanted: u64) -> (u64, Option<(u64, String)>) {
     let (next, crashed) = (AtomicU64::new(first_seed), AtomicU64::new(0));
     let failed = std::sync::Mutex::new(None::<(u64, String)>);
     std::thread::scope(|scope| {
@@ -45,7 +47,7 @@ fn hunt(mutant: Option<Mutant>, first_seed: u64, wanted: u64) -> (u64, Option<(u
             scope.spawn(|| {
                 while crashed.load(Ordering::Relaxed) < wanted && failed.lock().unwrap().is_none() {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    let Outcome { crashes, broken } = simulate(seed, mutant, false);
+                    let Outcome { crashes, broken } = simulate(trade, seed, mutant, false);
                     if let Some(broken) = broken {
                         let mut first = failed.lock().unwrap();
                         if first.as_ref().is_none_or(|(known, _)| seed < *known) {
@@ -64,7 +66,7 @@ fn hunt(mutant: Option<Mutant>, first_seed: u64, wanted: u64) -> (u64, Option<(u
 
 #[test]
 fn no_promise_breaks_in_a_hundred_thousand_crashed_runs() {
-    let (crashed, failed) = hunt(None, 1, 100_000 * long());
+    let (crashed, failed) = hunt(&Vending, None, 1, 100_000 * long());
     if let Some((seed, broken)) = failed {
         panic!("seed {seed}: {broken}\nits story: tests/replay {seed}");
     }
@@ -76,7 +78,7 @@ fn no_promise_breaks_in_a_hundred_thousand_crashed_runs() {
 fn every_planted_mutant_is_caught() {
     let mut missed = Vec::new();
     for mutant in Mutant::ALL {
-        match hunt(Some(mutant), 1, 40_000) {
+        match hunt(&Vending, Some(mutant), 1, 40_000) {
             (runs, Some((seed, broken))) => println!("{mutant:?}: seed {seed}, after {runs} crashed runs: {broken}"),
             (_, None) => missed.push(mutant),
         }
@@ -90,7 +92,7 @@ fn every_planted_mutant_is_caught() {
 fn replay() {
     let seed = std::env::var("KIOSKD_SEED").ok().and_then(|seed| seed.parse().ok()).expect("KIOSKD_SEED is a number");
     let mutant = std::env::var("KIOSKD_MUTANT").ok().map(|name| Mutant::named(&name));
-    let Outcome { crashes, broken } = simulate(seed, mutant, true);
+    let Outcome { crashes, broken } = simulate(&Vending, seed, mutant, true);
     match broken {
         Some(broken) => println!("\nseed {seed}, {crashes} crashes: BROKEN: {broken}"),
         None => println!("\nseed {seed}, {crashes} crashes: every promise kept"),
@@ -100,7 +102,7 @@ fn replay() {
 #[test]
 fn a_seed_gives_the_same_run_every_time() {
     for seed in 1..200 {
-        let (one, other) = (simulate(seed, None, false), simulate(seed, None, false));
+        let (one, other) = (simulate(&Vending, seed, None, false), simulate(&Vending, seed, None, false));
         assert_eq!((one.crashes, one.broken), (other.crashes, other.broken), "seed {seed}");
     }
 }

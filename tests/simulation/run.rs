@@ -7,15 +7,16 @@ use kioskd::operation::{Actor, Operation, Outcome as Told, Reason, Request, Requ
 use kioskd::sale::event::{Effect, Event};
 use kioskd::sale::policy::Policy;
 use kioskd::sale::view::Page;
-use kioskd::sale::{Condition, Key, Order, Record, State, Touch};
+use kioskd::sale::{Condition, Key, Order, Record, Shop, State, Touch};
 use kioskd::vending::Planogram;
-use kioskd::vocabulary::{BootId, ClaimSettlement, Evidence, Grant, Mono, OrderId, ProductId, SlotId, Stamp, Wall};
+use kioskd::vocabulary::{BootId, ClaimSettlement, Evidence, Mono, OrderId, Stamp, Wall};
 
 use crate::chance::Chance;
 use crate::checks;
 use crate::journal::Memory;
 use crate::mutants::Mutant;
 use crate::setup;
+use crate::trade::Trade;
 use crate::world::{Paying, World};
 
 /// Virtual time after which an order that is still open will never end.
@@ -28,11 +29,13 @@ pub struct Outcome {
     pub broken: Option<String>,
 }
 
-pub struct Run {
+pub struct Run<'a> {
+    trade: &'a dyn Trade,
     pub world: World,
     pub journal: Memory,
     pub policy: Policy,
-    pub planned: Planogram,
+    /// As it was before anything was written of it.
+    pub shop: Box<dyn Shop>,
     pub said: Said,
     /// Conditions of the machine that forbid a sale, as the world has made them.
     pub blocked: BTreeMap<&'static str, bool>,
@@ -56,8 +59,8 @@ pub struct Said {
 /// The kiosk has just died.
 struct Died;
 
-pub fn simulate(seed: u64, mutant: Option<Mutant>, story: bool) -> Outcome {
-    let mut run = Run::new(seed, mutant, story);
+pub fn simulate(trade: &dyn Trade, seed: u64, mutant: Option<Mutant>, story: bool) -> Outcome {
+    let mut run = Run::new(trade, seed, mutant, story);
     run.play();
     run.settle();
     if run.world.broken.is_none() {
@@ -66,30 +69,33 @@ pub fn simulate(seed: u64, mutant: Option<Mutant>, story: bool) -> Outcome {
     Outcome { crashes: run.crashes, broken: run.world.broken }
 }
 
-impl Run {
-    fn new(seed: u64, mutant: Option<Mutant>, story: bool) -> Self {
+/// A machine that has just been started and has not read its ledger.
+fn blank(policy: &Policy, shop: &dyn Shop) -> State {
+    State { shop: shop.boxed(), ..State::new(policy.clone(), Planogram::default()) }
+}
+
+impl<'a> Run<'a> {
+    fn new(trade: &'a dyn Trade, seed: u64, mutant: Option<Mutant>, story: bool) -> Self {
         let mut chance = Chance::new(seed);
         let weather = setup::weather(&mut chance);
         let policy = setup::policy(&mut chance);
-        let slots: Vec<(SlotId, u32)> =
-            ["A1", "A2", "B1"].map(|name| (SlotId::parse(name).unwrap(), chance.below(4) as u32)).to_vec();
+        let (shop, stocks) = trade.open(&mut chance);
         let mut journal = Memory::default();
         journal.mutant = mutant;
         journal.power.cut_at = (0..1 + chance.below(3)).map(|_| chance.below(70)).collect();
         journal.power.cut_at.sort_unstable();
-        let mut world = World::new(chance, weather, &slots);
+        let mut world = World::new(chance, weather, &stocks);
         world.grace = policy.grace.as_millis() as u64;
-        for (slot, _) in &slots {
+        for (outlet, _) in &stocks {
             let motor = world.chance.below(10);
-            world.jammed.insert(slot.clone(), motor == 0);
-            world.double.insert(slot.clone(), motor == 1);
+            world.jammed.insert(outlet.clone(), motor == 0);
+            world.double.insert(outlet.clone(), motor == 1 && outlet.slot().is_some());
         }
-        let planned = setup::planogram(&slots);
-        let state = State::new(policy.clone(), planned.clone());
+        let state = blank(&policy, shop.as_ref());
         let said = Said { locked: Some(false), ..Said::default() };
         let blocked = BTreeMap::new();
         let (boot_at, crashes, events) = (1_000, 0, 0);
-        Self { world, journal, policy, planned, said, blocked, state, mutant, story, boot_at, crashes, events }
+        Self { trade, world, journal, policy, shop, said, blocked, state, mutant, story, boot_at, crashes, events }
     }
 
     fn say(&self, text: impl FnOnce() -> String) {
@@ -163,15 +169,11 @@ impl Run {
         let claim = self.state.orders.values().find(|order| order.claim_open()).map(|order| order.id);
         let chance = &mut self.world.chance;
         let how = chance.pick(&[ClaimSettlement::Delivered, ClaimSettlement::Refund, ClaimSettlement::PaidOutside]);
-        let slot = SlotId::parse(chance.pick(&["A1", "A2", "B1", "Z9"])).unwrap();
-        let product = ProductId::parse(chance.pick(&["cola", "tea"])).unwrap();
         let asked = match (claim, chance.below(9)) {
             (Some(order), 0..=5) => Operation::SettleClaim { order, how },
             (_, 0) => Operation::Lock { reason: Reason::parse("repair").unwrap() },
             (_, 1 | 2) => Operation::Unlock,
-            (_, 3) => Operation::SetStock { slot, count: chance.below(11) as u32 },
-            (_, 4 | 5) => Operation::Vend { product },
-            (_, 6) => Operation::TestVend { slot },
+            (_, 3..=6) => self.trade.asks(chance),
             _ => Operation::Refill,
         };
         let id = RequestId::parse(&format!("r-{}", chance.next())).unwrap();
@@ -227,11 +229,8 @@ impl Run {
 
     /// Goods for which nobody pays.
     fn give_away(&mut self) -> Result<(), Died> {
-        let chance = &mut self.world.chance;
-        let product = ProductId::parse(chance.pick(&["cola", "tea"])).unwrap();
-        let grant = chance.pick(&[Grant::Free, Grant::Test, Grant::Season]);
-        let units = self.state.product(&product).map(|product| product.offered());
-        self.step(Event::Chosen { units: units.into_iter().collect(), grant: Some(grant) }).map(|_| ())
+        let event = self.trade.is_granted(&self.state, &mut self.world.chance);
+        self.step(event).map(|_| ())
     }
 
     /// A condition of the machine comes or goes.
@@ -327,17 +326,11 @@ impl Run {
     fn customer(&mut self) -> Result<(), Died> {
         let page = self.state.view(self.mono(), |_| None).page;
         let chance = &mut self.world.chance;
-        let product = |chance: &mut Chance| ProductId::parse(chance.pick(&["cola", "tea"])).unwrap();
         let touch = match &page {
-            Page::Attract { .. } => Touch::Start,
-            Page::Choose { .. } => Touch::Product(product(chance)),
-            Page::Basket { .. } => match chance.below(10) {
-                0 => Touch::Cancel,
-                1..=2 => Touch::Add,
-                3 => Touch::Done,
-                4 => Touch::Product(product(chance)),
-                _ => Touch::Pay,
-            },
+            Page::Attract { .. } | Page::Choose { .. } | Page::Basket { .. } => {
+                let event = self.trade.chooses(&page, chance);
+                return self.step(event).map(|_| ());
+            }
             Page::Confirm { code, entered, .. } => match code.chars().nth(entered.len()) {
                 Some(digit) => Touch::Key(Key::Digit(digit as u8 - b'0')),
                 None => Touch::Key(Key::Ok),
@@ -462,7 +455,7 @@ impl Run {
                 world.prepare(delivery);
             }
             Effect::Deliver { delivery, outlet, before } => {
-                world.deliver(delivery, outlet.slot().expect("a slot"), before);
+                world.deliver(delivery, &outlet, before);
             }
             Effect::Recall { delivery, before, .. } => world.recall(delivery, before),
             Effect::Print { order } => {
@@ -496,7 +489,7 @@ impl Run {
             if let Some(mutant) = self.mutant {
                 mutant.recovered(&mut recovered);
             }
-            self.state = State::new(self.policy.clone(), self.planned.clone());
+            self.state = blank(&self.policy, self.shop.as_ref());
             self.state.restore(recovered);
             if self.start().is_ok() {
                 return checks::after_a_start(self);

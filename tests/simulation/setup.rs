@@ -1,13 +1,9 @@
-//! What one run is drawn with: the operator's policy, the planogram, the weather.
+//! What one run is drawn with: the operator's policy and the weather.
 
 use std::time::Duration;
 
 use kioskd::sale::policy::{Policy, RailPolicy};
-use kioskd::sale::shop::Product;
-use kioskd::vending::{Planogram, Slot};
-use kioskd::vocabulary::{
-    Currency, Language, Localized, PaidWithoutIntent, ProductId, RailName, SlotId, UnknownDelivery,
-};
+use kioskd::vocabulary::{Currency, Language, Localized, PaidWithoutIntent, RailName, UnknownDelivery};
 
 use crate::chance::Chance;
 use crate::world::Weather;
@@ -72,22 +68,4 @@ pub fn policy(chance: &mut Chance) -> Policy {
         zone: jiff::tz::TimeZone::UTC,
         rails: rails()[..chance.pick(&[1, 2, 2])].iter().map(rail).collect(),
     }
-}
-
-pub fn planogram(slots: &[(SlotId, u32)]) -> Planogram {
-    let product = |id: &str, price| Product {
-        id: ProductId::parse(id).unwrap(),
-        name: Localized::default(),
-        price,
-        tax: None,
-        picture: None,
-        category: None,
-    };
-    let slots = slots.iter().map(|(name, stock)| {
-        let product = if name.as_str() == "B1" { "tea" } else { "cola" };
-        let product = ProductId::parse(product).unwrap();
-        // Planned with one more than is there: an empty slot is found by selling from it.
-        (name.clone(), Slot { product, stock: stock + 1, capacity: 9, faulty: None })
-    });
-    Planogram::new(vec![product("cola", 300), product("tea", 450)], slots)
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kioskd::sale::event::Event;
-use kioskd::vocabulary::{ChargeId, DeliveryId, Evidence, RailError, RailName, Reading, RefundId, SlotId};
+use kioskd::vocabulary::{ChargeId, DeliveryId, Evidence, Outlet, RailError, RailName, Reading, RefundId};
 
 use crate::chance::Chance;
 pub use crate::provider::{Paying, ProviderCharge};
@@ -58,7 +58,7 @@ pub enum Due {
         charge: ChargeId,
     },
     Drop {
-        slot: SlotId,
+        outlet: Outlet,
         delivery: DeliveryId,
         count: u32,
         boot: u32,
@@ -88,9 +88,10 @@ pub struct World {
     pub refund_asked: BTreeMap<RefundId, u64>,
     /// After the provider's expiry nothing can be paid any more, so many milliseconds later.
     pub grace: u64,
-    pub stock: BTreeMap<SlotId, u32>,
-    pub jammed: BTreeMap<SlotId, bool>,
-    pub double: BTreeMap<SlotId, bool>,
+    /// What truly comes out of each outlet, and how many of it.
+    pub stock: BTreeMap<Outlet, u32>,
+    pub jammed: BTreeMap<Outlet, bool>,
+    pub double: BTreeMap<Outlet, bool>,
     pub counter: u32,
     pub fell: BTreeMap<DeliveryId, u32>,
     /// What the board truly said of a delivery, and in which boot.
@@ -110,7 +111,7 @@ fn unknown<T>(result: &Result<T, RailError>) -> bool {
 }
 
 impl World {
-    pub fn new(chance: Chance, weather: Weather, slots: &[(SlotId, u32)]) -> Self {
+    pub fn new(chance: Chance, weather: Weather, stocks: &[(Outlet, u32)]) -> Self {
         Self {
             now: 1_000,
             boot: 0,
@@ -124,7 +125,7 @@ impl World {
             book: BTreeMap::new(),
             refund_asked: BTreeMap::new(),
             grace: 0,
-            stock: slots.iter().cloned().collect(),
+            stock: stocks.iter().cloned().collect(),
             jammed: BTreeMap::new(),
             double: BTreeMap::new(),
             counter: 7,
@@ -206,11 +207,11 @@ impl World {
                 self.whim(&charge);
                 None
             }
-            Due::Drop { slot, delivery, count, boot } => {
-                // The relay falls with the kiosk: what has not left the slot by then stays, mostly.
+            Due::Drop { outlet, delivery, count, boot } => {
+                // The relay falls with the kiosk: what has not come out by then stays, mostly.
                 let stopped = boot != self.boot && self.chance.percent(50);
                 if !stopped {
-                    let stock = self.stock.entry(slot).or_default();
+                    let stock = self.stock.entry(outlet).or_default();
                     let count = count.min(*stock);
                     *stock -= count;
                     self.counter += count;
@@ -251,16 +252,16 @@ impl World {
         self.tell(wait, Event::Prepared { delivery, reading });
     }
 
-    pub fn deliver(&mut self, delivery: DeliveryId, slot: &SlotId, before: Option<u32>) {
+    pub fn deliver(&mut self, delivery: DeliveryId, outlet: &Outlet, before: Option<u32>) {
         let wait = self.board(TURN + FALL);
         if !self.calm && self.chance.percent(self.weather.sensor) && self.chance.percent(30) {
             return self.tell(wait, Event::NotEnergised { delivery, why: "no such line".into() });
         }
-        let jammed = self.jammed.get(slot).copied().unwrap_or_default();
-        let pieces = if self.double.get(slot).copied().unwrap_or_default() { 2 } else { 1 };
-        let falls = if jammed { 0 } else { pieces.min(self.stock.get(slot).copied().unwrap_or_default()) };
+        let jammed = self.jammed.get(outlet).copied().unwrap_or_default();
+        let pieces = if self.double.get(outlet).copied().unwrap_or_default() { 2 } else { 1 };
+        let falls = if jammed { 0 } else { pieces.min(self.stock.get(outlet).copied().unwrap_or_default()) };
         let boot = self.boot;
-        self.later(wait - FALL, Due::Drop { slot: slot.clone(), delivery, count: falls, boot });
+        self.later(wait - FALL, Due::Drop { outlet: outlet.clone(), delivery, count: falls, boot });
         let evidence = match before {
             None => Evidence::Silent { why: "no counter before".into() },
             Some(_) => self.evidence(falls),
