@@ -57,8 +57,18 @@ impl Shop {
     }
 
     /// A started kiosk that has taken up what the ledger holds.
-    pub fn with(directory: &Path, mut ledger: Ledger, unknown: UnknownDelivery) -> Self {
-        let mut state = State::new(policy(unknown), planogram());
+    pub fn with(directory: &Path, ledger: Ledger, unknown: UnknownDelivery) -> Self {
+        Self::selling(directory, ledger, policy(unknown), planogram())
+    }
+
+    /// The same with another shop behind the counter.
+    pub fn selling(
+        directory: &Path,
+        mut ledger: Ledger,
+        policy: Policy,
+        shop: impl kioskd::sale::Shop + 'static,
+    ) -> Self {
+        let mut state = State::new(policy, shop);
         state.restore(ledger.recover().unwrap());
         ledger.begin(&Stamp { now: Mono(0), wall: Some(Wall(BASE)), entropy: 0 }, &state).unwrap();
         Self {
@@ -73,6 +83,16 @@ impl Shop {
             closed: BTreeSet::new(),
             entropy: 0,
         }
+    }
+
+    /// The power came back: the same files and the same world, and another run with a shop that remembers nothing.
+    pub fn again(self, shop: impl kioskd::sale::Shop + 'static) -> Self {
+        let Self { directory, ledger, state, now, paid, closed, entropy, drops, .. } = self;
+        let policy = state.policy.clone();
+        drop((ledger, state));
+        let mut new = Self::selling(&directory, open(&directory).unwrap(), policy, shop);
+        (new.now, new.paid, new.closed, new.entropy, new.drops) = (now, paid, closed, entropy, drops);
+        new
     }
 
     pub fn start(&mut self) {
@@ -342,7 +362,7 @@ fn durable(order: &Order) -> Order {
     order
 }
 
-fn policy(unknown_delivery: UnknownDelivery) -> Policy {
+pub fn policy(unknown_delivery: UnknownDelivery) -> Policy {
     let seconds = Duration::from_secs;
     Policy {
         categories: Vec::new(),
