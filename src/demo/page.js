@@ -296,7 +296,7 @@ const ways = {
 $("provider").append(new Option("something else", ""), ...Object.entries(ways).map(([text, way]) => new Option(text, JSON.stringify(way))));
 const points = [
   "charge-create-received", "charge-created", "frame-pay", "payment-booked", "notice-sent", "relay-on", "drop", "relay-off",
-  "printer-byte", "close-received", "refund-received", "refund-booked",
+  "printer-byte", "close-received", "refund-received", "refund-booked", "operation-sent", "operation-answered",
 ];
 $("cut-at").append(new Option("now", ""), ...points.map(point => new Option("at " + point, point)));
 

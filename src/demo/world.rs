@@ -58,6 +58,10 @@ pub enum CutPoint {
     CloseReceived,
     /// A frame of the page `pay`.
     FramePay,
+    /// Somebody's request is on its way to the kiosk, which has it or has it not.
+    OperationSent,
+    /// The kiosk has answered, and who asked has not heard it.
+    OperationAnswered,
 }
 
 /// Something the page wants to hear of, as a JSON object with a `kind`.
@@ -186,7 +190,13 @@ impl Surroundings {
         let mut kiosk = self.kiosk.subscribe();
         let there = async { kiosk.wait_for(Option::is_some).await.ok().and_then(|link| link.clone()) };
         let link = tokio::time::timeout(PATIENCE, there).await.ok().flatten().ok_or(NoAnswer::Dead)?;
-        match tokio::time::timeout(PATIENCE, link.ask(question)).await {
+        let operates = matches!(question, Question::Operate { .. });
+        let answer = link.ask(question);
+        if operates && self.reached(CutPoint::OperationSent) {
+            return Err(NoAnswer::Dead);
+        }
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(Ok(_)) if operates && self.reached(CutPoint::OperationAnswered) => Err(NoAnswer::Dead),
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(NoAnswer::Dead),
             Err(_) => Err(NoAnswer::Silent),

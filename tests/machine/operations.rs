@@ -91,3 +91,43 @@ fn each_is_done_once_answered_alike_and_told_with_who_asked() {
     assert!(audit.lines().all(|line| line.contains("the demo's page")), "{audit}");
     machine.verify();
 }
+
+/// The plug is pulled at each point of a request's way: whoever asks again under its number gets the one order that it
+/// began, which moves something once at most.
+#[test]
+fn killed_over_a_request_it_is_done_once() {
+    let machine = Machine::start(&Setup::fast());
+    let points = ["operation-sent", "operation-answered", "relay-on", "drop", "relay-off"];
+    for (point, before) in points.iter().zip(0..) {
+        machine.world(json!({ "stock": "full" }));
+        let boot = ready(&machine, &Value::Null);
+        let pulses = machine.pulses();
+        machine.world(json!({ "power": "cut", "at": point }));
+        let body = json!({ "id": point, "asked": { "do": "vend", "product": "cola" } });
+        let (status, unheard) = machine.post("/api/operations", &body);
+        let answered = status == 200;
+        assert_eq!(answered, !point.starts_with("operation"), "{point}: {unheard}");
+        ready(&machine, &boot);
+        machine.until_settled();
+        let (status, first) = machine.post("/api/operations", &body);
+        assert_eq!((status, &first["result"]), (200, &json!("changed")), "{point}: {first}");
+        assert!(!answered || unheard == first, "{point}: the same answer: {unheard} {first}");
+        machine.until_settled();
+        assert_eq!(machine.post("/api/operations", &body), (200, first), "{point}");
+        let orders = machine.get("/api/orders");
+        let granted = orders["orders"].as_array().unwrap().iter().filter(|order| order["granted"] == "free").count();
+        assert_eq!(granted, before + 1, "{point}: one order a request");
+        assert!(machine.pulses() <= pulses + 1, "{point}: energised once");
+    }
+    machine.verify();
+}
+
+/// The run of the daemon, once it is another than `former` and can deliver. By the nonce, because the world shows the last
+/// state of the dead one for a moment after its death.
+fn ready(machine: &Machine, former: &Value) -> Value {
+    machine.wait("a kiosk that can deliver", || {
+        let state = machine.get("/api/state");
+        let alive = state["page"] == "attract" && state["devices"]["board"]["state"] == "ok";
+        (alive && state["boot"].is_string() && state["boot"] != *former).then(|| state["boot"].clone())
+    })
+}
