@@ -1,4 +1,4 @@
-//! From a provider's notification at the gateway's door to the relay of the kiosk, through mosquitto with TLS on the
+//! From a provider's notification at the gateway's webhook to the relay of the kiosk, through mosquitto with TLS on the
 //! gateway's side; once with the ledger on disk, once in memory, where its fsync costs nothing.
 //! `cargo bench --profile release --bench gateway`; needs what `tests/run` installs.
 
@@ -53,9 +53,9 @@ fn sale(site: &Site) -> Duration {
     assert_eq!(site.alipay.post("/_pay", json!({ "payload": code }))["result"], "accepted");
     let body = alipay_notification(&site.alipay, &last_charge(&site.alipay));
     let before = machine.pulses();
-    let door = format!("{}/alipay", site.gateways[0].1);
+    let webhook = format!("{}/alipay", site.gateways[0].1);
     let begin = Instant::now();
-    let sent = std::thread::spawn(move || ureq::post(&door).send(body.as_str()).map(|answer| answer.status()));
+    let sent = std::thread::spawn(move || ureq::post(&webhook).send(body.as_str()).map(|answer| answer.status()));
     while machine.pulses() == before {
         assert!(begin.elapsed() < Duration::from_secs(30), "the relay never came");
     }

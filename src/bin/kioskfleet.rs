@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         Err(error) => {
             match error.downcast_ref() {
                 // The report is in the form FILE:LINE:COL; nothing is put before it.
-                Some(RunError::Settings(error)) => complain(error),
+                Some(RunError::Config(error)) => complain(error),
                 _ => complain(format_args!("kioskfleet: {}", told(error.as_ref()))),
             }
             ExitCode::FAILURE

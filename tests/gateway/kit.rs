@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use kioskd::fleet::gateway::settings::{self, Settings};
+use kioskd::fleet::gateway::config::{self, GatewayConfig};
 use kioskd::fleet::gateway::{Gateway, keygen};
 use kioskd::fleet::tls;
 use kioskd::fleet::topic::Name;
@@ -146,10 +146,10 @@ operator_key = "operator.pem"
         self.gateway_with(more, |_| {}).await
     }
 
-    pub async fn gateway_with(&self, more: &str, change: impl FnOnce(&mut Settings)) -> Gateway {
-        let (mut settings, _) = settings::load(&self.configuration(more)).unwrap();
-        change(&mut settings);
-        let gateway = Gateway::start(settings, rails(self.provider.addr)).await.unwrap();
+    pub async fn gateway_with(&self, more: &str, change: impl FnOnce(&mut GatewayConfig)) -> Gateway {
+        let (mut config, _) = config::load(&self.configuration(more)).unwrap();
+        change(&mut config);
+        let gateway = Gateway::start(config, rails(self.provider.addr)).await.unwrap();
         soon("a gateway that is ready", gateway.ready()).await;
         gateway
     }
@@ -167,7 +167,7 @@ operator_key = "operator.pem"
         let mut child = Running::start(&mut child);
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = lines.map_while(Result::ok).find_map(|line| line.split_once("GATEWAY READY ")?.1.parse().ok());
-        let process = GatewayProcess { child, log, door: ready };
+        let process = GatewayProcess { child, log, webhook: ready };
         assert!(ready.is_some(), "the gateway's process has ended");
         process
     }
@@ -187,9 +187,9 @@ operator_key = "operator.pem"
         self.notify_at(gateway.address().unwrap(), rail, told).await
     }
 
-    pub async fn notify_at(&self, door: SocketAddr, rail: &str, told: &(Headers, Vec<u8>)) -> (u16, String) {
+    pub async fn notify_at(&self, webhook: SocketAddr, rail: &str, told: &(Headers, Vec<u8>)) -> (u16, String) {
         use kioskd::payment::http::{Client, Method, Request};
-        let host = format!("https://{door}");
+        let host = format!("https://{webhook}");
         let client = Client::new(&[&host], Some(&self.path("ca.pem")), PATIENCE).unwrap();
         let (headers, body) = told.clone();
         let request = Request { method: Method::Post, target: format!("/notify/{rail}"), headers, body };
@@ -202,7 +202,7 @@ operator_key = "operator.pem"
 pub struct GatewayProcess {
     child: Running,
     log: PathBuf,
-    door: Option<SocketAddr>,
+    webhook: Option<SocketAddr>,
 }
 
 impl GatewayProcess {
@@ -210,8 +210,8 @@ impl GatewayProcess {
         self.child.id()
     }
 
-    pub fn door(&self) -> SocketAddr {
-        self.door.expect("it is ready")
+    pub fn webhook(&self) -> SocketAddr {
+        self.webhook.expect("it is ready")
     }
 
     /// SIGKILL.

@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use kioskd::fleet::gateway::{Counts, Gateway, settings};
+use kioskd::fleet::gateway::{Counts, Gateway, config};
 use kioskd::payment::gateway::wire::{Ask, Notice, Request, Says};
 use kioskd::signed::jws::Purpose;
 use kioskd::vocabulary::{ChargeReport, Payment, PaymentId, RefundReport, RefundRequest, Standing};
@@ -30,8 +30,8 @@ async fn a_gateway_that_other_tests_kill() {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let setup = std::env::var(CHILD).expect("started by another test");
     let (file, provider): (std::path::PathBuf, _) = serde_json::from_str(&setup).unwrap();
-    let (settings, _) = settings::load(&file).unwrap();
-    let mut gateway = Gateway::start(settings, rails(provider)).await.unwrap();
+    let (config, _) = config::load(&file).unwrap();
+    let mut gateway = Gateway::start(config, rails(provider)).await.unwrap();
     soon("a gateway that is ready", gateway.ready()).await;
     println!("GATEWAY READY {}", gateway.address().unwrap());
     panic!("{}", gateway.ended().await);
@@ -375,7 +375,7 @@ async fn a_notification_is_taken_when_the_kiosk_has_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_a_notification_or_not_heard_is_not_taken() {
     let site = Site::new();
-    let gateway = site.gateway_with("", |settings| settings.notice_wait = Duration::from_millis(300)).await;
+    let gateway = site.gateway_with("", |config| config.notice_wait = Duration::from_millis(300)).await;
     let (mut k1, mut k2) = (site.kiosk("K1").await, site.kiosk("K2").await);
     k1.ask("wallet", Ask::Create(new_charge(1, 300))).await;
     let genuine = site.provider.pay("C_1");
@@ -406,7 +406,7 @@ async fn what_is_not_a_notification_or_not_heard_is_not_taken() {
     unpaid["report"]["payments"] = json!([]);
     assert_eq!(site.notify(&gateway, "wallet", &notification(&unpaid)).await, (200, "TAKEN".into()));
     let counts = gateway.counts();
-    assert_eq!((counts.notices, counts.unheard), (0, 7));
+    assert_eq!((counts.notices, counts.webhooks_refused), (0, 7));
     // None of it reached a kiosk: the next notice is of the next notification.
     let again = site.provider.pay("C_1");
     let post = site.notify(&gateway, "wallet", &again);
@@ -433,11 +433,11 @@ async fn strangers_who_say_nothing_keep_nobody_out() {
         for stranger in 0..300u16 {
             let socket = tokio::net::TcpSocket::new_v4().unwrap();
             socket.bind(([127, 0, 1, (stranger % sources) as u8 + 1], 0).into()).unwrap();
-            silent.push(soon("a connection", socket.connect(gateway.door())).await.unwrap());
+            silent.push(soon("a connection", socket.connect(gateway.webhook())).await.unwrap());
         }
         let told = site.provider.pay("C_1");
         let begin = Instant::now();
-        let post = site.notify_at(gateway.door(), "wallet", &told);
+        let post = site.notify_at(gateway.webhook(), "wallet", &told);
         tokio::pin!(post);
         let notice = tokio::select! {
             notice = kiosk.notice() => notice,
@@ -456,7 +456,7 @@ async fn strangers_who_say_nothing_keep_nobody_out() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_broker_nothing_is_taken_and_afterwards_all_goes_on() {
     let mut site = Site::new();
-    let gateway = site.gateway_with("", |settings| settings.notice_wait = Duration::from_secs(1)).await;
+    let gateway = site.gateway_with("", |config| config.notice_wait = Duration::from_secs(1)).await;
     let mut kiosk = site.kiosk("K1").await;
     kiosk.ask("wallet", Ask::Create(new_charge(1, 300))).await;
     let told = site.provider.pay("C_1");
@@ -606,7 +606,7 @@ fn what_is_wrong_with_a_configuration() {
     let said = |from: &str, to: &str| {
         assert!(good.contains(from), "{from}");
         std::fs::write(&file, good.replacen(from, to, 1)).unwrap();
-        let error = settings::load(&file).map(|_| ()).unwrap_err().to_string();
+        let error = config::load(&file).map(|_| ()).unwrap_err().to_string();
         let place = error.strip_prefix(&format!("{}:", file.display())).unwrap_or_else(|| panic!("{error}"));
         place.to_owned()
     };

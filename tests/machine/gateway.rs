@@ -45,8 +45,8 @@ fn sales_over_two_gateways_one_killed_in_mid_sale_and_nothing_false_believed() {
     site.kill_gateway(0);
     assert_eq!(site.alipay.post("/_pay", json!({ "payload": code }))["result"], "accepted");
     let body = alipay_notification(&site.alipay, &last_charge(&site.alipay));
-    let door = format!("{}/alipay", site.gateways[1].1);
-    let answer = ureq::post(&door).send(body.as_str()).unwrap().body_mut().read_to_string().unwrap();
+    let webhook = format!("{}/alipay", site.gateways[1].1);
+    let answer = ureq::post(&webhook).send(body.as_str()).unwrap().body_mut().read_to_string().unwrap();
     assert_eq!(answer, "success", "only when the kiosk has it on disk");
     site.machine.until_state("delivered");
     site.replace_gateway(0);

@@ -1,8 +1,8 @@
-//! Which kiosks there are, and which of their messages are believed.
+//! The kiosks of the fleet, and the verification of their requests.
 //!
-//! Policy: a kiosk is a public key in a directory, `KIOSK.pem`. A request counts when its signature holds and one name
-//! stands in all three places: the signing key's `kid`, the request's `kiosk`, and the topic it came on. Anything else is
-//! counted, logged as a number, and nothing else happens: an answer would be a service to whoever guesses.
+//! Policy: a kiosk is a public key in a directory, `KIOSK.pem`. A request is valid when its signature holds and the same
+//! name stands in three places: the signing key's `kid`, the request's `kiosk`, and the topic it came on. Any other message
+//! is counted and logged as a number; it gets no answer, because an answer would help whoever guesses.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,19 +11,20 @@ use crate::fleet::topic::{Address, Leaf, Name, Topic};
 use crate::payment::gateway::wire::Request;
 use crate::signed::jws::{BadMessage, Keys, PublicKey, Purpose};
 
-/// Hexadecimal digits of a nonce.
+/// A nonce has so many hexadecimal digits.
 const NONCE: usize = 32;
-/// The least that a provider keeps of the text on a charge.
+/// Every provider keeps at least so many characters of a charge's `attach`.
 const ATTACH: usize = 127;
 
 #[derive(Debug)]
 pub(super) struct Kiosks {
     fleet: Name,
     keys: Keys,
-    /// By `fleet/kiosk`.
+    /// The kiosks' names by `fleet/kiosk`.
     names: BTreeMap<String, Name>,
 }
 
+/// A mistake in the directory of the kiosks' keys.
 #[derive(Debug, thiserror::Error)]
 pub enum KiosksError {
     #[error("{path}: {source}", path = path.display())]
@@ -38,7 +39,7 @@ pub enum KiosksError {
     Nobody { path: PathBuf },
 }
 
-/// Why a request is not one.
+/// Why a message is not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Rejected {
     #[error("not on a kiosk's topic")]
@@ -51,7 +52,7 @@ pub(super) enum Rejected {
     Kiosk,
     #[error("the nonce is not {NONCE} hexadecimal digits, or the rail's name is none")]
     Form,
-    #[error("more than is looked at of one kiosk")]
+    #[error("the kiosk's rate limit is exceeded")]
     Flood,
     #[error("it has come before")]
     Repeated,
@@ -98,12 +99,12 @@ impl Kiosks {
         self.names.values()
     }
 
-    /// By `fleet/kiosk`.
+    /// The kiosk with this `fleet/kiosk`.
     pub fn find(&self, full: &str) -> Option<Address> {
         Some(self.address(self.names.get(full)?))
     }
 
-    /// The first whose `fleet/kiosk` fits.
+    /// The first kiosk whose `fleet/kiosk` fits.
     pub fn find_where(&self, fits: impl Fn(&str) -> bool) -> Option<Address> {
         let (_, kiosk) = self.names.iter().find(|(full, _)| fits(full))?;
         Some(self.address(kiosk))
@@ -113,13 +114,19 @@ impl Kiosks {
         Address { fleet: self.fleet.clone(), kiosk: kiosk.clone() }
     }
 
-    /// The kiosk whose topic it is.
-    pub fn at(&self, topic: &str) -> Result<Address, Rejected> {
+    /// The kiosk on whose `pay/request` topic a message came.
+    ///
+    /// # Errors
+    /// It is no such topic, or no kiosk of this fleet.
+    pub fn of_topic(&self, topic: &str) -> Result<Address, Rejected> {
         let Ok(Topic::Kiosk(address, Leaf::PayRequest)) = topic.parse() else { return Err(Rejected::Topic) };
         if self.names.contains_key(&address.to_string()) { Ok(address) } else { Err(BadMessage::UnknownKey.into()) }
     }
 
-    /// The request, from the kiosk of its topic, and its nonce as a number.
+    /// Verifies a message of the kiosk of its topic; answers with the request, and its nonce as a number.
+    ///
+    /// # Errors
+    /// The signature does not hold, or the message is another kiosk's or malformed.
     pub fn open(&self, address: &Address, message: &[u8]) -> Result<(Request, u128), Rejected> {
         let full = address.to_string();
         let (request, kid) = self.keys.open::<Request>(Purpose::PayRequest, message)?;
@@ -169,7 +176,7 @@ mod tests {
             ask: Ask::Probe,
         };
         let open = |signer: &Signer, purpose, request: &Request, topic: &str| {
-            let address = kiosks.at(topic)?;
+            let address = kiosks.of_topic(topic)?;
             kiosks.open(&address, &signer.sign(purpose, request).unwrap()).map(|_| address.to_string())
         };
         let ask = Purpose::PayRequest;

@@ -1,9 +1,9 @@
-//! How much one kiosk may ask for. Pure: time comes in.
+//! The rate limiter of one kiosk's charges and refunds. It is pure: the caller passes the time.
 //!
-//! Policy: a stolen kiosk key must not be worth more than an hour of a busy machine, and a finger must not be able to shut
-//! one. So what counts in an hour is what was paid; what was made and never paid counts for a minute, so that a wild kiosk
-//! does not flood the provider. Counted are numbers of charges and refunds, not questions: the same one again is the same
-//! one, so that neither a repeat nor a replay uses anything up.
+//! Policy: a stolen kiosk key must not be worth more than an hour of a busy machine's takings, and a customer who makes
+//! orders and doesn't pay must not be able to close a machine. So the hourly limit counts charges that were paid. Charges
+//! that were only made count for a minute, so that a faulty kiosk does not flood the provider. The ids of charges and
+//! refunds are counted, not requests, so that neither a repeat nor a replay uses anything up.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,12 +13,12 @@ use crate::vocabulary::Minor;
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Of one kiosk.
+/// The limits of one kiosk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Of one charge, in minor units.
+    /// The largest charge, in minor units.
     pub max_amount: Minor,
-    /// Charges that were paid within any hour, as far as the provider has said so to this gateway.
+    /// Paid charges within any hour, as far as the provider has told this gateway of them.
     pub orders_per_hour: usize,
     /// New charges within any minute, paid or not; an order that is tried on two rails counts twice.
     pub charges_per_minute: usize,
@@ -32,20 +32,20 @@ impl Default for Limits {
     }
 }
 
-/// What one kiosk has had of its limits.
+/// Counts what one kiosk has used of its limits.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(super) struct RateLimiter {
     limits: Limits,
-    /// Made within the minute.
+    /// Charges made within the last minute.
     charges: Recent,
-    /// Known to be paid within the hour.
+    /// Charges known to be paid within the last hour.
     paid: Recent,
     refunds: Recent,
 }
 
-/// Which limit would be passed.
+/// The limit that a request would exceed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Over {
+pub(super) enum LimitExceeded {
     #[error("more than {0} minor units in one order")]
     Amount(Minor),
     #[error("more than {0} paid orders within an hour")]
@@ -56,20 +56,23 @@ pub(super) enum Over {
     Refunds(usize),
 }
 
-impl Meter {
+impl RateLimiter {
     pub fn new(limits: Limits) -> Self {
         Self { limits, charges: Recent::within(MINUTE), paid: Recent::within(HOUR), refunds: Recent::within(HOUR) }
     }
 
     /// Counts a charge that is about to be made.
-    pub fn charge(&mut self, number: &str, amount: Minor, now: Instant) -> Result<(), Over> {
+    ///
+    /// # Errors
+    /// The charge would exceed a limit.
+    pub fn charge(&mut self, number: &str, amount: Minor, now: Instant) -> Result<(), LimitExceeded> {
         let Limits { max_amount, orders_per_hour, charges_per_minute, .. } = self.limits;
         if amount > max_amount {
-            Err(Over::Amount(max_amount))
+            Err(LimitExceeded::Amount(max_amount))
         } else if self.paid.count(now) >= orders_per_hour && !self.charges.knows(number) {
-            Err(Over::Orders(orders_per_hour))
+            Err(LimitExceeded::Orders(orders_per_hour))
         } else if !self.charges.admit(number, charges_per_minute, now) {
-            Err(Over::Charges(charges_per_minute))
+            Err(LimitExceeded::Charges(charges_per_minute))
         } else {
             Ok(())
         }
@@ -77,18 +80,21 @@ impl Meter {
 
     /// Counts a charge that the provider says is paid.
     pub fn paid(&mut self, number: &str, now: Instant) {
-        // Beyond the limit there is nothing to count.
+        // It is full at the limit, and more need not be counted.
         self.paid.admit(number, self.limits.orders_per_hour, now);
     }
 
-    /// Counts a refund that is about to be asked for.
-    pub fn refund(&mut self, number: &str, now: Instant) -> Result<(), Over> {
+    /// Counts a refund that is about to be requested.
+    ///
+    /// # Errors
+    /// The refund would exceed its limit.
+    pub fn refund(&mut self, number: &str, now: Instant) -> Result<(), LimitExceeded> {
         let most = self.limits.refunds_per_hour;
-        self.refunds.admit(number, most, now).then_some(()).ok_or(Over::Refunds(most))
+        self.refunds.admit(number, most, now).then_some(()).ok_or(LimitExceeded::Refunds(most))
     }
 }
 
-/// The numbers of the last minute or hour, the oldest first. Never longer than its limit.
+/// The ids of the last minute or hour, the oldest first. There are never more than the limit.
 #[derive(Debug)]
 struct Recent {
     window: Duration,
@@ -131,56 +137,56 @@ mod tests {
 
     #[test]
     fn an_amount_up_to_the_limit() {
-        let mut meter = Meter::new(LIMITS);
+        let mut limiter = RateLimiter::new(LIMITS);
         let now = Instant::now();
-        assert_eq!(meter.charge("a", 500, now), Ok(()));
-        assert_eq!(meter.charge("b", 501, now), Err(Over::Amount(500)));
+        assert_eq!(limiter.charge("a", 500, now), Ok(()));
+        assert_eq!(limiter.charge("b", 501, now), Err(LimitExceeded::Amount(500)));
         // What was refused has used nothing up.
-        assert_eq!(meter.charges.count(now), 1);
+        assert_eq!(limiter.charges.count(now), 1);
     }
 
     #[test]
     fn so_many_paid_in_any_hour_and_a_repeat_is_free() {
-        let mut meter = Meter::new(LIMITS);
+        let mut limiter = RateLimiter::new(LIMITS);
         let start = Instant::now();
         let minute = |n: u64| start + Duration::from_secs(n * 60);
         for (number, at) in [("a", 0), ("b", 20), ("c", 40)] {
-            assert!(meter.charge(number, 1, minute(at)).is_ok());
+            assert!(limiter.charge(number, 1, minute(at)).is_ok());
             for later in at..at + 10 {
-                meter.paid(number, minute(later));
+                limiter.paid(number, minute(later));
             }
         }
-        assert!(meter.charge("c", 1, minute(40)).is_ok(), "the same again");
-        assert_eq!(meter.charge("d", 1, minute(59)), Err(Over::Orders(3)));
-        assert!(meter.charge("d", 1, minute(60)).is_ok(), "the first is an hour old");
-        meter.paid("d", minute(60));
-        assert_eq!(meter.charge("e", 1, minute(61)), Err(Over::Orders(3)), "the second is not");
+        assert!(limiter.charge("c", 1, minute(40)).is_ok(), "the same again");
+        assert_eq!(limiter.charge("d", 1, minute(59)), Err(LimitExceeded::Orders(3)));
+        assert!(limiter.charge("d", 1, minute(60)).is_ok(), "the first is an hour old");
+        limiter.paid("d", minute(60));
+        assert_eq!(limiter.charge("e", 1, minute(61)), Err(LimitExceeded::Orders(3)), "the second is not");
     }
 
     #[test]
     fn what_nobody_paid_is_forgotten_within_a_minute() {
-        let mut meter = Meter::new(LIMITS);
+        let mut limiter = RateLimiter::new(LIMITS);
         let start = Instant::now();
         let second = |n: u64| start + Duration::from_secs(n);
         for minute in 0..100 {
             let number = |n: u64| format!("{minute}-{n}");
-            assert!(meter.charge(&number(1), 1, second(minute * 60)).is_ok());
-            assert!(meter.charge(&number(2), 1, second(minute * 60 + 30)).is_ok());
-            assert_eq!(meter.charge(&number(3), 1, second(minute * 60 + 59)), Err(Over::Charges(2)));
-            assert!(meter.charge(&number(1), 1, second(minute * 60 + 59)).is_ok(), "the same again");
+            assert!(limiter.charge(&number(1), 1, second(minute * 60)).is_ok());
+            assert!(limiter.charge(&number(2), 1, second(minute * 60 + 30)).is_ok());
+            assert_eq!(limiter.charge(&number(3), 1, second(minute * 60 + 59)), Err(LimitExceeded::Charges(2)));
+            assert!(limiter.charge(&number(1), 1, second(minute * 60 + 59)).is_ok(), "the same again");
         }
     }
 
     #[test]
     fn refunds_have_a_count_of_their_own_and_a_refused_one_comes_through_later() {
-        let mut meter = Meter::new(LIMITS);
+        let mut limiter = RateLimiter::new(LIMITS);
         let now = Instant::now();
         for charge in ["a", "b", "c"] {
-            meter.paid(charge, now);
+            limiter.paid(charge, now);
         }
-        assert!(meter.refund("r1", now).is_ok());
-        assert_eq!(meter.refund("r2", now), Err(Over::Refunds(1)));
-        assert!(meter.refund("r1", now).is_ok());
-        assert!(meter.refund("r2", now + HOUR).is_ok());
+        assert!(limiter.refund("r1", now).is_ok());
+        assert_eq!(limiter.refund("r2", now), Err(LimitExceeded::Refunds(1)));
+        assert!(limiter.refund("r1", now).is_ok());
+        assert!(limiter.refund("r2", now + HOUR).is_ok());
     }
 }

@@ -1,13 +1,13 @@
-//! What a provider says by itself, brought to the kiosk it is about.
+//! Sends notices: what a provider has said in a notification goes to the kiosk that it is about.
 //!
-//! Policy: a notice has arrived when the kiosk has said so, signed, because a broker may drop what it acknowledged. Until
-//! then the provider is not told that it was taken, and repeats it. A notice's number is made of what it says, so that a
-//! repeat, by whichever gateway, is the same notice.
+//! Policy: a notice is delivered when the kiosk has confirmed it with its signature, because a broker may drop what it
+//! acknowledged. Until then the provider is answered that its notification failed, and repeats it. A notice's id is a digest
+//! of its contents, so that a repeat, by whichever gateway, is the same notice.
 //!
-//! With several gateways the kiosk's word may reach another one than the one that waits for it. So notices have a
-//! connection of their own, which hears all requests of the fleet, outside of the shared subscription; it looks into
-//! those of a kiosk only while a notice to it is under way, at a pace ([`gate`](super::gate)), and only for the word that
-//! it has arrived. That word stays true, so it has no age.
+//! With several gateways a kiosk's confirmation may reach another gateway than the one that waits for it. So notices have a
+//! connection of their own, which receives all requests of the fleet, outside of the shared subscription. It opens those of
+//! a kiosk only while a notice to it is in flight, within a rate limit ([`admission`](super::admission)), and only to find
+//! confirmations. A confirmation stays true, so it may have any age.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,59 +17,59 @@ use data_encoding::HEXLOWER;
 use ring::digest::{SHA256, digest};
 use tokio::sync::broadcast;
 
-use super::Office;
-use super::gate::Gate;
-use super::post::{Line, Post};
+use super::Shared;
+use super::admission::Admission;
+use super::mqtt::{BrokerConnection, ConnectionConfig};
 use crate::fleet::topic::{Address, Filter, Leaf, Name};
 use crate::payment::gateway::wire::{Ask, Notice};
 use crate::signed::jws::Purpose;
 use crate::vocabulary::{ChargeRef, ChargeReport};
 
-/// A notice is not to be believed later than this; the provider has long repeated it.
+/// A notice is valid for this long; by then the provider has repeated it.
 const LIFE_MS: u64 = 60_000;
-/// Words of kiosks that wait to be looked at.
-const WORDS: usize = 1024;
-/// A longer number is none of ours.
-const LONGEST_NUMBER: usize = 64;
+/// So many confirmations may wait to be matched.
+const CONFIRMATIONS: usize = 1024;
+/// Longer ids are not the gateway's.
+const LONGEST_ID: usize = 64;
 
-/// A kiosk has a notice.
-type Word = (Name, String);
+/// A kiosk confirms that it has the notice of this id.
+type Confirmation = (Name, String);
 
-pub(super) struct Notices {
-    office: Arc<Office>,
-    pub post: Post,
-    words: broadcast::Sender<Word>,
-    wanted: Arc<Wanted>,
+pub(super) struct NoticeSender {
+    shared: Arc<Shared>,
+    pub connection: BrokerConnection,
+    confirmations: broadcast::Sender<Confirmation>,
+    awaited: Arc<AwaitedKiosks>,
     wait: Duration,
 }
 
 /// The kiosks to which notices are under way, and how many.
 #[derive(Default)]
-struct Wanted(Mutex<BTreeMap<Name, usize>>);
+struct AwaitedKiosks(Mutex<BTreeMap<Name, usize>>);
 
-impl Wanted {
-    fn list(&self) -> MutexGuard<'_, BTreeMap<Name, usize>> {
+impl AwaitedKiosks {
+    fn counts(&self) -> MutexGuard<'_, BTreeMap<Name, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A kiosk is listened to while this is held.
-struct Wanting<'a>(&'a Wanted, &'a Name);
+struct AwaitGuard<'a>(&'a AwaitedKiosks, &'a Name);
 
-impl<'a> Wanting<'a> {
-    fn new(wanted: &'a Wanted, kiosk: &'a Name) -> Self {
-        *wanted.list().entry(kiosk.clone()).or_default() += 1;
-        Self(wanted, kiosk)
+impl<'a> AwaitGuard<'a> {
+    fn new(awaited: &'a AwaitedKiosks, kiosk: &'a Name) -> Self {
+        *awaited.counts().entry(kiosk.clone()).or_default() += 1;
+        Self(awaited, kiosk)
     }
 }
 
-impl Drop for Wanting<'_> {
+impl Drop for AwaitGuard<'_> {
     fn drop(&mut self) {
-        let mut list = self.0.list();
-        if let Some(count) = list.get_mut(self.1) {
+        let mut counts = self.0.counts();
+        if let Some(count) = counts.get_mut(self.1) {
             *count -= 1;
             if *count == 0 {
-                list.remove(self.1);
+                counts.remove(self.1);
             }
         }
     }
@@ -77,40 +77,43 @@ impl Drop for Wanting<'_> {
 
 /// Why the provider is not told that its notification was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Undelivered {
-    #[error("the broker is away")]
-    Away,
-    #[error("the kiosk has not said that it has it")]
-    Silent,
-    #[error("the notice can't be written")]
-    Unwritten,
+pub(super) enum NotDelivered {
+    #[error("there is no connection to the broker")]
+    NotConnected,
+    #[error("the kiosk has not confirmed the notice in time")]
+    NoConfirmation,
+    #[error("the notice can't be signed")]
+    NotSigned,
 }
 
-impl Notices {
-    pub fn start(office: Arc<Office>, wait: Duration) -> Self {
-        let (words, _) = broadcast::channel(WORDS);
-        let wanted = Arc::new(Wanted::default());
-        let (tell, ears, who) = (words.clone(), Arc::clone(&office), Arc::clone(&wanted));
-        let line = office.line("notices", Filter::PayRequests(office.fleet.clone()));
-        // The same message costs a place at each connection.
-        let gate = Gate::new(office.kiosks.names());
-        let post = Post::start(line, move |message| {
-            // What is not a request at all is counted where requests are answered.
-            if let Ok(kiosk) = ears.kiosks.at(&message.topic)
-                && who.list().contains_key(&kiosk.kiosk)
-                && let Ok(_place) = gate.enter(&kiosk.kiosk)
-                && let Ok((request, _)) = ears.kiosks.open(&kiosk, &message.payload)
+impl NoticeSender {
+    pub fn start(shared: Arc<Shared>, wait: Duration) -> Self {
+        let (confirmations, _) = broadcast::channel(CONFIRMATIONS);
+        let awaited = Arc::new(AwaitedKiosks::default());
+        let (confirm, receiver, expected) = (confirmations.clone(), Arc::clone(&shared), Arc::clone(&awaited));
+        let config = shared.connection_config("notices", Filter::PayRequests(shared.fleet.clone()));
+        // This connection has limits of its own, because each message comes on both.
+        let admission = Admission::new(shared.kiosks.names());
+        let connection = BrokerConnection::start(config, move |message| {
+            // Invalid requests are counted by the connection that answers them.
+            if let Ok(kiosk) = receiver.kiosks.of_topic(&message.topic)
+                && expected.counts().contains_key(&kiosk.kiosk)
+                && let Ok(_permit) = admission.admit(&kiosk.kiosk)
+                && let Ok((request, _)) = receiver.kiosks.open(&kiosk, &message.payload)
                 && let Ask::Noticed { notice } = request.ask
-                && notice.len() <= LONGEST_NUMBER
+                && notice.len() <= LONGEST_ID
             {
-                // Fails only when the last one has just stopped waiting.
-                drop(tell.send((kiosk.kiosk, notice)));
+                // It fails only when the last one has just stopped waiting.
+                drop(confirm.send((kiosk.kiosk, notice)));
             }
         });
-        Self { office, post, words, wanted, wait }
+        Self { shared, connection, confirmations, awaited, wait }
     }
 
-    /// Ends well when the kiosk has said that it has the notice.
+    /// Sends a notice, and waits until the kiosk has confirmed it.
+    ///
+    /// # Errors
+    /// There is no connection to the broker, or the kiosk does not confirm in time.
     pub async fn deliver(
         &self,
         kiosk: &Address,
@@ -118,42 +121,46 @@ impl Notices {
         id: String,
         charge: ChargeRef,
         report: ChargeReport,
-    ) -> Result<(), Undelivered> {
-        if !self.post.is_up() {
-            return Err(Undelivered::Away);
+    ) -> Result<(), NotDelivered> {
+        if !self.connection.is_up() {
+            return Err(NotDelivered::NotConnected);
         }
-        let sent = self.office.gate.now();
+        let sent = self.shared.admission.now();
         let (to, rail) = (kiosk.to_string(), rail.to_owned());
         let notice = Notice { kiosk: to, rail, id: id.clone(), sent, expires: sent + LIFE_MS, charge, report };
-        let message = self.office.signer.sign(Purpose::PayNotice, &notice).map_err(|_| Undelivered::Unwritten)?;
-        // Before it is sent: the answer may be quick.
-        let _wanting = Wanting::new(&self.wanted, &kiosk.kiosk);
-        let mut words = self.words.subscribe();
+        let message = self.shared.signer.sign(Purpose::PayNotice, &notice).map_err(|_| NotDelivered::NotSigned)?;
+        // Registered before the notice is sent: the confirmation may be quick.
+        let _guard = AwaitGuard::new(&self.awaited, &kiosk.kiosk);
+        let mut confirmations = self.confirmations.subscribe();
         let arrived = async {
-            self.post.send(kiosk.topic(Leaf::PayNotice), message).await.map_err(|_| Undelivered::Away)?;
+            self.connection
+                .send(kiosk.topic(Leaf::PayNotice), message)
+                .await
+                .map_err(|_| NotDelivered::NotConnected)?;
             loop {
-                match words.recv().await {
+                match confirmations.recv().await {
                     Ok((from, notice)) if from == kiosk.kiosk && notice == id => return Ok(()),
-                    // Of another, or some were missed: then the provider repeats it.
+                    // It is of another notice, or some were missed: then the provider repeats its notification.
                     Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => return Err(Undelivered::Away),
+                    Err(broadcast::error::RecvError::Closed) => return Err(NotDelivered::NotConnected),
                 }
             }
         };
-        tokio::time::timeout(self.wait, arrived).await.unwrap_or(Err(Undelivered::Silent))
+        tokio::time::timeout(self.wait, arrived).await.unwrap_or(Err(NotDelivered::NoConfirmation))
     }
 }
 
-/// 32 hexadecimal digits of what it says.
-pub(super) fn number(rail: &str, charge: &ChargeRef, report: &ChargeReport) -> Option<String> {
+/// The notice's id: 32 hexadecimal digits of the digest of its contents.
+pub(super) fn notice_id(rail: &str, charge: &ChargeRef, report: &ChargeReport) -> Option<String> {
     let said = serde_json::to_vec(&(rail, charge, report)).ok()?;
     Some(HEXLOWER.encode(&digest(&SHA256, &said).as_ref()[..16]))
 }
 
-impl Office {
-    /// A connection of this gateway's own: two clients with one name would throw each other out.
-    pub(super) fn line(&self, what: &str, filter: Filter) -> Line {
+impl Shared {
+    /// The configuration of one of this gateway's connections. Its client id is unique, because a broker disconnects the
+    /// older one of two clients with one id.
+    pub(super) fn connection_config(&self, what: &str, filter: Filter) -> ConnectionConfig {
         let client_id = format!("kioskd-gateway.{}.{:016x}.{what}", self.fleet, self.instance);
-        Line { broker: self.broker.clone(), client_id, filter }
+        ConnectionConfig { broker: self.broker.clone(), client_id, filter }
     }
 }

@@ -8,10 +8,10 @@ use crate::vocabulary::{
     ChargeRef, ChargeReport, Created, NewCharge, RailError, RefundReport, RefundRequest, Standing,
 };
 
-/// A provider that tells of payments by itself.
-pub(super) struct Speaking(pub Arc<dyn Notifies>);
+/// A rail whose provider sends notifications of payments.
+pub(super) struct ProviderRail(pub Arc<dyn Notifies>);
 
-impl Rail for Speaking {
+impl Rail for ProviderRail {
     fn create<'a>(&'a self, charge: &'a NewCharge) -> Answer<'a, Created> {
         self.0.create(charge)
     }
@@ -37,21 +37,21 @@ impl Rail for Speaking {
     }
 }
 
-impl GatewayRail for Speaking {
+impl GatewayRail for ProviderRail {
     fn notifies(&self) -> Option<&dyn Notifies> {
         Some(&*self.0)
     }
 
-    fn bears(&self, given: &str, attach: &str) -> bool {
+    fn attach_matches(&self, given: &str, attach: &str) -> bool {
         self.0.is_attach(given, attach)
     }
 }
 
-/// An account whose bank can't be asked: the kiosk makes the code, and the operator's notice says what was paid. What no
-/// notice has told is not there, and what is to go back goes by a person's hand.
-pub(super) struct Silent;
+/// A rail whose bank can't be asked: the kiosk makes the QR itself, and the operator's notices say what was paid. Queries
+/// answer that the charge is absent, and refunds fail, so that a person makes them.
+pub(super) struct NoticeOnlyRail;
 
-impl Rail for Silent {
+impl Rail for NoticeOnlyRail {
     fn create<'a>(&'a self, _: &'a NewCharge) -> Answer<'a, Created> {
         let why = "the kiosk makes this code itself".to_owned();
         Box::pin(async move { Err(RailError::Refused { code: "EMV".into(), why }) })
@@ -79,4 +79,4 @@ impl Rail for Silent {
     }
 }
 
-impl GatewayRail for Silent {}
+impl GatewayRail for NoticeOnlyRail {}

@@ -11,7 +11,7 @@ use super::Street;
 use crate::kit::wait_at_most;
 
 /// What a gateway logs when it has told a kiosk of a payment.
-const PAID: [&str; 4] = ["result=\"1 paid\"", "result=\"paid, so not closed\"", "given back", "notice taken"];
+const PAID: [&str; 4] = ["result=\"1 paid\"", "result=\"paid, so not closed\"", "given back", "confirmed a notice"];
 
 /// One charge by the events.
 #[derive(Debug, Default)]

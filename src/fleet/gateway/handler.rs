@@ -1,15 +1,16 @@
-//! Answers one verified request: whose charge it is, whether it is within the limits, and what the provider says.
+//! Handles one verified request: it checks whose charge it is and the kiosk's limits, and asks the provider.
 //!
 //! Policy
-//! - A kiosk's charge is the one that the provider's book says is the kiosk's. That name is written by the gateway when the
-//!   charge is made, whatever the request says, and read back from the provider before anything is told, closed or given
-//!   back. Only of what bears no name yet it counts who made it here, as long as that is remembered.
-//! - Numbers say what they belong to: a refund's number its charge, a charge's number its order. Some providers know
-//!   refunds of a merchant by their number alone, so another's number would block the other's refund for ever.
-//! - What is known to be paid is never closed, because some providers give the money back when it is. The question and the
-//!   close are two, and a payment may come between them: then the provider gives it back, and the answer says so.
-//! - What can't be found out is [`Says::Unknown`], and the kiosk asks again. A refund is never answered with a no that only
-//!   the gateway's own state stands behind, nor with one that may mean that the money is back already.
+//! - A charge is a kiosk's if the provider has that kiosk's name on record for it. The gateway writes the name when it makes
+//!   the charge, whatever the request says, and reads it back from the provider before it reports, closes or refunds
+//!   anything. Only while the provider has no name on record yet does the gateway's own memory of who made it count.
+//! - Ids say what they belong to: a refund's id contains its charge's, a charge's id its order's. Some providers know
+//!   refunds of a merchant by their id alone, so another kiosk's refund under the same id would block this one for ever.
+//! - A charge that is known to be paid is never closed, because some providers give the money back when it is. The query
+//!   and the close are two calls, and a payment may come between them: then the provider gives it back, and the answer
+//!   says so.
+//! - What can't be found out is answered with [`Says::Unknown`], and the kiosk asks again. A refund is never refused by the
+//!   gateway's own state alone, nor by an answer that may mean that the money is back already.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use super::limits::{Limits, Meter, Over};
+use super::limits::{LimitExceeded, Limits, RateLimiter};
 use super::{GatewayRail, Rails};
 use crate::fleet::topic::{Address, Name};
 use crate::payment::gateway::wire::{Ask, Says};
@@ -25,44 +26,44 @@ use crate::vocabulary::{
     ChargeId, ChargeRef, ChargeReport, Minor, NewCharge, RailError, RefundReport, RefundRequest, Standing,
 };
 
-/// Requests at one provider at a time; a slow one can't take the threads of the others.
+/// So many requests may be in flight at one provider; a slow one can't take the threads of the others.
 const PER_RAIL: usize = 100;
-/// Requests of one kiosk at a time: the order on the glass and some that settle.
+/// So many requests of one kiosk may be in flight: for the order on the glass and for some that settle.
 const PER_KIOSK: usize = 8;
-/// Rails have their own time-outs, which are shorter. After it no further question goes to the provider.
-const LONGEST_ASK: Duration = Duration::from_secs(60);
+/// After this no further call goes to the provider. Rails have time-outs of their own, which are shorter.
+const MAX_WAIT: Duration = Duration::from_secs(60);
 const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
 const LONGEST_DESCRIPTION: usize = 512;
-/// Kiosks know by it that this rail is closed to them for a while.
+/// The code of a refusal by which a kiosk knows that it can't use this rail for a while.
 const LIMIT: &str = "LIMIT";
 
-/// Charges of which it is remembered who made them: a day of a large fleet.
-const MADE: usize = 1 << 16;
+/// The creators of so many charges are remembered: a day of a large fleet.
+const REMEMBERED: usize = 1 << 16;
 
-pub(super) struct Clerk {
-    rails: BTreeMap<String, Counter>,
-    customers: BTreeMap<Name, Customer>,
-    makers: Mutex<Makers>,
+pub(super) struct Handler {
+    rails: BTreeMap<String, RailSlot>,
+    kiosks: BTreeMap<Name, KioskSlot>,
+    creators: Mutex<Creators>,
 }
 
-/// Who made the last charges. A second line behind the provider's book, which is empty until somebody has scanned.
+/// Which kiosk made the last charges. It complements the provider's record, which has no name until the QR was scanned.
 #[derive(Default)]
-struct Makers {
+struct Creators {
     by_charge: BTreeMap<ChargeId, Name>,
-    /// The oldest first.
+    /// The charges in the order in which they were made.
     charges: VecDeque<ChargeId>,
 }
 
-impl Makers {
-    fn is_anothers(&self, charge: &ChargeId, kiosk: &Name) -> bool {
-        self.by_charge.get(charge).is_some_and(|maker| maker != kiosk)
+impl Creators {
+    fn is_other_kiosks(&self, charge: &ChargeId, kiosk: &Name) -> bool {
+        self.by_charge.get(charge).is_some_and(|creator| creator != kiosk)
     }
 
-    fn note(&mut self, charge: &ChargeId, kiosk: &Name) {
+    fn remember(&mut self, charge: &ChargeId, kiosk: &Name) {
         if self.by_charge.contains_key(charge) {
             return;
         }
-        if self.charges.len() == MADE
+        if self.charges.len() == REMEMBERED
             && let Some(oldest) = self.charges.pop_front()
         {
             self.by_charge.remove(&oldest);
@@ -72,28 +73,28 @@ impl Makers {
     }
 }
 
-struct Counter {
+struct RailSlot {
     rail: Arc<dyn GatewayRail>,
-    room: Semaphore,
+    permits: Semaphore,
 }
 
-struct Customer {
-    meter: Mutex<Meter>,
-    room: Semaphore,
+struct KioskSlot {
+    limiter: Mutex<RateLimiter>,
+    permits: Semaphore,
 }
 
-impl Customer {
-    fn meter(&self) -> MutexGuard<'_, Meter> {
-        self.meter.lock().unwrap_or_else(PoisonError::into_inner)
+impl KioskSlot {
+    fn limiter(&self) -> MutexGuard<'_, RateLimiter> {
+        self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What the provider's book says about who made a charge.
+/// Who made a charge, by the provider's record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
     /// The kiosk that asks.
     Asker,
-    /// Nobody has scanned it, so there is nothing yet that could bear a name.
+    /// Nobody has scanned the QR, so the provider has no name on record yet.
     Nobody,
     Other,
     /// It has been paid, and the provider does not say whose it is.
@@ -102,14 +103,15 @@ enum Owner {
 
 fn owner(rail: &dyn GatewayRail, report: &ChargeReport, kiosk: &str) -> Owner {
     match &report.attach {
-        Some(given) if rail.bears(given, kiosk) => Owner::Asker,
+        Some(given) if rail.attach_matches(given, kiosk) => Owner::Asker,
         Some(_) => Owner::Other,
         None if report.payments.is_empty() && report.returned == 0 => Owner::Nobody,
         None => Owner::Unsaid,
     }
 }
 
-/// What was paid on it and not given back by the provider itself; `None` when the payments are not this order's.
+/// The sum that was paid on a charge and not given back by the provider itself; `None` when the payments are not this
+/// order's.
 fn refundable(report: &ChargeReport, refund: &RefundRequest) -> Option<Minor> {
     let paid = report.payments.iter().try_fold(0, |sum: Minor, payment| {
         let fits = payment.order == refund.order && payment.currency == refund.currency && payment.amount > 0;
@@ -118,47 +120,52 @@ fn refundable(report: &ChargeReport, refund: &RefundRequest) -> Option<Minor> {
     paid.checked_sub(report.returned)
 }
 
-impl Clerk {
+impl Handler {
     pub fn new(rails: Rails, kiosks: impl IntoIterator<Item = (Name, Limits)>) -> Self {
-        let counter = |(name, rail)| (name, Counter { rail, room: Semaphore::new(PER_RAIL) });
-        let customer = |(name, limits)| {
-            (name, Customer { meter: Mutex::new(Meter::new(limits)), room: Semaphore::new(PER_KIOSK) })
+        let rail_slot = |(name, rail)| (name, RailSlot { rail, permits: Semaphore::new(PER_RAIL) });
+        let kiosk_slot = |(name, limits)| {
+            (name, KioskSlot { limiter: Mutex::new(RateLimiter::new(limits)), permits: Semaphore::new(PER_KIOSK) })
         };
         Self {
-            rails: rails.into_iter().map(counter).collect(),
-            customers: kiosks.into_iter().map(customer).collect(),
-            makers: Mutex::default(),
+            rails: rails.into_iter().map(rail_slot).collect(),
+            kiosks: kiosks.into_iter().map(kiosk_slot).collect(),
+            creators: Mutex::default(),
         }
     }
 
     pub fn rail(&self, name: &str) -> Option<&Arc<dyn GatewayRail>> {
-        self.rails.get(name).map(|counter| &counter.rail)
+        self.rails.get(name).map(|slot| &slot.rail)
     }
 
-    /// The provider has told by itself that a charge was paid.
+    /// A notification has told that a charge was paid.
     pub fn paid(&self, kiosk: &Name, charge: &ChargeId) {
-        if let Some(customer) = self.customers.get(kiosk) {
-            customer.meter().paid(charge.as_str(), Instant::now());
+        if let Some(slot) = self.kiosks.get(kiosk) {
+            slot.limiter().paid(charge.as_str(), Instant::now());
         }
     }
 
-    /// The request is this kiosk's, by its signature, and good for as long as is `left`.
+    /// Answers a request, whose signature by this kiosk is verified and which stays good for `left`.
     pub async fn answer(&self, kiosk: &Address, rail: &str, ask: &Ask, left: Duration) -> Says {
         let unknown = |why: &str| Says::Unknown { why: why.into() };
-        let Some(customer) = self.customers.get(&kiosk.kiosk) else { return unknown("no such kiosk") };
-        let Some(counter) = self.rails.get(rail) else {
+        let Some(kiosk_slot) = self.kiosks.get(&kiosk.kiosk) else { return unknown("no such kiosk") };
+        let Some(rail_slot) = self.rails.get(rail) else {
             return match ask {
                 Ask::Probe | Ask::Create(_) => refused("RAIL", "the gateway has no such rail"),
                 // Money may depend on it, and the gateway may get the rail back.
                 _ => unknown("the gateway has no such rail"),
             };
         };
-        let (Ok(_one), Ok(_other)) = (customer.room.try_acquire(), counter.room.try_acquire()) else {
+        let (Ok(_one), Ok(_other)) = (kiosk_slot.permits.try_acquire(), rail_slot.permits.try_acquire()) else {
             return unknown("the gateway is busy");
         };
-        let desk =
-            Desk { rail: &*counter.rail, kiosk: kiosk.to_string(), name: &kiosk.kiosk, customer, makers: &self.makers };
-        match tokio::time::timeout(left.min(LONGEST_ASK), desk.answer(ask)).await {
+        let request = RailRequest {
+            rail: &*rail_slot.rail,
+            kiosk: kiosk.to_string(),
+            name: &kiosk.kiosk,
+            slot: kiosk_slot,
+            creators: &self.creators,
+        };
+        match tokio::time::timeout(left.min(MAX_WAIT), request.answer(ask)).await {
             Ok(Ok(says)) => says,
             Ok(Err(RailError::Refused { code, why })) => Says::Refused { code, why },
             Ok(Err(RailError::Unknown(why))) => Says::Unknown { why },
@@ -167,16 +174,16 @@ impl Clerk {
     }
 }
 
-/// One request at one rail.
-struct Desk<'a> {
+/// One kiosk's request to one rail.
+struct RailRequest<'a> {
     rail: &'a dyn GatewayRail,
     kiosk: String,
     name: &'a Name,
-    customer: &'a Customer,
-    makers: &'a Mutex<Makers>,
+    slot: &'a KioskSlot,
+    creators: &'a Mutex<Creators>,
 }
 
-impl Desk<'_> {
+impl RailRequest<'_> {
     async fn answer(&self, ask: &Ask) -> Result<Says, RailError> {
         if !numbers_fit(ask) {
             return Ok(refused("NUMBER", "the refund's number is not its charge's, or the charge's not its order's"));
@@ -209,15 +216,15 @@ impl Desk<'_> {
             return Ok(refused("REQUEST", "the amount, the life or the description is out of range"));
         }
         let number = charge.charge.as_str();
-        if let Err(over) = self.metered(|meter| meter.charge(number, charge.amount, Instant::now())) {
+        if let Err(over) = self.limited(|limiter| limiter.charge(number, charge.amount, Instant::now())) {
             // The one is about this charge, the other about every charge for a while.
-            let code = if matches!(over, Over::Amount(_)) { "AMOUNT" } else { LIMIT };
+            let code = if matches!(over, LimitExceeded::Amount(_)) { "AMOUNT" } else { LIMIT };
             return Ok(refused(code, &over.to_string()));
         }
-        if self.is_anothers(&charge.charge) {
+        if self.is_other_kiosks(&charge.charge) {
             return Err(foreign("another kiosk has made a charge under this number"));
         }
-        self.makers().note(&charge.charge, self.name);
+        self.creators().remember(&charge.charge, self.name);
         let charge = NewCharge { attach: self.kiosk.clone(), ..charge.clone() };
         let created = self.rail.create(&charge).await?;
         let NewCharge { charge, order, amount, currency, .. } = charge;
@@ -228,10 +235,10 @@ impl Desk<'_> {
     async fn own(&self, charge: &ChargeRef) -> Result<ChargeReport, RailError> {
         let report = self.rail.query(charge).await?;
         match owner(self.rail, &report, &self.kiosk) {
-            Owner::Nobody if self.is_anothers(&charge.charge) => Err(foreign("another kiosk has made the charge")),
+            Owner::Nobody if self.is_other_kiosks(&charge.charge) => Err(foreign("another kiosk has made the charge")),
             Owner::Asker | Owner::Nobody => {
                 if !report.payments.is_empty() {
-                    self.metered(|meter| meter.paid(charge.charge.as_str(), Instant::now()));
+                    self.limited(|limiter| limiter.paid(charge.charge.as_str(), Instant::now()));
                 }
                 Ok(report)
             }
@@ -269,7 +276,7 @@ impl Desk<'_> {
         }
         let report = if ask {
             let number = refund.refund.as_str();
-            if let Err(over) = self.metered(|meter| meter.refund(number, Instant::now())) {
+            if let Err(over) = self.limited(|limiter| limiter.refund(number, Instant::now())) {
                 // Not a no: the kiosk must not take the money for settled.
                 return Err(RailError::Unknown(over.to_string()));
             }
@@ -280,16 +287,16 @@ impl Desk<'_> {
         Ok(Says::Refund { refund: refund.clone(), report })
     }
 
-    fn makers(&self) -> MutexGuard<'_, Makers> {
-        self.makers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn creators(&self) -> MutexGuard<'_, Creators> {
+        self.creators.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_anothers(&self, charge: &ChargeId) -> bool {
-        self.makers().is_anothers(charge, self.name)
+    fn is_other_kiosks(&self, charge: &ChargeId) -> bool {
+        self.creators().is_other_kiosks(charge, self.name)
     }
 
-    fn metered<T>(&self, count: impl FnOnce(&mut Meter) -> T) -> T {
-        count(&mut self.customer.meter())
+    fn limited<T>(&self, count: impl FnOnce(&mut RateLimiter) -> T) -> T {
+        count(&mut self.slot.limiter())
     }
 }
 

@@ -11,25 +11,25 @@ fn last(number: &str) -> &str {
 }
 
 /// A provider that says what it was told to say, and remembers what it was asked to do.
-struct Told {
+struct FakeProvider {
     report: Mutex<ChargeReport>,
     /// What it knows of every refund.
     refund: Mutex<RefundReport>,
     /// How long a query takes.
     slow: Mutex<Duration>,
-    notes: Mutex<Vec<String>>,
+    calls: Mutex<Vec<String>>,
     speaks: bool,
 }
 
-impl Told {
-    fn note(&self, what: String) {
-        self.notes.lock().unwrap().push(what);
+impl FakeProvider {
+    fn log(&self, what: String) {
+        self.calls.lock().unwrap().push(what);
     }
 }
 
-impl Rail for Told {
+impl Rail for FakeProvider {
     fn create<'a>(&'a self, charge: &'a NewCharge) -> Answer<'a, Created> {
-        self.note(format!("create {} for {}", last(charge.charge.as_str()), charge.attach));
+        self.log(format!("create {} for {}", last(charge.charge.as_str()), charge.attach));
         Box::pin(async { Ok(Created { payload: "pay me".into() }) })
     }
     fn query<'a>(&'a self, _: &'a ChargeRef) -> Answer<'a, ChargeReport> {
@@ -42,15 +42,15 @@ impl Rail for Told {
         })
     }
     fn close<'a>(&'a self, charge: &'a ChargeRef) -> Answer<'a, Option<ChargeReport>> {
-        self.note(format!("close {}", last(charge.charge.as_str())));
+        self.log(format!("close {}", last(charge.charge.as_str())));
         Box::pin(async { Ok(None) })
     }
     fn refund<'a>(&'a self, refund: &'a RefundRequest) -> Answer<'a, RefundReport> {
-        self.note(format!("refund {}", last(refund.refund.as_str())));
+        self.log(format!("refund {}", last(refund.refund.as_str())));
         Box::pin(async { Ok(RefundReport::Done) })
     }
     fn query_refund<'a>(&'a self, refund: &'a RefundRequest) -> Answer<'a, RefundReport> {
-        self.note(format!("query-refund {}", last(refund.refund.as_str())));
+        self.log(format!("query-refund {}", last(refund.refund.as_str())));
         Box::pin(async { Ok(*self.refund.lock().unwrap()) })
     }
     fn probe(&self) -> Answer<'_, ()> {
@@ -58,7 +58,7 @@ impl Rail for Told {
     }
 }
 
-impl crate::payment::Notifies for Told {
+impl crate::payment::Notifies for FakeProvider {
     fn notification(
         &self,
         _: &dyn Fn(&str) -> Option<String>,
@@ -71,11 +71,11 @@ impl crate::payment::Notifies for Told {
     }
 }
 
-impl GatewayRail for Told {
+impl GatewayRail for FakeProvider {
     fn notifies(&self) -> Option<&dyn crate::payment::Notifies> {
         self.speaks.then_some(self as _)
     }
-    fn bears(&self, given: &str, attach: &str) -> bool {
+    fn attach_matches(&self, given: &str, attach: &str) -> bool {
         given == attach || given == format!("short for {attach}")
     }
 }
@@ -121,22 +121,22 @@ fn report(attach: Option<&str>, payments: &[Minor]) -> ChargeReport {
 }
 
 struct Case {
-    clerk: Clerk,
-    rail: Arc<Told>,
+    handler: Handler,
+    rail: Arc<FakeProvider>,
 }
 
 impl Case {
     fn new(report: ChargeReport, speaks: bool) -> Self {
-        let rail = Arc::new(Told {
+        let rail = Arc::new(FakeProvider {
             report: Mutex::new(report),
             refund: Mutex::new(RefundReport::Done),
             slow: Mutex::default(),
-            notes: Mutex::default(),
+            calls: Mutex::default(),
             speaks,
         });
         let rails: Rails = [("wallet".to_owned(), Arc::clone(&rail) as Arc<dyn GatewayRail>)].into();
         let kiosks = ["K1", "K2"].map(|name| (Name::parse(name).unwrap(), LIMITS));
-        Self { clerk: Clerk::new(rails, kiosks), rail }
+        Self { handler: Handler::new(rails, kiosks), rail }
     }
 
     fn ask(&self, ask: &Ask) -> Says {
@@ -151,11 +151,11 @@ impl Case {
         let name = |text| Name::parse(text).unwrap();
         let kiosk = Address { fleet: name("street"), kiosk: name(kiosk) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(self.clerk.answer(&kiosk, rail, ask, LONGEST_ASK))
+        runtime.block_on(self.handler.answer(&kiosk, rail, ask, MAX_WAIT))
     }
 
-    fn notes(&self) -> Vec<String> {
-        std::mem::take(&mut *self.rail.notes.lock().unwrap())
+    fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut *self.rail.calls.lock().unwrap())
     }
 }
 
@@ -171,7 +171,7 @@ fn code(says: &Says) -> &str {
 fn the_name_on_a_new_charge_is_the_askers_whatever_it_says() {
     let case = Case::new(report(None, &[]), true);
     assert_eq!(code(&case.ask(&new_charge(1, 300))), "answered");
-    assert_eq!(case.notes(), ["create 1 for street/K1"]);
+    assert_eq!(case.calls(), ["create 1 for street/K1"]);
 }
 
 #[test]
@@ -191,11 +191,11 @@ fn over_a_limit_nothing_is_made_and_no_money_is_forgotten() {
     for (ask, expected) in asks {
         assert_eq!(code(&case.ask(&ask)), expected, "{ask:?}");
     }
-    assert_eq!(case.notes().len(), 3);
+    assert_eq!(case.calls().len(), 3);
     let codes: Vec<String> =
         [1, 2, 1].map(|number| code(&case.ask(&Ask::Refund(refund(number, 100)))).to_owned()).into();
     assert_eq!(codes, ["answered", "unknown", "answered"]);
-    assert_eq!(case.notes(), ["refund 1", "refund 1"]);
+    assert_eq!(case.calls(), ["refund 1", "refund 1"]);
 }
 
 #[test]
@@ -215,29 +215,29 @@ fn what_is_known_to_be_paid_is_not_closed() {
     for _ in 0..3 {
         assert_eq!(case.ask(&Ask::Close(charge())), Says::Closed { charge: charge(), report: Some(paid.clone()) });
     }
-    assert!(case.notes().is_empty());
+    assert!(case.calls().is_empty());
 }
 
 #[test]
 fn what_bears_no_name_yet_is_its_makers() {
     let case = Case::new(report(None, &[]), true);
     assert_eq!(code(&case.ask(&new_charge(1, 300))), "answered");
-    case.notes();
+    case.calls();
     for ask in [Ask::Query(charge()), Ask::Close(charge()), new_charge(1, 300), Ask::Refund(refund(1, 300))] {
         assert_eq!(code(&case.ask_as("K2", "wallet", &ask)), "FOREIGN", "{ask:?}");
     }
-    assert!(case.notes().is_empty());
+    assert!(case.calls().is_empty());
     assert_eq!(code(&case.ask(&Ask::Close(charge()))), "answered");
     // The provider's word is the better one.
     *case.rail.report.lock().unwrap() = report(Some("street/K2"), &[300]);
     assert_eq!(code(&case.ask_as("K2", "wallet", &Ask::Query(charge()))), "answered");
 
-    let mut makers = Makers::default();
+    let mut creators = Creators::default();
     let kiosk = Name::parse("K1").unwrap();
-    for attempt in 0..2 * MADE {
-        makers.note(&ChargeId::of(order(), attempt), &kiosk);
+    for attempt in 0..2 * REMEMBERED {
+        creators.remember(&ChargeId::of(order(), attempt), &kiosk);
     }
-    assert_eq!((makers.charges.len(), makers.by_charge.len()), (MADE, MADE));
+    assert_eq!((creators.charges.len(), creators.by_charge.len()), (REMEMBERED, REMEMBERED));
 }
 
 #[test]
@@ -249,9 +249,9 @@ fn nothing_is_begun_when_the_minute_has_passed() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     // The query takes longer than the request is good, so the close after it is not sent.
     let left = Duration::from_millis(20);
-    let says = runtime.block_on(case.clerk.answer(&kiosk, "wallet", &Ask::Close(charge()), left));
+    let says = runtime.block_on(case.handler.answer(&kiosk, "wallet", &Ask::Close(charge()), left));
     assert_eq!(code(&says), "unknown");
-    assert!(case.notes().is_empty());
+    assert!(case.calls().is_empty());
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn a_number_says_what_it_belongs_to() {
     ] {
         assert_eq!(code(&case.ask(&bad)), "NUMBER", "{bad:?}");
     }
-    assert!(case.notes().is_empty());
+    assert!(case.calls().is_empty());
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn what_the_provider_gave_back_by_itself_is_no_refusal() {
             assert_eq!(code(&says), expected, "{knows:?}");
             assert!(expected == "unknown" || says == Says::Refund { refund: refund(1, 300), report: knows });
         }
-        assert_eq!(case.notes(), ["query-refund 1"; 2], "no money moves");
+        assert_eq!(case.calls(), ["query-refund 1"; 2], "no money moves");
     }
 }
 
@@ -310,13 +310,13 @@ fn no_charge_of_nothing_for_nothing_or_for_ever() {
     ] {
         assert_eq!(code(&case.ask(&Ask::Create(bad))), "REQUEST");
     }
-    assert!(case.notes().is_empty());
+    assert!(case.calls().is_empty());
 }
 
 #[test]
 fn only_the_askers_charge_is_told_closed_and_given_back() {
     let asks = [Ask::Query(charge()), Ask::Close(charge()), Ask::Refund(refund(1, 1)), Ask::QueryRefund(refund(1, 1))];
-    for (attach, payments, codes, notes) in [
+    for (attach, payments, codes, calls) in [
         (Some(K1), &[300][..], ["answered"; 4], &["refund 1", "query-refund 1"][..]),
         (Some("short for street/K1"), &[300], ["answered"; 4], &["refund 1", "query-refund 1"]),
         (Some("street/K2"), &[300], ["FOREIGN"; 4], &[]),
@@ -330,7 +330,7 @@ fn only_the_askers_charge_is_told_closed_and_given_back() {
         for (ask, expected) in asks.iter().zip(codes) {
             assert_eq!(code(&case.ask(ask)), expected, "{attach:?} {payments:?} {ask:?}");
         }
-        assert_eq!(case.notes(), notes, "{attach:?} {payments:?}");
+        assert_eq!(case.calls(), calls, "{attach:?} {payments:?}");
     }
 }
 
@@ -351,7 +351,7 @@ fn no_more_is_given_back_than_was_paid() {
     ] {
         let case = Case::new(report.clone(), true);
         assert_eq!(code(&case.ask(&Ask::Refund(refund(1, amount)))), expected, "{amount} of {report:?}");
-        assert_eq!(case.notes().len(), usize::from(expected == "answered"));
+        assert_eq!(case.calls().len(), usize::from(expected == "answered"));
     }
 }
 
@@ -363,7 +363,7 @@ fn without_a_payment_there_is_no_refund_but_a_person_where_no_book_can_be_asked(
     let silent = Case::new(unpaid, false);
     let says = silent.ask(&ask);
     assert!(matches!(says, Says::Refund { report: RefundReport::Failed, .. }), "{says:?}");
-    assert!(silent.notes().is_empty());
+    assert!(silent.calls().is_empty());
 }
 
 #[test]

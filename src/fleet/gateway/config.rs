@@ -1,7 +1,7 @@
 //! The gateway's own configuration file.
 //!
-//! Policy: everything that can be wrong is found before anything is started, and is said as `FILE:LINE:COL: what, and
-//! what to write instead`. Paths are relative to the file. Secrets are read here and never repeated.
+//! Policy: every mistake is found before anything is started, and is reported as `FILE:LINE:COL: what, and what to write
+//! instead`. Paths are relative to the file. Secrets are read here and never printed.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -25,29 +25,30 @@ use crate::signed::keys::KeySource;
 use crate::vocabulary::Minor;
 
 /// A larger file is not a configuration.
-const LIMIT: u64 = 1 << 20;
-/// What the operator's own program signs as.
-pub const OPERATOR: &str = "operator";
-/// For the kiosk's word that it has a notice. WeChat Pay gives up on an answer after 5 s.
+const MAX_FILE_SIZE: u64 = 1 << 20;
+/// The `kid` under which the operator's own program signs notices.
+pub const OPERATOR_KID: &str = "operator";
+/// A kiosk has this long to confirm a notice. WeChat Pay waits 5 s for the response.
 const NOTICE_WAIT: Duration = Duration::from_secs(4);
-/// For every limit that counts.
-const MOST: usize = 10_000;
+/// The highest value of a limit that is a count.
+const MAX_LIMIT: usize = 10_000;
 
-/// Everything a gateway needs but its rails.
-pub struct Settings {
+/// The configuration of a gateway, without its rails.
+pub struct GatewayConfig {
     pub fleet: Name,
-    /// The gateways with one name share the requests.
+    /// The name of the shared subscription: gateways of one group share the requests.
     pub group: Name,
     pub broker: MqttBroker,
     pub signer: Signer,
     pub(super) kiosks: Kiosks,
     pub(super) limits: BTreeMap<Name, Limits>,
-    /// Without it no provider can tell anything, and the kiosks ask.
-    pub door: Option<Door>,
-    /// At most 5 s: providers wait no longer.
+    /// Without it providers can send no notifications, and kiosks learn of payments by their own queries.
+    pub webhook: Option<WebhookConfig>,
+    /// How long a kiosk has to confirm a notice; at most 5 s, because providers wait no longer.
     pub notice_wait: Duration,
 }
 
+/// Where the MQTT broker is, and how it is reached.
 #[derive(Clone)]
 pub struct MqttBroker {
     pub host: String,
@@ -55,18 +56,18 @@ pub struct MqttBroker {
     pub tls: Option<Arc<ClientConfig>>,
 }
 
-/// Where providers and the operator's own program knock.
-pub struct Door {
+/// The HTTP endpoint to which providers and the operator's own program send notifications.
+pub struct WebhookConfig {
     pub listen: SocketAddr,
-    /// Begins with `/` and does not end with one, unless it is all of it.
+    /// The path before the rail's name. It begins with `/` and does not end with one, except as `/` alone.
     pub path: String,
     pub tls: Option<Arc<ServerConfig>>,
     pub operator: Option<Keys>,
 }
 
-/// Prints as `FILE:LINE:COL: what`.
+/// A mistake in the configuration; it prints as `FILE:LINE:COL: what`.
 #[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
+pub enum ConfigError {
     #[error("{path}:1:1: can't be read: {source}", path = path.display())]
     Read { path: PathBuf, source: std::io::Error },
     #[error("{path}:{line}:{column}: {what}", path = path.display())]
@@ -76,7 +77,7 @@ pub enum SettingsError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    gateway: Head,
+    gateway: GatewayTable,
     #[serde(default)]
     limits: Overrides,
     #[serde(default)]
@@ -87,7 +88,7 @@ struct File {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Head {
+struct GatewayTable {
     fleet: Spanned<Name>,
     #[serde(default = "group")]
     group: Name,
@@ -124,7 +125,7 @@ struct Kiosk {
     refunds_per_hour: Option<Spanned<usize>>,
 }
 
-/// Where, and what.
+/// The place of a mistake, as a range of bytes, and its message.
 type Wrong = (Range<usize>, String);
 
 fn group() -> Name {
@@ -134,35 +135,35 @@ fn group() -> Name {
 /// Reads and checks `path`, and reads the keys it names. The rails are as in a kiosk's configuration.
 ///
 /// # Errors
-/// With the first thing that is wrong.
-pub fn load(path: &Path) -> Result<(Settings, Vec<Rail>), SettingsError> {
+/// The first mistake in the file.
+pub fn load(path: &Path) -> Result<(GatewayConfig, Vec<Rail>), ConfigError> {
     use std::io::Read;
     let mut text = String::new();
     std::fs::File::open(path)
-        .and_then(|file| file.take(LIMIT).read_to_string(&mut text))
-        .map_err(|source| SettingsError::Read { path: path.into(), source })?;
+        .and_then(|file| file.take(MAX_FILE_SIZE).read_to_string(&mut text))
+        .map_err(|source| ConfigError::Read { path: path.into(), source })?;
     let directory = path.parent().unwrap_or(Path::new(""));
     if let Some(problem) = config::rails_in(&text).into_iter().next() {
         let config::Problem { line, column, what, .. } = problem;
-        return Err(SettingsError::Wrong { path: path.into(), line, column, what });
+        return Err(ConfigError::Wrong { path: path.into(), line, column, what });
     }
     let read = toml::from_str::<File>(&text)
         .map_err(|error| (error.span().unwrap_or_default(), error.message().replace('\n', " ")))
         .and_then(|file| check(file, directory));
     read.map_err(|(range, what)| {
         let (line, column) = place(&text, range.start);
-        SettingsError::Wrong { path: path.into(), line, column, what }
+        ConfigError::Wrong { path: path.into(), line, column, what }
     })
 }
 
-/// From 1, the column in characters.
+/// Line and column of a byte, both counted from 1, the column in characters.
 fn place(text: &str, at: usize) -> (usize, usize) {
     let before = text.get(..at).unwrap_or(text);
     let line = before.rsplit('\n').next().unwrap_or_default();
     (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
-fn check(file: File, directory: &Path) -> Result<(Settings, Vec<Rail>), Wrong> {
+fn check(file: File, directory: &Path) -> Result<(GatewayConfig, Vec<Rail>), Wrong> {
     let File { gateway, limits, kiosk, mut rail } = file;
     rail.iter_mut().for_each(|rail| rail.provider.resolve(directory));
     let kiosks = Kiosks::load(gateway.fleet.get_ref().clone(), &directory.join(gateway.kiosks.get_ref()));
@@ -186,9 +187,9 @@ fn check(file: File, directory: &Path) -> Result<(Settings, Vec<Rail>), Wrong> {
             format!("{source} is not an Ed25519 private key; make one with: kioskfleet keygen"),
         )
     })?;
-    let settings = Settings {
+    let config = GatewayConfig {
         broker: broker(&gateway, directory)?,
-        door: door(&gateway, directory)?,
+        webhook: webhook(&gateway, directory)?,
         fleet: gateway.fleet.into_inner(),
         group: gateway.group,
         signer,
@@ -196,13 +197,13 @@ fn check(file: File, directory: &Path) -> Result<(Settings, Vec<Rail>), Wrong> {
         limits,
         notice_wait: NOTICE_WAIT,
     };
-    Ok((settings, rail))
+    Ok((config, rail))
 }
 
 impl Overrides {
     fn over(self, usual: Limits) -> Result<Limits, Wrong> {
         let bounded = |value: Option<Spanned<usize>>, usual| match value {
-            Some(value) if *value.get_ref() > MOST => Err((value.span(), format!("write at most {MOST}"))),
+            Some(value) if *value.get_ref() > MAX_LIMIT => Err((value.span(), format!("write at most {MAX_LIMIT}"))),
             value => Ok(value.map_or(usual, Spanned::into_inner)),
         };
         if let Some(amount) = self.max_amount.as_ref().filter(|amount| *amount.get_ref() < 1) {
@@ -217,21 +218,21 @@ impl Overrides {
     }
 }
 
-fn broker(head: &Head, directory: &Path) -> Result<MqttBroker, Wrong> {
-    let Broker { host, port, tls: secure } = head.broker.get_ref().parse().map_err(at(&head.broker))?;
+fn broker(table: &GatewayTable, directory: &Path) -> Result<MqttBroker, Wrong> {
+    let Broker { host, port, tls: secure } = table.broker.get_ref().parse().map_err(at(&table.broker))?;
     let tls = if secure {
-        let ca = head.ca.as_ref().map(|ca| directory.join(ca.get_ref()));
-        let identity = match (&head.cert, &head.key) {
+        let ca = table.ca.as_ref().map(|ca| directory.join(ca.get_ref()));
+        let identity = match (&table.cert, &table.key) {
             (Some(cert), Some(key)) => Some((directory.join(cert.get_ref()), resolved(key, directory))),
             (None, None) => None,
             (Some(one), None) => return Err((one.span(), "`cert` needs `key`".into())),
             (None, Some(one)) => return Err((one.span(), "`key` needs `cert`".into())),
         };
         let identity = identity.as_ref().map(|(cert, key)| (cert.as_path(), key));
-        Some(tls::client(ca.as_deref(), identity).map_err(at(&head.broker))?)
+        Some(tls::client(ca.as_deref(), identity).map_err(at(&table.broker))?)
     } else {
-        let [ca, cert] = [&head.ca, &head.cert].map(|file| file.as_ref().map(Spanned::span));
-        if let Some(range) = ca.or(cert).or(head.key.as_ref().map(Spanned::span)) {
+        let [ca, cert] = [&table.ca, &table.cert].map(|file| file.as_ref().map(Spanned::span));
+        if let Some(range) = ca.or(cert).or(table.key.as_ref().map(Spanned::span)) {
             return Err((range, "this is for TLS; write the broker as mqtts://HOST:PORT".into()));
         }
         None
@@ -239,8 +240,8 @@ fn broker(head: &Head, directory: &Path) -> Result<MqttBroker, Wrong> {
     Ok(MqttBroker { host, port, tls })
 }
 
-fn door(head: &Head, directory: &Path) -> Result<Option<Door>, Wrong> {
-    let tls = match (&head.tls_cert, &head.tls_key) {
+fn webhook(table: &GatewayTable, directory: &Path) -> Result<Option<WebhookConfig>, Wrong> {
+    let tls = match (&table.tls_cert, &table.tls_key) {
         (Some(cert), Some(key)) => {
             let config = tls::server(&directory.join(cert.get_ref()), &resolved(key, directory));
             Some(config.map_err(at(cert))?)
@@ -249,7 +250,7 @@ fn door(head: &Head, directory: &Path) -> Result<Option<Door>, Wrong> {
         (Some(one), None) => return Err((one.span(), "`tls_cert` needs `tls_key`".into())),
         (None, Some(one)) => return Err((one.span(), "`tls_key` needs `tls_cert`".into())),
     };
-    let path = match &head.path {
+    let path = match &table.path {
         None => "/notify".to_owned(),
         Some(path) => {
             let text = path.get_ref();
@@ -260,26 +261,26 @@ fn door(head: &Head, directory: &Path) -> Result<Option<Door>, Wrong> {
             text.trim_end_matches('/').to_owned()
         }
     };
-    let operator = match &head.operator_key {
+    let operator = match &table.operator_key {
         None => None,
         Some(file) => {
             let path = directory.join(file.get_ref());
             let pem = std::fs::read(&path).map_err(|e| (file.span(), format!("{}: {e}", path.display())))?;
             let key = PublicKey::from_pem(&pem)
                 .ok_or_else(|| (file.span(), format!("{} is not an Ed25519 public key in PEM", path.display())))?;
-            Some(Keys::new([(OPERATOR.to_owned(), key)]))
+            Some(Keys::new([(OPERATOR_KID.to_owned(), key)]))
         }
     };
-    let Some(listen) = &head.listen else {
-        let spans = [head.path.as_ref().map(Spanned::span), head.operator_key.as_ref().map(Spanned::span)];
-        let without = spans.into_iter().flatten().next().or(head.tls_cert.as_ref().map(Spanned::span));
+    let Some(listen) = &table.listen else {
+        let spans = [table.path.as_ref().map(Spanned::span), table.operator_key.as_ref().map(Spanned::span)];
+        let without = spans.into_iter().flatten().next().or(table.tls_cert.as_ref().map(Spanned::span));
         return without.map_or(Ok(None), |range| Err((range, "this needs `listen = \"ADDRESS:PORT\"`".into())));
     };
     if tls.is_none() && !listen.get_ref().ip().is_loopback() {
         let what = "without `tls_cert` and `tls_key` it may listen on 127.0.0.1 or [::1] only, behind a proxy with TLS";
         return Err((listen.span(), what.into()));
     }
-    Ok(Some(Door { listen: *listen.get_ref(), path, tls, operator }))
+    Ok(Some(WebhookConfig { listen: *listen.get_ref(), path, tls, operator }))
 }
 
 fn resolved(source: &Spanned<KeySource>, directory: &Path) -> KeySource {

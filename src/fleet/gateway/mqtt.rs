@@ -1,9 +1,9 @@
-//! One connection to the broker: a filter to listen to, and messages that the broker has taken or not.
+//! One connection to the MQTT broker: it subscribes to one filter, and publishes with confirmation.
 //!
-//! Policy: nothing is kept for later. What can't be published now is given back as [`Away`] at once, because whoever
-//! waits for it asks again: the kiosk with its next request, the provider with its next notification. Every connection is
-//! a new client and a clean session (see [`link`](crate::fleet::link) for why), tries again at
-//! `rand(0, min(30 s, 2^n s))`, and is left when the broker does not take what is published.
+//! Policy: nothing is queued while there is no connection. What can't be published now fails with [`NotConnected`] at once,
+//! because whoever waits for it asks again: the kiosk with its next request, the provider with its next notification.
+//! Every connection is a new client and a clean session (see [`link`](crate::fleet::link) for why). It is given up when the
+//! broker does not acknowledge a publish, and the next try comes after `rand(0, min(30 s, 2^n s))`.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use rumqttc::{AsyncClient, Event, Incoming, MqttOptions, Outgoing, Publish, QoS, SubscribeReasonCode};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::settings::MqttBroker;
+use super::config::MqttBroker;
 use crate::fleet::topic::{Filter, Topic};
 use crate::fleet::turn;
 
-/// Publishes that the broker has not taken; below rumqttc's own limit, so that its packet numbers never collide.
+/// So many publishes may be unacknowledged; fewer than rumqttc's own limit, so that its packet numbers never collide.
 const WINDOW: usize = 100;
 const INFLIGHT: u16 = 128;
 /// Larger messages than the longest request are read, to be refused: a client that hangs up on them could be kept away.
@@ -34,11 +34,11 @@ const GOOD: Duration = Duration::from_secs(60);
 
 /// The message has not reached the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the broker is away")]
-pub(super) struct Away;
+#[error("there is no connection to the broker")]
+pub(super) struct NotConnected;
 
-/// What a connection is for.
-pub(super) struct Line {
+/// To which broker a connection goes, as which client, and what it subscribes to.
+pub(super) struct ConnectionConfig {
     pub broker: MqttBroker,
     pub client_id: String,
     pub filter: Filter,
@@ -47,46 +47,49 @@ pub(super) struct Line {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
-    /// Listens no more; what is ready can still go out.
-    Deaf,
+    /// It receives no more; what is ready can still go out.
+    Unsubscribed,
     Closing,
 }
 
-struct Letter {
+struct PendingPublish {
     topic: Topic,
     payload: Vec<u8>,
     taken: oneshot::Sender<()>,
 }
 
 /// A running connection; dropped, it ends.
-pub(super) struct Post {
-    letters: mpsc::Sender<Letter>,
+pub(super) struct BrokerConnection {
+    publishes: mpsc::Sender<PendingPublish>,
     phase: watch::Sender<Phase>,
-    /// Its sender goes with the task.
+    /// Whether it is subscribed. Its sender is dropped when the task ends.
     up: watch::Receiver<bool>,
     task: tokio::task::AbortHandle,
 }
 
-impl Post {
-    /// `on` is called for every message, from the connection's task, and must not block.
-    pub fn start(line: Line, on: impl Fn(Publish) + Send + 'static) -> Self {
-        let (letters, inbox) = mpsc::channel(WINDOW);
-        let (phase, orders) = watch::channel(Phase::Open);
+impl BrokerConnection {
+    /// Starts its task. `on` is called for every message, from that task, and must not block.
+    pub fn start(config: ConnectionConfig, on: impl Fn(Publish) + Send + 'static) -> Self {
+        let (publishes, inbox) = mpsc::channel(WINDOW);
+        let (phase, phase_changes) = watch::channel(Phase::Open);
         let (is_up, up) = watch::channel(false);
-        let task = tokio::spawn(Postman { line, inbox, orders, up: is_up, on }.run());
-        Self { letters, phase, up, task: task.abort_handle() }
+        let task = tokio::spawn(ConnectionTask { config, inbox, phase_changes, up: is_up, on }.run());
+        Self { publishes, phase, up, task: task.abort_handle() }
     }
 
-    /// Ends well when the broker has taken it.
-    pub async fn send(&self, topic: Topic, payload: Vec<u8>) -> Result<(), Away> {
+    /// Publishes a message, and waits until the broker has acknowledged it.
+    ///
+    /// # Errors
+    /// There is no connection, or it broke before the acknowledgement.
+    pub async fn send(&self, topic: Topic, payload: Vec<u8>) -> Result<(), NotConnected> {
         let (taken, wait) = oneshot::channel();
-        self.letters.send(Letter { topic, payload, taken }).await.map_err(|_| Away)?;
-        wait.await.map_err(|_| Away)
+        self.publishes.send(PendingPublish { topic, payload, taken }).await.map_err(|_| NotConnected)?;
+        wait.await.map_err(|_| NotConnected)
     }
 
-    /// Waits until it listens.
+    /// Waits until it is subscribed.
     pub async fn up(&self) {
-        // Fails only when the task has ended, which `ended` tells.
+        // It fails only when the task has ended, which `ended` tells.
         drop(self.up.clone().wait_for(|up| *up).await);
     }
 
@@ -94,34 +97,34 @@ impl Post {
         *self.up.borrow()
     }
 
-    /// No more messages are taken from the broker.
+    /// Unsubscribes: no more messages are received.
     pub fn unsubscribe(&self) {
-        self.phase.send_replace(Phase::Deaf);
+        self.phase.send_replace(Phase::Unsubscribed);
     }
 
-    /// Says goodbye when what was handed over has gone out.
+    /// Disconnects when what was handed over has gone out.
     pub async fn close(&self) {
         self.phase.send_replace(Phase::Closing);
         self.ended().await;
     }
 
-    /// A panic has been printed already; that it ended is all the caller needs.
+    /// Waits until the task has ended. A panic in it has been printed already.
     pub async fn ended(&self) {
         let mut up = self.up.clone();
         while up.changed().await.is_ok() {}
     }
 }
 
-impl Drop for Post {
+impl Drop for BrokerConnection {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-struct Postman<F> {
-    line: Line,
-    inbox: mpsc::Receiver<Letter>,
-    orders: watch::Receiver<Phase>,
+struct ConnectionTask<F> {
+    config: ConnectionConfig,
+    inbox: mpsc::Receiver<PendingPublish>,
+    phase_changes: watch::Receiver<Phase>,
     up: watch::Sender<bool>,
     on: F,
 }
@@ -134,19 +137,19 @@ enum End {
 /// Handed to the client and not taken by the broker yet: the packet number once it has one, since when, and who waits.
 type Waiting = VecDeque<(Option<u16>, Instant, oneshot::Sender<()>)>;
 
-impl<F: Fn(Publish)> Postman<F> {
+impl<F: Fn(Publish)> ConnectionTask<F> {
     async fn run(mut self) {
         let mut failures = 0u32;
-        let mut told = None;
+        let mut reported = None;
         loop {
             let started = Instant::now();
             let was_up = match self.connection().await {
                 End::Closed => return,
                 End::Lost(why) => {
                     let was_up = self.up.send_replace(false);
-                    if was_up || told.as_ref() != Some(&why) {
-                        tracing::warn!(client = self.line.client_id, why, "not connected to the broker");
-                        told = Some(why);
+                    if was_up || reported.as_ref() != Some(&why) {
+                        tracing::warn!(client = self.config.client_id, why, "the connection to the broker is lost");
+                        reported = Some(why);
                     }
                     was_up
                 }
@@ -166,20 +169,20 @@ impl<F: Fn(Publish)> Postman<F> {
     async fn pause(&mut self, pause: Duration) -> bool {
         let end = tokio::time::Instant::now() + pause;
         loop {
-            if *self.orders.borrow_and_update() == Phase::Closing {
+            if *self.phase_changes.borrow_and_update() == Phase::Closing {
                 return false;
             }
             tokio::select! {
                 () = tokio::time::sleep_until(end) => return true,
                 // Dropped, so that its sender hears at once.
                 Some(_letter) = self.inbox.recv() => {}
-                Ok(()) = self.orders.changed() => {}
+                Ok(()) = self.phase_changes.changed() => {}
             }
         }
     }
 
     async fn connection(&mut self) -> End {
-        let Line { broker, client_id, filter } = &self.line;
+        let ConnectionConfig { broker, client_id, filter } = &self.config;
         let mut options = MqttOptions::new(client_id.clone(), broker.host.clone(), broker.port);
         options
             .set_clean_session(true)
@@ -197,8 +200,8 @@ impl<F: Fn(Publish)> Postman<F> {
         let filter = filter.to_string();
         let mut poll = pin!(turn(events));
         let mut waiting = Waiting::new();
-        let mut heard = Instant::now();
-        let mut phase = *self.orders.borrow_and_update();
+        let mut last_traffic = Instant::now();
+        let mut phase = *self.phase_changes.borrow_and_update();
         let mut leaving = false;
         loop {
             let up = *self.up.borrow();
@@ -209,11 +212,11 @@ impl<F: Fn(Publish)> Postman<F> {
                 leaving = true;
             }
             let overdue = waiting.front().map(|(_, since, _)| *since + PUBACK);
-            let wake = overdue.into_iter().chain([heard + SILENCE]).min().unwrap_or(heard);
+            let wake = overdue.into_iter().chain([last_traffic + SILENCE]).min().unwrap_or(last_traffic);
             tokio::select! {
                 (events, event) = &mut poll => {
                     poll.set(turn(events));
-                    heard = Instant::now();
+                    last_traffic = Instant::now();
                     match event {
                         Ok(Event::Incoming(Incoming::ConnAck(_))) => {
                             // A session that is going away need not listen. The channel is empty: there is room.
@@ -225,13 +228,13 @@ impl<F: Fn(Publish)> Postman<F> {
                             if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
                                 return End::Lost(format!("the broker refuses the subscription to {filter}"));
                             }
-                            tracing::info!(client = self.line.client_id, filter, "listening");
+                            tracing::info!(client = self.config.client_id, filter, "the gateway is subscribed at the broker");
                             self.up.send_replace(true);
                         }
                         Ok(Event::Incoming(Incoming::Publish(message))) => (self.on)(message),
                         Ok(Event::Outgoing(Outgoing::Publish(number))) => {
-                            if let Some(letter) = waiting.iter_mut().find(|(known, ..)| known.is_none()) {
-                                letter.0 = Some(number);
+                            if let Some(publish) = waiting.iter_mut().find(|(known, ..)| known.is_none()) {
+                                publish.0 = Some(number);
                             }
                         }
                         Ok(Event::Incoming(Incoming::PubAck(taken))) => {
@@ -246,26 +249,26 @@ impl<F: Fn(Publish)> Postman<F> {
                         Err(error) => return End::Lost(why(&error)),
                     }
                 }
-                Some(letter) = self.inbox.recv(), if waiting.len() < WINDOW => {
-                    let Letter { topic, payload, taken } = letter;
+                Some(publish) = self.inbox.recv(), if waiting.len() < WINDOW => {
+                    let PendingPublish { topic, payload, taken } = publish;
                     if up && client.try_publish(topic.to_string(), QoS::AtLeastOnce, false, payload).is_ok() {
                         waiting.push_back((None, Instant::now(), taken));
                     }
                 }
-                Ok(()) = self.orders.changed() => {
-                    let order = *self.orders.borrow_and_update();
-                    if order == Phase::Deaf && phase == Phase::Open && up {
+                Ok(()) = self.phase_changes.changed() => {
+                    let next = *self.phase_changes.borrow_and_update();
+                    if next == Phase::Unsubscribed && phase == Phase::Open && up {
                         // A full channel only means that some more requests come, and are answered.
                         drop(client.try_unsubscribe(filter.as_str()));
                     }
-                    phase = order;
+                    phase = next;
                 }
                 () = tokio::time::sleep_until(wake.into()) => {
                     let now = Instant::now();
                     if overdue.is_some_and(|at| now >= at) {
                         return End::Lost("the broker does not take what is published".into());
                     }
-                    if now >= heard + SILENCE {
+                    if now >= last_traffic + SILENCE {
                         return End::Lost("the connection hangs".into());
                     }
                 }

@@ -1,10 +1,12 @@
-//! Where providers knock: `POST {path}/{rail}` over HTTPS.
+//! The webhook: providers send their notifications to `POST {path}/{rail}` over HTTPS.
 //!
-//! Policy: anybody can knock. Nothing is done before the rail has verified the body, and nothing is told to a stranger
-//! but a status; strangers are told in the log as a number. Bodies, headers, connections and their lives are bounded, and
-//! strangers keep nobody out ([`lobby`](super::lobby)). 200 means that the kiosk has it; every other status that it is to
-//! be said again (WeChat Pay repeats for 24 hours, Alipay for 25), which does no harm. A rail whose provider does not speak
-//! takes notices from the operator's own program, signed by the operator's key: that a charge was paid, and nothing else.
+//! Policy: anybody on the network can call it. Nothing is done before the rail has verified the body, an unverified caller
+//! is told nothing but a status, and unverified callers are logged as a number. The sizes of bodies and headers, the number
+//! of connections and their duration are bounded, and unverified connections keep nobody out
+//! ([`connections`](super::connections)). Status 200 means that the kiosk has the notice; every other status makes the
+//! provider repeat its notification (WeChat Pay does so for 24 hours, Alipay for 25), which does no harm. Where a rail's
+//! provider sends no notifications, the operator's own program may send notices, signed with the operator's key: they may
+//! say that a charge was paid, and nothing else.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,10 +27,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::lobby::{Lobby, Place};
-use super::notices::{Notices, Undelivered, number};
-use super::settings::Door;
-use super::{Complaints, GatewayRail, Office};
+use super::config::WebhookConfig;
+use super::connections::{ConnectionLimiter, Slot};
+use super::notices::{NotDelivered, NoticeSender, notice_id};
+use super::{GatewayRail, LogLimiter, Shared};
 use crate::fleet::topic::Address;
 use crate::payment::Notifies;
 use crate::payment::gateway::wire::Notice;
@@ -38,135 +40,140 @@ use crate::vocabulary::{ChargeRef, ChargeReport, RailError, Standing};
 const LARGEST_BODY: usize = 64 << 10;
 const LARGEST_HEADERS: usize = 16 << 10;
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// Of one connection, with everything that is asked on it.
+/// A connection is closed after this time, whatever happens on it.
 const LIFE: Duration = Duration::from_secs(30);
 
-struct Porter {
-    office: Arc<Office>,
-    notices: Arc<Notices>,
+struct WebhookHandler {
+    shared: Arc<Shared>,
+    notices: Arc<NoticeSender>,
     operator: Option<Keys>,
 }
 
-/// Serves until `closing` says so, and then until the last answer is out.
+/// Serves until `closing` is true, and then until the last response is out.
 pub(super) async fn serve(
     listener: TcpListener,
-    door: Door,
-    office: Arc<Office>,
-    notices: Arc<Notices>,
+    config: WebhookConfig,
+    shared: Arc<Shared>,
+    notices: Arc<NoticeSender>,
     mut closing: watch::Receiver<bool>,
 ) {
-    let Door { path, tls, operator, listen: _ } = door;
-    let porter = Arc::new(Porter { office, notices, operator });
+    let WebhookConfig { path, tls, operator, listen: _ } = config;
+    let handler = Arc::new(WebhookHandler { shared, notices, operator });
     let app = Router::new()
-        .route(&format!("{path}/{{rail}}"), post(knock))
+        .route(&format!("{path}/{{rail}}"), post(receive))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .with_state(porter);
+        .with_state(handler);
     let acceptor = tls.map(TlsAcceptor::from);
-    let (lobby, strangers) = (Arc::new(Lobby::default()), Arc::new(Complaints::default()));
-    let mut visitors = JoinSet::new();
+    let (limiter, log_limiter) = (Arc::new(ConnectionLimiter::default()), Arc::new(LogLimiter::default()));
+    let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) => {
-                    // A visitor without a place is hung up on; providers come again.
-                    let Some((place, go)) = lobby.enter(from.ip()) else { continue };
-                    let place = Arc::new(place);
-                    let (app, acceptor) = (app.clone().layer(Extension(Arc::clone(&place))), acceptor.clone());
-                    let strangers = Arc::clone(&strangers);
-                    visitors.spawn(async move {
+                    // Without a slot the connection is closed; providers come again.
+                    let Some((slot, evicted)) = limiter.admit(from.ip()) else { continue };
+                    let slot = Arc::new(slot);
+                    let (app, acceptor) = (app.clone().layer(Extension(Arc::clone(&slot))), acceptor.clone());
+                    let log_limiter = Arc::clone(&log_limiter);
+                    connections.spawn(async move {
                         tokio::select! {
-                            ended = tokio::time::timeout(LIFE, welcome(stream, acceptor, app)) => drop(ended),
-                            // Another one needs the place.
-                            _ = go => {}
+                            ended = tokio::time::timeout(LIFE, serve_tls(stream, acceptor, app)) => drop(ended),
+                            // Another connection needs the slot.
+                            _ = evicted => {}
                         }
-                        if place.is_strangers()
-                            && let Some(others) = strangers.due()
+                        if slot.is_unverified()
+                            && let Some(others) = log_limiter.due()
                         {
-                            tracing::warn!(from = %from.ip(), others, "somebody knocked who is no provider");
+                            tracing::warn!(from = %from.ip(), others, "a webhook connection closed without a verified notification");
                         }
                     });
                 }
-                // Out of descriptors, or the visitor has gone already.
+                // There are no descriptors left, or the client has gone already.
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    tracing::warn!(%error, "the webhook could not accept a connection");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
-            Some(_) = visitors.join_next() => {}
+            Some(_) = connections.join_next() => {}
             () = async { drop(closing.wait_for(|closing| *closing).await) } => break,
         }
     }
     drop(listener);
-    while visitors.join_next().await.is_some() {}
+    while connections.join_next().await.is_some() {}
 }
 
-async fn welcome(stream: TcpStream, acceptor: Option<TlsAcceptor>, app: Router) {
-    let Some(acceptor) = acceptor else { return converse(stream, app).await };
+async fn serve_tls(stream: TcpStream, acceptor: Option<TlsAcceptor>, app: Router) {
+    let Some(acceptor) = acceptor else { return serve_http(stream, app).await };
     if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-        converse(stream, app).await;
+        serve_http(stream, app).await;
     }
 }
 
-async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, app: Router) {
+async fn serve_http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, app: Router) {
     let service = TowerToHyperService::new(app);
     let ended = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HANDSHAKE)
         .max_buf_size(LARGEST_HEADERS)
-        // Notifications are rare, and a connection that is kept is a place that is taken.
+        // Notifications are rare, and a connection that is kept open takes a slot.
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = ended {
-        tracing::debug!(%error, "a notification's connection broke");
+        tracing::debug!(%error, "a webhook connection broke");
     }
 }
 
-async fn knock(
-    State(porter): State<Arc<Porter>>,
-    Extension(place): Extension<Arc<Place>>,
+async fn receive(
+    State(handler): State<Arc<WebhookHandler>>,
+    Extension(slot): Extension<Arc<Slot>>,
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    let Some(rail) = porter.office.clerk.rail(&name) else { return StatusCode::NOT_FOUND.into_response() };
+    let Some(rail) = handler.shared.handler.rail(&name) else { return StatusCode::NOT_FOUND.into_response() };
     let answer = match rail.notifies() {
-        Some(provider) => porter.provider(&name, &**rail, provider, &headers, &body, &place).await,
-        None => porter.operator(&name, &body, &place).await,
+        Some(provider) => handler.provider(&name, &**rail, provider, &headers, &body, &slot).await,
+        None => handler.operator(&name, &body, &slot).await,
     };
     match answer {
         Ok(taken) => (StatusCode::OK, taken).into_response(),
-        Err(Unheard { status, why }) => {
-            porter.office.tally.unheard.fetch_add(1, Relaxed);
+        Err(Refused { status, why }) => {
+            handler.shared.tally.webhooks_refused.fetch_add(1, Relaxed);
             let status_code = status.as_u16();
-            if place.is_strangers() {
-                tracing::debug!(rail = name, status = status_code, why, "not a notification");
+            if slot.is_unverified() {
+                tracing::debug!(rail = name, status = status_code, why, "the webhook refused what is no notification");
             } else {
-                tracing::warn!(rail = name, status = status_code, why, "a notification was not taken");
+                tracing::warn!(
+                    rail = name,
+                    status = status_code,
+                    why,
+                    "the webhook refused a notification; its sender will repeat it"
+                );
             }
             status.into_response()
         }
     }
 }
 
-struct Unheard {
+struct Refused {
     status: StatusCode,
     why: String,
 }
 
-impl Unheard {
+impl Refused {
     fn new(status: StatusCode, why: impl Into<String>) -> Self {
         Self { status, why: why.into() }
     }
 }
 
-impl From<Undelivered> for Unheard {
-    fn from(error: Undelivered) -> Self {
+impl From<NotDelivered> for Refused {
+    fn from(error: NotDelivered) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
     }
 }
 
-impl Porter {
+impl WebhookHandler {
     async fn provider(
         &self,
         name: &str,
@@ -174,64 +181,64 @@ impl Porter {
         provider: &dyn Notifies,
         headers: &HeaderMap,
         body: &[u8],
-        place: &Place,
-    ) -> Result<&'static str, Unheard> {
+        slot: &Slot,
+    ) -> Result<&'static str, Refused> {
         let header = |name: &str| Some(headers.get(name)?.to_str().ok()?.to_owned());
-        let said = provider.notification(&header, body).map_err(|error| match error {
-            RailError::Refused { .. } => Unheard::new(StatusCode::UNAUTHORIZED, error.to_string()),
-            RailError::Unknown(why) => Unheard::new(StatusCode::UNAUTHORIZED, why),
+        let notification = provider.notification(&header, body).map_err(|error| match error {
+            RailError::Refused { .. } => Refused::new(StatusCode::UNAUTHORIZED, error.to_string()),
+            RailError::Unknown(why) => Refused::new(StatusCode::UNAUTHORIZED, why),
         })?;
-        place.verified();
-        let Some(said) = said else { return Ok(provider.taken()) };
+        slot.verified();
+        let Some(notification) = notification else { return Ok(provider.taken()) };
         // A kiosk learns from its own questions that nothing was paid.
-        let Some(payment) = said.report.payments.first() else { return Ok(provider.taken()) };
+        let Some(payment) = notification.report.payments.first() else { return Ok(provider.taken()) };
         let (order, amount, currency) = (payment.order, payment.amount, payment.currency);
-        let charge = ChargeRef { charge: said.charge, order, amount, currency };
-        let given = said.report.attach.clone().unwrap_or_default();
-        let kiosks = &self.office.kiosks;
-        let kiosk = kiosks.find(&given).or_else(|| kiosks.find_where(|full| rail.bears(&given, full)));
-        let id = number(name, &charge, &said.report).ok_or(Undelivered::Unwritten)?;
-        self.tell(name, kiosk, id, charge, said.report).await?;
+        let charge = ChargeRef { charge: notification.charge, order, amount, currency };
+        let given = notification.report.attach.clone().unwrap_or_default();
+        let kiosks = &self.shared.kiosks;
+        let kiosk = kiosks.find(&given).or_else(|| kiosks.find_where(|full| rail.attach_matches(&given, full)));
+        let id = notice_id(name, &charge, &notification.report).ok_or(NotDelivered::NotSigned)?;
+        self.forward(name, kiosk, id, charge, notification.report).await?;
         Ok(provider.taken())
     }
 
-    async fn operator(&self, name: &str, body: &[u8], place: &Place) -> Result<&'static str, Unheard> {
+    async fn operator(&self, name: &str, body: &[u8], slot: &Slot) -> Result<&'static str, Refused> {
         let Some(keys) = &self.operator else {
-            return Err(Unheard::new(StatusCode::FORBIDDEN, "there is no `operator_key` for such notices"));
+            return Err(Refused::new(StatusCode::FORBIDDEN, "there is no `operator_key` for such notices"));
         };
         let (notice, _) = keys
             .open::<Notice>(Purpose::PayNotice, body)
-            .map_err(|error| Unheard::new(StatusCode::UNAUTHORIZED, error.to_string()))?;
-        place.verified();
-        if let Some(why) = contradiction(name, &notice, self.office.gate.now()) {
-            return Err(Unheard::new(StatusCode::BAD_REQUEST, why));
+            .map_err(|error| Refused::new(StatusCode::UNAUTHORIZED, error.to_string()))?;
+        slot.verified();
+        if let Some(why) = contradiction(name, &notice, self.shared.admission.now()) {
+            return Err(Refused::new(StatusCode::BAD_REQUEST, why));
         }
         let Notice { kiosk, id, charge, report, .. } = notice;
-        self.tell(name, self.office.kiosks.find(&kiosk), id, charge, report).await?;
+        self.forward(name, self.shared.kiosks.find(&kiosk), id, charge, report).await?;
         Ok("taken")
     }
 
-    async fn tell(
+    async fn forward(
         &self,
         rail: &str,
         kiosk: Option<Address>,
         id: String,
         charge: ChargeRef,
         report: ChargeReport,
-    ) -> Result<(), Unheard> {
+    ) -> Result<(), Refused> {
         let Some(kiosk) = kiosk else {
-            return Err(Unheard::new(StatusCode::NOT_FOUND, format!("charge {} is no kiosk's of ours", charge.charge)));
+            return Err(Refused::new(StatusCode::NOT_FOUND, format!("charge {} is no kiosk's of ours", charge.charge)));
         };
         let number = charge.charge.clone();
-        self.office.clerk.paid(&kiosk.kiosk, &number);
+        self.shared.handler.paid(&kiosk.kiosk, &number);
         self.notices.deliver(&kiosk, rail, id, charge, report).await?;
-        self.office.tally.notices.fetch_add(1, Relaxed);
-        tracing::info!(kiosk = %kiosk.kiosk, rail, charge = %number, "notice taken");
+        self.shared.tally.notices.fetch_add(1, Relaxed);
+        tracing::info!(kiosk = %kiosk.kiosk, rail, charge = %number, "the kiosk has confirmed a notice");
         Ok(())
     }
 }
 
-/// Why the operator's notice is none, though it is the operator's.
+/// Why a notice with the operator's signature is not valid.
 fn contradiction(rail: &str, notice: &Notice, now: u64) -> Option<&'static str> {
     let Notice { id, charge, report, .. } = notice;
     let id_fits = (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
