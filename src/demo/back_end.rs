@@ -19,9 +19,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::fleet::link::Broker;
+use crate::fleet::poll_once;
 use crate::fleet::proof::{Refused, Taken, Verifier};
 use crate::fleet::topic::{Address, Filter, Leaf, Name, Topic};
-use crate::fleet::turn;
 use crate::signed::jws::{PublicKey, Purpose, Signer};
 
 /// Bodies kept for display; all are counted.
@@ -273,7 +273,7 @@ async fn connection(
     let mut network = events.network_options();
     network.set_tcp_nodelay(true);
     events.set_network_options(network);
-    let mut poll = pin!(turn(events));
+    let mut poll = pin!(poll_once(events));
     let mut due_at: Option<Instant> = None;
     loop {
         let tick = async {
@@ -284,7 +284,7 @@ async fn connection(
         };
         tokio::select! {
             (events, event) = &mut poll => {
-                poll.set(turn(events));
+                poll.set(poll_once(events));
                 match event {
                     Ok(Event::Incoming(Packet::ConnAck(_))) => {
                         // The channel is empty: there is room.

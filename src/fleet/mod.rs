@@ -1,22 +1,24 @@
-//! The fleet: what a kiosk and its back end say to each other over MQTT 3.1.1.
+//! The fleet: a kiosk and its back end exchange messages over MQTT 3.1.1.
 //!
-//! Policy: the broker is a postman, not a store and not a friend. Nothing counts as delivered before the back end has
-//! said so with the hash of what it holds; nothing said over the broker can make the kiosk forget an event.
+//! Policy: the broker is trusted to forward messages, and with nothing else: it is no storage, and it may be hostile. No
+//! event counts as delivered before the back end has acknowledged it with the hash of what it holds, and no message over
+//! the broker can make the kiosk forget an event.
 //!
-//! - [`topic`] every topic as a type; no other place writes one as text.
-//! - [`link`] the kiosk's end of the wire.
-//! - [`proof`] what a kiosk has said, checked by whoever has its public key.
-//! - [`tls`] how a client believes its broker, and is believed.
-//! - `gateway` the process in the back end that holds the merchant's keys.
-//! - [`keygen`] their keys.
+//! - [`topic`] has every topic as a type; no other place writes one as text.
+//! - [`link`] is the kiosk's connection to the broker.
+//! - [`proof`] checks a kiosk's events and checkpoints with its public key.
+//! - [`tls`] configures how a client verifies its broker and identifies itself.
+//! - `gateway` is the process in the back end that holds the merchant's keys.
+//! - [`keygen`] makes key pairs for kiosks and gateways.
 
+mod back_off;
 #[cfg(feature = "back-end")]
 pub mod gateway;
 pub mod keygen;
 pub mod link;
+mod poll;
 pub mod proof;
 pub mod tls;
 pub mod topic;
-mod turn;
 
-pub(crate) use turn::turn;
+pub(crate) use poll::poll_once;

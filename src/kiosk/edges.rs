@@ -15,7 +15,7 @@ use super::{GlassHandle, Input, KioskError, glass};
 use crate::board::{self, Board, Claims, Lines};
 use crate::config::Faces;
 use crate::config::{Config, Panel};
-use crate::fleet::link::{self, Link, Settings};
+use crate::fleet::link::{self, Link, LinkConfig};
 use crate::fleet::tls;
 use crate::fleet::topic::Name;
 use crate::payment::gateway::Clerk;
@@ -107,7 +107,7 @@ impl Edges {
             tracing::warn!(%broker, "the broker is spoken to without TLS: whoever is on the way can read along and keep the kiosk offline");
         }
         let back_end = Some(&fleet.back_end).filter(|keys| !keys.is_empty());
-        let settings = Settings {
+        let settings = LinkConfig {
             boot: boot.to_string(),
             signer: super::gateway::signer(config)?.map(Arc::new),
             back_end: back_end.map(|keys| super::gateway::keys(keys)).transpose()?,
@@ -116,7 +116,7 @@ impl Edges {
             window: fleet.window,
             start_delay: fleet.start_delay.0,
             back_off_max: fleet.reconnect_max.0,
-            ..Settings::new(fleet_name, kiosk, broker)
+            ..LinkConfig::new(fleet_name, kiosk, broker)
         };
         let inputs = self.inputs.clone();
         let clerk = self.clerk.clone();
@@ -126,8 +126,8 @@ impl Edges {
             }
         });
         if let Some(clerk) = &self.clerk {
-            let hatch = link.hatch();
-            clerk.connect(move |message| hatch.ask(message));
+            let sender = link.request_sender();
+            clerk.connect(move |message| sender.ask(message));
         }
         Ok(Some(link))
     }

@@ -441,7 +441,7 @@ impl Kiosk {
                 // A full outbox may have room again.
                 self.room_looked_at = None;
             }
-            FleetEvent::Twin { why } => self.twin(why),
+            FleetEvent::Duplicate { why } => self.twin(why),
             FleetEvent::Connected => {
                 tracing::info!("connected to the fleet");
                 self.devices.link = Some(LinkStatus::Connected);

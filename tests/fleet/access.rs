@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use kioskd::demo::back_end::{BackEnd, Trust};
-use kioskd::fleet::link::{Broker, Settings};
+use kioskd::fleet::link::{Broker, LinkConfig};
 use kioskd::fleet::tls;
 use kioskd::fleet::topic::{Leaf, Name};
 use kioskd::signed::keys::KeySource;
@@ -206,7 +206,7 @@ async fn a_kiosk_and_its_back_end_can_work_with_it() {
     let at: Broker = format!("mqtts://{}", site.broker.secure.unwrap()).parse().unwrap();
     let fleet: Name = kiosk().fleet;
     let back_end = BackEnd::start_with(at, Some(secure), fleet, trust);
-    let settings = Settings {
+    let settings = LinkConfig {
         signer: Some(Arc::new(kiosk_key)),
         back_end: Some(believed),
         ..over_tls(&site.broker, &site.authority, identity("K1"))

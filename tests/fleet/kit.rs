@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use kioskd::fleet::keygen::keygen;
-use kioskd::fleet::link::{self, FleetEvent, Link, Outbox, OutboxError, OutboxEvent, Settings};
+use kioskd::fleet::link::{self, FleetEvent, Link, LinkConfig, Outbox, OutboxError, OutboxEvent};
 use kioskd::fleet::topic::{Address, Leaf, Name};
 use kioskd::service::Supervisor;
 use kioskd::signed::jws::Signer;
@@ -130,10 +130,10 @@ impl Outbox for Fake {
 }
 
 /// A real machine's settings with short times.
-pub fn settings(broker: SocketAddr) -> Settings {
+pub fn settings(broker: SocketAddr) -> LinkConfig {
     let Address { fleet, kiosk } = kiosk();
     let ms = Duration::from_millis;
-    Settings {
+    LinkConfig {
         start_delay: Duration::ZERO,
         retry_first: ms(300),
         retry_last: ms(1000),
@@ -142,8 +142,8 @@ pub fn settings(broker: SocketAddr) -> Settings {
         puback_timeout: ms(2000),
         keep_alive: ms(2000),
         alarm_grace: ms(300),
-        tell_every: ms(0),
-        ..Settings::new(fleet, kiosk, broker.into())
+        report_every: ms(0),
+        ..LinkConfig::new(fleet, kiosk, broker.into())
     }
 }
 
@@ -162,7 +162,7 @@ pub struct Kiosk {
 }
 
 impl Kiosk {
-    pub fn start(settings: Settings, outbox: &Fake) -> Self {
+    pub fn start(settings: LinkConfig, outbox: &Fake) -> Self {
         let (tell, said) = mpsc::channel();
         let link = link::start(&Supervisor::new(|_| ()), &Handle::current(), settings, outbox.clone(), move |event| {
             drop(tell.send(event))

@@ -5,11 +5,11 @@
 mod access;
 #[path = "../support/child.rs"]
 mod child;
+mod duplicates;
 mod kit;
 mod pay;
 mod tls;
 mod trust;
-mod twins;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use kioskd::demo::back_end::BackEnd;
 use kioskd::demo::broker;
 use kioskd::demo::proxy::Proxy;
-use kioskd::fleet::link::{FleetEvent, Settings};
+use kioskd::fleet::link::{FleetEvent, LinkConfig};
 use kioskd::fleet::topic::Leaf;
 use serde_json::json;
 use tokio::sync::broadcast::error::TryRecvError;
@@ -120,7 +120,7 @@ async fn an_acknowledgement_that_is_true_but_not_the_back_ends_is_taken_back() {
     let broker = Mosquitto::start();
     let outbox = Fake::with(ALL);
     // Nobody stores anything, but somebody who reads along says it is all there.
-    let quick = Settings { probe: Duration::from_millis(200), ..settings(broker.addr) };
+    let quick = LinkConfig { probe: Duration::from_millis(200), ..settings(broker.addr) };
     let mut kiosk = Kiosk::start(quick, &outbox);
     kiosk.connected();
     publish(broker.addr, &topic(Leaf::Ack), &[], ack(ALL).as_bytes());
@@ -245,7 +245,7 @@ async fn a_broker_that_answers_nothing_is_left() {
         }
         kept.len()
     });
-    let quick = Settings { puback_timeout: Duration::from_millis(300), ..settings(addr) };
+    let quick = LinkConfig { puback_timeout: Duration::from_millis(300), ..settings(addr) };
     let mut kiosk = Kiosk::start(quick, &Fake::with(10));
     kiosk.connected();
     assert_eq!(kiosk.disconnected(), "the broker does not take what is published");

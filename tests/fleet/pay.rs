@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kioskd::demo::broker;
 use kioskd::demo::proxy::Proxy;
-use kioskd::fleet::link::{FleetEvent, Pay, Settings};
+use kioskd::fleet::link::{FleetEvent, LinkConfig, Pay};
 use kioskd::fleet::topic::Leaf;
 use kioskd::signed::jws::LONGEST;
 
@@ -18,8 +18,8 @@ fn is_pay(event: &FleetEvent) -> bool {
     matches!(event, FleetEvent::Pay { .. })
 }
 
-fn paying(settings: Settings) -> Settings {
-    Settings { pay: true, ..settings }
+fn paying(settings: LinkConfig) -> LinkConfig {
+    LinkConfig { pay: true, ..settings }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -28,9 +28,9 @@ async fn questions_go_out_and_answers_come_in() {
     let (requests, everyones) = (topic(Leaf::PayRequest), "kiosk/v1/+/+/pay/request");
     let gateway = Subscriber::start(broker.addr, everyones).listening(broker.addr, &requests);
     let mut kiosk = Kiosk::start(paying(settings(broker.addr)), &Fake::default());
-    let hatch = kiosk.link.hatch();
+    let request_sender = kiosk.link.request_sender();
     kiosk.connected();
-    assert!(hatch.ask(b"{\"n\":1}".to_vec()));
+    assert!(request_sender.ask(b"{\"n\":1}".to_vec()));
     gateway.expect(&requests, "{\"n\":1}");
     assert!(retained(broker.addr, "kiosk/v1/+/+/pay/#").is_empty());
 
@@ -49,15 +49,15 @@ async fn questions_go_out_and_answers_come_in() {
 
     broker.kill();
     kiosk.disconnected();
-    assert!(!hatch.ask(b"lost".to_vec()), "there is no connection");
+    assert!(!request_sender.ask(b"lost".to_vec()), "there is no connection");
     broker.restart();
     kiosk.connected();
     let gateway = gateway.listening(broker.addr, &requests);
-    assert!(hatch.ask(b"again".to_vec()));
+    assert!(request_sender.ask(b"again".to_vec()));
     let line = gateway.lines.recv_timeout(PATIENCE).unwrap();
     assert_eq!(split(&line), (requests, "again".into()), "what was refused is never sent");
     kiosk.link.stop().await;
-    assert!(!hatch.ask(b"after the end".to_vec()));
+    assert!(!request_sender.ask(b"after the end".to_vec()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,7 +96,7 @@ async fn a_flood_of_questions_and_answers_holds_up_no_event() {
     let outbox = Fake::default();
     let mut kiosk = Kiosk::start(paying(settings(proxy.addr())), &outbox);
     kiosk.connected();
-    let hatch = kiosk.link.hatch();
+    let request_sender = kiosk.link.request_sender();
     let mut asked = 0u64;
     let mut refused = 0u64;
     let mut flood = client("mosquitto_pub", broker.addr);
@@ -108,7 +108,7 @@ async fn a_flood_of_questions_and_answers_holds_up_no_event() {
         kiosk.link.wake();
         until("half of it", || {
             for _ in 0..50 {
-                if hatch.ask(vec![b'q'; 500]) { asked += 1 } else { refused += 1 }
+                if request_sender.ask(vec![b'q'; 500]) { asked += 1 } else { refused += 1 }
             }
             back_end.count() >= (ALL * round / 4).saturating_sub(200)
         });

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kioskd::fleet::link::{FleetEvent, Settings};
+use kioskd::fleet::link::{FleetEvent, LinkConfig};
 use kioskd::fleet::tls;
 use kioskd::fleet::topic::Leaf;
 use kioskd::signed::keys::KeySource;
@@ -46,10 +46,10 @@ impl Authority {
     }
 }
 
-pub fn over_tls(broker: &Mosquitto, ca: &Authority, identity: Option<&(PathBuf, KeySource)>) -> Settings {
+pub fn over_tls(broker: &Mosquitto, ca: &Authority, identity: Option<&(PathBuf, KeySource)>) -> LinkConfig {
     let identity = identity.map(|(cert, key)| (cert.as_path(), key));
     let url = format!("mqtts://{}", broker.secure.unwrap());
-    Settings {
+    LinkConfig {
         broker: url.parse().unwrap(),
         tls: Some(tls::client(Some(&ca.file), identity).unwrap()),
         ..settings(broker.addr)
@@ -57,7 +57,7 @@ pub fn over_tls(broker: &Mosquitto, ca: &Authority, identity: Option<&(PathBuf, 
 }
 
 /// Whose connection never comes about, and why.
-async fn refused(settings: Settings) -> String {
+async fn refused(settings: LinkConfig) -> String {
     let mut kiosk = Kiosk::start(settings, &Fake::with(3));
     let why = kiosk.disconnected();
     assert!(!kiosk.heard.contains(&FleetEvent::Connected));
@@ -97,7 +97,7 @@ async fn events_go_over_tls_to_the_right_broker_from_the_right_kiosk_only() {
     assert!(why.contains("fatal alert"), "with somebody else's certificate: {why}");
     let why = refused(over_tls(&broker, &other, Some(&kiosk_id))).await;
     assert!(why.contains("UnknownIssuer"), "a broker of another CA: {why}");
-    let nothing_said = Settings { tls: None, ..good.clone() };
+    let nothing_said = LinkConfig { tls: None, ..good.clone() };
     assert_eq!(refused(nothing_said).await, "TLS to the broker is not set up");
 
     let elsewhere = ours.certify("elsewhere", &["broker.example.com"]);
@@ -114,7 +114,7 @@ async fn a_plain_broker_is_not_spoken_to_when_tls_is_asked_for() {
     let broker = Mosquitto::start();
     let config = tls::client(Some(&ours.file), None).unwrap();
     let url = format!("mqtts://{}", broker.addr);
-    let quick = Settings {
+    let quick = LinkConfig {
         broker: url.parse().unwrap(),
         tls: Some(Arc::clone(&config)),
         back_off_max: Duration::from_millis(50),

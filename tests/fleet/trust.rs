@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use kioskd::demo::back_end::{BackEnd, Counts, Trust};
-use kioskd::fleet::link::{FleetEvent, Settings};
+use kioskd::fleet::link::{FleetEvent, LinkConfig};
 use kioskd::fleet::proof::Position;
 use kioskd::fleet::topic::Leaf;
 use kioskd::signed::jws::{Keys, Purpose, Signer};
@@ -38,7 +38,7 @@ async fn what_is_forged_is_refused_and_throws_nobody_out_of_step() {
     let believed = keys(trust.signer.as_ref().unwrap());
     let back_end = BackEnd::start_with(broker.addr.into(), None, kiosk().fleet, trust);
     let outbox = Fake::with(100);
-    let signing = Settings { signer: Some(Arc::new(kiosk_key)), back_end: Some(believed), ..settings(broker.addr) };
+    let signing = LinkConfig { signer: Some(Arc::new(kiosk_key)), back_end: Some(believed), ..settings(broker.addr) };
     let mut kiosk = Kiosk::start(signing, &outbox);
     kiosk.acknowledged(100);
     let before = back_end.counts();
@@ -76,7 +76,7 @@ async fn where_the_back_ends_key_is_known_only_its_word_counts() {
     const ALL: u64 = 30;
     let broker = Mosquitto::start();
     let (back_end, stranger) = (key("back-end"), key("back-end"));
-    let trusting = Settings { back_end: Some(keys(&back_end)), ..settings(broker.addr) };
+    let trusting = LinkConfig { back_end: Some(keys(&back_end)), ..settings(broker.addr) };
     let mut kiosk = Kiosk::start(trusting, &Fake::with(ALL));
     kiosk.connected();
     let told = back_end.sign(Purpose::Checkpoint, &here(ALL)).unwrap();
@@ -107,7 +107,7 @@ async fn of_a_flood_of_acknowledgements_the_kiosk_hears_the_newest() {
     let broker = Mosquitto::start();
     let every = Duration::from_millis(200);
     // Nobody says "again" in between.
-    let quiet = Settings { tell_every: every, retry_first: PATIENCE, ..settings(broker.addr) };
+    let quiet = LinkConfig { report_every: every, retry_first: PATIENCE, ..settings(broker.addr) };
     let mut kiosk = Kiosk::start(quiet, &Fake::with(ALL));
     kiosk.connected();
     let mut lines = Vec::new();

@@ -13,8 +13,9 @@ use rumqttc::{AsyncClient, Event, Incoming, MqttOptions, Outgoing, Publish, QoS,
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::config::MqttBroker;
+use crate::fleet::back_off::{back_off, jitter};
+use crate::fleet::poll_once;
 use crate::fleet::topic::{Filter, Topic};
-use crate::fleet::turn;
 
 /// So many publishes may be unacknowledged; fewer than rumqttc's own limit, so that its packet numbers never collide.
 const WINDOW: usize = 100;
@@ -157,7 +158,7 @@ impl<F: Fn(Publish)> ConnectionTask<F> {
             if was_up && started.elapsed() >= GOOD {
                 failures = 0;
             }
-            let most = BACK_OFF_UNIT.saturating_mul(2u32.saturating_pow(failures)).min(BACK_OFF_MAX);
+            let most = back_off(failures, BACK_OFF_UNIT, BACK_OFF_MAX);
             failures = failures.saturating_add(1);
             if !self.pause(jitter(most)).await {
                 return;
@@ -198,7 +199,7 @@ impl<F: Fn(Publish)> ConnectionTask<F> {
         network.set_tcp_nodelay(true);
         events.set_network_options(network);
         let filter = filter.to_string();
-        let mut poll = pin!(turn(events));
+        let mut poll = pin!(poll_once(events));
         let mut waiting = Waiting::new();
         let mut last_traffic = Instant::now();
         let mut phase = *self.phase_changes.borrow_and_update();
@@ -215,7 +216,7 @@ impl<F: Fn(Publish)> ConnectionTask<F> {
             let wake = overdue.into_iter().chain([last_traffic + SILENCE]).min().unwrap_or(last_traffic);
             tokio::select! {
                 (events, event) = &mut poll => {
-                    poll.set(turn(events));
+                    poll.set(poll_once(events));
                     last_traffic = Instant::now();
                     match event {
                         Ok(Event::Incoming(Incoming::ConnAck(_))) => {
@@ -282,10 +283,4 @@ fn why(error: &rumqttc::ConnectionError) -> String {
         rumqttc::ConnectionError::Io(error) => error.to_string(),
         other => other.to_string(),
     }
-}
-
-/// A random part of it.
-fn jitter(most: Duration) -> Duration {
-    let part = getrandom::u32().unwrap_or(u32::MAX);
-    most.mul_f64(f64::from(part) / f64::from(u32::MAX))
 }

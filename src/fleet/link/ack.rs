@@ -1,7 +1,8 @@
-//! What a back end says it holds, believed only when the ledger agrees.
+//! Verifies acknowledgements: what the back end says it holds is believed only when the ledger agrees.
 //!
-//! Policy: an acknowledgement is a claim by whoever may write to the topic. Where the back end's key is known it must bear
-//! its signature. It counts when it names this ledger and the hash of an event that exists; anything else moves nothing.
+//! Policy: anybody who may write to the topic can send an acknowledgement. Where the back end's key is known it must have
+//! the back end's signature. It counts when it names this ledger and the hash of an event that exists; any other one does
+//! not move the cursor.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +10,13 @@ use super::{Outbox, OutboxError};
 use crate::fleet::proof::Position;
 use crate::signed::jws::{BadMessage, Keys, Purpose};
 
-/// Bytes of the longest message that is looked at.
+/// Longer messages, in bytes, are refused unread.
 pub(super) const LONGEST: usize = 4096;
 
+/// Why an acknowledgement does not count.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
-    #[error("{0} bytes long, at most {LONGEST} are looked at")]
+    #[error("{0} bytes long, at most {LONGEST} are read")]
     TooLong(usize),
     #[error("not an acknowledgement")]
     Malformed(#[source] serde_json::Error),
@@ -31,7 +33,7 @@ pub(super) enum Refused {
     Outbox(#[from] OutboxError),
 }
 
-/// The number of the event up to which the back end holds everything.
+/// Verifies an acknowledgement; answers with the number of the event up to which the back end holds everything.
 pub(super) fn verify(
     payload: &[u8],
     back_end: Option<&Keys>,
@@ -59,15 +61,15 @@ pub(super) fn verify(
     Ok(ack.seq)
 }
 
-/// Lets a few complaints through at once and one a second after that: a flood from the network must not become a flood
-/// in the kiosk.
+/// Limits how often refused acknowledgements are reported, so that a flood from the network does not become a flood in the
+/// kiosk: [`BURST`](Self::BURST) at once, and then one a second.
 #[derive(Debug)]
-pub(super) struct Complaints {
+pub(super) struct RateLimiter {
     left: u32,
     refilled: Instant,
 }
 
-impl Complaints {
+impl RateLimiter {
     const BURST: u32 = 10;
     const EVERY: Duration = Duration::from_secs(1);
 
@@ -133,11 +135,11 @@ mod tests {
     #[test]
     fn complaints_are_few() {
         let start = Instant::now();
-        let mut complaints = Complaints::new(start);
-        assert_eq!((0..1000).filter(|_| complaints.allowed(start)).count(), 10);
+        let mut rate_limiter = RateLimiter::new(start);
+        assert_eq!((0..1000).filter(|_| rate_limiter.allowed(start)).count(), 10);
         let later = start + Duration::from_millis(3500);
-        assert_eq!((0..1000).filter(|_| complaints.allowed(later)).count(), 3);
+        assert_eq!((0..1000).filter(|_| rate_limiter.allowed(later)).count(), 3);
         let much_later = start + Duration::from_secs(1000);
-        assert_eq!((0..1000).filter(|_| complaints.allowed(much_later)).count(), 10);
+        assert_eq!((0..1000).filter(|_| rate_limiter.allowed(much_later)).count(), 10);
     }
 }

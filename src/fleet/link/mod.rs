@@ -1,24 +1,25 @@
-//! The kiosk's end of the wire: presence, state, telemetry, alarms, and the ledger's events in order.
+//! The kiosk's connection to the fleet's broker: it publishes presence, state, telemetry, alarms, and the ledger's events.
 //!
 //! Policy
-//! - An event stays due until the back end's `ack` names it with its hash. What the broker says (PUBACK) only opens its
-//!   packet window. The link reads the outbox and deletes nothing.
-//! - At most `window` events are on their way unacknowledged; every connection starts again from the acknowledged
-//!   cursor; silence starts over, too. So events may come twice, never not at all, and always in order.
-//! - A checkpoint that the kiosk signs goes before the events it covers, so at no time has an event been published that no
-//!   checkpoint covers.
-//! - Nothing blocks the kiosk, and nothing floods it: of the acknowledgements it hears the newest, at most once in
-//!   `tell_every`. State, alarms and telemetry are kept as the newest only.
-//! - Questions to the gateway have room of their own beside the events, and are dropped, not kept, without a connection:
-//!   whoever asks has a time-out. What comes back is handed on as it came, cut to a little more than may be believed.
-//! - Every connection is a new client and a clean session. After a failure the next try comes at
-//!   `rand(0, min(back_off_max, back_off_unit * 2^n))`, so that a street of kiosks does not come back as one.
+//! - An event stays due until the back end's `ack` names it with its hash. The broker's own acknowledgement (PUBACK) only
+//!   makes room for more packets. The link reads the outbox and deletes nothing.
+//! - At most `window` events are in flight without the back end's acknowledgement. Every connection starts again from the
+//!   acknowledged cursor, and so does a long time without an acknowledgement. So events may come twice, are never left
+//!   out, and come in order.
+//! - A checkpoint, signed by the kiosk, is published before the events it covers, so at no time has an event been published
+//!   that no checkpoint covers.
+//! - Nothing blocks the kiosk, and nothing floods it: it is told of the newest acknowledgement only, at most once in
+//!   `report_every`. Of state, alarms and telemetry only the newest are kept.
+//! - Requests to the gateway have room of their own beside the events. Without a connection they are refused, not queued:
+//!   the caller has a time-out. Replies are handed on as they came, cut to a little more than the longest valid one.
+//! - Every connection is a new client and a clean session. After a failure the next try comes after
+//!   `rand(0, min(back_off_max, back_off_unit * 2^n))`, so that not all kiosks of a fleet connect at the same moment.
 
 mod ack;
-mod desk;
-mod pipe;
+mod client;
+mod duplicate;
+mod pending;
 mod session;
-mod twin;
 mod window;
 
 use std::fmt;
@@ -32,7 +33,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use self::desk::Desk;
+use self::pending::Pending;
 use self::session::Session;
 use super::topic::{Address, Name};
 use crate::service::{End, Supervisor};
@@ -145,14 +146,14 @@ impl fmt::Display for Broker {
     }
 }
 
-/// How the link behaves. [`Settings::new`] has the values of a real machine; tests shorten the times.
+/// How the link behaves. [`LinkConfig::new`] has the values of a real machine; tests shorten the times.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct LinkConfig {
     pub address: Address,
     pub broker: Broker,
-    /// For a broker with TLS, which is never spoken to without it.
+    /// How TLS is done, for a broker that wants it; such a broker is never connected to without TLS.
     pub tls: Option<Arc<ClientConfig>>,
-    /// Two clients with one name throw each other out.
+    /// The MQTT client id, which must be unique: of two clients with one id the broker disconnects the older.
     pub client_id: String,
     /// Events published and not acknowledged, 1 to 1000.
     pub window: u16,
@@ -166,7 +167,7 @@ pub struct Settings {
     pub probe: Duration,
     pub back_off_unit: Duration,
     pub back_off_max: Duration,
-    /// A broker that does not take a publish within this is left.
+    /// The connection is given up when the broker does not acknowledge a publish within this.
     pub puback_timeout: Duration,
     /// At least 1 s.
     pub keep_alive: Duration,
@@ -176,15 +177,15 @@ pub struct Settings {
     pub boot: String,
     /// Signs checkpoints; without it there are none.
     pub signer: Option<Arc<Signer>>,
-    /// Whose acknowledgements count; without it anybody's that are true.
+    /// The keys whose acknowledgements count; without them every acknowledgement that is true counts.
     pub back_end: Option<Keys>,
     /// [`FleetEvent::Acknowledged`] comes at most so often.
-    pub tell_every: Duration,
+    pub report_every: Duration,
     /// An alarm that the broker still shows and that nobody has raised so long after connecting is cleared.
     pub alarm_grace: Duration,
 }
 
-impl Settings {
+impl LinkConfig {
     pub fn new(fleet: Name, kiosk: Name, broker: Broker) -> Self {
         Self {
             // No name contains a dot, so two kiosks can't come to the same id.
@@ -205,7 +206,7 @@ impl Settings {
             boot: String::new(),
             signer: None,
             back_end: None,
-            tell_every: Duration::from_secs(1),
+            report_every: Duration::from_secs(1),
             alarm_grace: Duration::from_secs(10),
         }
     }
@@ -219,26 +220,27 @@ impl Settings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FleetEvent {
     Connected,
-    /// Told when the reason changes, not for every failed try.
+    /// There is no connection. It is reported when the reason changes, not for every failed try.
     Disconnected {
         why: String,
     },
-    /// The back end holds everything up to here: the ledger's name and the hash agree. Smaller than before when the back
-    /// end says that it lacks something. The newest only, and not often: a flood of acknowledgements ends in the link.
+    /// The back end holds every event up to `seq`: the ledger's name and the hash agree. `seq` is smaller than before when
+    /// the back end says that it lacks something. Only the newest is reported, at most once in `report_every`.
     Acknowledged {
         seq: u64,
     },
-    /// Somebody sent an acknowledgement that is not true. Nothing has moved. At most one a second, after the first ten.
+    /// Somebody sent an acknowledgement that is not true, and the cursor has not moved. After the first ten, at most one a
+    /// second is reported.
     AckRejected {
         why: String,
     },
-    /// Somebody else uses this kiosk's name, or its ledger's number, and why that is believed; `None`: not any more.
-    Twin {
+    /// Another kiosk uses this kiosk's name or its ledger's number, and why that is believed; `None` when it does no more.
+    Duplicate {
         why: Option<&'static str>,
     },
-    /// A message on `pay/reply` or `pay/notice`, by whomever; longer ones than [`LONGEST`](crate::signed::jws::LONGEST) are cut after one byte
-    /// more. Checked at once, in the link's task, a flood slows the one who sends it; kept for later, it would fill the
-    /// memory.
+    /// An unverified message on `pay/reply` or `pay/notice`; a longer one than [`LONGEST`](crate::signed::jws::LONGEST) is
+    /// cut after one byte more. The receiver verifies it at once, in the link's task, so that a flood slows its sender; if it
+    /// were queued, a flood would fill the memory.
     Pay {
         channel: Pay,
         message: Vec<u8>,
@@ -251,11 +253,11 @@ pub enum Pay {
     Notice,
 }
 
-/// Where questions to the gateway are put down.
+/// Sends requests to the gateway over the link.
 #[derive(Debug, Clone)]
-pub struct Hatch(Arc<Desk>);
+pub struct RequestSender(Arc<Pending>);
 
-impl Hatch {
+impl RequestSender {
     /// Publishes a signed request on `pay/request`. `false`: there is no connection, or too many wait already.
     #[must_use]
     pub fn ask(&self, message: Vec<u8>) -> bool {
@@ -266,7 +268,7 @@ impl Hatch {
 /// A running link. Dropped without [`stop`](Self::stop) the connection breaks and the broker announces the last will.
 #[derive(Debug)]
 pub struct Link {
-    desk: Arc<Desk>,
+    pending: Arc<Pending>,
     task: JoinHandle<()>,
 }
 
@@ -274,56 +276,56 @@ pub struct Link {
 pub fn start(
     supervisor: &Supervisor,
     runtime: &Handle,
-    settings: Settings,
+    config: LinkConfig,
     outbox: impl Outbox,
     on: impl Fn(FleetEvent) + Send + 'static,
 ) -> Link {
-    let desk = Arc::new(Desk::default());
-    let session = Session::new(settings, outbox, on, Arc::clone(&desk));
-    let told = Arc::clone(&desk);
+    let pending = Arc::new(Pending::default());
+    let session = Session::new(config, outbox, on, Arc::clone(&pending));
+    let stopping = Arc::clone(&pending);
     let run = async move {
         session.run().await;
-        if told.stopped() { End::Told } else { End::Failed("it has left off by itself".into()) }
+        if stopping.stopped() { End::Told } else { End::Failed("it has ended by itself".into()) }
     };
-    Link { desk, task: supervisor.task(runtime, "the fleet link", run) }
+    Link { pending, task: supervisor.task(runtime, "the fleet link", run) }
 }
 
 impl Link {
     /// How long [`stop`](Self::stop) takes at most.
     pub const STOP: Duration = Duration::from_secs(3);
 
-    /// Publishes the kiosk's state, retained. The latest wins, and is told again on every connection.
+    /// Publishes the kiosk's state, retained. Only the newest counts, and it is published again on every connection.
     pub fn state(&self, document: Value) {
-        self.desk.state(document.to_string());
+        self.pending.state(document.to_string());
     }
 
     /// Raises an alarm, or clears it. `kind` is a level of the topic; another is refused with an error in the log.
     pub fn alarm(&self, kind: &str, body: Option<Value>) {
         match Name::parse(kind) {
-            Ok(kind) => self.desk.alarm(kind, body.map(|body| body.to_string())),
-            Err(error) => tracing::error!(%error, "an alarm with a kind that fits no topic was not published"),
+            Ok(kind) => self.pending.alarm(kind, body.map(|body| body.to_string())),
+            Err(error) => tracing::error!(%error, "an alarm was not published, because its kind fits no topic"),
         }
     }
 
-    /// Flat JSON of numbers; dropped while there is no connection.
+    /// Publishes telemetry, a flat JSON object of numbers. It is dropped while there is no connection.
     pub fn telemetry(&self, values: Value) {
-        self.desk.telemetry(values.to_string());
+        self.pending.telemetry(values.to_string());
     }
 
-    /// For the gateway rails.
-    pub fn hatch(&self) -> Hatch {
-        Hatch(Arc::clone(&self.desk))
+    /// Makes a sender for the client of the gateway.
+    pub fn request_sender(&self) -> RequestSender {
+        RequestSender(Arc::clone(&self.pending))
     }
 
     /// There are new events in the outbox.
     pub fn wake(&self) {
-        self.desk.news();
+        self.pending.outbox_changed();
     }
 
-    /// Says goodbye: presence offline, disconnect.
+    /// Publishes the presence `offline`, and disconnects.
     pub async fn stop(mut self) {
-        self.desk.stop();
-        // The connection may hang; then the broker's last will has to say it.
+        self.pending.stop();
+        // The connection may hang; then the broker publishes the last will.
         if !self.task.is_finished() && tokio::time::timeout(Self::STOP, &mut self.task).await.is_err() {
             tracing::warn!("the fleet link did not stop in time");
         }
@@ -368,8 +370,8 @@ mod tests {
         let name = |text: &str| Name::parse(text).unwrap();
         // Nobody listens there.
         let broker = SocketAddr::from(([127, 0, 0, 1], 1)).into();
-        let settings = Settings { start_delay: Duration::ZERO, ..Settings::new(name("f"), name("k"), broker) };
-        let start = |on: fn(FleetEvent)| super::start(&supervisor, runtime.handle(), settings.clone(), Empty, on);
+        let config = LinkConfig { start_delay: Duration::ZERO, ..LinkConfig::new(name("f"), name("k"), broker) };
+        let start = |on: fn(FleetEvent)| super::start(&supervisor, runtime.handle(), config.clone(), Empty, on);
         let stopped = start(|_| ());
         runtime.block_on(stopped.stop());
         let broken = start(|event| panic!("nobody takes {event:?}"));

@@ -1,4 +1,4 @@
-//! The link's task: connects, tells, sends, listens; and again, for ever.
+//! The link's task: it connects to the broker, publishes, receives, and connects again when the connection is lost.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -7,44 +7,45 @@ use std::time::{Duration, Instant};
 
 use rumqttc::{ConnectionError, Event, Outgoing, Packet, Publish, QoS, SubscribeReasonCode};
 
-use super::ack::{self, Complaints, Refused};
-use super::desk::Desk;
-use super::pipe::{OFFLINE, ONLINE, Pipe};
-use super::twin::Twins;
+use super::ack::{self, RateLimiter, Refused};
+use super::client::{MqttClient, OFFLINE, ONLINE};
+use super::duplicate::DuplicateDetector;
+use super::pending::Pending;
 use super::window::{Due, Moved, Pace, Window};
-use super::{FleetEvent, Outbox, OutboxEvent, Pay, Settings};
+use super::{FleetEvent, LinkConfig, Outbox, OutboxEvent, Pay};
+use crate::fleet::back_off::{back_off, jitter};
+use crate::fleet::poll_once;
 use crate::fleet::proof::Position;
 use crate::fleet::topic::{Filter, Leaf, Name, Topic};
-use crate::fleet::turn;
 use crate::signed::jws::{self, Purpose};
 
-/// A connection that lasted so long counts as good: the next try comes soon.
+/// A connection that lasted so long counts as good: after it the next try comes soon.
 const GOOD: Duration = Duration::from_secs(60);
-/// How long the goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(2);
-/// More alarms than a kiosk has kinds of; the rest is somebody's joke.
-const STRANGE: usize = 256;
-/// Somebody says we are offline: contradict, but not more often than this.
-const CONTRADICT: Duration = Duration::from_secs(1);
+/// Disconnecting may take so long.
+const DISCONNECT: Duration = Duration::from_secs(2);
+/// So many stale alarms are remembered; a kiosk has fewer kinds, so more of them are somebody else's doing.
+const STALE_ALARMS: usize = 256;
+/// When somebody else publishes that this kiosk is offline, it announces itself again, at most this often.
+const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Session<O, F> {
-    settings: Settings,
+    config: LinkConfig,
     outbox: O,
     ledger: String,
     on: F,
-    desk: Arc<Desk>,
+    pending: Arc<Pending>,
     window: Window,
-    complaints: Complaints,
-    twins: Twins,
-    /// The cursor has moved and the kiosk has not heard of it.
-    untold: bool,
-    told_cursor: Option<Instant>,
-    /// Everything in the outbox after the window's last was seen; reading again needs a reason.
+    rate_limiter: RateLimiter,
+    duplicates: DuplicateDetector,
+    /// The cursor has moved, and the kiosk has not been told yet.
+    cursor_unreported: bool,
+    cursor_reported: Option<Instant>,
+    /// The outbox was read to its end; it is read again only when there is a reason.
     caught_up: bool,
-    /// The outbox could not be read; not again before.
+    /// The outbox could not be read, and is not read again before this.
     read_again: Option<Instant>,
-    /// The last reason told for not being connected.
-    told: Option<String>,
+    /// The last reason reported for not being connected.
+    reported: Option<String>,
 }
 
 enum End {
@@ -54,66 +55,66 @@ enum End {
 
 /// What belongs to one connection.
 struct Connection {
-    pipe: Pipe,
+    client: MqttClient,
     up: Option<Instant>,
     /// rumqttc pings, so something happens at least once a keep-alive interval.
-    heard: Instant,
+    last_traffic: Instant,
     announced: Instant,
-    /// Somebody said that we are offline.
-    contradict: bool,
+    /// Somebody else published that this kiosk is offline.
+    announce_again: bool,
     progress: bool,
-    /// Alarms that the broker shows and nobody has raised, so far.
-    strange: BTreeSet<Name>,
-    leaving: Option<Instant>,
+    /// Alarms that the broker retains and this run has not raised so far.
+    stale_alarms: BTreeSet<Name>,
+    closing: Option<Instant>,
 }
 
 impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
-    pub fn new(settings: Settings, outbox: O, on: F, desk: Arc<Desk>) -> Self {
+    pub fn new(config: LinkConfig, outbox: O, on: F, pending: Arc<Pending>) -> Self {
         let now = Instant::now();
         let cursor = outbox.cursor().unwrap_or_else(|error| {
             // Harmless: the first acknowledgement says where the back end is.
             warn(&error, "the acknowledged cursor could not be read; starting from the first event");
             0
         });
-        let pace = Pace { first: settings.retry_first, last: settings.retry_last, probe: settings.probe };
+        let pace = Pace { first: config.retry_first, last: config.retry_last, probe: config.probe };
         Self {
-            window: Window::new(cursor, settings.window(), pace, now),
+            window: Window::new(cursor, config.window(), pace, now),
             ledger: outbox.ledger(),
-            complaints: Complaints::new(now),
-            // Longer than the other would wait before it comes again.
-            twins: Twins::new(settings.boot.clone(), settings.back_off_max * 2),
-            untold: false,
-            told_cursor: None,
+            rate_limiter: RateLimiter::new(now),
+            // It is longer than the other kiosk would wait before it connects again.
+            duplicates: DuplicateDetector::new(config.boot.clone(), config.back_off_max * 2),
+            cursor_unreported: false,
+            cursor_reported: None,
             caught_up: false,
             read_again: None,
-            told: None,
-            settings,
+            reported: None,
+            config,
             outbox,
             on,
-            desk,
+            pending,
         }
     }
 
     pub async fn run(mut self) {
-        let mut pause = jitter(self.settings.start_delay);
+        let mut pause = jitter(self.config.start_delay);
         let mut failures = 0u32;
         while self.pause(pause).await {
             let end = self.connection().await;
-            self.desk.disconnected();
-            self.tell_cursor(Instant::now());
+            self.pending.disconnected();
+            self.report_cursor(Instant::now());
             match end {
                 End::Stopped => return,
                 End::Lost { why, good } => {
-                    if good && !self.twins.suspected() {
+                    if good && !self.duplicates.suspected() {
                         failures = 0;
                     }
-                    if self.told.as_ref() != Some(&why) {
-                        self.told = Some(why.clone());
+                    if self.reported.as_ref() != Some(&why) {
+                        self.reported = Some(why.clone());
                         (self.on)(FleetEvent::Disconnected { why });
                     }
                 }
             }
-            pause = jitter(back_off(failures, self.settings.back_off_unit, self.settings.back_off_max));
+            pause = jitter(back_off(failures, self.config.back_off_unit, self.config.back_off_max));
             failures = failures.saturating_add(1);
         }
     }
@@ -122,167 +123,180 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
     async fn pause(&mut self, pause: Duration) -> bool {
         let end = tokio::time::Instant::now() + pause;
         loop {
-            if self.desk.stopped() {
+            if self.pending.stopped() {
                 return false;
             }
             tokio::select! {
-                () = tokio::time::sleep_until(end) => return !self.desk.stopped(),
-                () = self.desk.bell() => {}
+                () = tokio::time::sleep_until(end) => return !self.pending.stopped(),
+                () = self.pending.changed() => {}
             }
         }
     }
 
     async fn connection(&mut self) -> End {
-        let Some((pipe, events)) = Pipe::open(&self.settings) else {
+        let Some((client, events)) = MqttClient::open(&self.config) else {
             return End::Lost { why: "TLS to the broker is not set up".into(), good: false };
         };
         let now = Instant::now();
         let mut connection = Connection {
-            pipe,
+            client,
             up: None,
-            heard: now,
+            last_traffic: now,
             announced: now,
-            contradict: false,
+            announce_again: false,
             progress: false,
-            strange: BTreeSet::new(),
-            leaving: None,
+            stale_alarms: BTreeSet::new(),
+            closing: None,
         };
-        let c = &mut connection;
-        let mut poll = pin!(turn(events));
+        let conn = &mut connection;
+        let mut poll = pin!(poll_once(events));
         loop {
             let now = Instant::now();
-            if let Some(end) = self.look_after(c, now) {
+            if let Some(end) = self.housekeeping(conn, now) {
                 return end;
             }
-            if c.up.is_some() {
-                self.hand_over(c, now);
+            if conn.up.is_some() {
+                self.send_pending(conn, now);
             }
-            let wake = tokio::time::Instant::from_std(self.deadline(c));
+            let wake = tokio::time::Instant::from_std(self.deadline(conn));
             tokio::select! {
                 (events, event) = &mut poll => {
-                    poll.set(turn(events));
-                    c.heard = Instant::now();
+                    poll.set(poll_once(events));
+                    conn.last_traffic = Instant::now();
                     match event {
-                        Ok(event) => if let Some(end) = self.handle(c, event) { return end },
-                        Err(error) => return c.lost(why(&error)),
+                        Ok(event) => if let Some(end) = self.handle(conn, event) { return end },
+                        Err(error) => return conn.lost(why(&error)),
                     }
                 }
-                () = self.desk.bell() => {}
+                () = self.pending.changed() => {}
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
     }
 
-    /// Everything that time or the kiosk asks for.
-    fn look_after(&mut self, c: &mut Connection, now: Instant) -> Option<End> {
-        if self.desk.stopped() && c.leaving.is_none() {
-            if c.up.is_none() {
+    /// Does whatever is due by time or because the kiosk stops. Answers with the connection's end, if this is it.
+    fn housekeeping(&mut self, conn: &mut Connection, now: Instant) -> Option<End> {
+        if self.pending.stopped() && conn.closing.is_none() {
+            if conn.up.is_none() {
                 return Some(End::Stopped);
             }
-            c.leaving = Some(now);
-            self.desk.disconnected();
-            for note in self.desk.due() {
-                c.pipe.publish(&self.topic(note.leaf), QoS::AtLeastOnce, note.retained, note.payload, now);
+            conn.closing = Some(now);
+            self.pending.disconnected();
+            for message in self.pending.due() {
+                conn.client.publish(
+                    &self.topic(message.leaf),
+                    QoS::AtLeastOnce,
+                    message.retained,
+                    message.payload,
+                    now,
+                );
             }
-            c.pipe.publish(&self.topic(Leaf::Presence), QoS::AtLeastOnce, true, OFFLINE, now);
+            conn.client.publish(&self.topic(Leaf::Presence), QoS::AtLeastOnce, true, OFFLINE, now);
         }
-        if let Some(since) = c.leaving
-            && now >= since + GOODBYE
+        if let Some(since) = conn.closing
+            && now >= since + DISCONNECT
         {
             return Some(End::Stopped);
         }
-        if c.pipe.oldest().is_some_and(|since| now >= since + self.settings.puback_timeout) {
-            return Some(c.lost("the broker does not take what is published".into()));
+        if conn.client.oldest_pending().is_some_and(|since| now >= since + self.config.puback_timeout) {
+            return Some(conn.lost("the broker does not take what is published".into()));
         }
-        if now >= c.heard + self.silence() {
-            return Some(c.lost("the connection hangs".into()));
+        if now >= conn.last_traffic + self.silence() {
+            return Some(conn.lost("the connection hangs".into()));
         }
-        if c.contradict && c.leaving.is_none() && now >= c.announced + CONTRADICT && c.pipe.takes_notes() {
-            c.contradict = false;
-            self.announce(c, now);
-        }
-        if let Some(up) = c.up
-            && !c.strange.is_empty()
-            && now >= up + self.settings.alarm_grace
+        if conn.announce_again
+            && conn.closing.is_none()
+            && now >= conn.announced + ANNOUNCE_EVERY
+            && conn.client.has_room()
         {
-            self.clear_strange(c, now);
+            conn.announce_again = false;
+            self.announce(conn, now);
+        }
+        if let Some(up) = conn.up
+            && !conn.stale_alarms.is_empty()
+            && now >= up + self.config.alarm_grace
+        {
+            self.clear_stale_alarms(conn, now);
         }
         // Without a connection nothing can be overdue; it all starts again with the next.
-        if c.up.is_some()
+        if conn.up.is_some()
             && let Some(due) = self.window.tick(now)
         {
             self.caught_up = false;
-            self.untold |= matches!(due, Due::WentBack(_));
+            self.cursor_unreported |= matches!(due, Due::WentBack(_));
         }
-        if self.tell_at().is_none_or(|at| now >= at) {
-            self.tell_cursor(now);
+        if self.report_at().is_none_or(|at| now >= at) {
+            self.report_cursor(now);
         }
-        if let Some(why) = self.twins.news(c.up, now) {
-            (self.on)(FleetEvent::Twin { why });
+        if let Some(why) = self.duplicates.change(conn.up, now) {
+            (self.on)(FleetEvent::Duplicate { why });
         }
         None
     }
 
-    /// Before this the kiosk is not to hear of the cursor again.
-    fn tell_at(&self) -> Option<Instant> {
-        self.told_cursor.map(|at| at + self.settings.tell_every)
+    /// The kiosk is not told of the cursor again before this.
+    fn report_at(&self) -> Option<Instant> {
+        self.cursor_reported.map(|at| at + self.config.report_every)
     }
 
-    fn tell_cursor(&mut self, now: Instant) {
-        if std::mem::take(&mut self.untold) {
-            self.told_cursor = Some(now);
+    fn report_cursor(&mut self, now: Instant) {
+        if std::mem::take(&mut self.cursor_unreported) {
+            self.cursor_reported = Some(now);
             (self.on)(FleetEvent::Acknowledged { seq: self.window.cursor() });
         }
     }
 
-    /// When [`look_after`](Self::look_after) has something to do at the latest.
-    fn deadline(&self, c: &Connection) -> Instant {
-        let connected = c.up.is_some();
+    /// When [`housekeeping`](Self::housekeeping) must run at the latest.
+    fn deadline(&self, conn: &Connection) -> Instant {
+        let connected = conn.up.is_some();
         [
-            Some(c.heard + self.silence()),
-            c.pipe.oldest().map(|since| since + self.settings.puback_timeout),
-            c.leaving.map(|since| since + GOODBYE),
-            // With a full pipe it is the broker's turn.
-            c.up.filter(|_| !c.strange.is_empty() && c.pipe.takes_notes()).map(|up| up + self.settings.alarm_grace),
-            (c.contradict && c.leaving.is_none() && c.pipe.takes_notes()).then(|| c.announced + CONTRADICT),
+            Some(conn.last_traffic + self.silence()),
+            conn.client.oldest_pending().map(|since| since + self.config.puback_timeout),
+            conn.closing.map(|since| since + DISCONNECT),
+            // A full client waits for the broker.
+            conn.up
+                .filter(|_| !conn.stale_alarms.is_empty() && conn.client.has_room())
+                .map(|up| up + self.config.alarm_grace),
+            (conn.announce_again && conn.closing.is_none() && conn.client.has_room())
+                .then(|| conn.announced + ANNOUNCE_EVERY),
             self.window.deadline().filter(|_| connected),
-            self.read_again.filter(|_| connected && c.leaving.is_none()),
-            self.tell_at().filter(|_| self.untold),
-            self.twins.deadline(c.up),
+            self.read_again.filter(|_| connected && conn.closing.is_none()),
+            self.report_at().filter(|_| self.cursor_unreported),
+            self.duplicates.deadline(conn.up),
         ]
         .into_iter()
         .flatten()
         .min()
-        .unwrap_or(c.heard)
+        .unwrap_or(conn.last_traffic)
     }
 
     /// After so long without a sign of the event loop the connection is not alive.
     fn silence(&self) -> Duration {
-        self.settings.keep_alive.max(Duration::from_secs(1)) * 2 + Duration::from_secs(10)
+        self.config.keep_alive.max(Duration::from_secs(1)) * 2 + Duration::from_secs(10)
     }
 
-    /// Puts into the pipe what fits: the notes first, because they are few and new, then the events.
-    fn hand_over(&mut self, c: &mut Connection, now: Instant) {
-        if c.leaving.is_some() {
-            if c.pipe.is_empty() {
-                // Refused only while the channel is full; then the next turn asks again.
-                c.pipe.disconnect();
+    /// Publishes what the client has room for: first the messages, because they are few and new, then the events.
+    fn send_pending(&mut self, conn: &mut Connection, now: Instant) {
+        if conn.closing.is_some() {
+            if conn.client.is_empty() {
+                // It is refused only while the channel is full; then the next round tries again.
+                conn.client.disconnect();
             }
             return;
         }
-        for note in self.desk.due() {
-            let qos = if note.retained { QoS::AtLeastOnce } else { QoS::AtMostOnce };
-            let topic = self.topic(note.leaf.clone());
-            if c.pipe.publish(&topic, qos, note.retained, note.payload.clone(), now) {
-                self.desk.sent(&note);
+        for message in self.pending.due() {
+            let qos = if message.retained { QoS::AtLeastOnce } else { QoS::AtMostOnce };
+            let topic = self.topic(message.leaf.clone());
+            if conn.client.publish(&topic, qos, message.retained, message.payload.clone(), now) {
+                self.pending.sent(&message);
             }
         }
-        while c.pipe.takes_questions()
-            && let Some(question) = self.desk.take_question()
+        while conn.client.has_request_room()
+            && let Some(request) = self.pending.take_request()
         {
-            c.pipe.ask(&self.topic(Leaf::PayRequest), question, now);
+            conn.client.ask(&self.topic(Leaf::PayRequest), request, now);
         }
-        if self.desk.take_news() {
+        if self.pending.take_outbox_changed() {
             self.caught_up = false;
         }
         if self.read_again.is_some_and(|at| now < at) {
@@ -291,27 +305,27 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         self.read_again = None;
         while !self.caught_up {
             let Some((after, limit)) = self.window.room() else { return };
-            let limit = limit.min(c.pipe.room());
+            let limit = limit.min(conn.client.room());
             // One more than the events: their checkpoint.
-            if limit == 0 || !c.pipe.takes_notes() {
+            if limit == 0 || !conn.client.has_room() {
                 return;
             }
-            match self.send_batch(c, after, limit, now) {
+            match self.send_batch(conn, after, limit, now) {
                 Ok(true) => {}
                 Ok(false) => self.caught_up = true,
                 Err(error) => {
                     warn(&error, "the outbox could not be read");
-                    self.read_again = Some(now + self.settings.retry_first);
+                    self.read_again = Some(now + self.config.retry_first);
                     return;
                 }
             }
         }
     }
 
-    /// `false` when there was less than was asked for.
+    /// Publishes a checkpoint and the events it covers. `false` when there were fewer events than `limit`.
     fn send_batch(
         &mut self,
-        c: &mut Connection,
+        conn: &mut Connection,
         after: u64,
         limit: usize,
         now: Instant,
@@ -319,7 +333,7 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         let events = self.outbox.after(after, limit)?;
         let more = events.len() >= limit;
         if let Some(last) = events.iter().take(limit).next_back()
-            && !self.vouch(c, last, now)
+            && !self.sign_checkpoint(conn, last, now)
         {
             return Ok(false);
         }
@@ -333,7 +347,7 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
                 // The document says what it is; holding it back would hold back all after it.
                 Name::parse("other").expect("a plain word is a name")
             });
-            if !c.pipe.publish(&self.topic(Leaf::Event(kind)), QoS::AtLeastOnce, false, event.payload, now) {
+            if !conn.client.publish(&self.topic(Leaf::Event(kind)), QoS::AtLeastOnce, false, event.payload, now) {
                 return Ok(false);
             }
             self.window.published(event.seq, now);
@@ -341,79 +355,82 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         Ok(more)
     }
 
-    /// Signs for everything up to an event that is about to be published. `false`: no room.
-    fn vouch(&self, c: &mut Connection, last: &OutboxEvent, now: Instant) -> bool {
-        let Some(signer) = &self.settings.signer else { return true };
+    /// Publishes the signed checkpoint of an event that is about to be published. `false` when there is no room.
+    fn sign_checkpoint(&self, conn: &mut Connection, last: &OutboxEvent, now: Instant) -> bool {
+        let Some(signer) = &self.config.signer else { return true };
         let here = Position { ledger: self.ledger.clone(), seq: last.seq, hash: last.hash.clone() };
         let signed = signer.sign(Purpose::Checkpoint, &here).expect("texts and a number always become JSON");
-        c.pipe.publish(&self.topic(Leaf::Checkpoint), QoS::AtLeastOnce, false, signed, now)
+        conn.client.publish(&self.topic(Leaf::Checkpoint), QoS::AtLeastOnce, false, signed, now)
     }
 
-    fn handle(&mut self, c: &mut Connection, event: Event) -> Option<End> {
+    fn handle(&mut self, conn: &mut Connection, event: Event) -> Option<End> {
         let now = Instant::now();
         match event {
-            Event::Incoming(Packet::ConnAck(_)) => self.connected(c, now),
-            Event::Incoming(Packet::PubAck(taken)) => c.pipe.taken(taken.pkid),
-            Event::Incoming(Packet::Publish(message)) => self.listen(c, &message, now),
+            Event::Incoming(Packet::ConnAck(_)) => self.connected(conn, now),
+            Event::Incoming(Packet::PubAck(taken)) => conn.client.packet_acknowledged(taken.pkid),
+            Event::Incoming(Packet::Publish(message)) => self.listen(conn, &message, now),
             Event::Incoming(Packet::SubAck(ack)) if ack.return_codes.contains(&SubscribeReasonCode::Failure) => {
                 tracing::warn!(
                     "the broker refuses a subscription; its access rules must let a kiosk read its own topics"
                 );
             }
-            Event::Outgoing(Outgoing::Publish(number)) => c.pipe.went_out(number),
+            Event::Outgoing(Outgoing::Publish(number)) => conn.client.packet_sent(number),
             Event::Outgoing(Outgoing::Disconnect) => return Some(End::Stopped),
             _ => {}
         }
         None
     }
 
-    fn connected(&mut self, c: &mut Connection, now: Instant) {
-        c.up = Some(now);
-        self.told = None;
+    fn connected(&mut self, conn: &mut Connection, now: Instant) {
+        conn.up = Some(now);
+        self.reported = None;
         self.caught_up = false;
         self.window.connected(now);
-        self.desk.connected();
-        // The channel is empty and has room for many more than these. Before the first question: its answer is heard.
-        c.pipe.subscribe(self.topic(Leaf::Ack), QoS::AtLeastOnce);
-        c.pipe.subscribe(self.topic(Leaf::Presence), QoS::AtMostOnce);
-        // Before our own goes out: what comes first is what stood there.
-        self.twins.connected();
-        c.pipe.subscribe(self.topic(Leaf::State), QoS::AtMostOnce);
-        c.pipe.subscribe(Filter::Alarms(self.settings.address.clone()), QoS::AtMostOnce);
-        if self.settings.pay {
-            c.pipe.subscribe(self.topic(Leaf::PayReply), QoS::AtLeastOnce);
-            c.pipe.subscribe(self.topic(Leaf::PayNotice), QoS::AtLeastOnce);
+        self.pending.connected();
+        // The channel is empty and has room for many more than these. They come before the first request, so that its
+        // answer is received.
+        conn.client.subscribe(self.topic(Leaf::Ack), QoS::AtLeastOnce);
+        conn.client.subscribe(self.topic(Leaf::Presence), QoS::AtMostOnce);
+        // It comes before our own state is published: the first state received is the retained one.
+        self.duplicates.connected();
+        conn.client.subscribe(self.topic(Leaf::State), QoS::AtMostOnce);
+        conn.client.subscribe(Filter::Alarms(self.config.address.clone()), QoS::AtMostOnce);
+        if self.config.pay {
+            conn.client.subscribe(self.topic(Leaf::PayReply), QoS::AtLeastOnce);
+            conn.client.subscribe(self.topic(Leaf::PayNotice), QoS::AtLeastOnce);
         }
-        self.announce(c, now);
+        self.announce(conn, now);
         (self.on)(FleetEvent::Connected);
     }
 
-    fn announce(&self, c: &mut Connection, now: Instant) {
-        c.announced = now;
-        c.pipe.publish(&self.topic(Leaf::Presence), QoS::AtLeastOnce, true, ONLINE, now);
+    fn announce(&self, conn: &mut Connection, now: Instant) {
+        conn.announced = now;
+        conn.client.publish(&self.topic(Leaf::Presence), QoS::AtLeastOnce, true, ONLINE, now);
     }
 
-    fn listen(&mut self, c: &mut Connection, message: &Publish, now: Instant) {
+    fn listen(&mut self, conn: &mut Connection, message: &Publish, now: Instant) {
         let Ok(Topic::Kiosk(address, leaf)) = message.topic.parse() else { return };
-        if address != self.settings.address {
+        if address != self.config.address {
             return;
         }
         match leaf {
-            Leaf::Ack => self.acknowledged(c, &message.payload, now),
-            // The will of a connection that the broker gave up only now, or a lie.
-            Leaf::Presence if !message.retain && c.leaving.is_none() && message.payload != ONLINE.as_bytes() => {
-                c.contradict = true;
+            Leaf::Ack => self.acknowledged(conn, &message.payload, now),
+            // It is the last will of an old connection that the broker closed only now, or forged.
+            Leaf::Presence if !message.retain && conn.closing.is_none() && message.payload != ONLINE.as_bytes() => {
+                conn.announce_again = true;
             }
-            Leaf::State if self.twins.state(&message.payload, now) => {
-                // We are shown, and need not be told each time. Where it is refused it costs only that.
-                c.pipe.unsubscribe(self.topic(Leaf::State));
+            Leaf::State if self.duplicates.state(&message.payload, now) => {
+                // The broker retains our own state, and need not send it each time. A refusal costs only that.
+                conn.client.unsubscribe(self.topic(Leaf::State));
             }
-            // Raised by a former run and never cleared, unless this run raises it in time.
-            Leaf::Alarm(kind) if message.retain && !message.payload.is_empty() && c.strange.len() < STRANGE => {
-                c.strange.insert(kind);
+            // An earlier run raised it and never cleared it, unless this run raises it in time.
+            Leaf::Alarm(kind)
+                if message.retain && !message.payload.is_empty() && conn.stale_alarms.len() < STALE_ALARMS =>
+            {
+                conn.stale_alarms.insert(kind);
             }
-            Leaf::PayReply if self.settings.pay => self.pay(Pay::Reply, &message.payload),
-            Leaf::PayNotice if self.settings.pay => self.pay(Pay::Notice, &message.payload),
+            Leaf::PayReply if self.config.pay => self.pay(Pay::Reply, &message.payload),
+            Leaf::PayNotice if self.config.pay => self.pay(Pay::Notice, &message.payload),
             _ => {}
         }
     }
@@ -423,14 +440,14 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         (self.on)(FleetEvent::Pay { channel, message });
     }
 
-    fn acknowledged(&mut self, c: &mut Connection, payload: &[u8], now: Instant) {
-        let back_end = self.settings.back_end.as_ref();
+    fn acknowledged(&mut self, conn: &mut Connection, payload: &[u8], now: Instant) {
+        let back_end = self.config.back_end.as_ref();
         let refused = match ack::verify(payload, back_end, &self.ledger, &self.outbox) {
             Ok(seq) => {
                 if let Moved::To(_) = self.window.acknowledged(seq, now) {
-                    c.progress = true;
+                    conn.progress = true;
                     self.caught_up = false;
-                    self.untold = true;
+                    self.cursor_unreported = true;
                 }
                 return;
             }
@@ -438,24 +455,24 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             Err(refused) => refused,
         };
         if back_end.is_some() && matches!(refused, Refused::NoSuchEvent(_) | Refused::OtherHash(_)) {
-            self.twins.contradicted(now);
+            self.duplicates.contradicted(now);
         }
-        if self.complaints.allowed(now) {
+        if self.rate_limiter.allowed(now) {
             (self.on)(FleetEvent::AckRejected { why: refused.to_string() });
         }
     }
 
-    fn clear_strange(&self, c: &mut Connection, now: Instant) {
-        let Connection { pipe, strange, .. } = c;
-        strange.retain(|kind| {
-            // Kept for the next turn only when there was no room.
-            !self.desk.is_set(kind)
-                && !pipe.publish(&self.topic(Leaf::Alarm(kind.clone())), QoS::AtLeastOnce, true, "", now)
+    fn clear_stale_alarms(&self, conn: &mut Connection, now: Instant) {
+        let Connection { client, stale_alarms, .. } = conn;
+        stale_alarms.retain(|kind| {
+            // It is kept for the next round only when there was no room.
+            !self.pending.is_set(kind)
+                && !client.publish(&self.topic(Leaf::Alarm(kind.clone())), QoS::AtLeastOnce, true, "", now)
         });
     }
 
     fn topic(&self, leaf: Leaf) -> Topic {
-        self.settings.address.topic(leaf)
+        self.config.address.topic(leaf)
     }
 }
 
@@ -474,32 +491,4 @@ fn why(error: &ConnectionError) -> String {
 
 fn warn(error: &super::OutboxError, what: &str) {
     tracing::warn!(%error, cause = %error.0, "{what}");
-}
-
-/// `unit * 2^failures`, at most `max`.
-fn back_off(failures: u32, unit: Duration, max: Duration) -> Duration {
-    unit.saturating_mul(2u32.saturating_pow(failures)).min(max)
-}
-
-/// A random part of it.
-fn jitter(most: Duration) -> Duration {
-    // Without random numbers the kiosk has other troubles; waiting the whole of it is safe.
-    let part = getrandom::u32().unwrap_or(u32::MAX);
-    most.mul_f64(f64::from(part) / f64::from(u32::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tries_get_rarer_up_to_the_limit_and_are_spread() {
-        let (unit, max) = (Duration::from_secs(1), Duration::from_secs(300));
-        let waits: Vec<u64> = (0..12).map(|n| back_off(n, unit, max).as_secs()).collect();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
-        assert_eq!(back_off(u32::MAX, unit, max), max);
-        let spread: BTreeSet<u128> = (0..64).map(|_| jitter(max).as_nanos()).collect();
-        assert!(spread.len() > 60);
-        assert!(spread.iter().all(|nanos| *nanos <= max.as_nanos()));
-    }
 }

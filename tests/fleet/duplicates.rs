@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use kioskd::fleet::link::{FleetEvent, Settings};
+use kioskd::fleet::link::{FleetEvent, LinkConfig};
 use kioskd::fleet::proof::Position;
 use kioskd::fleet::topic::Leaf;
 use kioskd::signed::jws::Purpose;
@@ -15,12 +15,12 @@ use super::kit::*;
 use super::trust::keys;
 
 fn is_told(event: &FleetEvent) -> bool {
-    matches!(event, FleetEvent::Twin { why: Some(_) })
+    matches!(event, FleetEvent::Duplicate { why: Some(_) })
 }
 
 fn start(broker: &Mosquitto, boot: &str, outbox: &Fake) -> Kiosk {
     let ms = Duration::from_millis;
-    let settings = Settings { boot: boot.into(), back_off_max: ms(1500), ..settings(broker.addr) };
+    let settings = LinkConfig { boot: boot.into(), back_off_max: ms(1500), ..settings(broker.addr) };
     let kiosk = Kiosk::start(settings, outbox);
     kiosk.link.state(json!({ "selling": true, "boot": boot }));
     kiosk
@@ -62,7 +62,7 @@ async fn two_kiosks_with_one_id_both_notice_and_leave_the_broker_in_peace() {
     assert!(connections <= 24, "{connections} connections in {:?}", begin.elapsed());
     // The other goes home; who stays finds that it is alone.
     two.link.stop().await;
-    one.hear("alone", |event| *event == FleetEvent::Twin { why: None });
+    one.hear("alone", |event| *event == FleetEvent::Duplicate { why: None });
     one.link.stop().await;
 }
 
@@ -90,7 +90,7 @@ async fn a_kiosk_that_restarts_is_no_second_one() {
 async fn a_signed_acknowledgement_of_events_that_are_not_ours_tells_of_a_copy() {
     let broker = Mosquitto::start();
     let back_end = key("back-end");
-    let trusting = Settings { back_end: Some(keys(&back_end)), ..settings(broker.addr) };
+    let trusting = LinkConfig { back_end: Some(keys(&back_end)), ..settings(broker.addr) };
     let mut kiosk = Kiosk::start(trusting, &Fake::with(10));
     kiosk.connected();
     // Unsigned it could be anybody's word.

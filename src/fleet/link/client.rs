@@ -1,0 +1,166 @@
+//! One MQTT client, used for one connection and then thrown away.
+//!
+//! The reason: after a lost session rumqttc drops publishes it had accepted, and it can wait for ever for a packet number
+//! that never comes back. A new client remembers neither; the outbox and [`Pending`](super::pending) know what to send
+//! again.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use rumqttc::{AsyncClient, EventLoop, LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
+
+use super::LinkConfig;
+use crate::fleet::topic::{Leaf, Topic};
+
+pub(super) const ONLINE: &str = "online";
+pub(super) const OFFLINE: &str = "offline";
+
+/// So many packets besides events may be in flight: presence, state, alarms, checkpoints, subscriptions.
+const MESSAGES: u16 = 32;
+/// So many requests to the gateway may be in flight, beside events and messages.
+const REQUESTS: u16 = 16;
+/// Larger messages than the longest acknowledgement are read and refused: a client that disconnects because of one would
+/// receive a retained one again on every connection.
+const MAX_INCOMING: usize = 4 << 20;
+/// MQTT's own limit; the broker's limit is unknown.
+const MAX_OUTGOING: usize = 268_435_455;
+const CONNECT_SECONDS: u64 = 10;
+
+#[derive(Debug)]
+pub(super) struct MqttClient {
+    client: AsyncClient,
+    /// QoS 1 publishes that the broker has not acknowledged, in the order they were handed over.
+    waiting: VecDeque<Waiting>,
+    /// How many of these are requests to the gateway.
+    requests: usize,
+    window: usize,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    /// The packet's number, once it has one.
+    number: Option<u16>,
+    since: Instant,
+    request: bool,
+}
+
+impl MqttClient {
+    /// Makes a client; `None` when the broker wants TLS and the configuration has no TLS.
+    pub fn open(config: &LinkConfig) -> Option<(Self, EventLoop)> {
+        let mut options = MqttOptions::new(config.client_id.clone(), config.broker.host.clone(), config.broker.port);
+        let window = config.window();
+        let inflight = window + MESSAGES + REQUESTS;
+        options
+            // A session kept by the broker would be worth nothing here and would bring old acknowledgements back.
+            .set_clean_session(true)
+            .set_keep_alive(config.keep_alive.max(Duration::from_secs(1)))
+            .set_max_packet_size(MAX_INCOMING, MAX_OUTGOING)
+            .set_inflight(inflight)
+            .set_last_will(LastWill::new(
+                config.address.topic(Leaf::Presence).to_string(),
+                OFFLINE,
+                QoS::AtLeastOnce,
+                true,
+            ));
+        if config.broker.tls {
+            let config = config.tls.clone()?;
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config)));
+        }
+        let (client, mut events) = AsyncClient::new(options, usize::from(inflight));
+        let mut network = events.network_options();
+        network.set_connection_timeout(CONNECT_SECONDS);
+        network.set_tcp_nodelay(true);
+        events.set_network_options(network);
+        let client = Self {
+            client,
+            waiting: VecDeque::with_capacity(usize::from(inflight)),
+            requests: 0,
+            window: usize::from(window),
+        };
+        Some((client, events))
+    }
+
+    /// How many events it would take now. Events, messages and requests each have their own room, all of them together
+    /// rumqttc's own limit, so that its packet numbers never collide while the broker answers in order.
+    pub fn room(&self) -> usize {
+        self.window.saturating_sub(self.waiting.len() - self.requests)
+    }
+
+    /// Whether it would take a message that is neither an event nor a request.
+    pub fn has_room(&self) -> bool {
+        self.waiting.len() - self.requests < self.window + usize::from(MESSAGES)
+    }
+
+    pub fn has_request_room(&self) -> bool {
+        self.requests < usize::from(REQUESTS)
+    }
+
+    /// Whether nothing waits for the broker.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Publishes a message; `false` when there is no room now.
+    pub fn publish(
+        &mut self,
+        topic: &Topic,
+        qos: QoS,
+        retain: bool,
+        payload: impl Into<Vec<u8>>,
+        now: Instant,
+    ) -> bool {
+        if qos != QoS::AtMostOnce && !self.has_room() {
+            return false;
+        }
+        let taken = self.client.try_publish(topic.to_string(), qos, retain, payload).is_ok();
+        if taken && qos != QoS::AtMostOnce {
+            self.waiting.push_back(Waiting { number: None, since: now, request: false });
+        }
+        taken
+    }
+
+    /// Publishes a request to the gateway. Call it only while there is room.
+    pub fn ask(&mut self, topic: &Topic, request: Vec<u8>, now: Instant) {
+        if self.client.try_publish(topic.to_string(), QoS::AtLeastOnce, false, request).is_ok() {
+            self.waiting.push_back(Waiting { number: None, since: now, request: true });
+            self.requests += 1;
+        }
+    }
+
+    /// Subscribes to a filter. Call it only at the start of a connection, when there is room.
+    pub fn subscribe(&self, filter: impl ToString, qos: QoS) -> bool {
+        self.client.try_subscribe(filter.to_string(), qos).is_ok()
+    }
+
+    /// Unsubscribes from a filter; `false` while the channel is full.
+    pub fn unsubscribe(&self, filter: impl ToString) -> bool {
+        self.client.try_unsubscribe(filter.to_string()).is_ok()
+    }
+
+    pub fn disconnect(&self) -> bool {
+        self.client.try_disconnect().is_ok()
+    }
+
+    /// A publish was sent with this packet number; 0 is QoS 0.
+    pub fn packet_sent(&mut self, number: u16) {
+        if number != 0
+            && let Some(first) = self.waiting.iter_mut().find(|waiting| waiting.number.is_none())
+        {
+            first.number = Some(number);
+        }
+    }
+
+    /// The broker has acknowledged a packet, which says nothing about the back end.
+    pub fn packet_acknowledged(&mut self, number: u16) {
+        if let Some(at) = self.waiting.iter().position(|waiting| waiting.number == Some(number))
+            && let Some(taken) = self.waiting.remove(at)
+        {
+            self.requests -= usize::from(taken.request);
+        }
+    }
+
+    /// When the oldest unacknowledged publish was handed over.
+    pub fn oldest_pending(&self) -> Option<Instant> {
+        self.waiting.front().map(|waiting| waiting.since)
+    }
+}

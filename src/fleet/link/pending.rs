@@ -1,0 +1,235 @@
+//! Holds what the kiosk wants the link to send: the newest state, the alarms, the newest telemetry, requests to the gateway.
+//!
+//! Policy: handing over never waits and never fails, whether or not there is a network. Only the newest of each is kept, so
+//! weeks offline take no memory. The broker retains state and alarms, so they are published again on every connection,
+//! cleared alarms too, because a broker may have forgotten or kept the wrong thing. Requests to the gateway are the
+//! exception: one that can't be sent now is refused, and the caller decides.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::fleet::topic::{Leaf, Name};
+
+/// So many requests may wait for room in the client; the gateway's client has only a few open at a time.
+const REQUESTS: usize = 32;
+
+/// A message that does not come from the outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Message {
+    pub leaf: Leaf,
+    pub payload: String,
+    /// It is sent with QoS 1 and retained; otherwise it is sent once and forgotten.
+    pub retained: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    inner: Mutex<Inner>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    state: Option<String>,
+    /// The alarms by kind; `None` is a cleared one.
+    alarms: BTreeMap<Name, Option<String>>,
+    telemetry: Option<String>,
+    /// Requests in the order they were made; there are none without a connection.
+    requests: VecDeque<Vec<u8>>,
+    connected: bool,
+    state_due: bool,
+    alarms_due: BTreeSet<Name>,
+    outbox_changed: bool,
+    stop: bool,
+}
+
+impl Pending {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes something and wakes the link.
+    fn put(&self, change: impl FnOnce(&mut Inner)) {
+        change(&mut self.lock());
+        self.changed.notify_one();
+    }
+
+    pub fn state(&self, document: String) {
+        self.put(|inner| {
+            inner.state_due |= inner.state.as_ref() != Some(&document);
+            inner.state = Some(document);
+        });
+    }
+
+    pub fn alarm(&self, kind: Name, body: Option<String>) {
+        self.put(|inner| {
+            if inner.alarms.get(&kind) != Some(&body) {
+                inner.alarms_due.insert(kind.clone());
+            }
+            inner.alarms.insert(kind, body);
+        });
+    }
+
+    pub fn telemetry(&self, values: String) {
+        self.put(|inner| inner.telemetry = Some(values));
+    }
+
+    /// Hands over a request to the gateway; `false` when there is no connection or too many wait.
+    pub fn ask(&self, message: Vec<u8>) -> bool {
+        let mut inner = self.lock();
+        let room = inner.connected && inner.requests.len() < REQUESTS;
+        if room {
+            inner.requests.push_back(message);
+            self.changed.notify_one();
+        }
+        room
+    }
+
+    /// Takes the oldest request, to send it now.
+    pub fn take_request(&self) -> Option<Vec<u8>> {
+        self.lock().requests.pop_front()
+    }
+
+    pub fn outbox_changed(&self) {
+        self.put(|inner| inner.outbox_changed = true);
+    }
+
+    pub fn stop(&self) {
+        self.put(|inner| inner.stop = true);
+    }
+
+    /// Waits until something was handed over. There may be one waiter.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    pub fn stopped(&self) -> bool {
+        self.lock().stop
+    }
+
+    /// Whether the outbox may have something new since this was called last.
+    pub fn take_outbox_changed(&self) -> bool {
+        std::mem::take(&mut self.lock().outbox_changed)
+    }
+
+    pub fn is_set(&self, kind: &Name) -> bool {
+        self.lock().alarms.get(kind).is_some_and(Option::is_some)
+    }
+
+    /// There is a new connection: everything retained is due again, and telemetry from before it is dropped.
+    pub fn connected(&self) {
+        let mut inner = self.lock();
+        inner.connected = true;
+        inner.telemetry = None;
+        inner.state_due = inner.state.is_some();
+        inner.alarms_due = inner.alarms.keys().cloned().collect();
+    }
+
+    /// The connection has ended, or is about to.
+    pub fn disconnected(&self) {
+        let mut inner = self.lock();
+        inner.connected = false;
+        inner.requests.clear();
+    }
+
+    /// What is due now, the alarms first.
+    pub fn due(&self) -> Vec<Message> {
+        let inner = self.lock();
+        let mut messages = Vec::new();
+        for kind in &inner.alarms_due {
+            let payload = inner.alarms.get(kind).cloned().flatten().unwrap_or_default();
+            messages.push(Message { leaf: Leaf::Alarm(kind.clone()), payload, retained: true });
+        }
+        if inner.state_due {
+            let payload = inner.state.clone().unwrap_or_default();
+            messages.push(Message { leaf: Leaf::State, payload, retained: true });
+        }
+        if let Some(payload) = inner.telemetry.clone() {
+            messages.push(Message { leaf: Leaf::Telemetry, payload, retained: false });
+        }
+        messages
+    }
+
+    /// A message was sent. What was handed over meanwhile stays due.
+    pub fn sent(&self, message: &Message) {
+        let mut inner = self.lock();
+        match &message.leaf {
+            Leaf::Alarm(kind) => {
+                let newest = inner.alarms.get(kind).and_then(Option::as_deref).unwrap_or_default();
+                let unchanged = newest == message.payload;
+                inner.alarms_due.retain(|due| due != kind || !unchanged);
+            }
+            Leaf::State => inner.state_due = inner.state.as_ref() != Some(&message.payload),
+            Leaf::Telemetry if inner.telemetry.as_ref() == Some(&message.payload) => inner.telemetry = None,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaves(pending: &Pending) -> Vec<(String, String)> {
+        pending.due().into_iter().map(|message| (message.leaf.to_string(), message.payload)).collect()
+    }
+
+    fn send_all(pending: &Pending) {
+        pending.due().iter().for_each(|message| pending.sent(message));
+    }
+
+    fn pair(leaf: &str, payload: &str) -> (String, String) {
+        (leaf.into(), payload.into())
+    }
+
+    #[test]
+    fn the_newest_is_sent_once_and_again_on_a_new_connection() {
+        let door = Name::parse("door").unwrap();
+        let pending = Pending::default();
+        pending.state("1".into());
+        pending.state("2".into());
+        pending.telemetry("3".into());
+        pending.telemetry("4".into());
+        pending.alarm(door.clone(), Some("{}".into()));
+        assert_eq!(leaves(&pending), [pair("alarm/door", "{}"), pair("state", "2"), pair("telemetry", "4")]);
+        send_all(&pending);
+        pending.state("2".into());
+        assert_eq!(leaves(&pending), []);
+        pending.alarm(door.clone(), None);
+        assert!(!pending.is_set(&door));
+        assert_eq!(leaves(&pending), [pair("alarm/door", "")]);
+        send_all(&pending);
+        pending.telemetry("5".into());
+        pending.connected();
+        assert_eq!(leaves(&pending), [pair("alarm/door", ""), pair("state", "2")]);
+    }
+
+    #[test]
+    fn questions_are_refused_when_they_cannot_go_out_now() {
+        let pending = Pending::default();
+        assert!(!pending.ask(vec![1]));
+        pending.connected();
+        for n in 0..REQUESTS {
+            assert!(pending.ask(vec![n as u8]));
+        }
+        assert!(!pending.ask(vec![99]));
+        assert_eq!(pending.take_request(), Some(vec![0]));
+        assert!(pending.ask(vec![99]));
+        pending.disconnected();
+        assert!(!pending.ask(vec![1]));
+        pending.connected();
+        assert_eq!(pending.take_request(), None, "what was asked on the former connection is not asked on the new one");
+    }
+
+    #[test]
+    fn what_changes_while_it_is_sent_stays_due() {
+        let pending = Pending::default();
+        pending.state("1".into());
+        let messages = pending.due();
+        pending.state("2".into());
+        pending.sent(&messages[0]);
+        assert_eq!(leaves(&pending), [pair("state", "2")]);
+    }
+}
