@@ -18,7 +18,7 @@ use crate::config::{Config, Panel};
 use crate::fleet::link::{self, Link, LinkConfig};
 use crate::fleet::tls;
 use crate::fleet::topic::Name;
-use crate::payment::gateway::Clerk;
+use crate::payment::gateway::GatewayClient;
 use crate::payment::{self, Rail};
 use crate::printer::{self, Printer, PrinterStatus, Receipt};
 use crate::sale::event::{Condition, Effect, Event};
@@ -44,7 +44,7 @@ pub(super) struct Edges {
     pub glass: GlassHandle,
     rails: BTreeMap<RailName, Arc<dyn Rail>>,
     /// Speaks with the gateway.
-    pub clerk: Option<Arc<Clerk>>,
+    pub gateway: Option<Arc<GatewayClient>>,
     printer: Sender<PrintJob>,
     pub supervisor: Supervisor,
     pub inputs: Sender<Input>,
@@ -86,9 +86,9 @@ impl Edges {
         let glass = start_glass(config, world, supervisor, &inputs)?;
         super::input::start(config, supervisor, &runtime, &inputs);
         let printer = start_printer(config, world, supervisor, &inputs).map_err(start("the printer"))?;
-        let clerk = super::gateway::clerk(config, &inputs)?;
-        let rails = payment::open::rails(&config.rails, world, clerk.as_ref())?;
-        Ok(Self { runtime, board, glass, rails, clerk, printer, supervisor: supervisor.clone(), inputs })
+        let gateway = super::gateway::client(config, &inputs)?;
+        let rails = payment::open::rails(&config.rails, world, gateway.as_ref())?;
+        Ok(Self { runtime, board, glass, rails, gateway, printer, supervisor: supervisor.clone(), inputs })
     }
 
     /// Joins the fleet, where one is configured.
@@ -112,22 +112,22 @@ impl Edges {
             signer: super::gateway::signer(config)?.map(Arc::new),
             back_end: back_end.map(|keys| super::gateway::keys(keys)).transpose()?,
             tls,
-            pay: self.clerk.is_some(),
+            pay: self.gateway.is_some(),
             window: fleet.window,
             start_delay: fleet.start_delay.0,
             back_off_max: fleet.reconnect_max.0,
             ..LinkConfig::new(fleet_name, kiosk, broker)
         };
         let inputs = self.inputs.clone();
-        let clerk = self.clerk.clone();
+        let client = self.gateway.clone();
         let link = link::start(&self.supervisor, self.runtime.handle(), settings, outbox, move |event| {
-            if let Some(input) = super::gateway::route(clerk.as_ref(), event) {
+            if let Some(input) = super::gateway::route(client.as_ref(), event) {
                 drop(inputs.send(input));
             }
         });
-        if let Some(clerk) = &self.clerk {
+        if let Some(client) = &self.gateway {
             let sender = link.request_sender();
-            clerk.connect(move |message| sender.ask(message));
+            client.connect(move |message| sender.ask(message));
         }
         Ok(Some(link))
     }

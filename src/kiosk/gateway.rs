@@ -8,7 +8,7 @@ use super::notices::Notice;
 use super::{Clock, Input, Kiosk};
 use crate::config::{Config, TrustedKey};
 use crate::fleet::link::{FleetEvent, Pay};
-use crate::payment::gateway::{Clerk, Noticed, Rejected, Settings};
+use crate::payment::gateway::{GatewayClient, GatewayClientConfig, Rejected, VerifiedNotice};
 use crate::sale::event::Event;
 use crate::signed::jws::{Keys, PublicKey, Signer};
 use crate::signed::keys::{KeyError, KeySource};
@@ -21,18 +21,18 @@ const WANTED_PUBLIC: &str = "an Ed25519 public key (PEM)";
 ///
 /// # Errors
 /// When a key can't be read, or is not what it should be.
-pub(super) fn clerk(config: &Config, inputs: &Sender<Input>) -> Result<Option<Arc<Clerk>>, KeyError> {
+pub(super) fn client(config: &Config, inputs: &Sender<Input>) -> Result<Option<Arc<GatewayClient>>, KeyError> {
     let Some(gateway) = config.fleet.as_ref().and_then(|fleet| fleet.gateway.as_ref()) else { return Ok(None) };
     // The configuration has one where it has a gateway.
     let Some(signer) = signer(config)? else { return Ok(None) };
-    let settings = Settings {
+    let config = GatewayClientConfig {
         kiosk: signer.kid().to_owned(),
         signer,
         gateway: keys(&gateway.trusted)?,
         operator: keys(&gateway.operator)?,
     };
     let inputs = inputs.clone();
-    Ok(Some(Arc::new(Clerk::new(settings, move |rejected| drop(inputs.send(Input::PayRejected(rejected)))))))
+    Ok(Some(Arc::new(GatewayClient::new(config, move |rejected| drop(inputs.send(Input::PayRejected(rejected)))))))
 }
 
 /// This kiosk's own key, where it has one; its name is `fleet/kiosk`.
@@ -64,36 +64,36 @@ fn malformed(place: &KeySource, wanted: &'static str) -> KeyError {
 }
 
 /// What the link heard. Answers are verified here, on the link's own task: what can't be believed never queues.
-pub(super) fn route(clerk: Option<&Arc<Clerk>>, event: FleetEvent) -> Option<Input> {
-    let (channel, message, clerk) = match (event, clerk) {
-        (FleetEvent::Pay { channel, message }, Some(clerk)) => (channel, message, clerk),
+pub(super) fn route(client: Option<&Arc<GatewayClient>>, event: FleetEvent) -> Option<Input> {
+    let (channel, message, client) = match (event, client) {
+        (FleetEvent::Pay { channel, message }, Some(client)) => (channel, message, client),
         (FleetEvent::Pay { .. }, None) => return None,
         (event, _) => return Some(Input::Fleet(event)),
     };
     match channel {
-        // What is wrong with it is counted and told by the clerk.
-        Pay::Reply => clerk.reply(&message, Clock::wall()).err().and(None),
+        // What is wrong with it is counted and told by the client.
+        Pay::Reply => client.reply(&message, Clock::wall()).err().and(None),
         Pay::Notice => {
-            clerk.notice(&message, Clock::wall()).ok().flatten().map(|noticed| Input::Notice(Notice::Gateway(noticed)))
+            client.notice(&message, Clock::wall()).ok().flatten().map(|noticed| Input::Notice(Notice::Gateway(noticed)))
         }
     }
 }
 
 impl Kiosk {
     /// A notice is worth what a query's answer is, once it fits the charge as the ledger knows it.
-    pub(super) fn noticed(&mut self, notice: Noticed) {
-        let Some(clerk) = self.edges.clerk.clone() else { return };
+    pub(super) fn noticed(&mut self, notice: VerifiedNotice) {
+        let Some(client) = self.edges.gateway.clone() else { return };
         if let Err(why) = self.fits(&notice) {
-            return clerk.reject(&notice.id, why, wall());
+            return client.reject(&notice.id, why, wall());
         }
         let id = notice.id;
         self.step(Event::Reported { charge: notice.charge.charge, result: Ok(notice.report), asked: false });
         if self.state.conditions.ledger_failed.is_none() {
-            clerk.committed(&id);
+            client.committed(&id);
         }
     }
 
-    fn fits(&self, notice: &Noticed) -> Result<(), Rejected> {
+    fn fits(&self, notice: &VerifiedNotice) -> Result<(), Rejected> {
         let order = notice.charge.charge.order().and_then(|id| self.state.orders.get(&id)).ok_or(Rejected::Charge)?;
         let charge = order.charge(&notice.charge.charge).ok_or(Rejected::Charge)?;
         let rail = self.config.rails.iter().find(|rail| rail.name() == charge.rail);

@@ -471,8 +471,8 @@ impl Kiosk {
             return;
         }
         self.room_looked_at = Some(now);
-        // Of a flood the clerk tells little; here is what it has counted since.
-        self.rejections = self.edges.clerk.as_ref().map(|clerk| clerk.rejections());
+        // Of a flood the client tells little; here is what it has counted since.
+        self.rejections = self.edges.gateway.as_ref().map(|client| client.rejections());
         let Some(ledger) = &self.ledger else { return };
         let full = !ledger.has_room();
         let waiting = ledger.seq().saturating_sub(ledger.acknowledged());

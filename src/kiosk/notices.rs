@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Input, Kiosk};
-use crate::payment::gateway::Noticed;
+use crate::payment::gateway::VerifiedNotice;
 use crate::sale::Order;
 use crate::sale::event::Event;
 use crate::vocabulary::{ChargeId, ChargeReport, OrderId};
@@ -14,7 +14,7 @@ const WAITING: usize = 256;
 /// Verified.
 pub(crate) enum Notice {
     Rail { charge: ChargeId, report: ChargeReport },
-    Gateway(Noticed),
+    Gateway(VerifiedNotice),
 }
 
 impl Notice {

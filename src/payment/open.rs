@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::alipay::{self, Alipay};
-use super::gateway::{Clerk, Emv, Gateway};
+use super::gateway::{Emv, Gateway, GatewayClient};
 use super::sandbox::Sandbox;
 use super::wechat::{self, ApiV3Key, WechatPay};
 use crate::config::{self, Provider};
@@ -38,9 +38,9 @@ pub enum Why {
     #[error("write alipay_public_key, or app_cert, alipay_cert and root_cert")]
     NoTrust,
     #[error(transparent)]
-    Wechat(#[from] wechat::SettingsError),
+    Wechat(#[from] wechat::WechatConfigError),
     #[error(transparent)]
-    Alipay(#[from] alipay::SetupError),
+    Alipay(#[from] alipay::AlipayConfigError),
     #[error("it has no provider of its own to be asked from here")]
     NoProvider,
     #[error("there is no [fleet.gateway] to ask")]
@@ -49,18 +49,18 @@ pub enum Why {
     Merchant(EmvError),
 }
 
-/// Every rail of a kiosk, by name. `world` is where the sandbox's wallet lives; `clerk` speaks with the gateway.
+/// Every rail of a kiosk, by name. `world` is where the sandbox's wallet lives; `client` speaks with the gateway.
 ///
 /// # Errors
 /// With the first rail that can't be made.
 pub fn rails(
     rails: &[config::Rail],
     world: Option<&Arc<World>>,
-    clerk: Option<&Arc<Clerk>>,
+    client: Option<&Arc<GatewayClient>>,
 ) -> Result<BTreeMap<RailName, Arc<dyn Rail>>, OpenError> {
     let gateway = |rail: &config::Rail| {
-        let (clerk, name) = clerk.zip(rail.at_gateway()).ok_or(Why::NoGateway)?;
-        Ok::<_, Why>(Gateway::new(Arc::clone(clerk), name.to_string(), rail.timeout.0))
+        let (client, name) = client.zip(rail.at_gateway()).ok_or(Why::NoGateway)?;
+        Ok::<_, Why>(Gateway::new(Arc::clone(client), name.to_string(), rail.timeout.0))
     };
     let open = |rail: &config::Rail| -> Result<Arc<dyn Rail>, Why> {
         match (&rail.provider, world) {
@@ -125,7 +125,7 @@ fn made(rail: &config::Rail) -> Result<Arc<dyn Notifies>, Why> {
     }
 }
 
-fn wechat(config: &config::rail::Wechat, rail: &config::Rail) -> Result<wechat::Settings, Why> {
+fn wechat(config: &config::rail::Wechat, rail: &config::Rail) -> Result<wechat::WechatConfig, Why> {
     let api_v3_key = config.api_v3_key.secret().map_err(in_key("api_v3_key"))?;
     let platform_key = |key: &config::rail::PlatformKey| {
         let bytes = KeySource::File(key.file.clone()).public().map_err(in_key("platform_key"))?;
@@ -133,7 +133,7 @@ fn wechat(config: &config::rail::Wechat, rail: &config::Rail) -> Result<wechat::
         Ok((key.serial.clone(), VerifyingKey::parse(&bytes).ok_or_else(wrong)?))
     };
     let sub = config.sub_mchid.clone();
-    Ok(wechat::Settings {
+    Ok(wechat::WechatConfig {
         base_url: config.base_url.clone(),
         backup_url: config.backup_url.clone(),
         ca: config.ca.clone(),
@@ -149,7 +149,7 @@ fn wechat(config: &config::rail::Wechat, rail: &config::Rail) -> Result<wechat::
     })
 }
 
-fn alipay(config: &config::rail::Alipay, rail: &config::Rail) -> Result<alipay::Settings, Why> {
+fn alipay(config: &config::rail::Alipay, rail: &config::Rail) -> Result<alipay::AlipayConfig, Why> {
     let read = |key: &'static str, source: &KeySource| source.public().map_err(in_key(key));
     let trust = match (&config.alipay_public_key, &config.app_cert, &config.alipay_cert, &config.root_cert) {
         (Some(key), ..) => alipay::Trust::Key(key.verifying_key().map_err(in_key("alipay_public_key"))?),
@@ -160,7 +160,7 @@ fn alipay(config: &config::rail::Alipay, rail: &config::Rail) -> Result<alipay::
         },
         _ => return Err(Why::NoTrust),
     };
-    Ok(alipay::Settings {
+    Ok(alipay::AlipayConfig {
         base_url: config.base_url.clone(),
         ca: config.ca.clone(),
         timeout: rail.timeout.0,

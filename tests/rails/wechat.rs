@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kioskd::payment::Rail;
-use kioskd::payment::wechat::{ApiV3Key, Notification, Settings, Sub, WechatPay};
+use kioskd::payment::wechat::{ApiV3Key, Notification, Sub, WechatConfig, WechatPay};
 use kioskd::signed::keys::{SigningKey, VerifyingKey};
 use kioskd::vocabulary::{
     ChargeId, ChargeRef, ChargeReport, Created, Currency, NewCharge, OrderId, RailError, RefundId, RefundReport,
@@ -56,7 +56,7 @@ impl Bench {
         Self::with(|_, _| {})
     }
 
-    fn with(change: impl FnOnce(&Double, &mut Settings)) -> Self {
+    fn with(change: impl FnOnce(&Double, &mut WechatConfig)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let double = Double::start("wechat/double.py", directory.path());
         let rail = rail(&double, directory.path(), change);
@@ -65,7 +65,7 @@ impl Bench {
     }
 
     /// Another kiosk of the same merchant: nothing fetched or learned yet.
-    fn fresh(&mut self, change: impl FnOnce(&Double, &mut Settings)) {
+    fn fresh(&mut self, change: impl FnOnce(&Double, &mut WechatConfig)) {
         self.rail = rail(&self.double, self.directory.path(), change);
     }
 
@@ -163,9 +163,9 @@ impl Bench {
     }
 }
 
-fn rail(double: &Double, directory: &Path, change: impl FnOnce(&Double, &mut Settings)) -> Arc<WechatPay> {
+fn rail(double: &Double, directory: &Path, change: impl FnOnce(&Double, &mut WechatConfig)) -> Arc<WechatPay> {
     let read = |name: &str| std::fs::read(directory.join(name)).unwrap();
-    let mut settings = Settings {
+    let mut config = WechatConfig {
         base_url: double.url().into(),
         backup_url: None,
         ca: None,
@@ -182,13 +182,13 @@ fn rail(double: &Double, directory: &Path, change: impl FnOnce(&Double, &mut Set
             VerifyingKey::parse(&read("platform0.crt")).unwrap(),
         )],
     };
-    change(double, &mut settings);
-    Arc::new(WechatPay::new(settings).unwrap())
+    change(double, &mut config);
+    Arc::new(WechatPay::new(config).unwrap())
 }
 
-fn partner(double: &Double, settings: &mut Settings) {
+fn partner(double: &Double, config: &mut WechatConfig) {
     let (sub_mchid, sub_appid) = (double.said("sub_mchid").into(), Some(double.said("sub_appid").into()));
-    settings.sub = Some(Sub { sub_mchid, sub_appid });
+    config.sub = Some(Sub { sub_mchid, sub_appid });
 }
 
 fn cny() -> Currency {
@@ -273,18 +273,18 @@ fn sells_for_direct_merchants_and_service_providers_with_certificates_and_public
     for sign_with in ["certificate", "public-key"] {
         for spelling in ["new", "old"] {
             bench.control(json!({ "set": { "sign_with": sign_with, "spelling": spelling } }));
-            let keys = |directory: &Path, double: &Double, settings: &mut Settings| {
+            let keys = |directory: &Path, double: &Double, config: &mut WechatConfig| {
                 if sign_with == "public-key" {
                     let key = VerifyingKey::parse(&std::fs::read(directory.join("public.pub")).unwrap()).unwrap();
-                    settings.platform_keys.push((double.said("public_key_id").into(), key));
+                    config.platform_keys.push((double.said("public_key_id").into(), key));
                 }
             };
             let directory = bench.directory.path().to_owned();
-            bench.fresh(|double, settings| keys(&directory, double, settings));
+            bench.fresh(|double, config| keys(&directory, double, config));
             sale(&mut bench);
-            bench.fresh(|double, settings| {
-                keys(&directory, double, settings);
-                partner(double, settings);
+            bench.fresh(|double, config| {
+                keys(&directory, double, config);
+                partner(double, config);
             });
             sale(&mut bench);
         }
@@ -618,7 +618,7 @@ fn no_charge_is_made_by_the_boards_own_time() {
 fn certificates_are_fetched_when_an_answer_names_a_new_one_and_not_for_every_name() {
     let mut bench = Bench::new();
     // Nothing but the API v3 key to begin with.
-    bench.fresh(|_, settings| settings.platform_keys.clear());
+    bench.fresh(|_, config| config.platform_keys.clear());
     sale(&mut bench);
     assert_eq!(bench.asked("certificates"), 1);
     for _ in 0..3 {
@@ -641,7 +641,7 @@ fn certificates_are_fetched_when_an_answer_names_a_new_one_and_not_for_every_nam
         bench.fault("certificates", fault);
         unknown(bench.query(&paid), fault);
     }
-    bench.fresh(|_, settings| settings.api_v3_key = ApiV3Key::parse(&[b'x'; 32]).unwrap());
+    bench.fresh(|_, config| config.api_v3_key = ApiV3Key::parse(&[b'x'; 32]).unwrap());
     unknown(bench.query(&paid), "another API v3 key");
     bench.fresh(|_, _| {});
     assert_eq!(amounts(&bench.query(&paid).unwrap()), [PRICE]);
@@ -654,12 +654,12 @@ fn the_other_host_is_asked_when_the_first_is_away() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         format!("http://{}", listener.local_addr().unwrap())
     };
-    bench.fresh(|double, settings| {
-        settings.backup_url = Some(double.url().into());
-        settings.base_url = away.clone();
+    bench.fresh(|double, config| {
+        config.backup_url = Some(double.url().into());
+        config.base_url = away.clone();
     });
     sale(&mut bench);
-    bench.fresh(|_, settings| settings.base_url = away);
+    bench.fresh(|_, config| config.base_url = away);
     unknown(bench.probe(), "nobody there");
 }
 
@@ -667,7 +667,7 @@ fn the_other_host_is_asked_when_the_first_is_away() {
 fn a_key_that_is_not_the_merchants_does_nothing() {
     let mut bench = Bench::new();
     let forger = std::fs::read(bench.directory.path().join("forger.key")).unwrap();
-    bench.fresh(|_, settings| settings.private_key = SigningKey::parse(&forger).unwrap());
+    bench.fresh(|_, config| config.private_key = SigningKey::parse(&forger).unwrap());
     let new = bench.new_charge();
     let Err(RailError::Unknown(why)) = bench.create(&new) else { panic!("a forger has made a charge") };
     assert!(why.contains("SIGN_ERROR"), "{why}");
@@ -757,9 +757,9 @@ fn a_notification_says_what_a_query_says() {
 fn settings_that_the_provider_would_not_take_are_refused() {
     let bench = Bench::new();
     let directory = bench.directory.path();
-    let new = |change: fn(&mut Settings)| {
+    let new = |change: fn(&mut WechatConfig)| {
         let read = |name: &str| std::fs::read(directory.join(name)).unwrap();
-        let mut settings = Settings {
+        let mut config = WechatConfig {
             base_url: "https://api.mch.weixin.qq.com".into(),
             backup_url: Some("https://api2.mch.weixin.qq.com".into()),
             ca: None,
@@ -773,11 +773,11 @@ fn settings_that_the_provider_would_not_take_are_refused() {
             notify_url: "https://example.com/wechat".into(),
             platform_keys: Vec::new(),
         };
-        change(&mut settings);
-        WechatPay::new(settings).map(|_| ())
+        change(&mut config);
+        WechatPay::new(config).map(|_| ())
     };
     new(|_| {}).unwrap();
-    let bad: &[fn(&mut Settings)] = &[
+    let bad: &[fn(&mut WechatConfig)] = &[
         |s| s.base_url = "http://api.mch.weixin.qq.com".into(),
         |s| s.backup_url = Some("ftp://api2.mch.weixin.qq.com".into()),
         |s| s.mchid = "190000729x".into(),

@@ -157,7 +157,7 @@ pub(in super::super) fn rig(fate: impl Fn() + Send + Sync + 'static) -> Rig {
         board,
         glass: GlassHandle::default(),
         rails: config.rails.iter().map(|known| (known.name(), Arc::clone(&rail) as Arc<dyn Rail>)).collect(),
-        clerk: None,
+        gateway: None,
         printer,
         supervisor,
         inputs: inputs.clone(),

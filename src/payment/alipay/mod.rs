@@ -66,7 +66,7 @@ const CANCEL_PAUSE: Duration = Duration::from_millis(300);
 /// No charge has this number.
 const PROBE: &str = "kioskd_probe";
 
-pub struct Settings {
+pub struct AlipayConfig {
     /// The gateway with its path: `https://openapi.alipay.com/gateway.do`.
     pub base_url: String,
     /// In place of the system's roots.
@@ -89,7 +89,7 @@ pub enum Trust {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum SetupError {
+pub enum AlipayConfigError {
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error(transparent)]
@@ -127,15 +127,15 @@ pub struct Alipay {
 impl Alipay {
     /// # Errors
     /// When the address is none of a provider, the CA can't be read, or a certificate is not what it should be.
-    pub fn new(settings: Settings) -> Result<Self, SetupError> {
-        let (origin, path) = split(&settings.base_url);
-        let client = Client::new(&[origin], settings.ca.as_deref(), settings.timeout)?;
-        let (alipay_key, certificates) = match settings.trust {
+    pub fn new(config: AlipayConfig) -> Result<Self, AlipayConfigError> {
+        let (origin, path) = split(&config.base_url);
+        let client = Client::new(&[origin], config.ca.as_deref(), config.timeout)?;
+        let (alipay_key, certificates) = match config.trust {
             Trust::Key(key) => (key, None),
             Trust::Certificates { app_cert, alipay_cert, root_cert } => {
                 let certificates = Certificates::new(&app_cert, &alipay_cert, &root_cert)?;
-                if !certificates.app_key.verifies(b"kioskd", &settings.private_key.sign(b"kioskd")) {
-                    return Err(SetupError::ForeignCertificate);
+                if !certificates.app_key.verifies(b"kioskd", &config.private_key.sign(b"kioskd")) {
+                    return Err(AlipayConfigError::ForeignCertificate);
                 }
                 (certificates.alipay_key.clone(), Some(certificates))
             }
@@ -143,12 +143,12 @@ impl Alipay {
         Ok(Self {
             client,
             target: format!("{path}?charset=utf-8"),
-            timeout: settings.timeout,
-            app_id: settings.app_id,
-            private_key: settings.private_key,
+            timeout: config.timeout,
+            app_id: config.app_id,
+            private_key: config.private_key,
             alipay_key,
             certificates,
-            notify_url: settings.notify_url,
+            notify_url: config.notify_url,
             clock: ProviderClock::default(),
         })
     }

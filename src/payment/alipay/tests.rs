@@ -110,7 +110,7 @@ fn real_notifications_hold_and_altered_ones_do_not() {
 fn another_applications_or_systems_notification_is_no_charge() {
     let golden = &golden()["notifications"];
     let alipay = |app: &str| {
-        Alipay::new(Settings {
+        Alipay::new(AlipayConfig {
             base_url: "http://127.0.0.1:1/gateway.do".into(),
             ca: None,
             timeout: Duration::from_secs(1),

@@ -1,8 +1,8 @@
-//! A QR that the kiosk makes itself (EMV merchant-presented), for money that arrives where only the operator sees it.
+//! A rail whose QR (EMV merchant-presented) the kiosk makes itself, and whose payments only the operator's bank account shows.
 //!
-//! Policy: the code may be on the glass only while somebody watches the account, so it is made after a verified word
-//! from the gateway. Whether it was paid is said by the gateway, or by the operator's signed notice; scanning proves
-//! nothing.
+//! Policy: the QR may be on the glass only while somebody watches the account, so it is made only after the gateway has
+//! answered a probe. Whether it was paid is reported by the gateway or by a notice that the operator has signed; that it was
+//! scanned proves nothing.
 
 use super::{Gateway, MAX_PAYLOAD};
 use crate::payment::{Answer, Rail};
@@ -21,7 +21,7 @@ impl Emv {
         gateway: Gateway,
         payload: impl Fn(&NewCharge) -> Result<String, String> + Send + Sync + 'static,
     ) -> Self {
-        gateway.clerk.watches(&gateway.rail);
+        gateway.client.register_operators(&gateway.rail);
         Self { gateway, payload: Box::new(payload) }
     }
 }

@@ -1,16 +1,16 @@
-//! The gateway rail: the merchant's keys stay in the back end; the kiosk asks over MQTT and believes signed answers.
+//! The gateway rail: the merchant's keys stay in the back end, the kiosk asks over MQTT and believes signed answers.
 //!
 //! Policy: an answer counts when its signature holds, it has not expired as far as the kiosk knows the time, it answers
-//! a question that is open, of this kiosk and this rail, and it speaks of the very charge or refund that was asked
-//! about, with order, amount and currency. Anything else is [`Rejected`], counted and told, and the question stays open
-//! until its time-out: [`RailError::Unknown`].
+//! an open question of this kiosk and this rail, and it is about the very charge or refund of the question, with its order,
+//! amount and currency. Any other message is [`Rejected`], counted and reported, and the question stays open until its
+//! time-out, which is [`RailError::Unknown`].
 //!
-//! - [`wire`] what is said.
-//! - [`Clerk`] the kiosk's side of the channel, one for all rails: open questions, notices, what is rejected.
-//! - [`Gateway`] a rail of the gateway.
-//! - [`Emv`] a rail whose QR the kiosk makes, and whose money the gateway watches.
+//! - [`wire`] has the contents of the messages.
+//! - [`GatewayClient`] sends questions and takes answers and notices; there is one for all rails of the gateway.
+//! - [`Gateway`] is a rail whose provider the gateway asks.
+//! - [`Emv`] is a rail whose QR the kiosk makes, and whose payments the gateway reports.
 
-mod clerk;
+mod client;
 mod emv;
 mod rejected;
 #[cfg(test)]
@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use crate::payment::{Answer, Rail};
 use crate::vocabulary::{ChargeRef, ChargeReport, Created, NewCharge, RailError, RefundReport, RefundRequest};
-pub use clerk::{Clerk, Noticed, Settings};
+pub use client::{GatewayClient, GatewayClientConfig, VerifiedNotice};
 pub use emv::Emv;
 pub use rejected::{Rejected, Rejections};
 use wire::{Ask, Says};
@@ -30,23 +30,24 @@ use wire::{Ask, Says};
 /// Longest text the glass turns into a QR, in bytes.
 const MAX_PAYLOAD: usize = 512;
 
+/// A rail whose provider the gateway asks.
 pub struct Gateway {
-    clerk: Arc<Clerk>,
+    client: Arc<GatewayClient>,
     rail: String,
     timeout: Duration,
 }
 
 impl Gateway {
-    /// `rail`: its name at the gateway. `timeout` is for one question, from its asking to its answer; half-way one
-    /// without an answer is asked once more.
-    pub fn new(clerk: Arc<Clerk>, rail: impl Into<String>, timeout: Duration) -> Self {
+    /// `rail` is its name at the gateway. `timeout` is the time from a question to its answer; a question without an answer
+    /// is sent once more after half of it.
+    pub fn new(client: Arc<GatewayClient>, rail: impl Into<String>, timeout: Duration) -> Self {
         let rail = rail.into();
-        clerk.serves(&rail);
-        Self { clerk, rail, timeout }
+        client.register(&rail);
+        Self { client, rail, timeout }
     }
 
     async fn ask(&self, ask: Ask) -> Result<Says, RailError> {
-        let answered = tokio::time::timeout(self.timeout, self.clerk.ask(&self.rail, ask, self.timeout / 2)).await;
+        let answered = tokio::time::timeout(self.timeout, self.client.ask(&self.rail, ask, self.timeout / 2)).await;
         match answered.unwrap_or_else(|_| Err(unknown("the gateway has not answered in time")))? {
             Says::Refused { code, why } => Err(RailError::Refused { code: plain(&code, 64), why: plain(&why, 200) }),
             Says::Unknown { why } => Err(unknown(format!("the gateway: {}", plain(&why, 200)))),
@@ -62,7 +63,7 @@ impl Gateway {
     }
 }
 
-/// The clerk lets only such answers through as fit the question.
+/// The client hands over only answers that fit the question.
 impl Rail for Gateway {
     fn create<'a>(&'a self, new: &'a NewCharge) -> Answer<'a, Created> {
         Box::pin(async move {
@@ -104,7 +105,7 @@ impl Rail for Gateway {
     }
 }
 
-/// Reaches the log and the ledger: one line, and not endless.
+/// One line of at most `longest` characters, for the log and the ledger.
 fn plain(text: &str, longest: usize) -> String {
     text.chars().take(longest).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -1,14 +1,14 @@
-//! Why a message from the gateway's topics is not believed, and how the kiosk keeps count.
+//! The reasons why a message on the gateway's topics is rejected, and their count.
 
 use std::time::{Duration, Instant};
 
 use crate::signed::jws::BadMessage;
 use crate::vocabulary::Wall;
 
-/// A flood is told of no more often than this.
+/// Rejected messages are reported at most this often.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
-/// Why a message is not believed. Nothing of the message is repeated.
+/// Why a message is rejected. No reason contains any of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
     #[error("{0}")]
@@ -19,19 +19,19 @@ pub enum Rejected {
     Rail,
     #[error("expired")]
     Expired,
-    /// Never asked, or so long ago that nobody remembers.
+    /// The question was never asked, or so long ago that it is forgotten.
     #[error("an answer to no question of ours")]
     Unasked,
     /// The question went out twice and was answered twice.
     #[error("a second answer")]
     Again,
-    /// More answers than questions.
+    /// There were more answers than questions.
     #[error("an answer that was used up before")]
     Replayed,
     /// The question was given up.
     #[error("an answer after the time-out")]
     Late,
-    /// To close is not to query.
+    /// For example, a close was answered as a query.
     #[error("an answer to another kind of question")]
     Question,
     #[error("about another charge")]
@@ -56,21 +56,20 @@ pub enum Rejected {
 }
 
 impl Rejected {
-    /// Whether somebody should look at it. Networks are slow: an answer to a repeated question, or a late one, is worth
-    /// nothing, and no sign of anything.
+    /// Whether a person should look at it. Networks are slow, so a second answer or a late one is no sign of an attack.
     pub fn alarming(self) -> bool {
         !matches!(self, Self::Again | Self::Late)
     }
 }
 
-/// What was rejected since the start.
+/// The count of rejected messages since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rejections {
-    /// Alarming ones.
+    /// The number of alarming ones.
     pub count: u64,
-    /// Answers that came twice or late.
+    /// The number of answers that came twice or late.
     pub harmless: u64,
-    /// The last alarming one, and when it came as far as the kiosk knows.
+    /// The last alarming one, and when it came if the kiosk knows the time.
     pub last: Option<(Rejected, Option<Wall>)>,
 }
 
@@ -89,7 +88,7 @@ impl Tally {
         self.so_far
     }
 
-    /// Counts it. What to tell, when it is time.
+    /// Counts one; answers with the counts when they are to be reported now.
     pub fn add(&mut self, why: Rejected, wall: Option<Wall>, now: Instant) -> Option<Rejections> {
         if !why.alarming() {
             self.so_far.harmless += 1;

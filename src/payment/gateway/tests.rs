@@ -77,14 +77,14 @@ fn notice(id: &str, charge: &ChargeRef) -> Value {
     })
 }
 
-/// The clerk of a kiosk, and the gateway's end of the wire.
+/// The client of a kiosk, and the gateway's end of the wire.
 struct Rig {
-    clerk: Arc<Clerk>,
+    client: Arc<GatewayClient>,
     asked: mpsc::UnboundedReceiver<Vec<u8>>,
     gateway: Signer,
     operator: Signer,
     kiosk: Keys,
-    told: Arc<Mutex<Vec<Rejections>>>,
+    reported: Arc<Mutex<Vec<Rejections>>>,
 }
 
 impl Rig {
@@ -92,19 +92,23 @@ impl Rig {
         let (signer, kiosk) = pair(US);
         let (gateway, believed) = pair("gateway");
         let (operator, also) = pair("operator");
-        let settings =
-            Settings { kiosk: US.into(), signer, gateway: Keys::new([believed]), operator: Keys::new([also]) };
-        let told: Arc<Mutex<Vec<Rejections>>> = Arc::default();
-        let tell = Arc::clone(&told);
-        let clerk = Arc::new(Clerk::new(settings, move |so_far| tell.lock().unwrap().push(so_far)));
+        let config = GatewayClientConfig {
+            kiosk: US.into(),
+            signer,
+            gateway: Keys::new([believed]),
+            operator: Keys::new([also]),
+        };
+        let reported: Arc<Mutex<Vec<Rejections>>> = Arc::default();
+        let report = Arc::clone(&reported);
+        let client = Arc::new(GatewayClient::new(config, move |so_far| report.lock().unwrap().push(so_far)));
         let (ask, asked) = mpsc::unbounded_channel();
-        clerk.connect(move |message| ask.send(message).is_ok());
-        clerk.serves("wechat");
-        Self { clerk, asked, gateway, operator, kiosk: Keys::new([kiosk]), told }
+        client.connect(move |message| ask.send(message).is_ok());
+        client.register("wechat");
+        Self { client, asked, gateway, operator, kiosk: Keys::new([kiosk]), reported }
     }
 
     fn rail(&self, timeout: Duration) -> Gateway {
-        Gateway::new(Arc::clone(&self.clerk), "wechat", timeout)
+        Gateway::new(Arc::clone(&self.client), "wechat", timeout)
     }
 
     /// The next request on the wire, whose signature holds.
@@ -118,11 +122,11 @@ impl Rig {
     }
 
     fn reply(&self, content: &Value, wall: Option<Wall>) -> Result<(), Rejected> {
-        self.clerk.reply(&self.sign(Purpose::PayReply, content), wall)
+        self.client.reply(&self.sign(Purpose::PayReply, content), wall)
     }
 
-    fn notice(&self, content: &Value, wall: Option<Wall>) -> Result<Option<Noticed>, Rejected> {
-        self.clerk.notice(&self.sign(Purpose::PayNotice, content), wall)
+    fn notice(&self, content: &Value, wall: Option<Wall>) -> Result<Option<VerifiedNotice>, Rejected> {
+        self.client.notice(&self.sign(Purpose::PayNotice, content), wall)
     }
 }
 
@@ -163,7 +167,7 @@ async fn rejected<T: std::fmt::Debug + Send + 'static>(
         alter(&mut lie);
         assert_eq!(rig.reply(&lie, NOW), Err(why), "{lie}");
     }
-    assert_eq!(rig.clerk.rejections().count, all);
+    assert_eq!(rig.client.rejections().count, all);
     assert!(!asking.is_finished());
     rig.reply(&truth, NOW).unwrap();
     asking.await.unwrap().unwrap();
@@ -265,7 +269,7 @@ async fn what_is_forged_is_rejected_on_both_topics() {
         (vec![b'{'; LONGEST + 1], BadMessage::TooLong),
     ];
     for (message, why) in &forgeries {
-        assert_eq!(rig.clerk.reply(message, NOW), Err(Rejected::Message(*why)));
+        assert_eq!(rig.client.reply(message, NOW), Err(Rejected::Message(*why)));
     }
     let said = notice("n1", &charge(1));
     for (message, why) in [
@@ -274,10 +278,10 @@ async fn what_is_forged_is_rejected_on_both_topics() {
         (rig.sign(Purpose::PayReply, &said), BadMessage::Purpose),
         (vec![b' '; LONGEST + 1], BadMessage::TooLong),
     ] {
-        assert_eq!(rig.clerk.notice(&message, NOW), Err(Rejected::Message(why)));
+        assert_eq!(rig.client.notice(&message, NOW), Err(Rejected::Message(why)));
     }
-    assert_eq!(rig.clerk.rejections().count, forgeries.len() as u64 + 4);
-    assert_eq!(rig.told.lock().unwrap().len(), 1, "a flood is told of once");
+    assert_eq!(rig.client.rejections().count, forgeries.len() as u64 + 4);
+    assert_eq!(rig.reported.lock().unwrap().len(), 1, "a flood is told of once");
     rig.reply(&truth, NOW).unwrap();
     assert!(asking.await.unwrap().is_ok());
 }
@@ -306,7 +310,7 @@ async fn an_answer_counts_once_and_in_time() {
         assert_eq!(rig.reply(&truth, NOW), Err(Rejected::Late));
         assert_eq!(rig.reply(&truth, NOW), Err(Rejected::Replayed));
     }
-    let rejections = rig.clerk.rejections();
+    let rejections = rig.client.rejections();
     assert_eq!((rejections.count, rejections.harmless), (4, 2), "expired and replayed are alarming, late is not");
 
     assert!(rail.create(&new_charge(1)).await.is_err());
@@ -389,12 +393,12 @@ async fn a_no_and_a_don_t_know_are_what_they_are() {
 #[tokio::test]
 async fn without_a_connection_nobody_waits() {
     let (signer, _) = pair(US);
-    let settings = Settings { kiosk: US.into(), signer, gateway: Keys::default(), operator: Keys::default() };
-    let clerk = Arc::new(Clerk::new(settings, |_| ()));
-    let rail = Gateway::new(Arc::clone(&clerk), "wechat", Duration::from_secs(3600));
+    let config = GatewayClientConfig { kiosk: US.into(), signer, gateway: Keys::default(), operator: Keys::default() };
+    let client = Arc::new(GatewayClient::new(config, |_| ()));
+    let rail = Gateway::new(Arc::clone(&client), "wechat", Duration::from_secs(3600));
     let not_there = Err(unknown("there is no connection to the gateway"));
     assert_eq!(rail.probe().await, not_there);
-    clerk.connect(|_| false);
+    client.connect(|_| false);
     assert_eq!(rail.probe().await, not_there);
 }
 
@@ -411,7 +415,7 @@ async fn a_notice_is_taken_once_and_confirmed_when_it_is_on_disk() {
     assert_eq!(rig.notice(&said, NOW), Ok(None));
     assert!(rig.asked.try_recv().is_err(), "nothing is confirmed that is not on disk");
 
-    rig.clerk.committed("n1");
+    rig.client.committed("n1");
     let request = rig.request().await;
     assert_eq!((request.rail.as_str(), request.ask), ("wechat", Ask::Noticed { notice: "n1".into() }));
     assert_eq!(rig.notice(&said, NOW), Ok(None));
@@ -422,31 +426,31 @@ async fn a_notice_is_taken_once_and_confirmed_when_it_is_on_disk() {
     assert_eq!(rig.request().await.ask, Ask::Noticed { notice: "n1".into() });
     // Whatever the gateway answers to that is no sign of anything.
     assert_eq!(rig.reply(&reply(US, "wechat", &request.nonce, &json!("here")), NOW), Err(Rejected::Again));
-    assert_eq!(rig.clerk.rejections().count, 0);
+    assert_eq!(rig.client.rejections().count, 0);
 
     // Not about a charge of ours after all: counted, and looked at again when it is repeated.
     assert!(rig.notice(&notice("n2", &charge(2)), NOW).unwrap().is_some());
-    rig.clerk.reject("n2", Rejected::Charge, NOW);
-    assert_eq!(rig.clerk.rejections().last, Some((Rejected::Charge, NOW)));
+    rig.client.reject("n2", Rejected::Charge, NOW);
+    assert_eq!(rig.client.rejections().last, Some((Rejected::Charge, NOW)));
     assert!(rig.notice(&notice("n2", &charge(2)), NOW).unwrap().is_some());
 }
 
 #[test]
 fn the_operator_says_only_what_nobody_else_sees() {
     let rig = Rig::new();
-    rig.clerk.serves("promptpay");
+    rig.client.register("promptpay");
     let said = |rail: &str, change: &dyn Fn(&mut Value)| {
         let mut said = notice("n3", &charge(3));
         said["rail"] = json!(rail);
         change(&mut said);
         let by_operator = rig.operator.sign(Purpose::PayNotice, &said).unwrap();
         let by_gateway = rig.sign(Purpose::PayNotice, &said);
-        (rig.clerk.notice(&by_operator, None), by_gateway)
+        (rig.client.notice(&by_operator, None), by_gateway)
     };
     let (result, the_same) = said("promptpay", &|_| ());
     assert_eq!(result, Err(Rejected::Operator), "a rail of the gateway's");
-    assert!(rig.clerk.notice(&the_same, None).unwrap().is_some());
-    rig.clerk.watches("promptpay");
+    assert!(rig.client.notice(&the_same, None).unwrap().is_some());
+    rig.client.register_operators("promptpay");
     assert_eq!(said("wechat", &|_| ()).0, Err(Rejected::Operator));
     assert_eq!(said("promptpay", &|said| said["report"]["returned"] = json!(303)).0, Err(Rejected::Operator));
     assert_eq!(said("promptpay", &|said| said["report"]["standing"] = json!("returning")).0, Err(Rejected::Operator));

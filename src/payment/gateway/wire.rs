@@ -1,5 +1,4 @@
-//! What kiosk and gateway say to each other: the contents of the signed messages on `pay/request`, `pay/reply` and
-//! `pay/notice`.
+//! The contents of the signed messages between kiosk and gateway, on `pay/request`, `pay/reply` and `pay/notice`.
 //!
 //! Policy: every reply is bound to the kiosk, the request's nonce, and the very charge or refund with its order, amount
 //! and currency. A request is good once and for a minute, by the gateway's clock, which the kiosk knows from the replies:
@@ -11,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::{ChargeRef, ChargeReport, NewCharge, RefundReport, RefundRequest};
 
-/// From a kiosk; signed with its key, whose `kid` is `fleet/kiosk`.
+/// A kiosk's request, signed with its key, whose `kid` is `fleet/kiosk`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
@@ -41,17 +40,17 @@ pub enum Ask {
     },
 }
 
-/// From the gateway.
+/// The gateway's answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reply {
     pub kiosk: String,
     pub rail: String,
-    /// The request's.
+    /// The nonce of the request.
     pub nonce: String,
-    /// Milliseconds since 1970, by the gateway's clock, from which the kiosk knows it.
+    /// When it was sent, in milliseconds since 1970 by the gateway's clock, which the kiosk learns from it.
     pub sent: u64,
-    /// The same; not to be believed after it.
+    /// When it expires, likewise.
     pub expires: u64,
     pub says: Says,
 }
@@ -68,7 +67,7 @@ pub enum Says {
         charge: ChargeRef,
         report: ChargeReport,
     },
-    /// Asked to close; or with a report, which says that it is paid and was not closed, or what the close gave back.
+    /// The provider was asked to close. With a report, the charge is paid and was not closed, or the close gave it back.
     Closed {
         charge: ChargeRef,
         report: Option<ChargeReport>,
@@ -85,17 +84,17 @@ pub enum Says {
     Unknown {
         why: String,
     },
-    /// Nothing was looked at: the request is not of this minute. What time it is stands in [`Reply::sent`].
+    /// The request is not of this minute, so nothing was done. The gateway's time is in [`Reply::sent`].
     Stale,
 }
 
-/// A provider has told the gateway about a charge, or the operator's program knows of a credit.
+/// A notice: a provider has notified the gateway of a payment, or the operator's program has seen one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Notice {
     pub kiosk: String,
     pub rail: String,
-    /// Of this notice; each is taken once.
+    /// The notice's id; a notice is taken once.
     pub id: String,
     pub sent: u64,
     pub expires: u64,

@@ -50,7 +50,7 @@ const SHORTEST_LIFE: Duration = Duration::from_secs(60);
 const CLOCK_OFF: SignedDuration = SignedDuration::from_secs(150);
 const PROBE: &str = "kioskd_probe";
 
-pub struct Settings {
+pub struct WechatConfig {
     /// `https://api.mch.weixin.qq.com`.
     pub base_url: String,
     /// `https://api2.mch.weixin.qq.com`: another site.
@@ -75,7 +75,7 @@ pub struct Settings {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
+pub enum WechatConfigError {
     #[error("`{0}` is no merchant number; it has up to 32 digits")]
     Merchant(String),
     #[error("`{0}` is no application number; it has up to 32 letters and digits")]
@@ -116,40 +116,40 @@ enum Said {
 impl WechatPay {
     /// # Errors
     /// When a setting is not what the provider would take.
-    pub fn new(settings: Settings) -> Result<Self, SettingsError> {
+    pub fn new(config: WechatConfig) -> Result<Self, WechatConfigError> {
         let word = |text: &str, most, fits: fn(&u8) -> bool| {
             (1..=most).contains(&text.len()) && text.bytes().all(|b| fits(&b))
         };
-        let (mchids, appids) = match &settings.sub {
-            None => (vec![&settings.mchid], vec![&settings.appid]),
+        let (mchids, appids) = match &config.sub {
+            None => (vec![&config.mchid], vec![&config.appid]),
             Some(sub) => {
-                (vec![&settings.mchid, &sub.sub_mchid], [&settings.appid].into_iter().chain(&sub.sub_appid).collect())
+                (vec![&config.mchid, &sub.sub_mchid], [&config.appid].into_iter().chain(&sub.sub_appid).collect())
             }
         };
         if let Some(bad) = mchids.into_iter().find(|id| !word(id, 32, u8::is_ascii_digit)) {
-            return Err(SettingsError::Merchant(bad.clone()));
+            return Err(WechatConfigError::Merchant(bad.clone()));
         }
         if let Some(bad) = appids.into_iter().find(|id| !word(id, 32, u8::is_ascii_alphanumeric)) {
-            return Err(SettingsError::Application(bad.clone()));
+            return Err(WechatConfigError::Application(bad.clone()));
         }
-        if !word(&settings.serial_no, 64, u8::is_ascii_hexdigit) {
-            return Err(SettingsError::Serial(settings.serial_no));
+        if !word(&config.serial_no, 64, u8::is_ascii_hexdigit) {
+            return Err(WechatConfigError::Serial(config.serial_no));
         }
-        if settings.notify_url.len() > 255 || check_address(&settings.notify_url).is_err() {
-            return Err(SettingsError::NotifyUrl(settings.notify_url));
+        if config.notify_url.len() > 255 || check_address(&config.notify_url).is_err() {
+            return Err(WechatConfigError::NotifyUrl(config.notify_url));
         }
         let hosts: Vec<&str> =
-            std::iter::once(&settings.base_url).chain(&settings.backup_url).map(String::as_str).collect();
+            std::iter::once(&config.base_url).chain(&config.backup_url).map(String::as_str).collect();
         Ok(Self {
-            client: Client::new(&hosts, settings.ca.as_deref(), settings.timeout)?,
+            client: Client::new(&hosts, config.ca.as_deref(), config.timeout)?,
             clock: ProviderClock::default(),
-            trust: Trust::new(settings.platform_keys),
-            merchant: Merchant { appid: settings.appid, mchid: settings.mchid, sub: settings.sub },
-            serial_no: settings.serial_no,
-            private_key: settings.private_key,
-            api_v3_key: settings.api_v3_key,
-            notify_url: settings.notify_url,
-            timeout: settings.timeout,
+            trust: Trust::new(config.platform_keys),
+            merchant: Merchant { appid: config.appid, mchid: config.mchid, sub: config.sub },
+            serial_no: config.serial_no,
+            private_key: config.private_key,
+            api_v3_key: config.api_v3_key,
+            notify_url: config.notify_url,
+            timeout: config.timeout,
         })
     }
 

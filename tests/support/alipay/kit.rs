@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use kioskd::payment::Rail;
-use kioskd::payment::alipay::{Alipay, Settings, Trust};
+use kioskd::payment::alipay::{Alipay, AlipayConfig, Trust};
 use kioskd::signed::keys::{SigningKey, VerifyingKey};
 use kioskd::vocabulary::{
     ChargeId, ChargeRef, ChargeReport, Created, Currency, NewCharge, OrderId, RailError, RefundId, RefundReport,
@@ -123,8 +123,8 @@ impl Double {
         std::fs::read(self.state.path().join(name)).expect(name)
     }
 
-    fn settings(&self, timeout: Duration, trust: Trust, private: &str) -> Settings {
-        Settings {
+    fn config(&self, timeout: Duration, trust: Trust, private: &str) -> AlipayConfig {
+        AlipayConfig {
             base_url: format!("http://127.0.0.1:{}/gateway.do", self.port.get()),
             ca: None,
             timeout,
@@ -142,8 +142,8 @@ impl Double {
 
     /// A rail with this certificate of Alipay's and this private key.
     pub fn setup(&self, alipay: &str, private: &str) -> Result<Alipay, String> {
-        let settings = self.settings(PATIENCE, self.certificates(alipay), private);
-        Alipay::new(settings).map_err(|error| error.to_string())
+        let config = self.config(PATIENCE, self.certificates(alipay), private);
+        Alipay::new(config).map_err(|error| error.to_string())
     }
 }
 
@@ -166,7 +166,7 @@ impl Kiosk {
             Mode::Key => Trust::Key(VerifyingKey::parse(&double.file("alipay_public.pem")).expect("a key")),
             Mode::Certificates => double.certificates("alipay_cert.crt"),
         };
-        let rail = Alipay::new(double.settings(timeout, trust, "app_private.pem")).expect("a rail");
+        let rail = Alipay::new(double.config(timeout, trust, "app_private.pem")).expect("a rail");
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         Self { double, rail, runtime: runtime.expect("a runtime"), attach: attach.into(), orders: Cell::new(0) }
     }

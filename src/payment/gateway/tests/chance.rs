@@ -13,9 +13,9 @@ async fn on_a_bad_wire_an_answer_is_the_true_one_or_none() {
     let rounds = if std::env::var_os("KIOSKD_LONG").is_some() { 300 } else { 25 };
     let (mut answered, mut lost) = (0, 0);
     for seed in 0..rounds {
-        let Rig { clerk, mut asked, gateway, kiosk, .. } = Rig::new();
-        let rail = Arc::new(Gateway::new(Arc::clone(&clerk), "wechat", Duration::from_millis(60)));
-        let hears = Arc::clone(&clerk);
+        let Rig { client, mut asked, gateway, kiosk, .. } = Rig::new();
+        let rail = Arc::new(Gateway::new(Arc::clone(&client), "wechat", Duration::from_millis(60)));
+        let hears = Arc::clone(&client);
         let wire = tokio::spawn(async move {
             let mut chance = Chance(seed * 7919 + 1);
             let mut heard: Vec<Vec<u8>> = Vec::new();
@@ -31,10 +31,10 @@ async fn on_a_bad_wire_an_answer_is_the_true_one_or_none() {
                 out.extend((0..chance.below(6)).map(|_| heard[chance.below(heard.len())].clone()));
                 for message in out {
                     let delay = [0, 0, 5, 20, 80][chance.below(5)];
-                    let clerk = Arc::clone(&hears);
+                    let client = Arc::clone(&hears);
                     tokio::spawn(async move {
                         tokio::time::sleep(Duration::from_millis(delay)).await;
-                        clerk.reply(&message, NOW).ok();
+                        client.reply(&message, NOW).ok();
                     });
                 }
             }
@@ -101,8 +101,8 @@ proptest! {
     #[test]
     fn any_bytes_are_rejected(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let rig = Rig::new();
-        prop_assert!(rig.clerk.reply(&bytes, None).is_err());
-        prop_assert!(rig.clerk.notice(&bytes, None).is_err());
+        prop_assert!(rig.client.reply(&bytes, None).is_err());
+        prop_assert!(rig.client.notice(&bytes, None).is_err());
     }
 
     #[test]
@@ -111,7 +111,7 @@ proptest! {
         let mut message = rig.sign(Purpose::PayNotice, &notice("n1", &charge(1)));
         let at = at.index(message.len());
         if cut { message.truncate(at) } else { message[at] ^= 1 << bit }
-        prop_assert!(rig.clerk.notice(&message, None).is_err());
+        prop_assert!(rig.client.notice(&message, None).is_err());
     }
 
     /// Signed by the gateway, and nonsense in one place.
