@@ -1,6 +1,7 @@
 //! One commit a step, and a copy of the files taken at any moment holds exactly what was live.
 
 use kioskd::ledger::Reader;
+use kioskd::sale::Record;
 
 use crate::kit::{self, Log, Shop};
 
@@ -79,4 +80,13 @@ fn a_restart_goes_on_where_the_chain_ended() {
     assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
     let verified = Reader::open(directory.path()).unwrap().verify().unwrap();
     assert_eq!((verified.seq, verified.orders), (last, 3));
+}
+
+#[test]
+fn a_restart_finds_the_newest_of_each_note() {
+    let directory = kit::varied();
+    let recovered = kit::open(directory.path()).unwrap().recover().unwrap();
+    let notes: Vec<_> = recovered.shop.iter().filter(|record| record.kind() == "shop-noted").collect();
+    let inside = Record::ShopNoted { key: "inside".into(), value: Some(41.into()) };
+    assert_eq!(notes, [&inside], "and none that was forgotten");
 }

@@ -12,7 +12,7 @@ use kioskd::sale::policy::{Policy, RailPolicy};
 use kioskd::sale::record::Offered;
 use kioskd::sale::recover::Recovered;
 use kioskd::sale::shop::Product;
-use kioskd::sale::{self, Condition, Order, State, Touch};
+use kioskd::sale::{self, Condition, Order, Record, State, Touch};
 use kioskd::vending::{Planogram, Slot};
 use kioskd::vocabulary::{
     BootId, Cause, ChargeId, ChargeReport, Created, Currency, Evidence, Language, Localized, Minor, Mono, OrderId,
@@ -223,6 +223,13 @@ impl Shop {
         order
     }
 
+    /// As a shop does that has something to know again.
+    pub fn note(&mut self, key: &str, value: Option<u32>) {
+        let at = self.stamp();
+        let noted = Record::ShopNoted { key: key.into(), value: value.map(Into::into) };
+        self.ledger.commit(&at, &[noted], &self.state).unwrap();
+    }
+
     /// Lets time pass with every tick that is wanted.
     pub fn pass(&mut self, millis: u64) {
         let until = self.now + millis;
@@ -326,7 +333,11 @@ pub fn lay(db: &[u8], wal: &[u8]) -> tempfile::TempDir {
 /// A ledger of varied sales, closed.
 pub fn varied() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
-    Shop::open(directory.path()).varied();
+    let mut shop = Shop::open(directory.path());
+    shop.varied();
+    for (key, value) in [("gone", Some(1)), ("inside", Some(40)), ("gone", None), ("inside", Some(41))] {
+        shop.note(key, value);
+    }
     directory
 }
 
