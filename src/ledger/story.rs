@@ -99,6 +99,11 @@ impl fmt::Display for Story {
     }
 }
 
+/// Where it must come out, where that is said.
+fn from(only: Option<&Outlet>) -> String {
+    only.map_or(String::new(), |outlet| format!(", from {} only", outlet.name()))
+}
+
 /// One record in words.
 fn tell(record: &Record, currency: Option<Currency>) -> String {
     let money = |amount: &Minor| match currency {
@@ -106,11 +111,16 @@ fn tell(record: &Record, currency: Option<Currency>) -> String {
         None => amount.to_string(),
     };
     match record {
-        Record::OrderOffered { items, amount, charge, rail, .. } => {
-            format!("offered {} for {}, charge {charge} on {rail}", goods(items), money(amount))
+        Record::OrderOffered { items, amount, charge, rail, outlet, .. } => {
+            format!(
+                "offered {} for {}, charge {charge} on {rail}{}",
+                goods(items),
+                money(amount),
+                from(outlet.as_ref())
+            )
         }
         Record::OrderGranted { items, grant, outlet, by, .. } => {
-            let from = outlet.as_ref().map_or(String::new(), |outlet| format!(", from {} only", outlet.name()));
+            let from = from(outlet.as_ref());
             let by = by.as_ref().map_or(String::new(), |by| format!(" by {by}"));
             format!("granted{by} ({}): {}{from}", grant.word(), goods(items))
         }

@@ -21,9 +21,11 @@ pub enum Event {
     /// Goods that were chosen elsewhere than on the shelf, for example by a ticket that was read; one for each unit.
     /// `grant`: nothing is to be paid for them, and why. Goods whose prices add up to nothing need one
     /// ([`Grant::NothingDue`], which other goods can't have).
+    /// `outlet`: they come out there and nowhere else, as at the lane where a car stands.
     Chosen {
         units: Vec<Offered>,
         grant: Option<Grant>,
+        outlet: Option<Outlet>,
     },
     Condition(Condition),
     /// Answers of a rail. Every effect that asks gets exactly one, be it a time-out.

@@ -116,7 +116,7 @@ pub fn next(state: &mut State, at: &Stamp, event: Event) -> Result<Step, Illegal
     match event {
         Event::Tick => {}
         Event::Touch(touch) => turn.touch(touch)?,
-        Event::Chosen { units, grant } => turn.chosen(units, grant)?,
+        Event::Chosen { units, grant, outlet } => turn.chosen(units, grant, outlet)?,
         Event::Condition(condition) => turn.condition(condition),
         Event::Created { charge, result } => turn.created(&charge, result)?,
         Event::Reported { charge, result, asked } => turn.reported(&charge, result, asked)?,

@@ -19,11 +19,16 @@ impl Turn<'_> {
             let product = self.state.product(id).ok_or(Illegal::Refused("no such product"))?;
             items.extend(std::iter::repeat_n(product.offered(), *quantity as usize));
         }
-        self.sell(items)
+        self.sell(items, None)
     }
 
     /// Goods that were chosen elsewhere than on the shelf.
-    pub(super) fn chosen(&mut self, units: Vec<Offered>, grant: Option<Grant>) -> Result<(), Illegal> {
+    pub(super) fn chosen(
+        &mut self,
+        units: Vec<Offered>,
+        grant: Option<Grant>,
+        outlet: Option<Outlet>,
+    ) -> Result<(), Illegal> {
         if units.is_empty() {
             return Err(Illegal::Refused("nothing was chosen"));
         }
@@ -34,13 +39,14 @@ impl Turn<'_> {
             return Err(Illegal::Refused("something is due for these goods"));
         }
         match grant {
-            Some(grant) => self.grant(units, grant, None, None).map(drop).map_err(Illegal::NotGranted),
-            None => self.sell(units),
+            Some(_) if !self.all_there(&units, outlet.as_ref()) => Err(Illegal::NotGranted(Refusal::NoneLeft)),
+            Some(grant) => self.grant(units, grant, outlet, None).map(drop).map_err(Illegal::NotGranted),
+            None => self.sell(units, outlet),
         }
     }
 
-    /// Begins an order for which nothing is to be paid. `only`: where it must come out. `by`: who has granted it, where a
-    /// person has.
+    /// Begins an order for which nothing is to be paid. `only`: where it must come out, be it faulty or empty, because
+    /// somebody tries it. `by`: who has granted it, where a person has.
     pub(super) fn grant(
         &mut self,
         items: Vec<Offered>,
@@ -54,7 +60,7 @@ impl Turn<'_> {
         if self.state.conditions.board_answers != Some(true) {
             return Err(Refusal::NotReady);
         }
-        if only.is_none() && !self.all_there(&items) {
+        if only.is_none() && !self.all_there(&items, None) {
             return Err(Refusal::NoneLeft);
         }
         let order = self.next_order();
@@ -65,15 +71,15 @@ impl Turn<'_> {
         Ok(order)
     }
 
-    fn all_there(&self, items: &[Offered]) -> bool {
-        self.state.shop.can_deliver(&counted(items.iter().map(|unit| (unit.goods.clone(), 1))))
+    fn all_there(&self, items: &[Offered], only: Option<&Outlet>) -> bool {
+        self.state.shop.can_deliver(&counted(items.iter().map(|unit| (unit.goods.clone(), 1))), only)
     }
 
-    fn sell(&mut self, items: Vec<Offered>) -> Result<(), Illegal> {
+    fn sell(&mut self, items: Vec<Offered>, outlet: Option<Outlet>) -> Result<(), Illegal> {
         if !self.state.stop_reasons().is_empty() || self.state.conditions.board_answers != Some(true) {
             return Err(Illegal::Refused("not selling"));
         }
-        if !self.all_there(&items) {
+        if !self.all_there(&items, outlet.as_ref()) {
             return Err(Illegal::Refused("no more of these goods"));
         }
         let amount = due(&items);
@@ -94,6 +100,7 @@ impl Turn<'_> {
             charge: ChargeId::of(order, 1),
             rail,
             life_ms: self.charge_life_ms(),
+            outlet,
         });
         self.create_charge(order);
         self.state.current = Some(order);

@@ -160,9 +160,9 @@ impl Order {
     /// The order that a record begins: `order-offered` or `order-granted`.
     pub fn begun(record: &Record) -> Option<Self> {
         match record {
-            Record::OrderOffered { order, short_code, currency, items, charge, rail, life_ms, amount } => {
-                let charge = Charge::new(charge, rail, *amount, *currency, *life_ms);
-                Some(Self { charges: vec![charge], ..Self::new(*order, short_code, *currency, items) })
+            Record::OrderOffered { order, short_code, currency, items, charge, rail, life_ms, amount, outlet } => {
+                let charges = vec![Charge::new(charge, rail, *amount, *currency, *life_ms)];
+                Some(Self { charges, only: outlet.clone(), ..Self::new(*order, short_code, *currency, items) })
             }
             Record::OrderGranted { order, short_code, currency, items, grant, outlet, by: _ } => Some(Self {
                 entitlement: Some(Entitlement::Granted(*grant)),

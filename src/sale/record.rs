@@ -34,6 +34,9 @@ pub enum Record {
         charge: ChargeId,
         rail: RailName,
         life_ms: u64,
+        /// It may come out there and nowhere else.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outlet: Option<Outlet>,
     },
     /// An order that begins without a charge: nothing is to be paid for it, and why. `outlet`: it may come out there and
     /// nowhere else.

@@ -18,8 +18,8 @@ pub trait Shop: std::fmt::Debug + Send {
     fn closed(&self) -> Option<StopReason>;
 
     /// May it sell these? Whether all of the goods could still be handed over, each as often as said, with what is known of
-    /// the outlets' faults.
-    fn can_deliver(&self, wanted: &[(Goods, u32)]) -> bool;
+    /// the outlets' faults. `only`: they must come out there, as at the lane where a car stands.
+    fn can_deliver(&self, wanted: &[(Goods, u32)], only: Option<&Outlet>) -> bool;
 
     /// Which outlet is next? Where one unit of the goods comes out, other than where it was tried already.
     fn outlet(&self, goods: &Goods, tried: &[Outlet]) -> Option<Outlet>;

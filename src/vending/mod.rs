@@ -78,8 +78,12 @@ impl Shop for Planogram {
         self.products.iter().all(|product| self.available(&product.id) == 0).then_some(StopReason::SoldOut)
     }
 
-    fn can_deliver(&self, wanted: &[(Goods, u32)]) -> bool {
-        wanted.iter().all(|(goods, count)| goods.product().is_some_and(|product| self.available(product) >= *count))
+    fn can_deliver(&self, wanted: &[(Goods, u32)], only: Option<&Outlet>) -> bool {
+        let there = |product: &ProductId| -> u32 {
+            let among = |slot: &SlotId| only.is_none_or(|only| only.slot() == Some(slot));
+            self.sellable(product).filter(|(name, _)| among(name)).map(|(_, slot)| slot.stock).sum()
+        };
+        wanted.iter().all(|(goods, count)| goods.product().is_some_and(|product| there(product) >= *count))
     }
 
     fn outlet(&self, goods: &Goods, tried: &[Outlet]) -> Option<Outlet> {
@@ -218,7 +222,9 @@ mod tests {
         assert_eq!(plan.outlet(&cola, &[outlet("A2")]), Some(outlet("A1")));
         plan.apply(&faulty("A1"));
         assert_eq!(plan.outlet(&cola, &[outlet("A2")]), None);
-        assert!(plan.can_deliver(&[(cola.clone(), 2)]) && !plan.can_deliver(&[(cola, 3)]));
+        assert!(plan.can_deliver(&[(cola.clone(), 2)], None) && !plan.can_deliver(&[(cola.clone(), 3)], None));
+        let from = |slot: &str, count| plan.can_deliver(&[(cola.clone(), count)], Some(&outlet(slot)));
+        assert!(from("A2", 2) && !from("A2", 3) && !from("A1", 1), "A1 is faulty");
         assert_eq!(plan.closed(), None);
         plan.apply(&fell("A1", 9));
         assert_eq!(plan.slots()[&slot("A1")].stock, 0, "a double drop never makes stock negative");

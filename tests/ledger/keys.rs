@@ -38,6 +38,7 @@ pub fn one_of_each() -> Vec<Record> {
             charge: c(),
             rail: rail(),
             life_ms: 60_000,
+            outlet: Some(o()),
         },
         Record::OrderGranted {
             order,

@@ -81,7 +81,17 @@ fn sale(number: u64) -> (OrderId, Vec<Record>) {
     let (short_code, currency, outlet) = (order.short_code(), kit::cny(), kit::outlet("A1"));
     let (rail, life_ms) = (RailName::parse("sandbox").unwrap(), 60_000);
     let records = vec![
-        Record::OrderOffered { order, short_code, currency, amount: 300, items, charge: charge.clone(), rail, life_ms },
+        Record::OrderOffered {
+            order,
+            short_code,
+            currency,
+            amount: 300,
+            items,
+            charge: charge.clone(),
+            rail,
+            life_ms,
+            outlet: None,
+        },
         Record::OrderPaid { order, charge: charge.clone(), payment, fee_estimate: None },
         Record::DeliveryIntended { order, item: 0, attempt: 1, outlet: outlet.clone(), counter: Some(3) },
         Record::ItemDelivered { order, item: 0, attempt: 1, outlet, count: 1 },

@@ -72,7 +72,7 @@ impl Trade for Vending {
         let product = product(chance.pick(&["cola", "tea"]));
         let grant = chance.pick(&[Grant::Free, Grant::Test, Grant::Season]);
         let units = state.product(&product).map(Product::offered);
-        Event::Chosen { units: units.into_iter().collect(), grant: Some(grant) }
+        Event::Chosen { units: units.into_iter().collect(), grant: Some(grant), outlet: None }
     }
 
     fn asks(&self, chance: &mut Chance) -> Operation {

@@ -18,7 +18,7 @@ fn cola(desk: &Desk) -> Offered {
 
 fn grant(desk: &mut Desk, grant: Grant) -> (OrderId, Step) {
     let units = vec![cola(desk)];
-    let step = desk.hear(Event::Chosen { units, grant: Some(grant) });
+    let step = desk.hear(Event::Chosen { units, grant: Some(grant), outlet: None });
     (desk.state.current.expect("an order"), step)
 }
 
@@ -70,7 +70,7 @@ fn a_restart_gives_nothing_away_a_second_time() {
 fn nothing_is_given_away_in_mid_sale_at_an_open_door_or_without_stock() {
     let mut desk = Desk::new();
     let units = vec![cola(&desk)];
-    let chosen = |units: &Vec<Offered>, grant| Event::Chosen { units: units.clone(), grant };
+    let chosen = |units: &Vec<Offered>, grant| Event::Chosen { units: units.clone(), grant, outlet: None };
     desk.touch("start");
     desk.touch("product:cola");
     let busy = Illegal::Refused("a sale is under way");
@@ -92,9 +92,13 @@ fn nothing_is_given_away_in_mid_sale_at_an_open_door_or_without_stock() {
 fn nothing_is_charged_where_nothing_is_due_and_nothing_is_due_only_where_nothing_is_charged() {
     let mut desk = Desk::new();
     let free = vec![Offered { price: 0, ..cola(&desk) }];
-    assert!(desk.try_hear(Event::Chosen { units: free.clone(), grant: None }).is_err(), "a charge of nothing");
+    assert!(
+        desk.try_hear(Event::Chosen { units: free.clone(), grant: None, outlet: None }).is_err(),
+        "a charge of nothing"
+    );
     let units = vec![cola(&desk), free[0].clone()];
-    let chosen = |units: &[Offered]| Event::Chosen { units: units.to_vec(), grant: Some(Grant::NothingDue) };
+    let chosen =
+        |units: &[Offered]| Event::Chosen { units: units.to_vec(), grant: Some(Grant::NothingDue), outlet: None };
     assert!(desk.try_hear(chosen(&units)).is_err(), "3.00 are due");
     desk.hear(chosen(&free));
     let order = desk.state.current.expect("an order");
@@ -125,8 +129,9 @@ impl Shop for Lane {
         None
     }
 
-    fn can_deliver(&self, wanted: &[(Goods, u32)]) -> bool {
-        wanted.iter().all(|(goods, count)| matches!(goods, Goods::Stay(_)) && *count == 1)
+    fn can_deliver(&self, wanted: &[(Goods, u32)], only: Option<&Outlet>) -> bool {
+        only.is_none_or(|only| *only == self.0)
+            && wanted.iter().all(|(goods, count)| matches!(goods, Goods::Stay(_)) && *count == 1)
     }
 
     fn outlet(&self, _: &Goods, tried: &[Outlet]) -> Option<Outlet> {
@@ -170,7 +175,7 @@ fn stay() -> Offered {
 #[test]
 fn a_stay_is_paid_and_its_pass_is_delivered_when_it_is_written() {
     let mut desk = lane(Outlet::Pass);
-    desk.hear(Event::Chosen { units: vec![stay()], grant: None });
+    desk.hear(Event::Chosen { units: vec![stay()], grant: None, outlet: None });
     let order = desk.state.current.unwrap();
     assert!(matches!(desk.page(), Page::Pay { .. }));
     let step = desk.pay(order, 800);
@@ -185,7 +190,7 @@ fn a_stay_is_paid_and_its_pass_is_delivered_when_it_is_written() {
 fn a_gate_opens_for_a_grant_and_needs_no_drop_sensor() {
     let gate = Outlet::Gate(LaneId::parse("entry-1").unwrap());
     let mut desk = lane(gate.clone());
-    desk.hear(Event::Chosen { units: vec![stay()], grant: Some(Grant::Ticket) });
+    desk.hear(Event::Chosen { units: vec![stay()], grant: Some(Grant::Ticket), outlet: None });
     let order = desk.state.current.unwrap();
     let delivery = DeliveryId { order, item: 0, attempt: 1 };
     let blind = Reading { counter: None, self_tested: false };
@@ -199,7 +204,7 @@ fn a_gate_opens_for_a_grant_and_needs_no_drop_sensor() {
 fn what_a_shop_has_noted_is_handed_to_it_again() {
     let mut desk = lane(Outlet::Pass);
     for _ in 0..2 {
-        desk.hear(Event::Chosen { units: vec![stay()], grant: Some(Grant::Season) });
+        desk.hear(Event::Chosen { units: vec![stay()], grant: Some(Grant::Season), outlet: None });
         desk.wait(60);
     }
     let noted: Vec<Record> = desk.records.into_iter().filter(|record| record.kind() == "shop-noted").collect();
@@ -207,6 +212,30 @@ fn what_a_shop_has_noted_is_handed_to_it_again() {
     assert_eq!(noted, [value(1), value(2)]);
     let mut new = lane(Outlet::Pass);
     new.state.restore(Recovered { shop: noted[1..].to_vec(), ..Recovered::default() });
-    new.hear(Event::Chosen { units: vec![stay()], grant: Some(Grant::Season) });
+    new.hear(Event::Chosen { units: vec![stay()], grant: Some(Grant::Season), outlet: None });
     assert_eq!(new.records.iter().filter(|record| **record == value(3)).count(), 1);
+}
+
+#[test]
+fn what_is_chosen_at_a_lane_comes_out_there_or_not_at_all() {
+    let gate = |name: &str| Outlet::Gate(LaneId::parse(name).unwrap());
+    let mut desk = lane(gate("exit-1"));
+    let at = |outlet: Outlet, grant| Event::Chosen { units: vec![stay()], grant, outlet: Some(outlet) };
+    assert!(
+        desk.try_hear(at(gate("exit-2"), None)).is_err()
+            && desk.try_hear(at(gate("exit-2"), Some(Grant::Ticket))).is_err()
+    );
+    desk.hear(at(gate("exit-1"), None));
+    let order = desk.state.current.unwrap();
+    let Some(Record::OrderOffered { outlet, .. }) = desk.records.last() else { panic!("{:?}", desk.records) };
+    assert_eq!(*outlet, Some(gate("exit-1")), "also after a restart");
+    // Another shop behind the counter, as after a change of the configuration: not at another gate.
+    desk.state = State { shop: Box::new(Lane(gate("exit-2"), 0)), ..desk.state };
+    let step = desk.pay(order, 800);
+    assert!(
+        !step
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Prepare { outlet, .. } if *outlet != gate("exit-1")))
+    );
 }
