@@ -201,6 +201,16 @@ fn a_gate_opens_for_a_grant_and_needs_no_drop_sensor() {
 }
 
 #[test]
+fn where_nothing_is_kept_nothing_is_left_and_nothing_can_be_filled_in() {
+    let mut desk = lane(Outlet::Pass);
+    assert_eq!(desk.state.shop.available(&product("cola")), 0);
+    let why = Refusal::NothingIsKeptHere;
+    let set = Operation::SetStock { slot: super::desk::slot("A1"), count: 1 };
+    assert_eq!(desk.outcome(set), crate::operation::Outcome::Refused { why });
+    assert_eq!(desk.outcome(Operation::Refill), crate::operation::Outcome::Unchanged);
+}
+
+#[test]
 fn what_a_shop_has_noted_is_handed_to_it_again() {
     let mut desk = lane(Outlet::Pass);
     for _ in 0..2 {

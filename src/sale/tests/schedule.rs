@@ -136,6 +136,25 @@ fn a_closed_charge_is_asked_after_until_its_life_and_the_grace_are_over() {
 }
 
 #[test]
+fn what_a_provider_says_by_itself_brings_the_next_question_nearer_where_nothing_is_paid() {
+    let (mut desk, order, asked) = left();
+    let closed = Provider::that(says(Standing::Closed, &[]));
+    closed.answers(&mut desk, order, asked, 50);
+    desk.reported(order, says(Standing::Closed, &[]), false);
+    assert_eq!(closed.answers(&mut desk, order, vec![], 70), at("query", &[65]), "and not at 105");
+
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    let payment = desk.payment(order, 300);
+    desk.report(order, std::slice::from_ref(&payment), 0);
+    desk.deliver(order, 0, 1, Evidence::Dropped { count: 1 });
+    let paid = Provider::that(says(Standing::Closed, std::slice::from_ref(&payment)));
+    paid.answers(&mut desk, order, vec![], 70);
+    desk.report(order, &[payment], 0);
+    assert_eq!(paid.answers(&mut desk, order, vec![], 55), at("query", &[120]), "the same once more is no news");
+}
+
+#[test]
 fn a_charge_is_final_by_when_the_question_went_and_not_by_when_the_answer_came() {
     let (mut desk, order, _) = left();
     let asked = desk.close_answered(order, 1, Ok(None)).effects;
