@@ -18,7 +18,7 @@
 //! - [`signed`] what is believed because somebody signed it, and with what we sign
 //! - [`world`] the wire between simulated drivers and what is around them · [`service`] what systemd is told, and its journal
 //! - [`operation`] what people may ask of the machine, and what came of it
-//! - [`vocabulary`] the words every room shares: money, names, times, charges
+//! - [`vocabulary`] the words every room shares: money, names, times, charges, places
 
 // Where a device can't be asked without it, the one function says why.
 #![deny(unsafe_code)]

@@ -10,7 +10,8 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 use serde_json::Value;
 
-use crate::world::{Rect, Scene};
+use crate::vocabulary::Rect;
+use crate::world::Scene;
 
 /// Pixels across and down that a panel may have at most.
 const MAX_SIDE: u32 = 4096;

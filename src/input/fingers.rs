@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::place::Spot;
 use super::{InputEvent, Report};
+use crate::vocabulary::Spot;
 
 /// A finger that has moved no further has not moved: it rolls when it lifts, and elderly hands tremble. 5 mm on a panel
 /// of 10 inches, a quarter of what there is to touch.

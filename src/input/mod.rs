@@ -16,7 +16,6 @@ mod sensor;
 mod watch;
 
 pub use find::{Device, Ids, Kind, Places, Probed, Range, probe};
-pub use place::Spot;
 
 use std::fmt;
 
@@ -26,6 +25,7 @@ use evdev::{AbsoluteAxisCode, KeyCode};
 use crate::config;
 use crate::sale::Key;
 use crate::service::Supervisor;
+use crate::vocabulary::Spot;
 
 /// What a person did, or what became of a device. Called from a task; must not block.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,24 +1,7 @@
 //! From a sensor's numbers to a place on the picture.
 
 use crate::config::Calibration;
-
-/// A place on the picture as the customer sees it: 0 to 1 from the left and from the top.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spot {
-    pub x: f64,
-    pub y: f64,
-}
-
-impl Spot {
-    /// The pixel there, of a picture that size.
-    pub fn pixel(self, (width, height): (u32, u32)) -> (i32, i32) {
-        let along = |part: f64, pixels: u32| {
-            let last = pixels.saturating_sub(1);
-            ((part * f64::from(pixels)) as i32).clamp(0, i32::try_from(last).unwrap_or(i32::MAX))
-        };
-        (along(self.x, width), along(self.y, height))
-    }
-}
+use crate::vocabulary::Spot;
 
 /// The range that a device announces for one axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +51,7 @@ impl Mounting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::Point;
 
     fn mounting(calibration: &str, rotation: u32) -> Mounting {
         let axis = |most| Axis::new(0, most).unwrap();
@@ -78,9 +62,9 @@ mod tests {
     fn the_axis_range_is_the_panel() {
         let plain = mounting("1 0 0 0 1 0", 0);
         assert_eq!(plain.spot(1000, 500), Spot { x: 0.25, y: 0.5 });
-        assert_eq!(plain.spot(1000, 500).pixel((1280, 800)), (320, 400));
-        assert_eq!(plain.spot(4000, 1000).pixel((1280, 800)), (1279, 799));
-        assert_eq!(plain.spot(-7, 70_000).pixel((1280, 800)), (0, 799));
+        assert_eq!(plain.spot(1000, 500).pixel((1280, 800)), Point { x: 320, y: 400 });
+        assert_eq!(plain.spot(4000, 1000).pixel((1280, 800)), Point { x: 1279, y: 799 });
+        assert_eq!(plain.spot(-7, 70_000).pixel((1280, 800)), Point { x: 0, y: 799 });
     }
 
     /// The example of libinput's documentation: https://wayland.freedesktop.org/libinput/doc/latest/absolute-axes.html

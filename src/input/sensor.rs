@@ -273,7 +273,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::input::{InputEvent, Spot};
+    use crate::input::InputEvent;
+    use crate::vocabulary::Spot;
 
     const SLOT: u16 = AbsoluteAxisCode::ABS_MT_SLOT.0;
     const ID: u16 = AbsoluteAxisCode::ABS_MT_TRACKING_ID.0;

@@ -13,7 +13,8 @@ use crate::sale::view::{Page, View};
 use crate::screen::text::Typesetter;
 use crate::screen::{Backlight, Glass, Moment, Panel, PanelError, Ready};
 use crate::service::{Beat, End, Part, Supervisor};
-use crate::world::{Scene, Target};
+use crate::vocabulary::{Point, Target};
+use crate::world::Scene;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Showing {
@@ -62,11 +63,11 @@ impl GlassHandle {
 
     /// The enabled target at a place of the panel, as it was last presented. On a glass that is switched off for the night
     /// there is none, but it wakes.
-    pub fn hit(&self, x: i32, y: i32) -> Option<String> {
+    pub fn hit(&self, at: Point) -> Option<String> {
         // Looked for before the glass hears of the finger: the one that wakes it must not hit what it will show.
         let hit = {
             let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-            targets.iter().find(|target| target.enabled && target.rect.contains(x, y)).map(|target| target.name.clone())
+            targets.iter().find(|target| target.enabled && target.rect.contains(at)).map(|target| target.name.clone())
         };
         let (mailbox, changed) = &*self.mailbox;
         mailbox.lock().unwrap_or_else(PoisonError::into_inner).touched = true;

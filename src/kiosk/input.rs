@@ -4,12 +4,12 @@ use tokio::runtime::Runtime;
 
 use super::{Input, Kiosk};
 use crate::config::{Config, Panel};
-use crate::input::{self, InputEvent, Places, Role, Spot, Wanted};
+use crate::input::{self, InputEvent, Places, Role, Wanted};
 use crate::sale::event::{Condition, Event};
 use crate::sale::view::Page;
 use crate::sale::{Key, Touch};
 use crate::service::Supervisor;
-use crate::vocabulary::ShortCode;
+use crate::vocabulary::{ShortCode, Spot};
 
 /// What the loop keeps of its input devices.
 #[derive(Default)]
@@ -65,8 +65,7 @@ impl Kiosk {
 
     /// The target at a place of the picture.
     fn under(&self, spot: Spot) -> Option<String> {
-        let (x, y) = spot.pixel(self.edges.glass.size());
-        self.edges.glass.hit(x, y)
+        self.edges.glass.hit(spot.pixel(self.edges.glass.size()))
     }
 
     fn device(&mut self, role: Role, fault: Option<String>) {

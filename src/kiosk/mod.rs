@@ -41,7 +41,7 @@ use crate::sale::order::Receipt;
 use crate::sale::{Order, State, Touch};
 use crate::service::{self, Beat, Say};
 use crate::vending::Warmth;
-use crate::vocabulary::{BootId, Cause, Mono, OrderId, Outlet};
+use crate::vocabulary::{BootId, Cause, Mono, OrderId, Outlet, Point};
 use crate::world::{Question, World};
 
 use broken::Explained;
@@ -348,7 +348,7 @@ impl Kiosk {
             }
             Input::Nudge => {}
             Input::Finger { x, y } => {
-                if let Some(touch) = self.edges.glass.hit(x, y).and_then(|name| Touch::parse(&name)) {
+                if let Some(touch) = self.edges.glass.hit(Point { x, y }).and_then(|name| Touch::parse(&name)) {
                     self.step(Event::Touch(touch));
                 }
             }

@@ -14,7 +14,8 @@ use rustix::ioctl::{Getter, Opcode, ioctl};
 use super::paint::Frame;
 use super::panel::{Panel, PanelError, Ready};
 use super::rotation::{Rotation, Surface};
-use crate::world::{Rect, Scene};
+use crate::vocabulary::Rect;
+use crate::world::Scene;
 
 /// `FBIOGET_VSCREENINFO` of linux/fb.h.
 const GET_SCREEN: Opcode = 0x4600;
@@ -220,6 +221,7 @@ impl Panel for FbdevPanel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::Point;
 
     const XRGB: [u32; 9] = [16, 8, 0, 8, 8, 0, 0, 8, 0];
     const RGB565: [u32; 9] = [11, 5, 0, 5, 6, 0, 0, 5, 0];
@@ -297,7 +299,7 @@ mod tests {
                 }
                 panel.present(&frame, &[wide, small], &Scene::default()).unwrap();
                 let lit = |x: i32, y: i32| {
-                    [wide, small].iter().any(|r| rotation.rect(*r, frame.width, frame.height).contains(x, y))
+                    [wide, small].iter().any(|r| rotation.rect(*r, frame.width, frame.height).contains(Point { x, y }))
                 };
                 for (x, y) in (0..20).flat_map(|x| (0..12).map(move |y| (x, y))).skip(1) {
                     let white = layout.encode(0x00ff_ffff);

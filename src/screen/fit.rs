@@ -5,7 +5,7 @@
 
 use super::sheet::Text;
 use super::text::{TextStyle, Typesetter};
-use crate::world::Rect;
+use crate::vocabulary::Rect;
 
 /// Longer texts are cut before they are measured; no page has room for more.
 const MAX_CHARS: usize = 400;

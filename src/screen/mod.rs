@@ -30,10 +30,10 @@ pub use rotation::Rotation;
 
 use crate::config::Theme;
 use crate::sale::view::View;
-use crate::world::{Rect, Target};
+use crate::vocabulary::{Rect, Target};
 
 use language::Texts;
-use paint::{Painter, intersect};
+use paint::Painter;
 use sheet::Node;
 use text::Typesetter;
 
@@ -118,24 +118,20 @@ impl Glass {
         let bounds = self.frame.bounds();
         let mut damage: Vec<Rect> = Vec::new();
         for node in gone.chain(new) {
-            let mut rect = intersect(node.rect, bounds);
+            let mut rect = node.rect.intersect(bounds);
             if rect.w == 0 || rect.h == 0 {
                 continue;
             }
             // Overlapping pieces become one, until it overlaps none.
-            while let Some(index) =
-                damage.iter().position(|other| intersect(*other, rect).w > 0 && intersect(*other, rect).h > 0)
-            {
-                rect = union(damage.swap_remove(index), rect);
+            let meet = |other: &Rect, rect| {
+                let common = other.intersect(rect);
+                common.w > 0 && common.h > 0
+            };
+            while let Some(index) = damage.iter().position(|other| meet(other, rect)) {
+                rect = damage.swap_remove(index).union(rect);
             }
             damage.push(rect);
         }
         damage
     }
-}
-
-fn union(a: Rect, b: Rect) -> Rect {
-    let (x, y) = (a.x.min(b.x), a.y.min(b.y));
-    let (right, bottom) = ((a.x + a.w).max(b.x + b.w), (a.y + a.h).max(b.y + b.h));
-    Rect { x, y, w: right - x, h: bottom - y }
 }

@@ -9,8 +9,7 @@ mod shelf;
 
 use crate::config::{Palette, Theme};
 use crate::sale::view::{ItemView, OrderView, Page, View};
-use crate::vocabulary::ShortCode;
-use crate::world::Rect;
+use crate::vocabulary::{Rect, ShortCode};
 
 use super::Moment;
 use super::icon::Icon;

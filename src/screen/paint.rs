@@ -13,7 +13,7 @@ use super::icon::{self, Icon};
 use super::sheet::{Cut, Draw, Fit, Node, Picture, Text};
 use super::text::{Align, Typesetter};
 use crate::config::{Color, MAX_PICTURE};
-use crate::world::Rect;
+use crate::vocabulary::{Point, Rect};
 
 /// White modules around a code; ISO/IEC 18004 asks for four.
 const QUIET: i32 = 4;
@@ -50,19 +50,12 @@ impl Frame {
     }
 
     fn fill(&mut self, rect: Rect, color: Color) {
-        let rect = intersect(rect, self.bounds());
+        let rect = rect.intersect(self.bounds());
         for y in rect.y..rect.y + rect.h {
             let start = (y * self.width + rect.x) as usize;
             self.pixels[start..start + rect.w as usize].fill(color);
         }
     }
-}
-
-/// The common part; empty where there is none.
-pub fn intersect(a: Rect, b: Rect) -> Rect {
-    let (x, y) = (a.x.max(b.x), a.y.max(b.y));
-    let (right, bottom) = ((a.x + a.w).min(b.x + b.w), (a.y + a.h).min(b.y + b.h));
-    Rect { x, y, w: (right - x).max(0), h: (bottom - y).max(0) }
 }
 
 pub struct Painter {
@@ -79,7 +72,7 @@ impl Painter {
 
     /// Paints what of `node` lies within `clip`.
     pub fn paint(&mut self, frame: &mut Frame, node: &Node, clip: Rect) {
-        let visible = intersect(node.rect, clip);
+        let visible = node.rect.intersect(clip);
         if visible.w == 0 || visible.h == 0 {
             return;
         }
@@ -89,7 +82,7 @@ impl Painter {
                 round(frame, node.rect, *radius, *border, visible);
                 if fill != border {
                     let inner = node.rect.inset(BORDER);
-                    round(frame, inner, (radius - BORDER).max(0), *fill, intersect(inner, visible));
+                    round(frame, inner, (radius - BORDER).max(0), *fill, inner.intersect(visible));
                 }
             }
             Draw::Text(text) => self.text(frame, node.rect, text, visible),
@@ -133,7 +126,7 @@ impl Painter {
             };
         self.type_.draw(&fitted.words, &fitted.style, fitted.width, &mut |x, y, coverage| {
             let (x, y) = (left + x, top + y);
-            if clip.contains(x, y) {
+            if clip.contains(Point { x, y }) {
                 let pixel = &mut frame.pixels[(y * frame.width + x) as usize];
                 *pixel = blend(*pixel, text.color, coverage);
             }
@@ -144,11 +137,11 @@ impl Painter {
         let side = rect.w.min(rect.h).max(1);
         let mask = self.icons.entry((icon, side)).or_insert_with(|| icon::mask(icon, side as u32));
         let (left, top) = (rect.x + (rect.w - side) / 2, rect.y + (rect.h - side) / 2);
-        let clip = intersect(clip, frame.bounds());
+        let clip = clip.intersect(frame.bounds());
         for (y, row) in mask.chunks_exact(side as usize).enumerate() {
             for (x, coverage) in row.iter().enumerate().filter(|(_, coverage)| **coverage > 0) {
                 let (x, y) = (left + x as i32, top + y as i32);
-                if clip.contains(x, y) {
+                if clip.contains(Point { x, y }) {
                     let pixel = &mut frame.pixels[(y * frame.width + x) as usize];
                     *pixel = blend(*pixel, color, *coverage);
                 }
@@ -185,7 +178,7 @@ impl Painter {
 
 /// A box with round corners.
 fn round(frame: &mut Frame, rect: Rect, radius: i32, color: Color, clip: Rect) {
-    let clip = intersect(intersect(clip, rect), frame.bounds());
+    let clip = clip.intersect(rect).intersect(frame.bounds());
     for y in clip.y..clip.y + clip.h {
         // Rows from the nearest straight row; 0 between the corners.
         let down = (rect.y + radius - y).max(y - (rect.y + rect.h - 1 - radius)).max(0);
@@ -193,7 +186,7 @@ fn round(frame: &mut Frame, rect: Rect, radius: i32, color: Color, clip: Rect) {
             frame.fill(Rect { y, h: 1, ..clip }, color);
             continue;
         }
-        let middle = intersect(Rect { x: rect.x + radius, y, w: rect.w - 2 * radius, h: 1 }, clip);
+        let middle = Rect { x: rect.x + radius, y, w: rect.w - 2 * radius, h: 1 }.intersect(clip);
         frame.fill(middle, color);
         let sides = [
             clip.x..clip.x.max((rect.x + radius).min(clip.x + clip.w)),
@@ -291,7 +284,7 @@ fn qr(frame: &mut Frame, rect: Rect, payload: &str, clip: Rect) {
         if color == qrcode::Color::Dark {
             let (x, y) = (index as i32 % modules, index as i32 / modules);
             let module = Rect { x: left + x * unit, y: top + y * unit, w: unit, h: unit };
-            frame.fill(intersect(module, clip), 0);
+            frame.fill(module.intersect(clip), 0);
         }
     }
 }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::paint::Frame;
-use crate::world::{Rect, Scene, ToWorld, World, WorldError};
+use crate::vocabulary::Rect;
+use crate::world::{Scene, ToWorld, World, WorldError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum PanelError {

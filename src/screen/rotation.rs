@@ -2,8 +2,8 @@
 //!
 //! Screen memory is often write-combined: it is written in runs, from the lowest address up, and never read.
 
-use super::paint::{Frame, intersect};
-use crate::world::Rect;
+use super::paint::Frame;
+use crate::vocabulary::Rect;
 
 /// Pixels a side of the squares in which a quarter turn is made, so that the columns it reads stay in the cache.
 const TILE: i32 = 32;
@@ -71,14 +71,14 @@ impl Surface<'_> {
         encode: impl Fn(u32) -> [u8; N] + Copy,
     ) {
         for rect in rects {
-            let place = rotation.rect(intersect(*rect, frame.bounds()), frame.width, frame.height);
+            let place = rotation.rect(rect.intersect(frame.bounds()), frame.width, frame.height);
             if matches!(rotation, Rotation::None | Rotation::Half) {
                 self.copy_piece(frame, place, rotation, encode);
                 continue;
             }
             for y in (place.y..place.y + place.h).step_by(TILE as usize) {
                 for x in (place.x..place.x + place.w).step_by(TILE as usize) {
-                    let tile = intersect(Rect { x, y, w: TILE, h: TILE }, place);
+                    let tile = Rect { x, y, w: TILE, h: TILE }.intersect(place);
                     self.copy_piece(frame, tile, rotation, encode);
                 }
             }
@@ -127,6 +127,7 @@ fn put<const N: usize>(row: &mut [[u8; N]], pixels: impl Iterator<Item = u32>, e
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vocabulary::Point;
 
     const ALL: [Rotation; 4] = [Rotation::None, Rotation::Right, Rotation::Half, Rotation::Left];
 
@@ -158,7 +159,7 @@ mod tests {
         let mut expected = blank;
         for (index, pixel) in frame.pixels.iter().enumerate() {
             let (x, y) = (index as i32 % width, index as i32 / width);
-            if rects.iter().any(|rect| rect.contains(x, y)) {
+            if rects.iter().any(|rect| rect.contains(Point { x, y })) {
                 let (x, y) = turned(rotation, (x, y), &frame);
                 let at = y as usize * pitch + x as usize * 4;
                 expected[at..at + 4].copy_from_slice(&pixel.to_le_bytes());

@@ -4,8 +4,7 @@
 use std::path::PathBuf;
 
 use crate::config::{Color, Palette};
-use crate::vocabulary::Language;
-use crate::world::{Rect, Target};
+use crate::vocabulary::{Language, Rect, Target};
 
 use super::icon::Icon;
 use super::text::Align;

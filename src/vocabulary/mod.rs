@@ -1,4 +1,4 @@
-//! The words every room shares: money, names, times, languages. Pure types, no I/O.
+//! The words every room shares: money, names, times, languages, places on the glass. Pure types, no I/O.
 //!
 //! Policy: a value that exists is valid. Parsing happens where it enters, and everything behind may trust the type.
 
@@ -9,6 +9,7 @@ mod choice;
 mod counted;
 mod evidence;
 pub mod fee;
+mod geometry;
 mod goods;
 mod ids;
 mod money;
@@ -24,6 +25,7 @@ pub use charge::{
 pub use choice::{PaidWithoutIntent, UnknownDelivery};
 pub use counted::counted;
 pub use evidence::{DeliveryId, Evidence, Reading};
+pub use geometry::{Point, Rect, Spot, Target};
 pub use goods::{Entitlement, Goods, Grant, Outlet};
 pub use ids::{
     BootId, CategoryId, ChargeId, LaneId, OrderId, PaymentId, ProductId, RailName, RefundId, ShortCode, SlotId, StayId,

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::operation::{Operation, RequestId};
+use crate::vocabulary::{Rect, Target};
 
 /// Larger than a whole 4K frame is a broken peer.
 const MAX_BYTES: u32 = 64 << 20;
@@ -101,29 +102,6 @@ pub struct Scene {
     pub page: String,
     pub order: Value,
     pub targets: Vec<Target>,
-}
-
-/// A touchable thing by name and rectangle, in panel pixels.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
-    pub name: String,
-    #[serde(flatten)]
-    pub rect: Rect,
-    pub enabled: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Rect {
-    pub x: i32,
-    pub y: i32,
-    pub w: i32,
-    pub h: i32,
-}
-
-impl Rect {
-    pub fn contains(&self, x: i32, y: i32) -> bool {
-        (self.x..self.x + self.w).contains(&x) && (self.y..self.y + self.h).contains(&y)
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

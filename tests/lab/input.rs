@@ -10,9 +10,10 @@ use evdev::{
     AbsInfo, AbsoluteAxisCode as Abs, AttributeSet, EventType, InputEvent as Raw, KeyCode, PropType, UinputAbsSetup,
 };
 use kioskd::config::{self, Calibration, Span};
-use kioskd::input::{self, InputEvent, Kind, Places, Role, Spot, Wanted};
+use kioskd::input::{self, InputEvent, Kind, Places, Role, Wanted};
 use kioskd::sale::Key;
 use kioskd::service::Supervisor;
+use kioskd::vocabulary::Spot;
 
 /// Longer than a device is looked for, twice.
 const SOON: Duration = Duration::from_secs(5);

@@ -9,9 +9,10 @@ use crate::payment::Rail;
 use crate::payment::sandbox::{Sandbox, notice};
 use crate::service::Supervisor;
 use crate::vocabulary::{
-    ChargeId, ChargeRef, Currency, NewCharge, OrderId, RailError, RefundId, RefundReport, RefundRequest, Standing,
+    ChargeId, ChargeRef, Currency, NewCharge, OrderId, RailError, Rect, RefundId, RefundReport, RefundRequest,
+    Standing, Target,
 };
-use crate::world::{Ask, LineName, Rect, Scene, SlotWiring, Target, ToWorld, Unsolicited, World, WorldError};
+use crate::world::{Ask, LineName, Scene, SlotWiring, ToWorld, Unsolicited, World, WorldError};
 
 pub const WIDTH: i32 = 400;
 pub const HEIGHT: i32 = 300;

@@ -6,8 +6,7 @@ use crate::config::Faces;
 use crate::sale::view::Ease;
 use crate::screen::Frame;
 use crate::service::Supervisor;
-use crate::vocabulary::{Currency, Language};
-use crate::world::Rect;
+use crate::vocabulary::{Currency, Language, Rect};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -113,7 +112,7 @@ impl Rig {
     }
 
     fn hits(&self) -> bool {
-        (0..2_000).step_by(10).any(|x| (0..2_000).step_by(10).any(|y| self.handle.hit(x, y).is_some()))
+        (0..2_000).step_by(10).any(|x| (0..2_000).step_by(10).any(|y| self.handle.hit(Point { x, y }).is_some()))
     }
 }
 
@@ -164,7 +163,7 @@ fn by_night_the_panel_is_off_until_a_finger_comes() {
     rig.handle.show(attract());
     assert_eq!(rig.next().2, "attract");
     assert_eq!(rig.next().2, "darkened");
-    assert_eq!(rig.handle.hit(400, 240), None, "nobody touches what can't be seen");
+    assert_eq!(rig.handle.hit(Point { x: 400, y: 240 }), None, "nobody touches what can't be seen");
     let (size, _, page) = rig.next();
     assert_eq!((size, page.as_str()), ((800, 480), "attract"));
     assert_eq!(rig.next().2, "darkened", "and off again");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::world::Rect;
+use crate::vocabulary::Rect;
 
 /// Where cards come from.
 pub trait Cards: Send {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::card::{Card, Cards, Connector, Mode, Status};
-use crate::world::Rect;
+use crate::vocabulary::Rect;
 
 #[derive(Clone, Default)]
 pub struct FakeMachine(Arc<Mutex<BTreeMap<PathBuf, FakeCard>>>);

@@ -21,7 +21,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::card::{Card, Cards, Connector, Mode, Status};
-use crate::world::Rect;
+use crate::vocabulary::Rect;
 
 /// The cards in `/dev/dri`.
 pub struct Machine {

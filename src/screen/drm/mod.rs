@@ -33,7 +33,8 @@ use serde::Serialize;
 use super::paint::Frame;
 use super::panel::{Panel, PanelError, Ready};
 use super::rotation::{Rotation, Surface};
-use crate::world::{Rect, Scene};
+use crate::vocabulary::Rect;
+use crate::world::Scene;
 
 /// A panel that has gone is noticed within it, and the rest of P6's second is for the sale.
 const TENDED: Duration = Duration::from_millis(500);

@@ -3,8 +3,7 @@
 use super::super::sheet::{Cut, Ink, Look, TextLook, space, type_scale};
 use super::{Composer, FINGER, spaced};
 use crate::sale::view::OrderView;
-use crate::vocabulary::{Minor, ShortCode};
-use crate::world::Rect;
+use crate::vocabulary::{Minor, Rect, ShortCode};
 
 impl Composer<'_> {
     pub(super) fn confirm(&mut self, body: Rect, code: &str, entered: &str, total: Minor, wrong: bool) {

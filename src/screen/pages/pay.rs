@@ -4,7 +4,7 @@ use super::super::paint::side_for;
 use super::super::sheet::{Cut, Draw, Ink, Look, TextLook, centered, space, type_scale};
 use super::{Composer, FINGER, Icon, grouped};
 use crate::sale::view::{OrderView, RailTab};
-use crate::world::Rect;
+use crate::vocabulary::Rect;
 
 /// Seconds from which the count-down is shown as urgent.
 const HURRY: u64 = 20;

@@ -4,8 +4,7 @@
 use super::super::sheet::{Cut, Draw, Ink, Look, TextLook, centered, space, type_scale};
 use super::{Composer, Icon, alike, counted};
 use crate::sale::view::{OrderState, OrderView, Outcome, ReceiptView, StopReason};
-use crate::vocabulary::ShortCode;
-use crate::world::Rect;
+use crate::vocabulary::{Rect, ShortCode};
 
 /// Of the card with an order's code.
 const CODE: i32 = 112;

@@ -3,8 +3,7 @@
 use super::super::sheet::{Cut, Draw, Fit, Ink, Look, Picture, TextLook, centered, space, type_scale};
 use super::{Composer, FINGER, Icon};
 use crate::sale::view::{BasketLine, CategoryTab, Tile};
-use crate::vocabulary::Minor;
-use crate::world::Rect;
+use crate::vocabulary::{Minor, Rect};
 
 /// Products on the invitation: a taste of what there is.
 const SAMPLES: usize = 6;
