@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::clock::Clock;
 use crate::config::{Hours, Theme};
+use crate::sale::Touch;
 use crate::sale::view::{Page, View};
 use crate::screen::text::Typesetter;
 use crate::screen::{Backlight, Glass, Moment, Panel, PanelError, Ready};
@@ -63,11 +64,12 @@ impl GlassHandle {
 
     /// The enabled target at a place of the panel, as it was last presented. On a glass that is switched off for the night
     /// there is none, but it wakes.
-    pub fn hit(&self, at: Point) -> Option<String> {
+    pub fn hit(&self, at: Point) -> Option<Touch> {
         // Looked for before the glass hears of the finger: the one that wakes it must not hit what it will show.
         let hit = {
             let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-            targets.iter().find(|target| target.enabled && target.rect.contains(at)).map(|target| target.name.clone())
+            let there = targets.iter().find(|target| target.enabled && target.rect.contains(at));
+            there.and_then(|target| target.name.parse().ok())
         };
         let (mailbox, changed) = &*self.mailbox;
         mailbox.lock().unwrap_or_else(PoisonError::into_inner).touched = true;

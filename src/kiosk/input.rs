@@ -15,7 +15,7 @@ use crate::vocabulary::{ShortCode, Spot};
 #[derive(Default)]
 pub(super) struct Hand {
     /// The target under the finger when it came down.
-    pressed: Option<String>,
+    pressed: Option<Touch>,
 }
 
 /// Starts what is configured; a real panel has a touch sensor even where nothing is said about one.
@@ -64,7 +64,7 @@ impl Kiosk {
     }
 
     /// The target at a place of the picture.
-    fn under(&self, spot: Spot) -> Option<String> {
+    fn under(&self, spot: Spot) -> Option<Touch> {
         self.edges.glass.hit(spot.pixel(self.edges.glass.size()))
     }
 
@@ -79,9 +79,8 @@ impl Kiosk {
 impl Hand {
     /// A finger lifts from `under`: it touched what it had pressed, where that is still there, and not what came under
     /// it meanwhile.
-    fn lift(&mut self, under: Option<String>) -> Option<Touch> {
-        let pressed = self.pressed.take()?;
-        (under.as_ref() == Some(&pressed)).then(|| Touch::parse(&pressed)).flatten()
+    fn lift(&mut self, under: Option<Touch>) -> Option<Touch> {
+        self.pressed.take().filter(|pressed| under.as_ref() == Some(pressed))
     }
 }
 
@@ -103,16 +102,16 @@ mod tests {
 
     #[test]
     fn a_finger_touches_what_it_pressed_and_nothing_else() {
-        let lift = |pressed: Option<&str>, under: Option<&str>| {
-            let mut hand = Hand { pressed: pressed.map(String::from) };
-            let touch = hand.lift(under.map(String::from));
+        let lift = |pressed: Option<Touch>, under: Option<Touch>| {
+            let mut hand = Hand { pressed };
+            let touch = hand.lift(under);
             assert_eq!(hand.pressed, None);
             touch
         };
-        assert_eq!(lift(Some("pay"), Some("pay")), Some(Touch::Pay));
-        assert_eq!(lift(Some("pay"), Some("cancel")), None, "slid away, or another page came");
-        assert_eq!(lift(Some("pay"), None), None);
-        assert_eq!(lift(None, Some("pay")), None, "the page came under the finger");
+        assert_eq!(lift(Some(Touch::Pay), Some(Touch::Pay)), Some(Touch::Pay));
+        assert_eq!(lift(Some(Touch::Pay), Some(Touch::Cancel)), None, "slid away, or another page came");
+        assert_eq!(lift(Some(Touch::Pay), None), None);
+        assert_eq!(lift(None, Some(Touch::Pay)), None, "the page came under the finger");
         assert_eq!(lift(None, None), None);
     }
 

@@ -38,7 +38,7 @@ use crate::payment::gateway::Rejections;
 use crate::printer::PrinterStatus;
 use crate::sale::event::{Condition, Effect, Event};
 use crate::sale::order::Receipt;
-use crate::sale::{Order, State, Touch};
+use crate::sale::{Order, State};
 use crate::service::{self, Beat, Say};
 use crate::vending::Warmth;
 use crate::vocabulary::{BootId, Cause, Mono, OrderId, Outlet, Point};
@@ -348,7 +348,7 @@ impl Kiosk {
             }
             Input::Nudge => {}
             Input::Finger { x, y } => {
-                if let Some(touch) = self.edges.glass.hit(Point { x, y }).and_then(|name| Touch::parse(&name)) {
+                if let Some(touch) = self.edges.glass.hit(Point { x, y }) {
                     self.step(Event::Touch(touch));
                 }
             }

@@ -1,6 +1,6 @@
 //! What can happen to a sale, and what it can want done.
 
-use super::counter::Touch;
+use super::dialogue::Touch;
 use super::order::Order;
 use super::record::Offered;
 use crate::operation::{Known, Outcome, Refusal, Request, RequestId};
@@ -185,7 +185,7 @@ pub enum Illegal {
     NoOrder(OrderId),
     #[error("no delivery is open for unit {item} of order {order}, attempt {attempt}", order = .0.order, item = .0.item, attempt = .0.attempt)]
     NoDelivery(DeliveryId),
-    #[error("{touch:?} is not on the page {page}")]
+    #[error("`{touch}` is not on the page {page}")]
     NotOnPage { touch: Touch, page: &'static str },
     #[error("{0}")]
     Refused(&'static str),

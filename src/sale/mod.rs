@@ -17,8 +17,8 @@
 
 pub mod codes;
 mod conditions;
-mod counter;
 mod deliver;
+pub mod dialogue;
 pub mod event;
 mod offer;
 mod operate;
@@ -36,7 +36,7 @@ pub mod view;
 use std::collections::BTreeMap;
 
 pub use conditions::Conditions;
-pub use counter::{Counter, Key, Touch};
+pub use dialogue::{Counter, Key, Touch};
 pub use event::{Condition, Effect, Event, Illegal};
 pub use order::Order;
 pub use policy::Policy;

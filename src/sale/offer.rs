@@ -1,7 +1,7 @@
 //! From a basket to a charge: the order's number is on disk before any provider hears of it, and so is every charge's.
 
 use super::Turn;
-use super::counter::At;
+use super::dialogue::At;
 use super::event::{Effect, Illegal};
 use super::order::Order;
 use super::record::{Offered, Record};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::counter::{At, Lookup};
+use super::dialogue::{At, Lookup};
 use super::order::Receipt;
 use super::record::{Closed, Settling};
 use super::shop::Product;

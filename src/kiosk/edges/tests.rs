@@ -13,7 +13,6 @@ use super::*;
 use crate::board::{Backend, BoardError, SimulatedI2c};
 use crate::ledger::Hold;
 use crate::payment::Answer;
-use crate::sale::Touch;
 use crate::service::Beat;
 use crate::vocabulary::{
     ChargeRef, ChargeReport, Created, NewCharge, Payment, PaymentId, RefundReport, RefundRequest, Standing,
@@ -193,7 +192,7 @@ pub(in super::super) fn sell(rig: &mut Rig) {
     let product = rig.kiosk.config.slots[0].product.to_string();
     rig.inputs.send(Input::Event(answers)).unwrap();
     for touch in ["start", &format!("product:{product}"), "pay"] {
-        rig.inputs.send(Input::Event(Event::Touch(Touch::parse(touch).unwrap()))).unwrap();
+        rig.inputs.send(Input::Event(Event::Touch(touch.parse().unwrap()))).unwrap();
     }
 }
 

@@ -11,7 +11,6 @@ use super::super::edges::tests::{Rig, rig, sell};
 use super::super::notices::Notice;
 use super::*;
 use crate::board::BoardEvent;
-use crate::sale::Touch;
 use crate::sale::event::Event;
 use crate::vocabulary::{ChargeReport, Standing};
 use crate::world::{Question, ToWorld, World, receive};
@@ -27,7 +26,7 @@ fn hang(rig: &Rig) -> Sender<()> {
 
 fn touch(rig: &mut Rig, names: &[&str]) {
     for name in names {
-        rig.kiosk.take(Input::Event(Event::Touch(Touch::parse(name).unwrap())));
+        rig.kiosk.take(Input::Event(Event::Touch(name.parse().unwrap())));
     }
 }
 

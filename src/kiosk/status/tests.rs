@@ -11,7 +11,6 @@ use super::*;
 use crate::board::BoardEvent;
 use crate::input::Role;
 use crate::payment::gateway::Rejected;
-use crate::sale::Touch;
 use crate::sale::event::Event;
 
 #[path = "../../../tests/support/spelling.rs"]
@@ -221,7 +220,7 @@ fn what_is_well_raises_no_alarm_and_one_line_says_all() {
 fn it_is_made_when_something_it_shows_has_changed_and_not_after_every_event() {
     let mut rig = rig(|| ());
     let touch = |kiosk: &mut Kiosk, name: &str| {
-        kiosk.take(Input::Event(Event::Touch(Touch::parse(name).unwrap())));
+        kiosk.take(Input::Event(Event::Touch(name.parse().unwrap())));
         kiosk.show();
     };
     let before = rig.kiosk.made;

@@ -7,7 +7,7 @@ use crate::sale::policy::RailPolicy;
 use crate::sale::recover::Recovered;
 use crate::sale::shop::{OutletStatus, Product};
 use crate::sale::view::Page;
-use crate::sale::{Condition, Effect, Event, Illegal, Order, Policy, Record, State, Step, Touch, next};
+use crate::sale::{Condition, Effect, Event, Illegal, Order, Policy, Record, State, Step, next};
 use crate::vending::{Planogram, Slot};
 use crate::vocabulary::{
     BootId, ChargeId, ChargeReport, Created, Currency, DeliveryId, Evidence, Language, Localized, Mono, OrderId,
@@ -136,11 +136,11 @@ impl Desk {
     }
 
     pub fn touch(&mut self, name: &str) -> Step {
-        self.hear(Event::Touch(Touch::parse(name).unwrap()))
+        self.hear(Event::Touch(name.parse().unwrap()))
     }
 
     pub fn refused(&mut self, name: &str) -> Illegal {
-        self.try_hear(Event::Touch(Touch::parse(name).unwrap())).unwrap_err()
+        self.try_hear(Event::Touch(name.parse().unwrap())).unwrap_err()
     }
 
     /// Time passes, with every tick that is wanted.

@@ -1,15 +1,19 @@
 //! The customer's side of the glass: which page, which basket, which keys were typed. Volatile; a restart begins at the
 //! first page.
 
+mod touch;
+
+pub use touch::{Key, Touch};
+
 use std::time::Duration;
 
 use super::event::{Effect, Illegal};
 use super::order::Order;
 use super::record::{Closed, Record};
 use super::shop::Product;
-use super::view::{CategoryTab, Ease};
+use super::view::Ease;
 use super::{State, Turn};
-use crate::vocabulary::{CategoryId, Language, Minor, Mono, OrderId, ProductId, RailName, ShortCode};
+use crate::vocabulary::{CategoryId, Language, Minor, Mono, OrderId, ProductId, ShortCode};
 
 /// Digits of the code that proves somebody stands at the machine.
 const CONFIRM_DIGITS: usize = 4;
@@ -66,68 +70,6 @@ pub(super) enum Lookup {
     Asked,
     Found(Box<Order>),
     Nothing,
-}
-
-/// A touch on a target, by the target's name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Touch {
-    Start,
-    Product(ProductId),
-    Add,
-    Pay,
-    Cancel,
-    Done,
-    MoreTime,
-    Lookup,
-    Language(Language),
-    /// Larger type, and not any more.
-    Larger,
-    /// More contrast, and not any more.
-    Contrast,
-    /// `None`: all products.
-    Category(Option<CategoryId>),
-    NextPage,
-    PageBack,
-    Rail(RailName),
-    Key(Key),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Key {
-    Digit(u8),
-    Clear,
-    Ok,
-}
-
-impl Touch {
-    /// From a target's name (`product:cola`, `key:7`).
-    pub fn parse(name: &str) -> Option<Self> {
-        Some(match name.split_once(':') {
-            None => match name {
-                "start" => Touch::Start,
-                "add" => Touch::Add,
-                "pay" => Touch::Pay,
-                "cancel" => Touch::Cancel,
-                "done" => Touch::Done,
-                "more-time" => Touch::MoreTime,
-                "lookup" => Touch::Lookup,
-                _ => return None,
-            },
-            Some(("product", id)) => Touch::Product(ProductId::parse(id)?),
-            Some(("ease", "large")) => Touch::Larger,
-            Some(("ease", "contrast")) => Touch::Contrast,
-            Some(("category", CategoryTab::ALL)) => Touch::Category(None),
-            Some(("category", id)) => Touch::Category(Some(CategoryId::parse(id)?)),
-            Some(("page", "next")) => Touch::NextPage,
-            Some(("page", "back")) => Touch::PageBack,
-            Some(("language", tag)) => Touch::Language(Language::new(tag)),
-            Some(("rail", name)) => Touch::Rail(RailName::parse(name)?),
-            Some(("key", "clear")) => Touch::Key(Key::Clear),
-            Some(("key", "ok")) => Touch::Key(Key::Ok),
-            Some(("key", digit)) => Touch::Key(Key::Digit(digit.parse().ok().filter(|digit| *digit < 10)?)),
-            Some(_) => return None,
-        })
-    }
 }
 
 impl Counter {

@@ -1,0 +1,181 @@
+//! What a finger can say, by the name of the target it touched: `product:cola`, `key:7`. Other programs read the names, so
+//! they stay.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::vocabulary::{BadName, CategoryId, Language, ProductId, RailName};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Touch {
+    Start,
+    Product(ProductId),
+    Add,
+    Pay,
+    Cancel,
+    Done,
+    MoreTime,
+    Lookup,
+    Language(Language),
+    /// Larger type, and not any more.
+    Larger,
+    /// More contrast, and not any more.
+    Contrast,
+    /// `None`: all products.
+    Category(Option<CategoryId>),
+    NextPage,
+    PageBack,
+    Rail(RailName),
+    Key(Key),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// 0 to 9.
+    Digit(u8),
+    Clear,
+    Ok,
+}
+
+impl fmt::Display for Touch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Touch::Start => f.write_str("start"),
+            Touch::Product(id) => write!(f, "product:{id}"),
+            Touch::Add => f.write_str("add"),
+            Touch::Pay => f.write_str("pay"),
+            Touch::Cancel => f.write_str("cancel"),
+            Touch::Done => f.write_str("done"),
+            Touch::MoreTime => f.write_str("more-time"),
+            Touch::Lookup => f.write_str("lookup"),
+            Touch::Language(language) => write!(f, "language:{language}"),
+            Touch::Larger => f.write_str("ease:large"),
+            Touch::Contrast => f.write_str("ease:contrast"),
+            Touch::Category(None) => write!(f, "category:{}", CategoryId::ALL),
+            Touch::Category(Some(id)) => write!(f, "category:{id}"),
+            Touch::NextPage => f.write_str("page:next"),
+            Touch::PageBack => f.write_str("page:back"),
+            Touch::Rail(name) => write!(f, "rail:{name}"),
+            Touch::Key(Key::Digit(digit)) => write!(f, "key:{digit}"),
+            Touch::Key(Key::Clear) => f.write_str("key:clear"),
+            Touch::Key(Key::Ok) => f.write_str("key:ok"),
+        }
+    }
+}
+
+impl FromStr for Touch {
+    type Err = BadName;
+
+    fn from_str(name: &str) -> Result<Self, BadName> {
+        read(name).ok_or_else(|| BadName { what: "touch", text: name.to_owned() })
+    }
+}
+
+fn read(name: &str) -> Option<Touch> {
+    Some(match name.split_once(':') {
+        None => match name {
+            "start" => Touch::Start,
+            "add" => Touch::Add,
+            "pay" => Touch::Pay,
+            "cancel" => Touch::Cancel,
+            "done" => Touch::Done,
+            "more-time" => Touch::MoreTime,
+            "lookup" => Touch::Lookup,
+            _ => return None,
+        },
+        Some(("product", id)) => Touch::Product(ProductId::parse(id)?),
+        Some(("ease", "large")) => Touch::Larger,
+        Some(("ease", "contrast")) => Touch::Contrast,
+        Some(("category", CategoryId::ALL)) => Touch::Category(None),
+        Some(("category", id)) => Touch::Category(Some(CategoryId::parse(id)?)),
+        Some(("page", "next")) => Touch::NextPage,
+        Some(("page", "back")) => Touch::PageBack,
+        Some(("language", tag)) => Touch::Language(Language::new(tag)),
+        Some(("rail", name)) => Touch::Rail(RailName::parse(name)?),
+        Some(("key", "clear")) => Touch::Key(Key::Clear),
+        Some(("key", "ok")) => Touch::Key(Key::Ok),
+        Some(("key", digit)) => match digit.as_bytes() {
+            [digit @ b'0'..=b'9'] => Touch::Key(Key::Digit(digit - b'0')),
+            _ => return None,
+        },
+        Some(_) => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// One of each kind with its name, each naming the next: the compiler asks for a new one here.
+    fn each() -> Vec<(Touch, &'static str)> {
+        let (mut each, mut next) = (Vec::new(), Some(Touch::Start));
+        while let Some(touch) = next {
+            let (name, then) = match &touch {
+                Touch::Start => ("start", Some(Touch::Product(ProductId::parse("cola").unwrap()))),
+                Touch::Product(_) => ("product:cola", Some(Touch::Add)),
+                Touch::Add => ("add", Some(Touch::Pay)),
+                Touch::Pay => ("pay", Some(Touch::Cancel)),
+                Touch::Cancel => ("cancel", Some(Touch::Done)),
+                Touch::Done => ("done", Some(Touch::MoreTime)),
+                Touch::MoreTime => ("more-time", Some(Touch::Lookup)),
+                Touch::Lookup => ("lookup", Some(Touch::Language(Language::new("zh-Hant")))),
+                Touch::Language(_) => ("language:zh-Hant", Some(Touch::Larger)),
+                Touch::Larger => ("ease:large", Some(Touch::Contrast)),
+                Touch::Contrast => ("ease:contrast", Some(Touch::Category(None))),
+                Touch::Category(None) => ("category:all", Some(Touch::Category(CategoryId::parse("drinks")))),
+                Touch::Category(Some(_)) => ("category:drinks", Some(Touch::NextPage)),
+                Touch::NextPage => ("page:next", Some(Touch::PageBack)),
+                Touch::PageBack => ("page:back", Some(Touch::Rail(RailName::parse("wechat-2").unwrap()))),
+                Touch::Rail(_) => ("rail:wechat-2", Some(Touch::Key(Key::Digit(7)))),
+                Touch::Key(Key::Digit(_)) => ("key:7", Some(Touch::Key(Key::Clear))),
+                Touch::Key(Key::Clear) => ("key:clear", Some(Touch::Key(Key::Ok))),
+                Touch::Key(Key::Ok) => ("key:ok", None),
+            };
+            each.push((touch, name));
+            next = then;
+        }
+        each
+    }
+
+    #[test]
+    fn every_touch_has_its_name_and_is_read_from_it() {
+        for (touch, name) in each() {
+            assert_eq!(touch.to_string(), name);
+            assert_eq!(name.parse(), Ok(touch));
+        }
+        for digit in 0..10 {
+            let key = Touch::Key(Key::Digit(digit));
+            assert_eq!(key.to_string().parse(), Ok(key));
+        }
+    }
+
+    #[test]
+    fn whatever_else_is_written_is_no_touch() {
+        for name in
+            ["", "nothing", "key:10", "key:x", "key:", "key:+7", "key:07", "page:up", "ease:none", "paper:in", "rail:"]
+        {
+            let wrong = BadName { what: "touch", text: name.into() };
+            assert_eq!(name.parse::<Touch>(), Err(wrong));
+        }
+    }
+
+    /// Names as they are, with other words behind their colon, and anything at all.
+    fn name() -> impl Strategy<Value = String> {
+        let known = || prop::sample::select(each()).prop_map(|(_, name)| name.to_owned());
+        let kind = || known().prop_map(|name| name.split_once(':').map_or(name.clone(), |(kind, _)| kind.to_owned()));
+        prop_oneof![known(), (kind(), "[0-9A-Za-z+_:-]{0,5}").prop_map(|(kind, word)| format!("{kind}:{word}")), ".*"]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_read_is_written_the_same(name in name()) {
+            if let Ok(touch) = name.parse::<Touch>() {
+                prop_assert_eq!(touch.to_string(), name);
+            }
+        }
+    }
+}
