@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use kioskd::config::Faces;
 use kioskd::config::Theme;
-use kioskd::sale::view::{Ease, OrderState, OrderView, Page, RailTab, Tile, View};
+use kioskd::sale::dialogue::{Ease, OrderPage, Page, RailTab, ShopPage, Tile, View};
+use kioskd::sale::view::{OrderState, OrderView};
 use kioskd::screen::Glass;
 use kioskd::screen::text::Typesetter;
 use kioskd::vocabulary::{Currency, Language, ProductId, RailName, ShortCode};
@@ -46,7 +47,7 @@ fn attract() -> View {
         available: 5,
         picture: Some(pictures.join(format!("{id}.png"))),
     };
-    view(Page::Attract { tiles: products.iter().map(tile).collect() })
+    view(Page::Shop(ShopPage::Attract { tiles: products.iter().map(tile).collect() }))
 }
 
 fn pay(order: u32, seconds_left: u64) -> View {
@@ -60,7 +61,7 @@ fn pay(order: u32, seconds_left: u64) -> View {
         refund_pending: 0,
         items: Vec::new(),
     };
-    view(Page::Pay {
+    view(Page::Order(OrderPage::Pay {
         order: order_view,
         qr: Some(format!("weixin://wxpay/bizpayurl?pr={order:09}")),
         rails: vec![RailTab {
@@ -72,7 +73,7 @@ fn pay(order: u32, seconds_left: u64) -> View {
         seconds_left,
         of_seconds: 90,
         can_extend: true,
-    })
+    }))
 }
 
 fn report(what: &str, limit: Duration, mut times: Vec<Duration>) {

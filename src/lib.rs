@@ -11,7 +11,7 @@
 //! - [`payment`] rails (WeChat Pay, Alipay, EMV codes, the gateway, the sandbox) and bills
 //! - The other edges: [`printer`] the paper · [`screen`] the glass · [`input`] touch, keypad and scanner · [`board`] relays
 //!   and sensors
-//! - [`vending`] the pure planogram, a shop behind the sale's counter
+//! - [`vending`] the pure planogram, a shop that the sale asks
 //! - [`sale`] the pure state machine
 //! - [`config`] the operator's file, checked where it stands
 //! - [`emv`] codes that a bank account stands behind, pure too

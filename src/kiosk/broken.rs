@@ -15,7 +15,7 @@ use super::glass::{self, Face, GlassHandle, Showing};
 use super::{KioskError, Options};
 use crate::config::{self, Facade, Panel, Theme};
 use crate::ledger::LedgerError;
-use crate::sale::view::{Ease, Page, View};
+use crate::sale::dialogue::{Ease, Page, View};
 use crate::screen::open_panel;
 use crate::screen::text::{TextError, Typesetter};
 use crate::service::{self, Ended, Say, Supervisor};

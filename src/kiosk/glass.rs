@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::clock::Clock;
 use crate::config::{Hours, Theme};
 use crate::sale::Touch;
-use crate::sale::view::{Page, View};
+use crate::sale::dialogue::{Page, ShopPage, View};
 use crate::screen::text::Typesetter;
 use crate::screen::{Backlight, Glass, Moment, Panel, PanelError, Ready};
 use crate::service::{Beat, End, Part, Supervisor};
@@ -240,7 +240,7 @@ impl<S: Fn(Option<String>)> Driver<S> {
             self.touched = Instant::now();
         }
         let Some(showing) = showing else { return };
-        let attract = matches!(showing.view.page, Page::Attract { .. });
+        let attract = matches!(showing.view.page, Page::Shop(ShopPage::Attract { .. }));
         self.attract_since = attract.then(|| self.attract_since.unwrap_or_else(Instant::now));
         self.newest = Some(showing);
     }

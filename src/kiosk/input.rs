@@ -5,8 +5,8 @@ use tokio::runtime::Runtime;
 use super::{Input, Kiosk};
 use crate::config::{Config, Panel};
 use crate::input::{self, InputEvent, Places, Role, Wanted};
+use crate::sale::dialogue::{LookupPage, Page, ShopPage};
 use crate::sale::event::{Condition, Event};
-use crate::sale::view::Page;
 use crate::sale::{Key, Touch};
 use crate::service::Supervisor;
 use crate::vocabulary::{ShortCode, Spot};
@@ -87,8 +87,8 @@ impl Hand {
 /// A short code before the first page or the look-up opens its order, as if it were typed; any other text does nothing.
 fn spell(page: Option<&Page>, text: &str) -> Vec<Touch> {
     let begin = match page {
-        Some(Page::Attract { .. }) => Touch::Lookup,
-        Some(Page::Lookup { .. }) => Touch::Key(Key::Clear),
+        Some(Page::Shop(ShopPage::Attract { .. })) => Touch::Lookup,
+        Some(Page::Lookup(LookupPage::Lookup { .. })) => Touch::Key(Key::Clear),
         _ => return Vec::new(),
     };
     let Some(code) = ShortCode::parse(text) else { return Vec::new() };
@@ -118,8 +118,8 @@ mod tests {
     #[test]
     fn a_short_code_is_typed() {
         let typed = |page: &Page, text| spell(Some(page), text);
-        let attract = Page::Attract { tiles: Vec::new() };
-        let lookup = Page::Lookup { entered: "1".into(), found: None, not_found: false };
+        let attract = Page::Shop(ShopPage::Attract { tiles: Vec::new() });
+        let lookup = Page::Lookup(LookupPage::Lookup { entered: "1".into(), found: None, not_found: false });
         let code = [Key::Digit(0), Key::Digit(4), Key::Digit(2), Key::Digit(1), Key::Digit(9), Key::Digit(7), Key::Ok];
         let keys: Vec<_> = code.into_iter().map(Touch::Key).collect();
         assert_eq!(typed(&attract, "042197"), [&[Touch::Lookup], &keys[..]].concat());
@@ -127,8 +127,14 @@ mod tests {
         for other in ["", "42197", "0421978", "04219a", "https://example.com/042197"] {
             assert_eq!(typed(&attract, other), [], "{other}");
         }
-        let choose =
-            Page::Choose { tiles: Vec::new(), categories: Vec::new(), page: 0, pages: 1, basket: Vec::new(), total: 0 };
+        let choose = Page::Shop(ShopPage::Choose {
+            tiles: Vec::new(),
+            categories: Vec::new(),
+            page: 0,
+            pages: 1,
+            basket: Vec::new(),
+            total: 0,
+        });
         assert_eq!(typed(&choose, "042197"), [], "a basket is not thrown away");
     }
 }

@@ -24,7 +24,7 @@ impl Letterhead {
 
     /// The order's receipt in the language the glass has now.
     pub fn receipt(&self, order: &Order, state: &sale::State) -> Receipt {
-        let language = &state.counter.language;
+        let language = &state.dialogue.language;
         let kiosk = &self.config.kiosk;
         let charge = order.bought().and_then(|id| order.charge(id)).or(order.charges.last());
         let rail = charge.map(|charge| &charge.rail);

@@ -7,7 +7,7 @@ use crate::vocabulary::{Goods, Minor, counted};
 
 /// The order on the glass, or null.
 pub fn order(state: &State) -> Value {
-    let shown = state.counter.shown_order().and_then(|id| state.orders.get(&id));
+    let shown = state.dialogue.shown_order().and_then(|id| state.orders.get(&id));
     match state.current_order().or(shown) {
         Some(order) => json!({
             "id": order.id,

@@ -114,9 +114,12 @@ impl State {
         verified.is_some_and(|at| now.since(at) <= self.policy.lease)
     }
 
-    pub(super) fn lease_ends(&self, rail: &RailName) -> Option<Mono> {
+    /// When the lease of the QR on the glass ends. None runs before the provider has answered.
+    pub(super) fn lease_wake(&self) -> Option<Mono> {
+        let order = self.current_order().filter(|order| order.waiting())?;
+        let charge = order.live().filter(|charge| charge.watch.payload.is_some())?;
         // One past it, so that a tick at that moment finds it over.
-        Some(self.conditions.rails.get(rail)?.verified? + self.policy.lease + Duration::from_millis(1))
+        Some(self.conditions.rails.get(&charge.rail)?.verified? + self.policy.lease + Duration::from_millis(1))
     }
 
     pub(super) fn probe_wake(&self) -> Option<Mono> {

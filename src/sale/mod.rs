@@ -10,10 +10,10 @@
 //! State is two things: the current order, at most one, on the glass; and every other order on which something is still
 //! open, which settles in the background and never stops selling.
 //!
-//! Where to look: [`record`] what is written down · [`order`] what an order is, as a fold of its records · `counter` the
-//! customer's pages · `codes` order numbers · [`shop`] what is sold and
-//! where it comes out · `offer` from a basket to a charge · `operate` what people ask of it · `deliver` · `settle` charges and
-//! refunds · `recover` after a restart · `conditions` when it may sell · `show` the view.
+//! Where to look: [`record`] what is written down · [`order`] what an order is, as a fold of its records · [`dialogue`]
+//! the customer's pages · `codes` order numbers · [`shop`] what is sold and where it comes out · `offer` from a basket to a
+//! charge · `operate` what people ask of it · `deliver` · `settle` charges and refunds · `recover` after a restart ·
+//! `conditions` when it may sell · [`view`] an order as people see it.
 
 pub mod codes;
 mod conditions;
@@ -28,7 +28,6 @@ pub mod record;
 pub mod recover;
 mod settle;
 pub mod shop;
-mod show;
 #[cfg(test)]
 mod tests;
 pub mod view;
@@ -36,7 +35,7 @@ pub mod view;
 use std::collections::BTreeMap;
 
 pub use conditions::Conditions;
-pub use dialogue::{Counter, Key, Touch};
+pub use dialogue::{Dialogue, Key, Touch};
 pub use event::{Condition, Effect, Event, Illegal};
 pub use order::Order;
 pub use policy::Policy;
@@ -54,7 +53,7 @@ pub struct State {
     pub policy: Policy,
     pub shop: Box<dyn Shop>,
     pub conditions: Conditions,
-    pub counter: Counter,
+    pub dialogue: Dialogue,
     /// Orders on which something is open, and the one whose result is on the glass.
     pub orders: BTreeMap<OrderId, Order>,
     /// The order on the glass that waits for its payment or is being delivered.
@@ -79,12 +78,12 @@ pub struct Step {
 
 impl State {
     pub fn new(policy: Policy, shop: impl Shop + 'static) -> Self {
-        let counter = Counter::new(policy.first_language());
+        let dialogue = Dialogue::new(policy.first_language());
         Self {
             policy,
             shop: Box::new(shop),
             conditions: Conditions::default(),
-            counter,
+            dialogue,
             orders: BTreeMap::new(),
             current: None,
             last_order: None,
@@ -106,7 +105,8 @@ impl State {
 
     /// When [`Event::Tick`] is wanted next; `None` while nothing is timed.
     pub fn next_wake(&self, now: Mono) -> Option<Mono> {
-        [self.counter_wake(now), self.settle_wake(), self.probe_wake(), self.pause_wake()].into_iter().flatten().min()
+        let (dialogue, settle) = (self.dialogue_wake(now), self.settle_wake());
+        [dialogue, self.lease_wake(), settle, self.probe_wake(), self.pause_wake()].into_iter().flatten().min()
     }
 }
 
@@ -180,7 +180,7 @@ impl Turn<'_> {
     fn conclude(&mut self) {
         self.end_pauses();
         self.hold_lease();
-        self.counter_timers();
+        self.dialogue_timers();
         self.settle_all();
         self.print_claims();
         self.announce();
@@ -190,7 +190,7 @@ impl Turn<'_> {
     /// Forgets orders on which nothing is open, that are not on the glass and whose receipt is not under way. The ledger
     /// keeps them. What this step wrote about stays until the next step: its commit still reads it.
     fn sweep(&mut self) {
-        let shown = self.state.counter.shown_order();
+        let shown = self.state.dialogue.shown_order();
         let current = self.state.current;
         let written: Vec<_> = self.step.records.iter().filter_map(Record::order).collect();
         self.state.orders.retain(|id, order| {

@@ -1,7 +1,6 @@
 //! From a basket to a charge: the order's number is on disk before any provider hears of it, and so is every charge's.
 
 use super::Turn;
-use super::dialogue::At;
 use super::event::{Effect, Illegal};
 use super::order::Order;
 use super::record::{Offered, Record};
@@ -15,7 +14,7 @@ impl Turn<'_> {
     /// Begins an order of what is in the basket, on the first rail whose provider answers.
     pub(super) fn offer(&mut self) -> Result<(), Illegal> {
         let mut items = Vec::new();
-        for (id, quantity) in &self.state.counter.basket {
+        for (id, quantity) in self.state.basket() {
             let product = self.state.product(id).ok_or(Illegal::Refused("no such product"))?;
             items.extend(std::iter::repeat_n(product.offered(), *quantity as usize));
         }
@@ -103,9 +102,7 @@ impl Turn<'_> {
             outlet,
         });
         self.create_charge(order);
-        self.state.current = Some(order);
-        self.state.counter.basket.clear();
-        self.go(At::Order);
+        self.show_order(order);
         Ok(())
     }
 
@@ -162,7 +159,7 @@ impl Turn<'_> {
 
     /// The goods in the customer's language: "Cola x2".
     fn goods(&self, order: &Order) -> Vec<String> {
-        let language = &self.state.counter.language;
+        let language = &self.state.dialogue.language;
         let label = |goods: &Goods| order.items.iter().find(|item| item.goods == *goods).map(|item| &item.label);
         let named = |(goods, quantity): (Goods, u32)| {
             let name = label(&goods).map_or("", |label| label.get(language));

@@ -29,7 +29,7 @@ pub use panel::{Panel, PanelError, Ready, SimulatedPanel};
 pub use rotation::Rotation;
 
 use crate::config::Theme;
-use crate::sale::view::View;
+use crate::sale::dialogue::View;
 use crate::vocabulary::{Rect, Target};
 
 use language::Texts;

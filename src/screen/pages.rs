@@ -8,7 +8,8 @@ mod result;
 mod shelf;
 
 use crate::config::{Palette, Theme};
-use crate::sale::view::{ItemView, OrderView, Page, View};
+use crate::sale::dialogue::{LookupPage, OrderPage, Page, ShopPage, View};
+use crate::sale::view::{ItemView, OrderView};
 use crate::vocabulary::{Rect, ShortCode};
 
 use super::Moment;
@@ -33,32 +34,38 @@ pub fn compose(view: &View, texts: &Texts, theme: &Theme, moment: Moment, width:
         Composer { sheet, words: Words { texts, view }, theme, moment, wide: width * 10 >= height * 9, slide: false };
     let whole = Rect { x: 0, y: 0, w: width, h: height };
     page.sheet.fill(whole, palette.ground);
-    if let (Page::Attract { .. }, Some(slide)) = (&view.page, page.slide()) {
+    if let (Page::Shop(ShopPage::Attract { .. }), Some(slide)) = (&view.page, page.slide()) {
         page.sheet.add(whole, Draw::Picture(Picture { path: slide, fit: Fit::Cover, opacity: 255 }));
         page.slide = true;
     }
     let body = page.frame(whole);
     match &view.page {
-        Page::Attract { tiles } => page.attract(body, tiles),
-        Page::Choose { tiles, categories, page: nth, pages, basket, total } => {
+        Page::Shop(ShopPage::Attract { tiles }) => page.attract(body, tiles),
+        Page::Shop(ShopPage::Choose { tiles, categories, page: nth, pages, basket, total }) => {
             page.choose(body, tiles, categories, (*nth, *pages), basket, *total);
         }
-        Page::Basket { product, basket, total, can_add } => page.basket(body, product, basket, *total, *can_add),
-        Page::Confirm { code, entered, total, wrong } => page.confirm(body, code, entered, *total, *wrong),
-        Page::Pay { order, qr, rails, seconds_left, of_seconds, can_extend } => {
+        Page::Shop(ShopPage::Basket { product, basket, total, can_add }) => {
+            page.basket(body, product, basket, *total, *can_add)
+        }
+        Page::Shop(ShopPage::Confirm { code, entered, total, wrong }) => {
+            page.confirm(body, code, entered, *total, *wrong)
+        }
+        Page::Order(OrderPage::Pay { order, qr, rails, seconds_left, of_seconds, can_extend }) => {
             page.pay(body, order, qr.as_deref(), rails, (*seconds_left, *of_seconds), *can_extend);
         }
-        Page::Delivering { order } => page.delivering(body, order),
-        Page::Thanks { order, receipt } => page.thanks(body, order, receipt),
-        Page::Expired { order } => {
+        Page::Order(OrderPage::Delivering { order }) => page.delivering(body, order),
+        Page::Order(OrderPage::Thanks { order, receipt }) => page.thanks(body, order, receipt),
+        Page::Order(OrderPage::Expired { order }) => {
             page.not_charged(body, (Icon::Clock, "expired-title", "expired-money"), order, None);
         }
-        Page::Cancelled { order, why } => {
+        Page::Order(OrderPage::Cancelled { order, why }) => {
             page.not_charged(body, (Icon::Cross, "cancelled-title", "cancelled-money"), order, why.as_ref());
         }
-        Page::Refunded { order, receipt } => page.refunded(body, order, receipt),
-        Page::Claim { order, receipt } => page.claim(body, order, receipt),
-        Page::Lookup { entered, found, not_found } => page.lookup(body, entered, found.as_ref(), *not_found),
+        Page::Order(OrderPage::Refunded { order, receipt }) => page.refunded(body, order, receipt),
+        Page::Order(OrderPage::Claim { order, receipt }) => page.claim(body, order, receipt),
+        Page::Lookup(LookupPage::Lookup { entered, found, not_found }) => {
+            page.lookup(body, entered, found.as_ref(), *not_found)
+        }
         Page::NotStarted { why } => page.not_started(body, why),
         Page::OutOfService { reasons, last_claim } => page.out_of_service(body, reasons, last_claim.as_ref()),
     }
@@ -334,7 +341,8 @@ fn spaced(digits: &str) -> String {
 mod tests {
     use super::super::sheet::Draw;
     use super::*;
-    use crate::sale::view::{Ease, ItemView, OrderState, OrderView, Outcome, ReceiptView};
+    use crate::sale::dialogue::{Ease, ReceiptView};
+    use crate::sale::view::{ItemView, OrderState, OrderView, Outcome};
     use crate::vocabulary::{Currency, Language};
 
     fn said(page: Page, currency: &str) -> String {
@@ -379,8 +387,9 @@ mod tests {
 
     #[test]
     fn a_refund_says_only_what_is_known_of_the_goods() {
-        let refunded =
-            |outcomes: &[Outcome]| said(Page::Refunded { order: order(outcomes), receipt: ReceiptView::None }, "CNY");
+        let refunded = |outcomes: &[Outcome]| {
+            said(Page::Order(OrderPage::Refunded { order: order(outcomes), receipt: ReceiptView::None }), "CNY")
+        };
         let nothing = "nothing was delivered";
         assert!(refunded(&[Outcome::NotDelivered; 2]).contains(nothing));
         assert!(!refunded(&[Outcome::Unknown, Outcome::NotDelivered]).contains(nothing));
@@ -399,9 +408,13 @@ mod tests {
         ] {
             let order = OrderView { state: OrderState::Claim, refunded: 0, ..order(&[Outcome::NotDelivered]) };
             let found = Some(order.clone());
-            let text = said_in(language, Page::Lookup { entered: "204857".into(), found, not_found: false }, "CNY");
+            let text = said_in(
+                language,
+                Page::Lookup(LookupPage::Lookup { entered: "204857".into(), found, not_found: false }),
+                "CNY",
+            );
             assert!(text.contains(claim) && text.contains(open) && !text.contains(under_way), "{language}: {text}");
-            let text = said_in(language, Page::Claim { order, receipt: ReceiptView::None }, "CNY");
+            let text = said_in(language, Page::Order(OrderPage::Claim { order, receipt: ReceiptView::None }), "CNY");
             assert!(text.contains(claim) && !text.contains(under_way), "{language}: {text}");
         }
     }
@@ -410,7 +423,7 @@ mod tests {
     fn units_alike_are_one_line_and_money_is_written_with_its_currency() {
         let thanks = |currency| {
             let order = order(&[Outcome::Delivered, Outcome::Delivered, Outcome::NotDelivered]);
-            said(Page::Thanks { order, receipt: ReceiptView::None }, currency)
+            said(Page::Order(OrderPage::Thanks { order, receipt: ReceiptView::None }), currency)
         };
         let text = thanks("CNY");
         assert!(text.contains("2 × Cola\n") && text.contains("204\u{a0}857"), "{text}");

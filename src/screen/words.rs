@@ -1,6 +1,7 @@
 //! The interface's words for what the sale calls by name: money, states, outcomes, reasons.
 
-use crate::sale::view::{OrderState, Outcome, StopReason, View};
+use crate::sale::dialogue::View;
+use crate::sale::view::{OrderState, Outcome, StopReason};
 use crate::vocabulary::{Language, Minor};
 
 use super::language::Texts;

@@ -11,7 +11,7 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use kioskd::config::Faces;
 use kioskd::config::{Palette, Theme};
 use kioskd::kiosk::check;
-use kioskd::sale::view::*;
+use kioskd::sale::dialogue::*;
 use kioskd::screen::text::Typesetter;
 use kioskd::screen::{Glass, Moment, Shown};
 use kioskd::vocabulary::Language;
@@ -257,8 +257,8 @@ fn every_code_is_read_in_every_look() {
             for language in LANGUAGES {
                 for page in pages(language) {
                     let wanted = match &page {
-                        Page::Pay { qr: Some(code), .. } => code.clone(),
-                        Page::Thanks { receipt: ReceiptView::Code(code), .. } => code.clone(),
+                        Page::Order(OrderPage::Pay { qr: Some(code), .. }) => code.clone(),
+                        Page::Order(OrderPage::Thanks { receipt: ReceiptView::Code(code), .. }) => code.clone(),
                         _ => continue,
                     };
                     let mut glass = looking(look, width, height);
@@ -315,14 +315,14 @@ fn targets_lie_on_the_panel_and_do_not_overlap() {
 #[test]
 fn the_same_view_costs_nothing_and_a_tick_only_its_own_place() {
     let mut glass = glass(1280, 800);
-    let Some(Page::Pay { order, qr, rails, of_seconds, can_extend, .. }) =
+    let Some(Page::Order(OrderPage::Pay { order, qr, rails, of_seconds, can_extend, .. })) =
         pages("en").into_iter().find(|page| page.name() == "pay")
     else {
         panic!("there is a pay page")
     };
     let at = |seconds_left| {
         let (order, qr, rails) = (order.clone(), qr.clone(), rails.clone());
-        view("en", Page::Pay { order, qr, rails, seconds_left, of_seconds, can_extend })
+        view("en", Page::Order(OrderPage::Pay { order, qr, rails, seconds_left, of_seconds, can_extend }))
     };
     assert!(!glass.show(&at(87)).damage.is_empty());
     assert_eq!(glass.show(&at(87)).damage, vec![]);
@@ -361,7 +361,7 @@ proptest! {
         for (page, language, blank) in steps {
             let language = LANGUAGES[language];
             let mut page = pages(language).swap_remove(page);
-            if let (Page::Pay { qr, .. }, true) = (&mut page, blank) {
+            if let (Page::Order(OrderPage::Pay { qr, .. }), true) = (&mut page, blank) {
                 *qr = None;
             }
             let Shown { damage, .. } = glass.show(&view(language, page.clone()));

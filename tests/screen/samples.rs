@@ -1,7 +1,8 @@
 //! Views to paint: every page once with something on it, and the same with the most that it can be asked to hold.
 
+use kioskd::sale::dialogue::*;
 use kioskd::sale::view::*;
-use kioskd::vocabulary::{Currency, Language, ProductId, RailName, ShortCode};
+use kioskd::vocabulary::{CategoryId, Currency, Language, ProductId, RailName, ShortCode};
 
 use crate::{LANGUAGES, PAYLOAD, root};
 
@@ -68,45 +69,48 @@ pub fn pages(language: &str) -> Vec<Page> {
     }];
     let receipt = "kioskd K0001 204857 500 CNY cola 300 water 200 2026-11-23 12:00:00 https://example.com/r/204857";
     vec![
-        Page::Attract { tiles: tiles.clone() },
-        Page::Choose {
+        Page::Shop(ShopPage::Attract { tiles: tiles.clone() }),
+        Page::Shop(ShopPage::Choose {
             tiles: tiles.clone(),
             categories: Vec::new(),
             page: 0,
             pages: 1,
             basket: basket.clone(),
             total: 1_150,
-        },
-        Page::Basket { product: tiles[0].clone(), basket, total: 1_150, can_add: true },
-        Page::Confirm { code: "7306".into(), entered: "73".into(), total: 1_150, wrong: false },
-        Page::Pay {
+        }),
+        Page::Shop(ShopPage::Basket { product: tiles[0].clone(), basket, total: 1_150, can_add: true }),
+        Page::Shop(ShopPage::Confirm { code: "7306".into(), entered: "73".into(), total: 1_150, wrong: false }),
+        Page::Order(OrderPage::Pay {
             order: waiting,
             qr: Some(PAYLOAD.into()),
             rails,
             seconds_left: 87,
             of_seconds: 90,
             can_extend: true,
-        },
-        Page::Delivering { order: order(OrderState::Delivering, [Delivered, Pending], 0, 0) },
-        Page::Thanks {
+        }),
+        Page::Order(OrderPage::Delivering { order: order(OrderState::Delivering, [Delivered, Pending], 0, 0) }),
+        Page::Order(OrderPage::Thanks {
             order: order(OrderState::PartlyDelivered, [Delivered, NotDelivered], 0, 200),
             receipt: ReceiptView::Code(receipt.into()),
-        },
-        Page::Expired { order: order(OrderState::Expired, [Pending; 2], 0, 0) },
-        Page::Cancelled { order: order(OrderState::Cancelled, [Pending; 2], 0, 0), why: Some(StopReason::DoorOpen) },
-        Page::Refunded {
+        }),
+        Page::Order(OrderPage::Expired { order: order(OrderState::Expired, [Pending; 2], 0, 0) }),
+        Page::Order(OrderPage::Cancelled {
+            order: order(OrderState::Cancelled, [Pending; 2], 0, 0),
+            why: Some(StopReason::DoorOpen),
+        }),
+        Page::Order(OrderPage::Refunded {
             order: order(OrderState::Refunding, [NotDelivered; 2], 0, 500),
             receipt: ReceiptView::Printed,
-        },
-        Page::Claim {
+        }),
+        Page::Order(OrderPage::Claim {
             order: order(OrderState::Claim, [Outcome::Unknown, Delivered], 0, 0),
             receipt: ReceiptView::Printing,
-        },
-        Page::Lookup {
+        }),
+        Page::Lookup(LookupPage::Lookup {
             entered: "204857".into(),
             found: Some(order(OrderState::PartlyDelivered, [Delivered, NotDelivered], 200, 0)),
             not_found: false,
-        },
+        }),
         Page::OutOfService {
             reasons: vec![StopReason::DoorOpen, StopReason::RailDown],
             last_claim: ShortCode::parse("204857"),
@@ -152,22 +156,23 @@ pub fn stretched(mut page: Page) -> Page {
             (0..12).map(|index| BasketLine { name: name(index), price: PRICE, quantity: 99, ..line.clone() }).collect();
     };
     match &mut page {
-        Page::Attract { tiles } => {
+        Page::Shop(ShopPage::Attract { tiles }) => {
             tiles.iter_mut().enumerate().for_each(|(index, tile)| (tile.name, tile.price) = (name(index), PRICE));
         }
-        Page::Choose { tiles, basket, total, categories, pages, .. } => {
+        Page::Shop(ShopPage::Choose { tiles, basket, total, categories, pages, .. }) => {
             tiles.iter_mut().enumerate().for_each(|(index, tile)| (tile.name, tile.price) = (name(index), PRICE));
             basket_of(basket);
             (*total, *pages) = (PRICE * 1_200, 99);
-            let tab = |index: usize| CategoryTab { name: format!("c{index}"), label: name(index), chosen: index == 0 };
+            let id = |index: usize| CategoryId::parse(&format!("c{index}"));
+            let tab = |index: usize| CategoryTab { category: id(index), label: name(index), chosen: index == 0 };
             *categories = (0..12).map(tab).collect();
         }
-        Page::Basket { product, basket, total, .. } => {
+        Page::Shop(ShopPage::Basket { product, basket, total, .. }) => {
             (product.name, product.price, *total) = (name(1), PRICE, PRICE * 1_200);
             basket_of(basket);
         }
-        Page::Confirm { total, .. } => *total = PRICE * 1_200,
-        Page::Pay { order: shown, rails, .. } => {
+        Page::Shop(ShopPage::Confirm { total, .. }) => *total = PRICE * 1_200,
+        Page::Order(OrderPage::Pay { order: shown, rails, .. }) => {
             order(shown);
             let rail = rails[0].clone();
             let tab = |index: usize| RailTab {
@@ -178,14 +183,14 @@ pub fn stretched(mut page: Page) -> Page {
             };
             *rails = (0..8).map(tab).collect();
         }
-        Page::Delivering { order: shown }
-        | Page::Thanks { order: shown, .. }
-        | Page::Expired { order: shown }
-        | Page::Cancelled { order: shown, .. }
-        | Page::Refunded { order: shown, .. }
-        | Page::Claim { order: shown, .. }
-        | Page::Lookup { found: Some(shown), .. } => order(shown),
-        Page::Lookup { found: None, .. } => {}
+        Page::Order(OrderPage::Delivering { order: shown })
+        | Page::Order(OrderPage::Thanks { order: shown, .. })
+        | Page::Order(OrderPage::Expired { order: shown })
+        | Page::Order(OrderPage::Cancelled { order: shown, .. })
+        | Page::Order(OrderPage::Refunded { order: shown, .. })
+        | Page::Order(OrderPage::Claim { order: shown, .. })
+        | Page::Lookup(LookupPage::Lookup { found: Some(shown), .. }) => order(shown),
+        Page::Lookup(LookupPage::Lookup { found: None, .. }) => {}
         Page::OutOfService { reasons, .. } => {
             let (word, sentence) = (name(0), name(2));
             *reasons = vec![

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use kioskd::operation::{Operation, Outcome};
 use kioskd::sale::Order;
+use kioskd::sale::dialogue::{OrderPage, Page};
 use kioskd::sale::event::Effect;
 use kioskd::sale::record::{Record, Settling};
-use kioskd::sale::view::{Outcome as Fate, Page};
+use kioskd::sale::view::Outcome as Fate;
 use kioskd::vocabulary::{ClaimSettlement, DeliveryId, OrderId, Outlet};
 
 use crate::run::Run;
@@ -150,7 +151,7 @@ fn silence(run: &Run) -> Option<String> {
 fn code_without_lease(run: &Run) -> Option<String> {
     let state = run.live();
     let rail = &state.current_order()?.live()?.rail;
-    let Page::Pay { qr: Some(_), .. } = state.view(run.now(), |_| None).page else { return None };
+    let Page::Order(OrderPage::Pay { qr: Some(_), .. }) = state.view(run.now(), |_| None).page else { return None };
     if run.world.door_open {
         return Some("the code is up while the door is open".into());
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use kioskd::kiosk::turn::{NotTaken, turn};
 use kioskd::operation::{Actor, Operation, Outcome as Told, Reason, Request, RequestId, Rights};
+use kioskd::sale::dialogue::{OrderPage, Page, ShopPage};
 use kioskd::sale::event::{Effect, Event};
 use kioskd::sale::policy::Policy;
-use kioskd::sale::view::Page;
 use kioskd::sale::{Condition, Key, Order, Record, Shop, State, Touch};
 use kioskd::vending::Planogram;
 use kioskd::vocabulary::{BootId, ClaimSettlement, Evidence, Mono, OrderId, Stamp, Wall};
@@ -327,15 +327,17 @@ impl<'a> Run<'a> {
         let page = self.state.view(self.mono(), |_| None).page;
         let chance = &mut self.world.chance;
         let touch = match &page {
-            Page::Attract { .. } | Page::Choose { .. } | Page::Basket { .. } => {
+            Page::Shop(ShopPage::Attract { .. })
+            | Page::Shop(ShopPage::Choose { .. })
+            | Page::Shop(ShopPage::Basket { .. }) => {
                 let event = self.trade.chooses(&page, chance);
                 return self.step(event).map(|_| ());
             }
-            Page::Confirm { code, entered, .. } => match code.chars().nth(entered.len()) {
+            Page::Shop(ShopPage::Confirm { code, entered, .. }) => match code.chars().nth(entered.len()) {
                 Some(digit) => Touch::Key(Key::Digit(digit as u8 - b'0')),
                 None => Touch::Key(Key::Ok),
             },
-            Page::Pay { can_extend, rails, .. } => match chance.below(30) {
+            Page::Order(OrderPage::Pay { can_extend, rails, .. }) => match chance.below(30) {
                 0 => Touch::Cancel,
                 1 if *can_extend => Touch::MoreTime,
                 2..=6 if rails.len() > 1 => Touch::Rail(rails[chance.below(2) as usize].name.clone()),

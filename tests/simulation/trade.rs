@@ -2,9 +2,9 @@
 //! whatever it is.
 
 use kioskd::operation::Operation;
+use kioskd::sale::dialogue::{Page, ShopPage};
 use kioskd::sale::event::Event;
 use kioskd::sale::shop::Product;
-use kioskd::sale::view::Page;
 use kioskd::sale::{Shop, State, Touch};
 use kioskd::vending::{Planogram, Slot};
 use kioskd::vocabulary::{Grant, Localized, Outlet, ProductId, SlotId};
@@ -55,9 +55,9 @@ impl Trade for Vending {
     fn chooses(&self, page: &Page, chance: &mut Chance) -> Event {
         let product = |chance: &mut Chance| product(chance.pick(&["cola", "tea"]));
         Event::Touch(match page {
-            Page::Attract { .. } => Touch::Start,
-            Page::Choose { .. } => Touch::Product(product(chance)),
-            Page::Basket { .. } => match chance.below(10) {
+            Page::Shop(ShopPage::Attract { .. }) => Touch::Start,
+            Page::Shop(ShopPage::Choose { .. }) => Touch::Product(product(chance)),
+            Page::Shop(ShopPage::Basket { .. }) => match chance.below(10) {
                 0 => Touch::Cancel,
                 1..=2 => Touch::Add,
                 3 => Touch::Done,

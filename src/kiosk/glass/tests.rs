@@ -3,7 +3,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use super::*;
 use crate::config::Faces;
-use crate::sale::view::Ease;
+use crate::sale::dialogue::Ease;
 use crate::screen::Frame;
 use crate::service::Supervisor;
 use crate::vocabulary::{Currency, Language, Rect};
@@ -71,7 +71,7 @@ fn showing(page: Page) -> Showing {
 }
 
 fn attract() -> Showing {
-    showing(Page::Attract { tiles: Vec::new() })
+    showing(Page::Shop(ShopPage::Attract { tiles: Vec::new() }))
 }
 
 fn face(night: Option<Night>) -> Result<Face, crate::screen::text::TextError> {

@@ -37,6 +37,19 @@ pub enum Key {
     Ok,
 }
 
+impl Key {
+    /// Types into `entered`, up to so many digits. True for what ends the typing.
+    pub(super) fn types(self, entered: &mut String, most: usize) -> bool {
+        match self {
+            Key::Digit(digit) if entered.len() < most => entered.push(char::from(b'0' + digit)),
+            Key::Digit(_) => {}
+            Key::Clear => entered.clear(),
+            Key::Ok => return true,
+        }
+        false
+    }
+}
+
 impl fmt::Display for Touch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

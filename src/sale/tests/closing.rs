@@ -2,8 +2,9 @@
 
 use super::desk::{Desk, policy, rail, refunds};
 use crate::operation::Operation;
+use crate::sale::dialogue::{OrderPage, Page};
 use crate::sale::record::{Closed, Surplus};
-use crate::sale::view::{OrderState, Page};
+use crate::sale::view::OrderState;
 use crate::sale::{Effect, Event, Illegal, Policy, Record, Step};
 use crate::vocabulary::{
     ChargeId, ChargeReport, ClaimSettlement, Created, DeliveryId, Evidence, OrderId, Payment, RailError, Standing,
@@ -187,5 +188,5 @@ fn nothing_more_is_energised_for_money_that_went_back() {
     // The one that fell while the money went back is lost.
     let lost = |record: &Record| matches!(record, Record::ClaimOpened { amount: 300, .. });
     assert!(desk.records.iter().any(lost), "{:?}", desk.records);
-    assert!(matches!(desk.page(), Page::Claim { .. }));
+    assert!(matches!(desk.page(), Page::Order(OrderPage::Claim { .. })));
 }

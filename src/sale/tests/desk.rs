@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::operation::{Actor, Operation, Outcome, Reason, Request, RequestId, Rights};
+use crate::sale::dialogue::{OrderPage, Page};
 use crate::sale::policy::RailPolicy;
 use crate::sale::recover::Recovered;
 use crate::sale::shop::{OutletStatus, Product};
-use crate::sale::view::Page;
 use crate::sale::{Condition, Effect, Event, Illegal, Order, Policy, Record, State, Step, next};
 use crate::vending::{Planogram, Slot};
 use crate::vocabulary::{
@@ -273,7 +273,7 @@ impl Desk {
 
     pub fn qr(&self) -> Option<String> {
         match self.page() {
-            Page::Pay { qr, .. } => qr,
+            Page::Order(OrderPage::Pay { qr, .. }) => qr,
             _ => None,
         }
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::desk::{Desk, lock, policy, product, refunds, slot, wallet};
 use crate::operation::Operation;
+use crate::sale::dialogue::{Ease, LookupPage, OrderPage, Page, ShopPage};
 use crate::sale::record::{Closed, Slip};
 use crate::sale::shop::Product;
-use crate::sale::view::{Ease, OrderState, Page, StopReason};
+use crate::sale::view::{OrderState, StopReason};
 use crate::sale::{Condition, Effect, Event, Illegal, Policy, Record};
 use crate::vending::{Planogram, Slot};
 use crate::vocabulary::{
@@ -51,9 +52,9 @@ fn the_qr_lives_its_time_and_one_extension() {
     assert!(desk.qr().is_some());
     keep(&mut desk, 10);
     assert_eq!(closed(&desk, order), Some(Closed::Expired));
-    assert!(matches!(desk.page(), Page::Expired { .. }));
+    assert!(matches!(desk.page(), Page::Order(OrderPage::Expired { .. })));
     keep(&mut desk, 20);
-    assert!(matches!(desk.page(), Page::Attract { .. }), "the glass does not stay there");
+    assert!(matches!(desk.page(), Page::Shop(ShopPage::Attract { .. })), "the glass does not stay there");
 }
 
 #[test]
@@ -93,7 +94,7 @@ fn a_glass_that_can_not_be_touched_keeps_its_qr_and_takes_no_more_orders() {
     desk.wait(300);
     assert!(matches!(desk.page(), Page::OutOfService { .. }));
     desk.hear(touch(None));
-    assert!(matches!(desk.page(), Page::Attract { .. }));
+    assert!(matches!(desk.page(), Page::Shop(ShopPage::Attract { .. })));
 }
 
 #[test]
@@ -138,7 +139,7 @@ fn a_touch_that_misses_changes_nothing() {
     for name in ["product:nothing", "pay", "add", "more-time", "rail:sandbox", "language:xx"] {
         desk.refused(name);
     }
-    assert!(matches!(desk.page(), Page::Choose { .. }));
+    assert!(matches!(desk.page(), Page::Shop(ShopPage::Choose { .. })));
 }
 
 #[test]
@@ -147,9 +148,9 @@ fn a_code_from_the_glass_above_an_amount_and_after_unpaid_orders() {
     desk.touch("start");
     desk.touch("product:tea");
     assert!(desk.touch("pay").records.is_empty());
-    let Page::Confirm { code, .. } = desk.page() else { panic!("{:?}", desk.page()) };
+    let Page::Shop(ShopPage::Confirm { code, .. }) = desk.page() else { panic!("{:?}", desk.page()) };
     desk.touch("key:ok");
-    assert!(matches!(desk.page(), Page::Confirm { wrong: true, .. }));
+    assert!(matches!(desk.page(), Page::Shop(ShopPage::Confirm { wrong: true, .. })));
     for digit in code.chars() {
         desk.touch(&format!("key:{digit}"));
     }
@@ -162,7 +163,7 @@ fn a_code_from_the_glass_above_an_amount_and_after_unpaid_orders() {
     desk.touch("start");
     desk.touch("product:cola");
     desk.touch("pay");
-    assert!(matches!(desk.page(), Page::Confirm { .. }));
+    assert!(matches!(desk.page(), Page::Shop(ShopPage::Confirm { .. })));
 }
 
 #[test]
@@ -193,7 +194,7 @@ fn no_provider_no_order_and_one_that_comes_back_sells_again() {
     assert!(matches!(desk.page(), Page::OutOfService { .. }));
     assert_eq!(desk.wait(3), [Effect::Probe { rail: wallet() }], "sooner while it is away");
     desk.hear(Event::Probed { rail: wallet(), result: Ok(()) });
-    assert!(matches!(desk.page(), Page::Attract { .. }));
+    assert!(matches!(desk.page(), Page::Shop(ShopPage::Attract { .. })));
 }
 
 #[test]
@@ -233,10 +234,10 @@ fn languages_on_every_page_and_back_to_the_first() {
     let mut desk = Desk::new();
     desk.touch("start");
     desk.touch("language:zh-Hans");
-    assert_eq!(desk.state.counter.language, Language::new("zh-Hans"));
+    assert_eq!(desk.state.dialogue.language, Language::new("zh-Hans"));
     assert_eq!(desk.refused("language:xx"), Illegal::Refused("not a language of this kiosk"));
     desk.wait(61);
-    assert_eq!(desk.state.counter.language, Language::new("en"), "the next customer begins anew");
+    assert_eq!(desk.state.dialogue.language, Language::new("en"), "the next customer begins anew");
 }
 
 #[test]
@@ -253,9 +254,9 @@ fn who_needs_time_is_warned_and_gets_it_with_one_touch() {
     desk.touch("more-time");
     assert_eq!(left(&desk), None);
     desk.wait(45);
-    assert!(matches!(desk.page(), Page::Choose { .. }));
+    assert!(matches!(desk.page(), Page::Shop(ShopPage::Choose { .. })));
     desk.wait(16);
-    assert!(matches!(desk.page(), Page::Attract { .. }));
+    assert!(matches!(desk.page(), Page::Shop(ShopPage::Attract { .. })));
     assert_eq!(left(&desk), None);
 }
 
@@ -275,7 +276,7 @@ fn large_type_and_contrast_are_for_this_customer_only() {
     desk.touch("language:zh-Hans");
     desk.touch("ease:large");
     desk.wait(61);
-    assert_eq!((ease(&desk), desk.state.counter.language.tag()), (Ease::default(), "en"));
+    assert_eq!((ease(&desk), desk.state.dialogue.language.tag()), (Ease::default(), "en"));
 }
 
 #[test]
@@ -299,7 +300,9 @@ fn a_long_shelf_has_pages_and_categories() {
     });
     desk.state.shop = Box::new(Planogram::new(products.clone(), slots.collect::<Vec<_>>()));
     let shown = |desk: &Desk| match desk.page() {
-        Page::Choose { tiles, page, pages, .. } => (tiles[0].product.to_string(), tiles.len(), page, pages),
+        Page::Shop(ShopPage::Choose { tiles, page, pages, .. }) => {
+            (tiles[0].product.to_string(), tiles.len(), page, pages)
+        }
         page => panic!("{page:?}"),
     };
     desk.touch("start");
@@ -337,11 +340,11 @@ fn an_order_is_looked_up_by_its_code() {
     assert_eq!(step.effects, [Effect::Find { code: code.clone() }]);
     let found = Some(Box::new(desk.order(order)));
     desk.hear(Event::Found { code: code.as_str().into(), order: found });
-    let Page::Lookup { found: Some(view), .. } = desk.page() else { panic!("{:?}", desk.page()) };
+    let Page::Lookup(LookupPage::Lookup { found: Some(view), .. }) = desk.page() else { panic!("{:?}", desk.page()) };
     assert_eq!((view.short_code, view.state), (code, OrderState::Delivered));
     desk.touch("key:clear");
     desk.touch("key:ok");
-    assert!(matches!(desk.page(), Page::Lookup { not_found: true, .. }));
+    assert!(matches!(desk.page(), Page::Lookup(LookupPage::Lookup { not_found: true, .. })));
 }
 
 #[test]
@@ -354,7 +357,7 @@ fn a_basket_holds_what_the_machine_has_and_allows() {
     assert_eq!(desk.refused("product:cola"), Illegal::Refused("no more of this product"), "five are there");
     desk.touch("product:tea");
     assert_eq!(desk.refused("add"), Illegal::Refused("no more of this product"), "six are allowed");
-    let Page::Basket { total, .. } = desk.page() else { panic!("{:?}", desk.page()) };
+    let Page::Shop(ShopPage::Basket { total, .. }) = desk.page() else { panic!("{:?}", desk.page()) };
     assert_eq!(total, 5 * 300 + 450);
 }
 
@@ -397,5 +400,5 @@ fn a_touch_that_is_not_on_the_page_says_which_page_it_was() {
         desk.touch(touch);
         pages.push(told(&mut desk));
     }
-    assert_eq!(pages, ["attract", "choose", "basket", "order", "result"]);
+    assert_eq!(pages, ["attract", "choose", "basket", "pay", "cancelled"]);
 }

@@ -2,10 +2,11 @@
 
 use super::desk::{Desk, delivers, outlet, policy, product};
 use crate::operation::{Operation, Refusal};
+use crate::sale::dialogue::{OrderPage, Page};
 use crate::sale::record::Offered;
 use crate::sale::recover::Recovered;
 use crate::sale::shop::{Note, OutletStatus, Shop};
-use crate::sale::view::{OrderState, Outcome, Page};
+use crate::sale::view::{OrderState, Outcome};
 use crate::sale::{Effect, Event, Illegal, Policy, Record, State, Step};
 use crate::vocabulary::{
     Cause, DeliveryId, Evidence, Goods, Grant, LaneId, Localized, OrderId, Outlet, PaidWithoutIntent, Reading, StayId,
@@ -29,7 +30,7 @@ fn what_is_given_away_falls_once_and_touches_no_rail() {
     let delivery = DeliveryId { order, item: 0, attempt: 1 };
     assert!(matches!(step.records[..], [Record::OrderGranted { grant: Grant::Free, .. }]));
     assert_eq!(step.effects, [Effect::Prepare { delivery, outlet: outlet("A1") }]);
-    assert!(matches!(desk.page(), Page::Delivering { .. }));
+    assert!(matches!(desk.page(), Page::Order(OrderPage::Delivering { .. })));
     let step = desk.deliver(order, 0, 1, Evidence::Dropped { count: 1 });
     assert_eq!(desk.order(order).state(), OrderState::Delivered);
     assert!(step.effects.is_empty(), "no slip for what nobody paid: {:?}", step.effects);
@@ -177,7 +178,7 @@ fn a_stay_is_paid_and_its_pass_is_delivered_when_it_is_written() {
     let mut desk = lane(Outlet::Pass);
     desk.hear(Event::Chosen { units: vec![stay()], grant: None, outlet: None });
     let order = desk.state.current.unwrap();
-    assert!(matches!(desk.page(), Page::Pay { .. }));
+    assert!(matches!(desk.page(), Page::Order(OrderPage::Pay { .. })));
     let step = desk.pay(order, 800);
     let kinds: Vec<&str> = step.records.iter().map(Record::kind).collect();
     assert_eq!(kinds, ["order-paid", "item-delivered", "shop-noted"], "in one commit");

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::desk::{Desk, outlet, planogram, policy, product, rail, refunds, slot};
 use crate::operation::{Operation, Outcome, Refusal};
+use crate::sale::dialogue::{LookupPage, OrderPage, Page, ShopPage};
 use crate::sale::recover::Recovered;
 use crate::sale::shop::Product;
-use crate::sale::view::{CategoryTab, OrderState, Page, StopReason};
+use crate::sale::view::{OrderState, StopReason};
 use crate::sale::{Condition, Effect, Event, Illegal, Policy, Record, State, Step};
 use crate::vending::{Planogram, Slot};
 use crate::vocabulary::{
@@ -197,7 +198,9 @@ fn the_count_down_is_drawn_at_each_whole_second() {
     let mut desk = Desk::new();
     let order = desk.offer(&["cola"]);
     let left = |desk: &Desk| match desk.page() {
-        Page::Pay { seconds_left, of_seconds, can_extend, .. } => (seconds_left, of_seconds, can_extend),
+        Page::Order(OrderPage::Pay { seconds_left, of_seconds, can_extend, .. }) => {
+            (seconds_left, of_seconds, can_extend)
+        }
         page => panic!("{page:?}"),
     };
     let open = || ChargeReport { standing: Standing::Open, payments: vec![], returned: 0, attach: None };
@@ -235,7 +238,7 @@ fn the_warning_of_a_page_that_gives_up_is_drawn_at_each_whole_second() {
     let wakes = |desk: &mut Desk, until: u64| {
         let mut wakes = Vec::new();
         while desk.now < until {
-            desk.now = desk.state.counter_wake(Mono(desk.now)).unwrap().0;
+            desk.now = desk.state.dialogue_wake(Mono(desk.now)).unwrap().0;
             desk.hear(Event::Tick);
             wakes.push((desk.now, left(desk)));
         }
@@ -250,14 +253,18 @@ fn the_warning_of_a_page_that_gives_up_is_drawn_at_each_whole_second() {
     let rest = wakes(&mut desk, 103_500);
     assert_eq!(rest.first(), Some(&(83_500, Some(20))));
     assert_eq!((rest.len(), rest.last()), (21, Some(&(103_500, None))));
-    assert!(matches!(desk.page(), Page::Attract { .. }));
-    assert_eq!(desk.state.counter_wake(Mono(desk.now)), None, "nothing is timed there");
+    assert!(matches!(desk.page(), Page::Shop(ShopPage::Attract { .. })));
+    assert_eq!(desk.state.dialogue_wake(Mono(desk.now)), None, "nothing is timed there");
     desk.touch("language:zh-Hans");
-    assert_eq!(desk.state.counter_wake(Mono(desk.now)), Some(Mono(163_500)), "but for who left it in another language");
+    assert_eq!(
+        desk.state.dialogue_wake(Mono(desk.now)),
+        Some(Mono(163_500)),
+        "but for who left it in another language"
+    );
     // A third of the time where there is little.
     let mut desk = Desk::with(Policy { browse_timeout: Duration::from_secs(30), ..policy() });
     desk.touch("start");
-    assert_eq!(desk.state.counter_wake(Mono(desk.now)), Some(Mono(20_000)));
+    assert_eq!(desk.state.dialogue_wake(Mono(desk.now)), Some(Mono(20_000)));
 }
 
 #[test]
@@ -269,9 +276,13 @@ fn what_became_of_an_order_stays_on_the_glass_for_a_while() {
     assert!(desk.order(order).ended);
     desk.hear(Event::Tick);
     desk.wait(14);
-    assert!(matches!(desk.page(), Page::Cancelled { why: Some(StopReason::RailDown), .. }), "{:?}", desk.page());
+    assert!(
+        matches!(desk.page(), Page::Order(OrderPage::Cancelled { why: Some(StopReason::RailDown), .. })),
+        "{:?}",
+        desk.page()
+    );
     desk.wait(1);
-    assert!(matches!(desk.page(), Page::Attract { .. }));
+    assert!(matches!(desk.page(), Page::Shop(ShopPage::Attract { .. })));
     desk.hear(Event::Tick);
     assert!(desk.state.orders.is_empty());
 
@@ -281,7 +292,7 @@ fn what_became_of_an_order_stays_on_the_glass_for_a_while() {
     desk.deliver(order, 0, 1, FELL);
     desk.deliver(order, 1, 1, NOTHING);
     assert_eq!(desk.order(order).state(), OrderState::Refunding);
-    assert!(matches!(desk.page(), Page::Thanks { .. }));
+    assert!(matches!(desk.page(), Page::Order(OrderPage::Thanks { .. })));
 }
 
 #[test]
@@ -382,11 +393,12 @@ fn the_shelf_says_which_part_of_it_is_shown() {
     });
     desk.state.shop = Box::new(Planogram::new(products.clone(), slots.collect::<Vec<_>>()));
     let tabs = |desk: &Desk| -> Vec<(String, String, bool)> {
-        let Page::Choose { categories, .. } = desk.page() else { panic!("{:?}", desk.page()) };
-        categories.into_iter().map(|CategoryTab { name, label, chosen }| (name, label, chosen)).collect()
+        let Page::Shop(ShopPage::Choose { categories, .. }) = desk.page() else { panic!("{:?}", desk.page()) };
+        let name = |id: Option<CategoryId>| id.map_or_else(|| "all".to_owned(), |id| id.to_string());
+        categories.into_iter().map(|tab| (name(tab.category), tab.label, tab.chosen)).collect()
     };
     let shown = |desk: &Desk| match desk.page() {
-        Page::Choose { tiles, page, pages, .. } => (tiles.len(), page, pages),
+        Page::Shop(ShopPage::Choose { tiles, page, pages, .. }) => (tiles.len(), page, pages),
         page => panic!("{page:?}"),
     };
     desk.touch("start");
@@ -436,7 +448,7 @@ fn keys_beyond_the_last_digit_change_nothing() {
     desk.touch("product:tea");
     desk.touch("pay");
     let typed = |desk: &Desk| match desk.page() {
-        Page::Confirm { code, entered, wrong, .. } => (code, entered, wrong),
+        Page::Shop(ShopPage::Confirm { code, entered, wrong, .. }) => (code, entered, wrong),
         page => panic!("{page:?}"),
     };
     let (code, ..) = typed(&desk);
@@ -458,7 +470,7 @@ fn keys_beyond_the_last_digit_change_nothing() {
     assert_eq!(desk.state.basket(), []);
     desk.touch("lookup");
     (0..7).for_each(|digit| drop(desk.touch(&format!("key:{digit}"))));
-    let Page::Lookup { entered, .. } = desk.page() else { panic!("{:?}", desk.page()) };
+    let Page::Lookup(LookupPage::Lookup { entered, .. }) = desk.page() else { panic!("{:?}", desk.page()) };
     assert_eq!(entered, "012345");
 }
 
@@ -475,7 +487,7 @@ fn what_is_looked_up_is_what_was_typed_last() {
         desk.touch(&format!("key:{digit}"));
     }
     let shown = |desk: &Desk| match desk.page() {
-        Page::Lookup { found, not_found, .. } => (found.map(|order| order.short_code), not_found),
+        Page::Lookup(LookupPage::Lookup { found, not_found, .. }) => (found.map(|order| order.short_code), not_found),
         page => panic!("{page:?}"),
     };
     desk.hear(found());

@@ -2,9 +2,10 @@
 
 use super::desk::{Desk, delivers, outlet, policy, refunds, slot};
 use crate::operation::{self, Operation, Refusal};
+use crate::sale::dialogue::{OrderPage, Page};
 use crate::sale::order::RefundState;
 use crate::sale::record::{Closed, Surplus};
-use crate::sale::view::{OrderState, Outcome, Page};
+use crate::sale::view::{OrderState, Outcome};
 use crate::sale::{Effect, Record};
 use crate::vocabulary::{
     ChargeReport, ClaimSettlement, Currency, DeliveryId, Evidence, OrderId, RailError, RefundReport, Standing,
@@ -35,7 +36,7 @@ fn one_sale_from_tap_to_receipt() {
     assert_eq!(delivers(&step), [(delivery, slot("A1"))], "the fullest slot, after its intent");
     let step = desk.evidence(delivery, FELL);
     assert!(step.effects.contains(&Effect::Print { order }));
-    assert!(matches!(desk.page(), Page::Thanks { .. }));
+    assert!(matches!(desk.page(), Page::Order(OrderPage::Thanks { .. })));
     assert_eq!(desk.order(order).state(), OrderState::Delivered);
     assert_eq!(desk.slot("A1").count, 2);
 }
@@ -306,7 +307,7 @@ fn held_for_a_person_when_the_operator_says_so() {
         let order = desk.offer(&["cola"]);
         desk.pay(order, 300);
         let step = desk.deliver(order, 0, 1, Evidence::Silent { why: "dust".into() });
-        assert!(refunds(&step).is_empty() && matches!(desk.page(), Page::Claim { .. }));
+        assert!(refunds(&step).is_empty() && matches!(desk.page(), Page::Order(OrderPage::Claim { .. })));
         (desk, order)
     };
     let (mut desk, order) = held();

@@ -1,8 +1,9 @@
 //! Several rails for one order, and what a payment costs.
 
 use super::desk::{Desk, delivers, policy, rail, refunds};
+use crate::sale::dialogue::{OrderPage, Page};
 use crate::sale::record::{Closed, Surplus};
-use crate::sale::view::{OrderState, Page};
+use crate::sale::view::OrderState;
 use crate::sale::{Effect, Event, Illegal, Policy, Record, Step};
 use crate::vocabulary::fee::{FeeEntry, FeeSchedule};
 use crate::vocabulary::{
@@ -48,7 +49,7 @@ fn pay(desk: &mut Desk, order: OrderId, nth: usize) -> Step {
 }
 
 fn tabs(desk: &Desk) -> Vec<(String, bool, bool)> {
-    let Page::Pay { rails, .. } = desk.page() else { panic!("not on the pay page") };
+    let Page::Order(OrderPage::Pay { rails, .. }) = desk.page() else { panic!("not on the pay page") };
     rails.into_iter().map(|tab| (tab.name.to_string(), tab.chosen, tab.up)).collect()
 }
 

@@ -1,8 +1,9 @@
 //! What a restart takes up, order by order.
 
 use super::desk::{Desk, delivers, outlet, policy, refunds, slot};
+use crate::sale::dialogue::{OrderPage, Page};
 use crate::sale::record::Closed;
-use crate::sale::view::{OrderState, Page};
+use crate::sale::view::OrderState;
 use crate::sale::{Effect, Illegal, Policy, Record};
 use crate::vocabulary::{DeliveryId, Evidence, PaidWithoutIntent, RefundReport};
 
@@ -31,7 +32,7 @@ fn paid_and_nothing_energised_goes_back_or_is_delivered_as_the_operator_says() {
     let step = desk.restart();
     let delivery = DeliveryId { order, item: 0, attempt: 1 };
     assert!(step.effects.contains(&Effect::Prepare { delivery, outlet: outlet("A1") }));
-    assert!(matches!(desk.page(), Page::Delivering { .. }));
+    assert!(matches!(desk.page(), Page::Order(OrderPage::Delivering { .. })));
     assert_eq!(delivers(&desk.prepared(delivery, 3)), [(delivery, slot("A1"))]);
 }
 

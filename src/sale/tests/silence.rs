@@ -2,8 +2,9 @@
 
 use super::desk::{Desk, policy, rail, refunds, wallet};
 use crate::operation::{Operation, Outcome, Refusal};
+use crate::sale::dialogue::Page;
 use crate::sale::record::Closed;
-use crate::sale::view::{OrderState, Page, StopReason};
+use crate::sale::view::{OrderState, StopReason};
 use crate::sale::{Effect, Policy, Record};
 use crate::vocabulary::{ClaimSettlement, Created, Evidence, Mono, OrderId, RailError, RefundReport, Wall};
 

@@ -2,8 +2,9 @@
 
 use super::desk::{Desk, policy};
 use crate::operation::Operation;
+use crate::sale::dialogue::{OrderPage, Page};
 use crate::sale::record::Slip;
-use crate::sale::view::{OrderState, Page};
+use crate::sale::view::OrderState;
 use crate::sale::{Effect, Event, Policy, Record};
 use crate::vocabulary::{ChargeReport, ClaimSettlement, Evidence, OrderId, RefundReport, Standing, UnknownDelivery};
 
@@ -28,7 +29,7 @@ fn refunding() -> (Desk, OrderId) {
     let nothing = || Evidence::Nothing { self_tested: true };
     assert_eq!(prints(&desk.deliver(order, 0, 1, nothing()).effects, order), 0);
     assert_eq!(prints(&desk.deliver(order, 0, 2, nothing()).effects, order), 1);
-    assert!(matches!(desk.page(), Page::Refunded { .. }));
+    assert!(matches!(desk.page(), Page::Order(OrderPage::Refunded { .. })));
     (desk, order)
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::desk::{Desk, policy};
 use crate::sale::Policy;
+use crate::sale::dialogue::Page;
 use crate::vocabulary::{Evidence, Mono};
 
 #[derive(Default)]
@@ -14,7 +15,12 @@ struct Story(String);
 impl Story {
     fn tell(&mut self, desk: &Desk, when: &str) {
         let view = desk.state.view(Mono(desk.now), |_| Some("the receipt".into()));
-        let page = format!("{:?}", view.page);
+        let page = match &view.page {
+            Page::Shop(page) => format!("{page:#?}"),
+            Page::Order(page) => format!("{page:#?}"),
+            Page::Lookup(page) => format!("{page:#?}"),
+            page => format!("{page:#?}"),
+        };
         let kind = page.split([' ', '{']).next().unwrap().to_owned();
         let capital = |(nth, letter): (usize, char)| {
             let dash = letter.is_uppercase() && nth > 0;
@@ -22,7 +28,7 @@ impl Story {
         };
         let name: String = kind.char_indices().flat_map(capital).flatten().collect();
         assert_eq!(view.page.name(), name, "{when}");
-        write!(self.0, "## {when}\n{:#?}\n", view.page).unwrap();
+        write!(self.0, "## {when}\n{page}\n").unwrap();
         if view.idle_left.is_some() || view.ease != Default::default() {
             writeln!(self.0, "{:?}, {:?}", view.idle_left, view.ease).unwrap();
         }

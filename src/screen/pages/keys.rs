@@ -2,6 +2,7 @@
 
 use super::super::sheet::{Cut, Ink, Look, TextLook, space, type_scale};
 use super::{Composer, FINGER, spaced};
+use crate::sale::dialogue::{Page, ShopPage};
 use crate::sale::view::OrderView;
 use crate::vocabulary::{Minor, Rect, ShortCode};
 
@@ -46,7 +47,7 @@ impl Composer<'_> {
             // The way out is a column of its own at the side of the keys.
             let (keys, way_out) = area.right(self.px(FINGER + 72));
             area = keys.inset_right(gap);
-            let confirming = matches!(self.words.view.page, crate::sale::view::Page::Confirm { .. });
+            let confirming = matches!(self.words.view.page, Page::Shop(ShopPage::Confirm { .. }));
             let (name, label) = if confirming { ("cancel", "cancel") } else { ("done", "done") };
             let label = self.words.say(label);
             let (_, cell) = way_out.bottom(way_out.rows(4, gap).last().map_or(way_out.h, |row| row.h));

@@ -3,7 +3,8 @@
 use super::super::paint::side_for;
 use super::super::sheet::{Cut, Draw, Ink, Look, TextLook, centered, space, type_scale};
 use super::{Composer, FINGER, Icon, grouped};
-use crate::sale::view::{OrderView, RailTab};
+use crate::sale::dialogue::RailTab;
+use crate::sale::view::OrderView;
 use crate::vocabulary::Rect;
 
 /// Seconds from which the count-down is shown as urgent.
@@ -198,7 +199,8 @@ fn rails_across(rails: usize) -> usize {
 mod tests {
     use super::super::{Theme, View, compose};
     use super::*;
-    use crate::sale::view::{Ease, OrderState, Page};
+    use crate::sale::dialogue::{Ease, OrderPage, Page};
+    use crate::sale::view::OrderState;
     use crate::screen::Moment;
     use crate::screen::language::Texts;
     use crate::screen::paint::drawn;
@@ -229,14 +231,14 @@ mod tests {
             currency: Currency::from_code("CNY").unwrap(),
             ease,
             idle_left: None,
-            page: Page::Pay {
+            page: Page::Order(OrderPage::Pay {
                 order,
                 qr: Some(payload.into()),
                 rails: (0..rails).map(rail).collect(),
                 seconds_left: 87,
                 of_seconds: 90,
                 can_extend: rails.is_multiple_of(2),
-            },
+            }),
         }
     }
 

@@ -3,7 +3,8 @@
 
 use super::super::sheet::{Cut, Draw, Ink, Look, TextLook, centered, space, type_scale};
 use super::{Composer, Icon, alike, counted};
-use crate::sale::view::{OrderState, OrderView, Outcome, ReceiptView, StopReason};
+use crate::sale::dialogue::ReceiptView;
+use crate::sale::view::{OrderState, OrderView, Outcome, StopReason};
 use crate::vocabulary::{Rect, ShortCode};
 
 /// Of the card with an order's code.

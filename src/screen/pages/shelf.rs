@@ -2,7 +2,8 @@
 
 use super::super::sheet::{Cut, Draw, Fit, Ink, Look, Picture, TextLook, centered, space, type_scale};
 use super::{Composer, FINGER, Icon};
-use crate::sale::view::{BasketLine, CategoryTab, Tile};
+use crate::sale::Touch;
+use crate::sale::dialogue::{BasketLine, CategoryTab, Tile};
 use crate::vocabulary::{Minor, Rect};
 
 /// Products on the invitation: a taste of what there is.
@@ -162,7 +163,7 @@ impl Composer<'_> {
             for (tab, cell) in tabs.iter().zip(row.columns(across, self.px(space::S))) {
                 let look = if tab.chosen { Look::Primary } else { Look::Quiet };
                 let label = if tab.label.is_empty() { self.words.say("category-all") } else { tab.label.clone() };
-                let name = format!("category:{}", tab.name);
+                let name = Touch::Category(tab.category.clone()).to_string();
                 let plate = cell.inset_ends(self.px(space::M));
                 self.sheet.plate(plate, None, label, look, true);
                 self.sheet.target(name, cell, true);
