@@ -1,14 +1,18 @@
-//! Every page laid out, for wide and for tall panels. The frame is the same on all, so that a customer finds it without
-//! looking: who this is and whom to call, and the switches for language, type and contrast. They are at the top of a wide
-//! panel and at the bottom of a tall one, whose upper third is out of many people's reach: nothing there is to be touched.
+//! Every page laid out, for wide and for tall panels; those of each part of the dialogue in a file of their own. The frame is
+//! the same on all, so that a customer finds it without looking: who this is and whom to call, and the switches for
+//! language, type and contrast. They are at the top of a wide panel and at the bottom of a tall one, whose upper third is
+//! out of many people's reach: nothing there is to be touched.
 
 mod keys;
+mod lookup;
+mod order;
+mod out;
 mod pay;
-mod result;
-mod shelf;
+mod shop;
 
 use crate::config::{Palette, Theme};
-use crate::sale::dialogue::{LookupPage, OrderPage, Page, ShopPage, View};
+use crate::sale::Touch;
+use crate::sale::dialogue::{Page, ShopPage, View};
 use crate::sale::view::{ItemView, OrderView};
 use crate::vocabulary::{Rect, ShortCode};
 
@@ -40,34 +44,11 @@ pub fn compose(view: &View, texts: &Texts, theme: &Theme, moment: Moment, width:
     }
     let body = page.frame(whole);
     match &view.page {
-        Page::Shop(ShopPage::Attract { tiles }) => page.attract(body, tiles),
-        Page::Shop(ShopPage::Choose { tiles, categories, page: nth, pages, basket, total }) => {
-            page.choose(body, tiles, categories, (*nth, *pages), basket, *total);
-        }
-        Page::Shop(ShopPage::Basket { product, basket, total, can_add }) => {
-            page.basket(body, product, basket, *total, *can_add)
-        }
-        Page::Shop(ShopPage::Confirm { code, entered, total, wrong }) => {
-            page.confirm(body, code, entered, *total, *wrong)
-        }
-        Page::Order(OrderPage::Pay { order, qr, rails, seconds_left, of_seconds, can_extend }) => {
-            page.pay(body, order, qr.as_deref(), rails, (*seconds_left, *of_seconds), *can_extend);
-        }
-        Page::Order(OrderPage::Delivering { order }) => page.delivering(body, order),
-        Page::Order(OrderPage::Thanks { order, receipt }) => page.thanks(body, order, receipt),
-        Page::Order(OrderPage::Expired { order }) => {
-            page.not_charged(body, (Icon::Clock, "expired-title", "expired-money"), order, None);
-        }
-        Page::Order(OrderPage::Cancelled { order, why }) => {
-            page.not_charged(body, (Icon::Cross, "cancelled-title", "cancelled-money"), order, why.as_ref());
-        }
-        Page::Order(OrderPage::Refunded { order, receipt }) => page.refunded(body, order, receipt),
-        Page::Order(OrderPage::Claim { order, receipt }) => page.claim(body, order, receipt),
-        Page::Lookup(LookupPage::Lookup { entered, found, not_found }) => {
-            page.lookup(body, entered, found.as_ref(), *not_found)
-        }
-        Page::NotStarted { why } => page.not_started(body, why),
+        Page::Shop(shop) => page.shop(body, shop),
+        Page::Order(order) => page.order(body, order),
+        Page::Lookup(lookup) => page.lookup(body, lookup),
         Page::OutOfService { reasons, last_claim } => page.out_of_service(body, reasons, last_claim.as_ref()),
+        Page::NotStarted { why } => page.not_started(body, why),
     }
     page.sheet
 }
@@ -78,6 +59,8 @@ const FINGER: i32 = 120;
 const HEAD: i32 = 104;
 const FOOT: i32 = 56;
 const LINE: i32 = 44;
+/// Of the card with an order's code.
+const CODE: i32 = 112;
 /// For the two switches of type and contrast, or for "more time".
 const EASE: i32 = 240;
 
@@ -184,18 +167,18 @@ impl Composer<'_> {
                 let label = self.words.with("idle", "seconds", &seconds.to_string());
                 let plate = ease.inset_sides(gap).inset_ends(self.px(space::M));
                 self.sheet.plate(plate, Some(Icon::Clock), label, Look::Primary, true);
-                self.sheet.target("more-time", ease, true);
+                self.sheet.target(&Touch::MoreTime, ease, true);
             }
             None => {
                 let on = [
-                    ("ease:large", Icon::Larger, view.ease.large),
-                    ("ease:contrast", Icon::Contrast, view.ease.contrast),
+                    (Touch::Larger, Icon::Larger, view.ease.large),
+                    (Touch::Contrast, Icon::Contrast, view.ease.contrast),
                 ];
-                for ((name, icon, on), cell) in on.into_iter().zip(ease.columns(2, 0)) {
+                for ((touch, icon, on), cell) in on.into_iter().zip(ease.columns(2, 0)) {
                     let look = if on { Look::Primary } else { Look::Quiet };
                     let plate = centered(cell, cell.w.min(cell.h) - 3 * self.px(space::M));
                     self.sheet.plate(plate, Some(icon), "", look, true);
-                    self.sheet.target(name, cell, true);
+                    self.sheet.target(&touch, cell, true);
                 }
             }
         }
@@ -215,7 +198,7 @@ impl Composer<'_> {
             // What it is called is as large as its place allows, in large type too.
             let look = TextLook::new(type_scale::NOTE).ink(ink).center().bold();
             self.sheet.text(plate.inset_sides(self.px(space::S)), name, look);
-            self.sheet.target(format!("language:{language}"), cell, true);
+            self.sheet.target(&Touch::Language(language.clone()), cell, true);
             self.sheet.language = own;
         }
     }
@@ -234,13 +217,13 @@ impl Composer<'_> {
 
     /// Buttons in a row at the bottom of `area`, at least a finger high; answers with the rest. The last is where the
     /// hand rests, and the wider where it is what to do next.
-    fn buttons(&mut self, area: Rect, buttons: &[(&str, Option<Icon>, &str, Look, bool)]) -> Rect {
+    fn buttons(&mut self, area: Rect, buttons: &[(Touch, Option<Icon>, &str, Look, bool)]) -> Rect {
         let gap = self.px(space::M);
         let (rest, row) = area.bottom(self.px(FINGER));
-        for ((name, icon, label, look, enabled), cell) in buttons.iter().zip(row.columns(buttons.len(), gap)) {
+        for ((touch, icon, label, look, enabled), cell) in buttons.iter().zip(row.columns(buttons.len(), gap)) {
             let label = self.words.say(label);
             self.sheet.plate(cell, *icon, label, *look, *enabled);
-            self.sheet.target(*name, cell, *enabled);
+            self.sheet.target(touch, cell, *enabled);
         }
         Rect { h: (rest.h - gap).max(0), ..rest }
     }
@@ -263,6 +246,15 @@ impl Composer<'_> {
         self.sheet.add(circle.inset(side / 6), Draw::Icon { icon, color: on });
         self.sheet.text(words, text, TextLook::new(type_scale::TITLE).bold().ink(ink));
         rest
+    }
+
+    /// Sentences one below the other, from the top, no further apart than they need.
+    fn lines(&mut self, area: Rect, lines: &[String], px: f32) {
+        let height = (area.h / lines.len().max(1) as i32).min(self.px(128));
+        for (nth, line) in lines.iter().enumerate() {
+            let place = Rect { y: area.y + nth as i32 * height, h: height, ..area };
+            self.sheet.text(place.inset_ends(self.px(4)), line.clone(), TextLook::new(px));
+        }
     }
 
     /// Lines with a text at the left and one at the right. What there is no room for is counted in the last line.
@@ -332,16 +324,11 @@ fn grouped(code: &str) -> String {
     }
 }
 
-/// Digits a little apart, as they are typed.
-fn spaced(digits: &str) -> String {
-    digits.chars().map(String::from).collect::<Vec<_>>().join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::sheet::Draw;
     use super::*;
-    use crate::sale::dialogue::{Ease, ReceiptView};
+    use crate::sale::dialogue::{Ease, LookupPage, OrderPage, ReceiptView};
     use crate::sale::view::{ItemView, OrderState, OrderView, Outcome};
     use crate::vocabulary::{Currency, Language};
 

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use crate::config::{Color, Palette};
+use crate::sale::Touch;
 use crate::vocabulary::{Language, Rect, Target};
 
 use super::icon::Icon;
@@ -193,9 +194,9 @@ impl Sheet {
     }
 
     /// A touchable box with its label.
-    pub fn button(&mut self, name: impl Into<String>, rect: Rect, label: impl Into<String>, look: Look, enabled: bool) {
+    pub fn button(&mut self, touch: &Touch, rect: Rect, label: impl Into<String>, look: Look, enabled: bool) {
         self.plate(rect, None, label, look, enabled);
-        self.target(name, rect, enabled);
+        self.target(touch, rect, enabled);
     }
 
     /// What a button looks like, without its target.
@@ -218,8 +219,8 @@ impl Sheet {
         self.text(rect.inset(self.px(space::M).min(rect.h / 8)), label, look);
     }
 
-    pub fn target(&mut self, name: impl Into<String>, rect: Rect, enabled: bool) {
-        self.targets.push(Target { name: name.into(), rect, enabled });
+    pub fn target(&mut self, touch: &Touch, rect: Rect, enabled: bool) {
+        self.targets.push(Target { name: touch.to_string(), rect, enabled });
     }
 }
 

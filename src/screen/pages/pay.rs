@@ -2,7 +2,7 @@
 
 use super::super::paint::side_for;
 use super::super::sheet::{Cut, Draw, Ink, Look, TextLook, centered, space, type_scale};
-use super::{Composer, FINGER, Icon, grouped};
+use super::{Composer, FINGER, Icon, Touch, grouped};
 use crate::sale::dialogue::RailTab;
 use crate::sale::view::OrderView;
 use crate::vocabulary::Rect;
@@ -36,9 +36,9 @@ impl Composer<'_> {
         (seconds_left, of_seconds): (u64, u64),
         can_extend: bool,
     ) {
-        let mut buttons = vec![("cancel", None, "cancel", Look::Plain, true)];
+        let mut buttons = vec![(Touch::Cancel, None, "cancel", Look::Plain, true)];
         if can_extend {
-            buttons.push(("more-time", Some(Icon::Clock), "more-time", Look::Plain, true));
+            buttons.push((Touch::MoreTime, Some(Icon::Clock), "more-time", Look::Plain, true));
         }
         let gap = self.px(space::M);
         let rails_height = match rails.len() {
@@ -184,7 +184,7 @@ impl Composer<'_> {
                 };
                 let icon = if rails.len() == 1 { Some(Icon::Wallet) } else { rail.chosen.then_some(Icon::Check) };
                 self.sheet.plate(cell, icon, rail.label.clone(), look, rail.up);
-                self.sheet.target(format!("rail:{}", rail.name), cell, rail.up);
+                self.sheet.target(&Touch::Rail(rail.name.clone()), cell, rail.up);
             }
         }
         rest

@@ -1,9 +1,9 @@
-//! The pages of choosing: the invitation, the shelf, and one product with the basket.
+//! The shop's pages: the invitation, the shelf, one product with the basket, and the code that proves somebody is here.
 
 use super::super::sheet::{Cut, Draw, Fit, Ink, Look, Picture, TextLook, centered, space, type_scale};
-use super::{Composer, FINGER, Icon};
-use crate::sale::Touch;
-use crate::sale::dialogue::{BasketLine, CategoryTab, Tile};
+use super::keys::spaced;
+use super::{Composer, FINGER, Icon, Touch};
+use crate::sale::dialogue::{BasketLine, CategoryTab, ShopPage, Tile};
 use crate::vocabulary::{Minor, Rect};
 
 /// Products on the invitation: a taste of what there is.
@@ -15,15 +15,28 @@ const TABS_ACROSS: usize = 6;
 const FADED: u8 = 90;
 
 impl Composer<'_> {
-    pub(super) fn attract(&mut self, body: Rect, tiles: &[Tile]) {
+    pub(super) fn shop(&mut self, body: Rect, page: &ShopPage) {
+        match page {
+            ShopPage::Attract { tiles } => self.attract(body, tiles),
+            ShopPage::Choose { tiles, categories, page, pages, basket, total } => {
+                self.choose(body, tiles, categories, (*page, *pages), basket, *total);
+            }
+            ShopPage::Basket { product, basket, total, can_add } => {
+                self.basket(body, product, basket, *total, *can_add);
+            }
+            ShopPage::Confirm { code, entered, total, wrong } => self.confirm(body, code, entered, *total, *wrong),
+        }
+    }
+
+    fn attract(&mut self, body: Rect, tiles: &[Tile]) {
         let gap = self.px(space::M);
         let (body, row) = body.bottom(self.px(FINGER));
         let body = Rect { h: body.h - gap, ..body };
         let (_, lookup) = row.right(if self.wide { self.px(340) } else { row.w });
         let label = self.words.say("lookup");
         self.sheet.plate(lookup, Some(Icon::Search), label, Look::Plain, true);
-        self.sheet.target("lookup", lookup, true);
-        self.sheet.target("start", body, true);
+        self.sheet.target(&Touch::Lookup, lookup, true);
+        self.sheet.target(&Touch::Start, body, true);
         if self.slide {
             // Low and left, where it hides least of the picture.
             let (_, call) = body.bottom(self.px(176));
@@ -72,7 +85,7 @@ impl Composer<'_> {
         self.sheet.language = own;
     }
 
-    pub(super) fn choose(
+    fn choose(
         &mut self,
         body: Rect,
         tiles: &[Tile],
@@ -91,11 +104,12 @@ impl Composer<'_> {
             let side = self.buttons(
                 side,
                 &[
-                    ("cancel", None, "cancel", Look::Plain, true),
-                    ("lookup", Some(Icon::Search), "lookup", Look::Plain, true),
+                    (Touch::Cancel, None, "cancel", Look::Plain, true),
+                    (Touch::Lookup, Some(Icon::Search), "lookup", Look::Plain, true),
                 ],
             );
-            let side = self.buttons(side, &[("pay", Some(Icon::Wallet), "pay", Look::Primary, !basket.is_empty())]);
+            let side =
+                self.buttons(side, &[(Touch::Pay, Some(Icon::Wallet), "pay", Look::Primary, !basket.is_empty())]);
             self.basket_list(side, basket, total);
             if apart {
                 let (line, shelf) = shelf.top(self.px(FINGER));
@@ -114,9 +128,9 @@ impl Composer<'_> {
             let shelf = self.buttons(
                 shelf,
                 &[
-                    ("cancel", None, "cancel", Look::Plain, true),
-                    ("lookup", Some(Icon::Search), "lookup", Look::Plain, true),
-                    ("pay", Some(Icon::Wallet), "pay", Look::Primary, !basket.is_empty()),
+                    (Touch::Cancel, None, "cancel", Look::Plain, true),
+                    (Touch::Lookup, Some(Icon::Search), "lookup", Look::Plain, true),
+                    (Touch::Pay, Some(Icon::Wallet), "pay", Look::Primary, !basket.is_empty()),
                 ],
             );
             if apart {
@@ -136,11 +150,11 @@ impl Composer<'_> {
         let (rest, turn) = row.right(self.px(2 * FINGER + 88));
         let (back, turn) = turn.left(self.px(FINGER));
         let (number, next) = turn.right(self.px(FINGER));
-        for (name, icon, cell, enabled) in
-            [("page:back", Icon::Back, back, page > 0), ("page:next", Icon::Next, next, page + 1 < pages)]
+        for (touch, icon, cell, enabled) in
+            [(Touch::PageBack, Icon::Back, back, page > 0), (Touch::NextPage, Icon::Next, next, page + 1 < pages)]
         {
             self.sheet.plate(cell, Some(icon), "", Look::Plain, enabled);
-            self.sheet.target(name, cell, enabled);
+            self.sheet.target(&touch, cell, enabled);
         }
         let number_of = format!("{}/{pages}", page + 1);
         self.sheet.text(number, number_of, TextLook::new(type_scale::LABEL).center());
@@ -163,10 +177,9 @@ impl Composer<'_> {
             for (tab, cell) in tabs.iter().zip(row.columns(across, self.px(space::S))) {
                 let look = if tab.chosen { Look::Primary } else { Look::Quiet };
                 let label = if tab.label.is_empty() { self.words.say("category-all") } else { tab.label.clone() };
-                let name = Touch::Category(tab.category.clone()).to_string();
                 let plate = cell.inset_ends(self.px(space::M));
                 self.sheet.plate(plate, None, label, look, true);
-                self.sheet.target(name, cell, true);
+                self.sheet.target(&Touch::Category(tab.category.clone()), cell, true);
             }
         }
         Rect { y: rest.y + self.px(space::S), h: rest.h - self.px(space::S), ..rest }
@@ -188,7 +201,7 @@ impl Composer<'_> {
             for (cell, tile) in row.columns(across, gap).into_iter().zip(line) {
                 self.tile(cell, tile);
                 if touchable {
-                    self.sheet.target(format!("product:{}", tile.product), cell, tile.available > 0);
+                    self.sheet.target(&Touch::Product(tile.product.clone()), cell, tile.available > 0);
                 }
             }
         }
@@ -237,7 +250,7 @@ impl Composer<'_> {
         }
     }
 
-    pub(super) fn basket_list(&mut self, area: Rect, basket: &[BasketLine], total: Minor) {
+    fn basket_list(&mut self, area: Rect, basket: &[BasketLine], total: Minor) {
         self.sheet.card(area);
         let inner = area.inset(self.px(space::M));
         let (list, sum) = inner.bottom(self.px(if self.sheet.large { 84 } else { 60 }));
@@ -259,7 +272,7 @@ impl Composer<'_> {
         self.sheet.text(money, self.words.money(total), look.right().whole());
     }
 
-    pub(super) fn basket(&mut self, body: Rect, product: &Tile, basket: &[BasketLine], total: Minor, can_add: bool) {
+    fn basket(&mut self, body: Rect, product: &Tile, basket: &[BasketLine], total: Minor, can_add: bool) {
         let (main, side) = self.halves(body, if self.wide { 0.42 } else { 0.4 });
         self.sheet.card(main);
         let mut inner = main.inset(self.px(space::L));
@@ -281,14 +294,29 @@ impl Composer<'_> {
 
         let side = self.buttons(
             side,
-            &[("cancel", None, "cancel", Look::Plain, true), ("pay", Some(Icon::Wallet), "pay", Look::Primary, true)],
+            &[
+                (Touch::Cancel, None, "cancel", Look::Plain, true),
+                (Touch::Pay, Some(Icon::Wallet), "pay", Look::Primary, true),
+            ],
         );
         let side = self.buttons(
             side,
-            &[("add", None, "add", Look::Plain, can_add), ("done", None, "choose-more", Look::Plain, true)],
+            &[(Touch::Add, None, "add", Look::Plain, can_add), (Touch::Done, None, "choose-more", Look::Plain, true)],
         );
         let title = self.words.say("basket-title");
         let side = self.title(side, title);
         self.basket_list(side, basket, total);
+    }
+
+    fn confirm(&mut self, body: Rect, code: &str, entered: &str, total: Minor, wrong: bool) {
+        let main = self.with_keypad(body, (Touch::Cancel, "cancel"));
+        let (hint, ink) = if wrong { ("confirm-wrong", Ink::Error) } else { ("confirm-why", Ink::Soft) };
+        let rows = main.shares(&[72, 72, 112, 104, 72]);
+        self.sheet.text(rows[0], self.words.say("confirm-title"), TextLook::new(type_scale::LEAD).bold());
+        self.sheet.text(rows[1], self.words.say(hint), TextLook::new(type_scale::LABEL).ink(ink));
+        self.sheet.text(rows[2], spaced(code), TextLook::new(80.0).bold().center());
+        self.typed(rows[3], entered, code.len());
+        let amount = format!("{} {}", self.words.say("total"), self.words.money(total));
+        self.sheet.text(rows[4], amount, TextLook::new(type_scale::LEAD).bold().center().whole());
     }
 }

@@ -1,17 +1,32 @@
-//! The pages of an order after it was paid, or not: delivering, and what became of it. Each says cause, money, order code
-//! and what to do.
+//! The pages of an order. To pay from there is a page in a file of its own; the others come after it was paid, or not: each
+//! says cause, money, order code and what to do.
 
 use super::super::sheet::{Cut, Draw, Ink, Look, TextLook, centered, space, type_scale};
-use super::{Composer, Icon, alike, counted};
-use crate::sale::dialogue::ReceiptView;
+use super::{CODE, Composer, Icon, Touch, alike, counted};
+use crate::sale::dialogue::{OrderPage, ReceiptView};
 use crate::sale::view::{OrderState, OrderView, Outcome, StopReason};
-use crate::vocabulary::{Rect, ShortCode};
-
-/// Of the card with an order's code.
-const CODE: i32 = 112;
+use crate::vocabulary::Rect;
 
 impl Composer<'_> {
-    pub(super) fn delivering(&mut self, body: Rect, order: &OrderView) {
+    pub(super) fn order(&mut self, body: Rect, page: &OrderPage) {
+        match page {
+            OrderPage::Pay { order, qr, rails, seconds_left, of_seconds, can_extend } => {
+                self.pay(body, order, qr.as_deref(), rails, (*seconds_left, *of_seconds), *can_extend);
+            }
+            OrderPage::Delivering { order } => self.delivering(body, order),
+            OrderPage::Thanks { order, receipt } => self.thanks(body, order, receipt),
+            OrderPage::Expired { order } => {
+                self.not_charged(body, (Icon::Clock, "expired-title", "expired-money"), order, None);
+            }
+            OrderPage::Cancelled { order, why } => {
+                self.not_charged(body, (Icon::Cross, "cancelled-title", "cancelled-money"), order, why.as_ref());
+            }
+            OrderPage::Refunded { order, receipt } => self.refunded(body, order, receipt),
+            OrderPage::Claim { order, receipt } => self.claim(body, order, receipt),
+        }
+    }
+
+    fn delivering(&mut self, body: Rect, order: &OrderView) {
         let title = self.words.say("delivering-title");
         let rest = self.heading(body, Icon::Tray, title, Ink::Primary);
         let (hint, rest) = rest.top(self.px(72));
@@ -63,11 +78,14 @@ impl Composer<'_> {
     fn last_buttons(&mut self, body: Rect) -> Rect {
         self.buttons(
             body,
-            &[("lookup", Some(Icon::Search), "lookup", Look::Plain, true), ("done", None, "done", Look::Primary, true)],
+            &[
+                (Touch::Lookup, Some(Icon::Search), "lookup", Look::Plain, true),
+                (Touch::Done, None, "done", Look::Primary, true),
+            ],
         )
     }
 
-    pub(super) fn thanks(&mut self, body: Rect, order: &OrderView, receipt: &ReceiptView) {
+    fn thanks(&mut self, body: Rect, order: &OrderView, receipt: &ReceiptView) {
         let body = self.last_buttons(body);
         let (main, side) = self.result_halves(body, receipt);
         let any = |outcome| order.items.iter().any(|item| item.outcome == outcome);
@@ -95,7 +113,7 @@ impl Composer<'_> {
         self.receipt(side, receipt);
     }
 
-    pub(super) fn not_charged(
+    fn not_charged(
         &mut self,
         body: Rect,
         (icon, title, money): (Icon, &str, &str),
@@ -111,7 +129,7 @@ impl Composer<'_> {
         self.message(body, (icon, title, Ink::Text), &lines, order, &ReceiptView::None);
     }
 
-    pub(super) fn refunded(&mut self, body: Rect, order: &OrderView, receipt: &ReceiptView) {
+    fn refunded(&mut self, body: Rect, order: &OrderView, receipt: &ReceiptView) {
         let done = order.state == OrderState::Refunded;
         let title = if done { "refunded-done-title" } else { "refunded-title" };
         let (line, amount) = match done {
@@ -134,7 +152,7 @@ impl Composer<'_> {
         self.message(body, (Icon::Return, title, Ink::Primary), &lines, order, receipt);
     }
 
-    pub(super) fn claim(&mut self, body: Rect, order: &OrderView, receipt: &ReceiptView) {
+    fn claim(&mut self, body: Rect, order: &OrderView, receipt: &ReceiptView) {
         let amount = self.words.money(order.paid);
         let money = self.words.with("claim-money", "amount", &amount);
         let hint = self.words.say("claim-hint");
@@ -156,15 +174,6 @@ impl Composer<'_> {
         let rest = self.order_code(rest, order);
         self.lines(rest, lines, if receipt == &ReceiptView::None { type_scale::LEAD } else { type_scale::BODY });
         self.receipt(side, receipt);
-    }
-
-    /// Sentences one below the other, from the top, no further apart than they need.
-    fn lines(&mut self, area: Rect, lines: &[String], px: f32) {
-        let height = (area.h / lines.len().max(1) as i32).min(self.px(128));
-        for (nth, line) in lines.iter().enumerate() {
-            let place = Rect { y: area.y + nth as i32 * height, h: height, ..area };
-            self.sheet.text(place.inset_ends(self.px(4)), line.clone(), TextLook::new(px));
-        }
     }
 
     /// The result and, where there is a receipt to speak of, a place for it.
@@ -223,37 +232,5 @@ impl Composer<'_> {
                 self.sheet.add(centered(rest, side), Draw::Qr(text.clone()));
             }
         }
-    }
-
-    pub(super) fn out_of_service(&mut self, body: Rect, reasons: &[StopReason], claim: Option<&ShortCode>) {
-        let body = self.buttons(body, &[("lookup", Some(Icon::Search), "lookup", Look::Plain, true)]);
-        let title = self.words.say("out-title");
-        let mut rest = self.heading(body, Icon::Wrench, title, Ink::Error);
-        if let Some(code) = claim {
-            let (above, card) = rest.bottom(self.px(CODE));
-            self.code(card, "out-claim", code.as_str(), "out-claim-hint");
-            rest = Rect { h: above.h - self.px(space::M), ..above };
-        }
-        let reasons: Vec<String> = reasons.iter().map(|reason| self.words.reason(reason)).collect();
-        let because = self.words.with("cancelled-why", "reason", &self.words.list(&reasons));
-        self.lines(rest, &[self.words.say("out-sorry"), because, self.call_line()], type_scale::LEAD);
-    }
-
-    fn call_line(&self) -> String {
-        self.words.with("out-call", "phone", &self.words.view.phone)
-    }
-
-    /// The customer's part above, large; below what a technician reads.
-    pub(super) fn not_started(&mut self, body: Rect, why: &str) {
-        let title = self.words.say("out-title");
-        let rest = self.heading(body, Icon::Wrench, title, Ink::Error);
-        let (top, bottom) = rest.top(rest.h * 2 / 5);
-        let mut lines = vec![self.words.say("out-sorry")];
-        if !self.words.view.phone.is_empty() {
-            lines.push(self.call_line());
-        }
-        self.lines(top, &lines, type_scale::LEAD);
-        self.sheet.card(bottom);
-        self.sheet.text(bottom.inset(self.px(space::M)), why, TextLook::new(type_scale::NOTE).soft());
     }
 }
