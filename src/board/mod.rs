@@ -193,7 +193,7 @@ impl Lines {
     pub fn announce(&self, claims: &Claims) -> Result<(), BoardError> {
         let Self::Real(board) = self else { return Ok(()) };
         if let Err(error) = safe::announce(&**board, board.found()?, Real::open, claims) {
-            tracing::error!(%error, "which relays are driven could not be put down; only the configuration tells");
+            tracing::error!(%error, "the list of driven relays could not be written; a stop can make safe only the relays of the configuration");
         }
         Ok(())
     }

@@ -138,7 +138,11 @@ impl Open {
             return None;
         }
         let why = format!("the board has not answered within {} s", self.limit.as_secs());
-        tracing::error!(?delivery, why, "nobody waits for it any more");
+        tracing::error!(
+            ?delivery,
+            why,
+            "the board did not answer within the deadline; what it answers later is dropped"
+        );
         Some(match self.what {
             What::Prepare => BoardEvent::NotEnergised { delivery, why },
             What::Deliver if untouched => BoardEvent::NotEnergised { delivery, why },

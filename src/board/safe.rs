@@ -64,8 +64,8 @@ pub(super) fn announce<B: Placed>(
     });
     let ours = wiring.slots.iter().filter_map(|slot| board.whereabouts(&slot.line).ok()).collect();
     let told = |told| match told {
-        Told::Relay(made) if made.safe.is_err() => tracing::error!("of an earlier run: {made}"),
-        told => tracing::warn!(?told, "of an earlier run"),
+        Told::Relay(made) if made.safe.is_err() => tracing::error!("a relay of an earlier run was found on: {made}"),
+        told => tracing::warn!(?told, "the relays of an earlier run were made safe"),
     };
     let mut rounds = Rounds { open, tried: ours, safe: true, told };
     for wiring in &mut left {

@@ -109,7 +109,7 @@ impl<E: OutputPin, B: InputPin, I: I2c> DropSensor<E, B, I> {
         match self.counting_test() {
             Ok((counter, self_tested)) => Reading { counter: Some(counter), self_tested },
             Err(error) => {
-                tracing::warn!(%error, "no drop counter");
+                tracing::warn!(%error, "the drop counter can't be read");
                 Reading { counter: None, self_tested: false }
             }
         }
@@ -128,7 +128,8 @@ impl<E: OutputPin, B: InputPin, I: I2c> DropSensor<E, B, I> {
         }
         self.light();
         let before = self.counter.read()?;
-        let seen = self.barrier.self_test().inspect_err(|fault| tracing::warn!(%fault, "drop sensor"));
+        let seen =
+            self.barrier.self_test().inspect_err(|fault| tracing::warn!(%fault, "the drop sensor fails its self-test"));
         let after = self.counter.read()?;
         Ok((after, seen.is_ok() && fell(before, after) == 1))
     }
@@ -179,8 +180,12 @@ impl<E: OutputPin, B: InputPin, I: I2c> DropSensor<E, B, I> {
             tracing::warn!(?error, "the drop counter can't be held");
             return false;
         }
-        let seen = self.barrier.self_test().inspect_err(|fault| tracing::warn!(%fault, "drop sensor"));
-        let counts_again = self.counter.hold(false).inspect_err(|error| tracing::warn!(?error, "drop counter is held"));
+        let seen =
+            self.barrier.self_test().inspect_err(|fault| tracing::warn!(%fault, "the drop sensor fails its self-test"));
+        let counts_again = self
+            .counter
+            .hold(false)
+            .inspect_err(|error| tracing::warn!(?error, "the drop counter does not count again after a self-test"));
         seen.is_ok() && counts_again.is_ok() && self.counter.read().is_ok_and(|now| now == expected)
     }
 }

@@ -159,13 +159,13 @@ impl<B: Backend> Worker<B> {
         if question.answer() {
             (self.report)(event);
         } else {
-            tracing::warn!(?event, "an answer that came too late");
+            tracing::warn!(?event, "the board answered after its deadline; the answer is dropped");
         }
     }
 
     fn deliver(&mut self, question: &Question, delivery: DeliveryId, slot: &SlotId, before: Option<u32>) {
         if self.energised.contains(&delivery) {
-            tracing::error!(?delivery, "asked to energise the same delivery again; not done");
+            tracing::error!(?delivery, "the same delivery was to be energised again; it was not");
             return self.tell(question, delivery, |sensor| sensor.evidence(before, false));
         }
         let Some(motor) = self.motors.get_mut(slot) else {
@@ -183,17 +183,19 @@ impl<B: Backend> Worker<B> {
         };
         match turned {
             Turned::Done => {}
-            Turned::TooLate => return tracing::warn!(?delivery, "its time had passed before it began; not energised"),
+            Turned::TooLate => {
+                return tracing::warn!(?delivery, "a delivery's time had passed before it began; it was not energised");
+            }
             Turned::Unwatched(error) => {
                 let why = format!("the drop sensor can't be watched: {error}");
                 return self.answer(question, BoardEvent::NotEnergised { delivery, why });
             }
             Turned::NotHome => {
-                tracing::error!(%slot, "the motor has not come home");
+                tracing::error!(%slot, "a motor has not reached its home position; look at the slot");
                 (self.report)(BoardEvent::NotHome { slot: slot.clone() });
             }
             Turned::Failed(error) => {
-                tracing::error!(%slot, %error, "relay");
+                tracing::error!(%slot, %error, "a relay could not be switched");
                 self.answers(false);
                 let untouched = match &error {
                     PulseError::On(cause) => B::untouched(cause),

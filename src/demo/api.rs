@@ -83,7 +83,7 @@ impl From<NoAnswer> for Refused {
 }
 
 fn broken(error: impl std::fmt::Display) -> Refused {
-    tracing::error!(%error, "the page's API");
+    tracing::error!(%error, "the page's API has failed");
     Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
 }
 

@@ -225,7 +225,7 @@ impl Books {
         *count += 1;
         // A flood of them must not become a flood in the log.
         if count.is_power_of_two() {
-            tracing::warn!(%kiosk, %why, of_this_kind = *count, "what came in a kiosk's name is not believed");
+            tracing::warn!(%kiosk, %why, of_this_kind = *count, "a message in a kiosk's name could not be verified");
         }
     }
 

@@ -44,7 +44,7 @@ impl Link {
         }
         let sent = send(&mut *lock(&self.writer), message, &[]);
         if let Err(error) = &sent {
-            tracing::debug!(%error, "the kiosk does not listen");
+            tracing::debug!(%error, "the kiosk did not take a message");
             self.close();
         }
         sent.is_ok()

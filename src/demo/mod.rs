@@ -343,7 +343,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            tracing::warn!(%error, path = %self.0.display(), "a temporary folder stays behind");
+            tracing::warn!(%error, path = %self.0.display(), "a temporary folder could not be removed");
         }
     }
 }

@@ -149,7 +149,7 @@ impl Surroundings {
             .spawn(move || {
                 while let Some(world) = weak.upgrade() {
                     if let Err(error) = world.wallet.tick() {
-                        tracing::error!(%error, "the provider's book");
+                        tracing::error!(%error, "the sandbox's provider can't use its book");
                     }
                     world.send_notices();
                     drop(world);
@@ -265,7 +265,7 @@ impl Surroundings {
             }
             *armed = None;
         }
-        tracing::info!(?point, "cutting the power here");
+        tracing::info!(?point, "the power is cut at this point");
         self.plug.pull();
         link.close();
         true

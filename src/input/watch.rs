@@ -57,7 +57,7 @@ impl Wanted {
         if !matches!(self, Wanted::Touch { .. }) {
             device.grab().map_err(|_| wrong("another program has taken it for itself"))?;
         }
-        tracing::info!(role = %self.role(), name = found.name, node = %found.node.display(), "an input device is there");
+        tracing::info!(role = %self.role(), name = found.name, node = %found.node.display(), "an input device was found");
         Ok((device, reader))
     }
 }

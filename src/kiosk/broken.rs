@@ -42,7 +42,7 @@ pub(super) fn explain(options: &Options, error: &KioskError) -> Explained {
         return Explained::No;
     }
     let why = error.to_string();
-    tracing::error!("can't start: {why}");
+    tracing::error!("the kiosk can't start: {why}");
     // In a second it may be another file.
     let before = stamp(&options.config);
     let facade = config::facade(&options.config);
@@ -106,14 +106,14 @@ impl Glass {
                 };
                 let failing = Arc::clone(&died);
                 let supervisor = Supervisor::new(move |Ended { why, .. }| {
-                    tracing::error!(why, "and the glass can't say so");
+                    tracing::error!(why, "the glass can't show why the kiosk does not start");
                     failing.store(true, Ordering::Relaxed);
                 });
                 if let Err(error) = glass::start(handle.clone(), panel, face, |_| (), &supervisor) {
-                    tracing::error!(%error, "and the glass can't say so");
+                    tracing::error!(%error, "the glass can't show why the kiosk does not start");
                 }
             }
-            Err(error) => tracing::error!(%error, "and the glass can't say so"),
+            Err(error) => tracing::error!(%error, "the glass can't show why the kiosk does not start"),
         }
         let view = View {
             place: String::new(),

@@ -39,7 +39,7 @@ impl Clock {
         let mut bytes = [0u8; 16];
         // Without entropy the order numbers still grow, but their codes can be guessed.
         if let Err(error) = getrandom::fill(&mut bytes) {
-            tracing::error!(%error, "no entropy from the kernel: short codes can be guessed");
+            tracing::error!(%error, "the kernel has no random numbers, so short codes can be guessed");
         }
         Stamp { now: self.now(), wall: Self::wall(), entropy: u128::from_le_bytes(bytes) }
     }

@@ -174,8 +174,8 @@ impl Devices {
 
 fn tell(device: &impl fmt::Display, told: Option<&str>, is: Option<&str>) {
     match (told, is) {
-        (told, Some(why)) if told != Some(why) => tracing::warn!(%device, why, "a fault"),
-        (Some(_), None) => tracing::info!(%device, "a fault has gone"),
+        (told, Some(why)) if told != Some(why) => tracing::warn!(%device, why, "a device has a fault"),
+        (Some(_), None) => tracing::info!(%device, "the fault of a device has ended"),
         _ => {}
     }
 }

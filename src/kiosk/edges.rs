@@ -104,7 +104,7 @@ impl Edges {
         let broker: link::Broker = fleet.broker.parse().map_err(|e: link::BadBroker| wrong(e.to_string()))?;
         let tls = if broker.tls { Some(tls::of(fleet)?) } else { None };
         if tls.is_none() && !broker.is_here() {
-            tracing::warn!(%broker, "the broker is spoken to without TLS: whoever is on the way can read along and keep the kiosk offline");
+            tracing::warn!(%broker, "the connection to the broker has no TLS: anybody on its way can read it and keep the kiosk offline");
         }
         let back_end = Some(&fleet.back_end).filter(|keys| !keys.is_empty());
         let settings = LinkConfig {
@@ -241,7 +241,7 @@ impl Edges {
                     }
                     drop(inputs.send(Input::Stop));
                 }
-                _ => tracing::warn!("signals can't be caught; a stop will look like a kill"),
+                _ => tracing::warn!("the daemon can't catch signals, so a stop will look like a kill"),
             }
             // It has one thing to say.
             End::Told

@@ -241,7 +241,7 @@ impl Kiosk {
         let (ledger, reader, failure) = match opened {
             Ok((ledger, reader)) => (Some(ledger), Some(reader), None),
             Err(error) => {
-                tracing::error!(%error, "the ledger can't be used; nothing is sold");
+                tracing::error!(%error, "the ledger can't be used, so nothing is sold");
                 (None, None, Some(error.to_string()))
             }
         };
@@ -317,7 +317,7 @@ impl Kiosk {
             match input {
                 Ok(Input::Stop) => return Ok(()),
                 Ok(Input::WorldGone) => {
-                    tracing::info!("the world has gone");
+                    tracing::info!("the simulated world has closed its socket");
                     return Ok(());
                 }
                 Ok(Input::Died { part, why }) => return Err(KioskError::Died { part, why }),
@@ -380,7 +380,7 @@ impl Kiosk {
         match self.try_step(event) {
             Ok(()) => {}
             Err(not @ NotTaken::Failed(_)) => tracing::error!("{not}"),
-            Err(not) => tracing::debug!(%not, "an event came to nothing"),
+            Err(not) => tracing::debug!(%not, "an event had no effect"),
         }
     }
 
@@ -418,7 +418,7 @@ impl Kiosk {
                     let inputs = self.edges.inputs.clone();
                     reads.own(move |reader| {
                         let order = reader.by_code(&code).unwrap_or_else(|error| {
-                            tracing::error!(%error, "look-up");
+                            tracing::error!(%error, "the ledger could not be read for a look-up");
                             None
                         });
                         let found = Event::Found { code: code.to_string(), order: order.map(Box::new) };
@@ -443,11 +443,11 @@ impl Kiosk {
             }
             FleetEvent::Duplicate { why } => self.twin(why),
             FleetEvent::Connected => {
-                tracing::info!("connected to the fleet");
+                tracing::info!("the kiosk is connected to the fleet's broker");
                 self.devices.link = Some(LinkStatus::Connected);
             }
             FleetEvent::Disconnected { why } => {
-                tracing::info!(why, "not connected to the fleet");
+                tracing::info!(why, "the kiosk is not connected to the fleet's broker");
                 self.devices.link = Some(LinkStatus::Disconnected { why });
             }
             FleetEvent::AckRejected { why } => tracing::warn!(why, "an acknowledgement was refused"),
@@ -458,8 +458,8 @@ impl Kiosk {
 
     fn twin(&mut self, why: Option<&'static str>) {
         match why {
-            Some(why) => tracing::warn!(why, "a second kiosk"),
-            None => tracing::info!("no second kiosk any more"),
+            Some(why) => tracing::warn!(why, "another kiosk seems to use this one's id or ledger"),
+            None => tracing::info!("no other kiosk uses this one's id or ledger any more"),
         }
         self.second_kiosk = why;
     }
@@ -487,7 +487,7 @@ impl Kiosk {
 
     fn end(self) {
         service::say(&Say::Stopping);
-        tracing::debug!(turns = self.turns, made = self.made, "turns of the loop, and how often the status was made");
+        tracing::debug!(turns = self.turns, made = self.made, "the loop has turned and the status was made this often");
         let Self { edges, link, reads, ledger, .. } = self;
         edges.stop(link);
         // Readers first: the last to close it folds the log in.

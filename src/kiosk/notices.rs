@@ -37,7 +37,7 @@ impl Kiosk {
         let settled = notice.charge().order().filter(|id| !self.state.orders.contains_key(id));
         let (Some(id), Some(reads)) = (settled, &self.reads) else { return self.take_notice(notice) };
         if self.reviving.0.values().map(Vec::len).sum::<usize>() >= WAITING {
-            return tracing::warn!(order = %id, "too many payment notices for old orders at once; one was dropped");
+            return tracing::warn!(order = %id, "a payment notice was dropped, because too many for old orders came at once; its sender repeats it");
         }
         let waiting = self.reviving.0.entry(id).or_default();
         waiting.push(notice);
@@ -56,7 +56,7 @@ impl Kiosk {
                 self.state.revive(*order, self.clock.now());
                 self.recorded = true;
             }
-            Ok(None) => tracing::warn!(order = %id, "a payment notice for an order that is not ours"),
+            Ok(None) => tracing::warn!(order = %id, "a payment notice is for an order that this kiosk does not know"),
             Err(error) => tracing::error!(error, order = %id, "an old order can't be read"),
         }
         for notice in self.reviving.0.remove(&id).unwrap_or_default() {

@@ -83,7 +83,7 @@ pub(super) fn connect(
             Unsolicited::Input { line, active } => Input::Line { line, active },
             Unsolicited::RailNotice { body } => match crate::payment::sandbox::notice(&body) {
                 Ok((charge, report)) => Input::Notice(Notice::Rail { charge, report }),
-                Err(error) => return tracing::warn!(%error, "a payment notice that can't be believed"),
+                Err(error) => return tracing::warn!(%error, "a payment notice could not be verified and was dropped"),
             },
             Unsolicited::Question { id, ask } => Input::Question { id, ask },
             Unsolicited::Gone => Input::WorldGone,
@@ -107,7 +107,7 @@ pub(super) fn open_ledger(
     ledger.begin(at, state)?;
     if let Some(before) = ledger.moved() {
         let (now, path) = (ledger.id(), ledger.path().display());
-        tracing::error!(%path, before, now, "this ledger was begun elsewhere: it goes on under a number of its own");
+        tracing::error!(%path, before, now, "this ledger was begun elsewhere: it continues under a new number");
     }
     let reader = Reader::open(&room.directory)?;
     Ok((ledger, reader))

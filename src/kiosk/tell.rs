@@ -179,7 +179,7 @@ impl Kiosk {
 
 fn say(world: &World, message: &ToWorld) {
     if let Err(error) = world.tell(message, &[]) {
-        tracing::debug!(%error, "the world does not listen");
+        tracing::debug!(%error, "the simulated world did not take a message");
     }
 }
 

@@ -158,11 +158,15 @@ impl Ledger {
         let folded = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
         match folded {
             Ok(false) => {}
-            Ok(true) => tracing::warn!(path = %path.display(), "somebody reads the ledger: its log stays beside it"),
-            Err(error) => tracing::warn!(%error, path = %path.display(), "the ledger's log stays beside it"),
+            Ok(true) => {
+                tracing::warn!(path = %path.display(), "somebody reads the ledger, so its write-ahead log stays beside it")
+            }
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "the ledger's write-ahead log could not be folded in and stays beside it")
+            }
         }
         if let Err((_, error)) = connection.close() {
-            tracing::warn!(%error, path = %path.display(), "closing the ledger");
+            tracing::warn!(%error, path = %path.display(), "the ledger could not be closed cleanly");
         }
     }
 
@@ -205,7 +209,7 @@ impl Journal for Ledger {
         }
         let mut result = self.write(at, records, state);
         if result.as_ref().is_err_and(LedgerError::disk_full) && self.reserve.release() {
-            tracing::warn!(path = %self.path.display(), "no room: the reserve is given up for money records");
+            tracing::warn!(path = %self.path.display(), "the disk is full: the reserve file was deleted to make room for money records");
             result = self.write(at, records, state);
         }
         match result {
@@ -218,7 +222,7 @@ impl Journal for Ledger {
                 self.latched = Some(error.to_string());
                 let keep = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
                 if let Err(error) = self.connection.set_db_config(keep, true) {
-                    tracing::warn!(%error, "the log may be folded in when the daemon ends");
+                    tracing::warn!(%error, "the ledger's write-ahead log may be folded in only when the daemon ends");
                 }
                 Err(error)
             }

@@ -94,10 +94,7 @@ impl Client {
         for address in addresses {
             let unencrypted = check_address(address)?;
             if unencrypted {
-                tracing::warn!(
-                    address,
-                    "a provider without TLS: good for a test on this machine, and for nothing else"
-                );
+                tracing::warn!(address, "a provider's address has no TLS, which is for tests on this machine only");
             }
             plain &= unencrypted;
             hosts.push((*address).trim_end_matches('/').to_owned());

@@ -229,7 +229,7 @@ impl Printer {
             Err(trouble) => {
                 // At once, or the rest comes out when somebody puts paper in. A dead printer can't take it.
                 if let Err(error) = self.port.write(&escpos::CLEAR, STATUS_WAIT) {
-                    tracing::warn!(%error, "the rest of a receipt may still be in the printer");
+                    tracing::warn!(%error, "the printer could not be emptied; the rest of a receipt may still come out");
                 }
                 Err(NotPrinted::MidJob(trouble))
             }
@@ -267,7 +267,7 @@ impl Printer {
         match self.look() {
             Ok(said) => said.status(),
             Err(error) => {
-                tracing::debug!(%error, "printer");
+                tracing::debug!(%error, "the printer has failed");
                 PrinterStatus::Unreachable { why: error.to_string() }
             }
         }
@@ -380,7 +380,7 @@ impl Printer {
         let deadline = Instant::now() + self.timeout;
         self.complaint = None;
         if let Err(error) = self.port.write(job, self.timeout) {
-            tracing::warn!(%error, "printer");
+            tracing::warn!(%error, "the printer has failed");
             return Err(self.status().trouble().or(self.complaint).unwrap_or(Trouble::NoAnswer));
         }
         for round in 0..ROUNDS {
@@ -394,7 +394,7 @@ impl Printer {
             // All of it has been done, if that was the answer. It says itself whether it stands ready.
             self.status().trouble().map_or(Ok(()), Err)?;
         }
-        tracing::warn!("the printer answers more often than it is asked");
+        tracing::warn!("the printer sends more answers than it was asked for");
         Err(Trouble::NoAnswer)
     }
 
@@ -434,6 +434,6 @@ impl Printer {
 }
 
 fn silent(error: &PortError) -> Trouble {
-    tracing::warn!(%error, "printer");
+    tracing::warn!(%error, "the printer has failed");
     Trouble::NoAnswer
 }

@@ -29,7 +29,7 @@ impl Backlight {
         let wrong = lights.filter_map(|light| Some(format!("{}: {}", light.display(), put(&light, percent).err()?)));
         let said = wrong.collect::<Vec<_>>().join(", ");
         if said != self.said && !said.is_empty() {
-            tracing::warn!(said, "the panel's light can't be set; the udev rules give it to group video");
+            tracing::warn!(said, "the panel's backlight can't be set; the udev rules must give it to the group video");
         }
         self.said = said;
     }

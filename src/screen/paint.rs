@@ -274,7 +274,7 @@ fn unit(code: &QrCode, side: i32) -> i32 {
 fn qr(frame: &mut Frame, rect: Rect, payload: &str, clip: Rect) {
     frame.fill(clip, 0x00ff_ffff);
     let Some(code) = code(payload, rect.w.min(rect.h)) else {
-        return tracing::error!(bytes = payload.len(), "too long for a QR code");
+        return tracing::error!(bytes = payload.len(), "a text is too long for a QR code and was not shown");
     };
     let modules = code.width() as i32;
     let unit = unit(&code, rect.w.min(rect.h));

@@ -36,7 +36,7 @@ pub fn say(what: &Say<'_>) {
         Say::Stopping => &[(daemon::STATE_STOPPING, "1")],
     };
     if let Err(error) = daemon::notify(state.iter()) {
-        tracing::warn!(%error, ?what, "systemd could not be told");
+        tracing::warn!(%error, ?what, "systemd could not be notified");
     }
 }
 
@@ -55,7 +55,7 @@ pub fn watchdog() -> Option<Duration> {
         Ok(0) => None,
         Ok(micros) => Some(Duration::from_micros(micros)),
         Err(error) => {
-            tracing::warn!(%error, "systemd's watchdog can't be asked for");
+            tracing::warn!(%error, "systemd's watchdog can't be queried");
             None
         }
     }

@@ -74,7 +74,7 @@ pub fn watch(
             for ((part, heard), late) in parts.iter().zip(&heard).zip(&mut late) {
                 let silent = part.beat.count() == *heard;
                 if silent && !*late {
-                    tracing::warn!(part = part.name, "makes no progress");
+                    tracing::warn!(part = part.name, "a part makes no progress");
                 }
                 *late = silent;
             }

@@ -54,7 +54,7 @@ impl Surroundings {
                 ToWorld::Hello { lines, slots, panel } => {
                     self.machine.hello(&lines, &slots);
                     if let Err(error) = self.glass.resize(panel.0, panel.1) {
-                        tracing::error!(%error, "the kiosk's panel");
+                        tracing::error!(%error, "the kiosk has announced a panel that can't be shown");
                         break;
                     }
                     self.kiosk.send_replace(Some(Arc::clone(link)));
@@ -63,7 +63,7 @@ impl Surroundings {
                 ToWorld::Frame { rects, scene } => {
                     let pays = scene.page == "pay";
                     if let Err(error) = self.glass.show(&rects, &bytes, scene) {
-                        tracing::error!(%error, "a frame that can't be shown");
+                        tracing::error!(%error, "the kiosk has sent a frame that can't be shown");
                         continue;
                     }
                     self.lit.send_replace(true);
@@ -103,7 +103,7 @@ impl Surroundings {
         };
         // Without its thread the queue refuses, and the kiosk sees a device that does not answer.
         if let Err(error) = std::thread::Builder::new().name(name.into()).spawn(work) {
-            tracing::error!(%error, name, "no thread for a device");
+            tracing::error!(%error, name, "a device's thread could not be started");
         }
         sender
     }
@@ -137,7 +137,7 @@ impl Surroundings {
         }
         let (ask, request) = match Wallet::read(request) {
             Ok(read) => read,
-            Err(error) => return tracing::warn!(%error, "the provider can't read a request"),
+            Err(error) => return tracing::warn!(%error, "the sandbox's provider can't read a request"),
         };
         let (received, booked) = match ask {
             wallet::Ask::Create => (Some(CutPoint::ChargeCreateReceived), Some(CutPoint::ChargeCreated)),
@@ -150,7 +150,7 @@ impl Surroundings {
         }
         let response = match self.wallet.respond(ask, request) {
             Ok(response) => response,
-            Err(error) => return tracing::error!(%error, "the provider's book"),
+            Err(error) => return tracing::error!(%error, "the sandbox's provider can't use its book"),
         };
         if booked.is_some_and(|point| self.reached(point)) {
             return;

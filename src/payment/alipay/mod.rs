@@ -350,7 +350,7 @@ impl Alipay {
             }
             // Nothing was done, and the same will do once the merchant's account is filled.
             Verdict::No("SELLER_BALANCE_NOT_ENOUGH") => {
-                tracing::warn!(refund = %refund.refund, "the merchant's account at Alipay is too empty for it");
+                tracing::warn!(refund = %refund.refund, "a refund waits, because the merchant's balance at Alipay is too low; top it up");
                 Ok(RefundReport::Absent)
             }
             Verdict::No(sub) if never_refunded(sub) => match self.refund_known(refund).await? {

@@ -226,7 +226,7 @@ impl WechatPay {
         let answer = match self.send(&ask, deadline).await {
             Ok((answer, _)) if answer.status == 200 => answer,
             Ok((answer, _)) => {
-                return tracing::warn!(status = answer.status, "WeChat Pay gives no platform certificates");
+                return tracing::warn!(status = answer.status, "WeChat Pay has answered without platform certificates");
             }
             Err(error) => return tracing::warn!(%error, "platform certificates of WeChat Pay can't be fetched"),
         };
@@ -235,8 +235,8 @@ impl WechatPay {
             .map_err(Into::into)
             .and_then(|seal| self.trust.take(&seal, &answer.body, &self.api_v3_key, self.clock.now()));
         match taken {
-            Ok(count) => tracing::info!(count, "platform certificates of WeChat Pay fetched"),
-            Err(error) => tracing::error!(%error, "platform certificates of WeChat Pay are not believed"),
+            Ok(count) => tracing::info!(count, "the platform certificates of WeChat Pay were fetched"),
+            Err(error) => tracing::error!(%error, "the platform certificates of WeChat Pay could not be verified"),
         }
     }
 
@@ -376,7 +376,7 @@ fn disbelieved(answer: &Response, why: &Unverified) -> RailError {
     if let Some(no) = said.as_ref().filter(|no| no.is(wire::SIGN_ERROR)) {
         advise(no);
     } else if matches!(why, Unverified::Forged | Unverified::UnknownKey(_)) {
-        tracing::warn!(status = answer.status, %why, "an answer of WeChat Pay is not believed");
+        tracing::warn!(status = answer.status, %why, "an answer of WeChat Pay could not be verified");
     }
     let said = said.map_or_else(String::new, |no| format!(" ({})", no.code));
     unknown(format!("{}{said}, not believed: {why}", answer.status))

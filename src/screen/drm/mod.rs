@@ -117,7 +117,7 @@ impl<C: Cards> DrmPanel<C> {
             match self.choose_on(path, at_start, &mut there) {
                 Ok(output) => {
                     tracing::info!(
-                        card = %path.display(), connector = output.connector.name, mode = %output.mode, "the panel"
+                        card = %path.display(), connector = output.connector.name, mode = %output.mode, "the panel was found"
                     );
                     self.output = Some(output);
                     return Ok(());
@@ -181,7 +181,11 @@ impl<C: Cards> DrmPanel<C> {
             // Another panel than the one the configuration was written for: better its own mode than nothing.
             (None, wanted) => {
                 let wanted = wanted.map(|mode| mode.to_string());
-                tracing::warn!(wanted, there = connector.list_modes(), "the panel lacks the mode; its own is used");
+                tracing::warn!(
+                    wanted,
+                    there = connector.list_modes(),
+                    "the panel lacks the configured mode, so its own is used"
+                );
                 let own = connector.mode(None);
                 own.ok_or_else(|| Not::Yet(format!("{} has no mode", connector.name)))?
             }
