@@ -6,6 +6,7 @@
 //! - `demo` the machine in a box: the simulated world, on a web page
 //! - [`probe`] what this machine has · [`console`] what the command lines say
 //! - [`kiosk`] where everything is put together, and the event loop: take an [event](sale::Event), decide, commit, act
+//! - [`dbus`] the kiosk on the machine's bus, for technicians and other programs
 //! - [`fleet`] the ledger's events to the back end, its acknowledgements, and the gateway with the merchant's keys
 //! - [`ledger`] what was decided, on disk before anything is done about it
 //! - [`payment`] rails (WeChat Pay, Alipay, EMV codes, the gateway, the sandbox) and bills
@@ -26,6 +27,7 @@
 pub mod board;
 pub mod config;
 pub mod console;
+pub mod dbus;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod emv;

@@ -5,6 +5,7 @@
 //! ranges and examples become the [`schema`]; [`load`] checks a file against that same schema, and the reference in
 //! `docs/configuration.md` is made from it. What a schema can't say (one line, two slots) is in `rules`.
 
+mod bus;
 mod defaults;
 mod devices;
 mod document;
@@ -21,6 +22,7 @@ mod units;
 mod wiring;
 mod words;
 
+pub use bus::{Bus, Dbus};
 pub use devices::{
     Board, DropSensor, Faces, Flow, Glass, LineDriver, Night, Panel, PaperText, PortDriver, Printer, Temperature,
 };
@@ -75,6 +77,8 @@ pub struct Config {
     pub printer: Printer,
     /// Without it the kiosk sells, and nobody hears of it.
     pub fleet: Option<Fleet>,
+    #[serde(default)]
+    pub dbus: Dbus,
     /// How people pay; one to eight, each name once.
     #[serde(rename = "rail")]
     #[schemars(length(min = 1))]

@@ -5,6 +5,7 @@
 //! die ends the process, and whoever started it starts it again from disk.
 
 mod broken;
+mod bus;
 pub mod check;
 mod clock;
 pub mod devices;
@@ -31,6 +32,7 @@ use std::time::{Duration, Instant};
 
 use crate::board::BoardEvent;
 use crate::config::{self, Config};
+use crate::dbus::{self, Served};
 use crate::fleet::link::{FleetEvent, Link};
 use crate::ledger::{Hold, Ledger, LedgerError};
 use crate::operation::{Known, Request, RequestId};
@@ -132,6 +134,8 @@ pub(crate) enum Input {
         request: Request,
         known: Result<Option<Known>, LedgerError>,
     },
+    /// Somebody on the machine's bus.
+    Bus(dbus::Ask),
     Printer(PrinterStatus),
     /// The watchdog asks whether the loop turns.
     Nudge,
@@ -204,6 +208,7 @@ struct Kiosk {
     world: Option<Arc<World>>,
     edges: Edges,
     link: Option<Link>,
+    bus: Option<Served>,
     shown: Option<Showing>,
     hand: input::Hand,
     devices: Devices,
@@ -275,7 +280,6 @@ impl Kiosk {
             turns: 0,
             made: 0,
             room_looked_at: None,
-            config,
             clock,
             boot,
             state,
@@ -283,6 +287,8 @@ impl Kiosk {
             reads,
             reviving: notices::Reviving::default(),
             world,
+            bus: bus::start(&config, &edges),
+            config,
             edges,
             link,
         };
@@ -370,6 +376,7 @@ impl Kiosk {
             Input::PayRejected(rejections) => self.rejections = Some(rejections),
             Input::Question { id, ask } => self.answer(id, ask),
             Input::Asked { request, known } => self.asked(request, known),
+            Input::Bus(ask) => self.asked_on_the_bus(ask),
             Input::Printer(status) => self.devices.printer = status,
             Input::Stop | Input::WorldGone | Input::Died { .. } => {}
         }
@@ -488,7 +495,8 @@ impl Kiosk {
     fn end(self) {
         service::say(&Say::Stopping);
         tracing::debug!(turns = self.turns, made = self.made, "the loop has turned and the status was made this often");
-        let Self { edges, link, reads, ledger, .. } = self;
+        let Self { edges, link, bus, reads, ledger, .. } = self;
+        drop(bus);
         edges.stop(link);
         // Readers first: the last to close it folds the log in.
         if let Some(reads) = reads {

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::glass::Showing;
 use super::status::{Facts, Status};
-use super::{Clock, Input, Kiosk, scene};
+use super::{Clock, Input, Kiosk, bus, scene};
+use crate::dbus::Answered;
 use crate::ledger::{LedgerError, Reader};
 use crate::operation::{Actor, Known, Outcome, Refusal, Request, RequestId, Rights};
 use crate::sale;
@@ -27,8 +28,7 @@ const OPERATIONS: usize = 50;
 /// A request whose outcome somebody waits for.
 pub(super) struct Asking {
     request: Request,
-    /// The world's numbers.
-    waits: Vec<u64>,
+    waits: Vec<Answered>,
 }
 
 impl Kiosk {
@@ -79,6 +79,9 @@ impl Kiosk {
     /// Each of those who listen is told where it differs from what they were told last.
     fn tell_status(&mut self, status: Status) {
         let told = self.told.take();
+        if let Some(bus) = &self.bus {
+            bus.show(bus::shown(&status));
+        }
         if told.as_ref().is_none_or(|told| !told.says_to_fleet(&status)) {
             let document = status.document();
             if let Some(link) = &self.link {
@@ -108,7 +111,12 @@ impl Kiosk {
     pub(super) fn answer(&mut self, id: u64, ask: Question) {
         if let Question::Operate { id: number, asked } = ask {
             let request = Request { id: number, by: Actor::Demo, rights: Rights::ALL, live: true, asked };
-            return self.operate(request, id);
+            let Some(world) = self.world.clone() else { return };
+            let answered = move |outcome: Result<Outcome, String>| {
+                let answer = outcome.map_or_else(|why| told_error(&why), |outcome| serde_json::json!(outcome));
+                say(&world, &ToWorld::Answer { id, answer });
+            };
+            return self.operate(request, Box::new(answered));
         }
         let (Some(reads), Some(world)) = (&self.reads, &self.world) else {
             return self.tell(&ToWorld::Answer { id, answer: Value::Null });
@@ -123,26 +131,24 @@ impl Kiosk {
         }
     }
 
-    /// Somebody out there asks for something, and waits under a number of their own. Whether the ledger knows the request
-    /// is read first; whoever asks the same meanwhile waits with them.
-    fn operate(&mut self, request: Request, waits: u64) {
+    /// Somebody out there asks for something, and waits. Whether the ledger knows the request is read first; whoever asks
+    /// the same meanwhile waits with them.
+    pub(super) fn operate(&mut self, request: Request, answered: Answered) {
         if let Some(asking) = self.asking.get_mut(&request.id) {
             if asking.request == request {
-                return asking.waits.push(waits);
+                return asking.waits.push(answered);
             }
-            let taken = Outcome::Refused { why: Refusal::NumberTaken };
-            return self.tell(&ToWorld::Answer { id: waits, answer: serde_json::json!(taken) });
+            return answered(Ok(Outcome::Refused { why: Refusal::NumberTaken }));
         }
         let Some(reads) = &self.reads else {
-            let answer = told_error(&"the ledger can't be used; nothing can be asked of the machine");
-            return self.tell(&ToWorld::Answer { id: waits, answer });
+            return answered(Err("the ledger can't be used; nothing can be asked of the machine".into()));
         };
         let (inputs, wanted) = (self.edges.inputs.clone(), request.clone());
         reads.own(move |reader| {
             let known = reader.operation(&wanted.id);
             drop(inputs.send(Input::Asked { request: wanted, known }));
         });
-        self.asking.insert(request.id.clone(), Asking { request, waits: vec![waits] });
+        self.asking.insert(request.id.clone(), Asking { request, waits: vec![answered] });
     }
 
     /// What the ledger knows of a request has been read.
@@ -153,21 +159,19 @@ impl Kiosk {
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = taken {
-            self.answer_all(&number, &told_error(&error));
+            self.answer_all(&number, &Err(error));
         }
     }
 
     /// What came of it; whoever has gone meanwhile finds it in the ledger.
     pub(super) fn answered(&mut self, number: &RequestId, outcome: &Outcome) {
         tracing::info!(%number, %outcome, "an operation has ended");
-        self.answer_all(number, &serde_json::json!(outcome));
+        self.answer_all(number, &Ok(outcome.clone()));
     }
 
-    fn answer_all(&mut self, number: &RequestId, answer: &Value) {
+    fn answer_all(&mut self, number: &RequestId, answer: &Result<Outcome, String>) {
         let waits = self.asking.remove(number).map(|asking| asking.waits).unwrap_or_default();
-        for id in waits {
-            self.tell(&ToWorld::Answer { id, answer: answer.clone() });
-        }
+        waits.into_iter().for_each(|answered| answered(answer.clone()));
     }
 
     fn tell(&self, message: &ToWorld) {

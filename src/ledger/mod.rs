@@ -28,6 +28,7 @@ mod reconcile;
 mod reserve;
 mod schema;
 mod story;
+mod totals;
 
 use std::path::{Path, PathBuf};
 
@@ -41,6 +42,7 @@ pub use operations::OperationLine;
 pub use reader::{EventLine, Reader, Verified, When};
 pub use reconcile::{Ask, Difference, Disagreement, NoPeriod, Reconciliation, reconcile};
 pub use story::Story;
+pub use totals::Totals;
 
 use crate::sale::{self, Record};
 use crate::vocabulary::Stamp;

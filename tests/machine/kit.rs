@@ -305,6 +305,11 @@ impl Machine {
         );
     }
 
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        log(&self._folder)
+    }
+
     pub fn verify(&self) {
         let told = command(env!("CARGO_BIN_EXE_kioskctl"))
             .args(["--state", self.state.to_str().unwrap(), "verify"])

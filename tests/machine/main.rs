@@ -1,5 +1,6 @@
 //! The product from outside: the demo as anybody starts it, driven through its page's API.
 
+mod bus;
 #[path = "../support/chance.rs"]
 mod chance;
 #[path = "../support/child.rs"]

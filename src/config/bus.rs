@@ -1,0 +1,36 @@
+//! Where technicians and other programs on the machine find the kiosk.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `org.kioskd.Kiosk1` on D-Bus: for technicians and programs on this machine.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dbus {
+    pub bus: Bus,
+}
+
+/// Which bus the kiosk is on. One that is away is tried again, and holds nothing up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bus {
+    /// The machine's; its policy says who may call.
+    #[default]
+    System,
+    /// That of whoever has started the kiosk; all their programs may call.
+    Session,
+    /// On no bus.
+    None,
+}
+
+impl fmt::Display for Bus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::System => "system",
+            Self::Session => "session",
+            Self::None => "none",
+        })
+    }
+}

@@ -1,0 +1,118 @@
+//! What a caller is told when something is not done: a name that programs compare, and a sentence that stands by itself,
+//! for `busctl` shows nothing else.
+
+use zbus::DBusError;
+use zbus::message::{Header, Message};
+use zbus::names::ErrorName;
+
+use crate::operation::{Operation, Refusal};
+use crate::vocabulary::{BadName, Cause};
+
+/// Of a stranger's text so many characters are repeated.
+const TOLD: usize = 80;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    name: &'static str,
+    says: String,
+}
+
+/// A name of ours.
+macro_rules! named {
+    ($name:literal) => {
+        concat!("org.kioskd.Kiosk1.Error.", $name)
+    };
+}
+
+impl Error {
+    /// An argument is not what it has to be.
+    pub fn argument(says: impl Into<String>) -> Self {
+        Self { name: named!("InvalidArgument"), says: says.into() }
+    }
+
+    pub fn refused(asked: &Operation, why: &Refusal) -> Self {
+        let name = match why {
+            Refusal::NoRight { .. } => named!("NoRight"),
+            Refusal::NotLive => named!("NotLive"),
+            Refusal::InMidSale => named!("InMidSale"),
+            Refusal::NumberTaken => named!("NumberTaken"),
+            Refusal::NoSuchSlot => named!("NoSuchSlot"),
+            Refusal::NoSuchProduct => named!("NoSuchProduct"),
+            Refusal::NothingIsKeptHere => named!("NothingIsKeptHere"),
+            Refusal::HoldsLess { .. } => named!("HoldsLess"),
+            Refusal::NoneLeft => named!("NoneLeft"),
+            Refusal::CannotDeliver { .. } => named!("CannotDeliver"),
+            Refusal::NotReady => named!("NotReady"),
+            Refusal::NoOpenClaim => named!("NoOpenClaim"),
+            Refusal::OnlyByProvider => named!("OnlyByProvider"),
+        };
+        Self { name, says: format!("Refused to {}: {why}", doing(asked)) }
+    }
+
+    /// It was begun and did not come to an end.
+    pub fn failed(asked: &Operation, why: &Cause) -> Self {
+        Self { name: named!("Failed"), says: format!("Failed to {}: {why}", doing(asked)) }
+    }
+
+    pub fn no_such_order(order: &str) -> Self {
+        let says = match order {
+            "" => "There is no order in the ledger yet".to_owned(),
+            order => format!("There is no order {order} in the ledger"),
+        };
+        Self { name: named!("NoSuchOrder"), says }
+    }
+
+    pub fn busy() -> Self {
+        Self { name: named!("Busy"), says: "Too many calls are under way; call again in a moment".into() }
+    }
+
+    /// The kiosk can't say, in its words.
+    pub fn unavailable(why: impl std::fmt::Display) -> Self {
+        Self { name: named!("Unavailable"), says: format!("The kiosk can't answer: {why}") }
+    }
+
+    pub fn no_answer() -> Self {
+        Self::unavailable("its ledger can't be used, or it has too much to do; look at Reasons, or call again")
+    }
+
+    /// The bus does not know who has called; nothing is done for them.
+    pub fn nobody(why: &zbus::Error) -> Self {
+        let says = format!("Nothing was done: the bus can't say who has called ({why})");
+        Self { name: named!("UnknownCaller"), says }
+    }
+}
+
+/// What was asked, as it follows "refused to".
+fn doing(asked: &Operation) -> String {
+    match asked {
+        Operation::Lock { .. } => "lock the kiosk".into(),
+        Operation::Unlock => "unlock the kiosk".into(),
+        Operation::Refill => "note that every slot is full".into(),
+        Operation::SettleClaim { order, .. } => format!("settle the claim of order {order}"),
+        other => other.to_string(),
+    }
+}
+
+/// An argument as its type, or a sentence that repeats only a part of it.
+pub fn parsed<T: TryFrom<String, Error = BadName>>(text: &str) -> Result<T, Error> {
+    T::try_from(text.to_owned()).map_err(|BadName { what, .. }| {
+        let told = text.chars().take(TOLD).collect::<String>();
+        let more = if told.len() < text.len() { "…" } else { "" };
+        let article = if what.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+        Error::argument(format!("`{}{more}` is not {article} {what}", told.escape_debug()))
+    })
+}
+
+impl DBusError for Error {
+    fn create_reply(&self, call: &Header<'_>) -> zbus::Result<Message> {
+        Message::error(call, self.name()).build(&self.says.as_str())
+    }
+
+    fn name(&self) -> ErrorName<'_> {
+        ErrorName::from_static_str_unchecked(self.name)
+    }
+
+    fn description(&self) -> Option<&str> {
+        Some(&self.says)
+    }
+}

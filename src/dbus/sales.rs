@@ -1,0 +1,84 @@
+//! What was sold.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::watch;
+use zbus::interface;
+
+use super::desk::Desk;
+use super::error::Error;
+use super::shown::{Claim, Shown};
+use crate::ledger::Totals;
+
+pub(super) const INTERFACE: &str = "org.kioskd.Kiosk1.Sales";
+
+/// Orders in one answer.
+const MOST: u32 = 1_000;
+
+pub(super) struct Sales {
+    desk: Desk,
+    news: watch::Receiver<Arc<Shown>>,
+}
+
+impl Sales {
+    pub fn new(desk: Desk, news: watch::Receiver<Arc<Shown>>) -> Self {
+        Self { desk, news }
+    }
+}
+
+/// Number, short code, state, currency, amount, paid, given back.
+type OrderLine = (String, String, String, String, i64, i64, i64);
+/// Currency, orders, those on which something is open, paid, given back, still to go back.
+type TotalLine = (String, u64, u64, i64, i64, i64);
+
+/// What was sold. Amounts are in minor units: 300 is 3.00 CNY.
+#[interface(name = "org.kioskd.Kiosk1.Sales")]
+impl Sales {
+    /// Open claims: order, short code, the cause's kind, and a sentence.
+    #[zbus(property)]
+    fn claims(&self) -> Vec<Claim> {
+        self.news.borrow().claims.clone()
+    }
+
+    /// The newest orders, at most `limit` of them (1 to 1000), the newest first: number, short code, state, currency, amount,
+    /// paid, and given back.
+    #[zbus(out_args("orders"))]
+    async fn orders(&self, limit: u32) -> Result<Vec<OrderLine>, Error> {
+        if !(1..=MOST).contains(&limit) {
+            return Err(Error::argument(format!("`{limit}` is not a number of orders; ask for 1 to {MOST}")));
+        }
+        let orders = self.desk.read(move |reader| reader.orders(limit as usize)).await?;
+        Ok(orders["orders"].as_array().into_iter().flatten().map(line).collect())
+    }
+
+    /// What happened on one order, by its number or short code, or on the newest where that is empty: for people, and as
+    /// JSON.
+    #[zbus(out_args("text", "document"))]
+    async fn story(&self, order: &str) -> Result<(String, String), Error> {
+        if order.len() > 32 || !order.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(Error::argument("This is not an order's number or short code, which are letters and digits"));
+        }
+        let wanted = Some(order.to_owned()).filter(|order| !order.is_empty());
+        let story = self.desk.read(move |reader| reader.why(wanted.as_deref())).await?;
+        let story = story.ok_or_else(|| Error::no_such_order(order))?;
+        Ok((story.to_string(), story.json().to_string()))
+    }
+
+    /// All orders of this ledger together, by currency: how many, how many on which something is open, paid, given back, and
+    /// still to go back.
+    #[zbus(out_args("totals"))]
+    async fn totals(&self) -> Result<Vec<TotalLine>, Error> {
+        let totals = self.desk.read(|reader| reader.totals()).await?;
+        let line = |of: Totals| (of.currency, of.orders, of.open, of.paid, of.refunded, of.outstanding);
+        Ok(totals.into_iter().map(line).collect())
+    }
+}
+
+fn line(order: &Value) -> OrderLine {
+    let text = |key: &str| order[key].as_str().unwrap_or_default().to_owned();
+    let number = |key: &str| order[key].as_i64().unwrap_or_default();
+    let [id, code, state, currency] = ["id", "short_code", "state", "currency"].map(text);
+    let [amount, paid, refunded] = ["amount", "paid", "refunded"].map(number);
+    (id, code, state, currency, amount, paid, refunded)
+}

@@ -1,0 +1,156 @@
+//! What may be asked of the kiosk: one method an operation.
+
+use zbus::message::Header;
+use zbus::{Connection, interface};
+
+use super::ask_bus;
+use super::desk::Desk;
+use super::error::{Error, parsed};
+use crate::operation::{Actor, Operation, Outcome, Reason, Request, RequestId, Rights};
+use crate::vocabulary::{ClaimSettlement, OrderId};
+
+pub(super) struct Service(Desk);
+
+impl Service {
+    pub fn new(desk: Desk) -> Self {
+        Self(desk)
+    }
+
+    /// For who has called, as the bus knows them; under a number of its own.
+    async fn operate(&self, asked: Operation, call: &Header<'_>, bus: &Connection) -> Result<Option<OrderId>, Error> {
+        self.outcome(asked, call, bus).await.map(|(order, _)| order)
+    }
+
+    /// Whether something is otherwise than before.
+    async fn change(&self, asked: Operation, call: &Header<'_>, bus: &Connection) -> Result<bool, Error> {
+        self.outcome(asked, call, bus).await.map(|(_, changed)| changed)
+    }
+
+    async fn outcome(
+        &self,
+        asked: Operation,
+        call: &Header<'_>,
+        bus: &Connection,
+    ) -> Result<(Option<OrderId>, bool), Error> {
+        let sender = call.sender().ok_or_else(|| Error::nobody(&zbus::Error::MissingField))?;
+        let uid = ask_bus(bus, "GetConnectionUnixUser", sender.as_str()).await.map_err(|why| Error::nobody(&why))?;
+        let by = Actor::Technician { uid };
+        let request = Request { id: number()?, by, rights: Rights::ALL, live: true, asked: asked.clone() };
+        match self.0.operate(request).await? {
+            Outcome::Changed { order } => Ok((order, true)),
+            Outcome::Unchanged => Ok((None, false)),
+            Outcome::Refused { why } => Err(Error::refused(&asked, &why)),
+            Outcome::Failed { why } => Err(Error::failed(&asked, &why)),
+        }
+    }
+}
+
+/// No other request has it.
+fn number() -> Result<RequestId, Error> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).map_err(Error::unavailable)?;
+    let number = format!("bus-{}", data_encoding::HEXLOWER.encode(&bytes));
+    Ok(RequestId::parse(&number).expect("letters, digits and `-`"))
+}
+
+/// What may be asked of the kiosk. Each is done or refused, and in the ledger with the caller's user number, before it is
+/// answered.
+#[interface(name = "org.kioskd.Kiosk1.Service")]
+impl Service {
+    /// Takes the kiosk out of service; the reason, one line of 1 to 200 characters, is on the glass. `changed`: it was not
+    /// locked for this reason before.
+    #[zbus(out_args("changed"))]
+    async fn lock(
+        &self,
+        reason: &str,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<bool, Error> {
+        let reason = parsed::<Reason>(reason)?;
+        self.change(Operation::Lock { reason }, &call, bus).await
+    }
+
+    /// Puts it back into service.
+    #[zbus(out_args("changed"))]
+    async fn unlock(
+        &self,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<bool, Error> {
+        self.change(Operation::Unlock, &call, bus).await
+    }
+
+    /// So many units lie in the slot.
+    #[zbus(out_args("changed"))]
+    async fn set_stock(
+        &self,
+        slot: &str,
+        count: u32,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<bool, Error> {
+        let slot = parsed(slot)?;
+        self.change(Operation::SetStock { slot, count }, &call, bus).await
+    }
+
+    /// Every slot is full, and none is faulty any more.
+    #[zbus(out_args("changed"))]
+    async fn refill(
+        &self,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<bool, Error> {
+        self.change(Operation::Refill, &call, bus).await
+    }
+
+    /// A person has decided a claim. `how`: `delivered`, the customer has the goods; `refund`, the rest goes back through the
+    /// provider; `paid-outside`, it was paid back by other means.
+    #[zbus(out_args("changed"))]
+    async fn settle_claim(
+        &self,
+        order: &str,
+        how: &str,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<bool, Error> {
+        let order = parsed(order)?;
+        let how = match how {
+            "delivered" => ClaimSettlement::Delivered,
+            "refund" => ClaimSettlement::Refund,
+            "paid-outside" => ClaimSettlement::PaidOutside,
+            _ => {
+                return Err(Error::argument(
+                    "This is no way to settle a claim; write delivered, refund or paid-outside",
+                ));
+            }
+        };
+        self.change(Operation::SettleClaim { order, how }, &call, bus).await
+    }
+
+    /// Gives one unit of a product away. `order`: the order that has begun with it.
+    #[zbus(out_args("order"))]
+    async fn vend(
+        &self,
+        product: &str,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<String, Error> {
+        let product = parsed(product)?;
+        let order = self.operate(Operation::Vend { product }, &call, bus).await?;
+        Ok(order.map(|order| order.to_string()).unwrap_or_default())
+    }
+
+    /// One unit out of this slot, faulty or not, to see whether it works; no revenue. `order`: the order that has begun with
+    /// it.
+    #[zbus(out_args("order"))]
+    async fn test_vend(
+        &self,
+        slot: &str,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<String, Error> {
+        let slot = parsed(slot)?;
+        let order = self.operate(Operation::TestVend { slot }, &call, bus).await?;
+        Ok(order.map(|order| order.to_string()).unwrap_or_default())
+    }
+}

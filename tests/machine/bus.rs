@@ -1,0 +1,310 @@
+//! The kiosk on the machine's bus, by other people's programs: what it shows, what may be asked and by whom, and that the
+//! sale does not care.
+
+mod kit;
+
+use serde_json::{Value, json};
+
+use self::kit::{Bus, NAME, PATH, STRANGER, TECHNICIAN};
+use crate::child::command;
+use crate::kit::{Machine, PATIENCE, Setup, wait_at_most};
+
+const INTERFACES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/org.kioskd.Kiosk1.xml");
+
+const SALES: &str = "org.kioskd.Kiosk1.Sales";
+const SERVICE: &str = "org.kioskd.Kiosk1.Service";
+const STATUS: &str = "org.kioskd.Kiosk1.Status";
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+
+fn start(bus: &Bus) -> Machine {
+    let machine = Machine::start(&bus.setup());
+    bus.wait_property("Status", "Selling", |selling| *selling == true);
+    machine
+}
+
+fn operations(machine: &Machine) -> Vec<Value> {
+    let told = command(env!("CARGO_BIN_EXE_kioskctl"))
+        .args(["--json", "--state", machine.state.to_str().unwrap(), "operations"])
+        .output()
+        .unwrap();
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    told["operations"].as_array().unwrap().clone()
+}
+
+/// Every method there is, with arguments that fit.
+fn every_call() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
+    vec![
+        (SERVICE, "Lock", vec!["s", "cleaning"]),
+        (SERVICE, "Unlock", vec![]),
+        (SERVICE, "SetStock", vec!["su", "A1", "3"]),
+        (SERVICE, "Refill", vec![]),
+        (SERVICE, "SettleClaim", vec!["ss", "01M82V7M000000000000000007", "refund"]),
+        (SERVICE, "Vend", vec!["s", "cola"]),
+        (SERVICE, "TestVend", vec!["s", "A1"]),
+        (SALES, "Orders", vec!["u", "10"]),
+        (SALES, "Story", vec!["s", ""]),
+        (SALES, "Totals", vec![]),
+        (PROPERTIES, "Get", vec!["ss", STATUS, "Selling"]),
+        (PROPERTIES, "GetAll", vec!["s", SALES]),
+        (PROPERTIES, "Set", vec!["ssv", STATUS, "Selling", "b", "false"]),
+        ("org.freedesktop.DBus.Introspectable", "Introspect", vec![]),
+        ("org.freedesktop.DBus.Peer", "Ping", vec![]),
+    ]
+}
+
+#[test]
+fn the_interface_is_the_one_that_is_written_down() {
+    let bus = Bus::start();
+    let _machine = start(&bus);
+    let told = bus.busctl(&["introspect", "--xml-interface", NAME, PATH]);
+    assert!(told.status.success(), "{told:?}");
+    let told = String::from_utf8(told.stdout).unwrap();
+    if std::env::var_os("KIOSKD_WRITE").is_some() {
+        std::fs::write(INTERFACES, &told).unwrap();
+    }
+    let written = std::fs::read_to_string(INTERFACES).unwrap();
+    assert_eq!(told.trim(), written.trim(), "write it anew with KIOSKD_WRITE=1; what is once in it stays");
+    let ours: Vec<&str> = told.split("<interface name=\"org.kioskd.").skip(1).collect();
+    let methods = ours.iter().flat_map(|interface| interface.split("</interface>").next().unwrap().lines());
+    let methods = methods.filter(|line| line.trim_start().starts_with("<method name=")).count();
+    assert_eq!(methods, every_call().iter().filter(|(interface, ..)| interface.contains("kioskd")).count());
+    assert!(ours.len() == 3, "{told}");
+}
+
+#[test]
+fn what_it_shows_follows_the_machine_and_is_told() {
+    let bus = Bus::start();
+    let machine = start(&bus);
+    let (technician, stranger) = (bus.listen(TECHNICIAN), bus.listen(STRANGER));
+    machine.world(json!({ "door": "open" }));
+    bus.wait_property("Status", "Selling", |selling| *selling == false);
+    let reasons = bus.property("Status", "Reasons").unwrap();
+    assert_eq!(reasons, json!([["door-open", "the door is open"]]));
+    let heard = wait_at_most(PATIENCE, || Some(technician.heard()).filter(|heard| heard.contains("the door is open")));
+    let heard = heard.unwrap_or_else(|| panic!("nobody has told: {}", technician.heard()));
+    for told in ["PropertiesChanged", "string \"Selling\"", "boolean false", "string \"Document\""] {
+        assert!(heard.contains(told), "{told}: {heard}");
+    }
+    assert!(!heard.contains("string \"Version\""), "only what has changed: {heard}");
+
+    machine.world(json!({ "door": "closed", "paper": "out" }));
+    bus.wait_property("Status", "Devices", |devices| devices["printer"] == json!(["paper-out", ""]));
+    bus.wait_property("Status", "Selling", |selling| *selling == true);
+    assert!(!stranger.heard().contains("PropertiesChanged"), "{}", stranger.heard());
+
+    // All of it is the state that the fleet is told.
+    let document: Value = serde_json::from_str(bus.property("Status", "Document").unwrap().as_str().unwrap()).unwrap();
+    assert_eq!(document["devices"]["printer"]["state"], "paper-out");
+    let stock = bus.property("Status", "Stock").unwrap();
+    let a1 = &document["stock"]["A1"];
+    assert_eq!(stock["A1"], json!([a1["product"], a1["count"], a1["capacity"]]));
+    assert_eq!(bus.property("Status", "Kiosk").unwrap(), "K0001");
+    assert_eq!(bus.property("Status", "Boot").unwrap(), document["boot"]);
+    let alarms = bus.property("Status", "Alarms").unwrap();
+    assert_eq!(alarms, json!(["printer"]));
+    bus.wait_property("Status", "FleetLink", |link| *link == json!(["connected", ""]));
+}
+
+#[test]
+fn every_operation_is_done_for_who_the_bus_says_has_called() {
+    let bus = Bus::start();
+    let machine = start(&bus);
+    assert_eq!(bus.call_by(TECHNICIAN, SERVICE, "Lock", &["s", "cleaning"]), Ok("b true".into()));
+    machine.until("out-of-service");
+    assert_eq!(machine.get("/api/state")["reasons"][0], json!({ "kind": "locked", "detail": "cleaning" }));
+    assert_eq!(bus.call_by(TECHNICIAN, SERVICE, "Lock", &["s", "cleaning"]), Ok("b false".into()));
+    assert_eq!(bus.call(SERVICE, "Unlock", &[]), Ok("b true".into()));
+    machine.until("attract");
+    assert_eq!(bus.call(SERVICE, "SetStock", &["su", "A1", "0"]), Ok("b true".into()));
+    bus.wait_property("Status", "Stock", |stock| stock["A1"][1] == 0);
+    assert_eq!(bus.call(SERVICE, "Refill", &[]), Ok("b true".into()));
+    bus.wait_property("Status", "Stock", |stock| stock["A1"][1] == stock["A1"][2]);
+
+    let by = |number: u32| json!({ "actor": "technician", "uid": number });
+    let all = operations(&machine);
+    let own = by(rustix::process::getuid().as_raw());
+    let users: Vec<&Value> = all.iter().rev().map(|line| &line["by"]).collect();
+    assert_eq!(users, [&by(65_534), &by(65_534), &own, &own, &own], "{all:#?}");
+    let numbers: std::collections::BTreeSet<_> = all.iter().map(|line| line["id"].as_str().unwrap()).collect();
+    assert_eq!(numbers.len(), all.len(), "each call is a request of its own");
+
+    for (method, argument, granted) in [("Vend", "cola", "free"), ("TestVend", "B1", "test")] {
+        machine.until("attract");
+        let answer = bus.call(SERVICE, method, &["s", argument]).unwrap();
+        let order = machine.until_state("delivered");
+        assert_eq!(answer, format!("s \"{}\"", order["id"].as_str().unwrap()));
+        assert_eq!(order["granted"], granted);
+    }
+    machine.until("attract");
+
+    // A claim is seen, told and settled; the sales are read.
+    machine.world(json!({ "provider": { "refund_failed": true }, "slot": { "name": "B2", "motor": "jam" } }));
+    let payload = machine.offer(&["chips"]);
+    machine.wallet(&payload, "pay");
+    let order = machine.until_state("claim");
+    let id = order["id"].as_str().unwrap();
+    let claims = bus.wait_property("Sales", "Claims", |claims| claims[0].is_array());
+    assert_eq!((&claims[0][0], &claims[0][1]), (&order["id"], &order["short_code"]));
+    let orders = bus.call(SALES, "Orders", &["u", "1"]).unwrap();
+    let (amount, paid) = (&order["amount"], &order["paid"]);
+    let code = order["short_code"].as_str().unwrap();
+    assert_eq!(orders, format!("a(ssssxxx) 1 \"{id}\" \"{code}\" \"claim\" \"CNY\" {amount} {paid} 0"));
+    let totals = bus.call(SALES, "Totals", &[]).unwrap();
+    assert_eq!(totals, format!("a(sttxxx) 1 \"CNY\" 3 1 {paid} 0 {paid}"));
+    assert_eq!(bus.call(SERVICE, "SettleClaim", &["ss", id, "paid-outside"]), Ok("b true".into()));
+    assert_eq!(bus.wait_property("Sales", "Claims", |claims| *claims == json!([])), json!([]));
+    let story = bus.call(SALES, "Story", &["s", id]).unwrap();
+    let told = format!("claim settled by a technician (user {})", rustix::process::getuid().as_raw());
+    assert!(story.starts_with("ss ") && story.contains(&told), "{story}");
+    assert_eq!(bus.call(SALES, "Story", &["s", ""]).unwrap(), story, "it is the newest");
+    machine.verify();
+}
+
+#[test]
+fn what_is_refused_or_makes_no_sense_is_said_in_a_sentence() {
+    let bus = Bus::start();
+    let machine = start(&bus);
+    let refused = |method, arguments: &[&str]| bus.call(SERVICE, method, arguments).unwrap_err();
+    let says = refused("SetStock", &["su", "Z9", "1"]);
+    assert_eq!(says, "Call failed: Refused to set the stock of Z9 to 1: there is no such slot");
+    let says = refused("SetStock", &["su", "A1", "4000000000"]);
+    assert!(says.contains("Refused to set the stock of A1 to 4000000000: the slot holds at most"), "{says}");
+    let says = refused("SettleClaim", &["ss", "01M82V7M000000000000000007", "refund"]);
+    assert!(says.contains("01M82V7M000000000000000007: the order has no open claim"), "{says}");
+    machine.world(json!({ "door": "open" }));
+    bus.wait_property("Status", "Selling", |selling| *selling == false);
+    let says = refused("Vend", &["s", "cola"]);
+    assert!(says.contains("Refused to give away one cola: the machine can't deliver: the door is open"), "{says}");
+    machine.world(json!({ "door": "closed" }));
+    let on_record = operations(&machine);
+    assert_eq!(on_record.len(), 4, "{on_record:#?}");
+    assert!(on_record.iter().all(|line| line["outcome"]["result"] == "refused"));
+
+    // What can't be read is not on record: nothing was asked.
+    let long = "x".repeat(100_000);
+    for (interface, method, arguments, says) in [
+        (SERVICE, "Lock", vec!["s", ""], "is not a reason (one line of 1 to 200 characters)"),
+        (SERVICE, "Lock", vec!["s", "a\nb"], "`a\\nb` is not a reason"),
+        (SERVICE, "Lock", vec!["s", &long], "x…` is not a reason"),
+        (SERVICE, "Lock", vec!["u", "5"], "Signature mismatch"),
+        (SERVICE, "Lock", vec![], "Signature mismatch"),
+        (SERVICE, "SetStock", vec!["su", "A/1", "1"], "`A/1` is not a slot name"),
+        (SERVICE, "SetStock", vec!["su", &long, "1"], "x…` is not a slot name"),
+        (SERVICE, "SetStock", vec!["si", "A1", "-1"], "Signature mismatch"),
+        (SERVICE, "SettleClaim", vec!["ss", "7", "refund"], "`7` is not an order number"),
+        (SERVICE, "SettleClaim", vec!["ss", "01M82V7M000000000000000007", "by-provider"], "write delivered, refund or"),
+        (SERVICE, "Vend", vec!["s", "a b"], "is not a product key"),
+        (SERVICE, "Open", vec![], "Unknown method"),
+        (SALES, "Orders", vec!["u", "0"], "ask for 1 to 1000"),
+        (SALES, "Orders", vec!["u", "1001"], "ask for 1 to 1000"),
+        (SALES, "Story", vec!["s", "'; DROP"], "not an order's number or short code"),
+        (SALES, "Story", vec!["s", &long], "not an order's number or short code"),
+        (SALES, "Story", vec!["s", "999999"], "There is no order 999999 in the ledger"),
+        (SALES, "Story", vec!["s", ""], "There is no order in the ledger yet"),
+        (PROPERTIES, "Set", vec!["ssv", STATUS, "Selling", "b", "false"], "Unknown property"),
+    ] {
+        let told = bus.call(interface, method, &arguments).unwrap_err();
+        assert!(told.contains(says) && told.len() < 400, "{method}: {told:.500}, not {says}");
+    }
+    assert_eq!(operations(&machine).len(), 4);
+    machine.until("attract");
+}
+
+#[test]
+fn a_stranger_gets_nothing() {
+    let bus = Bus::start();
+    let machine = start(&bus);
+    let owner = bus.busctl(&["call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetNameOwner", "s", NAME]);
+    let owner = String::from_utf8(owner.stdout).unwrap();
+    let owner = owner.split('"').nth(1).expect("somebody has the name");
+    for (interface, method, arguments) in every_call() {
+        // By its own name, too.
+        for name in [NAME, owner] {
+            let words = [&["call", name, PATH, interface, method], arguments.as_slice()].concat();
+            let told = bus.busctl_by(STRANGER, &words);
+            let says = String::from_utf8_lossy(&told.stderr);
+            assert!(!told.status.success(), "{name} {method}: {told:?}");
+            assert!(says.contains("Access denied") || says.contains("Sender is not authorized"), "{method}: {says}");
+        }
+        let told = bus.call_by(TECHNICIAN, interface, method, &arguments);
+        let let_in =
+            told.as_ref().err().is_none_or(|says| !says.contains("ccess denied") && !says.contains("authorized"));
+        assert!(let_in, "{method}: {told:?}");
+    }
+    let by: Vec<Value> = operations(&machine).iter().map(|line| line["by"]["uid"].clone()).collect();
+    assert_eq!(by, vec![json!(65_534); 7], "what the technician asked, and nothing else");
+    let says = bus.busctl_by(
+        STRANGER,
+        &["call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "RequestName", "su", NAME, "0"],
+    );
+    assert!(!says.status.success(), "the name is the kiosk's alone: {says:?}");
+    let names = bus.busctl(&["list", "--activatable", "--no-legend"]);
+    assert!(String::from_utf8(names.stdout).unwrap().contains(NAME), "a call to it starts it");
+}
+
+#[test]
+fn it_comes_back_to_a_bus_that_is_started_anew_and_sells_meanwhile() {
+    let mut bus = Bus::start();
+    let machine = start(&bus);
+    bus.kill();
+    let payload = machine.offer(&["cola"]);
+    machine.wallet(&payload, "pay");
+    machine.until_state("delivered");
+    bus.again();
+    let orders = wait_at_most(PATIENCE, || bus.call(SALES, "Orders", &["u", "5"]).ok());
+    assert!(orders.expect("the name comes back").contains("\"delivered\""));
+    assert_eq!(bus.call(SERVICE, "Lock", &["s", "cleaning"]), Ok("b true".into()));
+    machine.until("out-of-service");
+    // And a kiosk that is started anew comes back to its bus.
+    let boot = bus.property("Status", "Boot").unwrap();
+    machine.world(json!({ "power": "cut" }));
+    bus.wait_property("Status", "Boot", |now| *now != boot);
+    assert_eq!(bus.wait_property("Status", "Reasons", |why| why[0].is_array())[0][0], "locked");
+    let log = machine.log();
+    assert_eq!(log.matches("the bus has ended the connection").count(), 1, "{log}");
+}
+
+#[test]
+fn a_name_that_is_not_given_is_said_in_a_sentence_and_taken_when_it_is() {
+    let bus = Bus::start();
+    let first = start(&bus);
+    let boot = bus.property("Status", "Boot").unwrap();
+    let second = Machine::start(&bus.setup());
+    let taken = "the name org.kioskd.Kiosk1 belongs to another program already (process ";
+    second.wait("the sentence", || second.log().contains(taken).then_some(()));
+    assert_eq!(bus.property("Status", "Boot").unwrap(), boot);
+    drop(first);
+    bus.wait_property("Status", "Boot", |now| *now != boot);
+    assert_eq!(second.log().matches(taken).count(), 1, "{}", second.log());
+
+    let bare = Bus::without_policy();
+    let third = Machine::start(&bare.setup());
+    let denied =
+        "does not let this user have the name org.kioskd.Kiosk1; is its policy, org.kioskd.Kiosk1.conf, installed?";
+    third.wait("the sentence", || third.log().contains(denied).then_some(()));
+    third.offer(&["cola"]);
+}
+
+#[test]
+fn without_a_bus_the_demo_says_so_once_and_sells() {
+    let nowhere = tempfile::tempdir().unwrap();
+    let address = format!("unix:path={}/bus", nowhere.path().display());
+    let env = vec![("DBUS_SESSION_BUS_ADDRESS", address.into())];
+    let machine = Machine::start(&Setup { env, ..Setup::default() });
+    let payload = machine.offer(&["cola"]);
+    machine.wallet(&payload, "pay");
+    machine.until_state("delivered");
+    let log = machine.log();
+    let about: Vec<&str> = log.lines().filter(|line| line.contains("bus")).collect();
+    assert_eq!(about.len(), 1, "{log}");
+    assert!(about[0].contains("INFO") && about[0].contains("not on the bus"), "{about:?}");
+
+    // A session's bus is as good as the system's.
+    let bus = Bus::start();
+    let env = vec![("DBUS_SESSION_BUS_ADDRESS", bus.address().into())];
+    let machine = Machine::start(&Setup { env, ..Setup::default() });
+    bus.wait_property("Status", "Selling", |selling| *selling == true);
+    drop(machine);
+    let gone = wait_at_most(PATIENCE, || bus.property("Status", "Selling").is_none().then_some(()));
+    assert!(gone.is_some(), "who ends gives the name back");
+}
