@@ -1,18 +1,22 @@
-//! The field technician's command line. These verbs read a ledger directly, whether a daemon runs or not.
+//! The field technician's command line. Some verbs read a ledger directly, whether a daemon runs or not; the others ask the
+//! running one, on the bus.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use kioskd::config::Bus;
 use kioskd::console::{complain, say};
+use kioskd::dbus::{Client, Done, NoAnswer};
 use kioskd::ledger::{Ask, ChargeLine, Days, FeeReport, Reader, Verified, reconcile};
+use kioskd::operation::{Operation, Reason};
 use kioskd::payment::bill::{self, Period};
 use kioskd::payment::rates::Rates;
-use kioskd::vocabulary::{Currency, Money, told};
+use kioskd::vocabulary::{ClaimSettlement, Currency, Money, OrderId, SlotId, told};
 use serde_json::{Value, json};
 
 /// Look into a kiosk.
@@ -22,6 +26,9 @@ struct Arguments {
     /// The kiosk's state directory.
     #[arg(long, global = true, value_name = "DIR", default_value = "/var/lib/kioskd")]
     state: PathBuf,
+    /// Where the running kiosk is: a demo is on the session's bus.
+    #[arg(long, global = true, value_enum, default_value = "system")]
+    bus: Which,
     /// Answers for programs.
     #[arg(long, global = true)]
     json: bool,
@@ -31,6 +38,30 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Does it sell, and if not, why, and what is there to do. Exits with 0 where it sells, 1 where it does not, 2 where
+    /// nobody can say.
+    Status,
+    /// Take the kiosk out of service; the reason is on the glass. This and the following exit with 0 when it is done, 1 when
+    /// the kiosk has refused it, 2 when it could not be asked.
+    Lock {
+        /// One line of at most 200 characters.
+        reason: String,
+    },
+    /// Put it back into service.
+    Unlock,
+    /// Every slot is full, and none is faulty any more.
+    Refill,
+    /// So many units lie in a slot.
+    SetStock { slot: String, count: u32 },
+    /// A person has decided a claim.
+    SettleClaim {
+        /// Its number.
+        order: String,
+        #[arg(value_enum)]
+        how: How,
+    },
+    /// One unit out of a slot, faulty or not, to see whether it works; no revenue.
+    TestVend { slot: String },
     /// The whole story of one order.
     Why {
         /// Its number or short code; the newest order without it.
@@ -83,18 +114,104 @@ enum Verb {
     },
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Which {
+    System,
+    Session,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum How {
+    /// The customer has the goods.
+    Delivered,
+    /// The rest goes back through the provider.
+    Refund,
+    /// Paid back by other means.
+    PaidOutside,
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match act(&arguments) {
         Ok(code) => code,
         Err(error) => {
             complain(format_args!("kioskctl: {}", told(error.as_ref())));
-            ExitCode::from(if matches!(arguments.verb, Verb::Reconcile { .. }) { 2 } else { 1 })
+            let refused = matches!(error.downcast_ref(), Some(NoAnswer::Refused(_)));
+            let own = match arguments.verb {
+                Verb::Why { .. } | Verb::Orders { .. } | Verb::Operations { .. } | Verb::Verify | Verb::Fees { .. } => {
+                    1
+                }
+                Verb::Reconcile { .. } => 2,
+                _ if refused => 1,
+                _ => 2,
+            };
+            ExitCode::from(own)
         }
     }
 }
 
 fn act(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    match operation(&arguments.verb)? {
+        Some(asked) => operate(arguments, &asked),
+        None if matches!(arguments.verb, Verb::Status) => status(arguments),
+        None => read(arguments),
+    }
+}
+
+/// What a verb asks of the running kiosk.
+fn operation(verb: &Verb) -> anyhow::Result<Option<Operation>> {
+    let slot = |name: &str| SlotId::try_from(name.to_owned());
+    Ok(Some(match verb {
+        Verb::Lock { reason } => Operation::Lock { reason: Reason::try_from(reason.clone())? },
+        Verb::Unlock => Operation::Unlock,
+        Verb::Refill => Operation::Refill,
+        Verb::SetStock { slot: name, count } => Operation::SetStock { slot: slot(name)?, count: *count },
+        Verb::TestVend { slot: name } => Operation::TestVend { slot: slot(name)? },
+        Verb::SettleClaim { order, how } => {
+            let how = match how {
+                How::Delivered => ClaimSettlement::Delivered,
+                How::Refund => ClaimSettlement::Refund,
+                How::PaidOutside => ClaimSettlement::PaidOutside,
+            };
+            Operation::SettleClaim { order: OrderId::try_from(order.clone())?, how }
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// Asks the running kiosk.
+fn ask<T>(arguments: &Arguments, ask: impl AsyncFnOnce(Client) -> Result<T, NoAnswer>) -> anyhow::Result<T> {
+    let bus = match arguments.bus {
+        Which::System => Bus::System,
+        Which::Session => Bus::Session,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(async { ask(Client::connect(bus).await?).await })?)
+}
+
+fn status(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let report = ask(arguments, async |kiosk| kiosk.report().await)?;
+    match arguments.json {
+        true => say(format_args!("{:#}", report.json()))?,
+        false => say(&report)?,
+    }
+    Ok(if report.selling() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn operate(arguments: &Arguments, asked: &Operation) -> anyhow::Result<ExitCode> {
+    let done = ask(arguments, async |kiosk| kiosk.operate(asked).await)?;
+    match (arguments.json, done) {
+        (true, Done::Changed(changed)) => say(format_args!("{:#}", json!({ "changed": changed })))?,
+        (true, Done::Order(order)) => say(format_args!("{:#}", json!({ "order": order })))?,
+        (false, Done::Changed(true)) => say("done")?,
+        (false, Done::Changed(false)) => say("it was so already")?,
+        (false, Done::Order(order)) => say(format_args!("begun; what comes of it: kioskctl why {order}"))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is in the ledger.
+fn read(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let reader = Reader::open(&arguments.state)?;
     match &arguments.verb {
         Verb::Why { order } => {
@@ -160,6 +277,8 @@ fn act(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             }
             return Ok(ExitCode::from(if answer.agrees() { 0 } else { 1 }));
         }
+        // Not a read.
+        _ => {}
     }
     Ok(ExitCode::SUCCESS)
 }

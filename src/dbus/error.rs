@@ -93,9 +93,12 @@ fn doing(asked: &Operation) -> String {
     }
 }
 
+/// No argument has more characters, so what is behind them makes no difference.
+const LONGEST: usize = 1_000;
+
 /// An argument as its type, or a sentence that repeats only a part of it.
 pub fn parsed<T: TryFrom<String, Error = BadName>>(text: &str) -> Result<T, Error> {
-    T::try_from(text.to_owned()).map_err(|BadName { what, .. }| {
+    T::try_from(text.chars().take(LONGEST).collect()).map_err(|BadName { what, .. }| {
         let told = text.chars().take(TOLD).collect::<String>();
         let more = if told.len() < text.len() { "…" } else { "" };
         let article = if what.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };

@@ -9,8 +9,10 @@
 //!   away, is started anew or does not give the name; nothing waits for it.
 //! - What is once in the interface stays: names, arguments and their types. New things may come.
 
+mod client;
 mod desk;
 mod error;
+mod report;
 mod sales;
 mod service;
 mod shown;
@@ -27,7 +29,9 @@ use zbus::fdo::{self, RequestNameFlags, RequestNameReply};
 use zbus::object_server::Interface;
 use zbus::{Connection, OwnedVariant, Variant};
 
+pub use client::{Client, Done, NoAnswer};
 pub use desk::{Answered, Ask, Read};
+pub use report::Report;
 pub use shown::{Claim, Device, Fault, Reason, Refunds, Shown, Stock};
 
 use crate::config::Bus;

@@ -210,6 +210,64 @@ fn what_is_refused_or_makes_no_sense_is_said_in_a_sentence() {
     machine.until("attract");
 }
 
+/// `kioskctl`, and its exit status, output and complaints.
+fn kioskctl(bus: &Bus, words: &[&str]) -> (Option<i32>, String, String) {
+    let mut kioskctl = command(env!("CARGO_BIN_EXE_kioskctl"));
+    kioskctl.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address()).args(words);
+    let told = kioskctl.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim().to_owned();
+    (told.status.code(), text(told.stdout), text(told.stderr))
+}
+
+#[test]
+fn kioskctl_says_how_it_is_and_what_to_do_and_does_it() {
+    let bus = Bus::start();
+    let (code, _, says) = kioskctl(&bus, &["status"]);
+    assert_eq!(code, Some(2));
+    assert!(says.contains("no kiosk is on this bus: `systemctl status kioskd` says whether it runs"), "{says}");
+    let machine = start(&bus);
+    bus.wait_property("Status", "FleetLink", |link| *link == json!(["connected", ""]));
+    let (code, says, _) = kioskctl(&bus, &["status"]);
+    assert_eq!(code, Some(0), "{says}");
+    assert!(says.starts_with("K0001 of demo sells\ndevices   board ok"), "{says}");
+    assert!(says.contains("A1 cola 8/8") && says.contains("fleet     connected"), "{says}");
+
+    let done = (Some(0), "done".to_owned(), String::new());
+    assert_eq!(kioskctl(&bus, &["lock", "cleaning"]), done);
+    machine.until("out-of-service");
+    let (code, says, _) = kioskctl(&bus, &["status"]);
+    assert_eq!(code, Some(1), "{says}");
+    let wanted = "does not sell\n  it is locked: cleaning\n    -> when the work is done: kioskctl unlock\n";
+    assert!(says.contains(wanted), "{says}");
+    let (code, says, _) = kioskctl(&bus, &["status", "--json"]);
+    let says: Value = serde_json::from_str(&says).unwrap();
+    assert_eq!((code, &says["selling"], &says["reasons"][0]["kind"]), (Some(1), &json!(false), &json!("locked")));
+    assert_eq!(says["advice"]["locked"], "when the work is done: kioskctl unlock");
+    assert_eq!(kioskctl(&bus, &["lock", "cleaning"]).1, "it was so already");
+    assert_eq!(kioskctl(&bus, &["unlock"]), done);
+    assert_eq!(kioskctl(&bus, &["set-stock", "A1", "2"]), done);
+    let (_, says, _) = kioskctl(&bus, &["--json", "refill"]);
+    assert_eq!(serde_json::from_str::<Value>(&says).unwrap(), json!({ "changed": true }));
+    machine.until("attract");
+    let (code, says, _) = kioskctl(&bus, &["test-vend", "B1"]);
+    let order = machine.until_state("delivered");
+    assert_eq!(says, format!("begun; what comes of it: kioskctl why {}", order["id"].as_str().unwrap()));
+    assert_eq!((code, &order["granted"]), (Some(0), &json!("test")));
+
+    let (code, _, says) = kioskctl(&bus, &["set-stock", "Z9", "1"]);
+    assert_eq!(says, "kioskctl: Refused to set the stock of Z9 to 1: there is no such slot");
+    assert_eq!(code, Some(1));
+    let (code, _, says) = kioskctl(&bus, &["settle-claim", order["id"].as_str().unwrap(), "paid-outside"]);
+    assert!(code == Some(1) && says.contains("the order has no open claim"), "{says}");
+    let (code, _, says) = kioskctl(&bus, &["lock", "a\nb"]);
+    assert!(code == Some(2) && says.contains("is not a reason"), "{says}");
+
+    let mut stranger = bus.program_by(STRANGER, env!("CARGO_BIN_EXE_kioskctl"));
+    let told = stranger.arg("status").output().unwrap();
+    let says = String::from_utf8(told.stderr).unwrap();
+    assert!(told.status.code() == Some(2) && says.contains("root may, and the group kiosk-tech"), "{says}");
+}
+
 #[test]
 fn a_stranger_gets_nothing() {
     let bus = Bus::start();

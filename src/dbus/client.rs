@@ -1,0 +1,136 @@
+//! The other end: what `kioskctl` asks a running kiosk.
+//!
+//! Policy: it never starts a kiosk. Whoever asks how it is wants to hear that it does not run.
+
+use std::time::Duration;
+
+use zbus::connection::Builder;
+use zbus::{Connection, DynamicType, OwnedVariant, fdo};
+
+use super::report::Report;
+use super::{NAME, PATH};
+use crate::config::Bus;
+use crate::operation::Operation;
+use crate::vocabulary::ClaimSettlement;
+
+/// Longer than a kiosk takes for an answer.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+const STATUS: &str = super::status::INTERFACE;
+const SERVICE: &str = "org.kioskd.Kiosk1.Service";
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum NoAnswer {
+    #[error("there is no bus to reach the kiosk by ({0}); is dbus running? A demo is on the session's: --bus session")]
+    Bus(zbus::Error),
+    #[error("no kiosk is on this bus: `systemctl status kioskd` says whether it runs, `journalctl -u kioskd` why not")]
+    NoKiosk,
+    #[error(
+        "the bus does not let you speak with the kiosk; root may, and the group kiosk-tech: usermod -aG kiosk-tech NAME, \
+         then log in again"
+    )]
+    NotLetIn,
+    /// In the kiosk's words.
+    #[error("{0}")]
+    Refused(String),
+    #[error("the kiosk has given no answer: {0}")]
+    Lost(zbus::Error),
+}
+
+/// What came of an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Done {
+    /// Something is otherwise than before, or not.
+    Changed(bool),
+    /// The order that has begun with it.
+    Order(String),
+}
+
+pub struct Client(Connection);
+
+impl Client {
+    /// # Errors
+    /// There is no bus, or no kiosk on it.
+    pub async fn connect(bus: Bus) -> Result<Self, NoAnswer> {
+        let builder = match bus {
+            Bus::Session => Builder::session(),
+            Bus::System | Bus::None => Builder::system(),
+        };
+        let connection = builder.method_timeout(PATIENCE).build().await.map_err(NoAnswer::Bus)?;
+        let bus = "org.freedesktop.DBus";
+        let there = connection.call_method(Some(bus), "/org/freedesktop/DBus", Some(bus), "NameHasOwner", &NAME).await;
+        match there.and_then(|answer| answer.body().deserialize::<bool>()) {
+            Ok(true) => Ok(Self(connection)),
+            Ok(false) => Err(NoAnswer::NoKiosk),
+            Err(error) => Err(NoAnswer::Bus(error)),
+        }
+    }
+
+    /// How it is.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn report(&self) -> Result<Report, NoAnswer> {
+        let document: String = self.property("Document").await?;
+        let link: (String, String) = self.property("FleetLink").await?;
+        Report::read(&document, link).ok_or(NoAnswer::Lost(zbus::Error::InvalidReply))
+    }
+
+    /// Asks for an operation, and waits until it is done and on disk.
+    ///
+    /// # Errors
+    /// It was refused, or there is no answer.
+    pub async fn operate(&self, asked: &Operation) -> Result<Done, NoAnswer> {
+        match asked {
+            Operation::Lock { reason } => self.change("Lock", &reason.as_str()).await,
+            Operation::Unlock => self.change("Unlock", &()).await,
+            Operation::SetStock { slot, count } => self.change("SetStock", &(slot.as_str(), count)).await,
+            Operation::Refill => self.change("Refill", &()).await,
+            Operation::SettleClaim { order, how } => {
+                let how = match how {
+                    ClaimSettlement::Delivered => "delivered",
+                    ClaimSettlement::Refund => "refund",
+                    ClaimSettlement::PaidOutside => "paid-outside",
+                    ClaimSettlement::ByProvider => "by-provider",
+                };
+                self.change("SettleClaim", &(order.to_string(), how)).await
+            }
+            Operation::Vend { product } => self.begin("Vend", product.as_str()).await,
+            Operation::TestVend { slot } => self.begin("TestVend", slot.as_str()).await,
+        }
+    }
+
+    async fn change<A: serde::Serialize + DynamicType>(&self, method: &str, arguments: &A) -> Result<Done, NoAnswer> {
+        let answer = self.call(SERVICE, method, arguments).await?;
+        answer.body().deserialize().map(Done::Changed).map_err(NoAnswer::Lost)
+    }
+
+    async fn begin(&self, method: &str, what: &str) -> Result<Done, NoAnswer> {
+        let answer = self.call(SERVICE, method, &what).await?;
+        answer.body().deserialize().map(Done::Order).map_err(NoAnswer::Lost)
+    }
+
+    async fn property<T: TryFrom<OwnedVariant, Error: Into<zbus::Error>>>(&self, name: &str) -> Result<T, NoAnswer> {
+        let answer = self.call("org.freedesktop.DBus.Properties", "Get", &(STATUS, name)).await?;
+        let value: OwnedVariant = answer.body().deserialize().map_err(NoAnswer::Lost)?;
+        T::try_from(value).map_err(|error| NoAnswer::Lost(error.into()))
+    }
+
+    async fn call<A: serde::Serialize + DynamicType>(
+        &self,
+        interface: &str,
+        method: &str,
+        arguments: &A,
+    ) -> Result<zbus::Message, NoAnswer> {
+        self.0.call_method(Some(NAME), PATH, Some(interface), method, arguments).await.map_err(|error| match error {
+            zbus::Error::MethodError(name, Some(says), _) if name.starts_with(NAME) => NoAnswer::Refused(says),
+            zbus::Error::FDO(error) => match *error {
+                fdo::Error::AccessDenied(_) => NoAnswer::NotLetIn,
+                fdo::Error::ServiceUnknown(_) | fdo::Error::NameHasNoOwner(_) => NoAnswer::NoKiosk,
+                error => NoAnswer::Lost(error.into()),
+            },
+            error => NoAnswer::Lost(error),
+        })
+    }
+}
