@@ -1,6 +1,8 @@
 //! The ledger on real files: what was committed is there after any crash, what was changed is found, and a disk that is
 //! full or broken stops sales and loses nothing. The records come from the real core, played through small sales.
 
+#[path = "../support/car_park.rs"]
+mod car_park;
 mod catalogue;
 #[path = "../support/child.rs"]
 mod child;
@@ -10,6 +12,7 @@ mod holding;
 mod keys;
 mod kit;
 mod money;
+mod parking;
 mod proof;
 mod reading;
 mod refusals;

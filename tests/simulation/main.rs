@@ -18,10 +18,13 @@
 //!
 //! `tests/replay SEED [MUTANT]` prints one run's story.
 
+#[path = "../support/car_park.rs"]
+mod car_park;
 mod chance;
 mod checks;
 mod journal;
 mod mutants;
+mod parking;
 mod provider;
 mod run;
 mod setup;

@@ -1,0 +1,137 @@
+//! A lane of a car park sells through the same counter and the same ledger as a machine with slots.
+
+use std::path::Path;
+
+use kioskd::ledger::Reader;
+use kioskd::operation::{Operation, Refusal};
+use kioskd::sale;
+use kioskd::sale::event::{Event, Illegal};
+use kioskd::vocabulary::{Evidence, OrderId, UnknownDelivery};
+
+use crate::car_park::{CarPark, FREE_MINUTES, enters, exit, leaves};
+use crate::kit::{self, Shop};
+
+/// A car park with two places, started.
+fn opened(directory: &Path) -> Shop {
+    let ledger = kit::open(directory).unwrap();
+    let mut lanes = Shop::selling(directory, ledger, kit::policy(UnknownDelivery::Refund), CarPark::new(2));
+    lanes.start();
+    lanes
+}
+
+fn restarted(lanes: Shop) -> Shop {
+    let mut lanes = lanes.again(CarPark::new(2));
+    lanes.start();
+    lanes
+}
+
+/// What the lane asks for, and the time until the glass is free again.
+fn ask(lanes: &mut Shop, event: Event) -> OrderId {
+    lanes.feed(event);
+    lanes.pass(10_000);
+    lanes.state.last_order.unwrap()
+}
+
+/// A paid way out.
+fn pay_out(lanes: &mut Shop, ticket: &str, minutes: u32, amount: i64) -> OrderId {
+    lanes.feed(leaves(ticket, minutes));
+    let order = lanes.state.current.expect("an order waits for its payment");
+    lanes.pay(order, amount);
+    lanes.pass(200_000);
+    order
+}
+
+/// Why the sale doesn't take what the lane asks for.
+fn refusal(lanes: &mut Shop, event: Event) -> Illegal {
+    let at = lanes.stamp();
+    sale::next(&mut lanes.state.clone(), &at, event).expect_err("it is refused")
+}
+
+/// As many as may leave.
+fn inside(lanes: &Shop) -> u32 {
+    lanes.state.outlet(&exit()).unwrap().count
+}
+
+fn why(lanes: &Shop, order: OrderId) -> String {
+    Reader::open(&lanes.directory).unwrap().why(Some(&order.to_string())).unwrap().expect("an order").to_string()
+}
+
+fn says(lanes: &Shop, order: OrderId, sentences: &[&str]) {
+    let story = why(lanes, order);
+    for sentence in sentences {
+        assert!(story.contains(sentence), "{sentence} in {story}");
+    }
+}
+
+fn verified(lanes: &Shop) {
+    assert_eq!(Reader::open(&lanes.directory).unwrap().verify().unwrap().seq, lanes.ledger.seq());
+}
+
+#[test]
+fn a_paid_and_a_free_stay_are_told_from_the_ledger() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut lanes = opened(directory.path());
+    let came = ask(&mut lanes, enters("S1"));
+    ask(&mut lanes, enters("S2"));
+    assert_eq!(inside(&lanes), 2);
+    let paid = pay_out(&mut lanes, "S1", 61, 1_000);
+    assert_eq!(inside(&lanes), 1);
+    let free = ask(&mut lanes, leaves("S2", FREE_MINUTES));
+    assert_eq!(inside(&lanes), 0);
+    says(&lanes, came, &["granted (ticket): entry with ticket S1", "gate entry-1 has opened", "paid 0.00 CNY"]);
+    let minutes = "offered parking, 61 min for 10.00 CNY";
+    says(&lanes, paid, &[minutes, "paid 10.00 CNY by", "gate exit-1 has opened", "ended: delivered"]);
+    says(&lanes, free, &["granted (nothing-due): parking, 15 min", "gate exit-1 has opened", "ended: delivered"]);
+    verified(&lanes);
+}
+
+#[test]
+fn a_full_park_refuses_an_entry_and_sells_a_way_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut lanes = opened(directory.path());
+    ask(&mut lanes, enters("S1"));
+    ask(&mut lanes, enters("S2"));
+    assert!(matches!(refusal(&mut lanes, enters("S3")), Illegal::NotGranted(Refusal::NoneLeft)));
+    pay_out(&mut lanes, "S1", 20, 500);
+    assert_eq!(inside(&lanes), 1);
+    ask(&mut lanes, enters("S3"));
+    assert_eq!(inside(&lanes), 2);
+    verified(&lanes);
+}
+
+#[test]
+fn a_restart_knows_how_many_cars_are_inside() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut lanes = opened(directory.path());
+    ask(&mut lanes, enters("S1"));
+    ask(&mut lanes, enters("S2"));
+    let mut lanes = restarted(lanes);
+    assert_eq!(inside(&lanes), 2);
+    refusal(&mut lanes, enters("S3"));
+    // Nobody can say whether this car is out: it may be.
+    lanes.drops = [Evidence::Silent { why: "no answer".into() }].into();
+    pay_out(&mut lanes, "S1", 20, 500);
+    let mut lanes = restarted(lanes);
+    assert_eq!(inside(&lanes), 1);
+    pay_out(&mut lanes, "S2", 20, 500);
+    let lanes = restarted(lanes);
+    assert_eq!(inside(&lanes), 0);
+    verified(&lanes);
+}
+
+#[test]
+fn a_gate_that_stays_shut_gives_the_fee_back_and_sells_again_once_it_is_repaired() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut lanes = opened(directory.path());
+    ask(&mut lanes, enters("S1"));
+    lanes.drops = [Evidence::Nothing { self_tested: true }].into();
+    let shut = pay_out(&mut lanes, "S1", 20, 500);
+    says(&lanes, shut, &["given back 5.00 CNY", "ended: refunded"]);
+    let mut lanes = restarted(lanes);
+    assert_eq!(inside(&lanes), 1);
+    assert!(matches!(refusal(&mut lanes, leaves("S1", 20)), Illegal::Refused(_)));
+    lanes.operate(Operation::Refill);
+    pay_out(&mut lanes, "S1", 20, 500);
+    assert_eq!(inside(&lanes), 0);
+    verified(&lanes);
+}

@@ -1,0 +1,136 @@
+//! A small car park behind the sale's counter, in place of a machine with slots: two lanes with a gate each.
+//!
+//! Policy: an entry is `product:entry` and is granted by the ticket that the lane gives out; a way out is `stay:TICKET`,
+//! and is paid, or granted where nothing is due. The way is part of the goods, so that neither is sold at the other's lane.
+//! A car counts as soon as it passed a gate or may have, and the count is a note: after a restart nothing else tells it.
+
+use std::collections::BTreeMap;
+
+use kioskd::sale::Shop;
+use kioskd::sale::event::Event;
+use kioskd::sale::record::{Offered, Record};
+use kioskd::sale::shop::{Note, OutletStatus};
+use kioskd::sale::view::StopReason;
+use kioskd::vocabulary::{Cause, Goods, Grant, LaneId, Language, Localized, Minor, Outlet, ProductId, StayId};
+
+pub const FREE_MINUTES: u32 = 15;
+const FEE_OF_AN_HOUR: Minor = 500;
+const INSIDE: &str = "inside";
+
+#[derive(Debug, Clone)]
+pub struct CarPark {
+    places: u32,
+    inside: u32,
+    faults: BTreeMap<Outlet, Cause>,
+}
+
+impl CarPark {
+    pub fn new(places: u32) -> Self {
+        Self { places, inside: 0, faults: BTreeMap::new() }
+    }
+
+    fn free(&self) -> u32 {
+        self.places.saturating_sub(self.inside)
+    }
+}
+
+pub fn entry() -> Outlet {
+    Outlet::Gate(LaneId::parse("entry-1").unwrap())
+}
+
+pub fn exit() -> Outlet {
+    Outlet::Gate(LaneId::parse("exit-1").unwrap())
+}
+
+/// A car stands before the entry and has taken a ticket.
+pub fn enters(ticket: &str) -> Event {
+    let goods = Goods::Product(ProductId::parse("entry").unwrap());
+    let unit = Offered { goods, label: english(format!("entry with ticket {ticket}")), price: 0, tax: None };
+    Event::Chosen { units: vec![unit], grant: Some(Grant::Ticket), outlet: Some(entry()) }
+}
+
+/// A ticket was read at the exit, so many minutes after the entry.
+pub fn leaves(ticket: &str, minutes: u32) -> Event {
+    let hours = if minutes <= FREE_MINUTES { 0 } else { minutes.div_ceil(60) };
+    let price = Minor::from(hours) * FEE_OF_AN_HOUR;
+    let goods = Goods::Stay(StayId::parse(ticket).unwrap());
+    let unit = Offered { goods, label: english(format!("parking, {minutes} min")), price, tax: None };
+    Event::Chosen { units: vec![unit], grant: (price == 0).then_some(Grant::NothingDue), outlet: Some(exit()) }
+}
+
+fn english(text: String) -> Localized {
+    Localized([(Language::new("en"), text)].into())
+}
+
+/// The gate that these goods open.
+fn gate(goods: &Goods) -> Outlet {
+    match goods {
+        Goods::Product(_) => entry(),
+        Goods::Stay(_) => exit(),
+    }
+}
+
+impl Shop for CarPark {
+    /// Never: who is inside must get out, be it full.
+    fn closed(&self) -> Option<StopReason> {
+        None
+    }
+
+    fn can_deliver(&self, wanted: &[(Goods, u32)], only: Option<&Outlet>) -> bool {
+        wanted.iter().all(|(goods, times)| {
+            let most = if gate(goods) == entry() { self.free() } else { 1 };
+            let opens = self.outlet(goods, &[]);
+            *times <= most && opens.is_some_and(|gate| only.is_none_or(|lane| *lane == gate))
+        })
+    }
+
+    fn outlet(&self, goods: &Goods, tried: &[Outlet]) -> Option<Outlet> {
+        Some(gate(goods)).filter(|gate| !tried.contains(gate) && !self.faults.contains_key(gate))
+    }
+
+    fn apply(&mut self, record: &Record) {
+        match record {
+            Record::OutletFaulty { outlet, why } => {
+                self.faults.insert(outlet.clone(), why.clone());
+            }
+            Record::OutletRepaired { outlet } => {
+                self.faults.remove(outlet);
+            }
+            Record::ShopNoted { key, value: Some(value) } if key == INSIDE => {
+                self.inside = value.as_u64().and_then(|cars| cars.try_into().ok()).unwrap_or(self.places);
+            }
+            _ => {}
+        }
+    }
+
+    /// The count changes by its note alone, so that a restart can't know another one.
+    fn notes(&self, record: &Record) -> Vec<Note> {
+        let inside = match record.handed_over() {
+            Some((gate, cars)) if *gate == entry() => self.inside + cars,
+            Some((gate, cars)) if *gate == exit() => self.inside.saturating_sub(cars),
+            _ => return Vec::new(),
+        };
+        vec![Note { key: INSIDE.into(), value: Some(inside.into()) }]
+    }
+
+    /// `count` is how many cars may still pass: the free places, and the cars inside.
+    fn outlets(&self) -> Vec<OutletStatus> {
+        [(entry(), self.free()), (exit(), self.inside)]
+            .map(|(outlet, count)| OutletStatus {
+                fault: self.faults.get(&outlet).cloned(),
+                outlet,
+                goods: None,
+                count,
+                capacity: self.places,
+            })
+            .into()
+    }
+
+    fn refill(&self) -> Vec<Record> {
+        self.faults.keys().map(|outlet| Record::OutletRepaired { outlet: outlet.clone() }).collect()
+    }
+
+    fn boxed(&self) -> Box<dyn Shop> {
+        Box::new(self.clone())
+    }
+}
