@@ -166,7 +166,7 @@ fn tell(record: &Record, currency: Option<Currency>) -> String {
         Record::ItemDelivered { item, outlet: Outlet::Pass, .. } => format!("unit {}: the pass is valid", item + 1),
         Record::ItemNotDelivered { item, outlet, why, last, .. } => {
             let from = outlet.as_ref().map_or(String::new(), |outlet| format!(" from {}", outlet.name()));
-            let then = if *last { "" } else { "; another slot is tried" };
+            let then = if *last { "" } else { "; another outlet is tried" };
             format!("unit {}: not delivered{from}: {why}{then}", item + 1)
         }
         Record::ItemUnknown { item, outlet, why, settled_by, .. } => {

@@ -10,7 +10,7 @@ use super::order::Receipt;
 use super::record::{Record, Settling};
 use super::view::Outcome;
 use super::{Order, Turn};
-use crate::vocabulary::{Cause, DeliveryId, Evidence, OrderId, Outlet, Reading, UnknownDelivery};
+use crate::vocabulary::{Cause, DeliveryId, Evidence, Grant, OrderId, Outlet, Reading, UnknownDelivery};
 
 /// The next thing to do for an order that may be delivered.
 enum Next {
@@ -87,7 +87,11 @@ impl Turn<'_> {
         }
         let tried: Vec<Outlet> = item.attempts.iter().map(|attempt| attempt.outlet.clone()).collect();
         let next = match &order.only {
-            Some(only) => Some(only.clone()).filter(|only| !tried.contains(only)),
+            // A test is of a faulty one too.
+            Some(only) => Some(only.clone()).filter(|only| {
+                let usable = || self.state.outlet(only).is_none_or(|known| known.fault.is_none());
+                !tried.contains(only) && (order.grant() == Some(Grant::Test) || usable())
+            }),
             None => self.state.shop.outlet(&item.goods, &tried),
         };
         match next {

@@ -19,8 +19,9 @@ pub enum Event {
     },
     Touch(Touch),
     /// Goods that were chosen elsewhere than on the shelf, for example by a ticket that was read; one for each unit.
-    /// `grant`: nothing is to be paid for them, and why. Goods whose prices add up to nothing need one
-    /// ([`Grant::NothingDue`], which other goods can't have).
+    /// Refused in mid-sale, because a kiosk has one order at a time: each lane of a car park is a kiosk of its own.
+    /// `grant`: nothing is to be paid for them, and why. Goods whose prices add up to nothing need one, whichever;
+    /// [`Grant::NothingDue`] is for them alone.
     /// `outlet`: they come out there and nowhere else, as at the lane where a car stands.
     Chosen {
         units: Vec<Offered>,

@@ -163,7 +163,7 @@ impl Turn<'_> {
             order.apply(&record);
         }
         self.state.shop.apply(&record);
-        let notes = self.state.shop.notes(&record);
+        let notes = self.state.shop.notes(&record, record.order().and_then(|id| self.state.orders.get(&id)));
         self.step.records.push(record);
         for shop::Note { key, value } in notes {
             let noted = Record::ShopNoted { key, value };

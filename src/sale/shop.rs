@@ -5,6 +5,7 @@
 //! it what they add up to, in [`Recovered::shop`](super::recover::Recovered::shop): what lies in each slot, which outlet is
 //! faulty, and the newest of its own notes. Whatever else it has to know again it writes down as a [`Note`].
 
+use super::order::Order;
 use super::record::{Offered, Record};
 use super::view::StopReason;
 use crate::operation::Refusal;
@@ -14,14 +15,15 @@ use crate::vocabulary::{CategoryId, Cause, Goods, Localized, Minor, Outlet, Prod
 pub trait Shop: std::fmt::Debug + Send {
     /// May it sell? A reason that keeps it from selling anything at all: sold out, full. No paid order begins as long as
     /// there is one, so a car park with an exit at this kiosk has none when it is full: its entry refuses by
-    /// [`can_deliver`](Self::can_deliver). Granted orders are refused by that alone.
+    /// [`can_deliver`](Self::can_deliver). A granted order is not kept off by it.
     fn closed(&self) -> Option<StopReason>;
 
     /// May it sell these? Whether all of the goods could still be handed over, each as often as said, with what is known of
     /// the outlets' faults. `only`: they must come out there, as at the lane where a car stands.
     fn can_deliver(&self, wanted: &[(Goods, u32)], only: Option<&Outlet>) -> bool;
 
-    /// Which outlet is next? Where one unit of the goods comes out, other than where it was tried already.
+    /// Which outlet is next? Where one unit of the goods comes out, other than where it was tried already. It is not asked
+    /// about an order that says itself where it comes out.
     fn outlet(&self, goods: &Goods, tried: &[Outlet]) -> Option<Outlet>;
 
     /// What does this record change? Every record that is written comes by, in order; after a start those of
@@ -29,9 +31,11 @@ pub trait Shop: std::fmt::Debug + Send {
     /// [`Record::handed_over`].
     fn apply(&mut self, record: &Record);
 
-    /// What has to be noted with this record, which has just been applied. It is written in the same commit, as
-    /// `shop-noted`, and comes by in its turn; what would be noted with a note is not asked.
-    fn notes(&self, _record: &Record) -> Vec<Note> {
+    /// What has to be noted with this record, which has just been applied, and which has been applied to its `order` too,
+    /// where it is of one: the record of a delivery names an outlet, and the order has the goods. It is written in the same
+    /// commit, as `shop-noted`, and is applied before any other record. What is to be noted with a note is not asked. So a
+    /// shop may keep all it knows in notes, and change only by them.
+    fn notes(&self, _record: &Record, _order: Option<&Order>) -> Vec<Note> {
         Vec::new()
     }
 

@@ -21,6 +21,7 @@ pub enum Goods {
 #[serde(try_from = "String", into = "String")]
 pub enum Outlet {
     Slot(SlotId),
+    /// Opened by the delivery; what its sensor counts is cars that passed.
     Gate(LaneId),
     /// Nothing moves: the record of the delivery is the delivery, for example a stay that is paid at a pay station.
     Pass,

@@ -197,7 +197,7 @@ order 01M7Q5CRF80000000000001XVR (239352)
        9  clock unknown +5.250s  unit 1: slot A1 is energised, attempt 1, counter 4
       10  clock unknown +5.250s  unit 1: fell from A1
       11  clock unknown +5.250s  unit 2: slot A2 is energised, attempt 1, counter 4
-      12  clock unknown +5.250s  unit 2: not delivered from A2: nothing fell; another slot is tried
+      12  clock unknown +5.250s  unit 2: not delivered from A2: nothing fell; another outlet is tried
       14  clock unknown +5.250s  unit 2: slot A3 is energised, attempt 2, counter 4
       15  clock unknown +5.250s  unit 2: not delivered from A3: nothing fell
       17  clock unknown +5.250s  refund R_01M7Q5CRF80000000000001XVR_1_1 of 3.00 CNY asked for

@@ -132,7 +132,9 @@ pub fn after_a_start(run: &mut Run) {
 /// The shop is what was written of it: slots hold what was put there, less what was written to have fallen.
 fn stock(run: &Run) -> Option<String> {
     let (known, written) = (run.live().shop.outlets(), run.journal.shop(run.shop.as_ref()).outlets());
-    (known != written).then(|| format!("outlets are known as {known:?}, written {written:?}"))
+    let restarted = run.journal.restarted(run.shop.as_ref()).outlets();
+    let found = if known != written { written } else { restarted };
+    (known != found).then(|| format!("outlets are known as {known:?}, and the records say {found:?}"))
 }
 
 /// A refund that nobody confirms is a claim, some minutes after it should be.
@@ -203,6 +205,9 @@ pub fn at_the_end(run: &mut Run) {
         }
     }
     operations(run);
+    if let Err(what) = run.trade.check(run.live(), run.journal.all(), &run.world.out) {
+        run.world.breaks("P4", what);
+    }
     let mut refunds: Vec<_> = run.journal.all().iter().filter_map(refund_number).collect();
     refunds.sort_unstable();
     if let Some(twice) = refunds.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].clone()) {

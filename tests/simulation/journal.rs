@@ -145,6 +145,13 @@ impl Memory {
         shop
     }
 
+    /// The shop as a restart would have it, of which nothing was known `before`.
+    pub fn restarted(&self, before: &dyn Shop) -> Box<dyn Shop> {
+        let mut shop = before.boxed();
+        self.sums().iter().for_each(|record| shop.apply(record));
+        shop
+    }
+
     /// What the shop's records add up to: what lies in each slot, which outlet is faulty, and the newest notes.
     fn sums(&self) -> Vec<Record> {
         let (mut stock, mut faults, mut notes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());

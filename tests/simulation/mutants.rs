@@ -229,7 +229,10 @@ impl Mutant {
             match (self, record) {
                 (Mutant::UnknownUnitKeptInStock, Record::ItemUnknown { outlet, .. }) => {
                     let count = state.outlet(outlet).unwrap().count + 1;
-                    state.shop.apply(&Record::StockSet { slot: outlet.slot().unwrap().clone(), count });
+                    // There is no stock behind a gate.
+                    if let Some(slot) = outlet.slot().cloned() {
+                        state.shop.apply(&Record::StockSet { slot, count });
+                    }
                 }
                 (Mutant::SilentRefundForgotten, Record::ClaimOpened { order, until_told: true, .. }) => {
                     state.orders.get_mut(order).unwrap().claim = None;

@@ -1,9 +1,11 @@
 //! The lanes of a small car park: the promises hold for a way out as they do for a can of cola.
 
+use std::collections::BTreeMap;
+
 use kioskd::operation::Operation;
 use kioskd::sale::dialogue::Page;
 use kioskd::sale::event::Event;
-use kioskd::sale::{Shop, State};
+use kioskd::sale::{Record, Shop, State};
 use kioskd::vocabulary::{Outlet, SlotId};
 
 use crate::car_park::{CarPark, FREE_MINUTES, enters, entry, exit, leaves};
@@ -11,7 +13,12 @@ use crate::chance::Chance;
 use crate::mutants::Mutant;
 use crate::trade::Trade;
 
-struct Parking;
+pub struct Parking;
+
+/// As the shop counts them.
+fn inside(state: &State) -> u32 {
+    state.outlet(&exit()).map_or(0, |exit| exit.count)
+}
 
 fn ticket(chance: &mut Chance) -> String {
     format!("S{}", chance.below(1_000))
@@ -24,19 +31,39 @@ impl Trade for Parking {
         (Box::new(park), [entry(), exit()].map(|gate| (gate, 10_000)).into())
     }
 
-    fn chooses(&self, _page: &Page, chance: &mut Chance) -> Event {
+    fn chooses(&self, state: &State, _page: &Page, chance: &mut Chance) -> Event {
         let ticket = ticket(chance);
-        if chance.percent(40) { enters(&ticket) } else { leaves(&ticket, FREE_MINUTES + 1 + chance.below(180) as u32) }
+        // Nobody leaves an empty park.
+        if inside(state) == 0 || chance.percent(40) {
+            enters(&ticket)
+        } else {
+            leaves(&ticket, FREE_MINUTES + 1 + chance.below(180) as u32)
+        }
     }
 
-    fn is_granted(&self, _state: &State, chance: &mut Chance) -> Event {
-        leaves(&ticket(chance), chance.below(u64::from(FREE_MINUTES) + 1) as u32)
+    fn is_granted(&self, state: &State, chance: &mut Chance) -> Event {
+        let ticket = ticket(chance);
+        if inside(state) == 0 { enters(&ticket) } else { leaves(&ticket, chance.below(16) as u32) }
     }
 
     /// A car park has no slots, and whoever asks for one is refused.
     fn asks(&self, chance: &mut Chance) -> Operation {
         let slot = SlotId::parse("A1").unwrap();
         if chance.percent(50) { Operation::TestVend { slot } } else { Operation::SetStock { slot, count: 3 } }
+    }
+
+    /// Never more cars inside than there are places, and as many as the count says, unless a gate could not tell.
+    fn check(&self, state: &State, records: &[Record], out: &BTreeMap<Outlet, u32>) -> Result<(), String> {
+        let passed = |gate: Outlet| out.get(&gate).copied().unwrap_or_default();
+        let (came, went) = (passed(entry()), passed(exit()));
+        if records.iter().any(|record| record.kind() == "item-unknown") {
+            return Ok(());
+        }
+        let places = state.outlet(&exit()).map_or(0, |exit| exit.capacity);
+        let right = came.checked_sub(went) == Some(inside(state)) && inside(state) <= places;
+        right
+            .then_some(())
+            .ok_or(format!("{came} cars came, {went} went, {} are counted, {places} places", inside(state)))
     }
 }
 

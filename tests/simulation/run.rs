@@ -7,6 +7,7 @@ use kioskd::operation::{Actor, Operation, Outcome as Told, Reason, Request, Requ
 use kioskd::sale::dialogue::{OrderPage, Page, ShopPage};
 use kioskd::sale::event::{Effect, Event};
 use kioskd::sale::policy::Policy;
+use kioskd::sale::view::OrderState;
 use kioskd::sale::{Condition, Key, Order, Record, Shop, State, Touch};
 use kioskd::vending::Planogram;
 use kioskd::vocabulary::{BootId, ClaimSettlement, Evidence, Mono, OrderId, Stamp, Wall};
@@ -26,11 +27,13 @@ const EVENTS: u32 = 60_000;
 
 pub struct Outcome {
     pub crashes: u32,
+    /// Orders that ended delivered.
+    pub sold: usize,
     pub broken: Option<String>,
 }
 
 pub struct Run<'a> {
-    trade: &'a dyn Trade,
+    pub trade: &'a dyn Trade,
     pub world: World,
     pub journal: Memory,
     pub policy: Policy,
@@ -66,7 +69,9 @@ pub fn simulate(trade: &dyn Trade, seed: u64, mutant: Option<Mutant>, story: boo
     if run.world.broken.is_none() {
         checks::at_the_end(&mut run);
     }
-    Outcome { crashes: run.crashes, broken: run.world.broken }
+    let sold = |record: &&Record| matches!(record, Record::OrderEnded { state: OrderState::Delivered, .. });
+    let sold = run.journal.all().iter().filter(sold).count();
+    Outcome { crashes: run.crashes, sold, broken: run.world.broken }
 }
 
 /// A machine that has just been started and has not read its ledger.
@@ -330,7 +335,7 @@ impl<'a> Run<'a> {
             Page::Shop(ShopPage::Attract { .. })
             | Page::Shop(ShopPage::Choose { .. })
             | Page::Shop(ShopPage::Basket { .. }) => {
-                let event = self.trade.chooses(&page, chance);
+                let event = self.trade.chooses(&self.state, &page, chance);
                 return self.step(event).map(|_| ());
             }
             Page::Shop(ShopPage::Confirm { code, entered, .. }) => match code.chars().nth(entered.len()) {

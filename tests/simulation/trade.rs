@@ -1,11 +1,13 @@
 //! What is sold in a run, and what people want of it. The world, the provider, the ledger and the promises are the same
 //! whatever it is.
 
+use std::collections::BTreeMap;
+
 use kioskd::operation::Operation;
 use kioskd::sale::dialogue::{Page, ShopPage};
 use kioskd::sale::event::Event;
 use kioskd::sale::shop::Product;
-use kioskd::sale::{Shop, State, Touch};
+use kioskd::sale::{Record, Shop, State, Touch};
 use kioskd::vending::{Planogram, Slot};
 use kioskd::vocabulary::{Grant, Localized, Outlet, ProductId, SlotId};
 
@@ -15,14 +17,19 @@ pub trait Trade: Sync {
     /// The shop as its operator has set it up, and how many units truly come out of each outlet that moves.
     fn open(&self, chance: &mut Chance) -> (Box<dyn Shop>, Vec<(Outlet, u32)>);
 
-    /// What a customer does who has no order yet. `page` is what they see.
-    fn chooses(&self, page: &Page, chance: &mut Chance) -> Event;
+    /// What a customer does who has no order yet, be it that something is granted to them. `page` is what they see.
+    fn chooses(&self, state: &State, page: &Page, chance: &mut Chance) -> Event;
 
     /// Somebody has a right to goods without paying for them here.
     fn is_granted(&self, state: &State, chance: &mut Chance) -> Event;
 
     /// What an operator wants of these goods: give some away, say what lies where.
     fn asks(&self, chance: &mut Chance) -> Operation;
+
+    /// The shop's own promises, when all is over. `out`: what truly came out of each outlet.
+    fn check(&self, _state: &State, _records: &[Record], _out: &BTreeMap<Outlet, u32>) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// Two products in three slots.
@@ -52,7 +59,7 @@ impl Trade for Vending {
         (Box::new(shop), stocks.into_iter().map(|(name, stock)| (Outlet::Slot(name), stock)).collect())
     }
 
-    fn chooses(&self, page: &Page, chance: &mut Chance) -> Event {
+    fn chooses(&self, _: &State, page: &Page, chance: &mut Chance) -> Event {
         let product = |chance: &mut Chance| product(chance.pick(&["cola", "tea"]));
         Event::Touch(match page {
             Page::Shop(ShopPage::Attract { .. }) => Touch::Start,

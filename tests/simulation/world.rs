@@ -93,6 +93,8 @@ pub struct World {
     pub jammed: BTreeMap<Outlet, bool>,
     pub double: BTreeMap<Outlet, bool>,
     pub counter: u32,
+    /// What has truly come out of each outlet.
+    pub out: BTreeMap<Outlet, u32>,
     pub fell: BTreeMap<DeliveryId, u32>,
     /// What the board truly said of a delivery, and in which boot.
     pub said: BTreeMap<DeliveryId, (Evidence, u32)>,
@@ -129,6 +131,7 @@ impl World {
             jammed: BTreeMap::new(),
             double: BTreeMap::new(),
             counter: 7,
+            out: BTreeMap::new(),
             fell: BTreeMap::new(),
             said: BTreeMap::new(),
             door_open: false,
@@ -211,9 +214,10 @@ impl World {
                 // The relay falls with the kiosk: what has not come out by then stays, mostly.
                 let stopped = boot != self.boot && self.chance.percent(50);
                 if !stopped {
-                    let stock = self.stock.entry(outlet).or_default();
+                    let stock = self.stock.entry(outlet.clone()).or_default();
                     let count = count.min(*stock);
                     *stock -= count;
+                    *self.out.entry(outlet).or_default() += count;
                     self.counter += count;
                     *self.fell.entry(delivery).or_default() += count;
                 }

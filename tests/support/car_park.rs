@@ -1,17 +1,16 @@
 //! A small car park behind the sale's counter, in place of a machine with slots: two lanes with a gate each.
 //!
-//! Policy: an entry is `product:entry` and is granted by the ticket that the lane gives out; a way out is `stay:TICKET`,
-//! and is paid, or granted where nothing is due. The way is part of the goods, so that neither is sold at the other's lane.
-//! A car counts as soon as it passed a gate or may have, and the count is a note: after a restart nothing else tells it.
+//! Policy: a stay comes in at one lane, granted by the ticket that the lane gives out, and goes out at the other, paid, or
+//! granted where nothing is due. The lane where the car stands says which gate opens, and the shop opens no other. A car counts as soon as it passed a gate or may have, and the count is a note: after a restart nothing else tells it.
 
 use std::collections::BTreeMap;
 
-use kioskd::sale::Shop;
 use kioskd::sale::event::Event;
 use kioskd::sale::record::{Offered, Record};
 use kioskd::sale::shop::{Note, OutletStatus};
 use kioskd::sale::view::StopReason;
-use kioskd::vocabulary::{Cause, Goods, Grant, LaneId, Language, Localized, Minor, Outlet, ProductId, StayId};
+use kioskd::sale::{Order, Shop};
+use kioskd::vocabulary::{Cause, Goods, Grant, LaneId, Language, Localized, Minor, Outlet, StayId};
 
 pub const FREE_MINUTES: u32 = 15;
 const FEE_OF_AN_HOUR: Minor = 500;
@@ -44,8 +43,7 @@ pub fn exit() -> Outlet {
 
 /// A car stands before the entry and has taken a ticket.
 pub fn enters(ticket: &str) -> Event {
-    let goods = Goods::Product(ProductId::parse("entry").unwrap());
-    let unit = Offered { goods, label: english(format!("entry with ticket {ticket}")), price: 0, tax: None };
+    let unit = stay(ticket, format!("entry with ticket {ticket}"), 0);
     Event::Chosen { units: vec![unit], grant: Some(Grant::Ticket), outlet: Some(entry()) }
 }
 
@@ -53,21 +51,13 @@ pub fn enters(ticket: &str) -> Event {
 pub fn leaves(ticket: &str, minutes: u32) -> Event {
     let hours = if minutes <= FREE_MINUTES { 0 } else { minutes.div_ceil(60) };
     let price = Minor::from(hours) * FEE_OF_AN_HOUR;
-    let goods = Goods::Stay(StayId::parse(ticket).unwrap());
-    let unit = Offered { goods, label: english(format!("parking, {minutes} min")), price, tax: None };
+    let unit = stay(ticket, format!("parking, {minutes} min"), price);
     Event::Chosen { units: vec![unit], grant: (price == 0).then_some(Grant::NothingDue), outlet: Some(exit()) }
 }
 
-fn english(text: String) -> Localized {
-    Localized([(Language::new("en"), text)].into())
-}
-
-/// The gate that these goods open.
-fn gate(goods: &Goods) -> Outlet {
-    match goods {
-        Goods::Product(_) => entry(),
-        Goods::Stay(_) => exit(),
-    }
+fn stay(ticket: &str, text: String, price: Minor) -> Offered {
+    let (goods, label) = (Goods::Stay(StayId::parse(ticket).unwrap()), Localized([(Language::new("en"), text)].into()));
+    Offered { goods, label, price, tax: None }
 }
 
 impl Shop for CarPark {
@@ -77,15 +67,17 @@ impl Shop for CarPark {
     }
 
     fn can_deliver(&self, wanted: &[(Goods, u32)], only: Option<&Outlet>) -> bool {
-        wanted.iter().all(|(goods, times)| {
-            let most = if gate(goods) == entry() { self.free() } else { 1 };
-            let opens = self.outlet(goods, &[]);
-            *times <= most && opens.is_some_and(|gate| only.is_none_or(|lane| *lane == gate))
-        })
+        let most = match only.filter(|gate| !self.faults.contains_key(gate)) {
+            Some(gate) if *gate == entry() => self.free(),
+            Some(gate) if *gate == exit() => 1,
+            _ => 0,
+        };
+        wanted.iter().map(|(_, cars)| cars).sum::<u32>() <= most
     }
 
-    fn outlet(&self, goods: &Goods, tried: &[Outlet]) -> Option<Outlet> {
-        Some(gate(goods)).filter(|gate| !tried.contains(gate) && !self.faults.contains_key(gate))
+    /// Without a lane nobody knows which way the car goes.
+    fn outlet(&self, _: &Goods, _: &[Outlet]) -> Option<Outlet> {
+        None
     }
 
     fn apply(&mut self, record: &Record) {
@@ -104,7 +96,7 @@ impl Shop for CarPark {
     }
 
     /// The count changes by its note alone, so that a restart can't know another one.
-    fn notes(&self, record: &Record) -> Vec<Note> {
+    fn notes(&self, record: &Record, _: Option<&Order>) -> Vec<Note> {
         let inside = match record.handed_over() {
             Some((gate, cars)) if *gate == entry() => self.inside + cars,
             Some((gate, cars)) if *gate == exit() => self.inside.saturating_sub(cars),

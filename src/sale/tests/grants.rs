@@ -7,7 +7,7 @@ use crate::sale::record::Offered;
 use crate::sale::recover::Recovered;
 use crate::sale::shop::{Note, OutletStatus, Shop};
 use crate::sale::view::{OrderState, Outcome};
-use crate::sale::{Effect, Event, Illegal, Policy, Record, State, Step};
+use crate::sale::{Effect, Event, Illegal, Order, Policy, Record, State, Step};
 use crate::vocabulary::{
     Cause, DeliveryId, Evidence, Goods, Grant, LaneId, Localized, OrderId, Outlet, PaidWithoutIntent, Reading, StayId,
     StopReason, UnknownDelivery,
@@ -148,9 +148,10 @@ impl Shop for Lane {
         }
     }
 
-    fn notes(&self, record: &Record) -> Vec<Note> {
+    fn notes(&self, record: &Record, order: Option<&Order>) -> Vec<Note> {
         let passed = Note { key: "passed".into(), value: Some(self.1.into()) };
-        record.handed_over().map(|_| passed).into_iter().collect()
+        let stay = order.is_some_and(|order| order.items.iter().any(|item| matches!(item.goods, Goods::Stay(_))));
+        record.handed_over().filter(|_| stay).map(|_| passed).into_iter().collect()
     }
 
     fn outlets(&self) -> Vec<OutletStatus> {
