@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use kioskd::demo::machine::Timing;
 use kioskd::demo::wallet::{Action, Wallet};
 use kioskd::demo::world::{Parts, Surroundings};
+use kioskd::vocabulary::Point;
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -76,7 +77,7 @@ impl Rig {
             let at = |key: &str| target[key].as_i64().map(|n| n as i32);
             Some((at("x")? + at("w")? / 2, at("y")? + at("h")? / 2))
         });
-        self.world.touch(x, y);
+        self.world.touch(Point { x, y });
     }
 
     /// One sale; from the payer's tap to the relay.

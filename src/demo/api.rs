@@ -27,6 +27,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::wallet::{Action, BookError};
 use super::world::{NoAnswer, Surroundings, Switches};
 use crate::operation::{Operation, RequestId};
+use crate::vocabulary::Point;
 use crate::world::Question;
 
 /// Longest body anybody needs, in bytes.
@@ -146,21 +147,15 @@ async fn screen(State(world): World) -> Answer {
     Ok(fresh("image/png", png.to_vec()))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Finger {
-    x: i32,
-    y: i32,
-}
-
-async fn touch(State(world): World, Body(Finger { x, y }): Body<Finger>) -> Answer {
+async fn touch(State(world): World, Body(at): Body<Point>) -> Answer {
+    let Point { x, y } = at;
     let (width, height) = world.glass.size();
     let inside = |at: i32, side: u32| u32::try_from(at).is_ok_and(|at| at < side);
     if !inside(x, width) || !inside(y, height) {
         let why = format!("{x},{y} is not on the panel of {width}×{height} pixels");
         return Err(Refused(StatusCode::BAD_REQUEST, why));
     }
-    if !aside(&world, move |world| world.touch(x, y)).await? {
+    if !aside(&world, move |world| world.touch(at)).await? {
         return Err(NoAnswer::Dead.into());
     }
     Ok(said(json!({ "result": "touched" })))

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -29,10 +29,14 @@ use super::paper::Paper;
 use super::plug::Plug;
 use super::proxy::Proxy;
 use super::wallet::{Action, BookError, Outcome, Wallet};
+use crate::vocabulary::Point;
 use crate::world::{Question, ToKiosk};
 
 /// How long a question waits for a kiosk that is starting, and then for its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a quick finger stays where it taps, and how long it takes to come back: longer than a sensor bounces.
+const FINGER_DOWN: Duration = Duration::from_millis(30);
+const FINGER_AWAY: Duration = Duration::from_millis(90);
 /// How often the provider looks whether a charge has expired that somebody pays late.
 const PROVIDER_TICK: Duration = Duration::from_millis(100);
 /// Messages of the fleet that a page sees which was opened later.
@@ -94,6 +98,9 @@ pub struct Surroundings {
     /// The kiosk that is connected and has said who it is.
     kiosk: watch::Sender<Option<Arc<Link>>>,
     lit: watch::Sender<bool>,
+    start: Instant,
+    /// When the finger was lifted last.
+    lifted: Mutex<Option<Instant>>,
     news: broadcast::Sender<News>,
     traffic: Mutex<VecDeque<News>>,
 }
@@ -134,6 +141,8 @@ impl Surroundings {
             document: Mutex::default(),
             kiosk,
             lit: watch::Sender::new(false),
+            start: Instant::now(),
+            lifted: Mutex::default(),
             news,
             traffic: Mutex::default(),
         });
@@ -179,10 +188,20 @@ impl Surroundings {
         state
     }
 
-    /// A finger; false if no kiosk is there to feel it.
-    pub fn touch(&self, x: i32, y: i32) -> bool {
+    /// The finger comes down, stays a moment and is lifted; false if no kiosk is there to feel it. There is one finger: who
+    /// wants it meanwhile waits.
+    pub fn touch(&self, at: Point) -> bool {
+        let mut lifted = lock(&self.lifted);
+        if let Some(lifted) = *lifted {
+            std::thread::sleep(FINGER_AWAY.saturating_sub(lifted.elapsed()));
+        }
         let link = self.kiosk.borrow().clone();
-        link.is_some_and(|link| link.send(&ToKiosk::Touch { x, y }))
+        let Some(link) = link else { return false };
+        let finger = |at| link.send(&ToKiosk::Finger { at, ms: self.start.elapsed().as_millis() as u64 });
+        let pressed = finger(Some(at));
+        std::thread::sleep(FINGER_DOWN);
+        *lifted = Some(Instant::now());
+        pressed && finger(None)
     }
 
     /// Asks the kiosk, and waits for one that is just starting.

@@ -1,4 +1,4 @@
-//! Input devices of the kernel: the touch sensor of the glass, a keypad, a scanner.
+//! Input devices of the kernel: the touch sensor of the glass, a keypad, a scanner; and the simulated touch sensor.
 //!
 //! Policy: a device that is not there is a named fault, never an error: it is looked for once a second and works as soon
 //! as it is there. Whatever it sends, it can only press what is on the glass, type what a key pad has, or hand over a
@@ -13,9 +13,11 @@ mod keypad;
 mod place;
 mod scanner;
 mod sensor;
+mod simulated;
 mod watch;
 
 pub use find::{Device, Ids, Kind, Places, Probed, Range, probe};
+pub use simulated::Simulated;
 
 use std::fmt;
 

@@ -4,18 +4,19 @@ use tokio::runtime::Runtime;
 
 use super::{Input, Kiosk};
 use crate::config::{Config, Panel};
-use crate::input::{self, InputEvent, Places, Role, Wanted};
+use crate::input::{self, InputEvent, Places, Role, Simulated, Wanted};
 use crate::sale::dialogue::{LookupPage, Page, ShopPage};
 use crate::sale::event::{Condition, Event};
 use crate::sale::{Key, Touch};
 use crate::service::Supervisor;
-use crate::vocabulary::{ShortCode, Spot};
+use crate::vocabulary::{Point, ShortCode, Spot};
 
-/// What the loop keeps of its input devices.
-#[derive(Default)]
-pub(super) struct Hand {
+/// What the loop keeps of the glass's touch sensors.
+pub(super) struct TouchState {
     /// The target under the finger when it came down.
     pressed: Option<Touch>,
+    /// Of a panel that the world draws.
+    simulated: Simulated,
 }
 
 /// Starts what is configured; a real panel has a touch sensor even where nothing is said about one.
@@ -46,14 +47,14 @@ pub(super) fn start(
 impl Kiosk {
     pub(super) fn input(&mut self, event: InputEvent) {
         match event {
-            InputEvent::Pressed(spot) => self.hand.pressed = self.under(spot),
+            InputEvent::Pressed(spot) => self.touch.pressed = self.under(spot),
             InputEvent::Lifted(spot) => {
                 let under = self.under(spot);
-                if let Some(touch) = self.hand.lift(under) {
+                if let Some(touch) = self.touch.lift(under) {
                     self.step(Event::Touch(touch));
                 }
             }
-            InputEvent::Strayed => self.hand.pressed = None,
+            InputEvent::Strayed => self.touch.pressed = None,
             InputEvent::Key(key) => self.step(Event::Touch(Touch::Key(key))),
             InputEvent::Scanned(text) => {
                 let touches = spell(self.shown.as_ref().map(|shown| &shown.view.page), &text);
@@ -61,6 +62,13 @@ impl Kiosk {
             }
             InputEvent::Device { role, fault } => self.device(role, fault),
         }
+    }
+
+    /// The world's finger, `ms` milliseconds after its clock began.
+    pub(super) fn finger(&mut self, at: Option<Point>, ms: u64) {
+        let size = self.edges.glass.size();
+        let events = self.touch.simulated.take(ms, at.map(|at| Spot::of(at, size)));
+        events.into_iter().for_each(|event| self.input(event));
     }
 
     /// The target at a place of the picture.
@@ -76,7 +84,12 @@ impl Kiosk {
     }
 }
 
-impl Hand {
+impl TouchState {
+    pub fn new(config: &Config) -> Self {
+        let debounce = config.touch.clone().unwrap_or_default().debounce.0;
+        Self { pressed: None, simulated: Simulated::new(debounce) }
+    }
+
     /// A finger lifts from `under`: it touched what it had pressed, where that is still there, and not what came under
     /// it meanwhile.
     fn lift(&mut self, under: Option<Touch>) -> Option<Touch> {
@@ -98,14 +111,16 @@ fn spell(page: Option<&Page>, text: &str) -> Vec<Touch> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn a_finger_touches_what_it_pressed_and_nothing_else() {
         let lift = |pressed: Option<Touch>, under: Option<Touch>| {
-            let mut hand = Hand { pressed };
-            let touch = hand.lift(under);
-            assert_eq!(hand.pressed, None);
+            let mut state = TouchState { pressed, simulated: Simulated::new(Duration::ZERO) };
+            let touch = state.lift(under);
+            assert_eq!(state.pressed, None);
             touch
         };
         assert_eq!(lift(Some(Touch::Pay), Some(Touch::Pay)), Some(Touch::Pay));

@@ -103,10 +103,10 @@ pub enum KioskError {
 /// What reaches the loop.
 pub(crate) enum Input {
     Event(Event),
-    /// A finger, in panel pixels.
+    /// The world's finger: where it is on the panel that the world draws, in pixels, and when by the world's clock.
     Finger {
-        x: i32,
-        y: i32,
+        at: Option<Point>,
+        ms: u64,
     },
     /// A provider, or the gateway, spoke by itself; verified, and not taken before.
     Notice(Notice),
@@ -210,7 +210,7 @@ struct Kiosk {
     link: Option<Link>,
     bus: Option<Served>,
     shown: Option<Showing>,
-    hand: input::Hand,
+    touch: input::TouchState,
     devices: Devices,
     /// Of the last measurement.
     temperature_milli_c: Option<i32>,
@@ -271,7 +271,7 @@ impl Kiosk {
             warmth: start::warmth(&config),
             letterhead: Letterhead::new(&config),
             shown: None,
-            hand: input::Hand::default(),
+            touch: input::TouchState::new(&config),
             devices: Devices::of(&config),
             temperature_milli_c: None,
             second_kiosk: None,
@@ -353,11 +353,7 @@ impl Kiosk {
                 self.step(event);
             }
             Input::Nudge => {}
-            Input::Finger { x, y } => {
-                if let Some(touch) = self.edges.glass.hit(Point { x, y }) {
-                    self.step(Event::Touch(touch));
-                }
-            }
+            Input::Finger { at, ms } => self.finger(at, ms),
             Input::Notice(notice) => self.notice(notice),
             Input::Old { id, order } => self.revive(id, order),
             Input::Device(event) => self.input(event),

@@ -79,7 +79,7 @@ pub(super) fn connect(
 ) -> Result<Arc<World>, KioskError> {
     let route = move |said| {
         let input = match said {
-            Unsolicited::Touch { x, y } => Input::Finger { x, y },
+            Unsolicited::Finger { at, ms } => Input::Finger { at, ms },
             Unsolicited::Input { line, active } => Input::Line { line, active },
             Unsolicited::RailNotice { body } => match crate::payment::sandbox::notice(&body) {
                 Ok((charge, report)) => Input::Notice(Notice::Rail { charge, report }),

@@ -13,13 +13,14 @@ use tokio::sync::oneshot;
 
 use super::{Ask, Question, ToKiosk, ToWorld, WireError, begin, put, receive};
 use crate::service::{End, Supervisor};
+use crate::vocabulary::Point;
 
 /// What the world says without being asked.
 #[derive(Debug, Clone)]
 pub enum Unsolicited {
-    Touch {
-        x: i32,
-        y: i32,
+    Finger {
+        at: Option<Point>,
+        ms: u64,
     },
     Input {
         line: String,
@@ -89,7 +90,7 @@ impl World {
                             done(answer);
                         }
                     }
-                    ToKiosk::Touch { x, y } => unsolicited(Unsolicited::Touch { x, y }),
+                    ToKiosk::Finger { at, ms } => unsolicited(Unsolicited::Finger { at, ms }),
                     ToKiosk::Input { line, active } => unsolicited(Unsolicited::Input { line, active }),
                     ToKiosk::RailNotice { body } => unsolicited(Unsolicited::RailNotice { body }),
                     ToKiosk::Ask { id, ask } => unsolicited(Unsolicited::Question { id, ask }),

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::operation::{Operation, RequestId};
-use crate::vocabulary::{Rect, Target};
+use crate::vocabulary::{Point, Rect, Target};
 
 /// Larger than a whole 4K frame is a broken peer.
 const MAX_BYTES: u32 = 64 << 20;
@@ -62,10 +62,11 @@ pub enum ToKiosk {
         id: u64,
         answer: Result<Value, String>,
     },
-    /// A finger on the panel, in its pixels.
-    Touch {
-        x: i32,
-        y: i32,
+    /// The finger comes down, moves or is lifted. `at`: where it is on the panel, in its pixels; `ms`: when, by the world's
+    /// own clock, like the time that an input device gives to its events.
+    Finger {
+        at: Option<Point>,
+        ms: u64,
     },
     /// An input changed by itself.
     Input {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::super::world::tests::{Bench, HEIGHT, WIDTH, new_charge};
 use super::*;
 use crate::payment::Rail;
+use crate::world::Unsolicited;
 
 struct Site {
     bench: Bench,
@@ -131,8 +132,17 @@ fn a_finger_the_board_and_the_glass() {
     let kiosk = site.bench.kiosk();
     let (x, y) = (WIDTH - 1, HEIGHT - 1);
     assert_eq!(site.post("/api/touch", json!({ "x": x, "y": y }).to_string()).0, 200);
-    let felt = kiosk.heard.recv_timeout(std::time::Duration::from_secs(5)).unwrap();
-    assert!(matches!(felt, crate::world::Unsolicited::Touch { x: at, y: down } if (at, down) == (x, y)));
+    assert_eq!(site.post("/api/touch", json!({ "x": 0, "y": 0 }).to_string()).0, 200);
+    let felt: Vec<_> = (0..4)
+        .map(|_| match kiosk.heard.recv_timeout(Duration::from_secs(5)).unwrap() {
+            Unsolicited::Finger { at, ms } => (at, ms),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let places: Vec<_> = felt.iter().map(|(at, _)| *at).collect();
+    assert_eq!(places, [Some(Point { x, y }), None, Some(Point { x: 0, y: 0 }), None]);
+    let between = |nth: usize| felt[nth + 1].1 - felt[nth].1;
+    assert!(between(0) >= 30 && between(1) > 80 && between(2) >= 30, "a tap takes time, and is no bounce: {felt:?}");
 
     let (status, state) = site.json("/api/state");
     assert_eq!((status, &state["page"]), (200, &json!("attract")));

@@ -9,7 +9,7 @@ use crate::payment::Rail;
 use crate::payment::sandbox::{Sandbox, notice};
 use crate::service::Supervisor;
 use crate::vocabulary::{
-    ChargeId, ChargeRef, Currency, NewCharge, OrderId, RailError, Rect, RefundId, RefundReport, RefundRequest,
+    ChargeId, ChargeRef, Currency, NewCharge, OrderId, Point, RailError, Rect, RefundId, RefundReport, RefundRequest,
     Standing, Target,
 };
 use crate::world::{Ask, LineName, Scene, SlotWiring, ToWorld, Unsolicited, World, WorldError};
@@ -146,7 +146,7 @@ fn block_on<T>(what: impl Future<Output = T>) -> T {
 fn when_the_socket_ends_every_relay_drops_and_the_panel_is_dark() {
     let bench = Bench::new();
     assert_eq!(bench.world.state()["page"], "dark");
-    assert!(!bench.world.touch(1, 1));
+    assert!(!bench.world.touch(Point { x: 1, y: 1 }));
     let kiosk = bench.kiosk();
     kiosk.wire.tell(&ToWorld::State { document: json!({ "selling": true }) }, &[]).unwrap();
     bench.until(|world| world.state()["selling"] == true);
