@@ -1,7 +1,7 @@
 //! The whole machine in numbers, beside a peer where there is one. `cargo bench --bench machine`.
 //!
-//! The daemon is a real `kioskd run` in the demo's world; state is once in memory (no disk behind the fsync) and once on
-//! disk. The peer for memory is the usual way to build a kiosk: Chromium showing one page, measured in the same run.
+//! The daemon is a real `kioskd run` in the demo's world; state is once in memory (no disk behind the fsync) and once
+//! on disk. The peer for memory is the usual way to build a kiosk: Chromium showing one page, measured in the same run.
 
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use kioskd::demo::machine::Timing;
 use kioskd::demo::wallet::{Action, Wallet};
-use kioskd::demo::world::{Parts, Surroundings};
+use kioskd::demo::world::{Parts, SimulatedWorld};
 use kioskd::vocabulary::Point;
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const SALES: usize = 60;
 
 struct Rig {
-    world: Arc<Surroundings>,
+    world: Arc<SimulatedWorld>,
     kiosk: Child,
     folder: tempfile::TempDir,
     /// From the start of the process to its first frame.
@@ -30,7 +30,7 @@ impl Rig {
     fn start(parent: &Path) -> Self {
         let folder = tempfile::tempdir_in(parent).expect("a folder");
         let socket = folder.path().join("world.sock");
-        let world = Surroundings::new(Parts {
+        let world = SimulatedWorld::new(Parts {
             wallet: Wallet::open(&folder.path().join("wallet.db")).expect("a wallet"),
             panel: (1280, 800),
             paper_columns: 384,

@@ -1,8 +1,8 @@
-//! What the machine has, as a block of the configuration for each thing, ready to paste: for the technician in front of a
-//! new board.
+//! What the machine has, as a block of the configuration for each thing, ready to paste: for the technician in front of
+//! a new board.
 //!
-//! Policy: what is printed is a configuration file's text. What is known goes in as keys, what a person has to choose or
-//! only wants to know stands in comments, and every block with all comments left in place is read as it is.
+//! Policy: what is printed is a configuration file's text. What is known goes in as keys, what a person has to choose
+//! or only wants to know stands in comments, and every block with all comments left in place is read as it is.
 
 use std::fmt::{self, Write as _};
 use std::path::Path;
@@ -29,7 +29,7 @@ pub struct Found {
 pub fn probe(ask_buses: bool) -> Found {
     Found {
         screens: drm::probe(),
-        inputs: input::probe(&input::Places::default()),
+        inputs: input::probe(&input::DeviceDirs::default()),
         printers: usb_printers(),
         serial_ports: serial_ports(Path::new("/dev")),
         board: board::probe(ask_buses),

@@ -16,7 +16,7 @@ use kioskd::ledger::{Ask, ChargeLine, Days, FeeReport, Reader, Verified, reconci
 use kioskd::operation::{Operation, Reason};
 use kioskd::payment::bill::{self, Period};
 use kioskd::payment::rates::Rates;
-use kioskd::vocabulary::{ClaimSettlement, Currency, Money, OrderId, SlotId, told};
+use kioskd::vocabulary::{ClaimSettlement, Currency, Money, OrderId, SlotId, error_chain};
 use serde_json::{Value, json};
 
 /// Look into a kiosk.
@@ -135,7 +135,7 @@ fn main() -> ExitCode {
     match act(&arguments) {
         Ok(code) => code,
         Err(error) => {
-            complain(format_args!("kioskctl: {}", told(error.as_ref())));
+            complain(format_args!("kioskctl: {}", error_chain(error.as_ref())));
             let refused = matches!(error.downcast_ref(), Some(NoAnswer::Refused(_)));
             let own = match arguments.verb {
                 Verb::Why { .. } | Verb::Orders { .. } | Verb::Operations { .. } | Verb::Verify | Verb::Fees { .. } => {

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use kioskd::board::Told;
+use kioskd::board::SafeReport;
 use kioskd::console::{self, complain, say};
 use kioskd::payment::probe::{Asked, Ending};
-use kioskd::vocabulary::told;
+use kioskd::vocabulary::error_chain;
 use kioskd::{board, config, kiosk, payment, probe, screen};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -42,7 +42,8 @@ enum Verb {
         /// `mqtt://HOST:PORT` or `none`, in place of the configuration's.
         #[arg(long, value_name = "URL")]
         broker: Option<String>,
-        /// A folder with `kiosk.key` and `back-end.pem`, for where the configuration has no `signing_key` or `back_end`.
+        /// A folder with `kiosk.key` and `back-end.pem`, for where the configuration has no `signing_key` or
+        /// `back_end`.
         #[arg(long, value_name = "DIR")]
         keys: Option<PathBuf>,
     },
@@ -51,14 +52,14 @@ enum Verb {
     Demo(demo::Arguments),
     /// Check a configuration; nothing is started.
     Check { file: PathBuf },
-    /// Make every relay inactive, whoever has died: for ExecStopPost. First what the last run has claimed, then what the
-    /// configuration names. Says what it did, and ends with 1 if one may be on.
+    /// Make every relay inactive, whoever has died: for ExecStopPost. First what the last run has claimed, then what
+    /// the configuration names. Says what it did, and ends with 1 if one may be on.
     RelaysSafe {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// What this machine has - screens, touch sensors, printers, lines, buses - each with a block of configuration ready to
-    /// paste.
+    /// What this machine has - screens, touch sensors, printers, lines, buses - each with a block of configuration
+    /// ready to paste.
     Probe {
         /// Ask who answers on the I²C buses: reads one byte from each address. Not while a kiosk runs.
         #[arg(long)]
@@ -71,8 +72,8 @@ enum Verb {
     Screenshot { file: PathBuf },
     /// Print the JSON schema of the configuration.
     Schema,
-    /// Make one smallest charge on a rail with its own keys, show its QR, poll, and close it or give it back: for the day
-    /// the keys arrive.
+    /// Make one smallest charge on a rail with its own keys, show its QR, poll, and close it or give it back: for the
+    /// day the keys arrive.
     PayProbe {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
@@ -91,7 +92,7 @@ fn main() -> ExitCode {
     match act(verb) {
         Ok(code) => code,
         Err(error) => {
-            complain(format_args!("kioskd: {}", told(error.as_ref())));
+            complain(format_args!("kioskd: {}", error_chain(error.as_ref())));
             ExitCode::FAILURE
         }
     }
@@ -139,10 +140,10 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
 fn relays_safe(config: &Path) -> ExitCode {
     let safe = board::relays_safe(board::Claims::here().as_ref(), config, |told| match told {
         // Whoever hears it or not: the next relay is to be made safe.
-        Told::Relay(relay) if relay.safe.is_ok() => drop(say(relay)),
-        Told::Relay(relay) => complain(relay),
-        Told::Claims(error) => complain(error),
-        Told::Config(error) => complain(error),
+        SafeReport::Relay(relay) if relay.safe.is_ok() => drop(say(relay)),
+        SafeReport::Relay(relay) => complain(relay),
+        SafeReport::Claims(error) => complain(error),
+        SafeReport::Config(error) => complain(error),
     });
     if safe { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

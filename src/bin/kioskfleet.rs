@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use kioskd::console::{complain, say};
 use kioskd::fleet::gateway::{self, RunError};
 use kioskd::fleet::topic::Name;
-use kioskd::vocabulary::told;
+use kioskd::vocabulary::error_chain;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
             match error.downcast_ref() {
                 // The report is in the form FILE:LINE:COL; nothing is put before it.
                 Some(RunError::Config(error)) => complain(error),
-                _ => complain(format_args!("kioskfleet: {}", told(error.as_ref()))),
+                _ => complain(format_args!("kioskfleet: {}", error_chain(error.as_ref()))),
             }
             ExitCode::FAILURE
         }

@@ -1,8 +1,9 @@
-//! Which lines are driven, in a file that outlives the daemon: whoever makes the relays safe after its death needs no
+//! The list of driven lines, in a file that outlives the daemon: whoever makes the relays safe after its death needs no
 //! configuration, which may have been changed or broken meanwhile.
 //!
-//! Policy: written before a relay can move, whole or not at all, with every wire as it was found. What has been made safe
-//! is taken out again; what could not be stays in it, through later runs too, until the machine boots.
+//! Policy: the file is written before a relay can move, whole or not at all, with every line as it was found. A line
+//! that was made safe is removed from it; one that could not be made safe stays in it, through later runs too, until
+//! the machine boots.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};

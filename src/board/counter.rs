@@ -1,4 +1,5 @@
-//! What counts broken beams: a chip with its own supply, or the kiosk by the kernel's edges while it runs.
+//! The counter of broken light beams: a chip with its own supply, or the kiosk itself, which counts the kernel's edges
+//! while it runs.
 
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -1,9 +1,10 @@
 //! The kernel's GPIO chips: which wire a name means, and claiming it.
 //!
-//! Outputs are claimed through linux-embedded-hal, with their inactive level in the very request, so that the line never
-//! shows another one. Its interface (the first version of the character device's) has neither bias nor debouncing, so
-//! inputs use gpiocdev, a pure Rust crate by the author of the second version. Polarity is kept here for outputs, because
-//! `CdevPin` takes back what the kernel inverts; the kernel inverts inputs, so that edges are of the meaning too.
+//! Outputs are claimed through linux-embedded-hal, with their inactive level in the very request, so that the line
+//! never shows another one. Its interface (the first version of the character device's) has neither bias nor
+//! debouncing, so inputs use gpiocdev, a pure Rust crate by the author of the second version. Polarity is kept here for
+//! outputs, because `CdevPin` takes back what the kernel inverts; the kernel inverts inputs, so that edges are of the
+//! meaning too.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -25,31 +26,31 @@ const EDGES_QUEUED: u32 = 64;
 
 /// One line of one chip.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Spot {
+pub(super) struct LineAddress {
     pub chip: PathBuf,
     pub label: String,
     pub offset: u32,
 }
 
-impl fmt::Display for Spot {
+impl fmt::Display for LineAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "offset {} of {} ({})", self.offset, self.chip.display(), self.label)
     }
 }
 
 /// A chip that can be spoken to.
-pub(super) struct Known {
+pub(super) struct ChipInfo {
     pub chip: Chip,
     pub label: String,
     pub lines: u32,
 }
 
-impl Known {
-    fn spot(&self, offset: u32) -> Spot {
-        Spot { chip: self.chip.path().to_owned(), label: self.label.clone(), offset }
+impl ChipInfo {
+    fn spot(&self, offset: u32) -> LineAddress {
+        LineAddress { chip: self.chip.path().to_owned(), label: self.label.clone(), offset }
     }
 
-    fn named(&self, name: &str) -> Vec<Spot> {
+    fn named(&self, name: &str) -> Vec<LineAddress> {
         self.names().filter(|(_, known)| known == name).map(|(offset, _)| self.spot(offset)).collect()
     }
 
@@ -58,7 +59,7 @@ impl Known {
     }
 }
 
-impl fmt::Display for Known {
+impl fmt::Display for ChipInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.chip.path().display(), self.label)
     }
@@ -68,18 +69,18 @@ impl fmt::Display for Known {
 ///
 /// # Errors
 /// There is none such, or more than one; named, with what to write instead.
-pub(super) fn find(wire: &Line, all: &[Known]) -> Result<Spot, BoardError> {
+pub(super) fn find(wire: &Line, all: &[ChipInfo]) -> Result<LineAddress, BoardError> {
     let wrong = |why: String| BoardError::Line { line: wire.name.clone(), why };
-    let list = || all.iter().map(Known::to_string).collect::<Vec<_>>().join(", ");
-    let searched: Vec<&Known> = match &wire.chip {
+    let list = || all.iter().map(ChipInfo::to_string).collect::<Vec<_>>().join(", ");
+    let searched: Vec<&ChipInfo> = match &wire.chip {
         None => all.iter().collect(),
         Some(name) => {
             let asked = std::fs::canonicalize(name).ok();
-            let is = |known: &&Known| {
+            let is = |known: &&ChipInfo| {
                 let path = known.chip.path();
                 known.label == *name || Some(path) == asked.as_deref() || path.file_name().is_some_and(|f| f == &**name)
             };
-            let chosen: Vec<&Known> = all.iter().filter(is).collect();
+            let chosen: Vec<&ChipInfo> = all.iter().filter(is).collect();
             match chosen.as_slice() {
                 [] => return Err(wrong(format!("there is no chip `{name}`; write one of: {}", list()))),
                 [_] => chosen,
@@ -100,7 +101,7 @@ pub(super) fn find(wire: &Line, all: &[Known]) -> Result<Spot, BoardError> {
         return Ok(known.spot(offset));
     }
     let name = wire.line.as_ref().unwrap_or(&wire.name);
-    let mut spots: Vec<Spot> = searched.iter().flat_map(|known| known.named(name)).collect();
+    let mut spots: Vec<LineAddress> = searched.iter().flat_map(|known| known.named(name)).collect();
     match spots.len() {
         1 => Ok(spots.remove(0)),
         0 => {
@@ -117,7 +118,7 @@ pub(super) fn find(wire: &Line, all: &[Known]) -> Result<Spot, BoardError> {
             Err(wrong(format!("no line is called `{name}`; {advice}")))
         }
         _ => {
-            let places: Vec<_> = spots.iter().map(Spot::to_string).collect();
+            let places: Vec<_> = spots.iter().map(LineAddress::to_string).collect();
             let why = format!(
                 "more than one line is called `{name}`: {}; write a [[line]] with name = \"{}\", chip and offset",
                 places.join(" and "),
@@ -129,7 +130,7 @@ pub(super) fn find(wire: &Line, all: &[Known]) -> Result<Spot, BoardError> {
 }
 
 /// Every chip we may open; an explanation where there is none.
-pub(super) fn chips() -> Result<Vec<Known>, String> {
+pub(super) fn chips() -> Result<Vec<ChipInfo>, String> {
     let paths = gpiocdev::chip::chips().map_err(|error| format!("the GPIO chips can't be listed: {error}"))?;
     if paths.is_empty() {
         return Err(
@@ -140,7 +141,7 @@ pub(super) fn chips() -> Result<Vec<Known>, String> {
     let mut refused = None;
     for path in paths {
         match Chip::from_path(&path).and_then(|chip| Ok((chip.info()?, chip))) {
-            Ok((info, chip)) => known.push(Known { label: info.label, lines: info.num_lines, chip }),
+            Ok((info, chip)) => known.push(ChipInfo { label: info.label, lines: info.num_lines, chip }),
             Err(error) => {
                 refused = Some(format!("{} can't be opened: {error}; give kioskd the right to it", path.display()))
             }
@@ -153,7 +154,7 @@ pub(super) fn chips() -> Result<Vec<Known>, String> {
 }
 
 /// Claims an output that is inactive from the first moment.
-pub(super) fn output(wire: &Line, spot: &Spot) -> Result<CdevPin, BoardError> {
+pub(super) fn output(wire: &Line, spot: &LineAddress) -> Result<CdevPin, BoardError> {
     let claim = || {
         let line = gpio_cdev::Chip::new(&spot.chip)?.get_line(spot.offset)?;
         CdevPin::new(line.request(LineRequestFlags::OUTPUT, u8::from(wire.active_low), CONSUMER)?)
@@ -162,7 +163,7 @@ pub(super) fn output(wire: &Line, spot: &Spot) -> Result<CdevPin, BoardError> {
 }
 
 /// Claims an input. With `edges` its changes queue up in the request until they are read.
-pub(super) fn input(wire: &Line, spot: &Spot, debounce: Duration, edges: bool) -> Result<Request, BoardError> {
+pub(super) fn input(wire: &Line, spot: &LineAddress, debounce: Duration, edges: bool) -> Result<Request, BoardError> {
     let mut builder = Request::builder();
     builder.on_chip(&spot.chip).with_consumer(CONSUMER).with_line(spot.offset).as_input();
     if wire.active_low {
@@ -184,7 +185,7 @@ pub(super) fn input(wire: &Line, spot: &Spot, debounce: Duration, edges: bool) -
 }
 
 /// Why a line could not be claimed; by whom it is held, where that is why.
-fn refused(wire: &Line, spot: &Spot, error: &dyn fmt::Display) -> BoardError {
+fn refused(wire: &Line, spot: &LineAddress, error: &dyn fmt::Display) -> BoardError {
     let info = Chip::from_path(&spot.chip).and_then(|chip| chip.line_info(spot.offset));
     match info {
         Ok(info) if info.used => {

@@ -1,4 +1,4 @@
-//! The last known levels of the inputs that change by themselves, and what a change means.
+//! The last known levels of the inputs that change by themselves, and the events that a change means.
 
 use std::sync::Mutex;
 

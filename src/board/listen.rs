@@ -1,5 +1,5 @@
-//! Tells of an input's change at once: one thread for all lines whose edges the kernel queues, and one for each expander,
-//! whose levels must be asked for.
+//! Reports an input's change at once. One thread serves all lines whose edges the kernel queues, and one thread polls
+//! each port expander.
 
 use std::io::{PipeReader, PipeWriter};
 use std::sync::Arc;
@@ -37,26 +37,30 @@ impl Drop for Listening {
 }
 
 /// A line whose edges the kernel queues.
-pub(super) struct Edges {
+pub(super) struct EdgeInputs {
     pub request: Arc<Request>,
     pub tell: Tell,
 }
 
 /// The inputs of one expander.
-pub(super) struct Asked {
+pub(super) struct PolledExpander {
     /// The levels of all pins; `None` while it does not answer.
     pub read: Box<dyn FnMut() -> Option<u16> + Send>,
-    pub inputs: Vec<AskedPin>,
+    pub inputs: Vec<PolledPin>,
 }
 
-pub(super) struct AskedPin {
+pub(super) struct PolledPin {
     pub pin: u8,
     pub active_low: bool,
-    pub steady: Steady,
+    pub steady: Debouncer,
     pub tell: Tell,
 }
 
-pub(super) fn start(supervisor: &Supervisor, edges: Vec<Edges>, asked: Vec<Asked>) -> std::io::Result<Listening> {
+pub(super) fn start(
+    supervisor: &Supervisor,
+    edges: Vec<EdgeInputs>,
+    asked: Vec<PolledExpander>,
+) -> std::io::Result<Listening> {
     let (end, stop) = std::io::pipe()?;
     let mut listening = Listening { stop: Some(stop), threads: Vec::new() };
     if !edges.is_empty() {
@@ -74,7 +78,7 @@ pub(super) fn start(supervisor: &Supervisor, edges: Vec<Edges>, asked: Vec<Asked
     Ok(listening)
 }
 
-fn follow(mut lines: Vec<Edges>, end: &PipeReader) -> End {
+fn follow(mut lines: Vec<EdgeInputs>, end: &PipeReader) -> End {
     loop {
         let mut fds: Vec<PollFd<'_>> = vec![PollFd::new(end, PollFlags::IN)];
         fds.extend(
@@ -99,7 +103,7 @@ fn follow(mut lines: Vec<Edges>, end: &PipeReader) -> End {
 }
 
 /// Whether the line is still there.
-fn tell(line: &mut Edges) -> bool {
+fn tell(line: &mut EdgeInputs) -> bool {
     while let Ok(true) = line.request.has_edge_event() {
         match line.request.read_edge_event() {
             Ok(event) => (line.tell)(event.kind == EdgeKind::Rising),
@@ -112,7 +116,7 @@ fn tell(line: &mut Edges) -> bool {
     line.request.has_edge_event().is_ok()
 }
 
-fn ask(mut expander: Asked, end: &PipeReader) {
+fn ask(mut expander: PolledExpander, end: &PipeReader) {
     let mut silent = false;
     while !ended(end, if silent { ASK_SILENT } else { ASK }) {
         let levels = (expander.read)();
@@ -135,13 +139,13 @@ fn ended(end: &PipeReader, pause: Duration) -> bool {
 }
 
 /// A level counts when it has been seen unchanged for a while.
-pub(super) struct Steady {
+pub(super) struct Debouncer {
     period: Duration,
     settled: Option<bool>,
     since: Option<(bool, Instant)>,
 }
 
-impl Steady {
+impl Debouncer {
     pub fn new(period: Duration) -> Self {
         Self { period, settled: None, since: None }
     }
@@ -168,7 +172,7 @@ mod tests {
     #[test]
     fn a_bouncing_contact_counts_once() {
         let start = Instant::now();
-        let mut steady = Steady::new(Duration::from_millis(20));
+        let mut steady = Debouncer::new(Duration::from_millis(20));
         let mut told = Vec::new();
         for (at, level) in
             [(0, false), (20, false), (30, true), (35, false), (40, true), (50, true), (60, true), (70, true)]
@@ -177,7 +181,7 @@ mod tests {
             told.extend(steady.level(level, at).map(|level| (at.duration_since(start).as_millis(), level)));
         }
         assert_eq!(told, [(20, false), (60, true)]);
-        let mut at_once = Steady::new(Duration::ZERO);
+        let mut at_once = Debouncer::new(Duration::ZERO);
         assert_eq!(at_once.level(true, start), Some(true));
         assert_eq!(at_once.level(true, start), None);
     }

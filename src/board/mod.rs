@@ -3,8 +3,8 @@
 //! Policy: one thread executes one command after the other, so two deliveries never overlap. A relay is energised at
 //! most once for a delivery, for at most its slot's pulse, and goes off even when everything else fails. What fell is
 //! read from a counter that outlives the kiosk; where nobody can know, the evidence says so. Every question is answered
-//! within its deadline, if need be in the place of a thread that hangs. Nothing here decides what a delivery means for the
-//! money.
+//! within its deadline, if need be in the place of a thread that hangs. Nothing here decides what a delivery means for
+//! the money.
 //!
 //! The drivers are generic over embedded-hal, so a real board is only another [`Backend`]. Which one is used is chosen
 //! at run time by [`LineDriver`].
@@ -35,7 +35,7 @@ pub use listen::Listening;
 pub use probe::{Probe, ProbedBus, ProbedChip, ProbedLine, probe};
 pub use real::{LineFault, Real, RealInput, RealOutput};
 pub use relay::{HARD_LIMIT, Interlock, PulseError, Relay};
-pub use safe::{Made, Told, relays_safe};
+pub use safe::{MadeSafe, SafeReport, relays_safe};
 pub use sensor::{BarrierFault, DropSensor, LightBarrier};
 pub use simulated::{Simulated, SimulatedError, SimulatedI2c, SimulatedPin};
 pub use thermometer::Thermometer;
@@ -48,7 +48,7 @@ use embedded_hal::digital::{ErrorType, InputPin, OutputPin};
 use embedded_hal::i2c::I2c;
 
 use crate::config::{self, Config, LineDriver, Wiring};
-use crate::service::{Beat, Part, Supervisor, Thread};
+use crate::service::{Heartbeat, Part, Supervisor, Thread};
 use crate::vocabulary::{DeliveryId, Evidence, Reading, SlotId};
 use crate::world::{LineName, SlotWiring, World};
 use inputs::Inputs;
@@ -123,8 +123,8 @@ pub trait Backend {
     /// Claims an input. High is active: the door open, the beam broken.
     fn input(&self, line: &str) -> Result<Self::Input, BoardError>;
 
-    /// Claims an input and tells of its changes once [`listen`](Self::listen) was called. A world tells by itself, through
-    /// [`Board::input_changed`].
+    /// Claims an input and tells of its changes once [`listen`](Self::listen) was called. A world tells by itself,
+    /// through [`Board::input_changed`].
     fn watch(&self, line: &str, _purpose: Purpose, _tell: Tell) -> Result<Self::Input, BoardError> {
         self.input(line)
     }
@@ -146,7 +146,7 @@ pub trait Backend {
 }
 
 /// A board whose wires have places.
-trait Placed: Backend<Output: OutputPin<Error: std::fmt::Debug>> {
+trait Locate: Backend<Output: OutputPin<Error: std::fmt::Debug>> {
     /// Where a line is, in words; the same wire in the same words.
     ///
     /// # Errors
@@ -234,7 +234,7 @@ struct Shared {
     stop: AtomicBool,
     /// It was answered for in its place: that it answers again is news.
     passed_over: AtomicBool,
-    beat: Beat,
+    heartbeat: Heartbeat,
 }
 
 /// The running board. Dropping it ends the pulse under way, if any, and leaves every relay inactive.
@@ -316,11 +316,15 @@ impl Board {
         overdue.into_iter().for_each(|event| (self.report)(event));
     }
 
-    /// What the watchdog looks at: the board's thread beats between any two words with a device, so one that never comes
-    /// back is seen, and a long pulse is not taken for one.
+    /// What the watchdog looks at: the board's thread beats between any two words with a device, so one that never
+    /// comes back is seen, and a long pulse is not taken for one.
     pub fn part(&self) -> Part {
         let jobs = self.jobs.clone();
-        Part { name: "the board", beat: self.shared.beat.clone(), nudge: Box::new(move || drop(jobs.send(Job::Nudge))) }
+        Part {
+            name: "the board",
+            heartbeat: self.shared.heartbeat.clone(),
+            nudge: Box::new(move || drop(jobs.send(Job::Nudge))),
+        }
     }
 
     /// An input changed by itself; reported at once, whatever the board's thread is doing.

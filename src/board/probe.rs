@@ -1,4 +1,4 @@
-//! What a board has, for a person who writes its configuration: chips, lines, buses, thermometers.
+//! Lists what a board has, for a person who writes its configuration: chips, lines, buses, thermometers.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use gpiocdev::line::Direction;
 use linux_embedded_hal::I2cdev;
 use serde::Serialize;
 
-use super::gpiochip::{self, Known};
+use super::gpiochip::{self, ChipInfo};
 use super::thermometer::{self, Thermometer};
 
 #[derive(Debug, Clone, Serialize)]
@@ -57,7 +57,7 @@ pub fn probe(ask_buses: bool) -> Probe {
 }
 
 fn survey() -> Vec<ProbedChip> {
-    let lines = |known: &Known| {
+    let lines = |known: &ChipInfo| {
         let infos = (0..known.lines).filter_map(|offset| known.chip.line_info(offset).ok());
         infos
             .map(|info| ProbedLine {
@@ -70,7 +70,7 @@ fn survey() -> Vec<ProbedChip> {
             .collect()
     };
     let chip =
-        |known: Known| ProbedChip { path: known.chip.path().to_owned(), lines: lines(&known), label: known.label };
+        |known: ChipInfo| ProbedChip { path: known.chip.path().to_owned(), lines: lines(&known), label: known.label };
     gpiochip::chips().unwrap_or_default().into_iter().map(chip).collect()
 }
 

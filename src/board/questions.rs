@@ -1,8 +1,8 @@
-//! Every question to the board has a deadline, and exactly one answer.
+//! Gives every question to the board a deadline, and exactly one answer.
 //!
-//! Policy (P1, P2): nobody waits for a board for ever. When a deadline has passed, the answer is what is certain: of a
-//! delivery that the board's thread had not begun, that nothing was energised, because from then on it must not begin it;
-//! of one that it had begun, that nobody knows. What the thread answers later is not passed on.
+//! Policy (P1, P2): nobody waits for a board for ever. When a deadline has passed, the answer is what is certain: a
+//! delivery that the board's thread had not begun was not energised, because from then on the thread must not begin it;
+//! of one that it had begun, nobody knows. An answer that the thread gives later is dropped.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,4 @@
-//! The lines of a real board, wherever they are: GPIO chips, a Pi's registers, port expanders. One name, one wire, one
-//! use.
+//! The lines of a real board, on GPIO chips, a Pi's registers or port expanders. One name means one wire with one use.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -14,9 +13,9 @@ use linux_embedded_hal::{CdevPin, I2CError, I2cdev};
 use rppal::gpio::Gpio;
 
 use super::expander::{Expander, ExpanderError, Pins};
-use super::gpiochip::{self, Spot};
-use super::listen::{self, Asked, AskedPin, Edges, Listening, Steady};
-use super::{Backend, BoardError, Placed, Purpose, Tell, lock, pi};
+use super::gpiochip::{self, LineAddress};
+use super::listen::{self, Debouncer, EdgeInputs, Listening, PolledExpander, PolledPin};
+use super::{Backend, BoardError, Locate, Purpose, Tell, lock, pi};
 use crate::config::{self, LineDriver, Wiring};
 use crate::service::Supervisor;
 
@@ -31,7 +30,7 @@ pub struct Real {
     /// `None` where the lines are the kernel's.
     gpio: Option<Gpio>,
     /// Looked for once: a relay is made safe the sooner.
-    chips: OnceLock<Vec<gpiochip::Known>>,
+    chips: OnceLock<Vec<gpiochip::ChipInfo>>,
     claims: Mutex<Claims>,
 }
 
@@ -40,15 +39,15 @@ struct Claims {
     /// By place: the name it is used under.
     taken: BTreeMap<Place, String>,
     expanders: BTreeMap<String, Shared>,
-    edges: Vec<Edges>,
-    asked: BTreeMap<String, Vec<AskedPin>>,
+    edges: Vec<EdgeInputs>,
+    asked: BTreeMap<String, Vec<PolledPin>>,
 }
 
 type Shared = Arc<Mutex<Expander<I2cdev>>>;
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
-    Chip(Spot),
+    Chip(LineAddress),
     Bcm(u8),
     Expander { name: String, pin: u8 },
 }
@@ -77,7 +76,7 @@ impl Real {
         Ok(Self { wiring, gpio, chips: OnceLock::new(), claims: Mutex::default() })
     }
 
-    fn chips(&self) -> Result<&[gpiochip::Known], String> {
+    fn chips(&self) -> Result<&[gpiochip::ChipInfo], String> {
         match self.chips.get() {
             Some(known) => Ok(known),
             None => gpiochip::chips().map(|found| self.chips.get_or_init(|| found).as_slice()),
@@ -93,7 +92,7 @@ impl Real {
         let found = |name: &&str| {
             let wire = self.wiring.line(name);
             Ok(match self.place(&wire)? {
-                Place::Chip(Spot { chip, offset, .. }) => {
+                Place::Chip(LineAddress { chip, offset, .. }) => {
                     config::Line { chip: Some(chip.display().to_string()), offset: Some(offset), line: None, ..wire }
                 }
                 Place::Bcm(_) | Place::Expander { .. } => wire,
@@ -187,7 +186,7 @@ impl Real {
                 Place::Chip(spot) => {
                     let request = Arc::new(gpiochip::input(wire, spot, debounce, tell.is_some())?);
                     if let Some(tell) = tell {
-                        claims.edges.push(Edges { request: Arc::clone(&request), tell });
+                        claims.edges.push(EdgeInputs { request: Arc::clone(&request), tell });
                     }
                     RealInput { input: Level::Chip { request, offset: spot.offset }, active_low: false }
                 }
@@ -199,8 +198,8 @@ impl Real {
                 Place::Expander { name, pin } => {
                     let expander = self.expander(line, name, claims)?;
                     if let Some(tell) = tell {
-                        let steady = Steady::new(debounce);
-                        let asked = AskedPin { pin: *pin, active_low: wire.active_low, steady, tell };
+                        let steady = Debouncer::new(debounce);
+                        let asked = PolledPin { pin: *pin, active_low: wire.active_low, steady, tell };
                         claims.asked.entry(name.clone()).or_default().push(asked);
                     }
                     RealInput { input: Level::Expander { expander, pin: *pin }, active_low: wire.active_low }
@@ -210,7 +209,7 @@ impl Real {
     }
 }
 
-impl Placed for Real {
+impl Locate for Real {
     fn whereabouts(&self, name: &str) -> Result<String, BoardError> {
         self.place(&self.wiring.line(name)).map(|place| place.to_string())
     }
@@ -261,7 +260,7 @@ impl Backend for Real {
                 silent = levels.is_err();
                 levels.ok()
             };
-            Some(Asked { read: Box::new(read), inputs })
+            Some(PolledExpander { read: Box::new(read), inputs })
         });
         Ok(Some(listen::start(supervisor, edges, asked.collect())?))
     }

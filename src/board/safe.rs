@@ -1,7 +1,9 @@
-//! Every relay inactive, by a process that is not the kiosk: for systemd's ExecStopPost, after a stop, a crash or a kill.
+//! Makes every relay inactive, from a process that is not the kiosk: for systemd's ExecStopPost, after a stop, a crash
+//! or a kill.
 //!
-//! Policy: first what the last run has claimed, from its [`Claims`]; then what the configuration names beside that, where
-//! it can be read. So neither a slot that was taken out of the file nor a typo in it leaves a relay on.
+//! Policy: first come the lines that the last run has claimed ([`Claims`]), then those that the configuration names
+//! beside them, as far as it can be read. So neither a slot that was taken out of the file nor a typo in it leaves a
+//! relay on.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +12,7 @@ use std::time::{Duration, Instant};
 use embedded_hal::digital::OutputPin;
 
 use super::claims::{Claims, ClaimsError};
-use super::{BoardError, Placed, Real};
+use super::{BoardError, Locate, Real};
 use crate::config::{self, ConfigError, LineDriver, Wired, Wiring};
 
 /// A daemon that is being killed may hold its lines for a moment.
@@ -19,14 +21,14 @@ const AGAIN: Duration = Duration::from_millis(10);
 
 /// What became of one relay.
 #[derive(Debug)]
-pub struct Made {
+pub struct MadeSafe {
     pub slot: String,
     pub line: String,
     /// Where it is, or why it may still be on.
     pub safe: Result<String, String>,
 }
 
-impl std::fmt::Display for Made {
+impl std::fmt::Display for MadeSafe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { slot, line, safe } = self;
         match safe {
@@ -38,21 +40,21 @@ impl std::fmt::Display for Made {
 
 /// What whoever looks on hears.
 #[derive(Debug)]
-pub enum Told {
-    Relay(Made),
+pub enum SafeReport {
+    Relay(MadeSafe),
     Claims(ClaimsError),
     Config(ConfigError),
 }
 
-/// Makes every relay inactive; `told` hears of each as soon as it is known. Says whether all of them are, as far as anybody
-/// can know.
-pub fn relays_safe(claims: Option<&Claims>, config: &Path, told: impl FnMut(Told)) -> bool {
+/// Makes every relay inactive; `told` hears of each as soon as it is known. Says whether all of them are, as far as
+/// anybody can know.
+pub fn relays_safe(claims: Option<&Claims>, config: &Path, told: impl FnMut(SafeReport)) -> bool {
     let wiring = config::load_wiring(config);
-    Rounds { open: Real::open, tried: BTreeSet::new(), safe: true, told }.all(claims, wiring)
+    Sweep { open: Real::open, tried: BTreeSet::new(), safe: true, told }.all(claims, wiring)
 }
 
 /// Puts down what `board` is about to drive, and makes safe what an earlier run has left and this one does not drive.
-pub(super) fn announce<B: Placed>(
+pub(super) fn announce<B: Locate>(
     board: &B,
     wiring: Wiring,
     open: impl Fn(Wiring) -> Result<B, BoardError>,
@@ -64,10 +66,12 @@ pub(super) fn announce<B: Placed>(
     });
     let ours = wiring.slots.iter().filter_map(|slot| board.whereabouts(&slot.line).ok()).collect();
     let told = |told| match told {
-        Told::Relay(made) if made.safe.is_err() => tracing::error!("a relay of an earlier run was found on: {made}"),
+        SafeReport::Relay(made) if made.safe.is_err() => {
+            tracing::error!("a relay of an earlier run was found on: {made}")
+        }
         told => tracing::warn!(?told, "the relays of an earlier run were made safe"),
     };
-    let mut rounds = Rounds { open, tried: ours, safe: true, told };
+    let mut rounds = Sweep { open, tried: ours, safe: true, told };
     for wiring in &mut left {
         rounds.round(wiring);
     }
@@ -76,7 +80,7 @@ pub(super) fn announce<B: Placed>(
     claims.write(&left)
 }
 
-struct Rounds<O, T> {
+struct Sweep<O, T> {
     open: O,
     /// Places that have had their turn, or are somebody's.
     tried: BTreeSet<String>,
@@ -84,11 +88,11 @@ struct Rounds<O, T> {
     told: T,
 }
 
-impl<B: Placed, O: Fn(Wiring) -> Result<B, BoardError>, T: FnMut(Told)> Rounds<O, T> {
+impl<B: Locate, O: Fn(Wiring) -> Result<B, BoardError>, T: FnMut(SafeReport)> Sweep<O, T> {
     fn all(mut self, claims: Option<&Claims>, config: Result<Wiring, ConfigError>) -> bool {
         let claimed = claims.map_or(Ok(Vec::new()), Claims::read).unwrap_or_else(|error| {
             self.safe = false;
-            (self.told)(Told::Claims(error));
+            (self.told)(SafeReport::Claims(error));
             Vec::new()
         });
         let any = !claimed.is_empty();
@@ -98,14 +102,14 @@ impl<B: Placed, O: Fn(Wiring) -> Result<B, BoardError>, T: FnMut(Told)> Rounds<O
         if let (Some(claims), true) = (claims, any)
             && let Err(error) = claims.write(&left)
         {
-            (self.told)(Told::Claims(error));
+            (self.told)(SafeReport::Claims(error));
         }
         match config {
             Ok(mut wiring) => self.round(&mut wiring),
             Err(error) => {
                 // What was driven is known all the same.
                 self.safe &= any;
-                (self.told)(Told::Config(error));
+                (self.told)(SafeReport::Config(error));
             }
         }
         self.safe
@@ -157,11 +161,11 @@ impl<B: Placed, O: Fn(Wiring) -> Result<B, BoardError>, T: FnMut(Told)> Rounds<O
 
     fn done(&mut self, slot: Wired, safe: Result<String, String>) {
         self.safe &= safe.is_ok();
-        (self.told)(Told::Relay(Made { slot: slot.name, line: slot.line, safe }));
+        (self.told)(SafeReport::Relay(MadeSafe { slot: slot.name, line: slot.line, safe }));
     }
 }
 
-fn rest<B: Placed>(board: &B, line: &str) -> Result<(B::Output, String), BoardError> {
+fn rest<B: Locate>(board: &B, line: &str) -> Result<(B::Output, String), BoardError> {
     let place = board.whereabouts(line)?;
     let mut output = board.output(line)?;
     // An expander that does not answer is claimed all the same; this is where it shows.

@@ -1,5 +1,5 @@
-//! The drop sensor: a light barrier under the slots, and a counter of broken beams: a chip that keeps its count while the
-//! kiosk is dead, or the kiosk itself ([`super::counter`]).
+//! The drop sensor: a light barrier under the slots, and a counter of broken beams: a chip that keeps its count while
+//! the kiosk is dead, or the kiosk itself ([`super::counter`]).
 //!
 //! Two tests, because each has a cost. The *counting* test (emitter off and on, and the counter must have counted it)
 //! proves the whole way from light to number; it moves the counter, so it comes before the reading that a delivery is

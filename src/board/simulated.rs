@@ -1,4 +1,4 @@
-//! Lines and a bus that the world moves, behind the same traits as real ones.
+//! Lines and a bus whose levels the simulated world sets, behind the same traits as real ones.
 
 use std::fmt;
 use std::sync::Arc;

@@ -394,8 +394,8 @@ fn a_board_that_panics_in_the_middle_of_a_pulse_is_named() {
     assert!(running.board.next_deadline().is_none());
 }
 
-/// The bus hangs. What was asked is answered at its deadline, and the delivery that was told as not energised stays so when
-/// the bus comes back.
+/// The bus hangs. What was asked is answered at its deadline, and the delivery that was told as not energised stays so
+/// when the bus comes back.
 #[test]
 fn what_was_told_as_not_energised_never_is() {
     let rig = Rig { on: Arc::new(|| ()), bus: Gate::default(), pulses: Arc::default() };
@@ -438,9 +438,9 @@ fn a_delivery_that_hangs_in_the_middle_is_silence() {
     entered.1.recv_timeout(PATIENCE).unwrap();
 
     let part = running.board.part();
-    let beats = part.beat.count();
+    let beats = part.heartbeat.count();
     (part.nudge)();
-    assert_eq!(part.beat.count(), beats, "a watchdog that nudges it hears nothing");
+    assert_eq!(part.heartbeat.count(), beats, "a watchdog that nudges it hears nothing");
     let said = running.overdue();
     assert_eq!(said[0], BoardEvent::Answers { answers: false });
     assert!(matches!(&said[1..], [BoardEvent::Evidence { evidence: Evidence::Silent { .. }, .. }]), "{said:?}");
@@ -448,7 +448,7 @@ fn a_delivery_that_hangs_in_the_middle_is_silence() {
     gate.shut(false);
     let said = running.hear(|event| *event == BoardEvent::Answers { answers: true });
     assert_eq!(said.len(), 1, "its evidence came too late: {said:?}");
-    assert!(part.beat.count() > beats, "and it turns again");
+    assert!(part.heartbeat.count() > beats, "and it turns again");
     running.deliver(0);
     running.hear(|event| matches!(event, BoardEvent::Evidence { .. }));
     assert_eq!(*rig.pulses.lock().unwrap(), 1, "the same delivery is not energised again");

@@ -1,4 +1,4 @@
-//! How warm it is inside, from the kernel's hwmon and IIO devices through sysfs.
+//! Reads the temperature inside the machine from the kernel's hwmon and IIO devices, through sysfs.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -130,8 +130,8 @@ pub fn find(sys: &Path, sensor: &str) -> Result<Thermometer, BoardError> {
     }
 }
 
-/// Reports at once and then every ten seconds, from a thread of its own because a sensor may hang; until what it answers
-/// is dropped.
+/// Reports at once and then every ten seconds, from a thread of its own because a sensor may hang; until what it
+/// answers is dropped.
 pub(super) fn start(
     supervisor: &Supervisor,
     sensor: &str,

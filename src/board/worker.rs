@@ -1,4 +1,4 @@
-//! The board's thread: commands in order, and between them the question whether the board still answers.
+//! The board's thread: it executes commands in order, and checks in between that the board still answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -119,7 +119,7 @@ impl<B: Backend> Worker<B> {
         self.look();
         let mut looked = Instant::now();
         loop {
-            self.shared.beat.beat();
+            self.shared.heartbeat.beat();
             let pause = if self.answers == Some(true) { self.heartbeat } else { self.heartbeat.min(RETRY) };
             // A nudge does not put off the next look.
             match todo.recv_timeout(pause.saturating_sub(looked.elapsed())) {
@@ -182,19 +182,19 @@ impl<B: Backend> Worker<B> {
             None => pulse_watched::<B>(&mut motor.relay, watched, question, &self.shared),
         };
         match turned {
-            Turned::Done => {}
-            Turned::TooLate => {
+            PulseOutcome::Done => {}
+            PulseOutcome::TooLate => {
                 return tracing::warn!(?delivery, "a delivery's time had passed before it began; it was not energised");
             }
-            Turned::Unwatched(error) => {
+            PulseOutcome::Unwatched(error) => {
                 let why = format!("the drop sensor can't be watched: {error}");
                 return self.answer(question, BoardEvent::NotEnergised { delivery, why });
             }
-            Turned::NotHome => {
+            PulseOutcome::NotHome => {
                 tracing::error!(%slot, "a motor has not reached its home position; look at the slot");
                 (self.report)(BoardEvent::NotHome { slot: slot.clone() });
             }
-            Turned::Failed(error) => {
+            PulseOutcome::Failed(error) => {
                 tracing::error!(%slot, %error, "a relay could not be switched");
                 self.answers(false);
                 let untouched = match &error {
@@ -223,7 +223,7 @@ impl<B: Backend> Worker<B> {
                     if self.shared.stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    self.shared.beat.beat();
+                    self.shared.heartbeat.beat();
                     std::thread::sleep(left.min(WATCH));
                 }
                 ask(sensor)
@@ -237,7 +237,7 @@ impl<B: Backend> Worker<B> {
     fn rest(&mut self) -> bool {
         let mut all = true;
         for (slot, motor) in &mut self.motors {
-            self.shared.beat.beat();
+            self.shared.heartbeat.beat();
             if let Err(error) = motor.relay.rest() {
                 all = false;
                 if self.answers.replace(false) != Some(false) {
@@ -254,7 +254,7 @@ impl<B: Backend> Worker<B> {
         let relays = self.rest();
         let mut inputs = true;
         for (nth, pin) in &mut self.input_pins {
-            self.shared.beat.beat();
+            self.shared.heartbeat.beat();
             inputs &= self.inputs.poll(*nth, || pin.is_high()).is_ok();
         }
         for home in self.motors.values_mut().filter_map(|motor| motor.home.as_mut()) {
@@ -272,7 +272,7 @@ impl<B: Backend> Worker<B> {
 }
 
 /// What has become of a pulse.
-enum Turned<E: std::fmt::Debug> {
+enum PulseOutcome<E: std::fmt::Debug> {
     Done,
     /// It was energised, and its home switch has not seen it come back.
     NotHome,
@@ -283,20 +283,20 @@ enum Turned<E: std::fmt::Debug> {
     TooLate,
 }
 
-/// One turn: ends when the motor has left home and is home again; a switch that can't be read has not seen it. A stopping
-/// board says nothing of a motor that it has stopped halfway.
+/// One turn: ends when the motor has left home and is home again; a switch that can't be read has not seen it. A
+/// stopping board says nothing of a motor that it has stopped halfway.
 fn pulse_home<B: Backend>(
     relay: &mut Relay<B::Output>,
     home: &mut B::Input,
     question: &Question,
     shared: &Shared,
-) -> Turned<PinError<B>> {
+) -> PulseOutcome<PinError<B>> {
     if !question.begin() {
-        return Turned::TooLate;
+        return PulseOutcome::TooLate;
     }
     let (mut left, mut back) = (false, false);
     let result = relay.pulse(|slice| {
-        shared.beat.beat();
+        shared.heartbeat.beat();
         std::thread::sleep(slice.min(WATCH / 2));
         match home.is_high() {
             Ok(false) => left = true,
@@ -306,9 +306,9 @@ fn pulse_home<B: Backend>(
         back || shared.stop.load(Ordering::Relaxed)
     });
     match result {
-        Err(error) => Turned::Failed(error),
-        Ok(()) if back || shared.stop.load(Ordering::Relaxed) => Turned::Done,
-        Ok(()) => Turned::NotHome,
+        Err(error) => PulseOutcome::Failed(error),
+        Ok(()) if back || shared.stop.load(Ordering::Relaxed) => PulseOutcome::Done,
+        Ok(()) => PulseOutcome::NotHome,
     }
 }
 
@@ -328,7 +328,7 @@ fn pulse_watched<B: Backend>(
     watched: Option<(&mut Sensor<B>, u32)>,
     question: &Question,
     shared: &Shared,
-) -> Turned<PinError<B>> {
+) -> PulseOutcome<PinError<B>> {
     let over = AtomicBool::new(false);
     let (moved, seen) = mpsc::channel();
     std::thread::scope(|scope| {
@@ -346,19 +346,19 @@ fn pulse_watched<B: Backend>(
                 }
             };
             if let Err(error) = std::thread::Builder::new().name("board-watch".into()).spawn_scoped(scope, watch) {
-                return Turned::Unwatched(error);
+                return PulseOutcome::Unwatched(error);
             }
         }
         if !question.begin() {
-            return Turned::TooLate;
+            return PulseOutcome::TooLate;
         }
         let result = relay.pulse(|slice| {
-            shared.beat.beat();
+            shared.heartbeat.beat();
             shared.stop.load(Ordering::Relaxed) || seen.recv_timeout(slice).is_ok()
         });
         // Without a watcher this keeps the channel open, so that the wait above is a wait.
         drop(moved);
-        result.map_or_else(Turned::Failed, |()| Turned::Done)
+        result.map_or_else(PulseOutcome::Failed, |()| PulseOutcome::Done)
     })
 }
 

@@ -1,4 +1,4 @@
-//! What a key means that is left out.
+//! The values of keys that a configuration leaves out.
 
 use std::path::PathBuf;
 

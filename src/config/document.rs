@@ -1,4 +1,4 @@
-//! A parsed file as the checks see it: values with the place where they stand, and the list of what is wrong.
+//! A parsed file as the checks see it: values with their places in the text, and the list of problems.
 
 use std::path::PathBuf;
 

@@ -9,9 +9,9 @@ mod bus;
 mod defaults;
 mod devices;
 mod document;
-mod facade;
 mod input;
 mod load;
+mod partial;
 pub mod rail;
 mod rules;
 mod schema;
@@ -27,9 +27,9 @@ pub use devices::{
     Board, DropSensor, Faces, Flow, Glass, LineDriver, Night, Panel, PaperText, PortDriver, Printer, Temperature,
 };
 pub use document::Problem;
-pub use facade::{Facade, facade};
 pub use input::{Calibration, Keypad, Scanner, Touch};
 pub use load::{ConfigError, LIMIT, Missing, Typeset, load, load_wiring, parse, rails_in};
+pub use partial::{PartialConfig, load_partial};
 pub use rail::{Provider, Rail};
 pub use schema::schema;
 pub use theme::{Color, Hours, Palette, Slide, Theme, contrast};
@@ -83,7 +83,8 @@ pub struct Config {
     #[serde(rename = "rail")]
     #[schemars(length(min = 1))]
     pub rails: Vec<Rail>,
-    /// Of the shelf, where there is more than one look can take in; the products of one are shown together. Eleven at most.
+    /// Of the shelf, where there is more than one look can take in; the products of one are shown together. Eleven at
+    /// most.
     #[serde(rename = "category", default)]
     pub categories: Vec<Category>,
     /// What is sold; each is in at least one slot.
@@ -192,7 +193,8 @@ pub struct Sale {
     /// The same after so many unpaid orders in a row; 0 is never.
     #[schemars(range(min = 0, max = 1000))]
     pub confirm_after_unpaid: Option<u32>,
-    /// After so many unpaid orders in a row, and after each further one, nothing is offered for `cool_down`; 0 is never.
+    /// After so many unpaid orders in a row, and after each further one, nothing is offered for `cool_down`; 0 is
+    /// never.
     #[schemars(range(min = 0, max = 1000))]
     pub cool_down_after_unpaid: Option<u32>,
     /// The pause after too many unpaid orders in a row.
@@ -219,8 +221,8 @@ pub struct Fleet {
     /// The private key of `cert` (PEM), which only its owner may read.
     #[schemars(extend("examples" = ["file:/etc/kioskd/kiosk.key"]))]
     pub key: Option<KeySource>,
-    /// This kiosk's own Ed25519 key (PEM, PKCS#8), as `kioskfleet keygen` makes it: it signs checkpoints of the ledger, and
-    /// what the gateway is asked. Others have its public half.
+    /// This kiosk's own Ed25519 key (PEM, PKCS#8), as `kioskfleet keygen` makes it: it signs checkpoints of the ledger,
+    /// and what the gateway is asked. Others have its public half.
     #[schemars(extend("examples" = ["file:/etc/kioskd/K0001.key"]))]
     pub signing_key: Option<KeySource>,
     /// Whose acknowledgements count. Without one anybody counts who may publish on the topic.

@@ -1,4 +1,4 @@
-//! How messages quote, list and guess.
+//! Quotes, lists and suggestions in messages.
 
 /// What the file says, in a message: on one line, and not endless.
 pub(super) fn quote(text: &str) -> String {
@@ -43,7 +43,8 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
-/// The same for codes and numbered names, in which a letter or a digit more is another thing: nothing is guessed for them.
+/// The same for codes and numbered names, in which a letter or a digit more is another thing: nothing is guessed for
+/// them.
 pub(super) fn nearest_name<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let is_code = |text: &str| text.chars().count() <= 4 || text.chars().any(|c| c.is_ascii_digit());
     nearest(word, known).filter(|meant| !is_code(word) && !is_code(meant))

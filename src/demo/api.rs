@@ -3,9 +3,9 @@
 //! Policy: thin. A request is parsed into a type before anything moves; what does not fit is answered with 4xx and
 //! `{"error":"…"}`. Pictures are what the panel and the paper hold, never drawn here.
 
+mod origin;
 #[cfg(test)]
 mod tests;
-mod visitors;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::wallet::{Action, BookError};
-use super::world::{NoAnswer, Surroundings, Switches};
+use super::world::{NoAnswer, SimulatedWorld, Switches};
 use crate::operation::{Operation, RequestId};
 use crate::vocabulary::Point;
 use crate::world::Question;
@@ -36,11 +36,11 @@ const MAX_BODY: usize = 64 << 10;
 /// reason with it.
 const READ_AT_MOST: usize = 16 * MAX_BODY;
 
-type World = State<Arc<Surroundings>>;
+type World = State<Arc<SimulatedWorld>>;
 type Answer = Result<Response, Refused>;
 
 /// The page and everything under `/api`, for who calls it by an address where it is.
-pub fn router(world: Arc<Surroundings>, listens: SocketAddr) -> Router {
+pub fn router(world: Arc<SimulatedWorld>, listens: SocketAddr) -> Router {
     Router::new()
         .route("/", get(async || Html(include_str!("page.html"))))
         .route("/page.js", get(async || asset("text/javascript", include_str!("page.js"))))
@@ -64,7 +64,7 @@ pub fn router(world: Arc<Surroundings>, listens: SocketAddr) -> Router {
             Refused(StatusCode::METHOD_NOT_ALLOWED, "this can't be done with that method".into())
         })
         .layer(DefaultBodyLimit::max(READ_AT_MOST))
-        .layer(middleware::from_fn_with_state(visitors::Place(listens), visitors::admit))
+        .layer(middleware::from_fn_with_state(origin::PageAddress(listens), origin::admit))
         .with_state(world)
 }
 
@@ -123,8 +123,8 @@ fn says_json(headers: &HeaderMap) -> bool {
 
 /// Work that waits for a disk, an encoder or a dying process, off the server's threads.
 async fn aside<T: Send + 'static>(
-    world: &Arc<Surroundings>,
-    work: impl FnOnce(&Surroundings) -> T + Send + 'static,
+    world: &Arc<SimulatedWorld>,
+    work: impl FnOnce(&SimulatedWorld) -> T + Send + 'static,
 ) -> Result<T, Refused> {
     let world = Arc::clone(world);
     tokio::task::spawn_blocking(move || work(&world)).await.map_err(broken)
@@ -290,7 +290,7 @@ async fn asked(State(world): World, Body(Asked { id, asked }): Body<Asked>) -> A
 }
 
 /// The machine's answer, or why there is none; asked again under the same number, it is done once.
-async fn operate(world: &Surroundings, question: Question) -> Answer {
+async fn operate(world: &SimulatedWorld, question: Question) -> Answer {
     told(world.ask(question).await?, "the kiosk can't answer")
 }
 
@@ -313,7 +313,7 @@ async fn events(
 }
 
 /// Sends all news. A page that is too slow misses some and is told so; it asks again for everything anyway.
-async fn follow(world: Arc<Surroundings>, mut socket: WebSocket) {
+async fn follow(world: Arc<SimulatedWorld>, mut socket: WebSocket) {
     let (mut news, earlier) = world.listen_to_news();
     for text in earlier {
         if socket.send(Message::Text(text.to_string().into())).await.is_err() {

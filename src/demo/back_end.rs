@@ -1,10 +1,10 @@
 //! A small back end: stores every kiosk's events without a gap and says how far it has come.
 //!
-//! Policy: what a real one has to do, in its simplest form. It takes what a [`Verifier`] takes: for a kiosk whose key it
-//! knows that is what the kiosk has signed for, whoever else may publish; what is forged is counted and told in the log,
-//! and changes nothing. It acknowledges, signed, the highest event it holds: after a batch, and whenever it gets one that
-//! does not fit, so that the kiosk starts again from there. It keeps its books in memory; after a restart it says "nothing
-//! yet" and is sent everything again.
+//! Policy: what a real one has to do, in its simplest form. It takes what a [`Verifier`] takes: for a kiosk whose key
+//! it knows that is what the kiosk has signed for, whoever else may publish; what is forged is counted and told in the
+//! log, and changes nothing. It acknowledges, signed, the highest event it holds: after a batch, and whenever it gets
+//! one that does not fit, so that the kiosk starts again from there. It keeps its books in memory; after a restart it
+//! says "nothing yet" and is sent everything again.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::pin::pin;

@@ -1,7 +1,7 @@
-//! The panel as the world sees it: the pixels the kiosk has sent, and what is on them.
+//! The panel in the simulated world: the pixels that the kiosk has sent, and what they show.
 //!
-//! A rectangle outside the panel, or one without its pixels, is a broken peer and changes nothing. Without a kiosk the
-//! panel is black and its page is called `dark`.
+//! A rectangle outside the panel, or one without its pixels, is a protocol error and changes nothing. Without a kiosk
+//! the panel is black and its page is called `dark`.
 
 use std::io::Cursor;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

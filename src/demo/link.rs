@@ -1,4 +1,5 @@
-//! One connection of a kiosk to the world: what is sent to it, and the questions it has still to answer.
+//! One connection of a kiosk to the world: it sends messages, and keeps the questions that the kiosk has still to
+//! answer.
 
 use std::collections::HashMap;
 use std::io::BufWriter;

@@ -12,7 +12,7 @@ mod glass;
 mod link;
 pub mod machine;
 pub mod paper;
-mod plug;
+mod process;
 pub mod proxy;
 pub mod wallet;
 pub mod world;
@@ -44,7 +44,7 @@ use back_end::{BackEnd, Trust};
 use broker::BrokerError;
 use proxy::Proxy;
 use wallet::{BookError, Wallet};
-use world::{Parts, Surroundings};
+use world::{Parts, SimulatedWorld};
 
 /// What `kioskd demo` was told.
 #[derive(Debug, Clone)]
@@ -153,7 +153,7 @@ pub async fn run(options: DemoOptions) -> Result<(), DemoError> {
     let socket = temporary.0.join("world.sock");
     let listener = UnixListener::bind(&socket).map_err(starting("the world's socket"))?;
     let Panel::Simulated { width, height } = config.glass.panel else { return Err(DemoError::RealPanel) };
-    let world = Surroundings::new(Parts {
+    let world = SimulatedWorld::new(Parts {
         wallet: Wallet::open(&state.join("wallet.db"))?,
         panel: options.panel.unwrap_or((width, height)),
         paper_columns: config.printer.columns,
@@ -166,7 +166,7 @@ pub async fn run(options: DemoOptions) -> Result<(), DemoError> {
     let arguments = child_arguments(&config_file, &socket, &state, options.panel, &fleet.for_the_kiosk, &keys);
     let news = Arc::clone(&world);
     let told = move |up| news.tell(&json!({ "kind": "power", "up": up }));
-    world.plug.start(move || child(&own, &arguments), told).map_err(starting("the kiosk's supervisor"))?;
+    world.process.start(move || child(&own, &arguments), told).map_err(starting("the kiosk's supervisor"))?;
     // From here on, whatever happens, the kiosk is stopped before this function returns.
     let stop = Stop(Arc::clone(&world));
 
@@ -266,7 +266,7 @@ fn trust(config: &Config, keys: &Path) -> Result<Trust, DemoError> {
 }
 
 /// Passes on what is said in the fleet; the back end lives as long as the demo.
-async fn overhear(back_end: BackEnd, world: Arc<Surroundings>) {
+async fn overhear(back_end: BackEnd, world: Arc<SimulatedWorld>) {
     let mut seen = back_end.watch();
     loop {
         match seen.recv().await {
@@ -318,11 +318,11 @@ fn print(text: &str) {
 }
 
 /// Stops the kiosk when dropped.
-struct Stop(Arc<Surroundings>);
+struct Stop(Arc<SimulatedWorld>);
 
 impl Drop for Stop {
     fn drop(&mut self) {
-        self.0.plug.stop();
+        self.0.process.stop();
     }
 }
 

@@ -1,9 +1,9 @@
 //! The world around a simulated kiosk: its panel, machine, printer, network and wallet provider, behind one socket.
 //!
 //! Policy: the world is not the kiosk's friend. It does what its switches say, tells a kiosk only what a device would,
-//! and when the kiosk's socket ends the lines float, so every relay drops and the panel goes black. Each device is served
-//! in order; a slow provider or printer holds up nothing else. A cut point kills the kiosk in the moment it is reached,
-//! before the kiosk can hear of it.
+//! and when the kiosk's socket ends the lines float, so every relay drops and the panel goes black. Each device is
+//! served in order; a slow provider or printer holds up nothing else. A cut point kills the kiosk in the moment it is
+//! reached, before the kiosk can hear of it.
 
 mod serve;
 mod switches;
@@ -26,7 +26,7 @@ use super::glass::{Glass, GlassError};
 use super::link::Link;
 use super::machine::{Machine, MachineEvent, Timing};
 use super::paper::Paper;
-use super::plug::Plug;
+use super::process::KioskProcess;
 use super::proxy::Proxy;
 use super::wallet::{Action, BookError, Outcome, Wallet};
 use crate::vocabulary::Point;
@@ -83,12 +83,12 @@ pub struct Parts {
     pub proxy: Option<Proxy>,
 }
 
-pub struct Surroundings {
+pub struct SimulatedWorld {
     pub wallet: Wallet,
     pub glass: Glass,
     pub machine: Machine,
     pub paper: Paper,
-    pub plug: Plug,
+    pub process: KioskProcess,
     proxy: Option<Proxy>,
     door: Option<String>,
     network: AtomicBool,
@@ -114,7 +114,7 @@ pub enum NoAnswer {
     Silent,
 }
 
-impl Surroundings {
+impl SimulatedWorld {
     pub fn new(parts: Parts) -> Result<Arc<Self>, GlassError> {
         let glass = Glass::new(parts.panel.0, parts.panel.1)?;
         let kiosk: watch::Sender<Option<Arc<Link>>> = watch::Sender::new(None);
@@ -132,7 +132,7 @@ impl Surroundings {
             glass,
             machine: Machine::new(notify, parts.timing),
             paper: Paper::new(parts.paper_columns),
-            plug: Plug::default(),
+            process: KioskProcess::default(),
             proxy: parts.proxy,
             door: parts.door,
             network: AtomicBool::new(true),
@@ -260,7 +260,7 @@ impl Surroundings {
     /// Pulls the plug. When this returns the kiosk is dead, its relays are off and its panel is black.
     pub fn cut(&self) {
         let link = self.kiosk.borrow().clone();
-        self.plug.pull();
+        self.process.kill();
         if let Some(link) = link {
             link.close();
             while self.kiosk.borrow().as_ref().is_some_and(|now| Arc::ptr_eq(now, &link)) {
@@ -285,7 +285,7 @@ impl Surroundings {
             *armed = None;
         }
         tracing::info!(?point, "the power is cut at this point");
-        self.plug.pull();
+        self.process.kill();
         link.close();
         true
     }

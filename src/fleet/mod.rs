@@ -1,8 +1,8 @@
 //! The fleet: a kiosk and its back end exchange messages over MQTT 3.1.1.
 //!
-//! Policy: the broker is trusted to forward messages, and with nothing else: it is no storage, and it may be hostile. No
-//! event counts as delivered before the back end has acknowledged it with the hash of what it holds, and no message over
-//! the broker can make the kiosk forget an event.
+//! Policy: the broker is trusted to forward messages, and with nothing else: it is no storage, and it may be hostile.
+//! No event counts as delivered before the back end has acknowledged it with the hash of what it holds, and no message
+//! over the broker can make the kiosk forget an event.
 //!
 //! - [`topic`] has every topic as a type; no other place writes one as text.
 //! - [`link`] is the kiosk's connection to the broker.

@@ -1,6 +1,7 @@
 //! Which input devices there are, and which of them is meant.
 //!
-//! Read from sysfs: opening a device only to see what it is wakes it up, and needs the right to read what is typed on it.
+//! Read from sysfs: opening a device only to see what it is wakes it up, and needs the right to read what is typed on
+//! it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use super::{Role, sensor};
 
 /// Where the kernel and udev say what there is.
 #[derive(Debug, Clone)]
-pub struct Places {
+pub struct DeviceDirs {
     /// `/sys/class/input`
     pub sys: PathBuf,
     /// `/dev/input`
@@ -22,7 +23,7 @@ pub struct Places {
     pub udev: PathBuf,
 }
 
-impl Default for Places {
+impl Default for DeviceDirs {
     fn default() -> Self {
         Self { sys: "/sys/class/input".into(), dev: "/dev/input".into(), udev: "/run/udev/data".into() }
     }
@@ -44,7 +45,8 @@ pub struct Device {
 }
 
 impl Device {
-    /// Whether it can be used for that, where a person named it: a person knows better what it is than its abilities say.
+    /// Whether it can be used for that, where a person named it: a person knows better what it is than its abilities
+    /// say.
     fn serves(&self, role: Role) -> bool {
         self.kind.serves(role) || role == Role::Touch && self.touchable
     }
@@ -106,7 +108,7 @@ pub struct Range {
 }
 
 /// Every input device, in the kernel's order.
-pub fn probe(places: &Places) -> Vec<Probed> {
+pub fn probe(places: &DeviceDirs) -> Vec<Probed> {
     let links = links(places);
     let probed = |device: Device| {
         let links = links.iter().filter(|(_, node)| *node == device.node).map(|(link, _)| link.clone()).collect();
@@ -129,7 +131,7 @@ pub fn probe(places: &Places) -> Vec<Probed> {
 ///
 /// # Errors
 /// Why there is none, in words.
-pub(super) fn find(places: &Places, role: Role, name: Option<&str>, path: Option<&Path>) -> Result<Device, String> {
+pub(super) fn find(places: &DeviceDirs, role: Role, name: Option<&str>, path: Option<&Path>) -> Result<Device, String> {
     let devices = list(places);
     if let Some(path) = path {
         let node = fs::canonicalize(path).map_err(|_| format!("{} is not there", path.display()))?;
@@ -164,7 +166,7 @@ pub(super) fn open(node: &Path) -> std::io::Result<RawDevice> {
     RawDevice::from_fd(fs::File::open(node)?.into())
 }
 
-fn list(places: &Places) -> Vec<Device> {
+fn list(places: &DeviceDirs) -> Vec<Device> {
     let entries = fs::read_dir(&places.sys).into_iter().flatten().flatten();
     let numbered = entries.filter_map(|entry| {
         let name = entry.file_name().into_string().ok()?;
@@ -177,7 +179,7 @@ fn list(places: &Places) -> Vec<Device> {
 }
 
 /// `None` where it has just gone.
-fn describe(places: &Places, at: &Path, node: &Path) -> Option<Device> {
+fn describe(places: &DeviceDirs, at: &Path, node: &Path) -> Option<Device> {
     let said = |file: &str| {
         let text = fs::read_to_string(at.join("device").join(file)).unwrap_or_default();
         text.trim_end_matches('\n').to_owned()
@@ -207,7 +209,7 @@ fn describe(places: &Places, at: &Path, node: &Path) -> Option<Device> {
 }
 
 /// Symbolic links with the node that each leads to.
-fn links(places: &Places) -> Vec<(PathBuf, PathBuf)> {
+fn links(places: &DeviceDirs) -> Vec<(PathBuf, PathBuf)> {
     let folders = ["by-id", "by-path"].into_iter();
     let entries = folders.flat_map(|folder| fs::read_dir(places.dev.join(folder)).into_iter().flatten().flatten());
     let mut links: Vec<_> =
@@ -293,7 +295,7 @@ mod tests {
     /// A made-up `/sys/class/input` with `/dev/input` beside it.
     struct Machine {
         root: tempfile::TempDir,
-        places: Places,
+        places: DeviceDirs,
     }
 
     fn bits(set: &[u16]) -> String {
@@ -310,7 +312,7 @@ mod tests {
         fn new() -> Self {
             let root = tempfile::tempdir().unwrap();
             let dev = fs::canonicalize(root.path()).unwrap();
-            let places = Places { sys: dev.join("sys"), dev: dev.join("dev"), udev: dev.join("udev") };
+            let places = DeviceDirs { sys: dev.join("sys"), dev: dev.join("dev"), udev: dev.join("udev") };
             for folder in [&places.sys, &places.dev, &places.udev, &places.dev.join("by-id")] {
                 fs::create_dir(folder).unwrap();
             }
@@ -454,7 +456,7 @@ mod tests {
     #[test]
     fn a_machine_without_input_has_none() {
         let nowhere = PathBuf::from("/nonexistent");
-        let places = Places { sys: nowhere.clone(), dev: nowhere.clone(), udev: nowhere };
+        let places = DeviceDirs { sys: nowhere.clone(), dev: nowhere.clone(), udev: nowhere };
         assert_eq!(probe(&places), []);
     }
 }

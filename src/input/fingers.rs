@@ -1,8 +1,8 @@
-//! From contacts to presses, whatever the device calls them.
+//! Turns contacts into presses, the same way for every device.
 //!
-//! One finger counts at a time. It acts when it lifts, so that a customer can slide away from what was touched by mistake
-//! (WCAG 2.5.2, EN 301 549 11.2.5.2); where the glass was touched is said at once, because the page may change under the
-//! finger. A second finger, a palm, a hand, what rests on the glass and the bouncing of a worn sensor do nothing.
+//! One finger counts at a time. It presses when it lifts, so that a customer can slide away from what was touched by
+//! mistake (WCAG 2.5.2, EN 301 549 11.2.5.2); where it came down is reported at once, because the page may change under
+//! the finger. A second finger, a palm, a hand, an object on the glass and the bouncing of a worn sensor press nothing.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -88,8 +88,8 @@ impl Fingers {
         }
     }
 
-    /// Nobody knows what has happened meanwhile: what is under way comes to nothing, and of `still` on the glass nothing
-    /// will come either.
+    /// Nobody knows what has happened meanwhile: what is under way comes to nothing, and of `still` on the glass
+    /// nothing will come either.
     pub fn forget(&mut self, now: Instant, still: Option<i64>, report: &mut Report<'_>) {
         if self.acting.take().is_some() {
             report(InputEvent::Strayed);

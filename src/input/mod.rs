@@ -1,9 +1,9 @@
 //! Input devices of the kernel: the touch sensor of the glass, a keypad, a scanner; and the simulated touch sensor.
 //!
-//! Policy: a device that is not there is a named fault, never an error: it is looked for once a second and works as soon
-//! as it is there. Whatever it sends, it can only press what is on the glass, type what a key pad has, or hand over a
-//! short printable text. A keypad and a scanner are taken for the kiosk alone, so that they type into nothing else on
-//! the machine; a touch sensor may be watched by others.
+//! Policy: a device that is not there is a named fault, never an error: it is looked for once a second and works as
+//! soon as it is there. Whatever it sends, it can only press what is on the glass, type what a key pad has, or hand
+//! over a short printable text. A keypad and a scanner are taken for the kiosk alone, so that they type into nothing
+//! else on the machine; a touch sensor may be watched by others.
 //!
 //! A pressed place and where it was let go are told one by one: what that means is decided by whoever knows the page.
 
@@ -16,7 +16,7 @@ mod sensor;
 mod simulated;
 mod watch;
 
-pub use find::{Device, Ids, Kind, Places, Probed, Range, probe};
+pub use find::{Device, Ids, Kind, DeviceDirs, Probed, Range, probe};
 pub use simulated::Simulated;
 
 use std::fmt;
@@ -69,7 +69,7 @@ impl fmt::Display for Role {
 
 /// A device that the kiosk wants.
 #[derive(Debug, Clone)]
-pub enum Wanted {
+pub enum DeviceSelector {
     Touch {
         config: config::Touch,
         /// Degrees by which the picture is turned on the panel, clockwise: 0, 90, 180 or 270.
@@ -83,8 +83,8 @@ pub enum Wanted {
 pub fn start(
     supervisor: &Supervisor,
     runtime: &tokio::runtime::Handle,
-    wanted: Wanted,
-    places: Places,
+    wanted: DeviceSelector,
+    places: DeviceDirs,
     report: impl Fn(InputEvent) + Send + Sync + 'static,
 ) {
     let part = match wanted.role() {

@@ -1,4 +1,4 @@
-//! From a sensor's numbers to a place on the picture.
+//! Maps a touch sensor's coordinates to a place on the picture.
 
 use crate::config::Calibration;
 use crate::vocabulary::Spot;

@@ -1,10 +1,10 @@
 //! The touch sensor: the kernel's events become contacts.
 //!
-//! A device may tell of fingers that come near: a contact that is tracked is not yet one that touches. Its distance, its
-//! pressure, its size and the device's button say which it is, as far as the device tells them.
+//! A device may tell of fingers that come near: a contact that is tracked is not yet one that touches. Its distance,
+//! its pressure, its size and the device's button say which it is, as far as the device tells them.
 //!
-//! Three dialects: numbered slots (multitouch protocol B), anonymous contacts (protocol A), and one pointer with a button.
-//! Sources: Documentation/input/multi-touch-protocol.rst and event-codes.rst of the kernel.
+//! Three dialects: numbered slots (multitouch protocol B), anonymous contacts (protocol A), and one pointer with a
+//! button. Sources: Documentation/input/multi-touch-protocol.rst and event-codes.rst of the kernel.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ const MOST: usize = 32;
 const PALM: i32 = 2;
 
 pub(super) struct Sensor {
-    dialect: Dialect,
+    dialect: Protocol,
     mounting: Mounting,
     fingers: Fingers,
     /// Of a device with contacts: whether anything touches it, once it has said that something does.
@@ -32,7 +32,7 @@ pub(super) struct Sensor {
     dropped: bool,
 }
 
-enum Dialect {
+enum Protocol {
     Slots { slots: Vec<Slot>, current: Option<usize> },
     Anonymous { frame: Vec<(i32, i32, bool)>, pending: Slot },
     Pointer { button: KeyCode, down: bool, presses: i64, at: Slot },
@@ -103,9 +103,9 @@ impl Sensor {
         };
         let mounting = Mounting { x: axis("x", can.x)?, y: axis("y", can.y)?, calibration, rotation };
         let dialect = match (can.slots, can.contacts, can.button) {
-            (true, ..) => Dialect::Slots { slots: vec![Slot::default(); MOST], current: None },
-            (_, true, _) => Dialect::Anonymous { frame: Vec::new(), pending: Slot::default() },
-            (.., Some(button)) => Dialect::Pointer { button, down: false, presses: 0, at: Slot::default() },
+            (true, ..) => Protocol::Slots { slots: vec![Slot::default(); MOST], current: None },
+            (_, true, _) => Protocol::Anonymous { frame: Vec::new(), pending: Slot::default() },
+            (.., Some(button)) => Protocol::Pointer { button, down: false, presses: 0, at: Slot::default() },
             _ => return Err("it has no button that says when it is touched".into()),
         };
         let mut sensor = Self { dialect, mounting, fingers: Fingers::new(debounce), touched: None, dropped: false };
@@ -126,11 +126,11 @@ impl Sensor {
             _ if self.dropped => {}
             EventSummary::Synchronization(_, SynchronizationCode::SYN_MT_REPORT, _) => self.contact_ends(),
             EventSummary::AbsoluteAxis(_, axis, value) => self.axis(axis, value),
-            EventSummary::Key(_, KeyCode::BTN_TOUCH, value) if !matches!(self.dialect, Dialect::Pointer { .. }) => {
+            EventSummary::Key(_, KeyCode::BTN_TOUCH, value) if !matches!(self.dialect, Protocol::Pointer { .. }) => {
                 self.button(value != 0);
             }
             EventSummary::Key(_, key, value) => {
-                if let Dialect::Pointer { button, down, presses, .. } = &mut self.dialect
+                if let Protocol::Pointer { button, down, presses, .. } = &mut self.dialect
                     && key == *button
                 {
                     if value != 0 && !*down {
@@ -153,7 +153,7 @@ impl Sensor {
 
     fn axis(&mut self, axis: AbsoluteAxisCode, value: i32) {
         match &mut self.dialect {
-            Dialect::Slots { slots, current } => {
+            Protocol::Slots { slots, current } => {
                 if axis == AbsoluteAxisCode::ABS_MT_SLOT {
                     *current = usize::try_from(value).ok();
                     return;
@@ -167,8 +167,8 @@ impl Sensor {
                     other => slot.contact_axis(other, value),
                 }
             }
-            Dialect::Anonymous { pending, .. } => pending.contact_axis(axis, value),
-            Dialect::Pointer { at, .. } => match axis {
+            Protocol::Anonymous { pending, .. } => pending.contact_axis(axis, value),
+            Protocol::Pointer { at, .. } => match axis {
                 AbsoluteAxisCode::ABS_X => at.x = Some(value),
                 AbsoluteAxisCode::ABS_Y => at.y = Some(value),
                 _ => {}
@@ -177,7 +177,7 @@ impl Sensor {
     }
 
     fn contact_ends(&mut self) {
-        if let Dialect::Anonymous { frame, pending } = &mut self.dialect {
+        if let Protocol::Anonymous { frame, pending } = &mut self.dialect {
             let contact = std::mem::take(pending);
             let Slot { x, y, palm, .. } = contact;
             // Without a place it says that there is no contact at all.
@@ -195,11 +195,11 @@ impl Sensor {
         let contact = |id, x, y, palm| Contact { id, spot: mounting.spot(x, y), palm };
         let none_touches = self.touched == Some(false);
         let contacts: Vec<Contact> = match &mut self.dialect {
-            Dialect::Anonymous { frame, .. } if none_touches => {
+            Protocol::Anonymous { frame, .. } if none_touches => {
                 frame.clear();
                 Vec::new()
             }
-            Dialect::Slots { slots, .. } => {
+            Protocol::Slots { slots, .. } => {
                 let there = slots.iter_mut().zip(0_i64..);
                 let there = there.filter_map(|(slot, nth)| {
                     slot.down = slot.id.is_some() && slot.touches() && (slot.down || !none_touches);
@@ -209,10 +209,10 @@ impl Sensor {
                 there.collect()
             }
             // Only the order in the frame tells them apart, which is enough for one finger.
-            Dialect::Anonymous { frame, .. } => {
+            Protocol::Anonymous { frame, .. } => {
                 frame.drain(..).zip(0..).map(|((x, y, palm), nth)| contact(nth, x, y, palm)).collect()
             }
-            Dialect::Pointer { down, presses, at, .. } => match (*down, at.x, at.y) {
+            Protocol::Pointer { down, presses, at, .. } => match (*down, at.x, at.y) {
                 (true, Some(x), Some(y)) => vec![contact(*presses, x, y, false)],
                 _ => Vec::new(),
             },
@@ -225,18 +225,18 @@ impl Sensor {
         let mut still = None;
         self.button(is.pressed);
         match &mut self.dialect {
-            Dialect::Slots { slots, current } => {
+            Protocol::Slots { slots, current } => {
                 slots.fill(Slot::default());
                 // The kernel lets the pointer follow the only finger, which is in the first slot.
                 slots[0] = Slot { x: is.x, y: is.y, ..Slot::default() };
                 *current = Some(is.slot.and_then(|slot| usize::try_from(slot).ok()).unwrap_or(0));
             }
-            Dialect::Anonymous { frame, pending } => {
+            Protocol::Anonymous { frame, pending } => {
                 frame.clear();
                 *pending = Slot::default();
                 still = is.pressed.then_some(0);
             }
-            Dialect::Pointer { down, presses, at, .. } => {
+            Protocol::Pointer { down, presses, at, .. } => {
                 *at = Slot { x: is.x, y: is.y, ..Slot::default() };
                 *down = is.pressed;
                 *presses += 1;

@@ -8,53 +8,55 @@ use std::time::{Duration, Instant};
 
 use evdev::raw_stream::{EventStream, RawDevice};
 
-use super::find::{self, Places};
+use super::find::{self, DeviceDirs};
 use super::keypad::Keypad;
 use super::scanner::Scanner;
 use super::sensor::{Abilities, Sensor};
-use super::{InputEvent, Report, Role, Snapshot, Wanted};
+use super::{DeviceSelector, InputEvent, Report, Role, Snapshot};
 use crate::service::End;
 
 const LOOK: Duration = Duration::from_secs(1);
 
-/// After a device has gone that goes again and again it is left alone for longer and longer, up to this: each time sales
-/// stop and resume, which is written down.
+/// After a device has gone that goes again and again it is left alone for longer and longer, up to this: each time
+/// sales stop and resume, which is written down.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// One that stayed so long is not such a device.
 const STEADY: Duration = Duration::from_secs(10);
 
-impl Wanted {
+impl DeviceSelector {
     pub(super) fn role(&self) -> Role {
         match self {
-            Wanted::Touch { .. } => Role::Touch,
-            Wanted::Keypad(_) => Role::Keypad,
-            Wanted::Scanner(_) => Role::Scanner,
+            DeviceSelector::Touch { .. } => Role::Touch,
+            DeviceSelector::Keypad(_) => Role::Keypad,
+            DeviceSelector::Scanner(_) => Role::Scanner,
         }
     }
 
     /// Finds and opens it, for the kiosk alone where it types. It may have to be woken up first, so this blocks.
-    fn open(&self, places: &Places) -> Result<(RawDevice, Reader), String> {
+    fn open(&self, places: &DeviceDirs) -> Result<(RawDevice, Reader), String> {
         let (name, path) = match self {
-            Wanted::Touch { config, .. } => (&config.name, &config.path),
-            Wanted::Keypad(config) => (&config.name, &config.path),
-            Wanted::Scanner(config) => (&config.name, &config.path),
+            DeviceSelector::Touch { config, .. } => (&config.name, &config.path),
+            DeviceSelector::Keypad(config) => (&config.name, &config.path),
+            DeviceSelector::Scanner(config) => (&config.name, &config.path),
         };
         let found = find::find(places, self.role(), name.as_deref(), path.as_deref())?;
         let wrong = |what: &str| format!("`{}` ({}): {what}", found.name, found.node.display());
         let io = |error: std::io::Error| wrong(&error.to_string());
         let mut device = find::open(&found.node).map_err(io)?;
         let reader = match self {
-            Wanted::Touch { config, rotation } => {
+            DeviceSelector::Touch { config, rotation } => {
                 let is = Snapshot::of(&device).map_err(io)?;
                 let can = Abilities::of(&device).map_err(io)?;
                 let sensor = Sensor::new(can, config.calibration, *rotation, config.debounce.0, &is);
                 Reader::Touch(sensor.map_err(|why| wrong(&why))?)
             }
-            Wanted::Keypad(_) => Reader::Keypad(Keypad::default()),
-            Wanted::Scanner(config) => Reader::Scanner(Scanner::new(config.max_length as usize, config.timeout.0)),
+            DeviceSelector::Keypad(_) => Reader::Keypad(Keypad::default()),
+            DeviceSelector::Scanner(config) => {
+                Reader::Scanner(Scanner::new(config.max_length as usize, config.timeout.0))
+            }
         };
-        if !matches!(self, Wanted::Touch { .. }) {
+        if !matches!(self, DeviceSelector::Touch { .. }) {
             device.grab().map_err(|_| wrong("another program has taken it for itself"))?;
         }
         tracing::info!(role = %self.role(), name = found.name, node = %found.node.display(), "an input device was found");
@@ -96,7 +98,11 @@ impl Reader {
     }
 }
 
-pub(super) async fn tend(wanted: Wanted, places: Places, report: impl Fn(InputEvent) + Send + Sync + 'static) -> End {
+pub(super) async fn tend(
+    wanted: DeviceSelector,
+    places: DeviceDirs,
+    report: impl Fn(InputEvent) + Send + Sync + 'static,
+) -> End {
     let role = wanted.role();
     let mut told = None;
     let mut tell = |fault: Option<String>| {

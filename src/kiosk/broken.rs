@@ -1,7 +1,8 @@
-//! A kiosk that can't start: it says so to the customer, and why to whoever has come to mend it.
+//! A kiosk that can't start: it shows that on the glass to the customer, with the reason for the technician.
 //!
-//! Policy: only where a service manager has started it, which would start it again and again behind a dark glass. A wrong
-//! configuration is shown until the file has changed; anything else may pass by itself and is tried again.
+//! Policy: it does so only where a service manager has started it, which would otherwise restart it again and again
+//! behind a dark glass. With an invalid configuration it waits until the file has changed; with any other reason it
+//! tries again.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,14 +12,14 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::glass::{self, Face, GlassHandle, Showing};
+use super::glass::{self, Face, GlassContent, GlassHandle};
 use super::{KioskError, Options};
-use crate::config::{self, Facade, Panel, Theme};
+use crate::config::{self, Panel, PartialConfig, Theme};
 use crate::ledger::LedgerError;
 use crate::sale::dialogue::{Ease, Page, View};
 use crate::screen::open_panel;
 use crate::screen::text::{TextError, Typesetter};
-use crate::service::{self, Ended, Say, Supervisor};
+use crate::service::{self, Ended, Notification, Supervisor};
 use crate::vocabulary::{Currency, Language, Localized};
 
 /// Each language is shown so long; nobody is there to switch it.
@@ -45,13 +46,13 @@ pub(super) fn explain(options: &Options, error: &KioskError) -> Explained {
     tracing::error!("the kiosk can't start: {why}");
     // In a second it may be another file.
     let before = stamp(&options.config);
-    let facade = config::facade(&options.config);
-    if matches!(facade.glass.panel, Panel::Simulated { .. }) {
+    let partial = config::load_partial(&options.config);
+    if matches!(partial.glass.panel, Panel::Simulated { .. }) {
         return Explained::No;
     }
     let hopeless = matches!(error, KioskError::Config(_));
-    let glass = Glass::light(&facade);
-    service::say(&Say::Ready(&format!("can't start: {why}")));
+    let glass = Glass::light(&partial);
+    service::notify(&Notification::Ready(&format!("can't start: {why}")));
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return Explained::No;
     };
@@ -62,7 +63,7 @@ pub(super) fn explain(options: &Options, error: &KioskError) -> Explained {
             let languages = glass.languages.len().max(1);
             let nth = (since.elapsed().as_millis() / TURN.as_millis()) as usize % languages;
             glass.show(nth, &why);
-            service::say(&Say::Alive);
+            service::notify(&Notification::Alive);
             tokio::select! {
                 _ = term.recv() => return Explained::Yes,
                 () = tokio::time::sleep(LOOK) => {}
@@ -91,15 +92,15 @@ struct Glass {
 }
 
 impl Glass {
-    fn light(facade: &Facade) -> Self {
+    fn light(partial: &PartialConfig) -> Self {
         let handle = GlassHandle::default();
         let died: Arc<AtomicBool> = Arc::default();
         // The panel as it likes it best, where it can't be as it was configured.
         let plain = Panel::Drm { card: None, connector: None, mode: None, rotation: 0 };
-        let panel = open_panel(&facade.glass.panel, None).or_else(|_| open_panel(&plain, None));
+        let panel = open_panel(&partial.glass.panel, None).or_else(|_| open_panel(&plain, None));
         match panel {
             Ok(panel) => {
-                let faces = facade.glass.faces();
+                let faces = partial.glass.faces();
                 let face = move || {
                     let type_ = Typesetter::load(&faces)?;
                     Ok::<_, TextError>(Face { type_, theme: Theme::default(), zone: "UTC".into(), night: None })
@@ -119,13 +120,13 @@ impl Glass {
             place: String::new(),
             language: Language::new("en"),
             languages: Vec::new(),
-            phone: facade.phone.clone(),
+            phone: partial.phone.clone(),
             currency: Currency::NONE,
             ease: Ease::default(),
             idle_left: None,
             page: Page::NotStarted { why: String::new() },
         };
-        Self { handle, died, languages: facade.languages.clone(), place: facade.place.clone(), view }
+        Self { handle, died, languages: partial.languages.clone(), place: partial.place.clone(), view }
     }
 
     fn show(&self, nth: usize, why: &str) {
@@ -135,6 +136,6 @@ impl Glass {
             view.language = language.clone();
             view.place = self.place.get(language).to_owned();
         }
-        self.handle.show(Showing { view, order: Value::Null });
+        self.handle.show(GlassContent { view, order: Value::Null });
     }
 }

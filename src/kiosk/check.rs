@@ -1,4 +1,4 @@
-//! The configuration, checked with what the rooms above it know: whether the glass can show every text.
+//! Checks the configuration with what only rooms above it know: whether the glass can show every text.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
-//! How each device of the kiosk is, and why, as far as anybody has heard.
+//! The state of each device of the kiosk, with the reason of its fault.
 //!
-//! Policy: what has not spoken yet is neither well nor broken, so it is no fault.
+//! Policy: a device that has not reported yet is neither well nor faulty, so it is no fault.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -123,7 +123,8 @@ impl Devices {
         }
     }
 
-    /// Takes over what the sale knows of the board and the glass, and what the clock says. `lit`: the glass has reported once.
+    /// Takes over what the sale knows of the board and the glass, and what the clock says. `lit`: the glass has
+    /// reported once.
     pub(super) fn follow(&mut self, conditions: &Conditions, lit: bool, wall: Option<Wall>) {
         self.board = match conditions.board_answers {
             None => BoardStatus::Starting,

@@ -145,7 +145,7 @@ impl Edges {
     }
 
     /// Starts what an effect asks for. Every question gets exactly one answer.
-    pub fn carry_out(&self, effect: Effect) {
+    pub fn execute(&self, effect: Effect) {
         match effect {
             Effect::Create { rail, charge } => {
                 let id = charge.charge.clone();

@@ -1,5 +1,5 @@
-//! The kiosk's word with the gateway: its keys are read at start, its answers go to their questions, and its notices
-//! become events like any rail's.
+//! Connects the client of the gateway: it reads the keys at start, and passes replies to their questions and notices to
+//! the loop as events.
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;

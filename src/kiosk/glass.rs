@@ -1,6 +1,7 @@
-//! The glass's own thread: draws the newest view and nothing else, so that painting never delays a relay. Views that come
-//! faster than they can be drawn are skipped. It tends the panel too: one that went dark is lit again with the newest view,
-//! and one that nobody looks at by night is dimmed or switched off until somebody touches it.
+//! The glass's own thread: it draws the newest view and nothing else, so that painting never delays a relay. Views that
+//! come faster than they can be drawn are skipped. It looks after the panel too: a panel that went dark is switched on
+//! again with the newest view, and at night a panel that nobody looks at is dimmed or switched off until somebody
+//! touches it.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,12 +14,12 @@ use crate::sale::Touch;
 use crate::sale::dialogue::{Page, ShopPage, View};
 use crate::screen::text::Typesetter;
 use crate::screen::{Backlight, Glass, Moment, Panel, PanelError, Ready};
-use crate::service::{Beat, End, Part, Supervisor};
+use crate::service::{End, Heartbeat, Part, Supervisor};
 use crate::vocabulary::{Point, Target};
 use crate::world::Scene;
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Showing {
+pub struct GlassContent {
     pub view: View,
     /// The order in the `state` document's form.
     pub order: Value,
@@ -26,7 +27,7 @@ pub struct Showing {
 
 #[derive(Default)]
 struct Mailbox {
-    newest: Option<Showing>,
+    newest: Option<GlassContent>,
     /// Somebody wants to know whether anybody is there.
     nudged: bool,
     /// A finger came, whatever it hit.
@@ -40,11 +41,11 @@ pub struct GlassHandle {
     mailbox: Arc<(Mutex<Mailbox>, Condvar)>,
     targets: Arc<Mutex<Vec<Target>>>,
     size: Arc<Mutex<(u32, u32)>>,
-    beat: Beat,
+    heartbeat: Heartbeat,
 }
 
 impl GlassHandle {
-    pub fn show(&self, showing: Showing) {
+    pub fn show(&self, showing: GlassContent) {
         let (mailbox, changed) = &*self.mailbox;
         let mut mailbox = mailbox.lock().unwrap_or_else(PoisonError::into_inner);
         mailbox.newest = Some(showing);
@@ -85,7 +86,7 @@ impl GlassHandle {
             mailbox.lock().unwrap_or_else(PoisonError::into_inner).nudged = true;
             changed.notify_one();
         };
-        Part { name: "the glass", beat: self.beat.clone(), nudge: Box::new(nudge) }
+        Part { name: "the glass", heartbeat: self.heartbeat.clone(), nudge: Box::new(nudge) }
     }
 
     /// What has come, after waiting for it at most that long, or for a nudge.
@@ -99,7 +100,7 @@ impl GlassHandle {
             Some(wait) => changed.wait_timeout_while(mailbox, wait, nothing).unwrap_or_else(PoisonError::into_inner).0,
         };
         mailbox.nudged = false;
-        self.beat.beat();
+        self.heartbeat.beat();
         let news = News { showing: mailbox.newest.take(), touched: std::mem::take(&mut mailbox.touched) };
         if mailbox.closed { Err(Closed) } else { Ok(news) }
     }
@@ -110,7 +111,7 @@ impl GlassHandle {
 }
 
 struct News {
-    showing: Option<Showing>,
+    showing: Option<GlassContent>,
     touched: bool,
 }
 
@@ -136,8 +137,8 @@ pub struct Face {
     pub night: Option<Night>,
 }
 
-/// Starts the thread. `face` loads it there, so that nothing else waits for them; `seen` is told whenever the glass goes
-/// dark, with the reason, and when it is lit again.
+/// Starts the thread. `face` loads it there, so that nothing else waits for them; `seen` is told whenever the glass
+/// goes dark, with the reason, and when it is lit again.
 pub fn start<E: std::error::Error + Send + Sync + 'static>(
     handle: GlassHandle,
     panel: Box<dyn Panel>,
@@ -184,7 +185,7 @@ struct Driver<S> {
     ready: bool,
     /// It shows nothing of ours.
     blank: bool,
-    newest: Option<Showing>,
+    newest: Option<GlassContent>,
     /// Since when the first page is shown, which changes by itself.
     attract_since: Option<Instant>,
     night: Option<Night>,

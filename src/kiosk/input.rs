@@ -4,7 +4,7 @@ use tokio::runtime::Runtime;
 
 use super::{Input, Kiosk};
 use crate::config::{Config, Panel};
-use crate::input::{self, InputEvent, Places, Role, Simulated, Wanted};
+use crate::input::{self, InputEvent, DeviceDirs, Role, Simulated, DeviceSelector};
 use crate::sale::dialogue::{LookupPage, Page, ShopPage};
 use crate::sale::event::{Condition, Event};
 use crate::sale::{Key, Touch};
@@ -33,14 +33,14 @@ pub(super) fn start(
     };
     let touch = config.touch.clone().or_else(|| real.then(Default::default));
     let wanted = [
-        touch.map(|config| Wanted::Touch { config, rotation }),
-        config.keypad.clone().map(Wanted::Keypad),
-        config.scanner.clone().map(Wanted::Scanner),
+        touch.map(|config| DeviceSelector::Touch { config, rotation }),
+        config.keypad.clone().map(DeviceSelector::Keypad),
+        config.scanner.clone().map(DeviceSelector::Scanner),
     ];
     for wanted in wanted.into_iter().flatten() {
         let inputs = inputs.clone();
         let report = move |event| drop(inputs.send(Input::Device(event)));
-        input::start(supervisor, runtime.handle(), wanted, Places::default(), report);
+        input::start(supervisor, runtime.handle(), wanted, DeviceDirs::default(), report);
     }
 }
 

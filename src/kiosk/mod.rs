@@ -1,8 +1,8 @@
 //! The composition root: everything is put together in [`run`], and one event loop owns the kiosk's state.
 //!
-//! Policy: the loop takes one event, calls the pure [`sale::next`], commits its records, and only then hands its effects
-//! to the edges. Edges never touch the state; they answer with events. Reads go round the loop. The first named part to
-//! die ends the process, and whoever started it starts it again from disk.
+//! Policy: the loop takes one event, calls the pure [`sale::next`], commits its records, and only then hands its
+//! effects to the edges. Edges never touch the state; they answer with events. Reads go round the loop. The first named
+//! part to die ends the process, and whoever started it starts it again from disk.
 
 mod broken;
 mod bus;
@@ -34,15 +34,15 @@ use crate::board::BoardEvent;
 use crate::config::{self, Config};
 use crate::dbus::{self, Served};
 use crate::fleet::link::{FleetEvent, Link};
-use crate::ledger::{Hold, Ledger, LedgerError};
+use crate::ledger::{DirectoryLock, Ledger, LedgerError};
 use crate::operation::{Known, Request, RequestId};
 use crate::payment::gateway::Rejections;
 use crate::printer::PrinterStatus;
 use crate::sale::event::{Condition, Effect, Event};
 use crate::sale::order::Receipt;
 use crate::sale::{Order, State};
-use crate::service::{self, Beat, Say};
-use crate::vending::Warmth;
+use crate::service::{self, Heartbeat, Notification};
+use crate::vending::TemperatureWatch;
 use crate::vocabulary::{BootId, Cause, Mono, OrderId, Outlet, Point};
 use crate::world::{Question, World};
 
@@ -50,12 +50,12 @@ use broken::Explained;
 use clock::Clock;
 use devices::{Devices, LinkStatus};
 use edges::Edges;
-use glass::{GlassHandle, Showing};
+use glass::{GlassContent, GlassHandle};
 use notices::Notice;
 use reads::Reads;
-use receipts::Letterhead;
+use receipts::ReceiptHeader;
 use status::Status;
-use turn::NotTaken;
+use turn::TurnError;
 
 /// How often room on the disk and in the outbox is looked at, while anything happens at all.
 const ROOM_EVERY: Duration = Duration::from_secs(1);
@@ -175,7 +175,7 @@ fn begin(options: &Options) -> Result<(Kiosk, Receiver<Input>, Option<service::W
     let clock = Clock::start();
     let (inputs, queue) = channel();
     // Before any relay, panel or printer is touched: they may be those of the daemon that is at work here.
-    let hold = match Hold::take(&config.state.directory) {
+    let lock = match DirectoryLock::take(&config.state.directory) {
         Err(held @ LedgerError::Held { .. }) => return Err(held.into()),
         other => other,
     };
@@ -186,30 +186,30 @@ fn begin(options: &Options) -> Result<(Kiosk, Receiver<Input>, Option<service::W
     let world = world.map(|socket| start::connect(socket, &supervisor, inputs.clone())).transpose()?;
     let edges = Edges::start(&config, world.as_ref(), &supervisor, inputs.clone())?;
     edges.stop_on_signal();
-    let beat = Beat::default();
-    let watch = start::watch(&supervisor, &edges, &beat, inputs)?;
+    let heartbeat = Heartbeat::default();
+    let watch = start::watch(&supervisor, &edges, &heartbeat, inputs)?;
 
-    Ok((Kiosk::open(hold, config, clock, world, edges, beat)?, queue, watch))
+    Ok((Kiosk::open(lock, config, clock, world, edges, heartbeat)?, queue, watch))
 }
 
 struct Kiosk {
     /// The service manager knows.
     ready: bool,
-    beat: Beat,
+    heartbeat: Heartbeat,
     config: Config,
-    letterhead: Letterhead,
+    receipt_header: ReceiptHeader,
     clock: Clock,
     boot: BootId,
     state: State,
     /// `None` where the file could not be opened.
     ledger: Option<Ledger>,
     reads: Option<Reads>,
-    reviving: notices::Reviving,
+    waiting_notices: notices::WaitingNotices,
     world: Option<Arc<World>>,
     edges: Edges,
     link: Option<Link>,
     bus: Option<Served>,
-    shown: Option<Showing>,
+    shown: Option<GlassContent>,
     touch: input::TouchState,
     devices: Devices,
     /// Of the last measurement.
@@ -225,24 +225,24 @@ struct Kiosk {
     /// The run before ended with a receipt not accounted for: it may have ended in the middle of it.
     unprinted: bool,
     rejections: Option<Rejections>,
-    warmth: Warmth,
+    warmth: TemperatureWatch,
     /// Requests whose outcome somebody waits for.
-    asking: BTreeMap<RequestId, tell::Asking>,
+    pending_operations: BTreeMap<RequestId, tell::PendingOperation>,
 }
 
 impl Kiosk {
     /// Takes the ledger up where it stood, and joins the fleet.
     fn open(
-        hold: Result<Hold, LedgerError>,
+        lock: Result<DirectoryLock, LedgerError>,
         config: Config,
         clock: Clock,
         world: Option<Arc<World>>,
         edges: Edges,
-        beat: Beat,
+        heartbeat: Heartbeat,
     ) -> Result<Self, KioskError> {
         let boot = start::new_boot();
         let mut state = State::new(start::policy(&config), start::planogram(&config));
-        let opened = start::open_ledger(hold, &config, &boot, &clock.stamp(), &mut state);
+        let opened = start::open_ledger(lock, &config, &boot, &clock.stamp(), &mut state);
         let (ledger, reader, failure) = match opened {
             Ok((ledger, reader)) => (Some(ledger), Some(reader), None),
             Err(error) => {
@@ -264,12 +264,12 @@ impl Kiosk {
             .any(|order| order.bought().is_some() && order.receipt == Receipt::NotYet || order.wants_claim_slip());
         let mut kiosk = Kiosk {
             ready: false,
-            beat,
+            heartbeat,
             unprinted,
             rejections: None,
-            asking: BTreeMap::new(),
+            pending_operations: BTreeMap::new(),
             warmth: start::warmth(&config),
-            letterhead: Letterhead::new(&config),
+            receipt_header: ReceiptHeader::new(&config),
             shown: None,
             touch: input::TouchState::new(&config),
             devices: Devices::of(&config),
@@ -285,7 +285,7 @@ impl Kiosk {
             state,
             ledger,
             reads,
-            reviving: notices::Reviving::default(),
+            waiting_notices: notices::WaitingNotices::default(),
             world,
             bus: bus::start(&config, &edges),
             config,
@@ -312,7 +312,7 @@ impl Kiosk {
     fn turn_until_stopped(&mut self, queue: &Receiver<Input>) -> Result<(), KioskError> {
         loop {
             let now = self.clock.now();
-            self.beat.beat();
+            self.heartbeat.beat();
             let wake = self.state.next_wake(now).map(|at| at.since(now));
             let overdue = self.edges.board.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
             let input = match wake.into_iter().chain(overdue).min() {
@@ -348,7 +348,11 @@ impl Kiosk {
                 if !self.ready && matches!(event, Event::Condition(Condition::Glass { .. })) {
                     self.ready = true;
                     let dark = matches!(event, Event::Condition(Condition::Glass { dark: Some(_) }));
-                    service::say(&Say::Ready(if dark { "started, with a dark glass" } else { "first frame shown" }));
+                    service::notify(&Notification::Ready(if dark {
+                        "started, with a dark glass"
+                    } else {
+                        "first frame shown"
+                    }));
                 }
                 self.step(event);
             }
@@ -382,23 +386,23 @@ impl Kiosk {
     fn step(&mut self, event: Event) {
         match self.try_step(event) {
             Ok(()) => {}
-            Err(not @ NotTaken::Failed(_)) => tracing::error!("{not}"),
+            Err(not @ TurnError::Failed(_)) => tracing::error!("{not}"),
             Err(not) => tracing::debug!(%not, "an event had no effect"),
         }
     }
 
-    fn try_step(&mut self, event: Event) -> Result<(), NotTaken> {
+    fn try_step(&mut self, event: Event) -> Result<(), TurnError> {
         let at = self.clock.stamp();
         let step = turn::turn(&mut self.state, self.ledger.as_mut(), &at, event).inspect_err(|not| {
             // What was not written may have changed the state all the same.
-            self.recorded |= !matches!(not, NotTaken::Illegal(_));
+            self.recorded |= !matches!(not, TurnError::Illegal(_));
         })?;
         for record in &step.records {
             tracing::info!(order = record.order().map(|id| id.to_string()), "{}", record.kind());
         }
         self.recorded |= !step.records.is_empty();
         for effect in step.effects {
-            self.carry_out(effect);
+            self.execute(effect);
         }
         if !step.records.is_empty()
             && let Some(link) = &self.link
@@ -408,11 +412,11 @@ impl Kiosk {
         Ok(())
     }
 
-    fn carry_out(&mut self, effect: Effect) {
+    fn execute(&mut self, effect: Effect) {
         match effect {
             Effect::Print { order } => {
                 if let Some(order) = self.state.orders.get(&order) {
-                    let receipt = self.letterhead.receipt(order, &self.state);
+                    let receipt = self.receipt_header.receipt(order, &self.state);
                     self.edges.print(order.id, receipt, self.unprinted);
                 }
             }
@@ -431,7 +435,7 @@ impl Kiosk {
                 None => self.edges.post(Event::Found { code: code.to_string(), order: None }),
             },
             Effect::Answer { id, outcome } => self.answered(&id, &outcome),
-            other => self.edges.carry_out(other),
+            other => self.edges.execute(other),
         }
     }
 
@@ -489,7 +493,7 @@ impl Kiosk {
     }
 
     fn end(self) {
-        service::say(&Say::Stopping);
+        service::notify(&Notification::Stopping);
         tracing::debug!(turns = self.turns, made = self.made, "the loop has turned and the status was made this often");
         let Self { edges, link, bus, reads, ledger, .. } = self;
         drop(bus);

@@ -1,4 +1,5 @@
-//! What a provider says by itself. Its order may be long settled: then it is read from the ledger first.
+//! Takes notices: what a provider reports by itself. The order may be settled long since; then it is read from the
+//! ledger first.
 
 use std::collections::BTreeMap;
 
@@ -29,17 +30,17 @@ impl Notice {
 /// Notices by the order that is being read for them. Each order is read once at a time: while it is, nothing else can
 /// change it, so what was read is not older than the state it comes to.
 #[derive(Default)]
-pub(super) struct Reviving(BTreeMap<OrderId, Vec<Notice>>);
+pub(super) struct WaitingNotices(BTreeMap<OrderId, Vec<Notice>>);
 
 impl Kiosk {
     /// A charge that nobody watches any more has news: its order is taken up again, then the notice is taken.
     pub(super) fn notice(&mut self, notice: Notice) {
         let settled = notice.charge().order().filter(|id| !self.state.orders.contains_key(id));
         let (Some(id), Some(reads)) = (settled, &self.reads) else { return self.take_notice(notice) };
-        if self.reviving.0.values().map(Vec::len).sum::<usize>() >= WAITING {
+        if self.waiting_notices.0.values().map(Vec::len).sum::<usize>() >= WAITING {
             return tracing::warn!(order = %id, "a payment notice was dropped, because too many for old orders came at once; its sender repeats it");
         }
-        let waiting = self.reviving.0.entry(id).or_default();
+        let waiting = self.waiting_notices.0.entry(id).or_default();
         waiting.push(notice);
         if waiting.len() == 1 {
             let inputs = self.edges.inputs.clone();
@@ -59,7 +60,7 @@ impl Kiosk {
             Ok(None) => tracing::warn!(order = %id, "a payment notice is for an order that this kiosk does not know"),
             Err(error) => tracing::error!(error, order = %id, "an old order can't be read"),
         }
-        for notice in self.reviving.0.remove(&id).unwrap_or_default() {
+        for notice in self.waiting_notices.0.remove(&id).unwrap_or_default() {
             self.take_notice(notice);
         }
     }

@@ -1,4 +1,4 @@
-//! The fleet link's view of the ledger: a reader of its own.
+//! The outbox that the fleet's link reads: the ledger, over a connection of its own.
 
 use crate::fleet::link::{Outbox, OutboxError, OutboxEvent};
 use crate::ledger::{EventLine, LedgerError, Reader};

@@ -1,4 +1,4 @@
-//! From an order to its receipt's facts.
+//! Makes a receipt's contents of an order.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,12 @@ use crate::vocabulary::{Language, Minor, Wall, counted};
 use super::clock::Clock;
 
 /// What every receipt of this kiosk has in common.
-pub struct Letterhead {
+pub struct ReceiptHeader {
     config: Config,
     texts: Texts,
 }
 
-impl Letterhead {
+impl ReceiptHeader {
     pub fn new(config: &Config) -> Self {
         Self { config: config.clone(), texts: Texts::with(&config.glass.look.texts) }
     }

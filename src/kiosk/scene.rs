@@ -1,4 +1,4 @@
-//! The order on the glass as a document, for who sees the glass from elsewhere.
+//! Describes the order on the glass as a document, for programs that watch the glass.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What the board says beside deliveries: buttons, how warm it is, and whether its sensors can be believed.
+//! Takes the board's other reports: buttons, the temperature, and whether its sensors can be trusted.
 
 use super::Kiosk;
 use crate::sale::Touch;

@@ -1,4 +1,4 @@
-//! What is made once, before the loop turns.
+//! Makes what is needed once, before the loop runs.
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -9,34 +9,35 @@ use jiff::tz::TimeZone;
 use super::notices::Notice;
 use super::{Edges, Input, KioskError, Options};
 use crate::config::{self, Config, TrustedKey};
-use crate::ledger::{Hold, Ledger, LedgerError, Reader};
+use crate::ledger::{DirectoryLock, Ledger, LedgerError, Reader};
 use crate::sale::policy::RailPolicy;
 use crate::sale::shop::Product;
 use crate::sale::{Policy, State};
-use crate::service::{self, Beat, Ended, Part, Say, Supervisor};
+use crate::service::{self, Ended, Heartbeat, Notification, Part, Supervisor};
 use crate::signed::keys::KeySource;
-use crate::vending::{Planogram, Slot, Warmth};
+use crate::vending::{Planogram, Slot, TemperatureWatch};
 use crate::vocabulary::fee::FeeSchedule;
 use crate::vocabulary::{BootId, Stamp};
 use crate::world::{Unsolicited, World};
 
-/// Keeps the service manager's watchdog quiet while the loop, the glass and the board make progress; `None` where nobody watches.
+/// Keeps the service manager's watchdog quiet while the loop, the glass and the board make progress; `None` where
+/// nobody watches.
 pub(super) fn watch(
     supervisor: &Supervisor,
     edges: &Edges,
-    beat: &Beat,
+    heartbeat: &Heartbeat,
     inputs: Sender<Input>,
 ) -> Result<Option<service::Watch>, KioskError> {
     let Some(limit) = service::watchdog() else { return Ok(None) };
-    service::watch(supervisor, parts(edges, beat, inputs), limit, || service::say(&Say::Alive))
+    service::watch(supervisor, parts(edges, heartbeat, inputs), limit, || service::notify(&Notification::Alive))
         .map(Some)
         .map_err(|source| KioskError::Start { what: "the watchdog", source })
 }
 
 /// Those whose hanging is the machine's.
-pub(super) fn parts(edges: &Edges, beat: &Beat, inputs: Sender<Input>) -> Vec<Part> {
+pub(super) fn parts(edges: &Edges, heartbeat: &Heartbeat, inputs: Sender<Input>) -> Vec<Part> {
     let nudge = Box::new(move || drop(inputs.send(Input::Nudge)));
-    vec![Part { name: "the event loop", beat: beat.clone(), nudge }, edges.glass.part(), edges.board.part()]
+    vec![Part { name: "the event loop", heartbeat: heartbeat.clone(), nudge }, edges.glass.part(), edges.board.part()]
 }
 
 /// The first part to end ends the loop, and with it the daemon.
@@ -95,14 +96,14 @@ pub(super) fn connect(
 }
 
 pub(super) fn open_ledger(
-    hold: Result<Hold, LedgerError>,
+    lock: Result<DirectoryLock, LedgerError>,
     config: &Config,
     boot: &BootId,
     at: &Stamp,
     state: &mut State,
 ) -> Result<(Ledger, Reader), LedgerError> {
     let room = &config.state;
-    let mut ledger = Ledger::open(hold?, boot.clone(), room.reserve.0, room.min_free.0)?;
+    let mut ledger = Ledger::open(lock?, boot.clone(), room.reserve.0, room.min_free.0)?;
     state.restore(ledger.recover()?);
     ledger.begin(at, state)?;
     if let Some(before) = ledger.moved() {
@@ -172,9 +173,9 @@ pub(super) fn planogram(config: &Config) -> Planogram {
     Planogram::new(products.collect(), slots)
 }
 
-pub(super) fn warmth(config: &Config) -> Warmth {
+pub(super) fn warmth(config: &Config) -> TemperatureWatch {
     let bounded = config.products.iter().filter_map(|product| {
         Some((product.id.clone(), product.max_temperature?.saturating_mul(1_000), product.max_temperature_for.0))
     });
-    Warmth::new(bounded)
+    TemperatureWatch::new(bounded)
 }

@@ -1,13 +1,13 @@
-//! What others hear of the kiosk's state: the glass, the fleet, the service manager and the world.
+//! Reports the kiosk's state to the glass, the fleet, the service manager and the world.
 //!
-//! Policy: what each of them should know is made from the state, and told where it differs from what was told last. Nothing
-//! is told because something happened, so nothing can be forgotten.
+//! Policy: what each of them should know is made from the state, and sent where it differs from what was sent last.
+//! Nothing is sent because something happened, so nothing can be forgotten.
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::glass::Showing;
+use super::glass::GlassContent;
 use super::status::{Facts, Status};
 use super::{Clock, Input, Kiosk, bus, scene};
 use crate::dbus::Answered;
@@ -15,7 +15,7 @@ use crate::ledger::{LedgerError, Reader};
 use crate::operation::{Actor, Known, Outcome, Refusal, Request, RequestId, Rights};
 use crate::sale;
 use crate::sale::event::Event;
-use crate::service::{self, Say};
+use crate::service::{self, Notification};
 use crate::vocabulary::{Mono, Wall};
 use crate::world::{Question, ToWorld, World};
 
@@ -26,19 +26,19 @@ const NEWEST: usize = 5_000;
 const OPERATIONS: usize = 50;
 
 /// A request whose outcome somebody waits for.
-pub(super) struct Asking {
+pub(super) struct PendingOperation {
     request: Request,
     waits: Vec<Answered>,
 }
 
 impl Kiosk {
-    /// State document, status line, alarms and glass follow the state. The glass comes last: who sees a page there and asks
-    /// for the state gets one that is not older.
+    /// State document, status line, alarms and glass follow the state. The glass comes last: who sees a page there and
+    /// asks for the state gets one that is not older.
     pub(super) fn show(&mut self) {
         let now = self.clock.now();
         self.follow(now);
-        let code = |order: &sale::Order| Some(self.letterhead.code(order, &self.state));
-        let showing = Showing { view: self.state.view(now, code), order: scene::order(&self.state) };
+        let code = |order: &sale::Order| Some(self.receipt_header.code(order, &self.state));
+        let showing = GlassContent { view: self.state.view(now, code), order: scene::order(&self.state) };
         if self.shown.as_ref() != Some(&showing) {
             self.edges.glass.show(showing.clone());
             self.shown = Some(showing);
@@ -91,7 +91,7 @@ impl Kiosk {
         }
         let line = status.to_string();
         if told.as_ref().is_none_or(|told| told.to_string() != line) {
-            service::say(&Say::Status(&line));
+            service::notify(&Notification::Status(&line));
         }
         if let Some(link) = &self.link {
             let (was, is) = (told.as_ref().map(Status::alarms).unwrap_or_default(), status.alarms());
@@ -134,7 +134,7 @@ impl Kiosk {
     /// Somebody out there asks for something, and waits. Whether the ledger knows the request is read first; whoever asks
     /// the same meanwhile waits with them.
     pub(super) fn operate(&mut self, request: Request, answered: Answered) {
-        if let Some(asking) = self.asking.get_mut(&request.id) {
+        if let Some(asking) = self.pending_operations.get_mut(&request.id) {
             if asking.request == request {
                 return asking.waits.push(answered);
             }
@@ -148,7 +148,7 @@ impl Kiosk {
             let known = reader.operation(&wanted.id);
             drop(inputs.send(Input::Asked { request: wanted, known }));
         });
-        self.asking.insert(request.id.clone(), Asking { request, waits: vec![answered] });
+        self.pending_operations.insert(request.id.clone(), PendingOperation { request, waits: vec![answered] });
     }
 
     /// What the ledger knows of a request has been read.
@@ -170,7 +170,7 @@ impl Kiosk {
     }
 
     fn answer_all(&mut self, number: &RequestId, answer: &Result<Outcome, String>) {
-        let waits = self.asking.remove(number).map(|asking| asking.waits).unwrap_or_default();
+        let waits = self.pending_operations.remove(number).map(|asking| asking.waits).unwrap_or_default();
         waits.into_iter().for_each(|answered| answered(answer.clone()));
     }
 

@@ -1,7 +1,8 @@
-//! One turn of the loop on the kiosk's state: decide, then commit. Whatever comes back is on disk and may be acted on.
+//! One turn of the loop on the kiosk's state: decide, then commit. Its effects may be carried out, because it is on
+//! disk.
 //!
-//! The kiosk turns over its ledger; the simulation that proves the promises turns the very same way over one that forgets
-//! what was not synced, and dies.
+//! The kiosk commits to its ledger. The simulation that proves the promises uses the same function with a journal that
+//! loses what was not synced when it crashes.
 
 use crate::ledger::{Journal, LedgerError};
 use crate::sale::event::Event;
@@ -10,7 +11,7 @@ use crate::vocabulary::Stamp;
 
 /// Why nothing came of an event.
 #[derive(Debug, thiserror::Error)]
-pub enum NotTaken {
+pub enum TurnError {
     /// It does not fit; nothing has changed.
     #[error(transparent)]
     Illegal(#[from] Illegal),
@@ -26,14 +27,19 @@ pub enum NotTaken {
 ///
 /// # Errors
 /// Nothing may be done for the event.
-pub fn turn(state: &mut State, journal: Option<&mut impl Journal>, at: &Stamp, event: Event) -> Result<Step, NotTaken> {
+pub fn turn(
+    state: &mut State,
+    journal: Option<&mut impl Journal>,
+    at: &Stamp,
+    event: Event,
+) -> Result<Step, TurnError> {
     if state.conditions.ledger_failed.is_some() && !matches!(event, Event::Touch(_) | Event::Tick) {
-        return Err(NotTaken::Latched);
+        return Err(TurnError::Latched);
     }
     let step = sale::next(state, at, event)?;
     if state.conditions.ledger_failed.is_some() {
         // What was decided can't be written, so it is not done.
-        return Err(NotTaken::Latched);
+        return Err(TurnError::Latched);
     }
     if let Some(journal) = journal
         && let Err(error) = journal.commit(at, &step.records, state)

@@ -1,8 +1,9 @@
-//! The charges of a ledger with their money and their times: what fees are estimated on and bills are compared with.
+//! The charges of a ledger with their money and their times, on which fees are estimated and with which bills are
+//! compared.
 //!
-//! All of it comes from the records: the money as the order's fold has it, the times from the record that says so. The
-//! times are the kiosk's: of an offer before, of a payment when it was heard of, which may be long after it was
-//! made.
+//! All of it comes from the records: the money is what the order's records add up to, the times are those of the
+//! records. The times are the kiosk's: a charge's time is from before it was offered, a payment's is when the kiosk
+//! learnt of it, which may be long after it was made.
 
 use super::{LedgerError, Reader, When};
 use crate::sale::order::{Charge, RefundState};

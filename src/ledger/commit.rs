@@ -1,4 +1,4 @@
-//! The writing end. One owner, one connection.
+//! Writes the ledger. There is one owner with one connection.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,9 +8,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
 use super::chain::{GENESIS, Link};
-use super::hold::{self, Hold};
+use super::lock::{self, DirectoryLock};
 use super::reserve::Reserve;
-use super::{FILE, Journal, LedgerError, home, project, reader, schema};
+use super::{FILE, Journal, LedgerError, fingerprint, project, reader, schema};
 use crate::sale;
 use crate::sale::record::Record;
 use crate::vocabulary::{BootId, Stamp};
@@ -23,7 +23,7 @@ const TAIL: u64 = 256;
 pub struct Ledger {
     connection: Connection,
     /// Ends after the connection.
-    _hold: Hold,
+    _lock: DirectoryLock,
     path: PathBuf,
     id: String,
     home: String,
@@ -40,10 +40,10 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Opens or begins the ledger in the directory that is held. `reserve` and `min_free` are bytes. The tail of the chain
-    /// is verified. Before anything is recorded, [`begin`](Self::begin) has to be.
-    pub fn open(hold: Hold, boot: BootId, reserve: u64, min_free: u64) -> Result<Self, LedgerError> {
-        let path = hold.directory().join(FILE);
+    /// Opens or begins the ledger in the directory that is held. `reserve` and `min_free` are bytes. The tail of the
+    /// chain is verified. Before anything is recorded, [`begin`](Self::begin) has to be.
+    pub fn open(lock: DirectoryLock, boot: BootId, reserve: u64, min_free: u64) -> Result<Self, LedgerError> {
+        let path = lock.directory().join(FILE);
         let wrap = LedgerError::sqlite(&path);
         let foreign = || LedgerError::Foreign { path: path.clone() };
         look_before_opening(&path)?;
@@ -66,8 +66,8 @@ impl Ledger {
         }
         let [number, recorded, acknowledged] = ["ledger", "home", "acknowledged"].map(|key| meta(&connection, key));
         let (number, recorded) = (number.map_err(&wrap)?, recorded.map_err(&wrap)?);
-        let home = home::of(&path).map_err(LedgerError::io(&path))?;
-        let at_home = recorded.is_some_and(|recorded| home::same(&recorded, &home));
+        let home = fingerprint::of(&path).map_err(LedgerError::io(&path))?;
+        let at_home = recorded.is_some_and(|recorded| fingerprint::same(&recorded, &home));
         let (id, moved) = match number {
             Some(number) if at_home => (number, None),
             // Where it was it may go on, under the number it had.
@@ -76,11 +76,11 @@ impl Ledger {
         // Under a new number nobody has acknowledged anything.
         let acknowledged = acknowledged.map_err(&wrap)?.filter(|_| at_home).and_then(|n| n.parse().ok()).unwrap_or(0);
         let tail = reader::verify_tail(&connection, &path, TAIL)?;
-        let reserve = Reserve::new(hold.directory(), reserve, min_free);
+        let reserve = Reserve::new(lock.directory(), reserve, min_free);
         reserve.make_private()?;
         let ledger = Self {
             connection,
-            _hold: hold,
+            _lock: lock,
             path: path.clone(),
             id,
             home,
@@ -248,7 +248,7 @@ fn look_before_opening(path: &Path) -> Result<(), LedgerError> {
 
 /// Made before SQLite would make it: what it puts beside it later gets the same rights.
 fn create_private(path: &Path) -> Result<(), LedgerError> {
-    match hold::private().create_new(true).open(path) {
+    match lock::private().create_new(true).open(path) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(LedgerError::io(path)(error)),
         _ => Ok(()),
     }
@@ -259,7 +259,7 @@ fn make_private(path: &Path) -> Result<(), LedgerError> {
     for part in ["", "-wal", "-shm", "-journal"] {
         let mut name = path.as_os_str().to_owned();
         name.push(part);
-        hold::tighten(Path::new(&name))?;
+        lock::tighten(Path::new(&name))?;
     }
     Ok(())
 }

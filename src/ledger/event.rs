@@ -1,4 +1,4 @@
-//! A record as the fleet is told of it: the very text that was hashed, and everything else that its hash covers.
+//! A record as an event for the fleet: the very text that was hashed, and everything else that its hash covers.
 
 use serde::{Deserialize, Serialize};
 

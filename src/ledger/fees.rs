@@ -1,4 +1,4 @@
-//! What the rails kept of what was paid, as an estimate by the configured rates; and what other rates would have kept.
+//! Estimates the fees of the rails by the configured rates, and what other rates would have cost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -5,8 +5,8 @@
 //! sales stop, because nobody knows what the disk holds. A full disk is the exception that was planned for: a reserve
 //! file is given up so that money records still fit, and nothing new is sold until there is room again.
 //!
-//! One daemon a ledger: whoever writes holds the directory, and whoever copied it or moved it to another board gets a number
-//! of its own, so that no number of a ledger is ever written on by two. Its files are their owner's alone.
+//! One daemon a ledger: whoever writes holds the directory, and whoever copied it or moved it to another board gets a
+//! number of its own, so that no number of a ledger is ever written on by two. Its files are their owner's alone.
 //!
 //! The tables are what the records add up to and nothing else; `verify` adds up again and compares.
 //!
@@ -18,8 +18,8 @@ mod charges;
 mod commit;
 mod event;
 mod fees;
-mod hold;
-mod home;
+mod fingerprint;
+mod lock;
 mod operations;
 mod project;
 mod reader;
@@ -37,7 +37,7 @@ pub use charges::{ChargeLine, PaymentLine, RefundLine};
 pub use commit::Ledger;
 pub use event::EventDocument;
 pub use fees::{Days, FeeReport, Sum};
-pub use hold::Hold;
+pub use lock::DirectoryLock;
 pub use operations::OperationLine;
 pub use reader::{EventLine, Reader, Verified, When};
 pub use reconcile::{Ask, Difference, Disagreement, NoPeriod, Reconciliation, reconcile};

@@ -1,5 +1,4 @@
-//! What people have asked of the machine, as the ledger has it: what a request is answered by that was made before, and
-//! the audit.
+//! The operations in the ledger: the stored outcome for a request that was made before, and the audit.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! What the records add up to, written into the tables: by every commit, and by `verify` once more from the beginning.
-//! A table is a function of the records and of nothing else, so that it can be held against them.
+//! Writes the tables that follow from the records: at every commit, and for `verify` once more from the beginning. A
+//! table is a function of the records and of nothing else, so that it can be compared with them.
 
 use rusqlite::{Connection, params};
 

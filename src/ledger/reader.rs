@@ -1,5 +1,5 @@
-//! The reading end: for the start of the daemon, the fleet's outbox, and `kioskctl`, which reads a ledger whether a
-//! daemon runs or not. Never writes.
+//! Reads the ledger, for the start of the daemon, the fleet's outbox, and `kioskctl`, whether a daemon runs or not. It
+//! never writes.
 
 use std::fs::File;
 use std::io::ErrorKind;

@@ -1,5 +1,5 @@
-//! The ledger once more, from its records alone and in memory: what `verify` holds the file against, table by table and
-//! row by row, from both sides. Tables, keys and columns are asked of the schema, so that a new one is compared too.
+//! Rebuilds the ledger in memory from its records alone. `verify` compares the file with it, table by table and row by
+//! row, in both directions. Tables, keys and columns are read from the schema, so that a new one is compared too.
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};

@@ -1,9 +1,10 @@
-//! Room for money records on a full disk: a file of real blocks beside the ledger, given up when SQLite finds no room.
+//! Reserves room for money records on a full disk: a file of real blocks beside the ledger, deleted when SQLite finds
+//! no room.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::{LedgerError, hold};
+use super::{LedgerError, lock};
 
 const FILE: &str = "reserve";
 
@@ -22,7 +23,7 @@ impl Reserve {
 
     /// Takes away the rights that others have on it.
     pub fn make_private(&self) -> Result<(), LedgerError> {
-        hold::tighten(&self.path)
+        lock::tighten(&self.path)
     }
 
     /// The reserve is whole and there is room besides it. Takes it up again when there is.
@@ -52,7 +53,7 @@ impl Reserve {
 
     fn take(&self) -> Result<(), LedgerError> {
         let wrap = LedgerError::io(&self.path);
-        let mut file = hold::private().create(true).truncate(true).open(&self.path).map_err(&wrap)?;
+        let mut file = lock::private().create(true).truncate(true).open(&self.path).map_err(&wrap)?;
         // Written, not only sized: a sparse file reserves nothing.
         let block = vec![0u8; 1 << 16];
         let mut left = self.bytes;

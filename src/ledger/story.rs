@@ -1,4 +1,4 @@
-//! One order's story for a person: what happened, when, and what it came to.
+//! Tells one order's history to a person: what happened, when, and how it ended.
 
 use std::fmt;
 

@@ -1,9 +1,9 @@
 //! HTTPS to a provider: one request, one bounded answer.
 //!
 //! Policy: TLS is verified against the system's roots or the operator's CA. Plain `http://` is for loopback addresses,
-//! where a test's provider listens. Redirects are not followed: an answer that is one is an answer nobody can use. Every
-//! request ends within its time-out, every answer within its size. What was sent and not answered may have been carried
-//! out.
+//! where a test's provider listens. Redirects are not followed: an answer that is one is an answer nobody can use.
+//! Every request ends within its time-out, every answer within its size. What was sent and not answered may have been
+//! carried out.
 
 use std::io::Read;
 use std::path::Path;
@@ -83,8 +83,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// `addresses`: the provider's base addresses (scheme, host, port; no path), the main one first. `ca` in place of the
-    /// system's roots. `timeout` is for one request, from name look-up to the last byte.
+    /// `addresses`: the provider's base addresses (scheme, host, port; no path), the main one first. `ca` in place of
+    /// the system's roots. `timeout` is for one request, from name look-up to the last byte.
     ///
     /// # Errors
     /// When an address is no `https://` one, nor `http://` to a loopback address; when the CA can't be read.
@@ -119,8 +119,8 @@ impl Client {
         Ok(Self { agent, hosts, preferred: Arc::default(), timeout })
     }
 
-    /// Sends to the host that answered last. Where no connection comes about, to the other one too; after an answer that
-    /// did not come, the next request goes to the other one.
+    /// Sends to the host that answered last. Where no connection comes about, to the other one too; after an answer
+    /// that did not come, the next request goes to the other one.
     ///
     /// # Errors
     /// When nothing was sent, and when no usable answer came.

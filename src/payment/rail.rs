@@ -1,4 +1,4 @@
-//! What every payment provider is to the kiosk.
+//! The interface of every payment provider.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,8 +17,8 @@ pub trait Rail: Send + Sync {
     /// What the provider knows of the charge.
     fn query<'a>(&'a self, charge: &'a ChargeRef) -> Answer<'a, ChargeReport>;
 
-    /// Asks that nobody may pay any more. An answer says that it was asked, not that it holds: query afterwards.
-    /// What is known to be paid is never closed: then the answer is the report that knows it. So it is where the provider
+    /// Asks that nobody may pay any more. An answer says that it was asked, not that it holds: query afterwards. What
+    /// is known to be paid is never closed: then the answer is the report that knows it. So it is where the provider
     /// gave back what was paid in that moment, and no query would tell later.
     fn close<'a>(&'a self, charge: &'a ChargeRef) -> Answer<'a, Option<ChargeReport>>;
 

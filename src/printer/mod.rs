@@ -2,11 +2,11 @@
 //!
 //! Policy: "printed" is what the printer says, not what was sent. It is asked before the first byte, and after the cut
 //! again: an answer in order, then that it is on line with paper there, then an answer in order to a second question.
-//! Answers have no names, only a shape and their order, and a byte that is none may look like one: what is said unasked is
-//! taken apart first, an answer counts only after its question, and one answer too many proves nothing. A session in which
-//! questions stay unanswered is closed, and the next one is opened anew. A receipt is sent once; what went
-//! wrong half way is never sent again by itself, and what it left in the printer is thrown away, so that the next
-//! receipt is whole and nobody gets the rest of another's.
+//! Answers have no names, only a shape and their order, and a byte that is none may look like one: what is said unasked
+//! is taken apart first, an answer counts only after its question, and one answer too many proves nothing. A session in
+//! which questions stay unanswered is closed, and the next one is opened anew. A receipt is sent once; what went wrong
+//! half way is never sent again by itself, and what it left in the printer is thrown away, so that the next receipt is
+//! whole and nobody gets the rest of another's.
 
 mod document;
 mod escpos;

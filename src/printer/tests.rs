@@ -177,23 +177,24 @@ fn printed_only_when_the_printer_says_so() {
     assert_eq!(printer(vec![]).print(&receipt("en")), Err(NotPrinted::Refused(Trouble::NoAnswer)));
 }
 
-/// A printer as far as it answers. What it says at the beginning of each band is up to the test, and so is when it dies.
+/// A printer as far as it answers. What it says at the beginning of each band is up to the test, and so is when it
+/// dies.
 struct Fake {
     heard: Vec<u8>,
-    at_band: fn(usize) -> Say,
+    at_band: fn(usize) -> Notification,
     bands: usize,
     reports: usize,
     dead: bool,
 }
 
-enum Say {
+enum Notification {
     And(&'static [u8]),
     /// And take nothing more.
     Last(&'static [u8]),
 }
 
 impl Fake {
-    fn new(at_band: fn(usize) -> Say) -> Self {
+    fn new(at_band: fn(usize) -> Notification) -> Self {
         Self { heard: Vec::new(), at_band, bands: 0, reports: 0, dead: false }
     }
 
@@ -213,8 +214,8 @@ impl Fake {
                 [.., 0x1d, b'v', b'0'] => {
                     self.bands += 1;
                     let (more, dead) = match (self.at_band)(self.bands) {
-                        Say::And(more) => (more, false),
-                        Say::Last(more) => (more, true),
+                        Notification::And(more) => (more, false),
+                        Notification::Last(more) => (more, true),
                     };
                     said.extend(more);
                     self.dead = dead;
@@ -251,7 +252,7 @@ impl Port for Cable {
     }
 }
 
-fn printed_by(at_band: fn(usize) -> Say, a_read: usize) -> Result<(), NotPrinted> {
+fn printed_by(at_band: fn(usize) -> Notification, a_read: usize) -> Result<(), NotPrinted> {
     let mut printer = printer(vec![]);
     printer.port = Box::new(Cable { fake: Fake::new(at_band), said: Default::default(), a_read });
     printer.print(&receipt("en"))
@@ -261,13 +262,17 @@ fn printed_by(at_band: fn(usize) -> Say, a_read: usize) -> Result<(), NotPrinted
 fn what_a_printer_says_unasked_is_taken_apart_before_an_answer_is_believed() {
     let end_of_paper = [0x1c, 0x00, 0x0c, 0x0f];
     for a_read in [1, 3, 64] {
-        let out =
-            printed_by(|band| if band == 2 { Say::Last(&[0x1c, 0x00, 0x0c, 0x0f]) } else { Say::And(&[]) }, a_read);
+        let out = printed_by(
+            |band| if band == 2 { Notification::Last(&[0x1c, 0x00, 0x0c, 0x0f]) } else { Notification::And(&[]) },
+            a_read,
+        );
         assert_eq!(out, Err(NotPrinted::MidJob(Trouble::PaperOut)), "{end_of_paper:02x?}");
         // It is well, has a drawer, and says so again and again.
-        assert_eq!(printed_by(|_| Say::And(&[0x14, 0x00, 0x00, 0x0f]), a_read), Ok(()));
-        let dies =
-            printed_by(|band| if band == 2 { Say::Last(&[0x10, 0x00, 0x00, 0x0f]) } else { Say::And(&[]) }, a_read);
+        assert_eq!(printed_by(|_| Notification::And(&[0x14, 0x00, 0x00, 0x0f]), a_read), Ok(()));
+        let dies = printed_by(
+            |band| if band == 2 { Notification::Last(&[0x10, 0x00, 0x00, 0x0f]) } else { Notification::And(&[]) },
+            a_read,
+        );
         assert_eq!(dies, Err(NotPrinted::MidJob(Trouble::NoAnswer)));
     }
 }
@@ -276,14 +281,17 @@ fn what_a_printer_says_unasked_is_taken_apart_before_an_answer_is_believed() {
 #[test]
 fn one_answer_too_many_proves_nothing() {
     for late in [
-        |band| if band == 2 { Say::Last(&[0x00]) } else { Say::And(&[]) },
+        |band| if band == 2 { Notification::Last(&[0x00]) } else { Notification::And(&[]) },
         |band| {
-            if band == 2 { Say::Last(&[0x00, 0x00]) } else { Say::And(&[]) }
+            if band == 2 { Notification::Last(&[0x00, 0x00]) } else { Notification::And(&[]) }
         },
     ] {
         assert_eq!(printed_by(late, 64), Err(NotPrinted::MidJob(Trouble::NoAnswer)));
     }
-    assert_eq!(printed_by(|band| if band == 2 { Say::And(&[0x00]) } else { Say::And(&[]) }, 64), Ok(()));
+    assert_eq!(
+        printed_by(|band| if band == 2 { Notification::And(&[0x00]) } else { Notification::And(&[]) }, 64),
+        Ok(())
+    );
 }
 
 #[test]
@@ -304,7 +312,7 @@ fn a_session_that_answers_nothing_is_made_anew() {
     let other_end = std::thread::spawn(move || {
         let (mut hangs, _) = listener.accept().unwrap();
         let (mut works, _) = listener.accept().unwrap();
-        let mut fake = Fake::new(|_| Say::And(&[]));
+        let mut fake = Fake::new(|_| Notification::And(&[]));
         let mut bytes = [0; 4_096];
         loop {
             match works.read(&mut bytes) {

@@ -22,8 +22,8 @@ impl Backlight {
         Self { class: class.to_owned(), said: String::new() }
     }
 
-    /// Per cent of the light's most. Most screens with a cable of their own have no light that the kernel knows; that is
-    /// no error.
+    /// Per cent of the light's most. Most screens with a cable of their own have no light that the kernel knows; that
+    /// is no error.
     pub fn set(&mut self, percent: u8) {
         let lights = fs::read_dir(&self.class).into_iter().flatten().filter_map(Result::ok).map(|light| light.path());
         let wrong = lights.filter_map(|light| Some(format!("{}: {}", light.display(), put(&light, percent).err()?)));

@@ -225,8 +225,8 @@ fn load_picture(path: &Path, w: u32, h: u32, fit: Fit) -> Result<RgbaImage, Imag
     let side = |of: u32| (f64::from(of) * scale).round().max(1.0) as u32;
     let (width, height) = (side(whole.width()), side(whole.height()));
     let scaled = match scale <= 0.5 {
-        // The mean of what becomes one pixel: a tenth of a filter's time, and the first frame waits for it. Of fewer than
-        // two by two pixels the mean is rough.
+        // The mean of what becomes one pixel: a tenth of a filter's time, and the first frame waits for it. Of fewer
+        // than two by two pixels the mean is rough.
         true => whole.thumbnail_exact(width, height),
         false => whole.resize_exact(width, height, FilterType::Triangle),
     };

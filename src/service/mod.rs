@@ -10,14 +10,14 @@ pub mod journal;
 mod progress;
 mod supervisor;
 
-pub use progress::{Beat, Part, Watch, watch};
+pub use progress::{Heartbeat, Part, Watch, watch};
 pub use supervisor::{End, Ended, Supervisor, Thread};
 
 use std::time::Duration;
 
 /// What systemd is told; see `sd_notify(3)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Say<'a> {
+pub enum Notification<'a> {
     /// The first frame is up. The text is for `systemctl status`.
     Ready(&'a str),
     Status(&'a str),
@@ -27,13 +27,13 @@ pub enum Say<'a> {
 }
 
 #[cfg(feature = "systemd")]
-pub fn say(what: &Say<'_>) {
+pub fn notify(what: &Notification<'_>) {
     use systemd::daemon;
     let state: &[(&str, &str)] = match *what {
-        Say::Ready(status) => &[(daemon::STATE_READY, "1"), (daemon::STATE_STATUS, status)],
-        Say::Status(status) => &[(daemon::STATE_STATUS, status)],
-        Say::Alive => &[(daemon::STATE_WATCHDOG, "1")],
-        Say::Stopping => &[(daemon::STATE_STOPPING, "1")],
+        Notification::Ready(status) => &[(daemon::STATE_READY, "1"), (daemon::STATE_STATUS, status)],
+        Notification::Status(status) => &[(daemon::STATE_STATUS, status)],
+        Notification::Alive => &[(daemon::STATE_WATCHDOG, "1")],
+        Notification::Stopping => &[(daemon::STATE_STOPPING, "1")],
     };
     if let Err(error) = daemon::notify(state.iter()) {
         tracing::warn!(%error, ?what, "systemd could not be notified");
@@ -41,14 +41,14 @@ pub fn say(what: &Say<'_>) {
 }
 
 #[cfg(not(feature = "systemd"))]
-pub fn say(_: &Say<'_>) {}
+pub fn notify(_: &Notification<'_>) {}
 
 /// A service manager has started this process, and waits to hear that it is ready.
 pub fn managed() -> bool {
     cfg!(feature = "systemd") && std::env::var_os("NOTIFY_SOCKET").is_some()
 }
 
-/// The time within which systemd wants to hear [`Say::Alive`], where it watches this process (`WatchdogSec=`).
+/// The time within which systemd wants to hear [`Notification::Alive`], where it watches this process (`WatchdogSec=`).
 #[cfg(feature = "systemd")]
 pub fn watchdog() -> Option<Duration> {
     match systemd::daemon::watchdog_enabled() {

@@ -1,7 +1,8 @@
-//! Does every part of the kiosk still make progress?
+//! Watches whether every part of the kiosk still makes progress.
 //!
-//! A part is asked by a nudge that travels the same way as its work, and answers when it comes to it: so an answer means
-//! that work is being done, not that a thread exists. A part that hangs never answers, however often it is nudged.
+//! Each part is nudged in the same way as its work reaches it, and answers when it comes to the nudge. So an answer
+//! means that work is being done, not only that a thread exists; a part that hangs never answers, however often it is
+//! nudged.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,9 +16,9 @@ const STOP: Duration = Duration::from_secs(1);
 
 /// A part's answers.
 #[derive(Debug, Clone, Default)]
-pub struct Beat(Arc<AtomicU64>);
+pub struct Heartbeat(Arc<AtomicU64>);
 
-impl Beat {
+impl Heartbeat {
     /// Called by the part where it takes up its next work.
     pub fn beat(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
@@ -32,7 +33,7 @@ impl Beat {
 /// One that is watched.
 pub struct Part {
     pub name: &'static str,
-    pub beat: Beat,
+    pub heartbeat: Heartbeat,
     /// Makes it beat as soon as it can; must not wait for it.
     pub nudge: Box<dyn Fn() + Send>,
 }
@@ -62,7 +63,7 @@ pub fn watch(
 ) -> std::io::Result<Watch> {
     let (stop, stopped) = channel();
     let run = move || {
-        let mut heard: Vec<u64> = parts.iter().map(|part| part.beat.count()).collect();
+        let mut heard: Vec<u64> = parts.iter().map(|part| part.heartbeat.count()).collect();
         let mut late = vec![false; parts.len()];
         loop {
             parts.iter().for_each(|part| (part.nudge)());
@@ -72,14 +73,14 @@ pub fn watch(
                 Ok(()) | Err(RecvTimeoutError::Disconnected) => return End::Told,
             }
             for ((part, heard), late) in parts.iter().zip(&heard).zip(&mut late) {
-                let silent = part.beat.count() == *heard;
+                let silent = part.heartbeat.count() == *heard;
                 if silent && !*late {
                     tracing::warn!(part = part.name, "a part makes no progress");
                 }
                 *late = silent;
             }
             if !late.contains(&true) {
-                heard = parts.iter().map(|part| part.beat.count()).collect();
+                heard = parts.iter().map(|part| part.heartbeat.count()).collect();
                 alive();
             }
         }
@@ -95,21 +96,21 @@ mod tests {
 
     #[test]
     fn alive_is_said_only_while_every_part_answers() {
-        let (works, other) = (Beat::default(), Beat::default());
+        let (works, other) = (Heartbeat::default(), Heartbeat::default());
         let hangs = Arc::new(AtomicBool::new(false));
         let (said, heard) = channel();
-        let answers = |beat: &Beat, hangs: &Arc<AtomicBool>| {
-            let (beat, hangs) = (beat.clone(), Arc::clone(hangs));
+        let answers = |heartbeat: &Heartbeat, hangs: &Arc<AtomicBool>| {
+            let (heartbeat, hangs) = (heartbeat.clone(), Arc::clone(hangs));
             Box::new(move || {
                 if !hangs.load(Ordering::Relaxed) {
-                    beat.beat()
+                    heartbeat.beat()
                 }
             }) as Box<dyn Fn() + Send>
         };
         let never = Arc::new(AtomicBool::new(false));
         let parts = vec![
-            Part { name: "works", nudge: answers(&works, &never), beat: works },
-            Part { name: "other", nudge: answers(&other, &hangs), beat: other },
+            Part { name: "works", nudge: answers(&works, &never), heartbeat: works },
+            Part { name: "other", nudge: answers(&other, &hangs), heartbeat: other },
         ];
         let limit = Duration::from_millis(30);
         let supervisor = Supervisor::new(|_| ());

@@ -1,13 +1,13 @@
 //! The vending shop: products in slots with prices, stock and slot health, and which slot delivers the next unit. Pure.
 //!
-//! Policy: a slot that was energised and proved to have delivered nothing is faulty until a person says otherwise; it is
-//! never tried again in between. Among healthy slots the fullest one goes first, so that they empty evenly. Stock belongs
-//! to what is in the slot: a slot that is given another product begins anew, with the count the operator's file gives and
-//! without its fault.
+//! Policy: a slot that was energised and proved to have delivered nothing is faulty until a person says otherwise; it
+//! is never tried again in between. Among healthy slots the fullest one goes first, so that they empty evenly. Stock
+//! belongs to what is in the slot: a slot that is given another product begins anew, with the count the operator's file
+//! gives and without its fault.
 
-mod warmth;
+mod temperature;
 
-pub use warmth::Warmth;
+pub use temperature::TemperatureWatch;
 
 use std::collections::BTreeMap;
 

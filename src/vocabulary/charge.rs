@@ -1,4 +1,4 @@
-//! What is said of a charge and of a refund, between who sells and who is paid.
+//! Charges and refunds: what the kiosk asks of a provider, and what a provider answers.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ pub struct NewCharge {
     pub life: Duration,
     /// What the payer's app shows: machine, goods and short code.
     pub description: String,
-    /// Whose charge it is, `fleet/kiosk`; kept by the provider and given back with its reports. A rail cuts what is longer
-    /// than its provider takes.
+    /// Whose charge it is, `fleet/kiosk`; kept by the provider and given back with its reports. A rail cuts what is
+    /// longer than its provider takes.
     #[serde(default)]
     pub attach: String,
 }
@@ -58,9 +58,9 @@ pub enum Standing {
     Open,
     /// Cannot be paid any more, by the provider's word.
     Closed,
-    /// Was paid, and some of it has gone back or is on its way; the provider says neither how much nor at whose wish, so
-    /// it may be our own refund. A payment first heard of in this state buys nothing, and all of it is asked back: since
-    /// no provider gives back more than was paid, that ends it or is refused, and then a person decides.
+    /// Was paid, and some of it has gone back or is on its way; the provider says neither how much nor at whose wish,
+    /// so it may be our own refund. A payment first heard of in this state buys nothing, and all of it is asked back:
+    /// since no provider gives back more than was paid, that ends it or is refused, and then a person decides.
     Returning,
 }
 

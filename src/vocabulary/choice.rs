@@ -1,4 +1,4 @@
-//! What the operator chooses about deliveries and restarts.
+//! The operator's policies about deliveries and restarts.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Units to lines, as on a receipt: "cola, cola, water" is two colas and a water.
+//! Counts equal units into lines, as on a receipt: "cola, cola, water" is two colas and a water.
 
 /// How often each thing is there, in the order in which each comes first. What is given may be several of it already.
 pub fn counted<T: PartialEq>(units: impl IntoIterator<Item = (T, u32)>) -> Vec<(T, u32)> {

@@ -1,4 +1,4 @@
-//! What a delivery is called and what a sensor can say about it.
+//! The id of a delivery, and what a sensor can say about it.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What an order is for, where it comes out, and why it may.
+//! Goods (what an order is for), outlets (where they come out) and entitlements (why they may).
 
 use std::fmt;
 

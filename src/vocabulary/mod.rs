@@ -7,6 +7,7 @@ mod cause;
 mod charge;
 mod choice;
 mod counted;
+mod error_chain;
 mod evidence;
 pub mod fee;
 mod geometry;
@@ -15,7 +16,6 @@ mod ids;
 mod money;
 pub(crate) mod text;
 mod time;
-mod told;
 
 pub use address::is_plain_http;
 pub use cause::{Cause, ClaimSettlement, StopReason};
@@ -24,6 +24,7 @@ pub use charge::{
 };
 pub use choice::{PaidWithoutIntent, UnknownDelivery};
 pub use counted::counted;
+pub use error_chain::error_chain;
 pub use evidence::{DeliveryId, Evidence, Reading};
 pub use geometry::{Point, Rect, Spot, Target};
 pub use goods::{Entitlement, Goods, Grant, Outlet};
@@ -33,7 +34,6 @@ pub use ids::{
 pub use money::{Currency, Minor, Money, decimal};
 pub use text::BadName;
 pub use time::{Mono, Stamp, Wall};
-pub use told::told;
 
 use std::collections::BTreeMap;
 

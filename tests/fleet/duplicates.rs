@@ -40,7 +40,8 @@ fn take_over(broker: SocketAddr, id: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_kiosks_with_one_id_both_notice_and_leave_the_broker_in_peace() {
     let broker = Mosquitto::start();
-    // There is always something to send, so every connection makes progress: as a good one the next try would come at once.
+    // There is always something to send, so every connection makes progress: as a good one the next try would come at
+    // once.
     let _back_end = TestBackEnd::start(broker.addr);
     let outbox = Fake::with(1);
     let mut one = start(&broker, "b1", &outbox);

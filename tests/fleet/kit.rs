@@ -1,4 +1,5 @@
-//! What the tests of the fleet link stand on: an outbox without a ledger, Debian's mosquitto, and an independent back end.
+//! What the tests of the fleet link stand on: an outbox without a ledger, Debian's mosquitto, and an independent back
+//! end.
 
 mod back_end;
 

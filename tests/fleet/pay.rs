@@ -73,8 +73,8 @@ async fn a_kiosk_without_a_gateway_does_not_listen() {
     kiosk.link.stop().await;
 }
 
-/// A long line every half millisecond, for twenty seconds or until nobody reads; how many. What the broker does not take
-/// piles up in the client: 80 MB at most.
+/// A long line every half millisecond, for twenty seconds or until nobody reads; how many. What the broker does not
+/// take piles up in the client: 80 MB at most.
 fn pour(mut into: ChildStdin) -> u32 {
     let lines = format!("{}\n", "n".repeat(2_000)).repeat(20);
     for burst in 0..2_000 {

@@ -10,7 +10,7 @@ use evdev::{
     AbsInfo, AbsoluteAxisCode as Abs, AttributeSet, EventType, InputEvent as Raw, KeyCode, PropType, UinputAbsSetup,
 };
 use kioskd::config::{self, Calibration, Span};
-use kioskd::input::{self, InputEvent, Kind, Places, Role, Wanted};
+use kioskd::input::{self, DeviceDirs, DeviceSelector, InputEvent, Kind, Role};
 use kioskd::sale::Key;
 use kioskd::service::Supervisor;
 use kioskd::vocabulary::Spot;
@@ -32,12 +32,12 @@ struct Kiosk {
 }
 
 impl Kiosk {
-    fn wants(wanted: Wanted) -> Self {
+    fn wants(wanted: DeviceSelector) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (report, said) = channel();
         let gate = Arc::new(Mutex::new(()));
         let passed = Arc::clone(&gate);
-        input::start(&Supervisor::new(|_| ()), runtime.handle(), wanted, Places::default(), move |event| {
+        input::start(&Supervisor::new(|_| ()), runtime.handle(), wanted, DeviceDirs::default(), move |event| {
             drop(passed.lock().unwrap());
             drop(report.send(event));
         });
@@ -117,8 +117,8 @@ fn up(device: &mut VirtualDevice) {
     std::thread::sleep(Duration::from_millis(100));
 }
 
-fn touch(name: &str) -> Wanted {
-    Wanted::Touch { config: config::Touch { name: Some(name.into()), ..Default::default() }, rotation: 0 }
+fn touch(name: &str) -> DeviceSelector {
+    DeviceSelector::Touch { config: config::Touch { name: Some(name.into()), ..Default::default() }, rotation: 0 }
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_plain_pointer_is_found_without_a_name_and_follows_the_matrix() {
     let pointer = pointer.with_absolute_axis(&axis(Abs::ABS_Y, 4095)).unwrap();
     let mut pointer = pointer.with_keys(&keys([KeyCode::BTN_LEFT, KeyCode::BTN_RIGHT])).unwrap().build().unwrap();
     let config = config::Touch { calibration: Calibration::parse("-1 0 1 0 1 0").unwrap(), ..Default::default() };
-    let kiosk = Kiosk::wants(Wanted::Touch { config, rotation: 180 });
+    let kiosk = Kiosk::wants(DeviceSelector::Touch { config, rotation: 180 });
     kiosk.works(Role::Touch);
     pointer.emit(&[abs(Abs::ABS_X, 4095), abs(Abs::ABS_Y, 4095)]).unwrap();
     kiosk.quiet();
@@ -244,7 +244,7 @@ fn a_scanner_types_into_the_kiosk_and_nowhere_else() {
         max_length: 8,
         timeout: Span(Duration::from_millis(300)),
     };
-    let kiosk = Kiosk::wants(Wanted::Scanner(config));
+    let kiosk = Kiosk::wants(DeviceSelector::Scanner(config));
     assert!(kiosk.fault().ends_with("another program has taken it for itself"));
     thief.ungrab().unwrap();
     kiosk.works(Role::Scanner);
@@ -276,7 +276,7 @@ fn a_scanner_types_into_the_kiosk_and_nowhere_else() {
 fn a_keypad_is_found_by_what_it_has() {
     let _alone = alone();
     let _letters = keyboard("kioskd letters");
-    let kiosk = Kiosk::wants(Wanted::Keypad(config::Keypad::default()));
+    let kiosk = Kiosk::wants(DeviceSelector::Keypad(config::Keypad::default()));
     assert_eq!(kiosk.fault(), "no keypad device is there");
     let codes = [KeyCode::KEY_KP0, KeyCode::KEY_KP1, KeyCode::KEY_KP9, KeyCode::KEY_KPENTER, KeyCode::KEY_BACKSPACE];
     let mut pad =
@@ -301,7 +301,7 @@ fn a_probe_tells_what_there_is() {
     let _devices = (screen("kioskd glass", 1000), keyboard("kioskd reader"));
     std::thread::sleep(Duration::from_millis(200));
     let began = Instant::now();
-    let probed = input::probe(&Places::default());
+    let probed = input::probe(&DeviceDirs::default());
     println!("{} devices in {:?}", probed.len(), began.elapsed());
     let glass = probed.iter().find(|probed| probed.device.name == "kioskd glass").unwrap();
     assert_eq!((glass.device.kind, glass.problem.as_deref()), (Kind::Touch, None));

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use kioskd::ledger::{Hold, Journal, Ledger, LedgerError, Reader};
+use kioskd::ledger::{DirectoryLock, Journal, Ledger, LedgerError, Reader};
 use kioskd::sale::Record;
 use kioskd::sale::record::Slip;
 use kioskd::vocabulary::UnknownDelivery;
@@ -59,7 +59,7 @@ impl Drop for Disk {
 }
 
 fn try_open(disk: &Disk) -> Result<Ledger, LedgerError> {
-    Ledger::open(Hold::take(&disk.at().join("state"))?, kit::boot(), MIB, MIN_FREE)
+    Ledger::open(DirectoryLock::take(&disk.at().join("state"))?, kit::boot(), MIB, MIN_FREE)
 }
 
 fn open(disk: &Disk) -> Ledger {

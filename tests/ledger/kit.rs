@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kioskd::ledger::{FILE, Hold, Journal, Ledger, LedgerError};
+use kioskd::ledger::{DirectoryLock, FILE, Journal, Ledger, LedgerError};
 use kioskd::operation::{Actor, Operation, Reason, Request, RequestId, Rights};
 use kioskd::sale::event::{Effect, Event};
 use kioskd::sale::order::Watch;
@@ -304,7 +304,7 @@ pub fn cola() -> Offered {
 
 /// With neither a reserve nor a wanted minimum, for tests that are not about room.
 pub fn open(directory: &Path) -> Result<Ledger, LedgerError> {
-    Ledger::open(Hold::take(directory)?, boot(), 0, 0)
+    Ledger::open(DirectoryLock::take(directory)?, boot(), 0, 0)
 }
 
 pub fn db_of(directory: &Path) -> PathBuf {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use kioskd::fleet::proof::{Position, Taken, Totals, Verifier};
 use kioskd::fleet::topic::Name;
-use kioskd::ledger::{FILE, Hold};
+use kioskd::ledger::{DirectoryLock, FILE};
 use kioskd::signed::jws::{Keys, PublicKey, Purpose, Signer};
 use kioskd::vocabulary::OrderId;
 use serde_json::{Value, json};
@@ -235,12 +235,12 @@ fn two_kiosks_with_one_id_both_say_so() {
     assert!(alarm.1["why"].as_str().unwrap().contains("another kiosk"), "{alarm:?}");
 }
 
-/// Makes of a new ledger one that has been without a back end for long: `count` more records in its chain, straight into
-/// the file. Answers with its number, and the numbers and hashes of these.
+/// Makes of a new ledger one that has been without a back end for long: `count` more records in its chain, straight
+/// into the file. Answers with its number, and the numbers and hashes of these.
 fn long_offline(state: &Path, count: u64) -> (String, Vec<(u64, String)>) {
     let begin = Instant::now();
     // The kiosk that began it may still be about to end.
-    while let Err(error) = Hold::take(state) {
+    while let Err(error) = DirectoryLock::take(state) {
         assert!(begin.elapsed() < PATIENCE, "{error}");
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -327,8 +327,8 @@ fn publish_all(port: u16, topic: &str, messages: &[Vec<u8>]) {
     });
 }
 
-/// Everything waits for the back end, and it says one by one how far it has come, as fast as the broker carries it. A door
-/// that is opened takes the QR off the glass within P6's second all the same, and nothing piles up.
+/// Everything waits for the back end, and it says one by one how far it has come, as fast as the broker carries it. A
+/// door that is opened takes the QR off the glass within P6's second all the same, and nothing piles up.
 #[test]
 fn a_flood_of_acknowledgements_delays_no_door() {
     let long = std::env::var_os("KIOSKD_LONG").is_some();

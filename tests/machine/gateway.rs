@@ -83,8 +83,8 @@ fn sales_over_two_gateways_one_killed_in_mid_sale_and_nothing_false_believed() {
     let real = last_charge(&site.wechat);
     let order = real.rsplit_once('_').unwrap().0;
 
-    // An answer to the very question that is open, signed by the gateway's key, of a wrong amount. The gateways are held
-    // meanwhile, or theirs would come first.
+    // An answer to the very question that is open, signed by the gateway's key, of a wrong amount. The gateways are
+    // held meanwhile, or theirs would come first.
     let hold = |signal| site.gateways.iter().for_each(|(g, _)| kill_process(Pid::from_child(g), signal).unwrap());
     hold(Signal::STOP);
     let requests = site.listen("kiosk/v1/demo/K0001/pay/request");

@@ -1,5 +1,5 @@
-//! What somebody with the right to it asks of the machine, from the page: done once, answered alike, and on record with who
-//! it was.
+//! What somebody with the right to it asks of the machine, from the page: done once, answered alike, and on record with
+//! who it was.
 
 use serde_json::{Value, json};
 
@@ -122,8 +122,8 @@ fn killed_over_a_request_it_is_done_once() {
     machine.verify();
 }
 
-/// The run of the daemon, once it is another than `former` and can deliver. By the nonce, because the world shows the last
-/// state of the dead one for a moment after its death.
+/// The run of the daemon, once it is another than `former` and can deliver. By the nonce, because the world shows the
+/// last state of the dead one for a moment after its death.
 fn ready(machine: &Machine, former: &Value) -> Value {
     machine.wait("a kiosk that can deliver", || {
         let state = machine.get("/api/state");

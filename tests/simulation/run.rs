@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kioskd::kiosk::turn::{NotTaken, turn};
+use kioskd::kiosk::turn::{TurnError, turn};
 use kioskd::operation::{Actor, Operation, Outcome as Told, Reason, Request, RequestId, Rights};
 use kioskd::sale::dialogue::{OrderPage, Page, ShopPage};
 use kioskd::sale::event::{Effect, Event};
@@ -376,7 +376,7 @@ impl<'a> Run<'a> {
         }
         let mut step = match taken {
             Ok(step) => step,
-            Err(NotTaken::Failed(_)) if self.journal.power.take_died() => return Err(Died),
+            Err(TurnError::Failed(_)) if self.journal.power.take_died() => return Err(Died),
             Err(not) => {
                 self.say(|| format!("   {not}"));
                 return Ok(false);
@@ -421,7 +421,7 @@ impl<'a> Run<'a> {
             };
             late.into_iter().for_each(|record: Record| self.journal.smuggle(record));
             if !done {
-                self.carry_out(effect);
+                self.execute(effect);
             }
             self.journal.power.survives();
             if self.journal.power.take_died() {
@@ -431,7 +431,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn carry_out(&mut self, effect: Effect) {
+    fn execute(&mut self, effect: Effect) {
         let world = &mut self.world;
         match effect {
             Effect::Create { charge, rail } => {

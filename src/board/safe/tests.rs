@@ -33,7 +33,7 @@ struct Bench {
     wiring: Wiring,
 }
 
-impl Placed for Bench {
+impl Locate for Bench {
     fn whereabouts(&self, line: &str) -> Result<String, BoardError> {
         match self.wiring.line(line).offset {
             Some(offset) => Ok(format!("offset {offset}")),
@@ -124,13 +124,13 @@ fn after(chip: &Chip, claims: &Claims, config: Result<Wiring, ConfigError>) -> (
     let mut said = Vec::new();
     let told = |told| {
         said.push(match told {
-            Told::Relay(made) => made.to_string(),
-            Told::Claims(error) => error.to_string(),
-            Told::Config(error) => error.to_string(),
+            SafeReport::Relay(made) => made.to_string(),
+            SafeReport::Claims(error) => error.to_string(),
+            SafeReport::Config(error) => error.to_string(),
         });
     };
     let open = |wiring| Ok(Bench { chip: chip.clone(), wiring });
-    let safe = Rounds { open, tried: BTreeSet::new(), safe: true, told }.all(Some(claims), config);
+    let safe = Sweep { open, tried: BTreeSet::new(), safe: true, told }.all(Some(claims), config);
     (safe, said)
 }
 

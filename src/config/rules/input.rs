@@ -1,4 +1,4 @@
-//! `[touch]`, `[keypad]` and `[scanner]`: which device is meant.
+//! Checks `[touch]`, `[keypad]` and `[scanner]`: each must name a device.
 
 use super::{Node, Rules};
 use crate::config::words::quote;

@@ -1,4 +1,4 @@
-//! Every line does one thing, and what is written of its wire makes sense together and for the driver.
+//! Checks the lines: each has one use, and the keys of its wire fit together and fit the driver.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What must agree about payment methods.
+//! Checks that the keys of payment methods agree.
 
 use super::super::document::{Found, Node};
 use super::super::words::quote;

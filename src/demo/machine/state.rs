@@ -1,4 +1,4 @@
-//! What the machine is, and how it moves on in time.
+//! The machine's state, and how it changes with time.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! From bytes to rows of dots and answers.
+//! Interprets ESC/POS: bytes become rows of dots and answers.
 
 use std::collections::VecDeque;
 

@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 
 use super::super::link::Link;
 use super::super::wallet::{self, Response, Wallet};
-use super::{CutPoint, Surroundings, lock};
+use super::{CutPoint, SimulatedWorld, lock};
 use crate::world::{Ask, ToWorld, WireError, receive};
 
 /// Longest a read of the printer's port waits.
 const PRINTER_WAIT: Duration = Duration::from_secs(10);
 
-impl Surroundings {
+impl SimulatedWorld {
     pub(super) fn serve(self: &Arc<Self>, listener: &UnixListener) {
         for stream in listener.incoming() {
             let result = stream.map_err(WireError::from).and_then(|stream| self.attend(&stream));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::machine::Motor;
 use super::super::paper::Roll;
 use super::super::wallet::Behaviour;
-use super::{CutPoint, Surroundings, lock};
+use super::{CutPoint, SimulatedWorld, lock};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -123,7 +123,7 @@ pub(super) struct Shown {
     slots: BTreeMap<String, MotorSwitch>,
 }
 
-impl Surroundings {
+impl SimulatedWorld {
     /// Checks all of `wanted`, then does it, the power last. Blocks until a kiosk that was cut is dead. Who fills the
     /// slots tells the kiosk as well, by [`Question::Refill`](crate::world::Question::Refill).
     ///
@@ -234,7 +234,7 @@ impl Surroundings {
             "sensor": shown.sensor,
             "slots": shown.slots,
             "provider": self.wallet.behaviour(),
-            "kiosk": { "running": self.plug.running(), "starts": self.plug.starts(), "cut_at": *lock(&self.armed) },
+            "kiosk": { "running": self.process.running(), "starts": self.process.starts(), "cut_at": *lock(&self.armed) },
         })
     }
 }

@@ -19,7 +19,7 @@ pub const HEIGHT: i32 = 300;
 const SOON: Duration = Duration::from_secs(10);
 
 pub struct Bench {
-    pub world: Arc<Surroundings>,
+    pub world: Arc<SimulatedWorld>,
     folder: tempfile::TempDir,
 }
 
@@ -32,7 +32,7 @@ pub struct FakeKiosk {
 impl Bench {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let world = Surroundings::new(Parts {
+        let world = SimulatedWorld::new(Parts {
             wallet: Wallet::open(&folder.path().join("wallet.db")).unwrap(),
             panel: (WIDTH as u32, HEIGHT as u32),
             paper_columns: 384,
@@ -60,7 +60,7 @@ impl Bench {
         kiosk
     }
 
-    pub fn until(&self, there: impl Fn(&Surroundings) -> bool) {
+    pub fn until(&self, there: impl Fn(&SimulatedWorld) -> bool) {
         let by = Instant::now() + SOON;
         while !there(&self.world) {
             assert!(Instant::now() < by, "it never came");

@@ -1,15 +1,16 @@
 //! Admission control for requests: the rate limit, the limit of requests in flight, the age, and replay protection.
 //!
 //! Policy: whoever owns the broker can replay everything that a kiosk ever sent, as often as he likes. So the number of
-//! requests in flight is bounded, in total and for each kiosk, and each kiosk has a rate limit. A message over a limit is
-//! dropped after its topic was read and before its signature is checked; the kiosk sends the request again. A request is
-//! good once and for [`LIFE_MS`] by the gateway's clock, and not at all when it was sent before this gateway started,
-//! because the gateway doesn't know any more what it answered then. A request that is too old is answered with the time and
-//! nothing else; a repeated one isn't answered. Nor is anything begun for a request whose minute has passed meanwhile: a
-//! kiosk that has waited that long knows that a close which nobody answered is not carried out any more.
+//! requests in flight is bounded, in total and for each kiosk, and each kiosk has a rate limit. A message over a limit
+//! is dropped after its topic was read and before its signature is checked; the kiosk sends the request again. A
+//! request is good once and for [`LIFE_MS`] by the gateway's clock, and not at all when it was sent before this gateway
+//! started, because the gateway doesn't know any more what it answered then. A request that is too old is answered with
+//! the time and nothing else; a repeated one isn't answered. Nor is anything begun for a request whose minute has
+//! passed meanwhile: a kiosk that has waited that long knows that a close which nobody answered is not carried out any
+//! more.
 //!
-//! Each gateway has its own memory. A request that is replayed to another gateway within the minute is handled once more,
-//! which does nothing that the kiosk did not ask for: see [`handler`](super::handler).
+//! Each gateway has its own memory. A request that is replayed to another gateway within the minute is handled once
+//! more, which does nothing that the kiosk did not ask for: see [`handler`](super::handler).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -29,11 +30,13 @@ const AHEAD_MS: u64 = 5_000;
 const IN_FLIGHT: usize = 1024;
 /// This many requests of one kiosk may be in flight: those that are handled, and as many that are answered as too many.
 const PER_KIOSK: usize = 16;
-/// The least time between two requests of a kiosk, on average; a correct kiosk has four in flight and waits for answers.
+/// The least time between two requests of a kiosk, on average; a correct kiosk has four in flight and waits for
+/// answers.
 const PACE: Duration = Duration::from_millis(50);
 /// A kiosk that has been quiet may send this many at once.
 const BURST: u32 = 100;
-/// This many nonces of one kiosk are remembered: what the rate limit lets through while a request is good, and a few more.
+/// This many nonces of one kiosk are remembered: what the rate limit lets through while a request is good, and a few
+/// more.
 const NONCES: usize = 2048;
 
 pub(super) struct Admission {

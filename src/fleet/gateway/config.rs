@@ -1,7 +1,7 @@
 //! The gateway's own configuration file.
 //!
-//! Policy: every mistake is found before anything is started, and is reported as `FILE:LINE:COL: what, and what to write
-//! instead`. Paths are relative to the file. Secrets are read here and never printed.
+//! Policy: every mistake is found before anything is started, and is reported as `FILE:LINE:COL: what, and what to
+//! write instead`. Paths are relative to the file. Secrets are read here and never printed.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,9 +1,9 @@
 //! Limits the webhook's open connections, and chooses which one is closed when a new one comes.
 //!
-//! Policy: a connection is unverified until a signature on it was verified. A new connection is accepted at the expense of
-//! an unverified one: of the oldest from the same address when there are too many from there, otherwise of the oldest of
-//! all when the limit is reached. So clients that open connections and send nothing keep nobody out: a provider sends its
-//! request at once.
+//! Policy: a connection is unverified until a signature on it was verified. A new connection is accepted at the expense
+//! of an unverified one: of the oldest from the same address when there are too many from there, otherwise of the
+//! oldest of all when the limit is reached. So clients that open connections and send nothing keep nobody out: a
+//! provider sends its request at once.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -41,8 +41,8 @@ pub(super) struct Slot {
 }
 
 impl ConnectionLimiter {
-    /// Accepts a connection. The receiver ends when the connection must be closed for another one; `None` when the limit is
-    /// reached and all connections are verified.
+    /// Accepts a connection. The receiver ends when the connection must be closed for another one; `None` when the
+    /// limit is reached and all connections are verified.
     pub fn admit(self: &Arc<Self>, from: IpAddr) -> Option<(Slot, oneshot::Receiver<Infallible>)> {
         let source = source(from);
         let (keep, evicted) = oneshot::channel();

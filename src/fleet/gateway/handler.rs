@@ -1,16 +1,18 @@
 //! Handles one verified request: it checks whose charge it is and the kiosk's limits, and asks the provider.
 //!
 //! Policy
-//! - A charge is a kiosk's if the provider has that kiosk's name on record for it. The gateway writes the name when it makes
-//!   the charge, whatever the request says, and reads it back from the provider before it reports, closes or refunds
-//!   anything. Only while the provider has no name on record yet does the gateway's own memory of who made it count.
+//! - A charge is a kiosk's if the provider has that kiosk's name on record for it. The gateway writes the name when it
+//!   makes the charge, whatever the request says, and reads it back from the provider before it reports, closes or
+//!   refunds anything. Only while the provider has no name on record yet does the gateway's own memory of who made it
+//!   count.
 //! - Ids say what they belong to: a refund's id contains its charge's, a charge's id its order's. Some providers know
-//!   refunds of a merchant by their id alone, so another kiosk's refund under the same id would block this one for ever.
-//! - A charge that is known to be paid is never closed, because some providers give the money back when it is. The query
-//!   and the close are two calls, and a payment may come between them: then the provider gives it back, and the answer
-//!   says so.
-//! - What can't be found out is answered with [`Says::Unknown`], and the kiosk asks again. A refund is never refused by the
-//!   gateway's own state alone, nor by an answer that may mean that the money is back already.
+//!   refunds of a merchant by their id alone, so another kiosk's refund under the same id would block this one for
+//!   ever.
+//! - A charge that is known to be paid is never closed, because some providers give the money back when it is. The
+//!   query and the close are two calls, and a payment may come between them: then the provider gives it back, and the
+//!   answer says so.
+//! - What can't be found out is answered with [`Says::Unknown`], and the kiosk asks again. A refund is never refused by
+//!   the gateway's own state alone, nor by an answer that may mean that the money is back already.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -260,7 +262,8 @@ impl RailRequest<'_> {
             return match (self.rail.notifies(), report.standing) {
                 // Where the provider has no book that could be asked, it can't give back either: a person must.
                 (None, _) => Ok(Says::Refund { refund: refund.clone(), report: RefundReport::Failed }),
-                // Never paid, or given back in full by the provider itself: not every book tells the one from the other.
+                // Never paid, or given back in full by the provider itself: not every book tells the one from the
+                // other.
                 (Some(_), Standing::Closed) => match self.rail.query_refund(refund).await? {
                     RefundReport::Absent => Err(RailError::Unknown(
                         "the charge is closed, and the provider says neither that it was paid nor that it went back"

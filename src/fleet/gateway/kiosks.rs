@@ -1,8 +1,8 @@
 //! The kiosks of the fleet, and the verification of their requests.
 //!
-//! Policy: a kiosk is a public key in a directory, `KIOSK.pem`. A request is valid when its signature holds and the same
-//! name stands in three places: the signing key's `kid`, the request's `kiosk`, and the topic it came on. Any other message
-//! is counted and logged as a number; it gets no answer, because an answer would help whoever guesses.
+//! Policy: a kiosk is a public key in a directory, `KIOSK.pem`. A request is valid when its signature holds and the
+//! same name stands in three places: the signing key's `kid`, the request's `kiosk`, and the topic it came on. Any
+//! other message is counted and logged as a number; it gets no answer, because an answer would help whoever guesses.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

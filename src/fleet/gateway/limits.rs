@@ -1,9 +1,9 @@
 //! The rate limiter of one kiosk's charges and refunds. It is pure: the caller passes the time.
 //!
 //! Policy: a stolen kiosk key must not be worth more than an hour of a busy machine's takings, and a customer who makes
-//! orders and doesn't pay must not be able to close a machine. So the hourly limit counts charges that were paid. Charges
-//! that were only made count for a minute, so that a faulty kiosk does not flood the provider. The ids of charges and
-//! refunds are counted, not requests, so that neither a repeat nor a replay uses anything up.
+//! orders and doesn't pay must not be able to close a machine. So the hourly limit counts charges that were paid.
+//! Charges that were only made count for a minute, so that a faulty kiosk does not flood the provider. The ids of
+//! charges and refunds are counted, not requests, so that neither a repeat nor a replay uses anything up.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -5,13 +5,13 @@
 //!   kiosk's by what the provider has on record ([`handler`]).
 //! - It stores nothing. When it dies, the kiosk sends the lost request again; every request may be repeated, because
 //!   charges and refunds have numbers. So it may be killed at any time, and several may share one fleet.
-//! - A request is good once and for a minute. A flood of old, repeated or malformed ones causes no question at a provider,
-//!   takes no memory and writes no lines in the log ([`admission`]).
+//! - A request is good once and for a minute. A flood of old, repeated or malformed ones causes no question at a
+//!   provider, takes no memory and writes no lines in the log ([`admission`]).
 //! - Many requests are in flight at a time, a bounded number for each provider and each kiosk, so that a slow provider
 //!   or a faulty kiosk holds up nobody else.
 //! - Each gateway limits what one kiosk may charge and refund ([`limits`]).
-//! - Providers send notifications to [`webhook`]; [`notices`] passes them on to the kiosk that they are about. Both that and
-//!   the requests travel over MQTT connections ([`mqtt`]).
+//! - Providers send notifications to [`webhook`]; [`notices`] passes them on to the kiosk that they are about. Both
+//!   that and the requests travel over MQTT connections ([`mqtt`]).
 
 mod admission;
 pub mod config;
@@ -61,14 +61,14 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// A provider as the gateway needs it.
 pub trait GatewayRail: Rail {
-    /// How the provider's notifications are read. Where a provider sends none, the operator's own program may send notices
-    /// in its place ([`config::OPERATOR_KID`]).
+    /// How the provider's notifications are read. Where a provider sends none, the operator's own program may send
+    /// notices in its place ([`config::OPERATOR_KID`]).
     fn notifies(&self) -> Option<&dyn Notifies> {
         None
     }
 
-    /// Whether `given`, from a report, is the `attach` that a charge was made with: the whole name, or what the rail had
-    /// to make of it for a provider that takes less.
+    /// Whether `given`, from a report, is the `attach` that a charge was made with: the whole name, or what the rail
+    /// had to make of it for a provider that takes less.
     fn attach_matches(&self, given: &str, attach: &str) -> bool {
         given == attach
     }

@@ -1,9 +1,9 @@
 //! One connection to the MQTT broker: it subscribes to one filter, and publishes with confirmation.
 //!
-//! Policy: nothing is queued while there is no connection. What can't be published now fails with [`NotConnected`] at once,
-//! because whoever waits for it asks again: the kiosk with its next request, the provider with its next notification.
-//! Every connection is a new client and a clean session (see [`link`](crate::fleet::link) for why). It is given up when the
-//! broker does not acknowledge a publish, and the next try comes after `rand(0, min(30 s, 2^n s))`.
+//! Policy: nothing is queued while there is no connection. What can't be published now fails with [`NotConnected`] at
+//! once, because whoever waits for it asks again: the kiosk with its next request, the provider with its next
+//! notification. Every connection is a new client and a clean session (see [`link`](crate::fleet::link) for why). It is
+//! given up when the broker does not acknowledge a publish, and the next try comes after `rand(0, min(30 s, 2^n s))`.
 
 use std::collections::VecDeque;
 use std::pin::pin;

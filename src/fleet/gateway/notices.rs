@@ -1,13 +1,14 @@
 //! Sends notices: what a provider has said in a notification goes to the kiosk that it is about.
 //!
 //! Policy: a notice is delivered when the kiosk has confirmed it with its signature, because a broker may drop what it
-//! acknowledged. Until then the provider is answered that its notification failed, and repeats it. A notice's id is a digest
-//! of its contents, so that a repeat, by whichever gateway, is the same notice.
+//! acknowledged. Until then the provider is answered that its notification failed, and repeats it. A notice's id is a
+//! digest of its contents, so that a repeat, by whichever gateway, is the same notice.
 //!
-//! With several gateways a kiosk's confirmation may reach another gateway than the one that waits for it. So notices have a
-//! connection of their own, which receives all requests of the fleet, outside of the shared subscription. It opens those of
-//! a kiosk only while a notice to it is in flight, within a rate limit ([`admission`](super::admission)), and only to find
-//! confirmations. A confirmation stays true, so it may have any age.
+//! With several gateways a kiosk's confirmation may reach another gateway than the one that waits for it. So notices
+//! have a connection of their own, which receives all requests of the fleet, outside of the shared subscription. It
+//! opens those of a kiosk only while a notice to it is in flight, within a rate limit
+//! ([`admission`](super::admission)), and only to find confirmations. A confirmation stays true, so it may have any
+//! age.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -157,8 +158,8 @@ pub(super) fn notice_id(rail: &str, charge: &ChargeRef, report: &ChargeReport) -
 }
 
 impl Shared {
-    /// The configuration of one of this gateway's connections. Its client id is unique, because a broker disconnects the
-    /// older one of two clients with one id.
+    /// The configuration of one of this gateway's connections. Its client id is unique, because a broker disconnects
+    /// the older one of two clients with one id.
     pub(super) fn connection_config(&self, what: &str, filter: Filter) -> ConnectionConfig {
         let client_id = format!("kioskd-gateway.{}.{:016x}.{what}", self.fleet, self.instance);
         ConnectionConfig { broker: self.broker.clone(), client_id, filter }

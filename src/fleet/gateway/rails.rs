@@ -47,8 +47,8 @@ impl GatewayRail for ProviderRail {
     }
 }
 
-/// A rail whose bank can't be asked: the kiosk makes the QR itself, and the operator's notices say what was paid. Queries
-/// answer that the charge is absent, and refunds fail, so that a person makes them.
+/// A rail whose bank can't be asked: the kiosk makes the QR itself, and the operator's notices say what was paid.
+/// Queries answer that the charge is absent, and refunds fail, so that a person makes them.
 pub(super) struct NoticeOnlyRail;
 
 impl Rail for NoticeOnlyRail {

@@ -1,12 +1,12 @@
 //! The webhook: providers send their notifications to `POST {path}/{rail}` over HTTPS.
 //!
-//! Policy: anybody on the network can call it. Nothing is done before the rail has verified the body, an unverified caller
-//! is told nothing but a status, and unverified callers are logged as a number. The sizes of bodies and headers, the number
-//! of connections and their duration are bounded, and unverified connections keep nobody out
+//! Policy: anybody on the network can call it. Nothing is done before the rail has verified the body, an unverified
+//! caller is told nothing but a status, and unverified callers are logged as a number. The sizes of bodies and headers,
+//! the number of connections and their duration are bounded, and unverified connections keep nobody out
 //! ([`connections`](super::connections)). Status 200 means that the kiosk has the notice; every other status makes the
-//! provider repeat its notification (WeChat Pay does so for 24 hours, Alipay for 25), which does no harm. Where a rail's
-//! provider sends no notifications, the operator's own program may send notices, signed with the operator's key: they may
-//! say that a charge was paid, and nothing else.
+//! provider repeat its notification (WeChat Pay does so for 24 hours, Alipay for 25), which does no harm. Where a
+//! rail's provider sends no notifications, the operator's own program may send notices, signed with the operator's key:
+//! they may say that a charge was paid, and nothing else.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

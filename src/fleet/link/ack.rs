@@ -1,8 +1,8 @@
 //! Verifies acknowledgements: what the back end says it holds is believed only when the ledger agrees.
 //!
-//! Policy: anybody who may write to the topic can send an acknowledgement. Where the back end's key is known it must have
-//! the back end's signature. It counts when it names this ledger and the hash of an event that exists; any other one does
-//! not move the cursor.
+//! Policy: anybody who may write to the topic can send an acknowledgement. Where the back end's key is known it must
+//! have the back end's signature. It counts when it names this ledger and the hash of an event that exists; any other
+//! one does not move the cursor.
 
 use std::time::{Duration, Instant};
 
@@ -61,8 +61,8 @@ pub(super) fn verify(
     Ok(ack.seq)
 }
 
-/// Limits how often refused acknowledgements are reported, so that a flood from the network does not become a flood in the
-/// kiosk: [`BURST`](Self::BURST) at once, and then one a second.
+/// Limits how often refused acknowledgements are reported, so that a flood from the network does not become a flood in
+/// the kiosk: [`BURST`](Self::BURST) at once, and then one a second.
 #[derive(Debug)]
 pub(super) struct RateLimiter {
     left: u32,

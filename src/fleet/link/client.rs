@@ -1,8 +1,8 @@
 //! One MQTT client, used for one connection and then thrown away.
 //!
-//! The reason: after a lost session rumqttc drops publishes it had accepted, and it can wait for ever for a packet number
-//! that never comes back. A new client remembers neither; the outbox and [`Pending`](super::pending) know what to send
-//! again.
+//! The reason: after a lost session rumqttc drops publishes it had accepted, and it can wait for ever for a packet
+//! number that never comes back. A new client remembers neither; the outbox and [`Pending`](super::pending) know what
+//! to send again.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -19,8 +19,8 @@ pub(super) const OFFLINE: &str = "offline";
 const MESSAGES: u16 = 32;
 /// So many requests to the gateway may be in flight, beside events and messages.
 const REQUESTS: u16 = 16;
-/// Larger messages than the longest acknowledgement are read and refused: a client that disconnects because of one would
-/// receive a retained one again on every connection.
+/// Larger messages than the longest acknowledgement are read and refused: a client that disconnects because of one
+/// would receive a retained one again on every connection.
 const MAX_INCOMING: usize = 4 << 20;
 /// MQTT's own limit; the broker's limit is unknown.
 const MAX_OUTGOING: usize = 268_435_455;

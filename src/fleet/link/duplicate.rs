@@ -1,12 +1,13 @@
-//! Detects another kiosk under the same name: a copied card, or an id given twice. It is pure: the caller passes the time.
+//! Detects another kiosk under the same name: a copied card, or an id given twice. It is pure: the caller passes the
+//! time.
 //!
-//! Policy: a broker accepts only one client of a name, so the two kiosks disconnect each other in turn, and each finds the
-//! other's `state` where it left its own. A state alone proves little, because a broker may bring back an old one: it counts
-//! when our own was there before, and when it has happened on two connections. An acknowledgement that the back end has
-//! signed, of an event that this ledger does not hold, proves that the ledger has been copied.
+//! Policy: a broker accepts only one client of a name, so the two kiosks disconnect each other in turn, and each finds
+//! the other's `state` where it left its own. A state alone proves little, because a broker may bring back an old one:
+//! it counts when our own was there before, and when it has happened on two connections. An acknowledgement that the
+//! back end has signed, of an event that this ledger does not hold, proves that the ledger has been copied.
 //!
-//! A duplicate is reported and stops nothing, because a hostile broker could fake one. While it lasts the kiosk connects
-//! more rarely, because neither gains by disconnecting the other more often.
+//! A duplicate is reported and stops nothing, because a hostile broker could fake one. While it lasts the kiosk
+//! connects more rarely, because neither gains by disconnecting the other more often.
 
 use std::time::{Duration, Instant};
 
@@ -52,8 +53,8 @@ impl DuplicateDetector {
         self.looked = false;
     }
 
-    /// Takes a state that came on our own topic. Answers whether it is ours: then nothing more can be learnt from states
-    /// on this connection.
+    /// Takes a state that came on our own topic. Answers whether it is ours: then nothing more can be learnt from
+    /// states on this connection.
     pub fn state(&mut self, payload: &[u8], now: Instant) -> bool {
         if payload.len() > LONGEST {
             return false;

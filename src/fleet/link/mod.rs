@@ -1,17 +1,19 @@
-//! The kiosk's connection to the fleet's broker: it publishes presence, state, telemetry, alarms, and the ledger's events.
+//! The kiosk's connection to the fleet's broker: it publishes presence, state, telemetry, alarms, and the ledger's
+//! events.
 //!
 //! Policy
-//! - An event stays due until the back end's `ack` names it with its hash. The broker's own acknowledgement (PUBACK) only
-//!   makes room for more packets. The link reads the outbox and deletes nothing.
-//! - At most `window` events are in flight without the back end's acknowledgement. Every connection starts again from the
-//!   acknowledged cursor, and so does a long time without an acknowledgement. So events may come twice, are never left
-//!   out, and come in order.
-//! - A checkpoint, signed by the kiosk, is published before the events it covers, so at no time has an event been published
-//!   that no checkpoint covers.
+//! - An event stays due until the back end's `ack` names it with its hash. The broker's own acknowledgement (PUBACK)
+//!   only makes room for more packets. The link reads the outbox and deletes nothing.
+//! - At most `window` events are in flight without the back end's acknowledgement. Every connection starts again from
+//!   the acknowledged cursor, and so does a long time without an acknowledgement. So events may come twice, are never
+//!   left out, and come in order.
+//! - A checkpoint, signed by the kiosk, is published before the events it covers, so at no time has an event been
+//!   published that no checkpoint covers.
 //! - Nothing blocks the kiosk, and nothing floods it: it is told of the newest acknowledgement only, at most once in
 //!   `report_every`. Of state, alarms and telemetry only the newest are kept.
-//! - Requests to the gateway have room of their own beside the events. Without a connection they are refused, not queued:
-//!   the caller has a time-out. Replies are handed on as they came, cut to a little more than the longest valid one.
+//! - Requests to the gateway have room of their own beside the events. Without a connection they are refused, not
+//!   queued: the caller has a time-out. Replies are handed on as they came, cut to a little more than the longest valid
+//!   one.
 //! - Every connection is a new client and a clean session. After a failure the next try comes after
 //!   `rand(0, min(back_off_max, back_off_unit * 2^n))`, so that not all kiosks of a fleet connect at the same moment.
 
@@ -224,23 +226,24 @@ pub enum FleetEvent {
     Disconnected {
         why: String,
     },
-    /// The back end holds every event up to `seq`: the ledger's name and the hash agree. `seq` is smaller than before when
-    /// the back end says that it lacks something. Only the newest is reported, at most once in `report_every`.
+    /// The back end holds every event up to `seq`: the ledger's name and the hash agree. `seq` is smaller than before
+    /// when the back end says that it lacks something. Only the newest is reported, at most once in `report_every`.
     Acknowledged {
         seq: u64,
     },
-    /// Somebody sent an acknowledgement that is not true, and the cursor has not moved. After the first ten, at most one a
-    /// second is reported.
+    /// Somebody sent an acknowledgement that is not true, and the cursor has not moved. After the first ten, at most
+    /// one a second is reported.
     AckRejected {
         why: String,
     },
-    /// Another kiosk uses this kiosk's name or its ledger's number, and why that is believed; `None` when it does no more.
+    /// Another kiosk uses this kiosk's name or its ledger's number, and why that is believed; `None` when it does no
+    /// more.
     Duplicate {
         why: Option<&'static str>,
     },
-    /// An unverified message on `pay/reply` or `pay/notice`; a longer one than [`LONGEST`](crate::signed::jws::LONGEST) is
-    /// cut after one byte more. The receiver verifies it at once, in the link's task, so that a flood slows its sender; if it
-    /// were queued, a flood would fill the memory.
+    /// An unverified message on `pay/reply` or `pay/notice`; a longer one than [`LONGEST`](crate::signed::jws::LONGEST)
+    /// is cut after one byte more. The receiver verifies it at once, in the link's task, so that a flood slows its
+    /// sender; if it were queued, a flood would fill the memory.
     Pay {
         channel: Pay,
         message: Vec<u8>,

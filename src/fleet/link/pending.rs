@@ -1,9 +1,10 @@
-//! Holds what the kiosk wants the link to send: the newest state, the alarms, the newest telemetry, requests to the gateway.
+//! Holds what the kiosk wants the link to send: the newest state, the alarms, the newest telemetry, requests to the
+//! gateway.
 //!
-//! Policy: handing over never waits and never fails, whether or not there is a network. Only the newest of each is kept, so
-//! weeks offline take no memory. The broker retains state and alarms, so they are published again on every connection,
-//! cleared alarms too, because a broker may have forgotten or kept the wrong thing. Requests to the gateway are the
-//! exception: one that can't be sent now is refused, and the caller decides.
+//! Policy: handing over never waits and never fails, whether or not there is a network. Only the newest of each is
+//! kept, so weeks offline take no memory. The broker retains state and alarms, so they are published again on every
+//! connection, cleared alarms too, because a broker may have forgotten or kept the wrong thing. Requests to the gateway
+//! are the exception: one that can't be sent now is refused, and the caller decides.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};

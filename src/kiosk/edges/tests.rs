@@ -11,9 +11,9 @@ use super::super::clock::Clock;
 use super::super::{Kiosk, start};
 use super::*;
 use crate::board::{Backend, BoardError, SimulatedI2c};
-use crate::ledger::Hold;
+use crate::ledger::DirectoryLock;
 use crate::payment::Answer;
-use crate::service::Beat;
+use crate::service::Heartbeat;
 use crate::vocabulary::{
     ChargeRef, ChargeReport, Created, NewCharge, Payment, PaymentId, RefundReport, RefundRequest, Standing,
     UnknownDelivery,
@@ -161,8 +161,8 @@ pub(in super::super) fn rig(fate: impl Fn() + Send + Sync + 'static) -> Rig {
         supervisor,
         inputs: inputs.clone(),
     };
-    let hold = Ok(Hold::take(&config.state.directory).unwrap());
-    let kiosk = Kiosk::open(hold, config, Clock::start(), None, edges, Beat::default()).unwrap();
+    let hold = Ok(DirectoryLock::take(&config.state.directory).unwrap());
+    let kiosk = Kiosk::open(hold, config, Clock::start(), None, edges, Heartbeat::default()).unwrap();
     Rig { kiosk, queue, inputs, rail, slips, _state: state }
 }
 
@@ -225,7 +225,7 @@ fn a_board_that_hangs_after_the_payment_leaves_nobody_waiting() {
         let _ = held.lock().unwrap().recv();
     });
     sell(&mut rig);
-    let watched = start::parts(&rig.kiosk.edges, &Beat::default(), rig.inputs.clone());
+    let watched = start::parts(&rig.kiosk.edges, &Heartbeat::default(), rig.inputs.clone());
     let board = watched.into_iter().find(|part| part.name == "the board").expect("the watchdog sees the board");
     let began = Instant::now();
     let stop = rig.inputs.clone();
@@ -244,9 +244,9 @@ fn a_board_that_hangs_after_the_payment_leaves_nobody_waiting() {
     assert_eq!(slip.refunded + slip.refund_pending, slip.paid, "all of it goes back");
     assert_eq!(rig.kiosk.state.conditions.board_answers, Some(false), "and nothing is sold");
     assert!(!rig.kiosk.state.stop_reasons().is_empty());
-    let beats = board.beat.count();
+    let beats = board.heartbeat.count();
     (board.nudge)();
-    assert_eq!(board.beat.count(), beats, "systemd will not hear of it, and begins anew");
+    assert_eq!(board.heartbeat.count(), beats, "systemd will not hear of it, and begins anew");
     drop(hold);
     rig.kiosk.end();
 }

@@ -56,7 +56,7 @@ impl Panel for Scripted {
     }
 }
 
-fn showing(page: Page) -> Showing {
+fn showing(page: Page) -> GlassContent {
     let view = View {
         language: Language::new("en"),
         languages: vec![Language::new("en"), Language::new("zh-Hant")],
@@ -67,10 +67,10 @@ fn showing(page: Page) -> Showing {
         idle_left: None,
         page,
     };
-    Showing { view, order: Value::Null }
+    GlassContent { view, order: Value::Null }
 }
 
-fn attract() -> Showing {
+fn attract() -> GlassContent {
     showing(Page::Shop(ShopPage::Attract { tiles: Vec::new() }))
 }
 

@@ -5,19 +5,20 @@
 //! - `alipay.trade.precreate` makes a QR, not a trade. Until somebody scans it a query is answered `TRADE_NOT_EXIST`,
 //!   which is [`Standing::Absent`]. `timeout_express` runs from the scan, so the QR's own `qr_code_timeout_express` is
 //!   given too, and once the provider's time is known `time_expire`, which bounds both.
-//! - A result nobody knows (time-out, 20000, a system error) is [`RailError::Unknown`]. A number is never used again, nor
-//!   created twice: after a cancel, whatever it answered, its QR is dead.
+//! - A result nobody knows (time-out, 20000, a system error) is [`RailError::Unknown`]. A number is never used again,
+//!   nor created twice: after a cancel, whatever it answered, its QR is dead.
 //! - Paid is `TRADE_SUCCESS` or `TRADE_FINISHED` in a verified answer about this very order. `TRADE_CLOSED` is either
 //!   unpaid and timed out or given back in full, our own refunds included: [`Standing::Closed`] and no payment, so it
 //!   never makes one, and the sale forgets none it knows.
-//! - A close is `alipay.trade.cancel`. It gives the money back when it comes after the payment, so none is sent, neither at
-//!   first nor again, before a query that knows of no payment; what a query knows to be paid is reported and not closed. A
-//!   payment that comes between the two is given back, and the cancel says so: `action=refund` is reported as the payment
-//!   together with its return.
-//! - A refund is one by its `out_request_no` and amount, however often asked for. It may take 10 s until a query shows it;
-//!   `Absent` in that time makes the sale ask for the same refund again, which moves no money twice. A refusal is believed
-//!   only when the refund can't be found either, because a repeat may be refused for what its first attempt has done. A
-//!   refund that can't be found is done when its trade is closed: what was paid and is closed has gone back in full.
+//! - A close is `alipay.trade.cancel`. It gives the money back when it comes after the payment, so none is sent,
+//!   neither at first nor again, before a query that knows of no payment; what a query knows to be paid is reported and
+//!   not closed. A payment that comes between the two is given back, and the cancel says so: `action=refund` is
+//!   reported as the payment together with its return.
+//! - A refund is one by its `out_request_no` and amount, however often asked for. It may take 10 s until a query shows
+//!   it; `Absent` in that time makes the sale ask for the same refund again, which moves no money twice. A refusal is
+//!   believed only when the refund can't be found either, because a repeat may be refused for what its first attempt
+//!   has done. A refund that can't be found is done when its trade is closed: what was paid and is closed has gone back
+//!   in full.
 //! - [`RailError::Refused`] is for answers after which nothing can have happened. Queries are never refused: whatever
 //!   keeps us from seeing a payment must take the QR away.
 //!
@@ -296,8 +297,8 @@ impl Alipay {
         }
     }
 
-    /// The cancel has given back what was paid. A query knows the payment best; where none is answered, the cancel's own
-    /// words and the charge's amount have to do, because the trade was made for it and no later answer tells.
+    /// The cancel has given back what was paid. A query knows the payment best; where none is answered, the cancel's
+    /// own words and the charge's amount have to do, because the trade was made for it and no later answer tells.
     async fn returned(&self, asked: &ChargeRef, cancel: Said, deadline: Instant) -> Result<ChargeReport, RailError> {
         let number = asked.charge.as_str();
         let known = timeout_at(deadline, self.ask(number)).await.ok().and_then(Result::ok).flatten();
@@ -361,8 +362,8 @@ impl Alipay {
         }
     }
 
-    /// What became of it. A trade that had been paid, as one with a refund had, is closed by giving back all of it and by
-    /// nothing else: also by a cancel, or by hand, and then the refund itself can't be found.
+    /// What became of it. A trade that had been paid, as one with a refund had, is closed by giving back all of it and
+    /// by nothing else: also by a cancel, or by hand, and then the refund itself can't be found.
     async fn refund_known(&self, refund: &RefundRequest) -> Result<RefundReport, RailError> {
         let report = self.ask_refund(refund).await?;
         if report != RefundReport::Absent {

@@ -1,4 +1,4 @@
-//! What a new charge is to Alipay.
+//! Makes Alipay's parameters of a new charge.
 
 use std::time::Duration;
 
@@ -35,8 +35,8 @@ pub(super) fn precreate(new: &NewCharge, now: Option<Timestamp>) -> Value {
     content
 }
 
-/// `/`, `=`, `&` and "the like" are forbidden in it, which is read as: of ASCII's punctuation only the plainest is left,
-/// the rest becomes its full-width twin.
+/// `/`, `=`, `&` and "the like" are forbidden in it, which is read as: of ASCII's punctuation only the plainest is
+/// left, the rest becomes its full-width twin.
 pub(super) fn subject(description: &str, charge: &ChargeId) -> String {
     let tame = |c: char| match c {
         c if c.is_ascii_punctuation() && !"-_.,:()*".contains(c) => char::from_u32(c as u32 + 0xFEE0).unwrap_or(' '),

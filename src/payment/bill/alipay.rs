@@ -22,7 +22,7 @@ pub const TRADE: &str = "支付宝交易号";
 /// In the line of `#` behind the last row.
 const END: &str = "业务明细列表结束";
 
-struct Places {
+struct ColumnIndexes {
     provider: usize,
     charge: usize,
     kind: usize,
@@ -32,7 +32,7 @@ struct Places {
     fee: Option<usize>,
 }
 
-impl Places {
+impl ColumnIndexes {
     fn of(columns: &Columns) -> Result<Self, BillError> {
         Ok(Self {
             provider: columns.any(&[TRADE])?,
@@ -77,7 +77,7 @@ pub fn read<R: BufRead>(mut lines: Lines<R>) -> Result<Bill, BillError> {
         }
         covers = covers.or_else(|| period(&Encoding::guess(line.bytes?)));
     };
-    let places = Places::of(&columns)?;
+    let places = ColumnIndexes::of(&columns)?;
     let Some(currency) = Currency::from_code("CNY") else { return Err(BillError::NoHeader(TRADE, "a bill in CNY")) };
     let mut bill = Bill::new(true, true);
     let mut rows = Sums::default();

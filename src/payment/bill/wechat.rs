@@ -22,7 +22,7 @@ pub const TRADE: &str = "微信订单号";
 /// The first column of the sums: the number of rows.
 const COUNT: &str = "总交易单数";
 
-struct Places {
+struct ColumnIndexes {
     at: usize,
     requested: Option<usize>,
     charge: usize,
@@ -40,7 +40,7 @@ struct Refund {
     state: usize,
 }
 
-impl Places {
+impl ColumnIndexes {
     fn of(columns: &Columns) -> Result<Self, BillError> {
         let number = columns.get("商户退款单号");
         let refund = |number| {
@@ -130,7 +130,7 @@ pub fn read<R: BufRead>(mut lines: Lines<R>) -> Result<Bill, BillError> {
             break columns;
         }
     };
-    let places = Places::of(&columns)?;
+    let places = ColumnIndexes::of(&columns)?;
     // A bill of refunds has the column of their times and no payments.
     let mut bill = Bill::new(places.requested.is_none(), places.refund.is_some());
     let mut rows = 0;

@@ -1,12 +1,12 @@
-//! The kiosk's client of the gateway, one for all its rails. It keeps the open questions, the notices that were taken, and
-//! the count of rejected messages.
+//! The kiosk's client of the gateway, one for all its rails. It keeps the open questions, the notices that were taken,
+//! and the count of rejected messages.
 //!
-//! Policy: every message has a nonce of its own, and the time it was sent by the gateway's clock, which the client knows
-//! from the last answer; to the first message the gateway answers with nothing but the time, and the question is asked
-//! again. A question is closed by the first answer that fits any of its messages. A notice is taken once; when its
-//! consequences are on disk the client confirms it, and confirms it again when the gateway repeats it. Both memories are
-//! bounded: an answer that is older than they reach counts as one to no question, and a notice that is taken twice does no
-//! harm, because the ledger knows every payment by its id.
+//! Policy: every message has a nonce of its own, and the time it was sent by the gateway's clock, which the client
+//! knows from the last answer; to the first message the gateway answers with nothing but the time, and the question is
+//! asked again. A question is closed by the first answer that fits any of its messages. A notice is taken once; when
+//! its consequences are on disk the client confirms it, and confirms it again when the gateway repeats it. Both
+//! memories are bounded: an answer that is older than they reach counts as one to no question, and a notice that is
+//! taken twice does no harm, because the ledger knows every payment by its id.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -140,7 +140,8 @@ impl GatewayClient {
         }
     }
 
-    /// Connects it to the fleet's link, once. `publish` publishes a message on `pay/request`, and is false when it can't now.
+    /// Connects it to the fleet's link, once. `publish` publishes a message on `pay/request`, and is false when it
+    /// can't now.
     pub fn connect(&self, publish: impl Fn(Vec<u8>) -> bool + Send + Sync + 'static) {
         if self.publish.set(Box::new(publish)).is_err() {
             tracing::error!("the client of the gateway is connected already, and ignores a second link");
@@ -160,8 +161,8 @@ impl GatewayClient {
         self.counted(self.take_reply(message, wall), wall)
     }
 
-    /// Verifies and takes a message from `pay/notice`; `None` when it was taken before. The caller compares it with its own
-    /// charge ([`VerifiedNotice::is_about`]) and calls [`committed`](Self::committed) or [`reject`](Self::reject).
+    /// Verifies and takes a message from `pay/notice`; `None` when it was taken before. The caller compares it with its
+    /// own charge ([`VerifiedNotice::is_about`]) and calls [`committed`](Self::committed) or [`reject`](Self::reject).
     ///
     /// # Errors
     /// It can't be verified. It was counted, and has no other effect.
@@ -195,9 +196,9 @@ impl GatewayClient {
         self.inner().operator_rails.insert(rail.to_owned());
     }
 
-    /// Asks a question, and sends it once more in a new message when there is no answer after `repeat_after`. A charge is
-    /// sent only once, because not every provider accepts the same one twice. It waits until there is an answer that fits;
-    /// the caller has a time-out.
+    /// Asks a question, and sends it once more in a new message when there is no answer after `repeat_after`. A charge
+    /// is sent only once, because not every provider accepts the same one twice. It waits until there is an answer that
+    /// fits; the caller has a time-out.
     ///
     /// # Errors
     /// The question can't be sent, or the gateway takes it for an old one again and again.
@@ -225,8 +226,8 @@ impl GatewayClient {
             Ok(answer) => answer,
             Err(_) if no_repeat => answered.await,
             Err(_) => {
-                // The connection it was sent on may be lost, and with it the question or its answer. When there is no new
-                // connection yet, only an answer to the first message is left to wait for.
+                // The connection it was sent on may be lost, and with it the question or its answer. When there is no
+                // new connection yet, only an answer to the first message is left to wait for.
                 let (nonce, message) = self.signed(rail, ask)?;
                 if let Some(question) = self.inner().open.iter_mut().find(|question| question.number == open.number) {
                     question.nonces.push(nonce);
@@ -357,8 +358,8 @@ impl GatewayClient {
 }
 
 impl Inner {
-    /// The gateway's time, in milliseconds since 1970, carried on by the monotonic clock, because the kiosk's own clock may
-    /// be wrong; 0 before the first answer.
+    /// The gateway's time, in milliseconds since 1970, carried on by the monotonic clock, because the kiosk's own clock
+    /// may be wrong; 0 before the first answer.
     fn gateway_time(&self, now: Instant) -> u64 {
         let since = |heard| u64::try_from(now.saturating_duration_since(heard).as_millis()).unwrap_or(u64::MAX);
         self.time.map_or(0, |(there, heard)| there.saturating_add(since(heard)))

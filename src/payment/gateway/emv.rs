@@ -1,8 +1,9 @@
-//! A rail whose QR (EMV merchant-presented) the kiosk makes itself, and whose payments only the operator's bank account shows.
+//! A rail whose QR (EMV merchant-presented) the kiosk makes itself, and whose payments only the operator's bank account
+//! shows.
 //!
 //! Policy: the QR may be on the glass only while somebody watches the account, so it is made only after the gateway has
-//! answered a probe. Whether it was paid is reported by the gateway or by a notice that the operator has signed; that it was
-//! scanned proves nothing.
+//! answered a probe. Whether it was paid is reported by the gateway or by a notice that the operator has signed; that
+//! it was scanned proves nothing.
 
 use super::{Gateway, MAX_PAYLOAD};
 use crate::payment::{Answer, Rail};

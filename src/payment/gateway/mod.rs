@@ -1,9 +1,9 @@
 //! The gateway rail: the merchant's keys stay in the back end, the kiosk asks over MQTT and believes signed answers.
 //!
 //! Policy: an answer counts when its signature holds, it has not expired as far as the kiosk knows the time, it answers
-//! an open question of this kiosk and this rail, and it is about the very charge or refund of the question, with its order,
-//! amount and currency. Any other message is [`Rejected`], counted and reported, and the question stays open until its
-//! time-out, which is [`RailError::Unknown`].
+//! an open question of this kiosk and this rail, and it is about the very charge or refund of the question, with its
+//! order, amount and currency. Any other message is [`Rejected`], counted and reported, and the question stays open
+//! until its time-out, which is [`RailError::Unknown`].
 //!
 //! - [`wire`] has the contents of the messages.
 //! - [`GatewayClient`] sends questions and takes answers and notices; there is one for all rails of the gateway.
@@ -38,8 +38,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// `rail` is its name at the gateway. `timeout` is the time from a question to its answer; a question without an answer
-    /// is sent once more after half of it.
+    /// `rail` is its name at the gateway. `timeout` is the time from a question to its answer; a question without an
+    /// answer is sent once more after half of it.
     pub fn new(client: Arc<GatewayClient>, rail: impl Into<String>, timeout: Duration) -> Self {
         let rail = rail.into();
         client.register(&rail);

@@ -1,10 +1,10 @@
 //! The contents of the signed messages between kiosk and gateway, on `pay/request`, `pay/reply` and `pay/notice`.
 //!
 //! Policy: every reply is bound to the kiosk, the request's nonce, and the very charge or refund with its order, amount
-//! and currency. A request is good once and for a minute, by the gateway's clock, which the kiosk knows from the replies:
-//! one that is too old, or from a kiosk that does not know the time, is answered with [`Says::Stale`] and nothing else.
-//! Every *ask* may be repeated all the same, in a new request: creating, closing and refunding are told apart by their
-//! numbers.
+//! and currency. A request is good once and for a minute, by the gateway's clock, which the kiosk knows from the
+//! replies: one that is too old, or from a kiosk that does not know the time, is answered with [`Says::Stale`] and
+//! nothing else. Every *ask* may be repeated all the same, in a new request: creating, closing and refunding are told
+//! apart by their numbers.
 
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +67,8 @@ pub enum Says {
         charge: ChargeRef,
         report: ChargeReport,
     },
-    /// The provider was asked to close. With a report, the charge is paid and was not closed, or the close gave it back.
+    /// The provider was asked to close. With a report, the charge is paid and was not closed, or the close gave it
+    /// back.
     Closed {
         charge: ChargeRef,
         report: Option<ChargeReport>,

@@ -1,18 +1,18 @@
 //! The rail `wechat`: WeChat Pay API v3, Native (the payer scans our QR), for direct merchants and service providers.
 //!
 //! Policy:
-//! - **Only signed answers count**, whatever their status: their bytes are verified before anybody reads them, against the
-//!   provider's own time. An error without a signature, a probe (`WECHATPAY/SIGNTEST/…`), 429 and 5xx are
+//! - **Only signed answers count**, whatever their status: their bytes are verified before anybody reads them, against
+//!   the provider's own time. An error without a signature, a probe (`WECHATPAY/SIGNTEST/…`), 429 and 5xx are
 //!   [`RailError::Unknown`]. WeChat Pay signs its 4xx answers too, once it knows who asks.
-//! - **Refused is certain.** A create is refused only by a code that means that nothing was made, and only if no attempt
-//!   before it can have landed. A refund is refused only after its number was asked for and found unknown. A merchant
-//!   without enough money gets [`RefundReport::Absent`]: nothing was done, and asking again will help.
+//! - **Refused is certain.** A create is refused only by a code that means that nothing was made, and only if no
+//!   attempt before it can have landed. A refund is refused only after its number was asked for and found unknown. A
+//!   merchant without enough money gets [`RefundReport::Absent`]: nothing was done, and asking again will help.
 //! - **Not existing is not unpaid**: it is [`Standing::Absent`], and `sale` waits for the charge's horizon.
 //! - **A refunded order** (`trade_state` `REFUND`) is [`Standing::Returning`]: WeChat Pay tells neither
 //!   how much went back nor who asked for it, and our own refunds look the same. See there for what follows.
 //! - A charge is made by the provider's time, which is asked for first; while that is unknown there is no charge.
-//!   `time_expire` only stops new payments; the order stays payable by its state (`NOTPAY`) until it is closed. It is never
-//!   less than a minute away: the provider would silently make it so.
+//!   `time_expire` only stops new payments; the order stays payable by its state (`NOTPAY`) until it is closed. It is
+//!   never less than a minute away: the provider would silently make it so.
 //!
 //! One call is one budget of time: repeats, the other host and fetching certificates share it.
 
@@ -42,7 +42,7 @@ use crate::vocabulary::{
 };
 use seal::{Seal, Signer, Unverified};
 use trust::Trust;
-use wire::{Merchant, No};
+use wire::{ErrorBody, Merchant};
 
 /// The least a charge lives: sooner is made later by the provider.
 const SHORTEST_LIFE: Duration = Duration::from_secs(60);
@@ -110,7 +110,7 @@ struct Ask {
 /// What it answered, with a signature that holds.
 enum Said {
     Yes(Vec<u8>),
-    No(No),
+    ErrorBody(ErrorBody),
 }
 
 impl WechatPay {
@@ -174,10 +174,10 @@ impl WechatPay {
         if (200..300).contains(&answer.status) {
             return Ok(Said::Yes(answer.body));
         }
-        let no = No::parse(answer.status, &answer.body);
+        let no = ErrorBody::parse(answer.status, &answer.body);
         let no = no.ok_or_else(|| unknown(format!("{} and no error code", answer.status)))?;
         advise(&no);
-        Ok(Said::No(no))
+        Ok(Said::ErrorBody(no))
     }
 
     /// The answer, unverified, and the time the request was signed with.
@@ -249,8 +249,8 @@ impl WechatPay {
         let target = self.merchant.query_refund_target(&refund.refund);
         match self.ask(&Ask { method: Method::Get, target, body: Vec::new() }, deadline).await? {
             Said::Yes(body) => wire::refund_of(refund, &body).map_err(unknown),
-            Said::No(no) if no.is(wire::REFUND_ABSENT) => Ok(RefundReport::Absent),
-            Said::No(no) => Err(unknown(no.to_string())),
+            Said::ErrorBody(no) if no.is(wire::REFUND_ABSENT) => Ok(RefundReport::Absent),
+            Said::ErrorBody(no) => Err(unknown(no.to_string())),
         }
     }
 }
@@ -280,7 +280,7 @@ impl Rail for WechatPay {
                 let said = self.ask(&ask, deadline).await;
                 let again = match &said {
                     Err(_) => true,
-                    Ok(Said::No(no)) => no.status >= 500,
+                    Ok(Said::ErrorBody(no)) => no.status >= 500,
                     Ok(Said::Yes(_)) => false,
                 };
                 // The same parameters again are the same charge, and the code of one that landed is told again.
@@ -293,8 +293,8 @@ impl Rail for WechatPay {
                         Some(payload) => Ok(Created { payload }),
                         None => Err(unknown("a charge without a code")),
                     },
-                    Said::No(no) if first && no.is(wire::CREATE_REFUSED) => Err(refused(&no.code, &no.message)),
-                    Said::No(no) => Err(unknown(no.to_string())),
+                    Said::ErrorBody(no) if first && no.is(wire::CREATE_REFUSED) => Err(refused(&no.code, &no.message)),
+                    Said::ErrorBody(no) => Err(unknown(no.to_string())),
                 };
             }
         })
@@ -306,10 +306,10 @@ impl Rail for WechatPay {
             let ask = Ask { method: Method::Get, target, body: Vec::new() };
             match self.ask(&ask, self.deadline()).await? {
                 Said::Yes(body) => wire::report_of(&self.merchant, asked, &body).map_err(unknown),
-                Said::No(no) if no.is(wire::ORDER_ABSENT) => {
+                Said::ErrorBody(no) if no.is(wire::ORDER_ABSENT) => {
                     Ok(ChargeReport { standing: Standing::Absent, payments: Vec::new(), returned: 0, attach: None })
                 }
-                Said::No(no) => Err(unknown(no.to_string())),
+                Said::ErrorBody(no) => Err(unknown(no.to_string())),
             }
         })
     }
@@ -319,11 +319,11 @@ impl Rail for WechatPay {
             let (target, body) = (self.merchant.close_target(&asked.charge), self.merchant.close_body());
             match self.ask(&Ask { method: Method::Post, target, body }, self.deadline()).await? {
                 Said::Yes(_) => Ok(None),
-                Said::No(no) if no.is(wire::ORDER_CLOSED) => Ok(None),
-                Said::No(no) if no.is(wire::ORDER_PAID) || no.is(wire::ORDER_ABSENT) => {
+                Said::ErrorBody(no) if no.is(wire::ORDER_CLOSED) => Ok(None),
+                Said::ErrorBody(no) if no.is(wire::ORDER_PAID) || no.is(wire::ORDER_ABSENT) => {
                     Err(refused(&no.code, &no.message))
                 }
-                Said::No(no) => Err(unknown(no.to_string())),
+                Said::ErrorBody(no) => Err(unknown(no.to_string())),
             }
         })
     }
@@ -338,12 +338,14 @@ impl Rail for WechatPay {
             let ask = Ask { method: Method::Post, target: wire::REFUNDS.into(), body };
             match self.ask(&ask, deadline).await? {
                 Said::Yes(body) => wire::refund_of(refund, &body).map_err(unknown),
-                Said::No(no) if no.is(wire::NOT_ENOUGH) => Ok(RefundReport::Absent),
-                Said::No(no) if no.is(wire::REFUND_REFUSED) => match self.refund_known(refund, deadline).await? {
-                    RefundReport::Absent => Err(refused(&no.code, &no.message)),
-                    known => Ok(known),
-                },
-                Said::No(no) => Err(unknown(no.to_string())),
+                Said::ErrorBody(no) if no.is(wire::NOT_ENOUGH) => Ok(RefundReport::Absent),
+                Said::ErrorBody(no) if no.is(wire::REFUND_REFUSED) => {
+                    match self.refund_known(refund, deadline).await? {
+                        RefundReport::Absent => Err(refused(&no.code, &no.message)),
+                        known => Ok(known),
+                    }
+                }
+                Said::ErrorBody(no) => Err(unknown(no.to_string())),
             }
         })
     }
@@ -357,8 +359,8 @@ impl Rail for WechatPay {
         Box::pin(async move {
             match self.ask(&self.nothing(), self.deadline()).await? {
                 Said::Yes(_) => Ok(()),
-                Said::No(no) if no.is(wire::ORDER_ABSENT) => Ok(()),
-                Said::No(no) => Err(unknown(no.to_string())),
+                Said::ErrorBody(no) if no.is(wire::ORDER_ABSENT) => Ok(()),
+                Said::ErrorBody(no) => Err(unknown(no.to_string())),
             }
         })
     }
@@ -372,7 +374,7 @@ fn beijing(at: Timestamp) -> String {
 
 /// An answer nobody signed. Its code is for the log only.
 fn disbelieved(answer: &Response, why: &Unverified) -> RailError {
-    let said = No::parse(answer.status, &answer.body);
+    let said = ErrorBody::parse(answer.status, &answer.body);
     if let Some(no) = said.as_ref().filter(|no| no.is(wire::SIGN_ERROR)) {
         advise(no);
     } else if matches!(why, Unverified::Forged | Unverified::UnknownKey(_)) {
@@ -383,7 +385,7 @@ fn disbelieved(answer: &Response, why: &Unverified) -> RailError {
 }
 
 /// Tells the operator what only the operator can mend.
-fn advise(no: &No) {
+fn advise(no: &ErrorBody) {
     let what = if no.is(wire::SIGN_ERROR) {
         "check that mchid, serial_no and private_key belong together, and that the certificate has not been replaced"
     } else if no.is(&["NO_AUTH"]) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::seal::{ApiV3Key, Seal, Signer, Unverified, request_message};
 use super::trust::{BadCertificates, Trust};
-use super::wire::{self, Merchant, No};
+use super::wire::{self, ErrorBody, Merchant};
 use super::{Sub, beijing};
 use crate::payment::http::Method;
 use crate::signed::keys::{SigningKey, VerifyingKey};
@@ -315,7 +315,7 @@ fn what_is_too_long_is_cut_between_characters() {
 
 #[test]
 fn codes_are_known_in_both_spellings_and_only_with_their_status() {
-    let no = |status: u16, code: &str| No { status, code: code.into(), message: String::new() };
+    let no = |status: u16, code: &str| ErrorBody { status, code: code.into(), message: String::new() };
     for (code, list) in [
         ("ORDERNOTEXIST", wire::ORDER_ABSENT),
         ("ORDER_NOT_EXIST", wire::ORDER_ABSENT),
@@ -334,9 +334,9 @@ fn codes_are_known_in_both_spellings_and_only_with_their_status() {
     {
         assert!(!no(400, unsure).is(wire::CREATE_REFUSED), "{unsure} does not say that nothing was made");
     }
-    let said = No::parse(400, br#"{"code":"PARAM_ERROR","message":"a\nb"}"#).unwrap();
+    let said = ErrorBody::parse(400, br#"{"code":"PARAM_ERROR","message":"a\nb"}"#).unwrap();
     assert_eq!(said.to_string(), "400 PARAM_ERROR: ab", "one line in the log");
-    assert_eq!(No::parse(400, b"<html>"), None);
+    assert_eq!(ErrorBody::parse(400, b"<html>"), None);
 }
 
 #[test]

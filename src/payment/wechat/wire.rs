@@ -343,13 +343,13 @@ pub fn refund_notice(merchant: &Merchant, body: &[u8]) -> Result<Option<RefundNe
 
 /// An error answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct No {
+pub struct ErrorBody {
     pub status: u16,
     pub code: String,
     pub message: String,
 }
 
-impl No {
+impl ErrorBody {
     pub fn parse(status: u16, body: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
         struct Said {
@@ -369,7 +369,7 @@ impl No {
     }
 }
 
-impl std::fmt::Display for No {
+impl std::fmt::Display for ErrorBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}: {}", self.status, self.code, self.message)
     }

@@ -217,8 +217,8 @@ impl<C: Cards> DrmPanel<C> {
             && let Some(open) = self.open.get_mut(&output.card)
         {
             open.connectors = None;
-            // A panel that comes back wants its link made anew, and a card that hung wants to be off once. It may refuse:
-            // then it is not ours any more.
+            // A panel that comes back wants its link made anew, and a card that hung wants to be off once. It may
+            // refuse: then it is not ours any more.
             drop(open.card.darken());
         }
         self.say_dark(why);

@@ -1,4 +1,4 @@
-//! What can be understood of a configuration that is wrong as a whole: enough to say so on the glass.
+//! Reads as much as possible of a configuration that is invalid as a whole: enough to say so on the glass.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ const FONTS: &str = "/usr/share/kioskd/fonts";
 
 /// Who the machine is, and what it shows itself on.
 #[derive(Debug, Clone)]
-pub struct Facade {
+pub struct PartialConfig {
     /// Empty where it is not known, as `phone`.
     pub place: Localized,
     pub phone: String,
@@ -22,7 +22,7 @@ pub struct Facade {
 }
 
 /// Reads as much of `path` as can be read; what can't be, is as on a new machine.
-pub fn facade(path: &Path) -> Facade {
+pub fn load_partial(path: &Path) -> PartialConfig {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let mut table: toml::Table = text.parse().unwrap_or_default();
     let mut glass = take(&mut table, "glass").unwrap_or_else(|| Glass {
@@ -46,7 +46,7 @@ pub fn facade(path: &Path) -> Facade {
         }
     }
     let mut kiosk: toml::Table = take(&mut table, "kiosk").unwrap_or_default();
-    Facade {
+    PartialConfig {
         place: take(&mut kiosk, "place").unwrap_or_default(),
         phone: take(&mut kiosk, "phone").unwrap_or_default(),
         languages: take(&mut kiosk, "languages").unwrap_or_else(|| LANGUAGES.map(Language::new).into()),
@@ -62,30 +62,30 @@ fn take<T: DeserializeOwned>(table: &mut toml::Table, key: &str) -> Option<T> {
 mod tests {
     use super::*;
 
-    fn of(text: &str) -> Facade {
+    fn of(text: &str) -> PartialConfig {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("kiosk.toml");
         std::fs::write(&path, text).unwrap();
-        facade(&path)
+        load_partial(&path)
     }
 
     #[test]
     fn what_is_right_is_kept() {
         let text = include_str!("../../configs/raspberry-pi.toml");
         let wrong = text.replace("\"CNY\"", "\"RMB\"").replace("# rotation = 90", "rotation = 90");
-        let facade = of(&wrong);
-        assert_eq!(facade.phone, "400-000-0000");
-        assert_eq!(facade.languages[0], Language::new("zh-Hans"));
-        assert!(matches!(facade.glass.panel, Panel::Drm { rotation: 90, .. }));
-        assert_eq!(facade.glass.font_tc, Path::new("/usr/share/kioskd/fonts/kioskd-sans-tc.otf"));
+        let partial = of(&wrong);
+        assert_eq!(partial.phone, "400-000-0000");
+        assert_eq!(partial.languages[0], Language::new("zh-Hans"));
+        assert!(matches!(partial.glass.panel, Panel::Drm { rotation: 90, .. }));
+        assert_eq!(partial.glass.font_tc, Path::new("/usr/share/kioskd/fonts/kioskd-sans-tc.otf"));
     }
 
     #[test]
     fn nothing_that_is_right() {
         for text in ["", "[glass]\ndriver = \"drm\"\nkiosk = 1", "no [ toml", "[kiosk]\nid = 1\n[glass]\nmode = 800"] {
-            let facade = of(text);
-            assert_eq!((facade.phone.as_str(), facade.languages.len()), ("", LANGUAGES.len()), "{text}");
-            assert!(matches!(facade.glass.panel, Panel::Drm { connector: None, .. }), "{text}");
+            let partial = of(text);
+            assert_eq!((partial.phone.as_str(), partial.languages.len()), ("", LANGUAGES.len()), "{text}");
+            assert!(matches!(partial.glass.panel, Panel::Drm { connector: None, .. }), "{text}");
         }
     }
 }

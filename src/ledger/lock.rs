@@ -1,5 +1,5 @@
-//! One daemon a ledger. Whoever opens a ledger for writing holds its directory first, by a lock that the kernel takes
-//! back when the process ends, however it ends. Readers need no hold and are not hindered by one.
+//! Locks a ledger's directory, so that one daemon writes to a ledger. The kernel releases the lock when the process
+//! ends, however it ends. Readers need no lock and are not hindered by one.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{Read, Write};
@@ -19,12 +19,12 @@ const LONGEST: u64 = 200;
 
 /// A state directory that nobody else writes to.
 #[derive(Debug)]
-pub struct Hold {
+pub struct DirectoryLock {
     directory: PathBuf,
     _locked: File,
 }
 
-impl Hold {
+impl DirectoryLock {
     /// Takes the directory, which is made if it is not there.
     ///
     /// # Errors
@@ -94,12 +94,12 @@ mod tests {
     fn one_at_a_time_and_the_other_is_told_who() {
         let state = tempfile::tempdir().unwrap();
         let directory = state.path().join("new").join("state");
-        let hold = Hold::take(&directory).unwrap();
-        let refused = Hold::take(&directory).expect_err("held").to_string();
+        let lock = DirectoryLock::take(&directory).unwrap();
+        let refused = DirectoryLock::take(&directory).expect_err("held").to_string();
         let holder = format!("process {} since 2", std::process::id());
         assert!(refused.contains(&holder) && refused.contains(directory.to_str().unwrap()), "{refused}");
-        drop(hold);
-        Hold::take(&directory).expect("free again");
+        drop(lock);
+        DirectoryLock::take(&directory).expect("free again");
     }
 
     #[test]
@@ -108,15 +108,15 @@ mod tests {
         let path = directory.path().join(HOLDER);
         std::fs::write(&path, "process 1 since long ago\n\u{1b}[2J and far more text than fits").unwrap();
         std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-        let hold = Hold::take(directory.path()).unwrap();
+        let lock = DirectoryLock::take(directory.path()).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, PRIVATE);
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 1, "the former's words are gone");
         std::fs::write(&path, "\u{1b}[2J").unwrap();
-        let refused = Hold::take(directory.path()).expect_err("held").to_string();
+        let refused = DirectoryLock::take(directory.path()).expect_err("held").to_string();
         assert!(refused.contains("held by [2J") && !refused.contains('\u{1b}'), "{refused}");
         std::fs::write(&path, [0xff; 300]).unwrap();
-        let refused = Hold::take(directory.path()).expect_err("held").to_string();
+        let refused = DirectoryLock::take(directory.path()).expect_err("held").to_string();
         assert!(refused.contains("another process"), "{refused}");
-        drop(hold);
+        drop(lock);
     }
 }

@@ -1,8 +1,8 @@
-//! The kiosk's process, and its plug.
+//! Runs the kiosk's process, starts it again when it dies, and kills it where a test or the page cuts the power.
 //!
-//! Policy: what dies by itself is started again, like a service manager would, later each time it dies young. Pulling
-//! the plug is SIGKILL; whoever pulls it goes on only when the process is dead. The process is reaped under the lock
-//! that a killer holds, so that a signal never reaches a stranger who got its number.
+//! Policy: a process that dies is started again, as a service manager would, after a longer wait each time it dies
+//! soon. Cutting the power is SIGKILL, and the caller goes on only when the process is dead. The process is reaped
+//! under the lock that a killer holds, so that a signal never reaches another process that got its number.
 
 use std::process::{Child, Command};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,13 +13,13 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 const BACK_OFF_FIRST: Duration = Duration::from_millis(200);
 const BACK_OFF_MOST: Duration = Duration::from_secs(5);
 /// Who lived that long has not died young.
-const GROWN: Duration = Duration::from_secs(5);
+const HEALTHY_AFTER: Duration = Duration::from_secs(5);
 /// After SIGTERM; then SIGKILL.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+const STOP_GRACE: Duration = Duration::from_secs(3);
 
 /// Nothing runs until [`start`](Self::start).
 #[derive(Clone, Default)]
-pub struct Plug {
+pub struct KioskProcess {
     shared: Arc<Shared>,
 }
 
@@ -33,22 +33,22 @@ struct Shared {
 struct State {
     running: Option<Pid>,
     starts: u64,
-    pulled: bool,
+    killed: bool,
     stopping: bool,
     supervised: bool,
 }
 
-impl Plug {
-    /// Starts `command`, and again whenever it has died; `told` hears of every start (true) and death (false).
+impl KioskProcess {
+    /// Starts `command`, and again whenever it has died; `report` hears of every start (true) and death (false).
     pub fn start(
         &self,
         command: impl Fn() -> Command + Send + 'static,
-        told: impl Fn(bool) + Send + 'static,
+        report: impl Fn(bool) + Send + 'static,
     ) -> std::io::Result<()> {
         self.lock().supervised = true;
         let shared = Arc::clone(&self.shared);
         let supervisor = move || {
-            shared.supervise(command, told);
+            shared.supervise(command, report);
             shared.lock().supervised = false;
             shared.changed.notify_all();
         };
@@ -56,10 +56,10 @@ impl Plug {
     }
 
     /// SIGKILL; it is dead when this returns, and starts again from disk at once. False if nothing was running.
-    pub fn pull(&self) -> bool {
+    pub fn kill(&self) -> bool {
         let mut state = self.lock();
         let Some(pid) = state.running else { return false };
-        state.pulled = true;
+        state.killed = true;
         signal(pid, Signal::KILL);
         while state.running == Some(pid) {
             state = self.shared.wait(state, BACK_OFF_MOST);
@@ -79,13 +79,13 @@ impl Plug {
         let mut killed = false;
         while state.supervised {
             if let Some(pid) = state.running
-                && since.elapsed() >= LAST_WORDS
+                && since.elapsed() >= STOP_GRACE
                 && !killed
             {
                 signal(pid, Signal::KILL);
                 killed = true;
             }
-            state = self.shared.wait(state, LAST_WORDS.saturating_sub(since.elapsed()).max(BACK_OFF_FIRST));
+            state = self.shared.wait(state, STOP_GRACE.saturating_sub(since.elapsed()).max(BACK_OFF_FIRST));
         }
     }
 
@@ -104,26 +104,26 @@ impl Plug {
 }
 
 impl Shared {
-    fn supervise(&self, command: impl Fn() -> Command, told: impl Fn(bool)) {
+    fn supervise(&self, command: impl Fn() -> Command, report: impl Fn(bool)) {
         let mut back_off = BACK_OFF_FIRST;
         loop {
             let born = Instant::now();
             match self.spawn(command()) {
                 Ok(None) => return,
                 Ok(Some(child)) => {
-                    told(true);
+                    report(true);
                     let why = self.mourn(child);
-                    told(false);
+                    report(false);
                     tracing::info!(%why, "the kiosk's process has ended");
                 }
                 Err(error) => tracing::error!(%error, "the kiosk could not be started"),
             }
             let mut state = self.lock();
-            if std::mem::take(&mut state.pulled) {
+            if std::mem::take(&mut state.killed) {
                 back_off = BACK_OFF_FIRST;
                 continue;
             }
-            if born.elapsed() >= GROWN {
+            if born.elapsed() >= HEALTHY_AFTER {
                 back_off = BACK_OFF_FIRST;
             }
             let again = Instant::now() + back_off;
@@ -191,35 +191,35 @@ mod tests {
 
     #[test]
     fn pulled_it_is_dead_and_comes_back_and_stopped_it_stays_away() {
-        let plug = Plug::default();
-        assert!(!plug.pull());
+        let process = KioskProcess::default();
+        assert!(!process.kill());
         let (said, heard) = channel();
         let sleeper = || {
             let mut command = Command::new("sleep");
             command.arg("600");
             command
         };
-        plug.start(sleeper, move |up| said.send(up).unwrap_or(())).unwrap();
+        process.start(sleeper, move |up| said.send(up).unwrap_or(())).unwrap();
         assert_eq!(heard.recv_timeout(SOON), Ok(true));
-        assert!(plug.pull());
+        assert!(process.kill());
         assert_eq!(heard.recv_timeout(SOON), Ok(false));
         assert_eq!(heard.recv_timeout(SOON), Ok(true));
-        assert_eq!(plug.starts(), 2);
-        plug.stop();
+        assert_eq!(process.starts(), 2);
+        process.stop();
         assert_eq!(heard.recv_timeout(SOON), Ok(false));
         assert!(heard.recv_timeout(SOON).is_err(), "the supervisor has ended");
-        assert!(!plug.running());
+        assert!(!process.running());
     }
 
     #[test]
     fn what_dies_by_itself_is_started_again() {
-        let plug = Plug::default();
+        let process = KioskProcess::default();
         let (said, heard) = channel();
-        plug.start(|| Command::new("true"), move |up| said.send(up).unwrap_or(())).unwrap();
+        process.start(|| Command::new("true"), move |up| said.send(up).unwrap_or(())).unwrap();
         for up in [true, false, true, false, true] {
             assert_eq!(heard.recv_timeout(SOON), Ok(up));
         }
-        plug.stop();
-        assert_eq!(plug.starts(), 3);
+        process.stop();
+        assert_eq!(process.starts(), 3);
     }
 }

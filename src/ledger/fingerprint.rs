@@ -1,11 +1,10 @@
-//! Where a ledger lives: a fingerprint of the board, the storage and the file, by which a ledger that was copied, put back
-//! from a backup or moved to another board knows that it is no longer where it was.
+//! A fingerprint of where a ledger lives: of the board, the storage and the file. By it a ledger that was copied,
+//! restored from a backup or moved to another board notices that it is no longer where it was.
 //!
-//! Policy: what can't be read, then or now, does not count: a disk behind a mapper has no number, and is the same disk.
-//! Nothing here is asked of the network or of a clock that may be wrong.
-//! What everybody may read is taken and nothing else, so that the answer does not depend on who asks. The file counts by
-//! its inode and its birth, which a copy has anew; the disk and the board by their serial numbers, which a card copied
-//! block by block leaves behind.
+//! Policy: a part that can't be read, then or now, does not count: a disk behind a mapper has no number, and is the
+//! same disk. Nothing is asked of the network or of a clock that may be wrong. Only what every user may read is used,
+//! so that the answer does not depend on who asks. The file counts by its inode and its birth, which are new in a copy;
+//! the disk and the board count by their serial numbers, which are different on a card that was copied block by block.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -27,8 +26,8 @@ const UNTOLD: &str = "-";
 /// More than any serial number has.
 const LONGEST: usize = 256;
 
-/// The fingerprint for `file` on this machine: board, disk and file, each eight hex digits, or `-` where nothing tells. No
-/// serial number can be read out of it.
+/// The fingerprint for `file` on this machine: board, disk and file, each eight hex digits, or `-` where nothing tells.
+/// No serial number can be read out of it.
 pub fn of(file: &Path) -> std::io::Result<String> {
     Ok(fingerprint(Path::new("/"), &std::fs::metadata(file)?))
 }

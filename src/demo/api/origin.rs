@@ -1,8 +1,8 @@
-//! Who may ask: the page's own scripts, and programs on this machine.
+//! Checks who may call the page's API: the page's own scripts, and programs on this machine.
 //!
-//! Policy: the page has no password, so nobody's browser may be made to press its buttons. A request names the page by an
-//! address of its own (else a stranger's name was made to point here), and what a browser sends for a page comes from this
-//! one. Programs send no `Origin`, and may ask.
+//! Policy: the page has no password, so no other web page may press its buttons through somebody's browser. A request
+//! must name the page by one of its own addresses (otherwise a foreign name was made to point here), and the `Origin`
+//! that a browser sends must be the page's own. Programs send no `Origin`, and may call.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -21,9 +21,9 @@ const USUAL_PORT: u16 = 80;
 /// Where the page is. On all of the machine's addresses any address may be named: whoever calls us by a number, in a
 /// container or through a router, was not led here by a stranger's name.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place(pub SocketAddr);
+pub(super) struct PageAddress(pub SocketAddr);
 
-impl Place {
+impl PageAddress {
     fn is(self, authority: &Authority) -> bool {
         let host = authority.host();
         let port = authority.port().map_or(Some(USUAL_PORT), |port| port.as_str().parse().ok());
@@ -46,24 +46,24 @@ impl Place {
 }
 
 /// In front of every route.
-pub(super) async fn admit(State(place): State<Place>, request: Request, next: Next) -> Response {
-    match check(place, &request) {
+pub(super) async fn admit(State(address): State<PageAddress>, request: Request, next: Next) -> Response {
+    match check(address, &request) {
         Ok(()) => next.run(request).await,
         Err(refused) => refused.into_response(),
     }
 }
 
-fn check(place: Place, request: &Request) -> Result<(), Refused> {
+fn check(address: PageAddress, request: &Request) -> Result<(), Refused> {
     let headers = request.headers();
     let host = only(headers, HOST)?.ok_or_else(|| Refused(StatusCode::BAD_REQUEST, "there is no Host".into()))?;
     let foreign = |what: &str| {
-        let port = place.0.port();
+        let port = address.0.port();
         let why = format!("{what} is not this page's; open it as http://localhost:{port} or by its address");
         Refused(StatusCode::FORBIDDEN, why)
     };
     // A request that names the place in its first line as well means that one.
-    let named = host.parse::<Authority>().ok().filter(|authority| place.is(authority));
-    if named.is_none() || request.uri().authority().is_some_and(|authority| !place.is(authority)) {
+    let named = host.parse::<Authority>().ok().filter(|authority| address.is(authority));
+    if named.is_none() || request.uri().authority().is_some_and(|authority| !address.is(authority)) {
         return Err(foreign("that Host"));
     }
     match only(headers, ORIGIN)? {

@@ -1,7 +1,7 @@
 use std::error::Error;
 
 /// An error with its causes, outermost first, each said once: many messages end with their cause's words already.
-pub fn told(error: &(dyn Error + 'static)) -> String {
+pub fn error_chain(error: &(dyn Error + 'static)) -> String {
     let mut said = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -30,7 +30,7 @@ mod tests {
     fn every_cause_is_said_once() {
         let chain = |causes: &[&'static str]| {
             let chained = causes.iter().rev().fold(None, |source, said| Some(Box::new(Chained { said, source })));
-            told(&*chained.unwrap())
+            error_chain(&*chained.unwrap())
         };
         assert_eq!(chain(&["the glass", "/dev/fb0: no such file"]), "the glass: /dev/fb0: no such file");
         assert_eq!(chain(&["the socket: gone", "gone"]), "the socket: gone");

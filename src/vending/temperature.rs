@@ -9,7 +9,7 @@ use crate::vocabulary::{Cause, Mono, ProductId};
 
 /// What is known of each product that may not get warm.
 #[derive(Debug, Clone, Default)]
-pub struct Warmth {
+pub struct TemperatureWatch {
     products: Vec<Bounded>,
 }
 
@@ -22,7 +22,7 @@ struct Bounded {
     warm_since: Option<Mono>,
 }
 
-impl Warmth {
+impl TemperatureWatch {
     /// Product, highest temperature in thousandths of a degree Celsius, and how long it may be warmer.
     pub fn new(products: impl IntoIterator<Item = (ProductId, i32, Duration)>) -> Self {
         let bounded = |(product, max_milli, max_time)| Bounded { product, max_milli, max_time, warm_since: None };
@@ -54,8 +54,8 @@ mod tests {
 
     const HALF_AN_HOUR: Duration = Duration::from_secs(1_800);
 
-    fn milk() -> Warmth {
-        Warmth::new([(ProductId::parse("milk").unwrap(), 8_000, HALF_AN_HOUR)])
+    fn milk() -> TemperatureWatch {
+        TemperatureWatch::new([(ProductId::parse("milk").unwrap(), 8_000, HALF_AN_HOUR)])
     }
 
     fn minute(n: u64) -> Mono {
