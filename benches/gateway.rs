@@ -2,26 +2,12 @@
 //! gateway's side; once with the ledger on disk, once in memory, where its fsync costs nothing.
 //! `cargo bench --profile release --bench gateway`; needs what `tests/run` installs.
 
-#[path = "../tests/support/child.rs"]
-mod child;
-#[allow(dead_code, reason = "the tests use the rest")]
-#[path = "../tests/rails/kit.rs"]
-mod double;
-#[allow(dead_code, reason = "the tests use the rest")]
-#[path = "../tests/machine/kit.rs"]
-mod kit;
-#[allow(dead_code, reason = "the tests use the rest")]
-#[path = "../tests/machine/site.rs"]
-mod site;
-#[path = "../tests/support/spelling.rs"]
-mod spelling;
-
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use site::{Site, alipay_notification, last_charge};
+use kioskd_tests::site::{Site, alipay_notification, last_charge};
 
 const SALES: usize = 50;
 

@@ -2,10 +2,8 @@
 
 #![cfg(feature = "demo")]
 
-mod support;
-
+use kioskd_tests::{Browser, Demo, PATIENCE, wait_for};
 use serde_json::{Value, json};
-use support::{Browser, Demo, PATIENCE, wait_for};
 
 /// Clicks a touchable thing on the page's picture of the glass.
 fn click_glass(demo: &Demo, browser: &Browser, name: &str) {

@@ -78,7 +78,7 @@ fn systemd_understands(unit: &str, program: &str, exposure: u32) {
     assert!(text.contains(&format!("{name}{installed} ")), "{unit} does not start {installed}");
     std::fs::write(&file, text.replace(&installed, program)).unwrap();
     let analyze = |arguments: &[&str]| {
-        let output = crate::child::command("systemd-analyze").args(arguments).arg(&file).output().unwrap();
+        let output = kioskd_tests::child::command("systemd-analyze").args(arguments).arg(&file).output().unwrap();
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     assert_eq!(analyze(&["verify", "--man=no", "--recursive-errors=no"]), (true, String::new()), "{unit}");
@@ -160,7 +160,7 @@ fn the_unit_allows_every_device_that_a_driver_opens() {
         nodes(&root.join("src").join(room), &mut opened);
     }
     let arguments = ["metadata", "--format-version=1", "--locked", "--offline"];
-    let metadata = crate::child::command(env!("CARGO")).args(arguments).current_dir(root).output().unwrap();
+    let metadata = kioskd_tests::child::command(env!("CARGO")).args(arguments).current_dir(root).output().unwrap();
     assert!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
     let metadata: Value = serde_json::from_slice(&metadata.stdout).unwrap();
     let rppal = metadata["packages"].as_array().unwrap().iter().find(|package| package["name"] == "rppal").unwrap();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::child::{Running, command};
+use kioskd_tests::child::{Running, command};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -2,8 +2,6 @@
 
 mod boards;
 mod cases;
-#[path = "../support/child.rs"]
-mod child;
 mod children;
 mod floors;
 mod papers;

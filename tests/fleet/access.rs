@@ -13,10 +13,10 @@ use kioskd::fleet::tls;
 use kioskd::fleet::topic::{Leaf, Name};
 use kioskd::signed::keys::KeySource;
 
-use super::child::{self, Running};
 use super::kit::*;
 use super::tls::{Authority, over_tls};
 use super::trust::keys;
+use kioskd_tests::child::Running;
 
 const USERS: [&str; 6] = ["K1", "K2", "back-end", "gateway", "office", "nobody"];
 /// Where everybody hears that all has been said; the test's own.
@@ -92,7 +92,7 @@ impl Site {
 
     fn client(&self, program: &str, user: &str) -> Command {
         let (cert, _) = &self.certified[user];
-        let mut command = child::command(program);
+        let mut command = kioskd_tests::child::command(program);
         command.args(["-h", "127.0.0.1", "-p", &self.broker.secure.unwrap().port().to_string(), "-q", "1"]);
         command.arg("--cafile").arg(&self.authority.file).arg("--cert").arg(cert);
         command.arg("--key").arg(cert.with_extension("key")).stderr(Stdio::null());

@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 
 pub use back_end::TestBackEnd;
 
-use super::child::{self, Running};
+use kioskd_tests::child::Running;
 
 pub const LEDGER: &str = "01JTESTLEDGER";
 /// Nothing in these tests takes this long unless it is broken.
@@ -283,7 +283,7 @@ impl Mosquitto {
 
     pub fn restart(&mut self) {
         self.kill();
-        let mut broker = child::command("mosquitto");
+        let mut broker = kioskd_tests::child::command("mosquitto");
         broker.arg("-c").arg(self.directory.path().join("conf")).stdout(Stdio::null()).stderr(Stdio::null());
         self.child = Some(Running::start(&mut broker));
         for addr in std::iter::once(self.addr).chain(self.secure) {
@@ -293,7 +293,7 @@ impl Mosquitto {
 }
 
 pub fn client(program: &str, broker: SocketAddr) -> Command {
-    let mut command = child::command(program);
+    let mut command = kioskd_tests::child::command(program);
     command.args(["-h", &broker.ip().to_string(), "-p", &broker.port().to_string(), "-q", "1"]);
     command.stderr(Stdio::null());
     command

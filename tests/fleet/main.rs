@@ -3,8 +3,6 @@
 #![cfg(feature = "demo")]
 
 mod access;
-#[path = "../support/child.rs"]
-mod child;
 mod duplicates;
 mod kit;
 mod pay;

@@ -11,8 +11,8 @@ use kioskd::fleet::link::{FleetEvent, LinkConfig, Pay};
 use kioskd::fleet::topic::Leaf;
 use kioskd::signed::jws::LONGEST;
 
-use super::child::Running;
 use super::kit::*;
+use kioskd_tests::child::Running;
 
 fn is_pay(event: &FleetEvent) -> bool {
     matches!(event, FleetEvent::Pay { .. })

@@ -11,8 +11,8 @@ use kioskd::fleet::topic::Leaf;
 use kioskd::signed::jws::{Keys, Purpose, Signer};
 use serde_json::json;
 
-use super::child::Running;
 use super::kit::*;
+use kioskd_tests::child::Running;
 
 /// As the kiosk calls its key.
 pub const KID: &str = "test/K1";

@@ -19,9 +19,8 @@ use rumqttc::{AsyncClient, Event, Incoming, MqttOptions, Publish, QoS, TlsConfig
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::child::{Running, command};
 use super::provider::{Provider, rails};
-use super::spelling;
+use kioskd_tests::child::{Running, command};
 
 /// Nothing in these tests takes this long unless it is broken.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -417,7 +416,7 @@ impl Kiosk {
     pub fn write_at(&self, sent: u64, rail: &str, ask: Ask) -> (Vec<u8>, String) {
         let nonce = format!("{:016x}{:016x}", getrandom::u64().unwrap(), getrandom::u64().unwrap());
         let request = Request { kiosk: self.full.clone(), rail: rail.into(), nonce: nonce.clone(), sent, ask };
-        spelling::check("a request", &serde_json::to_value(&request).unwrap());
+        kioskd_tests::spelling::check("a request", &serde_json::to_value(&request).unwrap());
         (self.signer.sign(Purpose::PayRequest, &request).unwrap(), nonce)
     }
 
@@ -450,7 +449,7 @@ impl Kiosk {
             }
             assert!(!message.retain);
             let (reply, _) = self.keys.open::<Reply>(Purpose::PayReply, &message.payload).unwrap();
-            spelling::check("a reply", &serde_json::to_value(&reply).unwrap());
+            kioskd_tests::spelling::check("a reply", &serde_json::to_value(&reply).unwrap());
             assert_eq!(reply.kiosk, self.full);
             assert!(reply.expires > reply.sent);
             if reply.nonce == nonce {
@@ -465,7 +464,7 @@ impl Kiosk {
             let message = self.client.receive().await;
             if message.topic.ends_with("/notice") {
                 let (notice, _) = self.keys.open::<Notice>(Purpose::PayNotice, &message.payload).unwrap();
-                spelling::check("a notice", &serde_json::to_value(&notice).unwrap());
+                kioskd_tests::spelling::check("a notice", &serde_json::to_value(&notice).unwrap());
                 assert_eq!(notice.kiosk, self.full);
                 return notice;
             }

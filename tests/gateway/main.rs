@@ -2,12 +2,8 @@
 
 #![cfg(feature = "back-end")]
 
-#[path = "../support/child.rs"]
-mod child;
 mod kit;
 mod provider;
-#[path = "../support/spelling.rs"]
-mod spelling;
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
@@ -573,7 +569,7 @@ async fn a_slow_answer_holds_up_nobody_and_a_clean_stop_waits_for_it() {
 
 #[test]
 fn the_command_line() {
-    let kioskfleet = || child::command(env!("CARGO_BIN_EXE_kioskfleet"));
+    let kioskfleet = || kioskd_tests::child::command(env!("CARGO_BIN_EXE_kioskfleet"));
     let site = Site::new();
     let out = site.path("new");
     std::fs::create_dir(&out).unwrap();
@@ -586,7 +582,8 @@ fn the_command_line() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let file = site.configuration("");
     let mut gateway = kioskfleet();
-    let mut gateway = child::Running::start(gateway.args(["gateway", "--config"]).arg(&file).stderr(Stdio::piped()));
+    let mut gateway =
+        kioskd_tests::child::Running::start(gateway.args(["gateway", "--config"]).arg(&file).stderr(Stdio::piped()));
     let says = runtime.block_on(async { site.kiosk("K1").await.ask("wallet", Ask::Probe).await });
     assert_eq!(code(&says), "RAIL", "there is no rail in the file");
     kill_process(Pid::from_child(&gateway), Signal::TERM).unwrap();

@@ -10,8 +10,8 @@ use kioskd::sale::Record;
 use kioskd::sale::record::Slip;
 use kioskd::vocabulary::UnknownDelivery;
 
-use crate::child::command;
 use crate::kit::{self, Shop};
+use kioskd_tests::child::command;
 
 const MIB: u64 = 1 << 20;
 const MIN_FREE: u64 = 256 << 10;

@@ -11,8 +11,8 @@ use kioskd::sale::{Event, Record};
 use kioskd::vocabulary::{ChargeId, PaidWithoutIntent, Payment, PaymentId};
 use serde_json::Value;
 
-use crate::child::command;
 use crate::kit::{self, Shop};
+use kioskd_tests::child::command;
 
 fn kioskctl(directory: &Path, words: &[&str]) -> Output {
     command(env!("CARGO_BIN_EXE_kioskctl")).arg("--state").arg(directory).args(words).output().unwrap()

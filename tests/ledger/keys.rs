@@ -12,7 +12,7 @@ use kioskd::vocabulary::{
 };
 use serde_json::{Value, json};
 
-use crate::{kit, spelling};
+use crate::kit;
 
 /// Each kind once, with everything that may be left out.
 pub fn one_of_each() -> Vec<Record> {
@@ -101,7 +101,7 @@ fn every_records_keys_are_snake_case() {
     let mut seen = BTreeSet::new();
     for record in one_of_each() {
         let written = serde_json::to_value(&record).unwrap();
-        spelling::check(record.kind(), &written);
+        kioskd_tests::spelling::check(record.kind(), &written);
         assert_eq!(written["kind"], record.kind());
         assert_eq!(serde_json::from_value::<Record>(written).unwrap(), record);
         seen.insert(record.kind());
@@ -117,10 +117,10 @@ fn a_key_that_is_a_word_is_found() {
     for wrong in
         [json!({ "short-code": 1 }), json!([{ "stock": { "A1": { "soldOut": 1 } } }]), json!({ "": Value::Null })]
     {
-        let found = std::panic::catch_unwind(|| spelling::check("a document", &wrong));
+        let found = std::panic::catch_unwind(|| kioskd_tests::spelling::check("a document", &wrong));
         assert!(found.is_err(), "{wrong}");
     }
-    spelling::check(
+    kioskd_tests::spelling::check(
         "a document",
         &json!({ "stock": { "slot-A1": { "count": 1 } }, "oldest_minutes": 2, "sha256": "" }),
     );

@@ -4,8 +4,6 @@
 #[path = "../support/car_park.rs"]
 mod car_park;
 mod catalogue;
-#[path = "../support/child.rs"]
-mod child;
 mod commits;
 mod disk;
 mod holding;
@@ -16,7 +14,5 @@ mod parking;
 mod proof;
 mod reading;
 mod refusals;
-#[path = "../support/spelling.rs"]
-mod spelling;
 mod tampering;
 mod torn;

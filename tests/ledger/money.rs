@@ -157,7 +157,7 @@ impl Answer {
 }
 
 fn kioskctl(state: &Path, arguments: &[&str]) -> Answer {
-    let out = crate::child::command(env!("CARGO_BIN_EXE_kioskctl"))
+    let out = kioskd_tests::child::command(env!("CARGO_BIN_EXE_kioskctl"))
         .arg("--state")
         .arg(state)
         .args(arguments)

@@ -13,7 +13,6 @@ use kioskd::sale::{Condition, event::Event};
 use kioskd::signed::jws::{PublicKey, Purpose, Signer};
 use serde_json::Value;
 
-use crate::child;
 use crate::kit::{self, Dice, Shop};
 
 const KID: &str = "main/K1";
@@ -276,7 +275,7 @@ fn block<'d>(document: &'d str, heading: &str, language: &str) -> &'d str {
 
 /// Types what the document says into a shell.
 fn shell(directory: &Path, script: &str) -> String {
-    let out = child::command("sh").arg("-ec").arg(script).current_dir(directory).output().unwrap();
+    let out = kioskd_tests::child::command("sh").arg("-ec").arg(script).current_dir(directory).output().unwrap();
     assert!(out.status.success(), "{script}: {}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout).unwrap()
 }

@@ -12,8 +12,8 @@ use kioskd::sale::{Order, Record};
 use kioskd::vocabulary::{ChargeId, Evidence, OrderId, Payment, PaymentId, RailName};
 use serde_json::Value;
 
-use crate::child::command;
 use crate::kit::{self, BASE, Shop};
+use kioskd_tests::child::command;
 
 #[test]
 fn a_reader_follows_the_writer_record_by_record() {
@@ -223,7 +223,7 @@ struct Told {
 }
 
 fn kioskctl(directory: &Path, words: &[&str]) -> Told {
-    let done = crate::child::command(env!("CARGO_BIN_EXE_kioskctl"))
+    let done = kioskd_tests::child::command(env!("CARGO_BIN_EXE_kioskctl"))
         .arg("--state")
         .arg(directory)
         .args(words)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::kit::{Machine, Setup, wait_at_most};
+use kioskd_tests::machine::{Machine, Setup, wait_at_most};
 
 /// More touches than a crawl of one language ever needed.
 const MOST: usize = 1_500;
@@ -126,7 +126,7 @@ impl Crawl<'_> {
     fn code(&self) -> Option<String> {
         let file = tempfile::Builder::new().suffix(".png").tempfile().unwrap();
         std::fs::write(file.path(), self.machine.bytes("/api/screen.png")).unwrap();
-        let read = crate::child::command("zbarimg").args(["--raw", "-q"]).arg(file.path()).output().unwrap();
+        let read = kioskd_tests::child::command("zbarimg").args(["--raw", "-q"]).arg(file.path()).output().unwrap();
         let text = String::from_utf8(read.stdout).unwrap();
         text.lines().next().map(str::to_owned)
     }

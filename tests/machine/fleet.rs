@@ -14,9 +14,9 @@ use kioskd::signed::jws::{Keys, PublicKey, Purpose, Signer};
 use kioskd::vocabulary::OrderId;
 use serde_json::{Value, json};
 
-use crate::child::{Running, command};
-use crate::kit::{Machine, PATIENCE, Setup};
-use crate::spelling;
+use kioskd_tests::PATIENCE;
+use kioskd_tests::child::{Running, command};
+use kioskd_tests::machine::{Machine, Setup};
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -42,9 +42,9 @@ fn mosquitto_with(port: u16, arguments: &[&str]) -> Running {
 fn listen(port: u16) -> (Running, Receiver<(String, Value)>) {
     listen_as(port, |payload| {
         let Ok(document) = serde_json::from_str::<Value>(payload) else { return json!(payload) };
-        spelling::check("a message", &document);
+        kioskd_tests::spelling::check("a message", &document);
         let text = document["text"].as_str().and_then(|text| serde_json::from_str(text).ok());
-        spelling::check("a record", &text.unwrap_or_default());
+        kioskd_tests::spelling::check("a record", &text.unwrap_or_default());
         document
     })
 }

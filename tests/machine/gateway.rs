@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
-use kioskd::signed::jws::Purpose;
+use kioskd::signed::jws::{Purpose, Signer};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::kit::wait_at_most;
-use crate::site::{Site, alipay_notification, last_charge};
+use kioskd_tests::machine::wait_at_most;
+use kioskd_tests::site::{Site, alipay_notification, last_charge};
 
 const REPLY: &str = "kiosk/v1/demo/K0001/pay/reply";
 const NOTICE: &str = "kiosk/v1/demo/K0001/pay/notice";
@@ -19,6 +19,11 @@ fn opened(envelope: &str) -> Value {
     let envelope: Value = serde_json::from_str(envelope).unwrap();
     let payload = BASE64_URL_SAFE_NO_PAD.decode(envelope["payload"].as_str().unwrap()).unwrap();
     serde_json::from_slice(&payload).unwrap()
+}
+
+/// A message that the gateway's own key signs.
+fn signed(site: &Site, purpose: Purpose, content: &Value) -> Vec<u8> {
+    Signer::from_pem(&site.gateway_key(), "gateway-1").unwrap().sign(purpose, content).unwrap()
 }
 
 fn count(alarm: &Value) -> u64 {
@@ -67,8 +72,8 @@ fn sales_over_two_gateways_one_killed_in_mid_sale_and_nothing_false_believed() {
     let false_ones: [(&str, &str, Vec<u8>); 5] = [
         ("forged", REPLY, forged.to_string().into_bytes()),
         ("replayed", REPLY, genuine.clone().into_bytes()),
-        ("for another kiosk", REPLY, site.signed(Purpose::PayReply, &reply("demo/K0002", "00"))),
-        ("never asked", REPLY, site.signed(Purpose::PayReply, &reply("demo/K0001", "00"))),
+        ("for another kiosk", REPLY, signed(&site, Purpose::PayReply, &reply("demo/K0002", "00"))),
+        ("never asked", REPLY, signed(&site, Purpose::PayReply, &reply("demo/K0001", "00"))),
         ("garbage", NOTICE, b"\xff{".to_vec()),
     ];
     for (what, topic, message) in false_ones {
@@ -102,7 +107,7 @@ fn sales_over_two_gateways_one_killed_in_mid_sale_and_nothing_false_believed() {
     let answer = json!({ "kiosk": "demo/K0001", "rail": "wechat", "nonce": nonce, "sent": now, "expires": now + 600_000,
         "says": { "charge": { "charge": asked, "report": report } } });
     let before = alarms.last().as_ref().map_or(0, count);
-    site.publish(REPLY, &site.signed(Purpose::PayReply, &answer));
+    site.publish(REPLY, &signed(&site, Purpose::PayReply, &answer));
     let alarm = site.machine.wait("a wrong amount", || alarms.last().filter(|alarm| count(alarm) > before));
     assert_eq!(alarm["reason"], "about another amount");
     hold(Signal::CONT);
@@ -115,7 +120,7 @@ fn sales_over_two_gateways_one_killed_in_mid_sale_and_nothing_false_believed() {
         let report = json!({ "standing": "closed", "payments": [payment], "returned": 0, "attach": "demo/K0001" });
         let notice = json!({ "kiosk": "demo/K0001", "rail": "wechat", "id": why.replace(' ', "-"), "sent": now,
             "expires": now + 600_000, "charge": charge, "report": report });
-        site.publish(NOTICE, &site.signed(Purpose::PayNotice, &notice));
+        site.publish(NOTICE, &signed(&site, Purpose::PayNotice, &notice));
         site.machine.wait(why, || alarms.last().filter(|alarm| alarm["reason"] == why));
         assert_eq!(site.machine.get("/api/state")["page"], "pay", "nothing false buys anything");
     }

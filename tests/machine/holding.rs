@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::child::{Running, command};
-use crate::kit::{Machine, PATIENCE, Setup, kioskd, wait_at_most};
+use kioskd_tests::child::{Running, command};
+use kioskd_tests::machine::{Machine, Setup, wait_at_most};
+use kioskd_tests::{PATIENCE, program};
 
 /// Number and words of the daemon that was started on this state directory.
 fn daemon_on(state: &Path) -> Option<(u32, Vec<String>)> {
@@ -35,7 +36,8 @@ fn a_second_daemon_while_the_first_delivers_touches_nothing() {
     machine.wallet(&qr, "pay");
     machine.until_state("delivering");
     let (pid, words) = daemon_on(&machine.state).expect("the kiosk's own process");
-    let mut second = Running::start(command(kioskd()).args(&words[1..]).stdin(Stdio::null()).stderr(Stdio::piped()));
+    let mut second =
+        Running::start(command(program("kioskd")).args(&words[1..]).stdin(Stdio::null()).stderr(Stdio::piped()));
     let ended = wait_at_most(PATIENCE, || second.try_wait().unwrap());
     let mut told = String::new();
     let mut said = second.stderr.take().unwrap();

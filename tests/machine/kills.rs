@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::chance::{Chance, seed};
-use crate::kit::{Machine, Setup};
+use kioskd_tests::chance::{Chance, seed};
+use kioskd_tests::machine::{Machine, Setup};
 
 /// Where the world can pull the plug: before the kiosk hears of what just happened.
 const POINTS: [&str; 12] = [
@@ -26,7 +26,7 @@ const POINTS: [&str; 12] = [
 
 /// The code on the glass by the demo's own phone, if it comes soon.
 fn scanned(machine: &Machine) -> Option<String> {
-    crate::kit::wait_at_most(Duration::from_secs(2), || {
+    kioskd_tests::machine::wait_at_most(Duration::from_secs(2), || {
         let (status, body) = machine.post("/api/scan", &json!({}));
         (status == 200).then(|| body["payload"].as_str().map(str::to_owned)).flatten()
     })
@@ -35,7 +35,7 @@ fn scanned(machine: &Machine) -> Option<String> {
 /// What the customer does, whether or not the machine lives.
 fn customer(machine: &Machine, chance: &mut Chance) -> Option<()> {
     let tap = |target: &str| -> Option<()> {
-        let (x, y) = crate::kit::wait_at_most(Duration::from_secs(2), || machine.place(target))?;
+        let (x, y) = kioskd_tests::machine::wait_at_most(Duration::from_secs(2), || machine.place(target))?;
         (machine.post("/api/touch", &json!({ "x": x, "y": y })).0 == 200).then_some(())
     };
     tap("start")?;

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::child::command;
-use crate::kit::{Machine, Setup};
+use kioskd_tests::child::command;
+use kioskd_tests::machine::{Machine, Setup};
 
 /// The answer, and the same once more after the plug was pulled.
 fn operate(machine: &Machine, id: &str, asked: &Value) -> Value {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::double::Double;
-use crate::kit::{Machine, Setup, wait_at_most};
+use kioskd_tests::double::Double;
+use kioskd_tests::machine::{Machine, Setup, wait_at_most};
 
 /// A charge lives a minute at least, and is watched a while after that.
 const SETTLED_WITHIN: Duration = Duration::from_secs(180);

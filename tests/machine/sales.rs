@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::kit::{Machine, Setup};
+use kioskd_tests::machine::{Machine, Setup};
 
 /// The paper's picture must not be blank where a receipt is.
 fn inked_rows(machine: &Machine) -> usize {

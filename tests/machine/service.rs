@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::kit::{Machine, PATIENCE, Setup};
+use kioskd_tests::PATIENCE;
+use kioskd_tests::machine::{Machine, Setup};
 
 struct Manager {
     socket: UnixDatagram,

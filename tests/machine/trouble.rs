@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::child::command;
-use crate::kit::{Machine, Setup, kioskd};
+use kioskd_tests::child::command;
+use kioskd_tests::machine::{Machine, Setup};
+use kioskd_tests::program;
 
 #[test]
 fn a_wrong_configuration_is_refused_where_it_stands_and_nothing_is_started() {
@@ -23,7 +24,7 @@ fn a_wrong_configuration_is_refused_where_it_stands_and_nothing_is_started() {
     for (from, to, said) in cases {
         std::fs::write(&file, good.replace(from, to)).unwrap();
         for arguments in [vec!["check"], vec!["demo", "--listen", "127.0.0.1:0", "--mqtt", "none", "--config"]] {
-            let told = command(kioskd()).args(&arguments).arg(&file).output().unwrap();
+            let told = command(program("kioskd")).args(&arguments).arg(&file).output().unwrap();
             let text = String::from_utf8_lossy(&told.stderr);
             assert_eq!((told.status.code(), &told.stdout[..]), (Some(1), &b""[..]), "{arguments:?} {to}: {text}");
             let line = good.lines().position(|line| line.contains(from)).unwrap() + 1;
@@ -33,7 +34,7 @@ fn a_wrong_configuration_is_refused_where_it_stands_and_nothing_is_started() {
         }
     }
     std::fs::write(&file, good).unwrap();
-    let told = command(kioskd()).arg("check").arg(&file).output().unwrap();
+    let told = command(program("kioskd")).arg("check").arg(&file).output().unwrap();
     assert_eq!(told.status.code(), Some(0), "{}", String::from_utf8_lossy(&told.stderr));
 }
 

@@ -1,8 +1,6 @@
 //! The glass by its pixels: every page as a golden picture, codes read by an independent decoder, and incremental painting
 //! compared with painting anew. `KIOSKD_WRITE=1` accepts what is drawn now.
 
-#[path = "../support/child.rs"]
-mod child;
 mod samples;
 
 use std::path::{Path, PathBuf};
@@ -238,7 +236,7 @@ fn the_payment_code_is_read_by_two_decoders_in_every_language_and_orientation() 
             glass.show(&view(language, pay));
             let file = tempfile::Builder::new().suffix(".png").tempfile().unwrap();
             save(&rgb(&glass), file.path());
-            let read = child::command("zbarimg").args(["--raw", "-q"]).arg(file.path()).output().unwrap();
+            let read = kioskd_tests::child::command("zbarimg").args(["--raw", "-q"]).arg(file.path()).output().unwrap();
             let text = String::from_utf8_lossy(&read.stdout);
             assert_eq!(text.trim(), PAYLOAD, "{language} {width}x{height}");
             assert_eq!(decoded(&glass), [PAYLOAD], "{language} {width}x{height}");

@@ -9,8 +9,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
-use super::child::{Running, command, found};
-use super::{PATIENCE, agent, wait_for};
+use crate::child::{Running, command, found};
+use crate::{PATIENCE, agent, wait_for};
 
 pub struct Browser {
     driver: Running,

@@ -13,12 +13,10 @@ impl Chance {
         (z ^ (z >> 31)) % bound
     }
 
-    #[allow(dead_code, reason = "the laboratory needs moments only")]
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize]
     }
 
-    #[allow(dead_code, reason = "others need more than moments")]
     pub fn time(&mut self, most: Duration) -> Duration {
         Duration::from_millis(self.below(most.as_millis() as u64))
     }

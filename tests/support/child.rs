@@ -1,8 +1,6 @@
 //! Programs that tests start. Each ends with its test, however that ends: by its number when the test lets it go, and by
 //! the kernel when the test's own process is killed. Nothing else in the tests starts a program; `tests/config` says so.
 
-#![allow(dead_code, reason = "every test program uses its own part of this")]
-
 use std::ffi::OsStr;
 use std::io::{Result, Write};
 use std::ops::{Deref, DerefMut};

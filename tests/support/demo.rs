@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::child::{Running, command};
-use super::{PATIENCE, agent, spelling, wait_for};
+use crate::child::{Running, command};
+use crate::{PATIENCE, agent, program, spelling, wait_for};
 
 pub struct Demo {
     child: Running,
@@ -40,7 +40,7 @@ impl Demo {
     pub fn launch(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        let mut demo = command(env!("CARGO_BIN_EXE_kioskd"));
+        let mut demo = command(program("kioskd"));
         demo.args(["demo", "--listen", "127.0.0.1:0"])
             .args(if arguments.contains(&"--mqtt") { &[][..] } else { &["--mqtt", "127.0.0.1:0"] })
             .args(arguments)

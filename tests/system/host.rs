@@ -11,12 +11,12 @@ use rustix::thread::{CpuSet, sched_getaffinity};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::chance::{Chance, seed};
-use crate::child::{self, command};
-use crate::double::Double;
-use crate::kit::{Machine, Setup};
 use crate::street::{BEAM, DOOR, EMITTER, SLOTS, TAMPER};
 use crate::{Day, Plan, Result, Seen, Sign};
+use kioskd_tests::chance::{Chance, seed};
+use kioskd_tests::child::command;
+use kioskd_tests::double::Double;
+use kioskd_tests::machine::{Machine, Setup};
 
 /// Longer than a day with its fifty customers takes.
 const PATIENCE: Duration = Duration::from_secs(1_200);
@@ -192,7 +192,7 @@ impl Case {
             .stdout(console.try_clone().unwrap())
             .stderr(console)
             .process_group(0);
-        Running { child: child::Running::start(&mut kernel), case: self }
+        Running { child: kioskd_tests::child::Running::start(&mut kernel), case: self }
     }
 
     fn seen(&self) -> Vec<Seen> {
@@ -226,7 +226,7 @@ fn one_processor() -> String {
 }
 
 struct Running<'a> {
-    child: child::Running,
+    child: kioskd_tests::child::Running,
     case: &'a Case,
 }
 

@@ -3,23 +3,11 @@
 //! seen from outside, and the paper is what arrives at the printer.
 #![cfg(feature = "demo")]
 
-#[path = "../support/chance.rs"]
-mod chance;
-#[path = "../support/child.rs"]
-mod child;
-#[allow(dead_code, reason = "others kill it and start it again")]
-#[path = "../rails/kit.rs"]
-mod double;
 mod guest;
 mod host;
-#[allow(dead_code, reason = "only its glass is looked at here")]
-#[path = "../machine/kit.rs"]
-mod kit;
 mod office;
 mod offline;
 mod raspberry;
-#[path = "../support/spelling.rs"]
-mod spelling;
 mod street;
 mod troubles;
 

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::child::{Running, command};
+use kioskd_tests::child::{Running, command};
 
 /// BCM2835 ARM Peripherals, section 6.1: level, set and clear of lines 0 to 31.
 const GPLEV0: u32 = 0x3f20_0034;

@@ -13,9 +13,6 @@ use crate::input::Role;
 use crate::payment::gateway::Rejected;
 use crate::sale::event::Event;
 
-#[path = "../../../tests/support/spelling.rs"]
-mod spelling;
-
 const DOCUMENTATION: &str = include_str!("../../../docs/fleet.md");
 
 fn why() -> String {
@@ -143,7 +140,7 @@ fn every_key_of_the_state_is_documented_and_no_other() {
     let mut real = BTreeMap::new();
     for devices in devices() {
         let document = Status { devices, ..full() }.document();
-        spelling::check("state", &document);
+        kioskd_tests::spelling::check("state", &document);
         keys(&document, "", &mut real);
     }
     let rows = documented("The state");
@@ -170,7 +167,7 @@ fn every_alarm_is_documented_with_its_keys() {
     assert_eq!(alarms.keys().collect::<Vec<_>>(), rows.keys().collect::<Vec<_>>());
     for (kind, alarm) in &alarms {
         let document = status.alarm(alarm);
-        spelling::check(kind, &document);
+        kioskd_tests::spelling::check(kind, &document);
         assert_eq!(
             (&document["time_ms"], &document["uptime_s"]),
             (&json!(1_795_392_000_000_u64), &json!(61)),

@@ -12,7 +12,7 @@ use kioskd::fleet::topic::Leaf;
 use serde_json::{Value, json};
 
 use super::{LEDGER, Subscriber, client, event, split, topic, until};
-use crate::child::Running;
+use kioskd_tests::child::Running;
 
 /// `mosquitto_pub`, a message a line; started again when it has ended. Messages may get lost.
 struct Publisher {

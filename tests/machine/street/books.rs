@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Street;
-use crate::kit::wait_at_most;
+use kioskd_tests::machine::wait_at_most;
 
 /// What a gateway logs when it has told a kiosk of a payment.
 const PAID: [&str; 4] = ["result=\"1 paid\"", "result=\"paid, so not closed\"", "given back", "confirmed a notice"];

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rumqttc::{Client, Connection, Event, Incoming, MqttOptions, QoS};
 
-use crate::chance::Chance;
+use kioskd_tests::chance::Chance;
 
 /// More than all machines say in the longest time that anything is withheld.
 const HELD: usize = 20_000;

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::Street;
-use crate::chance::Chance;
-use crate::kit::Machine;
+use kioskd_tests::chance::Chance;
+use kioskd_tests::machine::Machine;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rail {

@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::chance::{Chance, seed};
-use crate::child::Running;
-use crate::double::Double;
-use crate::kit::{Machine, Setup, wait_at_most};
-use crate::site::{self, Heard};
 use bridge::Bridge;
 use customer::Customers;
+use kioskd_tests::chance::{Chance, seed};
+use kioskd_tests::child::Running;
+use kioskd_tests::double::Double;
+use kioskd_tests::machine::{Machine, Setup, wait_at_most};
+use kioskd_tests::site::{self, Heard};
 
 /// How long things take.
 #[derive(Debug, Clone, Copy)]

@@ -1,11 +1,6 @@
 //! The Alipay rail against a double whose cryptography is python-alipay-sdk's (tests/support/alipay/double.py): nothing is
 //! taken for paid that is not, nothing paid is lost, and the provider's book shows every refund once.
-//!
-//! Needs Python with the packages of tests/support/requirements.txt, in target/test-tools/py or where KIOSKD_PY says.
 
-#[path = "support/child.rs"]
-mod child;
-#[path = "support/alipay/kit.rs"]
 mod kit;
 
 use std::io::{Read, Write};

@@ -1,6 +1,6 @@
 // Reads payment codes with other people's parsers. In: `{"cases": [{"profile", "payload", "meant", "builder"}]}` on
 // stdin. Out: for each case what each parser made of it, `{"objects": {...}}`, `{"fields": {...}}`, `{"text": "..."}` or
-// `{"refused": "..."}`, by the parser's name. It judges nothing; tests/emv.rs does.
+// `{"refused": "..."}`, by the parser's name. It judges nothing; tests/payment/emv/mod.rs does.
 //
 // The packages are in the directory given as the first argument, in exactly the versions of package.json here.
 

@@ -1,7 +1,7 @@
 //! A whole machine to test against: `kioskd demo` as anybody starts it, and its page's API.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::child::{Running, command};
-use crate::spelling;
-
-/// Longer than anything takes on a busy machine; a test that waits so long has failed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+use crate::{PATIENCE, program, repository, spelling};
 
 pub struct Machine {
     child: Running,
@@ -40,10 +37,6 @@ pub struct Setup {
     pub env: Vec<(&'static str, PathBuf)>,
     /// What the glass shows once it is up.
     pub first_page: &'static str,
-}
-
-pub fn kioskd() -> &'static str {
-    env!("CARGO_BIN_EXE_kioskd")
 }
 
 impl Default for Setup {
@@ -86,7 +79,7 @@ impl Setup {
 
 impl Machine {
     pub fn start(setup: &Setup) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = repository();
         let folder = tempfile::tempdir().unwrap();
         let mut config = std::fs::read_to_string(root.join("configs/vending.toml")).unwrap();
         for (from, to) in &setup.config {
@@ -101,7 +94,7 @@ impl Machine {
         let file = folder.path().join("machine.toml");
         std::fs::write(&file, config).unwrap();
 
-        let mut demo = command(kioskd());
+        let mut demo = command(program("kioskd"));
         demo.args(["demo", "--listen", "127.0.0.1:0", "--mqtt", "127.0.0.1:0", "--panel", setup.panel])
             .args(["--turn", &setup.turn.to_string()])
             .arg("--config")
@@ -311,10 +304,8 @@ impl Machine {
     }
 
     pub fn verify(&self) {
-        let told = command(env!("CARGO_BIN_EXE_kioskctl"))
-            .args(["--state", self.state.to_str().unwrap(), "verify"])
-            .output()
-            .unwrap();
+        let told =
+            command(program("kioskctl")).args(["--state", self.state.to_str().unwrap(), "verify"]).output().unwrap();
         assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
     }
 }

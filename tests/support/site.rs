@@ -13,7 +13,8 @@ use tempfile::TempDir;
 
 use crate::child::{Running, command};
 use crate::double::Double;
-use crate::kit::{Machine, PATIENCE, Setup};
+use crate::machine::{Machine, Setup};
+use crate::{PATIENCE, program};
 
 pub struct Site {
     pub machine: Machine,
@@ -84,10 +85,9 @@ impl Site {
         listen(self.mqtt, topic)
     }
 
-    /// What the gateway's own key says.
-    pub fn signed(&self, purpose: kioskd::signed::jws::Purpose, content: &Value) -> Vec<u8> {
-        let pem = std::fs::read(self.folder.path().join("gateway-sign.key")).unwrap();
-        kioskd::signed::jws::Signer::from_pem(&pem, "gateway-1").unwrap().sign(purpose, content).unwrap()
+    /// The gateways' own private key, whose name is `gateway-1`.
+    pub fn gateway_key(&self) -> Vec<u8> {
+        std::fs::read(self.folder.path().join("gateway-sign.key")).unwrap()
     }
 }
 
@@ -119,7 +119,7 @@ impl Heard {
 }
 
 pub fn keygen(out: &Path, name: &str) {
-    let mut keygen = command(env!("CARGO_BIN_EXE_kioskfleet"));
+    let mut keygen = command(program("kioskfleet"));
     keygen.arg("keygen").arg("--out").arg(out).arg(name);
     assert!(keygen.stdout(Stdio::null()).status().unwrap().success());
 }
@@ -161,7 +161,7 @@ fn mosquitto_at(path: &Path, plain: u16, secure: u16) -> Option<Running> {
 
 /// Waits until it listens for notifications. `told_later` gets the lines of its log from then on.
 pub fn start_gateway(path: &Path, told_later: impl FnMut(String) + Send + 'static) -> (Running, String) {
-    let mut gateway = command(env!("CARGO_BIN_EXE_kioskfleet"));
+    let mut gateway = command(program("kioskfleet"));
     gateway.args(["gateway", "--config"]).arg(path.join("gateway.toml")).stderr(Stdio::piped());
     let mut child = Running::start(&mut gateway);
     let mut log = BufReader::new(child.stderr.take().unwrap());
@@ -170,7 +170,7 @@ pub fn start_gateway(path: &Path, told_later: impl FnMut(String) + Send + 'stati
         let mut line = String::new();
         assert!(log.read_line(&mut line).unwrap() > 0, "the gateway ended: {told}");
         told += &line;
-        if let Some((_, address)) = line.trim().rsplit_once("listening for notifications address=") {
+        if let Some((_, address)) = line.trim().rsplit_once("listens for notifications address=") {
             break address.to_owned();
         }
     };

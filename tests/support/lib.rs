@@ -1,23 +1,40 @@
-//! What tests of the whole machine stand on: a demo that is started and ended with the test, the customer's finger and
-//! phone, and a real browser.
+//! The kits that more than one test program uses: child processes, seeded chance, doubles of providers, the demo as a whole
+//! machine, a site with brokers and gateways, and a real browser.
 //!
 //! Nothing here sleeps long enough: everything waits for what it needs, and says what it saw when it never came.
 
-#![allow(dead_code, reason = "every test program uses its own part of this")]
-
 mod browser;
-#[path = "child.rs"]
+pub mod chance;
 pub mod child;
 mod demo;
-mod spelling;
+pub mod double;
+pub mod machine;
+pub mod site;
+pub mod spelling;
 
 pub use browser::Browser;
 pub use demo::Demo;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Nothing in these tests takes this long unless it is broken.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The repository.
+pub fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// One of our own programs, `kioskd`, `kioskctl` or `kioskfleet`: cargo builds it for every test program, and puts it beside
+/// the folder of those.
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows where it is");
+    let folder = test.ancestors().nth(2).expect("it is in target/PROFILE/deps");
+    let program = folder.join(name);
+    assert!(program.exists(), "{} is not built", program.display());
+    program
+}
 
 /// Asks until there is an answer.
 pub fn wait_for<T>(what: &str, within: Duration, mut ask: impl FnMut() -> Option<T>) -> T {

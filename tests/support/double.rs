@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::child::{Running, command};
+use crate::repository;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -42,7 +43,6 @@ impl Double {
         self.child.end();
     }
 
-    #[allow(dead_code, reason = "not every test that includes this has one that dies by itself")]
     /// Until it has gone by itself.
     pub fn wait(&mut self) {
         self.child.wait().expect("it was started here");
@@ -97,10 +97,6 @@ fn launch(script: &Path, state: &Path, port: u16) -> (Running, Value) {
     )
 }
 
-pub fn repository() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
 /// The interpreter with the doubles' packages: the virtual environment at `$KIOSKD_PY`, else `target/test-tools/py`.
 fn python() -> PathBuf {
     let place = std::env::var_os("KIOSKD_PY").map_or_else(|| repository().join("target/test-tools/py"), PathBuf::from);
@@ -114,7 +110,6 @@ fn python() -> PathBuf {
     python
 }
 
-#[allow(dead_code, reason = "not every test that includes this waits by itself")]
 /// Until it is so; fails loudly when it never is.
 pub fn until(what: &str, mut so: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;

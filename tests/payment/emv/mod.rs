@@ -4,8 +4,6 @@
 //! Where a package is known to be wrong is listed ([`KNOWN`]), with the condition under which it may be. A wrong answer
 //! anywhere else fails, and so does an entry that nothing hits any more.
 
-#[path = "../support/child.rs"]
-mod child;
 mod schemes;
 
 use std::collections::BTreeMap;
@@ -194,7 +192,7 @@ fn fold(objects: &mut Texts, path: &str) {
 
 /// Codes that others published, with what our reader says is in them.
 fn published() -> Vec<Case> {
-    let golden: Value = serde_json::from_str(include_str!("../golden/payment/emv.json")).unwrap();
+    let golden: Value = serde_json::from_str(include_str!("../../golden/payment/emv.json")).unwrap();
     let entries = golden["published"].as_array().unwrap();
     let case = |entry: &Value| {
         let payload = entry["payload"].as_str().unwrap().to_owned();
@@ -223,7 +221,7 @@ fn packages() -> PathBuf {
 
 fn ask(cases: &[Case]) -> Vec<BTreeMap<String, Heard>> {
     let directory = packages();
-    let support = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/emv");
+    let support = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/payment/emv");
     let install = format!(
         "install them (node 20 or later and npm) with:\n  mkdir -p {0} && cp {1}/package*.json {0} && npm ci --prefix {0} \
          --ignore-scripts",
@@ -232,8 +230,8 @@ fn ask(cases: &[Case]) -> Vec<BTreeMap<String, Heard>> {
     );
     assert!(directory.join("node_modules").is_dir(), "no npm packages in {}; {install}", directory.display());
     let question = serde_json::to_vec(&json!({ "cases": cases })).unwrap();
-    let mut node = child::command("node");
-    let output = child::Running::answer(node.arg(support.join("check.mjs")).arg(&directory), &question);
+    let mut node = kioskd_tests::child::command("node");
+    let output = kioskd_tests::child::Running::answer(node.arg(support.join("check.mjs")).arg(&directory), &question);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "check.mjs failed; {install}\n{errors}");
     serde_json::from_slice(&output.stdout).unwrap()

@@ -18,7 +18,7 @@ use kioskd::vocabulary::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::child::{Running, command};
+use kioskd_tests::child::{Running, command};
 
 /// Longer than a busy machine needs for one call.
 pub const PATIENCE: Duration = Duration::from_secs(10);
