@@ -25,6 +25,7 @@ fn paid_and_nothing_energised_goes_back_or_is_delivered_as_the_operator_says() {
     desk.pay(order, 300);
     let step = desk.restart();
     assert_eq!(refunds(&step), [(format!("R_{order}_1_1"), 300)]);
+    assert!(matches!(desk.page(), Page::Attract { .. }), "nobody waits for it on the glass");
 
     let mut desk = Desk::with(Policy { paid_without_intent: PaidWithoutIntent::Resume, ..policy() });
     let order = desk.offer(&["cola"]);
