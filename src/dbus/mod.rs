@@ -152,7 +152,7 @@ async fn on_the_bus(
     // Who finds the name finds everything behind it.
     take_name(&connection).await?;
     *served = true;
-    tracing::info!(%bus, name = NAME, "on the bus");
+    tracing::info!(%bus, name = NAME, "the kiosk is on the bus");
     loop {
         tokio::select! {
             () = connection.closed() => return Err(NotServed::Ended),
