@@ -16,7 +16,7 @@ mod sensor;
 mod simulated;
 mod watch;
 
-pub use find::{Device, Ids, Kind, DeviceDirs, Probed, Range, probe};
+pub use find::{Device, DeviceDirs, Ids, Kind, Probed, Range, probe};
 pub use simulated::Simulated;
 
 use std::fmt;

@@ -4,7 +4,7 @@ use tokio::runtime::Runtime;
 
 use super::{Input, Kiosk};
 use crate::config::{Config, Panel};
-use crate::input::{self, InputEvent, DeviceDirs, Role, Simulated, DeviceSelector};
+use crate::input::{self, DeviceDirs, DeviceSelector, InputEvent, Role, Simulated};
 use crate::sale::dialogue::{LookupPage, Page, ShopPage};
 use crate::sale::event::{Condition, Event};
 use crate::sale::{Key, Touch};

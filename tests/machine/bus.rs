@@ -6,8 +6,9 @@ mod kit;
 use serde_json::{Value, json};
 
 use self::kit::{Bus, NAME, PATH, STRANGER, TECHNICIAN};
-use crate::child::command;
-use crate::kit::{Machine, PATIENCE, Setup, wait_at_most};
+use kioskd_tests::PATIENCE;
+use kioskd_tests::child::command;
+use kioskd_tests::machine::{Machine, Setup, wait_at_most};
 
 const INTERFACES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/org.kioskd.Kiosk1.xml");
 

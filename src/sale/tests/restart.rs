@@ -1,7 +1,7 @@
 //! What a restart takes up, order by order.
 
 use super::desk::{Desk, delivers, outlet, policy, refunds, slot};
-use crate::sale::dialogue::{OrderPage, Page};
+use crate::sale::dialogue::{OrderPage, Page, ShopPage};
 use crate::sale::record::Closed;
 use crate::sale::view::OrderState;
 use crate::sale::{Effect, Illegal, Policy, Record};
@@ -25,7 +25,7 @@ fn paid_and_nothing_energised_goes_back_or_is_delivered_as_the_operator_says() {
     desk.pay(order, 300);
     let step = desk.restart();
     assert_eq!(refunds(&step), [(format!("R_{order}_1_1"), 300)]);
-    assert!(matches!(desk.page(), Page::Attract { .. }), "nobody waits for it on the glass");
+    assert!(matches!(desk.page(), Page::Shop(ShopPage::Attract { .. })), "nobody waits for it on the glass");
 
     let mut desk = Desk::with(Policy { paid_without_intent: PaidWithoutIntent::Resume, ..policy() });
     let order = desk.offer(&["cola"]);

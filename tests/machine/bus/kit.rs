@@ -7,8 +7,9 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::child::{Running, command};
-use crate::kit::{PATIENCE, Setup, wait_at_most};
+use kioskd_tests::PATIENCE;
+use kioskd_tests::child::{Running, command};
+use kioskd_tests::machine::{Setup, wait_at_most};
 
 pub const NAME: &str = "org.kioskd.Kiosk1";
 pub const PATH: &str = "/org/kioskd/Kiosk1";
