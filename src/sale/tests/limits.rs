@@ -281,6 +281,7 @@ fn what_became_of_an_order_stays_on_the_glass_for_a_while() {
         "{:?}",
         desk.page()
     );
+    assert_eq!(desk.state.view(Mono(desk.now), |_| None).idle_left, None, "it goes without asking");
     desk.wait(1);
     assert!(matches!(desk.page(), Page::Shop(ShopPage::Attract { .. })));
     desk.hear(Event::Tick);
