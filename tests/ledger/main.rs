@@ -1,7 +1,6 @@
 //! The ledger on real files: what was committed is there after any crash, what was changed is found, and a disk that is
 //! full or broken stops sales and loses nothing. The records come from the real core, played through small sales.
 
-#[path = "../support/car_park.rs"]
 mod car_park;
 mod catalogue;
 mod commits;
