@@ -6,10 +6,10 @@ use crate::sale::dialogue::{OrderPage, Page};
 use crate::sale::order::RefundState;
 use crate::sale::record::{Closed, Surplus};
 use crate::sale::view::{OrderState, Outcome};
-use crate::sale::{Effect, Record};
+use crate::sale::{Effect, Event, Illegal, Record};
 use crate::vocabulary::{
-    ChargeReport, ClaimSettlement, Currency, DeliveryId, Evidence, OrderId, RailError, RefundReport, Standing,
-    UnknownDelivery,
+    ChargeId, ChargeReport, ClaimSettlement, Currency, DeliveryId, Evidence, OrderId, RailError, RefundId,
+    RefundReport, Standing, UnknownDelivery,
 };
 
 const FELL: Evidence = Evidence::Dropped { count: 1 };
@@ -365,4 +365,18 @@ fn a_claim_that_a_person_was_called_for_is_not_settled_by_what_comes_back_later(
     assert!(desk.order(order).charges[0].settled);
     assert_eq!((desk.order(order).refunded(), desk.order(order).outstanding()), (300, 0));
     assert!(desk.order(order).claim_open(), "whoever was called says what became of it");
+}
+
+#[test]
+fn what_a_refund_has_come_to_is_told_once() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    desk.touch("cancel");
+    desk.pay(order, 300);
+    desk.refund_answered(order, 1, Ok(RefundReport::Done));
+    let charge = ChargeId::of(order, 1);
+    let refund = RefundId::of(&charge, 1);
+    let again = Event::RefundAnswered { refund: refund.clone(), charge, result: Ok(RefundReport::Done) };
+    assert_eq!(desk.try_hear(again), Err(Illegal::NoRefund(refund)));
+    assert_eq!(desk.records.iter().filter(|record| record.kind() == "refund-confirmed").count(), 1);
 }
