@@ -380,3 +380,20 @@ fn what_a_refund_has_come_to_is_told_once() {
     assert_eq!(desk.try_hear(again), Err(Illegal::NoRefund(refund)));
     assert_eq!(desk.records.iter().filter(|record| record.kind() == "refund-confirmed").count(), 1);
 }
+
+#[test]
+fn a_claim_names_the_refund_that_was_refused_and_not_a_later_one() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    desk.touch("cancel");
+    let payments = [desk.payment(order, 300), desk.payment(order, 300)];
+    desk.report(order, &payments[..1], 0);
+    let step = desk.report(order, &payments, 0);
+    assert_eq!(refunds(&step), [(format!("R_{order}_1_2"), 300)], "each payment goes back by itself");
+    desk.refund_answered(order, 1, Ok(RefundReport::Failed));
+    desk.wait(1);
+    let report = ChargeReport { standing: Standing::Closed, payments: payments.into(), returned: 0, attach: None };
+    desk.reported(order, Ok(report), true);
+    let claim = desk.order(order).claim.expect("a claim");
+    assert_eq!(claim.why, crate::vocabulary::Cause::NoRefund { refund: RefundId::of(&ChargeId::of(order, 1), 1) });
+}
