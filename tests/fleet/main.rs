@@ -102,8 +102,8 @@ async fn forged_acknowledgements_move_nothing() {
             "event 18446744073709551615 does not exist",
             "for another ledger",
             "not an acknowledgement",
-            "1048576 bytes long, at most 4096 are looked at",
-            "1048576 bytes long, at most 4096 are looked at",
+            "1048576 bytes long, at most 4096 are read",
+            "1048576 bytes long, at most 4096 are read",
         ]
     );
     let back_end = TestBackEnd::start(broker.addr);
