@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 
 use super::provider::{Provider, rails};
 use kioskd_tests::child::{Running, command};
+use kioskd_tests::site::certificates;
 
 /// Nothing in these tests takes this long unless it is broken.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -97,7 +98,8 @@ impl Site {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
-        certificates(path);
+        // A client for each name of the access list.
+        certificates(path, &["gateway", "K1", "K2", "mallory"]);
         let kiosks = path.join("kiosks");
         std::fs::create_dir(&kiosks).unwrap();
         for kiosk in ["K1", "K2"] {
@@ -228,33 +230,6 @@ impl GatewayProcess {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it runs");
         line.trim().trim_end_matches(" kB").parse().unwrap()
-    }
-}
-
-/// A CA, one certificate for the servers, and a client's for each name of the access list.
-fn certificates(directory: &Path) {
-    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-    use std::os::unix::fs::PermissionsExt;
-    let write = |file: &str, text: &str| {
-        let path = directory.join(file);
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    };
-    let named = |names: &[&str], common: &str| {
-        let mut params = CertificateParams::new(names.iter().map(|&n| n.to_owned()).collect::<Vec<_>>()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, common);
-        params
-    };
-    let mut params = named(&[], "the operator's CA");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    write("ca.pem", &ca.pem());
-    for (file, names) in [("server", &["127.0.0.1"][..]), ("gateway", &[]), ("K1", &[]), ("K2", &[]), ("mallory", &[])]
-    {
-        let key = KeyPair::generate().unwrap();
-        let certificate = named(names, file).signed_by(&key, &ca).unwrap();
-        write(&format!("{file}.pem"), &certificate.pem());
-        write(&format!("{file}.key"), &key.serialize_pem());
     }
 }
 

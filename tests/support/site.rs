@@ -32,7 +32,7 @@ impl Site {
     pub fn open(state: Option<PathBuf>, poll_seconds: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
-        certificates(path);
+        certificates(path, &["gateway", "kiosk"]);
         let (broker, plain, secure) = mosquitto(path);
         std::fs::create_dir(path.join("kiosks")).unwrap();
         keygen(&path.join("kiosks"), "K0001");
@@ -246,7 +246,8 @@ pub fn kiosk_rails(path: &Path, kiosk: &str, poll_seconds: u64) -> String {
     )
 }
 
-pub fn certificates(directory: &Path) {
+/// A CA, a certificate for the servers on this machine, and one for each client.
+pub fn certificates(directory: &Path, clients: &[&str]) {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
     use std::os::unix::fs::PermissionsExt;
     let write = |file: &str, text: &str| {
@@ -263,7 +264,8 @@ pub fn certificates(directory: &Path) {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     write("ca.pem", &ca.pem());
-    for (file, names) in [("server", &["127.0.0.1"][..]), ("gateway", &[]), ("kiosk", &[])] {
+    let servers = [("server", &["127.0.0.1"][..])];
+    for (file, names) in servers.into_iter().chain(clients.iter().map(|client| (*client, &[][..]))) {
         let key = KeyPair::generate().unwrap();
         write(&format!("{file}.pem"), &named(names, file).signed_by(&key, &ca).unwrap().pem());
         write(&format!("{file}.key"), &key.serialize_pem());
