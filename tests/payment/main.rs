@@ -7,4 +7,5 @@
 
 mod alipay;
 mod emv;
+mod waiting;
 mod wechat;

@@ -12,13 +12,17 @@ use kioskd::payment::Rail;
 use kioskd::payment::alipay::{Alipay, AlipayConfig, Trust};
 use kioskd::signed::keys::{SigningKey, VerifyingKey};
 use kioskd::vocabulary::{
-    ChargeId, ChargeRef, ChargeReport, Created, Currency, NewCharge, OrderId, RailError, RefundId, RefundReport,
-    RefundRequest, Standing,
+    ChargeId, ChargeRef, ChargeReport, Created, Currency, NewCharge, OrderId, RailError, RefundReport, RefundRequest,
+    Standing,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 use kioskd_tests::child::{Running, command};
+
+use crate::waiting;
+pub use crate::waiting::{Waiting, refund_of};
 
 /// Longer than a busy machine needs for one call.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -150,9 +154,19 @@ impl Double {
 pub struct Kiosk {
     pub double: Double,
     pub rail: Alipay,
-    runtime: tokio::runtime::Runtime,
+    runtime: Runtime,
     attach: String,
     orders: Cell<u128>,
+}
+
+impl Waiting for Kiosk {
+    fn rail(&self) -> &dyn Rail {
+        &self.rail
+    }
+
+    fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
 }
 
 impl Kiosk {
@@ -167,8 +181,7 @@ impl Kiosk {
             Mode::Certificates => double.certificates("alipay_cert.crt"),
         };
         let rail = Alipay::new(double.config(timeout, trust, "app_private.pem")).expect("a rail");
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        Self { double, rail, runtime: runtime.expect("a runtime"), attach: attach.into(), orders: Cell::new(0) }
+        Self { double, rail, runtime: waiting::runtime(), attach: attach.into(), orders: Cell::new(0) }
     }
 
     /// A number never used before.
@@ -194,37 +207,6 @@ impl Kiosk {
             attach: self.attach.clone(),
         };
         self.runtime.block_on(self.rail.create(&new))
-    }
-
-    pub fn query(&self, charge: &ChargeRef) -> Result<ChargeReport, RailError> {
-        self.runtime.block_on(self.rail.query(charge))
-    }
-
-    pub fn close(&self, charge: &ChargeRef) -> Result<Option<ChargeReport>, RailError> {
-        self.runtime.block_on(self.rail.close(charge))
-    }
-
-    pub fn refund_of(&self, charge: &ChargeRef, nth: usize, amount: i64) -> RefundRequest {
-        RefundRequest {
-            refund: RefundId::of(&charge.charge, nth),
-            charge: charge.charge.clone(),
-            order: charge.order,
-            amount,
-            charged: charge.amount,
-            currency: charge.currency,
-        }
-    }
-
-    pub fn refund(&self, refund: &RefundRequest) -> Result<RefundReport, RailError> {
-        self.runtime.block_on(self.rail.refund(refund))
-    }
-
-    pub fn query_refund(&self, refund: &RefundRequest) -> Result<RefundReport, RailError> {
-        self.runtime.block_on(self.rail.query_refund(refund))
-    }
-
-    pub fn probe(&self) -> Result<(), RailError> {
-        self.runtime.block_on(self.rail.probe())
     }
 
     /// Until the money is back, as the sale does it: ask after what was asked for, ask again for what is absent.
@@ -408,7 +390,7 @@ pub fn weather(kiosk: &Kiosk, chance: &mut Chance, what: &str) {
         assert_eq!(paid, really, "{what}: {entry}");
         if known.returned == 0 {
             step(chance, true);
-            kiosk.settle(&kiosk.refund_of(&charge, 1, paid));
+            kiosk.settle(&refund_of(&charge, 1, paid));
         }
     }
     kiosk.double.revive();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use kioskd::payment::alipay::{Notification, attach_matches};
 use kioskd::vocabulary::{ChargeRef, Currency, RailError, RefundReport, Standing};
-use kit::{Kiosk, Mode, PATIENCE};
+use kit::{Kiosk, Mode, PATIENCE, Waiting, refund_of};
 use serde_json::{Value, json};
 
 /// Answers to a query or a create that nobody may believe, whatever they were about.
@@ -75,13 +75,13 @@ fn a_sale_and_its_refund() {
     assert!(attach_matches(paid.attach.as_deref().unwrap(), kit::ATTACH), "{paid:?}");
 
     // Part of it, the same again, and the rest.
-    let first = kiosk.refund_of(&charge, 1, 100);
+    let first = refund_of(&charge, 1, 100);
     assert_eq!(kiosk.query_refund(&first), Ok(RefundReport::Absent));
     assert_eq!(kiosk.refund(&first), Ok(RefundReport::Done));
     assert_eq!(kiosk.refund(&first), Ok(RefundReport::Processing), "no money moved");
     assert_eq!(kiosk.query_refund(&first), Ok(RefundReport::Done));
     assert_eq!(kiosk.query(&charge).unwrap().payments, paid.payments);
-    let rest = kiosk.refund_of(&charge, 2, 200);
+    let rest = refund_of(&charge, 2, 200);
     assert_eq!(kiosk.refund(&rest), Ok(RefundReport::Done));
     assert_eq!((kiosk.refunds(&charge), kiosk.entry(&charge)["refunded"].as_i64()), (2, Some(300)));
     let after = kiosk.query(&charge).unwrap();
@@ -316,7 +316,7 @@ fn a_close_stops_payment_or_tells_what_was_given_back() {
         query(how, false);
         given_back(&charge, how);
         // A refund of it is asked for in vain, and is no claim: the money is back.
-        let refund = kiosk.refund_of(&charge, 1, 300);
+        let refund = refund_of(&charge, 1, 300);
         assert_eq!(kiosk.query_refund(&refund), Ok(RefundReport::Done), "{how}");
         assert_eq!(kiosk.refund(&refund), Ok(RefundReport::Done), "{how}");
     }
@@ -355,7 +355,7 @@ fn a_refund_is_one_whatever_becomes_of_the_answers() {
     let kiosk = Kiosk::new(Mode::Key);
     for how in NO_ANSWERS.into_iter().chain(["silent"]) {
         let charge = kiosk.paid(300);
-        let refund = kiosk.refund_of(&charge, 1, 200);
+        let refund = refund_of(&charge, 1, 200);
         fault(&kiosk, "alipay.trade.refund", how);
         let first = kiosk.refund(&refund);
         assert!(matches!(first, Err(RailError::Unknown(_)) | Ok(RefundReport::Processing)), "{how}: {first:?}");
@@ -367,7 +367,7 @@ fn a_refund_is_one_whatever_becomes_of_the_answers() {
         kiosk.settle(&refund);
         assert_eq!((kiosk.refunds(&charge), kiosk.entry(&charge)["refunded"].as_i64()), (1, Some(200)), "{how}");
         // All of it: that shows in the trade before it does in the refund.
-        let rest = kiosk.refund_of(&charge, 2, 100);
+        let rest = refund_of(&charge, 2, 100);
         assert_eq!(kiosk.refund(&rest), Ok(RefundReport::Done), "{how}");
         fault(&kiosk, "alipay.trade.fastpay.refund.query", "lag");
         assert_eq!(kiosk.query_refund(&rest), Ok(RefundReport::Done), "{how}");
@@ -375,7 +375,7 @@ fn a_refund_is_one_whatever_becomes_of_the_answers() {
     // Done, and answered with a refusal: the refund itself is what counts.
     for sub_code in ["ACQ.TRADE_STATUS_ERROR", "ACQ.REASON_TRADE_REFUND_FEE_ERR", "ACQ.TRADE_HAS_FINISHED"] {
         let charge = kiosk.paid(300);
-        let refund = kiosk.refund_of(&charge, 1, 100);
+        let refund = refund_of(&charge, 1, 100);
         kiosk.fault(json!({ "method": "alipay.trade.refund", "how": "sub-code", "sub_code": sub_code }));
         assert_eq!(kiosk.refund(&refund), Ok(RefundReport::Done), "{sub_code}");
         // While that can't be found out, nothing is certain.
@@ -386,20 +386,20 @@ fn a_refund_is_one_whatever_becomes_of_the_answers() {
     }
     // Refused for good.
     let charge = kiosk.paid(300);
-    refused("ACQ.REFUND_AMT_NOT_EQUAL_TOTAL", &kiosk.refund(&kiosk.refund_of(&charge, 1, 301)));
-    kiosk.settle(&kiosk.refund_of(&charge, 2, 200));
-    let mut other = kiosk.refund_of(&charge, 2, 100);
+    refused("ACQ.REFUND_AMT_NOT_EQUAL_TOTAL", &kiosk.refund(&refund_of(&charge, 1, 301)));
+    kiosk.settle(&refund_of(&charge, 2, 200));
+    let mut other = refund_of(&charge, 2, 100);
     unknown("another amount under the number", &kiosk.query_refund(&other));
     other.amount = 200;
     assert_eq!(kiosk.query_refund(&other), Ok(RefundReport::Done));
     let open = kiosk.charge(300);
     kiosk.create(&open).unwrap();
-    refused("ACQ.TRADE_NOT_EXIST", &kiosk.refund(&kiosk.refund_of(&open, 1, 300)));
+    refused("ACQ.TRADE_NOT_EXIST", &kiosk.refund(&refund_of(&open, 1, 300)));
     kiosk.pay_charge(&open, "scan");
-    refused("ACQ.TRADE_STATUS_ERROR", &kiosk.refund(&kiosk.refund_of(&open, 1, 300)));
+    refused("ACQ.TRADE_STATUS_ERROR", &kiosk.refund(&refund_of(&open, 1, 300)));
     // Not now: nothing was done, and the same will do later.
     let charge = kiosk.paid(300);
-    let refund = kiosk.refund_of(&charge, 1, 300);
+    let refund = refund_of(&charge, 1, 300);
     kiosk.fault(
         json!({ "method": "alipay.trade.refund", "how": "refuse", "sub_code": "ACQ.SELLER_BALANCE_NOT_ENOUGH" }),
     );
@@ -411,8 +411,8 @@ fn a_refund_is_one_whatever_becomes_of_the_answers() {
     kiosk.fault(json!({ "method": "alipay.trade.query", "then_pay": true }));
     fault(&kiosk, "alipay.trade.cancel", "drop");
     unknown("cancel", &kiosk.close(&charge));
-    assert_eq!(kiosk.query_refund(&kiosk.refund_of(&charge, 1, 300)), Ok(RefundReport::Done));
-    assert_eq!(kiosk.refund(&kiosk.refund_of(&charge, 1, 300)), Ok(RefundReport::Done));
+    assert_eq!(kiosk.query_refund(&refund_of(&charge, 1, 300)), Ok(RefundReport::Done));
+    assert_eq!(kiosk.refund(&refund_of(&charge, 1, 300)), Ok(RefundReport::Done));
     assert_eq!((kiosk.refunds(&charge), kiosk.entry(&charge)["refunded"].as_i64()), (0, Some(300)));
     kiosk.nothing_wrong();
 }
@@ -432,7 +432,7 @@ fn a_provider_that_dies_after_carrying_out_loses_nothing() {
     kiosk.double.restart();
     assert_eq!(kiosk.query(&charge).unwrap().payments.len(), 1);
 
-    let refund = kiosk.refund_of(&charge, 1, 300);
+    let refund = refund_of(&charge, 1, 300);
     die("alipay.trade.refund");
     unknown("refund", &kiosk.refund(&refund));
     unknown("dead", &kiosk.query_refund(&refund));
@@ -455,7 +455,7 @@ fn a_provider_that_dies_after_carrying_out_loses_nothing() {
 fn every_call_ends_in_time() {
     let kiosk = Kiosk::with(Mode::Key, Duration::from_millis(1500), kit::ATTACH);
     let charge = kiosk.paid(300);
-    let refund = kiosk.refund_of(&charge, 1, 300);
+    let refund = refund_of(&charge, 1, 300);
     let calls: [(&str, &dyn Fn() -> bool); 4] = [
         ("query", &|| matches!(kiosk.query(&charge), Err(RailError::Unknown(_)))),
         ("probe", &|| matches!(kiosk.probe(), Err(RailError::Unknown(_)))),
@@ -490,7 +490,7 @@ fn with_certificates() {
         fault(&kiosk, "*", how);
         unknown(how, &kiosk.query(&charge));
     }
-    kiosk.settle(&kiosk.refund_of(&charge, 1, 300));
+    kiosk.settle(&refund_of(&charge, 1, 300));
     kiosk.nothing_wrong();
 
     let error = kiosk.double.setup("stranger_cert.crt", "app_private.pem").err().unwrap();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use kioskd::payment::wechat::WechatConfig;
 use kioskd::signed::keys::VerifyingKey;
-use kioskd::vocabulary::{ChargeId, Currency, NewCharge, OrderId, Standing};
+use kioskd::vocabulary::{Currency, NewCharge, OrderId, Standing};
 use serde_json::json;
 
 use kioskd_tests::double::Double;
@@ -110,23 +110,8 @@ fn a_charge_whose_answer_is_lost_is_made_once() {
     assert!(begin.elapsed() < TIMEOUT + Duration::from_secs(1), "one call, one budget");
     let before = bench.asked("create");
     bench.fault("create", "frequency");
-    unknown(bench.create(&bench.new_charge_of(77)), "frequency");
+    unknown(bench.create(&new_charge(OrderId::from_parts(1_700_000_100_000, 77))), "frequency");
     assert_eq!(bench.asked("create") - before, 1, "who is told to wait does not ask at once");
-}
-
-impl Bench {
-    fn new_charge_of(&self, nth: u128) -> NewCharge {
-        let order = OrderId::from_parts(1_700_000_100_000, nth);
-        NewCharge {
-            charge: ChargeId::of(order, 1),
-            order,
-            amount: PRICE,
-            currency: cny(),
-            life: Duration::from_secs(90),
-            description: "d".into(),
-            attach: String::new(),
-        }
-    }
 }
 
 #[test]
@@ -186,7 +171,7 @@ fn a_close_that_does_not_hold_shows_and_a_payment_after_it_is_not_lost() {
         unknown(bench.close(&charge), fault);
         bench.query(&charge).unwrap();
     }
-    refused(bench.close(&reference(&bench.new_charge_of(5))), "ORDER_NOT_EXIST");
+    refused(bench.close(&reference(&new_charge(OrderId::from_parts(1_700_000_100_000, 5)))), "ORDER_NOT_EXIST");
     let paid = bench.paid();
     refused(bench.close(&paid), "ORDER_PAID");
 }

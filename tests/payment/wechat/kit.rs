@@ -8,12 +8,16 @@ use kioskd::payment::Rail;
 use kioskd::payment::wechat::{ApiV3Key, Sub, WechatConfig, WechatPay};
 use kioskd::signed::keys::{SigningKey, VerifyingKey};
 use kioskd::vocabulary::{
-    ChargeId, ChargeRef, ChargeReport, Created, Currency, NewCharge, OrderId, RailError, RefundId, RefundReport,
-    RefundRequest, Standing,
+    ChargeId, ChargeRef, ChargeReport, Created, Currency, NewCharge, OrderId, RailError, RefundReport, RefundRequest,
+    Standing,
 };
 use serde_json::{Value, json};
 
 use kioskd_tests::double::Double;
+use tokio::runtime::Runtime;
+
+use crate::waiting;
+pub use crate::waiting::{Waiting, refund_of};
 
 pub const PRICE: i64 = 300;
 pub const TIMEOUT: Duration = Duration::from_secs(3);
@@ -49,6 +53,16 @@ pub struct Bench {
     pub directory: tempfile::TempDir,
 }
 
+impl Waiting for Bench {
+    fn rail(&self) -> &dyn Rail {
+        &*self.rail
+    }
+
+    fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+}
+
 impl Bench {
     pub fn new() -> Self {
         Self::with(|_, _| {})
@@ -58,8 +72,7 @@ impl Bench {
         let directory = tempfile::tempdir().unwrap();
         let double = Double::start("wechat/double.py", directory.path());
         let rail = rail(&double, directory.path(), change);
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        Self { double, rail, runtime, orders: 0, directory }
+        Self { double, rail, runtime: waiting::runtime(), orders: 0, directory }
     }
 
     /// Another kiosk of the same merchant: nothing fetched or learned yet.
@@ -81,16 +94,7 @@ impl Bench {
 
     pub fn new_charge(&mut self) -> NewCharge {
         self.orders += 1;
-        let order = OrderId::from_parts(1_700_000_000_000, self.orders);
-        NewCharge {
-            charge: ChargeId::of(order, 1),
-            order,
-            amount: PRICE,
-            currency: cny(),
-            life: Duration::from_secs(90),
-            description: "123456 K0001 可樂".into(),
-            attach: "main/K0001".into(),
-        }
+        new_charge(OrderId::from_parts(1_700_000_000_000, self.orders))
     }
 
     pub fn create(&self, new: &NewCharge) -> Result<Created, RailError> {
@@ -115,26 +119,6 @@ impl Bench {
         how["out_trade_no"] = json!(charge.charge);
         let said = self.double.post("/_pay", how);
         assert_eq!(said["result"], "accepted", "{said}");
-    }
-
-    pub fn query(&self, charge: &ChargeRef) -> Result<ChargeReport, RailError> {
-        self.runtime.block_on(self.rail.query(charge))
-    }
-
-    pub fn close(&self, charge: &ChargeRef) -> Result<Option<ChargeReport>, RailError> {
-        self.runtime.block_on(self.rail.close(charge))
-    }
-
-    pub fn refund(&self, refund: &RefundRequest) -> Result<RefundReport, RailError> {
-        self.runtime.block_on(self.rail.refund(refund))
-    }
-
-    pub fn query_refund(&self, refund: &RefundRequest) -> Result<RefundReport, RailError> {
-        self.runtime.block_on(self.rail.query_refund(refund))
-    }
-
-    pub fn probe(&self) -> Result<(), RailError> {
-        self.runtime.block_on(self.rail.probe())
     }
 
     pub fn book(&self, charge: &ChargeRef) -> Option<Value> {
@@ -197,14 +181,15 @@ pub fn reference(new: &NewCharge) -> ChargeRef {
     ChargeRef { charge: new.charge.clone(), order: new.order, amount: new.amount, currency: new.currency }
 }
 
-pub fn refund_of(charge: &ChargeRef, nth: usize, amount: i64) -> RefundRequest {
-    RefundRequest {
-        refund: RefundId::of(&charge.charge, nth),
-        charge: charge.charge.clone(),
-        order: charge.order,
-        amount,
-        charged: charge.amount,
-        currency: charge.currency,
+pub fn new_charge(order: OrderId) -> NewCharge {
+    NewCharge {
+        charge: ChargeId::of(order, 1),
+        order,
+        amount: PRICE,
+        currency: cny(),
+        life: Duration::from_secs(90),
+        description: "123456 K0001 可樂".into(),
+        attach: "main/K0001".into(),
     }
 }
 
