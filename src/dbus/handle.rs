@@ -24,12 +24,12 @@ pub enum Ask {
 }
 
 #[derive(Clone)]
-pub(super) struct Desk {
+pub(super) struct KioskHandle {
     ask: Arc<dyn Fn(Ask) + Send + Sync>,
     places: Arc<Semaphore>,
 }
 
-impl Desk {
+impl KioskHandle {
     pub fn new(ask: impl Fn(Ask) + Send + Sync + 'static) -> Self {
         Self { ask: Arc::new(ask), places: Arc::new(Semaphore::new(PLACES)) }
     }

@@ -10,8 +10,8 @@
 //! - What is once in the interface stays: names, arguments and their types. New things may come.
 
 mod client;
-mod desk;
 mod error;
+mod handle;
 mod report;
 mod sales;
 mod service;
@@ -30,13 +30,13 @@ use zbus::object_server::Interface;
 use zbus::{Connection, OwnedVariant, Variant};
 
 pub use client::{Client, Done, NoAnswer};
-pub use desk::{Answered, Ask, Read};
+pub use handle::{Answered, Ask, Read};
 pub use report::Report;
 pub use shown::{Claim, Device, Fault, Reason, Refunds, Shown, Stock};
 
 use crate::config::Bus;
 use crate::service::Supervisor;
-use desk::Desk;
+use handle::KioskHandle;
 use sales::Sales;
 use service::Service;
 use status::Status;
@@ -74,8 +74,8 @@ pub fn start(
         return None;
     }
     let (tell, news) = watch::channel(Arc::default());
-    let desk = Desk::new(ask);
-    supervisor.job(runtime, "the bus", serve(bus, desk, news), |end| {
+    let kiosk = KioskHandle::new(ask);
+    supervisor.job(runtime, "the bus", serve(bus, kiosk, news), |end| {
         if let Err(panic) = end {
             tracing::error!(panic, "the kiosk is not on the bus any more, until it is started anew");
         }
@@ -98,14 +98,14 @@ enum NotServed {
     Denied(String),
 }
 
-async fn serve(bus: Bus, desk: Desk, mut news: watch::Receiver<Arc<Shown>>) {
+async fn serve(bus: Bus, kiosk: KioskHandle, mut news: watch::Receiver<Arc<Shown>>) {
     if news.changed().await.is_err() {
         return;
     }
     let (mut wait, mut told) = (WAIT_FIRST, String::new());
     loop {
         let mut served = false;
-        let Err(why) = on_the_bus(bus, &desk, &mut news, &mut served).await else { return };
+        let Err(why) = on_the_bus(bus, &kiosk, &mut news, &mut served).await else { return };
         if served {
             (wait, told) = (WAIT_FIRST, String::new());
         }
@@ -133,7 +133,7 @@ async fn gone(news: &mut watch::Receiver<Arc<Shown>>) {
 /// Serves until the connection ends, or the kiosk. `served`: it had the name.
 async fn on_the_bus(
     bus: Bus,
-    desk: &Desk,
+    kiosk: &KioskHandle,
     news: &mut watch::Receiver<Arc<Shown>>,
     served: &mut bool,
 ) -> Result<(), NotServed> {
@@ -141,8 +141,8 @@ async fn on_the_bus(
         Bus::Session => Builder::session(),
         Bus::System | Bus::None => Builder::system(),
     };
-    let (status, sales) = (Status::new(news.clone()), Sales::new(desk.clone(), news.clone()));
-    let builder = builder.serve_at(PATH, status).serve_at(PATH, sales).serve_at(PATH, Service::new(desk.clone()));
+    let (status, sales) = (Status::new(news.clone()), Sales::new(kiosk.clone(), news.clone()));
+    let builder = builder.serve_at(PATH, status).serve_at(PATH, sales).serve_at(PATH, Service::new(kiosk.clone()));
     let connecting = builder.method_timeout(PATIENCE).build();
     let connection = tokio::time::timeout(PATIENCE, connecting).await.map_err(|_| NotServed::Silent)??;
     // From here on every change is told.

@@ -6,8 +6,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 use zbus::interface;
 
-use super::desk::Desk;
 use super::error::Error;
+use super::handle::KioskHandle;
 use super::shown::{Claim, Shown};
 use crate::ledger::Totals;
 
@@ -17,13 +17,13 @@ pub(super) const INTERFACE: &str = "org.kioskd.Kiosk1.Sales";
 const MOST: u32 = 1_000;
 
 pub(super) struct Sales {
-    desk: Desk,
+    kiosk: KioskHandle,
     news: watch::Receiver<Arc<Shown>>,
 }
 
 impl Sales {
-    pub fn new(desk: Desk, news: watch::Receiver<Arc<Shown>>) -> Self {
-        Self { desk, news }
+    pub fn new(kiosk: KioskHandle, news: watch::Receiver<Arc<Shown>>) -> Self {
+        Self { kiosk, news }
     }
 }
 
@@ -48,7 +48,7 @@ impl Sales {
         if !(1..=MOST).contains(&limit) {
             return Err(Error::argument(format!("`{limit}` is not a number of orders; ask for 1 to {MOST}")));
         }
-        let orders = self.desk.read(move |reader| reader.orders(limit as usize)).await?;
+        let orders = self.kiosk.read(move |reader| reader.orders(limit as usize)).await?;
         Ok(orders["orders"].as_array().into_iter().flatten().map(line).collect())
     }
 
@@ -60,7 +60,7 @@ impl Sales {
             return Err(Error::argument("This is not an order's number or short code, which are letters and digits"));
         }
         let wanted = Some(order.to_owned()).filter(|order| !order.is_empty());
-        let story = self.desk.read(move |reader| reader.why(wanted.as_deref())).await?;
+        let story = self.kiosk.read(move |reader| reader.why(wanted.as_deref())).await?;
         let story = story.ok_or_else(|| Error::no_such_order(order))?;
         Ok((story.to_string(), story.json().to_string()))
     }
@@ -69,7 +69,7 @@ impl Sales {
     /// still to go back.
     #[zbus(out_args("totals"))]
     async fn totals(&self) -> Result<Vec<TotalLine>, Error> {
-        let totals = self.desk.read(|reader| reader.totals()).await?;
+        let totals = self.kiosk.read(|reader| reader.totals()).await?;
         let line = |of: Totals| (of.currency, of.orders, of.open, of.paid, of.refunded, of.outstanding);
         Ok(totals.into_iter().map(line).collect())
     }

@@ -4,16 +4,16 @@ use zbus::message::Header;
 use zbus::{Connection, interface};
 
 use super::ask_bus;
-use super::desk::Desk;
 use super::error::{Error, parsed};
+use super::handle::KioskHandle;
 use crate::operation::{Actor, Operation, Outcome, Reason, Request, RequestId, Rights};
 use crate::vocabulary::{ClaimSettlement, OrderId};
 
-pub(super) struct Service(Desk);
+pub(super) struct Service(KioskHandle);
 
 impl Service {
-    pub fn new(desk: Desk) -> Self {
-        Self(desk)
+    pub fn new(kiosk: KioskHandle) -> Self {
+        Self(kiosk)
     }
 
     /// For who has called, as the bus knows them; under a number of its own.

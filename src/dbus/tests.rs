@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use zbus::DBusError;
 
-use super::desk::{Ask, Desk};
 use super::error::{Error, parsed};
+use super::handle::{Ask, KioskHandle};
 use crate::operation::{Actor, Operation, Outcome, Reason, Refusal, Request, RequestId, Right, Rights};
 use crate::vocabulary::{Cause, OrderId, SlotId, StopReason};
 
@@ -25,20 +25,20 @@ fn so_many_calls_wait_and_the_next_is_refused_until_one_is_answered() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let waiting = Arc::new(Mutex::new(Vec::new()));
     let asked = Arc::clone(&waiting);
-    let desk = Desk::new(move |ask| asked.lock().unwrap().push(ask));
+    let kiosk = KioskHandle::new(move |ask| asked.lock().unwrap().push(ask));
     runtime.block_on(async {
         let calls: Vec<_> = (0..16)
             .map(|number| {
-                let desk = desk.clone();
-                tokio::spawn(async move { desk.operate(request(number)).await })
+                let kiosk = kiosk.clone();
+                tokio::spawn(async move { kiosk.operate(request(number)).await })
             })
             .collect();
         while waiting.lock().unwrap().len() < 16 {
             tokio::task::yield_now().await;
         }
-        let one_more = tokio::time::timeout(Duration::from_secs(10), desk.operate(request(16))).await;
+        let one_more = tokio::time::timeout(Duration::from_secs(10), kiosk.operate(request(16))).await;
         assert_eq!(one_more, Ok(Err(Error::busy())));
-        assert_eq!(desk.read(|reader| reader.totals()).await.unwrap_err(), Error::busy());
+        assert_eq!(kiosk.read(|reader| reader.totals()).await.unwrap_err(), Error::busy());
         let first = waiting.lock().unwrap().remove(0);
         let Ask::Operate { request: asked, answered } = first else { panic!("it was an operation") };
         assert_eq!(asked, request(0));
