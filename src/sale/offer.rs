@@ -38,14 +38,13 @@ impl Turn<'_> {
             return Err(Illegal::Refused("something is due for these goods"));
         }
         match grant {
-            Some(_) if !self.all_there(&units, outlet.as_ref()) => Err(Illegal::NotGranted(Refusal::NoneLeft)),
             Some(grant) => self.grant(units, grant, outlet, None).map(drop).map_err(Illegal::NotGranted),
             None => self.sell(units, outlet),
         }
     }
 
-    /// Begins an order for which nothing is to be paid. `only`: where it must come out, be it faulty or empty, because
-    /// somebody tries it. `by`: who has granted it, where a person has.
+    /// Begins an order for which nothing is to be paid. `only`: where it must come out; one that is tried may be faulty or
+    /// empty. `by`: who has granted it, where a person has.
     pub(super) fn grant(
         &mut self,
         items: Vec<Offered>,
@@ -59,7 +58,8 @@ impl Turn<'_> {
         if self.state.conditions.board_answers != Some(true) {
             return Err(Refusal::NotReady);
         }
-        if only.is_none() && !self.all_there(&items, None) {
+        let tried = grant == Grant::Test && only.is_some();
+        if !tried && !self.all_there(&items, only.as_ref()) {
             return Err(Refusal::NoneLeft);
         }
         let order = self.next_order();

@@ -52,6 +52,12 @@ impl Planogram {
         self.slots.iter().filter(move |(_, slot)| slot.product == *product && slot.faulty.is_none())
     }
 
+    /// How many can be sold, in one outlet `only` or in all.
+    fn stock(&self, product: &ProductId, only: Option<&Outlet>) -> u32 {
+        let among = |slot: &SlotId| only.is_none_or(|only| only.slot() == Some(slot));
+        self.sellable(product).filter(|(name, _)| among(name)).map(|(_, slot)| slot.stock).sum()
+    }
+
     /// The slot, unless what the records say of it is about another product than the one in it now.
     fn change(&mut self, name: &SlotId, change: impl FnOnce(&mut Slot)) {
         let (assigned, slot) = (self.assigned.get(name), self.slots.get_mut(name));
@@ -79,11 +85,7 @@ impl Shop for Planogram {
     }
 
     fn can_deliver(&self, wanted: &[(Goods, u32)], only: Option<&Outlet>) -> bool {
-        let there = |product: &ProductId| -> u32 {
-            let among = |slot: &SlotId| only.is_none_or(|only| only.slot() == Some(slot));
-            self.sellable(product).filter(|(name, _)| among(name)).map(|(_, slot)| slot.stock).sum()
-        };
-        wanted.iter().all(|(goods, count)| goods.product().is_some_and(|product| there(product) >= *count))
+        wanted.iter().all(|(goods, count)| goods.product().is_some_and(|product| self.stock(product, only) >= *count))
     }
 
     fn outlet(&self, goods: &Goods, tried: &[Outlet]) -> Option<Outlet> {
@@ -136,7 +138,7 @@ impl Shop for Planogram {
     }
 
     fn available(&self, product: &ProductId) -> u32 {
-        self.sellable(product).map(|(_, slot)| slot.stock).sum()
+        self.stock(product, None)
     }
 
     fn outlets(&self) -> Vec<OutletStatus> {
