@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
-use kioskd::ledger::{FILE, Journal, LedgerError, Reader};
+use kioskd::ledger::{DirectoryLock, FILE, Journal, LedgerError, Reader};
 use kioskd::sale::view::OrderState;
 use kioskd::sale::{Event, Record};
 use kioskd::vocabulary::{ChargeId, PaidWithoutIntent, Payment, PaymentId};
@@ -38,7 +38,7 @@ fn whoever_comes_second_is_told_and_reads_at_most() {
     let mut shop = Shop::open(directory.path());
     shop.start();
     let before = kit::files(directory.path());
-    let error = kit::open(directory.path()).expect_err("held");
+    let error = DirectoryLock::take(directory.path()).expect_err("held");
     assert!(matches!(error, LedgerError::Held { .. }), "{error:?}");
     assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
     assert!(kit::files(directory.path()) == before, "not a byte");

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kioskd::ledger::{DirectoryLock, FILE, Journal, Ledger, LedgerError};
 use kioskd::operation::{Actor, Operation, Reason, Request, RequestId, Rights};
@@ -303,8 +303,17 @@ pub fn cola() -> Offered {
 }
 
 /// With neither a reserve nor a wanted minimum, for tests that are not about room.
+/// Nobody else has it: whatever still does has let go in a moment. The children of parallel tests have a copy of every open
+/// file, and with it of a lock, from their fork to their exec.
 pub fn open(directory: &Path) -> Result<Ledger, LedgerError> {
-    Ledger::open(DirectoryLock::take(directory)?, boot(), 0, 0)
+    let by = Instant::now() + Duration::from_secs(10);
+    let lock = loop {
+        match DirectoryLock::take(directory) {
+            Err(LedgerError::Held { .. }) if Instant::now() < by => std::thread::sleep(Duration::from_millis(1)),
+            taken => break taken?,
+        }
+    };
+    Ledger::open(lock, boot(), 0, 0)
 }
 
 pub fn db_of(directory: &Path) -> PathBuf {
