@@ -1,0 +1,153 @@
+//! The field technician's command line. Some verbs read a ledger directly, whether a daemon runs or not; the others ask the
+//! running one, on the bus.
+
+mod ledger;
+mod running;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use jiff::civil::Date;
+use kioskd::console::complain;
+use kioskd::dbus::NoAnswer;
+use kioskd::vocabulary::error_chain;
+
+/// Look into a kiosk.
+#[derive(Parser)]
+#[command(name = "kioskctl", version)]
+struct Arguments {
+    /// The kiosk's state directory.
+    #[arg(long, global = true, value_name = "DIR", default_value = "/var/lib/kioskd")]
+    state: PathBuf,
+    /// Where the running kiosk is: a demo is on the session's bus.
+    #[arg(long, global = true, value_enum, default_value = "system")]
+    bus: Which,
+    /// Answers for programs.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Does it sell, and if not, why, and what is there to do. Exits with 0 where it sells, 1 where it does not, 2 where
+    /// nobody can say.
+    Status,
+    /// Take the kiosk out of service; the reason is on the glass. This and the following exit with 0 when it is done, 1 when
+    /// the kiosk has refused it, 2 when it could not be asked.
+    Lock {
+        /// One line of at most 200 characters.
+        reason: String,
+    },
+    /// Put it back into service.
+    Unlock,
+    /// Every slot is full, and none is faulty any more.
+    Refill,
+    /// So many units lie in a slot.
+    SetStock { slot: String, count: u32 },
+    /// A person has decided a claim.
+    SettleClaim {
+        /// Its number.
+        order: String,
+        #[arg(value_enum)]
+        how: How,
+    },
+    /// One unit out of a slot, faulty or not, to see whether it works; no revenue.
+    TestVend { slot: String },
+    /// The whole story of one order.
+    Why {
+        /// Its number or short code; the newest order without it.
+        order: Option<String>,
+    },
+    /// The newest orders.
+    Orders {
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// What people have asked of the machine, who it was, and what came of it; the newest first.
+    Operations {
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Verify the whole ledger: the chain, and that every table says what the records add up to.
+    Verify,
+    /// What the rails kept of what was paid: an estimate by the configured rates.
+    Fees {
+        /// Has the rates, as [[rail.fee]] under its rails.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The first day, in the configuration's time zone: 2026-11-01.
+        #[arg(long, value_name = "DATE")]
+        from: Option<Date>,
+        /// The last day.
+        #[arg(long, value_name = "DATE")]
+        to: Option<Date>,
+        /// Other rates to try: a file with the same [[rail]] and [[rail.fee]] entries.
+        #[arg(long = "if", value_name = "FILE")]
+        other: Option<PathBuf>,
+    },
+    /// Compare a provider's bill with the ledger: exits with 0 where they agree, 1 where they differ, 2 on errors.
+    Reconcile {
+        /// WeChat Pay's trade bill (交易账单) or Alipay's single trades (业务明细), unpacked.
+        #[arg(long, value_name = "FILE")]
+        bill: PathBuf,
+        /// The rail whose bill it is.
+        #[arg(long, value_name = "NAME")]
+        rail: String,
+        /// The first day to compare, Beijing time; all that the bill covers without it.
+        #[arg(long, value_name = "DATE", requires = "to")]
+        from: Option<Date>,
+        /// The last day.
+        #[arg(long, value_name = "DATE", requires = "from")]
+        to: Option<Date>,
+        /// Others are paid on this account too: what is unknown here is theirs.
+        #[arg(long)]
+        shared: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Which {
+    System,
+    Session,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum How {
+    /// The customer has the goods.
+    Delivered,
+    /// The rest goes back through the provider.
+    Refund,
+    /// Paid back by other means.
+    PaidOutside,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match act(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            complain(format_args!("kioskctl: {}", error_chain(error.as_ref())));
+            let refused = matches!(error.downcast_ref(), Some(NoAnswer::Refused(_)));
+            let own = match arguments.verb {
+                Verb::Why { .. } | Verb::Orders { .. } | Verb::Operations { .. } | Verb::Verify | Verb::Fees { .. } => {
+                    1
+                }
+                Verb::Reconcile { .. } => 2,
+                _ if refused => 1,
+                _ => 2,
+            };
+            ExitCode::from(own)
+        }
+    }
+}
+
+fn act(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    match running::operation(&arguments.verb)? {
+        Some(asked) => running::operate(arguments, &asked),
+        None if matches!(arguments.verb, Verb::Status) => running::status(arguments),
+        None => ledger::read(arguments),
+    }
+}
