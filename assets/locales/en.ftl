@@ -86,6 +86,7 @@ out-call = Questions? Call { $phone }
 out-claim = Your order
 out-claim-hint = It is kept. Please call us.
 reason-locked = taken out of service
+reason-maintenance = somebody is working on the machine
 reason-door-open = the door is open
 reason-tamper = the machine has been touched
 reason-board-down = the machine does not answer

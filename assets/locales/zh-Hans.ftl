@@ -86,6 +86,7 @@ out-call = 如有疑问，请来电 { $phone }
 out-claim = 您的订单
 out-claim-hint = 已保留，请来电咨询。
 reason-locked = 机器已停用
+reason-maintenance = 机器维护中
 reason-door-open = 机门未关
 reason-tamper = 机器曾被触动
 reason-board-down = 机器没有响应

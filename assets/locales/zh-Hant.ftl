@@ -86,6 +86,7 @@ out-call = 如有疑問，請來電 { $phone }
 out-claim = 您的訂單
 out-claim-hint = 已保留，請來電洽詢。
 reason-locked = 機台已停用
+reason-maintenance = 機器維護中
 reason-door-open = 機門未關
 reason-tamper = 機台曾被觸動
 reason-board-down = 機台沒有回應

@@ -45,6 +45,8 @@ pub enum Done {
     Changed(bool),
     /// The order that has begun with it.
     Order(String),
+    /// A relay was energised, and the sensor counted so many units; `None` where no sensor can say.
+    Energised(Option<u32>),
 }
 
 pub struct Client(Connection);
@@ -98,6 +100,12 @@ impl Client {
             }
             Operation::Vend { product } => self.begin("Vend", product.as_str()).await,
             Operation::TestVend { slot } => self.begin("TestVend", slot.as_str()).await,
+            Operation::Maintenance { on } => self.change("Maintenance", on).await,
+            Operation::Pulse { slot } => {
+                let answer = self.call(SERVICE, "Pulse", &slot.as_str()).await?;
+                let (known, fell) = answer.body().deserialize().map_err(NoAnswer::Lost)?;
+                Ok(Done::Energised(Some(fell).filter(|_| known)))
+            }
         }
     }
 

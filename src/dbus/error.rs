@@ -45,6 +45,8 @@ impl Error {
             Refusal::NotReady => named!("NotReady"),
             Refusal::NoOpenClaim => named!("NoOpenClaim"),
             Refusal::OnlyByProvider => named!("OnlyByProvider"),
+            Refusal::NotInMaintenance => named!("NotInMaintenance"),
+            Refusal::RelayIsTried => named!("RelayIsTried"),
         };
         Self { name, says: format!("Refused to {}: {why}", doing(asked)) }
     }

@@ -18,6 +18,7 @@ pub struct Report {
 fn advice(reason: &StopReason) -> &'static str {
     match reason {
         StopReason::Locked(_) => "when the work is done: kioskctl unlock",
+        StopReason::Maintenance => "when the work is done: kioskctl maintenance off",
         StopReason::DoorOpen => "close the door; if it is closed, look at its switch and wire ([board] door)",
         StopReason::Tamper => "close the case; if it is closed, look at its contact and wire ([board] tamper)",
         StopReason::BoardDown => "look at the relay board's power and cables; kioskd probe lists the lines there are",
@@ -142,6 +143,7 @@ mod tests {
         let text = || String::from("why");
         let all = [
             StopReason::Locked(text()),
+            StopReason::Maintenance,
             StopReason::DoorOpen,
             StopReason::Tamper,
             StopReason::BoardDown,

@@ -7,7 +7,7 @@ use super::ask_bus;
 use super::error::{Error, parsed};
 use super::handle::KioskHandle;
 use crate::operation::{Actor, Operation, Outcome, Reason, Request, RequestId, Rights};
-use crate::vocabulary::{ClaimSettlement, OrderId};
+use crate::vocabulary::ClaimSettlement;
 
 pub(super) struct Service(KioskHandle);
 
@@ -16,29 +16,27 @@ impl Service {
         Self(kiosk)
     }
 
-    /// For who has called, as the bus knows them; under a number of its own.
-    async fn operate(&self, asked: Operation, call: &Header<'_>, bus: &Connection) -> Result<Option<OrderId>, Error> {
-        self.outcome(asked, call, bus).await.map(|(order, _)| order)
+    /// The order that has begun with it.
+    async fn begin(&self, asked: Operation, call: &Header<'_>, bus: &Connection) -> Result<String, Error> {
+        match self.outcome(asked, call, bus).await? {
+            Outcome::Changed { order: Some(order) } => Ok(order.to_string()),
+            _ => Ok(String::new()),
+        }
     }
 
     /// Whether something is otherwise than before.
     async fn change(&self, asked: Operation, call: &Header<'_>, bus: &Connection) -> Result<bool, Error> {
-        self.outcome(asked, call, bus).await.map(|(_, changed)| changed)
+        self.outcome(asked, call, bus).await.map(|outcome| outcome != Outcome::Unchanged)
     }
 
-    async fn outcome(
-        &self,
-        asked: Operation,
-        call: &Header<'_>,
-        bus: &Connection,
-    ) -> Result<(Option<OrderId>, bool), Error> {
+    /// For who has called, as the bus knows them; under a number of its own.
+    async fn outcome(&self, asked: Operation, call: &Header<'_>, bus: &Connection) -> Result<Outcome, Error> {
         let sender = call.sender().ok_or_else(|| Error::nobody(&zbus::Error::MissingField))?;
         let uid = ask_bus(bus, "GetConnectionUnixUser", sender.as_str()).await.map_err(|why| Error::nobody(&why))?;
         let by = Actor::Technician { uid };
         let request = Request { id: number()?, by, rights: Rights::ALL, live: true, asked: asked.clone() };
         match self.0.operate(request).await? {
-            Outcome::Changed { order } => Ok((order, true)),
-            Outcome::Unchanged => Ok((None, false)),
+            done @ (Outcome::Changed { .. } | Outcome::Energised { .. } | Outcome::Unchanged) => Ok(done),
             Outcome::Refused { why } => Err(Error::refused(&asked, &why)),
             Outcome::Failed { why } => Err(Error::failed(&asked, &why)),
         }
@@ -136,8 +134,7 @@ impl Service {
         #[zbus(connection)] bus: &Connection,
     ) -> Result<String, Error> {
         let product = parsed(product)?;
-        let order = self.operate(Operation::Vend { product }, &call, bus).await?;
-        Ok(order.map(|order| order.to_string()).unwrap_or_default())
+        self.begin(Operation::Vend { product }, &call, bus).await
     }
 
     /// One unit out of this slot, faulty or not, to see whether it works; no revenue. `order`: the order that has begun with
@@ -150,7 +147,33 @@ impl Service {
         #[zbus(connection)] bus: &Connection,
     ) -> Result<String, Error> {
         let slot = parsed(slot)?;
-        let order = self.operate(Operation::TestVend { slot }, &call, bus).await?;
-        Ok(order.map(|order| order.to_string()).unwrap_or_default())
+        self.begin(Operation::TestVend { slot }, &call, bus).await
+    }
+
+    /// Somebody works on the machine, or does no more: meanwhile nothing is sold.
+    #[zbus(out_args("changed"))]
+    async fn maintenance(
+        &self,
+        on: bool,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<bool, Error> {
+        self.change(Operation::Maintenance { on }, &call, bus).await
+    }
+
+    /// Energises the slot's relay once, whatever lies in the slot and with the door open too; in maintenance alone. `known`:
+    /// the drop sensor can say what fell; `fell`: so many units, which are taken from the stock.
+    #[zbus(out_args("known", "fell"))]
+    async fn pulse(
+        &self,
+        slot: &str,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<(bool, u32), Error> {
+        let slot = parsed(slot)?;
+        match self.outcome(Operation::Pulse { slot }, &call, bus).await? {
+            Outcome::Energised { counted: Some(fell) } => Ok((true, fell)),
+            _ => Ok((false, 0)),
+        }
     }
 }

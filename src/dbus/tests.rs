@@ -70,6 +70,8 @@ fn every_refusal_has_a_name_in_the_paper_and_a_sentence() {
         Refusal::NotReady,
         Refusal::NoOpenClaim,
         Refusal::OnlyByProvider,
+        Refusal::NotInMaintenance,
+        Refusal::RelayIsTried,
     ];
     let asked = Operation::SetStock { slot: SlotId::parse("A1").unwrap(), count: 9 };
     let mut all: Vec<Error> = refusals.iter().map(|why| Error::refused(&asked, why)).collect();

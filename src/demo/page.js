@@ -268,6 +268,9 @@ $("do-lock").onclick = () => operate({ do: "lock", reason: "locked on the page" 
 $("do-unlock").onclick = () => operate({ do: "unlock" });
 $("do-refill").onclick = () => operate({ do: "refill" });
 $("do-test-vend").onclick = () => operate({ do: "test-vend", slot: $("test-slot").value });
+$("do-pulse").onclick = () => operate({ do: "pulse", slot: $("test-slot").value });
+$("do-maintenance-on").onclick = () => operate({ do: "maintenance", on: true });
+$("do-maintenance-off").onclick = () => operate({ do: "maintenance", on: false });
 $("do-vend").onclick = () => operate({ do: "vend", product: $("free-product").value });
 $("do-settle-claim").onclick = () => {
   if ($("claim").value) operate({ do: "settle-claim", order: $("claim").value, how: $("claim-how").value });

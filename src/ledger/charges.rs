@@ -153,6 +153,8 @@ fn note(lines: &mut [ChargeLine], wall: When, record: &Record) {
         | Record::SalesResumed { .. }
         | Record::KioskLocked { .. }
         | Record::KioskUnlocked { .. }
+        | Record::MaintenanceBegun { .. }
+        | Record::MaintenanceEnded { .. }
         | Record::OperationBegun { .. }
         | Record::OperationEnded { .. } => {}
     }

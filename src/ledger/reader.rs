@@ -369,6 +369,8 @@ pub fn recover(connection: &Connection, path: &Path) -> Result<Recovered, Ledger
         Some(Record::KioskLocked { reason }) => Some(reason),
         _ => None,
     };
+    let work = newest([Record::MaintenanceBegun {}, Record::MaintenanceEnded {}])?;
+    recovered.maintenance = matches!(work, Some(Record::MaintenanceBegun {}));
     Ok(recovered)
 }
 

@@ -63,6 +63,10 @@ pub enum Operation {
     Vend { product: ProductId },
     /// One unit out of this slot, faulty or not, to see whether it works. No revenue.
     TestVend { slot: SlotId },
+    /// Somebody works on the machine, or does no more: meanwhile nothing is sold.
+    Maintenance { on: bool },
+    /// Energise the slot's relay once, whatever lies in the slot and with the door open too; in maintenance alone.
+    Pulse { slot: SlotId },
 }
 
 /// What somebody must be allowed in order to ask for something.
@@ -98,19 +102,24 @@ impl Operation {
     /// The right that it needs. Giving goods away needs two.
     pub fn needs(&self) -> &'static [Right] {
         match self {
-            Self::Lock { .. } | Self::Unlock | Self::SetStock { .. } | Self::Refill => &[Right::Service],
+            Self::Lock { .. } | Self::Unlock | Self::SetStock { .. } | Self::Refill | Self::Maintenance { .. } => {
+                &[Right::Service]
+            }
             Self::SettleClaim { .. } => &[Right::Money],
             Self::Vend { .. } => &[Right::Motion, Right::Money],
-            Self::TestVend { .. } => &[Right::Motion],
+            Self::TestVend { .. } | Self::Pulse { .. } => &[Right::Motion],
         }
     }
 
     pub fn timing(&self) -> Timing {
         match self {
-            Self::Lock { .. } | Self::Unlock | Self::SetStock { .. } | Self::Refill | Self::SettleClaim { .. } => {
-                Timing::Any
-            }
-            Self::Vend { .. } | Self::TestVend { .. } => Timing::LiveBetweenSales,
+            Self::Lock { .. }
+            | Self::Unlock
+            | Self::SetStock { .. }
+            | Self::Refill
+            | Self::Maintenance { .. }
+            | Self::SettleClaim { .. } => Timing::Any,
+            Self::Vend { .. } | Self::TestVend { .. } | Self::Pulse { .. } => Timing::LiveBetweenSales,
         }
     }
 
@@ -124,6 +133,8 @@ impl Operation {
             Self::SettleClaim { .. } => "settle-claim",
             Self::Vend { .. } => "vend",
             Self::TestVend { .. } => "test-vend",
+            Self::Maintenance { .. } => "maintenance",
+            Self::Pulse { .. } => "pulse",
         }
     }
 }
@@ -166,6 +177,11 @@ pub enum Outcome {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         order: Option<OrderId>,
     },
+    /// A relay was energised. `counted`: so many units fell, where a sensor can say so.
+    Energised {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        counted: Option<u32>,
+    },
     /// It was so already.
     Unchanged,
     /// Not done, and why.
@@ -205,6 +221,10 @@ pub enum Refusal {
     NoOpenClaim,
     /// Only the provider's own word settles a claim so.
     OnlyByProvider,
+    /// A relay is tried in maintenance alone.
+    NotInMaintenance,
+    /// Another relay is being tried.
+    RelayIsTried,
 }
 
 /// What is known of a request that was made before.
@@ -244,6 +264,9 @@ impl fmt::Display for Operation {
             }
             Self::Vend { product } => write!(f, "give away one {product}"),
             Self::TestVend { slot } => write!(f, "test {slot}"),
+            Self::Maintenance { on: true } => f.write_str("begin maintenance"),
+            Self::Maintenance { on: false } => f.write_str("end maintenance"),
+            Self::Pulse { slot } => write!(f, "energise the relay of {slot}"),
         }
     }
 }
@@ -253,6 +276,8 @@ impl fmt::Display for Outcome {
         match self {
             Self::Changed { order: Some(order) } => write!(f, "done, see order {order}"),
             Self::Changed { order: None } => f.write_str("done"),
+            Self::Energised { counted: Some(counted) } => write!(f, "energised; the sensor counted {counted}"),
+            Self::Energised { counted: None } => f.write_str("energised; no sensor can say what fell"),
             Self::Unchanged => f.write_str("it was so already"),
             Self::Refused { why } => write!(f, "refused: {why}"),
             Self::Failed { why } => write!(f, "failed: {why}"),
@@ -283,6 +308,8 @@ impl fmt::Display for Refusal {
             Self::NotReady => f.write_str("the board has not answered yet"),
             Self::NoOpenClaim => f.write_str("the order has no open claim"),
             Self::OnlyByProvider => f.write_str("only the provider's own word settles a claim so"),
+            Self::NotInMaintenance => f.write_str("the kiosk is not in maintenance; begin it first"),
+            Self::RelayIsTried => f.write_str("another relay is being tried; ask again in a moment"),
         }
     }
 }

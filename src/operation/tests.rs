@@ -17,7 +17,9 @@ fn all() -> Vec<Operation> {
         Operation::Refill,
         Operation::SettleClaim { order, how: ClaimSettlement::PaidOutside },
         Operation::Vend { product },
-        Operation::TestVend { slot },
+        Operation::TestVend { slot: slot.clone() },
+        Operation::Maintenance { on: true },
+        Operation::Pulse { slot },
     ]
 }
 

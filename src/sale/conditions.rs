@@ -28,6 +28,8 @@ pub struct Conditions {
     pub outbox_full: bool,
     pub ledger_failed: Option<String>,
     pub locked: Option<String>,
+    /// A person works on the machine.
+    pub maintenance: bool,
     pub rails: BTreeMap<RailName, RailHealth>,
     /// Too many orders in a row were not paid: nothing is offered until then.
     pub cooling_until: Option<Mono>,
@@ -76,6 +78,7 @@ impl State {
             c.disk_full.then_some(StopReason::DiskFull),
             c.outbox_full.then_some(StopReason::OutboxFull),
             c.locked.clone().map(StopReason::Locked),
+            c.maintenance.then_some(StopReason::Maintenance),
             c.door_open.then_some(StopReason::DoorOpen),
             c.tamper.then_some(StopReason::Tamper),
             (c.board_answers == Some(false)).then_some(StopReason::BoardDown),

@@ -12,7 +12,8 @@
 //!
 //! Where to look: [`record`] what is written down · [`order`] what an order is, as a fold of its records · [`dialogue`]
 //! the customer's pages · `codes` order numbers · [`shop`] what is sold and where it comes out · `offer` from a basket to a
-//! charge · `operate` what people ask of it · `deliver` · `settle` charges and refunds · `recover` after a restart ·
+//! charge · `operate` what people ask of it · `pulse` a relay
+//! that is tried · `deliver` · `settle` charges and refunds · `recover` after a restart ·
 //! `conditions` when it may sell · [`view`] an order as people see it.
 
 pub mod codes;
@@ -24,6 +25,7 @@ mod offer;
 mod operate;
 pub mod order;
 pub mod policy;
+mod pulse;
 pub mod record;
 pub mod recover;
 mod settle;
@@ -39,6 +41,7 @@ pub use dialogue::{Dialogue, Key, Touch};
 pub use event::{Condition, Effect, Event, Illegal};
 pub use order::Order;
 pub use policy::Policy;
+pub use pulse::Pulse;
 pub use record::Record;
 
 pub use settle::PendingRefunds;
@@ -67,6 +70,8 @@ pub struct State {
     pub unpaid_in_a_row: u32,
     /// Begun in an earlier run and not ended.
     pub open_operations: Vec<RequestId>,
+    /// A relay that is being tried.
+    pub pulse: Option<Pulse>,
 }
 
 /// The outcome of one event: first `records` are committed, all or none, then `effects` happen in order.
@@ -91,6 +96,7 @@ impl State {
             announced_stop: false,
             unpaid_in_a_row: 0,
             open_operations: Vec::new(),
+            pulse: None,
         }
     }
 
@@ -123,6 +129,9 @@ pub fn next(state: &mut State, at: &Stamp, event: Event) -> Result<Step, Illegal
         Event::CloseAnswered { charge, result } => turn.close_answered(&charge, result)?,
         Event::RefundAnswered { refund, charge, result } => turn.refund_answered(&charge, &refund, result)?,
         Event::Probed { rail, result } => turn.probed(&rail, result.is_ok()),
+        Event::Prepared { delivery, reading } if turn.tries(delivery) => turn.pulse_prepared(reading),
+        Event::NotEnergised { delivery, why } if turn.tries(delivery) => turn.pulse_not_energised(why),
+        Event::Evidence { delivery, evidence } if turn.tries(delivery) => turn.pulse_evidence(&evidence),
         Event::Prepared { delivery, reading } => turn.prepared(delivery, reading)?,
         Event::NotEnergised { delivery, why } => turn.not_energised(delivery, why)?,
         Event::Evidence { delivery, evidence } => turn.evidence(delivery, evidence)?,
@@ -157,6 +166,8 @@ impl Turn<'_> {
             Record::SalesResumed {} => self.state.announced_stop = false,
             Record::KioskLocked { reason } => self.state.conditions.locked = Some(reason.clone()),
             Record::KioskUnlocked {} => self.state.conditions.locked = None,
+            Record::MaintenanceBegun {} => self.state.conditions.maintenance = true,
+            Record::MaintenanceEnded {} => self.state.conditions.maintenance = false,
             _ => {}
         }
         if let Some(order) = record.order().and_then(|id| self.state.orders.get_mut(&id)) {

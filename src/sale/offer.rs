@@ -58,6 +58,9 @@ impl Turn<'_> {
         if self.state.conditions.board_answers != Some(true) {
             return Err(Refusal::NotReady);
         }
+        if self.state.pulse.is_some() {
+            return Err(Refusal::RelayIsTried);
+        }
         let tried = grant == Grant::Test && only.is_some();
         if !tried && !self.all_there(&items, only.as_ref()) {
             return Err(Refusal::NoneLeft);

@@ -6,6 +6,19 @@ use super::record::Record;
 use crate::operation::{Known, Operation, Outcome, Refusal, Request};
 use crate::vocabulary::{Cause, ClaimSettlement, Grant, OrderId, Outlet, ProductId, SlotId};
 
+enum Done {
+    /// With the order that has begun with it, if one has.
+    Now(Option<OrderId>),
+    /// The board has to speak first.
+    Later,
+}
+
+impl Done {
+    fn begun(order: OrderId) -> Self {
+        Self::Now(Some(order))
+    }
+}
+
 impl Turn<'_> {
     /// `known`: what the ledger has under the request's number.
     pub(super) fn asked(&mut self, request: Request, known: Option<Known>) {
@@ -16,12 +29,16 @@ impl Turn<'_> {
             // Under way: who asked first is answered when it ends.
             Some(Known { outcome: None, .. }) => return,
             Some(Known { outcome: Some(outcome), .. }) => outcome,
-            None => self.perform(&request),
+            None => match self.perform(&request) {
+                Some(outcome) => outcome,
+                None => return,
+            },
         };
         self.effect(Effect::Answer { id: request.id, outcome });
     }
 
-    fn perform(&mut self, request: &Request) -> Outcome {
+    /// `None`: its end is recorded, and answered, once the board has spoken.
+    fn perform(&mut self, request: &Request) -> Option<Outcome> {
         let (id, by, asked) = (request.id.clone(), request.by.clone(), request.asked.clone());
         self.record(Record::OperationBegun { id: id.clone(), by, asked });
         let written = self.step.records.len();
@@ -31,15 +48,16 @@ impl Turn<'_> {
         };
         let outcome = match done {
             Err(why) => Outcome::Refused { why },
-            Ok(None) if self.step.records.len() == written => Outcome::Unchanged,
-            Ok(order) => Outcome::Changed { order },
+            Ok(Done::Later) => return None,
+            Ok(Done::Now(None)) if self.step.records.len() == written => Outcome::Unchanged,
+            Ok(Done::Now(order)) => Outcome::Changed { order },
         };
         self.record(Record::OperationEnded { id, outcome: outcome.clone() });
-        outcome
+        Some(outcome)
     }
 
     /// Either everything of it is recorded, or it is refused and nothing is.
-    fn carry_out(&mut self, request: &Request) -> Result<Option<OrderId>, Refusal> {
+    fn carry_out(&mut self, request: &Request) -> Result<Done, Refusal> {
         match &request.asked {
             Operation::Lock { reason } => {
                 let reason = reason.to_string();
@@ -58,10 +76,25 @@ impl Turn<'_> {
             }
             Operation::Refill => self.state.shop.refill().into_iter().for_each(|record| self.record(record)),
             Operation::SettleClaim { order, how } => self.settle_claim(*order, *how, request)?,
-            Operation::Vend { product } => return self.give_away(product, request).map(Some),
-            Operation::TestVend { slot } => return self.test(slot, request).map(Some),
+            Operation::Vend { product } => return self.give_away(product, request).map(Done::begun),
+            Operation::TestVend { slot } => return self.test(slot, request).map(Done::begun),
+            Operation::Maintenance { on: true } => {
+                if !self.state.conditions.maintenance {
+                    self.record(Record::MaintenanceBegun {});
+                }
+            }
+            Operation::Maintenance { on: false } => {
+                // Or a sale could begin beside a relay that moves.
+                if self.state.pulse.is_some() {
+                    return Err(Refusal::RelayIsTried);
+                }
+                if self.state.conditions.maintenance {
+                    self.record(Record::MaintenanceEnded {});
+                }
+            }
+            Operation::Pulse { slot } => return self.pulse(slot, request).map(|()| Done::Later),
         }
-        Ok(None)
+        Ok(Done::Now(None))
     }
 
     fn settle_claim(&mut self, order: OrderId, how: ClaimSettlement, request: &Request) -> Result<(), Refusal> {

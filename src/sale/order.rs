@@ -293,6 +293,8 @@ impl Order {
             | Record::SalesResumed { .. }
             | Record::KioskLocked { .. }
             | Record::KioskUnlocked { .. }
+            | Record::MaintenanceBegun { .. }
+            | Record::MaintenanceEnded { .. }
             | Record::OperationBegun { .. }
             | Record::OperationEnded { .. } => {}
         }

@@ -141,6 +141,10 @@ pub enum Record {
     KioskLocked { reason: String },
     /// A person has put it back.
     KioskUnlocked {},
+    /// A person works on the machine: nothing is sold, and relays may be tried.
+    MaintenanceBegun {},
+    /// The work is done.
+    MaintenanceEnded {},
     /// Somebody has asked for something; on disk before anything of it is done.
     OperationBegun { id: RequestId, by: Actor, asked: Operation },
     /// What came of it; on disk before anybody is answered.
@@ -254,6 +258,8 @@ impl Record {
             Record::SalesResumed { .. } => "sales-resumed",
             Record::KioskLocked { .. } => "kiosk-locked",
             Record::KioskUnlocked { .. } => "kiosk-unlocked",
+            Record::MaintenanceBegun { .. } => "maintenance-begun",
+            Record::MaintenanceEnded { .. } => "maintenance-ended",
             Record::OperationBegun { .. } => "operation-begun",
             Record::OperationEnded { .. } => "operation-ended",
         }
@@ -301,6 +307,8 @@ impl Record {
             | Record::SalesResumed { .. }
             | Record::KioskLocked { .. }
             | Record::KioskUnlocked { .. }
+            | Record::MaintenanceBegun { .. }
+            | Record::MaintenanceEnded { .. }
             | Record::OperationBegun { .. }
             | Record::OperationEnded { .. } => None,
         }

@@ -24,6 +24,7 @@ pub struct Recovered {
     /// Of the newest orders, at most [`REACH`](super::codes::REACH), the newest last.
     pub codes: Vec<ShortCode>,
     pub locked: Option<String>,
+    pub maintenance: bool,
     /// Begun and not ended.
     pub operations: Vec<RequestId>,
     pub sales_stopped: bool,
@@ -45,6 +46,7 @@ impl State {
         self.last_order = recovered.last_order;
         recovered.codes.into_iter().for_each(|code| self.codes.remember(code));
         self.conditions.locked = recovered.locked;
+        self.conditions.maintenance = recovered.maintenance;
         self.open_operations = recovered.operations;
         self.announced_stop = recovered.sales_stopped;
         self.orders = recovered.orders.into_iter().map(|order| (order.id, order)).collect();

@@ -50,6 +50,7 @@ impl Words<'_> {
     pub fn reason(&self, reason: &StopReason) -> String {
         let name = match reason {
             StopReason::Locked(_) => "reason-locked",
+            StopReason::Maintenance => "reason-maintenance",
             StopReason::DoorOpen => "reason-door-open",
             StopReason::Tamper => "reason-tamper",
             StopReason::BoardDown => "reason-board-down",

@@ -13,6 +13,8 @@ use super::{Money, RailName, RefundId};
 pub enum StopReason {
     /// Taken out of service by a person, with the reason given.
     Locked(String),
+    /// A person works on it.
+    Maintenance,
     DoorOpen,
     Tamper,
     /// No relay answers.
@@ -41,6 +43,7 @@ impl StopReason {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Locked(_) => "locked",
+            Self::Maintenance => "maintenance",
             Self::DoorOpen => "door-open",
             Self::Tamper => "tamper",
             Self::BoardDown => "board-down",
@@ -61,6 +64,7 @@ impl fmt::Display for StopReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Locked(why) => write!(f, "it is locked: {why}"),
+            Self::Maintenance => f.write_str("somebody works on it"),
             Self::DoorOpen => f.write_str("the door is open"),
             Self::Tamper => f.write_str("the tamper contact is open"),
             Self::BoardDown => f.write_str("no relay answers"),

@@ -29,6 +29,7 @@ const KEYS: &[(&str, &str)] = &[
     ("charge", "A charge's number, as its provider knows it."),
     ("code", "The provider's own code."),
     ("count", "Units: that lie in the slot, or that the sensor saw fall."),
+    ("counted", "Units that the sensor saw fall; none where no sensor can say."),
     (
         "counter",
         "The drop sensor's latched count before the delivery, none where it did not answer. In an actor: the command's number under its key.",
@@ -199,6 +200,7 @@ fn reasons() -> Vec<StopReason> {
     let words = || String::from("WORDS");
     vec![
         Locked(words()),
+        Maintenance,
         DoorOpen,
         Tamper,
         BoardDown,
@@ -256,6 +258,8 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NotReady,
         Refusal::NoOpenClaim,
         Refusal::OnlyByProvider,
+        Refusal::NotInMaintenance,
+        Refusal::RelayIsTried,
     ]
 }
 
@@ -269,6 +273,8 @@ fn operations() -> Vec<Operation> {
         Operation::SettleClaim { order: OrderId::from_parts(1_795_392_000_000, 7), how: ClaimSettlement::Refund },
         Operation::Vend { product: ProductId::parse("cola").unwrap() },
         Operation::TestVend { slot: slot() },
+        Operation::Maintenance { on: true },
+        Operation::Pulse { slot: slot() },
     ]
 }
 

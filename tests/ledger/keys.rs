@@ -87,6 +87,8 @@ pub fn one_of_each() -> Vec<Record> {
         Record::SalesResumed {},
         Record::KioskLocked { reason: "cleaning".into() },
         Record::KioskUnlocked {},
+        Record::MaintenanceBegun {},
+        Record::MaintenanceEnded {},
         Record::OperationBegun {
             id: request(),
             by: Actor::Fleet { kid: KeyName::parse("ops-1").unwrap(), counter: 17 },

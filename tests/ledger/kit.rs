@@ -364,6 +364,7 @@ pub fn same(live: &State, found: &Recovered, when: &str) {
     assert_eq!(again.outlets(), live.shop.outlets(), "{when}");
     assert_eq!(found.last_order, live.last_order, "{when}");
     assert_eq!(found.locked, live.conditions.locked, "{when}");
+    assert_eq!(found.maintenance, live.conditions.maintenance, "{when}");
     assert_eq!(found.sales_stopped, live.announced_stop, "{when}");
 }
 

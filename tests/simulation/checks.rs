@@ -15,6 +15,9 @@ use crate::world::ProviderCharge;
 
 pub fn before_an_effect(run: &mut Run, effect: &Effect) {
     let broken = match effect {
+        Effect::Deliver { delivery, .. } if tried(run, *delivery) => {
+            may_try_relay(run, *delivery).err().map(|what| ("P1", what))
+        }
         Effect::Deliver { delivery, .. } => {
             let moves_for_nobody = run.world.door_open || run.world.board_silent;
             let unsafe_now =
@@ -41,6 +44,37 @@ pub fn before_an_effect(run: &mut Run, effect: &Effect) {
     if let Some((promise, what)) = broken {
         run.world.breaks(promise, what);
     }
+}
+
+fn tried(run: &Run, delivery: DeliveryId) -> bool {
+    run.live().pulse.as_ref().is_some_and(|pulse| pulse.delivery == delivery)
+}
+
+/// A relay without a sale: once, in maintenance, for a person whose request is on disk and not answered, and while no
+/// delivery is open.
+fn may_try_relay(run: &Run, delivery: DeliveryId) -> Result<(), String> {
+    let told = |what: &str| Err(format!("{delivery:?} tried {what}"));
+    if run.world.said.contains_key(&delivery) {
+        return told("twice");
+    }
+    if run.world.board_silent {
+        return told("on a dead board");
+    }
+    let (mut maintenance, mut open) = (false, Vec::new());
+    for record in run.journal.all() {
+        match record {
+            Record::MaintenanceBegun {} => maintenance = true,
+            Record::MaintenanceEnded {} => maintenance = false,
+            Record::OperationBegun { id, asked: Operation::Pulse { .. }, .. } => open.push(id),
+            Record::OperationEnded { id, .. } => open.retain(|other| *other != id),
+            _ => {}
+        }
+    }
+    if !maintenance || open.len() != 1 {
+        return told(&format!("with {} requests open, in maintenance: {maintenance}", open.len()));
+    }
+    let delivering = run.live().orders.values().any(kioskd::sale::Order::unresolved);
+    if delivering { told("beside a delivery") } else { Ok(()) }
 }
 
 /// P1 and P8: once, for a payment that the provider knows and that fits, in time, and another slot only after a proven no.
@@ -238,6 +272,8 @@ fn operations(run: &mut Run) {
             (Outcome::Changed { order: Some(order) }, _) => {
                 run.journal.order(*order).is_some_and(|o| o.grant().is_some())
             }
+            (Outcome::Energised { .. }, Some(Operation::Pulse { .. })) => true,
+            (Outcome::Energised { .. }, _) => false,
             (Outcome::Changed { order: None }, Some(Operation::SettleClaim { order, .. })) => {
                 run.journal.of(*order).any(|record| matches!(record, Record::ClaimSettled { by: Some(_), .. }))
             }

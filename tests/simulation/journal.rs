@@ -202,6 +202,8 @@ impl Memory {
                 Record::SalesResumed {} => recovered.sales_stopped = false,
                 Record::KioskLocked { reason } => recovered.locked = Some(reason.clone()),
                 Record::KioskUnlocked {} => recovered.locked = None,
+                Record::MaintenanceBegun {} => recovered.maintenance = true,
+                Record::MaintenanceEnded {} => recovered.maintenance = false,
                 Record::OperationBegun { id, .. } => recovered.operations.push(id.clone()),
                 Record::OperationEnded { id, .. } => recovered.operations.retain(|open| open != id),
                 _ => {}

@@ -174,11 +174,20 @@ impl<'a> Run<'a> {
         let claim = self.state.orders.values().find(|order| order.claim_open()).map(|order| order.id);
         let chance = &mut self.world.chance;
         let how = chance.pick(&[ClaimSettlement::Delivered, ClaimSettlement::Refund, ClaimSettlement::PaidOutside]);
-        let asked = match (claim, chance.below(9)) {
+        let maintenance = self.state.conditions.maintenance;
+        let asked = match (claim, chance.below(10)) {
             (Some(order), 0..=5) => Operation::SettleClaim { order, how },
             (_, 0) => Operation::Lock { reason: Reason::parse("repair").unwrap() },
+            // A machine that nobody sells from shows little.
+            (_, 1..=3) if maintenance => Operation::Maintenance { on: false },
             (_, 1 | 2) => Operation::Unlock,
-            (_, 3..=6) => self.trade.asks(chance),
+            (_, 3..=6) => match self.trade.asks(chance) {
+                Operation::TestVend { slot } if chance.percent(if maintenance { 90 } else { 5 }) => {
+                    Operation::Pulse { slot }
+                }
+                other => other,
+            },
+            (_, 7) if chance.percent(30) => Operation::Maintenance { on: !maintenance },
             _ => Operation::Refill,
         };
         let id = RequestId::parse(&format!("r-{}", chance.next())).unwrap();

@@ -56,6 +56,13 @@ enum Verb {
     },
     /// One unit out of a slot, faulty or not, to see whether it works; no revenue.
     TestVend { slot: String },
+    /// Somebody works on the machine, or does no more: meanwhile nothing is sold.
+    Maintenance {
+        #[arg(value_enum)]
+        switch: Switch,
+    },
+    /// Energise a slot's relay once, whatever lies in the slot and with the door open too; in maintenance alone.
+    Pulse { slot: String },
     /// The whole story of one order.
     Why {
         /// Its number or short code; the newest order without it.
@@ -112,6 +119,12 @@ enum Verb {
 enum Which {
     System,
     Session,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -9,7 +9,7 @@ use kioskd::operation::{Operation, Reason};
 use kioskd::vocabulary::{ClaimSettlement, OrderId, SlotId};
 use serde_json::json;
 
-use crate::{Arguments, How, Verb, Which};
+use crate::{Arguments, How, Switch, Verb, Which};
 
 /// What a verb asks of the running kiosk.
 pub fn operation(verb: &Verb) -> anyhow::Result<Option<Operation>> {
@@ -20,6 +20,8 @@ pub fn operation(verb: &Verb) -> anyhow::Result<Option<Operation>> {
         Verb::Refill => Operation::Refill,
         Verb::SetStock { slot: name, count } => Operation::SetStock { slot: slot(name)?, count: *count },
         Verb::TestVend { slot: name } => Operation::TestVend { slot: slot(name)? },
+        Verb::Pulse { slot: name } => Operation::Pulse { slot: slot(name)? },
+        Verb::Maintenance { switch } => Operation::Maintenance { on: *switch == Switch::On },
         Verb::SettleClaim { order, how } => {
             let how = match how {
                 How::Delivered => ClaimSettlement::Delivered,
@@ -55,7 +57,10 @@ pub fn operate(arguments: &Arguments, asked: &Operation) -> anyhow::Result<ExitC
     let done = ask(arguments, async |kiosk| kiosk.operate(asked).await)?;
     match (arguments.json, done) {
         (true, Done::Changed(changed)) => say(format_args!("{:#}", json!({ "changed": changed })))?,
+        (true, Done::Energised(fell)) => say(format_args!("{:#}", json!({ "fell": fell })))?,
         (true, Done::Order(order)) => say(format_args!("{:#}", json!({ "order": order })))?,
+        (false, Done::Energised(Some(fell))) => say(format_args!("energised; the sensor counted {fell}"))?,
+        (false, Done::Energised(None)) => say("energised; no sensor can say what fell")?,
         (false, Done::Changed(true)) => say("done")?,
         (false, Done::Changed(false)) => say("it was so already")?,
         (false, Done::Order(order)) => say(format_args!("begun; what comes of it: kioskctl why {order}"))?,

@@ -7,6 +7,7 @@ mod grants;
 mod limits;
 mod money;
 mod operations;
+mod pulse;
 mod rails;
 mod restart;
 mod schedule;

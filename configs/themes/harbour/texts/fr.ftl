@@ -86,6 +86,7 @@ out-call = Des questions ? Appelez le { $phone }
 out-claim = Votre achat
 out-claim-hint = Il est conservé. Appelez-nous.
 reason-locked = mis hors service
+reason-maintenance = un technicien travaille sur la machine
 reason-door-open = la porte est ouverte
 reason-tamper = quelqu'un a touché à la machine
 reason-board-down = la machine ne répond pas

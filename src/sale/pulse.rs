@@ -1,0 +1,83 @@
+//! A relay that is tried without a sale, for a person who stands at the machine and wants to see it move.
+//!
+//! Policy: only in maintenance, for this moment, one at a time, and after `operation-begun` is on disk. No order is
+//! involved, so what lies in the slot and whether the door is open make no difference. What falls all the same is taken from the
+//! stock. A pulse of an earlier run is not made again.
+
+use super::event::Effect;
+use super::record::Record;
+use super::{Order, Turn};
+use crate::operation::{Outcome, Refusal, Request, RequestId};
+use crate::vocabulary::{Cause, DeliveryId, Evidence, Outlet, Reading, SlotId, StopReason};
+
+/// The one under way.
+#[derive(Debug, Clone)]
+pub struct Pulse {
+    /// Who is answered when it ends.
+    id: RequestId,
+    slot: SlotId,
+    /// No order has this number.
+    pub delivery: DeliveryId,
+}
+
+impl Turn<'_> {
+    pub(super) fn pulse(&mut self, slot: &SlotId, request: &Request) -> Result<(), Refusal> {
+        if !self.state.conditions.maintenance {
+            return Err(Refusal::NotInMaintenance);
+        }
+        if self.state.pulse.is_some() {
+            return Err(Refusal::RelayIsTried);
+        }
+        // Two that move at once can't be told apart by one counter; and a delivery's count must be its own.
+        if self.state.orders.values().any(Order::unresolved) {
+            return Err(Refusal::InMidSale);
+        }
+        if self.state.conditions.board_answers != Some(true) {
+            return Err(Refusal::NotReady);
+        }
+        let outlet = Outlet::Slot(slot.clone());
+        self.state.outlet(&outlet).ok_or(Refusal::NoSuchSlot)?;
+        let delivery = DeliveryId { order: self.next_order(), item: 0, attempt: 1 };
+        self.state.pulse = Some(Pulse { id: request.id.clone(), slot: slot.clone(), delivery });
+        self.effect(Effect::Prepare { delivery, outlet });
+        Ok(())
+    }
+
+    pub(super) fn tries(&self, delivery: DeliveryId) -> bool {
+        self.state.pulse.as_ref().is_some_and(|pulse| pulse.delivery == delivery)
+    }
+
+    pub(super) fn pulse_prepared(&mut self, reading: Reading) {
+        let Some(pulse) = &self.state.pulse else { return };
+        let (delivery, outlet) = (pulse.delivery, Outlet::Slot(pulse.slot.clone()));
+        if self.state.conditions.board_answers != Some(true) {
+            return self.pulse_not_energised(StopReason::BoardDown.to_string());
+        }
+        self.effect(Effect::Deliver { delivery, outlet, before: reading.counter });
+    }
+
+    pub(super) fn pulse_not_energised(&mut self, detail: String) {
+        let Some(pulse) = self.state.pulse.take() else { return };
+        self.end_operation(pulse.id, Outcome::Failed { why: Cause::Board { detail } });
+    }
+
+    pub(super) fn pulse_evidence(&mut self, evidence: &Evidence) {
+        let Some(Pulse { id, slot, .. }) = self.state.pulse.take() else { return };
+        let counted = match evidence {
+            Evidence::Dropped { count } => Some(*count),
+            Evidence::Nothing { self_tested: true } => Some(0),
+            Evidence::Nothing { self_tested: false } | Evidence::Silent { .. } => None,
+        };
+        let had = self.state.outlet(&Outlet::Slot(slot.clone())).map_or(0, |known| known.count);
+        let left = had.saturating_sub(counted.unwrap_or_default());
+        if left < had {
+            self.record(Record::StockSet { slot, count: left });
+        }
+        self.end_operation(id, Outcome::Energised { counted });
+    }
+
+    fn end_operation(&mut self, id: RequestId, outcome: Outcome) {
+        self.record(Record::OperationEnded { id: id.clone(), outcome: outcome.clone() });
+        self.effect(Effect::Answer { id, outcome });
+    }
+}
