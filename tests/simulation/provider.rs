@@ -127,7 +127,7 @@ impl World {
         };
         self.book.insert(new.charge.clone(), charge);
         let wait = match plan {
-            Paying::Last => last - 1 - self.chance.below(2_500) - self.now,
+            Paying::Last => last - 1 - self.chance.below(1_200) - self.now,
             Paying::Late => 500 + self.chance.below(1_000),
             _ => 500 + self.chance.below(60_000),
         };

@@ -444,15 +444,15 @@ impl<'a> Run<'a> {
         let world = &mut self.world;
         match effect {
             Effect::Create { charge, rail } => {
-                let plan = match world.chance.below(24) {
+                let plan = match world.chance.below(26) {
                     0..=10 => Paying::Right,
                     11..=12 => Paying::Twice,
                     13 => Paying::TwiceApart,
                     14..=15 => Paying::Late,
                     16 => Paying::VeryLate,
-                    17..=18 => Paying::Last,
-                    19 => Paying::WrongAmount,
-                    20 => world.chance.pick(&[Paying::WrongCurrency, Paying::WrongOrder]),
+                    17..=20 => Paying::Last,
+                    21 => Paying::WrongAmount,
+                    22 => world.chance.pick(&[Paying::WrongCurrency, Paying::WrongOrder]),
                     _ => Paying::Nothing,
                 };
                 world.create(&charge, rail, plan);
