@@ -138,6 +138,9 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
 }
 
 fn relays_safe(config: &Path) -> ExitCode {
+    if let Some(mut banner) = kiosk::banner::Banner::here() {
+        banner.ended();
+    }
     let safe = board::relays_safe(board::Claims::here().as_ref(), config, |told| match told {
         // Whoever hears it or not: the next relay is to be made safe.
         SafeReport::Relay(relay) if relay.safe.is_ok() => drop(say(relay)),

@@ -4,6 +4,7 @@
 //! effects to the edges. Edges never touch the state; they answer with events. Reads go round the loop. The first named
 //! part to die ends the process, and whoever started it starts it again from disk.
 
+pub mod banner;
 mod broken;
 mod bus;
 pub mod check;
@@ -46,6 +47,7 @@ use crate::vending::TemperatureWatch;
 use crate::vocabulary::{BootId, Cause, Mono, OrderId, Outlet, Point};
 use crate::world::{Question, World};
 
+use banner::Banner;
 use broken::Explained;
 use clock::Clock;
 use devices::{Devices, LinkStatus};
@@ -209,6 +211,7 @@ struct Kiosk {
     edges: Edges,
     link: Option<Link>,
     bus: Option<Served>,
+    banner: Option<Banner>,
     shown: Option<GlassContent>,
     touch: input::TouchState,
     devices: Devices,
@@ -288,6 +291,7 @@ impl Kiosk {
             waiting_notices: notices::WaitingNotices::default(),
             world,
             bus: bus::start(&config, &edges),
+            banner: Banner::here(),
             config,
             edges,
             link,

@@ -337,4 +337,4 @@ impl Alarm {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,4 +1,4 @@
-//! Reports the kiosk's state to the glass, the fleet, the service manager and the world.
+//! Reports the kiosk's state to the glass, the fleet, the bus, the service manager, the login banner and the world.
 //!
 //! Policy: what each of them should know is made from the state, and sent where it differs from what was sent last.
 //! Nothing is sent because something happened, so nothing can be forgotten.
@@ -88,6 +88,9 @@ impl Kiosk {
                 link.state(document.clone());
             }
             self.tell(&ToWorld::State { document });
+        }
+        if let Some(banner) = &mut self.banner {
+            banner.tell(&status, &self.config.kiosk.time_zone);
         }
         let line = status.to_string();
         if told.as_ref().is_none_or(|told| told.to_string() != line) {

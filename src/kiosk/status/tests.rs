@@ -62,8 +62,26 @@ fn devices() -> Vec<Devices> {
     all
 }
 
+/// It sells and nothing is wrong.
+pub fn quiet() -> Status {
+    Status {
+        selling: true,
+        reasons: vec![],
+        faults: vec![],
+        claims: vec![],
+        unknown: vec![],
+        settling: 0,
+        refunds_pending: None,
+        rails_refusing: BTreeMap::new(),
+        ledger_before: None,
+        second_kiosk: None,
+        rejections: None,
+        ..full()
+    }
+}
+
 /// With something in every field.
-fn full() -> Status {
+pub fn full() -> Status {
     let order = OrderId::from_parts(1_795_392_000_000, 7);
     let slot = || SlotId::parse("A1").unwrap();
     let product = ProductId::parse("cola").unwrap();
