@@ -114,11 +114,17 @@ mod tests {
         let last = "  so since 2026-11-23 08:00; what to do: kioskctl status\n";
         assert_eq!(read(folder.path()), format!("{lines}{last}"));
 
-        let wrong = Status { reasons: vec![StopReason::DoorOpen, StopReason::Locked("a\u{1b}[2Jb".repeat(60))], ..full() };
+        let wrong =
+            Status { reasons: vec![StopReason::DoorOpen, StopReason::Locked("a\u{1b}[2Jb".repeat(60))], ..full() };
         banner.tell(&wrong, "Asia/Taipei");
         let told = read(folder.path());
         assert!(told.contains("\n  IT DOES NOT SELL: the door is open; it is locked: a [2Jba [2Jb"), "{told}");
-        assert!(told.contains("\n  look at: slot A1, drop-sensor, second-kiosk\n  open: 2 orders, 1 claim, 1 silent refund\n"), "{told}");
+        assert!(
+            told.contains(
+                "\n  look at: slot A1, drop-sensor, second-kiosk\n  open: 2 orders, 1 claim, 1 silent refund\n"
+            ),
+            "{told}"
+        );
         assert!(told.lines().count() == 5 && told.lines().all(|line| line.chars().count() <= WIDEST), "{told}");
         assert!(!told.contains('\u{1b}'));
     }

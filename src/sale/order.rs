@@ -600,6 +600,15 @@ impl Item {
         }
     }
 
+    /// The customer has it, or counts as if they had.
+    pub fn sold(&self) -> bool {
+        match self.outcome {
+            Outcome::Delivered => true,
+            Outcome::Pending | Outcome::NotDelivered => false,
+            Outcome::Unknown => self.settled_by == Some(Settling::AssumedDelivered),
+        }
+    }
+
     /// The attempt that was energised and of which nothing is recorded yet.
     pub fn open_attempt(&self) -> Option<&Attempt> {
         self.attempts.last().filter(|attempt| !attempt.done)

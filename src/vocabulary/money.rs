@@ -23,6 +23,11 @@ impl Currency {
         self.0.code()
     }
 
+    /// ISO 4217's number: 156 for CNY.
+    pub fn numeric(self) -> u16 {
+        self.0.numeric()
+    }
+
     /// `¥`, `€`, `$`.
     pub fn symbol(self) -> String {
         self.0.symbol().to_string()

@@ -5,6 +5,7 @@ mod car_park;
 mod catalogue;
 mod commits;
 mod disk;
+mod exports;
 mod holding;
 mod keys;
 mod kit;

@@ -1,6 +1,7 @@
 //! The field technician's command line. Some verbs read a ledger directly, whether a daemon runs or not; the others ask the
 //! running one, on the bus.
 
+mod export;
 mod ledger;
 mod running;
 
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use kioskd::console::complain;
 use kioskd::dbus::NoAnswer;
+use kioskd::ledger::Table;
 use kioskd::vocabulary::error_chain;
 
 /// Look into a kiosk.
@@ -73,6 +75,10 @@ enum Verb {
         #[arg(long, default_value_t = 20)]
         limit: usize,
     },
+    /// Open claims, with the short codes that their customers have.
+    Claims,
+    /// What lies in each slot, and which may not be used, and why.
+    Stock,
     /// What people have asked of the machine, who it was, and what came of it; the newest first.
     Operations {
         #[arg(long, default_value_t = 20)]
@@ -80,6 +86,23 @@ enum Verb {
     },
     /// Verify the whole ledger: the chain, and that every table says what the records add up to.
     Verify,
+    /// The ledger's audit for other people's programs: an EVA-DTS data file.
+    Audit {
+        /// EVA-DTS 6.1, the only form there is.
+        #[arg(long, required = true)]
+        eva_dts: bool,
+        /// Says what the machine and its slots are called.
+        #[arg(long, value_name = "FILE", default_value = "/etc/kioskd/kiosk.toml")]
+        config: PathBuf,
+        /// Standard output without it.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// A table of the ledger as CSV, or with --json as JSON.
+    Export {
+        #[arg(value_enum)]
+        table: Export,
+    },
     /// What the rails kept of what was paid: an estimate by the configured rates.
     Fees {
         /// Has the rates, as [[rail.fee]] under its rails.
@@ -128,6 +151,30 @@ enum Switch {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
+enum Export {
+    Orders,
+    /// The units of all orders.
+    Items,
+    Refunds,
+    Claims,
+    Stock,
+    Operations,
+}
+
+impl Export {
+    fn table(self) -> Table {
+        match self {
+            Self::Orders => Table::Orders,
+            Self::Items => Table::Items,
+            Self::Refunds => Table::Refunds,
+            Self::Claims => Table::Claims,
+            Self::Stock => Table::Stock,
+            Self::Operations => Table::Operations,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum How {
     /// The customer has the goods.
     Delivered,
@@ -145,9 +192,15 @@ fn main() -> ExitCode {
             complain(format_args!("kioskctl: {}", error_chain(error.as_ref())));
             let refused = matches!(error.downcast_ref(), Some(NoAnswer::Refused(_)));
             let own = match arguments.verb {
-                Verb::Why { .. } | Verb::Orders { .. } | Verb::Operations { .. } | Verb::Verify | Verb::Fees { .. } => {
-                    1
-                }
+                Verb::Why { .. }
+                | Verb::Orders { .. }
+                | Verb::Claims
+                | Verb::Stock
+                | Verb::Operations { .. }
+                | Verb::Verify
+                | Verb::Audit { .. }
+                | Verb::Export { .. }
+                | Verb::Fees { .. } => 1,
                 Verb::Reconcile { .. } => 2,
                 _ if refused => 1,
                 _ => 2,
@@ -160,7 +213,19 @@ fn main() -> ExitCode {
 fn act(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match running::operation(&arguments.verb)? {
         Some(asked) => running::operate(arguments, &asked),
-        None if matches!(arguments.verb, Verb::Status) => running::status(arguments),
-        None => ledger::read(arguments),
+        None => answer(arguments),
+    }
+}
+
+/// What needs no operation.
+fn answer(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let Arguments { state, json, .. } = arguments;
+    match &arguments.verb {
+        Verb::Status => running::status(arguments),
+        Verb::Claims => export::show(state, Table::Claims, *json),
+        Verb::Stock => export::show(state, Table::Stock, *json),
+        Verb::Audit { config, output, .. } => export::audit(state, config, output.as_deref()),
+        Verb::Export { table } => export::table(state, table.table(), *json),
+        _ => ledger::read(arguments),
     }
 }
