@@ -75,7 +75,7 @@ impl Reader {
         let Some(query) = table.query() else { return self.operations_table() };
         let wrap = LedgerError::sqlite(&self.path);
         let mut query = self.connection.prepare(&query).map_err(&wrap)?;
-        let columns: Vec<String> = query.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = query.column_names().map(str::to_owned).collect();
         let cells = |row: &rusqlite::Row<'_>| (0..columns.len()).map(|at| row.get_ref(at).map(cell)).collect();
         let rows = query.query_map([], cells).and_then(Iterator::collect).map_err(&wrap)?;
         Ok(Rows { columns, rows })

@@ -1,7 +1,6 @@
 //! What other people's programs read of a ledger: the EVA-DTS file, by a reader in another language, and tables.
 
-use std::io::Write;
-use std::process::Stdio;
+use std::io::{Seek, Write};
 
 use jiff::tz::TimeZone;
 use kioskd::ledger::{Machine, Reader, Selection, Table};
@@ -39,13 +38,11 @@ fn file(reader: &Reader) -> String {
 /// What a reader that knows nothing of kioskd makes of each.
 fn read_by_another(files: &[String]) -> Vec<Value> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ledger/eva_dts.py");
-    let mut python =
-        command("python3").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python3");
-    let mut input = python.stdin.take().unwrap();
-    let files = files.join("\0");
-    std::thread::spawn(move || input.write_all(files.as_bytes()));
-    let told = python.wait_with_output().unwrap();
-    assert!(told.status.success());
+    let mut input = tempfile::tempfile().unwrap();
+    input.write_all(files.join("\0").as_bytes()).unwrap();
+    input.rewind().unwrap();
+    let told = command("python3").arg(script).stdin(input).output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
     serde_json::from_slice(&told.stdout).unwrap()
 }
 
@@ -56,7 +53,7 @@ fn history(shop: &mut Shop, dice: &mut Dice) {
         let products: &[&str] = [&["cola"][..], &["tea"], &["cola", "tea"], &["cola", "cola"]][dice.below(4)];
         let drops: &[Evidence] = match dice.below(6) {
             0 => &[nothing.clone(), nothing.clone(), nothing.clone(), nothing.clone()],
-            1 => &[nothing.clone()],
+            1 => std::slice::from_ref(&nothing),
             2 => &[Evidence::Silent { why: "unplugged".into() }],
             _ => &[],
         };

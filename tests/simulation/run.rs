@@ -179,7 +179,7 @@ impl<'a> Run<'a> {
             (Some(order), 0..=5) => Operation::SettleClaim { order, how },
             (_, 0) => Operation::Lock { reason: Reason::parse("repair").unwrap() },
             // A machine that nobody sells from shows little.
-            (_, 1..=3) if maintenance => Operation::Maintenance { on: false },
+            (_, 1 | 2) if maintenance => Operation::Maintenance { on: false },
             (_, 1 | 2) => Operation::Unlock,
             (_, 3..=6) => match self.trade.asks(chance) {
                 Operation::TestVend { slot } if chance.percent(if maintenance { 90 } else { 5 }) => {
