@@ -293,8 +293,18 @@ fn sell(machines: usize, sales: u64, times: Times) {
     }
 }
 
+/// `KIOSKD_STREET=12x45` is 45 sales at each of 12 machines.
 #[test]
 #[ignore = "takes long: tests/run --long; by hand in two minutes"]
 fn books_agree_behind_a_bridge_that_withholds_repeats_and_reorders() {
-    if std::env::var_os("KIOSKD_LONG").is_some() { sell(8, 90, LONG) } else { sell(10, 3, SHORT) }
+    let long = std::env::var_os("KIOSKD_LONG").is_some();
+    let (machines, sales) = match std::env::var("KIOSKD_STREET") {
+        Ok(size) => {
+            let size = size.split_once('x').and_then(|(m, s)| Some((m.parse().ok()?, s.parse().ok()?)));
+            size.expect("KIOSKD_STREET is MACHINESxSALES")
+        }
+        Err(_) if long => (8, 90),
+        Err(_) => (10, 3),
+    };
+    sell(machines, sales, if long { LONG } else { SHORT });
 }
