@@ -2,12 +2,14 @@
 //!
 //! Policy: it never starts a kiosk. Whoever asks how it is wants to hear that it does not run.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use zbus::connection::Builder;
 use zbus::{Connection, DynamicType, OwnedVariant, fdo};
 
 use super::report::Report;
+use super::shown::Stock;
 use super::{NAME, PATH};
 use crate::config::Bus;
 use crate::operation::Operation;
@@ -77,6 +79,33 @@ impl Client {
         let document: String = self.property("Document").await?;
         let link: (String, String) = self.property("FleetLink").await?;
         Report::read(&document, link).ok_or(NoAnswer::Lost(zbus::Error::InvalidReply))
+    }
+
+    /// Whether it does not sell for a reason of this kind.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn reason(&self, kind: &str) -> Result<bool, NoAnswer> {
+        let reasons: Vec<(String, String)> = self.property("Reasons").await?;
+        Ok(reasons.iter().any(|(known, _)| known == kind))
+    }
+
+    /// Each slot with its product and the units in it.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn slots(&self) -> Result<Vec<(String, String, u32)>, NoAnswer> {
+        let stock: BTreeMap<String, Stock> = self.property("Stock").await?;
+        Ok(stock.into_iter().map(|(slot, (product, count, _))| (slot, product, count)).collect())
+    }
+
+    /// Whether the network sets this machine's clock; `None` where no service of the bus can say.
+    pub async fn clock_is_set_by_the_network(&self) -> Option<bool> {
+        let (name, path) = ("org.freedesktop.timedate1", "/org/freedesktop/timedate1");
+        let asked = (name, "NTPSynchronized");
+        let properties = Some("org.freedesktop.DBus.Properties");
+        let answer = self.0.call_method(Some(name), path, properties, "Get", &asked).await.ok()?;
+        bool::try_from(answer.body().deserialize::<OwnedVariant>().ok()?).ok()
     }
 
     /// Asks for an operation, and waits until it is done and on disk.

@@ -9,6 +9,7 @@
 //!   away, is started anew or does not give the name; nothing waits for it.
 //! - What is once in the interface stays: names, arguments and their types. New things may come.
 
+mod checkup;
 mod client;
 mod error;
 mod handle;
@@ -29,6 +30,7 @@ use zbus::fdo::{self, RequestNameFlags, RequestNameReply};
 use zbus::object_server::Interface;
 use zbus::{Connection, OwnedVariant, Variant};
 
+pub use checkup::{Check, CheckResult};
 pub use client::{Client, Done, NoAnswer};
 pub use handle::{Answered, Ask, Read};
 pub use report::Report;

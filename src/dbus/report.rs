@@ -56,16 +56,21 @@ impl Report {
         Value::Object(all)
     }
 
-    fn list(&self, key: &str) -> impl Iterator<Item = &Value> {
+    /// How the link to the fleet is, and why.
+    pub(super) fn link(&self) -> (&str, &str) {
+        (&self.link.0, &self.link.1)
+    }
+
+    pub(super) fn list(&self, key: &str) -> impl Iterator<Item = &Value> {
         self.document.get(key).and_then(Value::as_array).into_iter().flatten()
     }
 
-    fn table(&self, key: &str) -> impl Iterator<Item = (&String, &Value)> {
+    pub(super) fn table(&self, key: &str) -> impl Iterator<Item = (&String, &Value)> {
         self.document.get(key).and_then(Value::as_object).into_iter().flatten()
     }
 
     /// Of each reason its kind, a sentence, and what to do; a newer kiosk may have one that this program does not know.
-    fn reasons(&self) -> impl Iterator<Item = (String, String, Option<&'static str>)> {
+    pub(super) fn reasons(&self) -> impl Iterator<Item = (String, String, Option<&'static str>)> {
         self.list("reasons").map(|reason| {
             let kind = word(&reason["kind"]).to_owned();
             match serde_json::from_value::<StopReason>(reason.clone()) {
@@ -76,7 +81,7 @@ impl Report {
     }
 }
 
-fn word(value: &Value) -> &str {
+pub(super) fn word(value: &Value) -> &str {
     value.as_str().unwrap_or("?")
 }
 

@@ -3,6 +3,8 @@
 
 mod kit;
 
+use std::io::{Seek, Write};
+
 use serde_json::{Value, json};
 
 use self::kit::{Bus, NAME, PATH, STRANGER, TECHNICIAN};
@@ -200,6 +202,60 @@ fn a_relay_is_tried_in_maintenance_with_the_door_open() {
     assert_eq!(orders["orders"], json!([]), "a pulse is no order");
     let results: Vec<Value> = operations(&machine).iter().map(|line| line["outcome"]["result"].clone()).collect();
     assert_eq!(results, ["changed", "energised", "energised", "changed", "refused"]);
+    machine.verify();
+}
+
+/// `kioskctl test` with somebody who answers these lines.
+fn wiring_test(bus: &Bus, words: &[&str], answers: &str) -> (Option<i32>, String) {
+    let mut input = tempfile::tempfile().unwrap();
+    input.write_all(answers.as_bytes()).unwrap();
+    input.rewind().unwrap();
+    let mut kioskctl = command(env!("CARGO_BIN_EXE_kioskctl"));
+    kioskctl.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address()).arg("test").args(words).stdin(input);
+    let told = kioskctl.output().unwrap();
+    (told.status.code(), String::from_utf8(told.stdout).unwrap())
+}
+
+#[test]
+fn the_wiring_test_finds_what_is_wrong_and_moves_nothing_by_itself() {
+    let bus = Bus::start();
+    let machine = start(&bus);
+    bus.wait_property("Status", "FleetLink", |link| *link == json!(["connected", ""]));
+    let (code, says) = wiring_test(&bus, &["--quick"], "");
+    assert_eq!(code, Some(0), "{says}");
+    assert!(says.contains("well     board          ok\n") && says.ends_with(" 0 wrong\n"), "{says}");
+    let (_, says) = wiring_test(&bus, &["--dry"], "");
+    assert!(says.contains("  energise the relay of A1 (cola)") && machine.pulses() == 0, "{says}");
+    assert!(operations(&machine).is_empty());
+
+    // The first slot is well; of the second somebody says that it has not moved; then they have enough.
+    let (code, says) = wiring_test(&bus, &[], "y\ny\ny\ny\ny\nn\nq\n");
+    assert_eq!(code, Some(1), "{says}");
+    assert!(says.contains("well     relay A1       it moved; the sensor counted 1\n"), "{says}");
+    assert!(
+        says.contains("wrong    relay A2       it did not move; the sensor counted 1\n           -> look at"),
+        "{says}"
+    );
+    assert!(says.contains("maintenance has ended\n") && says.ends_with(" 1 wrong\n"), "{says}");
+    assert_eq!(machine.pulses(), 2);
+    machine.until("attract");
+
+    // What is wrong without anybody's help, and a sensor that is dead.
+    machine.world(json!({ "paper": "out", "slot": { "name": "A1", "motor": "jam" } }));
+    bus.wait_property("Status", "Devices", |devices| devices["printer"][0] == "paper-out");
+    let (code, says) = wiring_test(&bus, &[], "y\ny\ny\ny\nq\n");
+    assert_eq!(code, Some(1), "{says}");
+    assert!(says.contains("wrong    printer        paper-out\n"), "{says}");
+    assert!(says.contains("wrong    drop_sensor    something fell from A1, and it counted nothing\n"), "{says}");
+    // Who goes in the middle leaves a machine that sells, and whoever was at work before is still at work.
+    machine.until("attract");
+    assert_eq!(kioskctl(&bus, &["maintenance", "on"]).1, "done");
+    let (_, says) = wiring_test(&bus, &["--json"], "");
+    let says: Value = serde_json::from_str(&says).unwrap();
+    assert!(
+        says["checks"].as_array().unwrap().iter().any(|check| check["part"] == "fleet" && check["result"] == "well")
+    );
+    assert_eq!(kioskctl(&bus, &["maintenance", "off"]).1, "done");
     machine.verify();
 }
 

@@ -4,6 +4,7 @@
 mod export;
 mod ledger;
 mod running;
+mod test;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,6 +63,16 @@ enum Verb {
     Maintenance {
         #[arg(value_enum)]
         switch: Switch,
+    },
+    /// Test every part and wire: what the kiosk says of each, then with you each relay, the drop sensor and the door, in
+    /// maintenance. Exits with 0 where nothing is wrong, 1 where something is, 2 where the kiosk could not be asked.
+    Test {
+        /// Without a person: nothing moves.
+        #[arg(long)]
+        quick: bool,
+        /// Say what would be done with a person, and do nothing.
+        #[arg(long, conflicts_with = "quick")]
+        dry: bool,
     },
     /// Energise a slot's relay once, whatever lies in the slot and with the door open too; in maintenance alone.
     Pulse { slot: String },
@@ -222,6 +233,7 @@ fn answer(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { state, json, .. } = arguments;
     match &arguments.verb {
         Verb::Status => running::status(arguments),
+        Verb::Test { quick, dry } => test::run(arguments, *quick, *dry),
         Verb::Claims => export::show(state, Table::Claims, *json),
         Verb::Stock => export::show(state, Table::Stock, *json),
         Verb::Audit { config, output, .. } => export::audit(state, config, output.as_deref()),

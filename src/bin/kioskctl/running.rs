@@ -35,7 +35,7 @@ pub fn operation(verb: &Verb) -> anyhow::Result<Option<Operation>> {
 }
 
 /// Asks the running kiosk.
-fn ask<T>(arguments: &Arguments, ask: impl AsyncFnOnce(Client) -> Result<T, NoAnswer>) -> anyhow::Result<T> {
+pub fn ask<T>(arguments: &Arguments, ask: impl AsyncFnOnce(Client) -> Result<T, NoAnswer>) -> anyhow::Result<T> {
     let bus = match arguments.bus {
         Which::System => Bus::System,
         Which::Session => Bus::Session,

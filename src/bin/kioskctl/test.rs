@@ -1,0 +1,206 @@
+//! The wiring test: what the kiosk says of its parts, and then, with a person in front of it, whether each relay moves, the drop
+//! sensor counts and the door is seen.
+//!
+//! Policy: nothing moves that nobody has agreed to, and everything happens in maintenance, which ends with the test unless it was
+//! begun before. Who leaves in the middle ends it there.
+
+use std::io::{self, BufRead, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use kioskd::console::{Out, say};
+use kioskd::dbus::{Check, CheckResult, Client, Done, NoAnswer};
+use kioskd::operation::Operation;
+use kioskd::vocabulary::SlotId;
+use serde_json::{Value, json};
+
+use crate::Arguments;
+use crate::running::ask;
+
+/// So often, and so many times, the door is looked for.
+const LOOK: Duration = Duration::from_millis(250);
+const LOOKS: usize = 40;
+
+/// What a person has said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Yes,
+    No,
+    /// They have enough.
+    Leave,
+}
+
+pub fn run(arguments: &Arguments, quick: bool, dry: bool) -> anyhow::Result<ExitCode> {
+    let checks = ask(arguments, async |kiosk| {
+        let mut test = Test { kiosk, checks: Vec::new(), quiet: arguments.json };
+        test.without_a_person().await?;
+        if dry {
+            test.would_do().await?;
+        } else if !quick {
+            test.with_a_person().await?;
+        }
+        Ok(test.checks)
+    })?;
+    let count = |wanted| checks.iter().filter(|check| check.result == wanted).count();
+    let [well, unknown, wrong] = [CheckResult::Well, CheckResult::Unknown, CheckResult::Wrong].map(count);
+    match arguments.json {
+        true => say(format_args!("{:#}", json!({ "checks": checks.iter().map(Check::json).collect::<Vec<Value>>() })))?,
+        false => say(format_args!("{well} well, {unknown} unknown, {wrong} wrong"))?,
+    }
+    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+struct Test {
+    kiosk: Client,
+    checks: Vec<Check>,
+    /// The answer is for a program, which wants nothing in between.
+    quiet: bool,
+}
+
+impl Test {
+    fn note(&mut self, check: Check) {
+        self.tell(&check.to_string());
+        self.checks.push(check);
+    }
+
+    fn tell(&self, words: &str) {
+        if !self.quiet {
+            // Who does not read on has had their answer.
+            drop(say(words));
+        }
+    }
+
+    async fn without_a_person(&mut self) -> Result<(), NoAnswer> {
+        for check in self.kiosk.report().await?.checks() {
+            self.note(check);
+        }
+        self.note(match self.kiosk.clock_is_set_by_the_network().await {
+            Some(true) => Check::new("time", CheckResult::Well, "the network sets the clock"),
+            Some(false) => Check::new("time", CheckResult::Wrong, "nobody sets the clock")
+                .advised("look at the network and timedatectl; payments are compared by their time"),
+            None => Check::new("time", CheckResult::Unknown, "nobody here can say whether the network sets the clock"),
+        });
+        Ok(())
+    }
+
+    async fn would_do(&self) -> Result<(), NoAnswer> {
+        self.tell("with a person it would go on: begin maintenance");
+        for (slot, product, _) in self.kiosk.slots().await? {
+            self.tell(&format!(
+                "  energise the relay of {slot} ({product}), and ask whether it moved and something fell"
+            ));
+        }
+        self.tell("  have the door opened and closed; end maintenance");
+        Ok(())
+    }
+
+    async fn with_a_person(&mut self) -> Result<(), NoAnswer> {
+        let before = self.kiosk.reason("maintenance").await?;
+        if !before {
+            if self.question("Begin maintenance? Nothing is sold meanwhile.") != Said::Yes {
+                return Ok(());
+            }
+            self.kiosk.operate(&Operation::Maintenance { on: true }).await?;
+        }
+        let done = self.relays_and_door().await;
+        // However it went.
+        if !before {
+            self.kiosk.operate(&Operation::Maintenance { on: false }).await?;
+            self.tell("maintenance has ended");
+        }
+        done
+    }
+
+    async fn relays_and_door(&mut self) -> Result<(), NoAnswer> {
+        for (slot, product, count) in self.kiosk.slots().await? {
+            match self.question(&format!("Energise the relay of {slot} ({product})?")) {
+                Said::Yes => self.relay(&slot, count).await?,
+                Said::No => self.note(Check::new(format!("relay {slot}"), CheckResult::Unknown, "left out")),
+                Said::Leave => return Ok(()),
+            }
+        }
+        for (open, what) in [(true, "Open the door. Is it open?"), (false, "Close the door. Is it closed?")] {
+            match self.question(what) {
+                Said::Yes => self.door(open).await?,
+                Said::No => self.note(Check::new("door", CheckResult::Unknown, "left out")),
+                Said::Leave => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn relay(&mut self, name: &str, count: u32) -> Result<(), NoAnswer> {
+        let part = format!("relay {name}");
+        let Ok(slot) = SlotId::try_from(name.to_owned()) else { return Ok(()) };
+        let counted = match self.kiosk.operate(&Operation::Pulse { slot }).await {
+            Ok(Done::Energised(counted)) => counted,
+            Ok(_) => None,
+            Err(NoAnswer::Refused(why)) => {
+                let wrong = Check::new(part, CheckResult::Wrong, why);
+                self.note(wrong.advised("look at the relay board's power and cables"));
+                return Ok(());
+            }
+            Err(other) => return Err(other),
+        };
+        let sees = counted.map_or("no sensor can say what fell".to_owned(), |n| format!("the sensor counted {n}"));
+        self.tell(&format!("energised; {sees}"));
+        let moved = match self.question("Has it moved?") {
+            Said::Yes => Check::new(part, CheckResult::Well, format!("it moved; {sees}")),
+            Said::No => Check::new(part, CheckResult::Wrong, format!("it did not move; {sees}"))
+                .advised("look at its wire, its relay and its [[slot]] line; kioskd probe lists the lines"),
+            Said::Leave => return Ok(()),
+        };
+        let well = moved.result == CheckResult::Well;
+        self.note(moved);
+        // An empty slot drops nothing, so it shows nothing of the sensor.
+        if let Some(counted) = counted.filter(|counted| well && (count > 0 || *counted > 0)) {
+            let fell = self.question("Has something fallen?");
+            let wrong = match (fell, counted) {
+                (Said::Yes, 0) => Some(format!("something fell from {name}, and it counted nothing")),
+                (Said::No, counted) if counted > 0 => {
+                    Some(format!("nothing fell from {name}, and it counted {counted}"))
+                }
+                _ => None,
+            };
+            if let Some(says) = wrong {
+                let check = Check::new("drop_sensor", CheckResult::Wrong, says);
+                self.note(check.advised("clean the light barrier, and look at its cables and where it points"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn door(&mut self, open: bool) -> Result<(), NoAnswer> {
+        let words = if open { "open" } else { "closed" };
+        for _ in 0..LOOKS {
+            if self.kiosk.reason("door-open").await? == open {
+                self.note(Check::new("door", CheckResult::Well, format!("the kiosk sees that it is {words}")));
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        let says = format!("the kiosk does not see that it is {words}");
+        let wrong = Check::new("door", CheckResult::Wrong, says);
+        self.note(wrong.advised("look at its switch and wire ([board] door)"));
+        Ok(())
+    }
+
+    /// Asks a person. The end of what is typed is a leave-taking.
+    fn question(&self, words: &str) -> Said {
+        loop {
+            // The question is for people also where the answer is for programs.
+            drop(write!(io::stderr(), "{words} [y]es, [n]o, [q]uit: ").and_then(|()| Out.flush()));
+            let mut line = String::new();
+            match io::stdin().lock().read_line(&mut line) {
+                Ok(0) | Err(_) => return Said::Leave,
+                Ok(_) => {}
+            }
+            match line.trim().to_lowercase().as_str() {
+                "" | "y" | "yes" => return Said::Yes,
+                "n" | "no" => return Said::No,
+                "q" | "quit" => return Said::Leave,
+                _ => {}
+            }
+        }
+    }
+}
