@@ -139,6 +139,8 @@ impl fmt::Display for Report {
 mod tests {
     use super::*;
 
+    const PAPER: &str = include_str!("../../docs/technician.md");
+
     fn report(document: &Value) -> Report {
         Report::read(&document.to_string(), ("disconnected".into(), "no route".into())).unwrap()
     }
@@ -168,6 +170,7 @@ mod tests {
         for reason in &all {
             assert!(told.contains(&format!("  {reason}\n    -> {}\n", advice(reason))), "{reason}: {told}");
             assert_eq!(json["advice"][reason.kind()], advice(reason));
+            assert!(PAPER.contains(&format!("\n| `{}` |", reason.kind())), "docs/technician.md lacks {reason}");
         }
         assert!(told.contains("fleet     disconnected (no route)"), "{told}");
         assert!(told.lines().all(|line| line.chars().count() <= 110), "{told}");

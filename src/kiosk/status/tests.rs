@@ -14,6 +14,7 @@ use crate::payment::gateway::Rejected;
 use crate::sale::event::Event;
 
 const DOCUMENTATION: &str = include_str!("../../../docs/fleet.md");
+const TECHNICIAN: &str = include_str!("../../../docs/technician.md");
 
 fn why() -> String {
     "why".into()
@@ -184,6 +185,7 @@ fn every_alarm_is_documented_with_its_keys() {
     assert_eq!(alarms.len(), 11, "an alarm of each kind: {alarms:?}");
     assert_eq!(alarms.keys().collect::<Vec<_>>(), rows.keys().collect::<Vec<_>>());
     for (kind, alarm) in &alarms {
+        assert!(TECHNICIAN.contains(&format!("\n| `{kind}` |")), "docs/technician.md does not say what to do about {kind}");
         let document = status.alarm(alarm);
         kioskd_tests::spelling::check(kind, &document);
         assert_eq!(
