@@ -163,7 +163,7 @@ pub fn shown(name: &str) -> u64 {
     said.trim().parse().unwrap_or_else(|_| panic!("{name} is `{said}`"))
 }
 
-fn run(program: &str, arguments: &[&str]) -> String {
+pub fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {arguments:?}: {error}");

@@ -414,6 +414,7 @@ fn troubles() {
     for what in ["no printer", "no touch", "no screen", "jam", "door", "tamper", "broken configuration", "no board"] {
         println!("{what}: {}", state(what));
     }
+    println!("{}", std::fs::read_to_string(case.at("bus.md")).unwrap());
 }
 
 /// Weeks pass in minutes, because time passes where nobody has anything to do. The broker is away all the while.

@@ -3,6 +3,7 @@
 //! seen from outside, and the paper is what arrives at the printer.
 #![cfg(feature = "demo")]
 
+mod bus;
 mod guest;
 mod host;
 mod office;

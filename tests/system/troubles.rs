@@ -30,6 +30,7 @@ impl Street {
         self.eye.page(0);
         self.configuration();
         self.motors();
+        self.bus();
     }
 
     fn sale(&mut self) {

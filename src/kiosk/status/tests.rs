@@ -185,7 +185,10 @@ fn every_alarm_is_documented_with_its_keys() {
     assert_eq!(alarms.len(), 11, "an alarm of each kind: {alarms:?}");
     assert_eq!(alarms.keys().collect::<Vec<_>>(), rows.keys().collect::<Vec<_>>());
     for (kind, alarm) in &alarms {
-        assert!(TECHNICIAN.contains(&format!("\n| `{kind}` |")), "docs/technician.md does not say what to do about {kind}");
+        assert!(
+            TECHNICIAN.contains(&format!("\n| `{kind}` |")),
+            "docs/technician.md does not say what to do about {kind}"
+        );
         let document = status.alarm(alarm);
         kioskd_tests::spelling::check(kind, &document);
         assert_eq!(

@@ -1,0 +1,113 @@
+//! The machine's own bus, with the policy that ships: who may call what, that a call starts a kiosk, and the login banner.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use crate::guest::{OUTSIDE, Street, run, until};
+use kioskd_tests::child::command;
+
+const NAME: &str = "org.kioskd.Kiosk1";
+const OBJECT: &str = "/org/kioskd/Kiosk1";
+const INTERFACES: &str = "/usr/share/dbus-1/interfaces/org.kioskd.Kiosk1.xml";
+const BANNER: &str = "/run/motd.d/kioskd";
+
+/// Who calls: their user, and whether they may.
+const CALLERS: [(&str, bool); 3] = [("root", true), ("technician", true), ("stranger", false)];
+
+struct Method {
+    interface: String,
+    name: String,
+    /// The types of its arguments, and values that ask for nothing that is there.
+    signature: String,
+    arguments: Vec<String>,
+}
+
+impl Street {
+    pub fn bus(&mut self) {
+        let sells = until("a banner", || fs::read_to_string(BANNER).ok().filter(|text| text.contains("K0001")));
+        assert_eq!(sells.lines().count(), 5, "{sells}");
+        let methods = methods(&fs::read_to_string(INTERFACES).unwrap());
+        assert!(methods.len() > 10);
+        let mut table = String::from("| method | root | technician | stranger |\n|---|---|---|---|\n");
+        for method in &methods {
+            table += &format!("| `{}`", method.name);
+            for (user, may) in CALLERS {
+                let told = call(user, method);
+                let says = String::from_utf8_lossy(&told.stderr);
+                let let_in = told.status.success() || !says.contains("Access denied");
+                assert_eq!(let_in, may, "{} by {user}: {told:?}", method.name);
+                let answer =
+                    if told.status.success() { "done" } else { says.trim().trim_start_matches("Call failed: ") };
+                table += &format!(" | {answer}");
+            }
+            table += " |\n";
+        }
+        fs::write(Path::new(OUTSIDE).join("bus.md"), &table).unwrap();
+        for (user, may) in CALLERS {
+            let told = by(user, &["kioskctl", "status"]);
+            assert_eq!(told.status.code() != Some(2), may, "kioskctl by {user}: {told:?}");
+        }
+
+        // Who calls a kiosk that was stopped starts it; until then the banner says that none runs.
+        run("systemctl", &["stop", "kioskd"]);
+        let banner = fs::read_to_string(BANNER).unwrap();
+        assert!(banner.starts_with("kioskd does not run"), "{banner}");
+        let totals = methods.iter().find(|method| method.name == "Totals").unwrap();
+        let told = call("technician", totals);
+        assert!(told.status.success(), "{told:?}");
+        until("a kiosk that was called", || {
+            let active = command("systemctl").args(["is-active", "--quiet", "kioskd"]).status().unwrap();
+            active.success().then_some(())
+        });
+        until("a banner of a kiosk that runs", || {
+            fs::read_to_string(BANNER).ok().filter(|text| text.contains("K0001")).map(drop)
+        });
+    }
+}
+
+fn by(user: &str, words: &[&str]) -> Output {
+    let who = [&format!("--reuid={user}"), &format!("--regid={user}"), "--init-groups", "--"].map(str::to_owned);
+    command("setpriv").args(who).args(words).output().unwrap()
+}
+
+fn call(user: &str, method: &Method) -> Output {
+    let mut words = vec!["busctl", "--system", "call", NAME, OBJECT, &method.interface, &method.name];
+    if !method.signature.is_empty() {
+        words.push(&method.signature);
+    }
+    words.extend(method.arguments.iter().map(String::as_str));
+    by(user, &words)
+}
+
+/// Ours, in the order of the file.
+fn methods(xml: &str) -> Vec<Method> {
+    let value = |line: &str, key: &str| {
+        let begin = line.split_once(&format!("{key}=\"")).map(|(_, rest)| rest);
+        begin.and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned()
+    };
+    let (mut methods, mut interface) = (Vec::<Method>::new(), String::new());
+    for line in xml.lines().map(str::trim) {
+        if line.starts_with("<interface ") {
+            interface = value(line, "name");
+        } else if line.starts_with("<method ") && interface.starts_with(NAME) {
+            let (name, interface) = (value(line, "name"), interface.clone());
+            methods.push(Method { interface, name, signature: String::new(), arguments: Vec::new() });
+        } else if line.starts_with("<arg ") && value(line, "direction") == "in" && interface.starts_with(NAME) {
+            let (name, kind) = (value(line, "name"), value(line, "type"));
+            let argument = match (kind.as_str(), name.as_str()) {
+                ("b", _) => "false",
+                ("u", "limit") => "5",
+                ("u", _) => "999",
+                (_, "order") => "01M82V7M000000000000000007",
+                (_, "how") => "refund",
+                (_, "slot") => "Z9",
+                _ => "nothing",
+            };
+            let method = methods.last_mut().unwrap();
+            method.signature += &kind;
+            method.arguments.push(argument.into());
+        }
+    }
+    methods
+}
