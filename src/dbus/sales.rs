@@ -52,12 +52,16 @@ impl Sales {
         Ok(orders["orders"].as_array().into_iter().flatten().map(line).collect())
     }
 
-    /// What happened on one order, by its number or short code, or on the newest where that is empty: for people, and as
-    /// JSON.
+    /// What happened on one order: by its number or short code, by the number of a charge, a payment or a refund as the
+    /// provider knows it, by a time in UTC (`2026-11-29T10:15`) for the last order begun by then, or on the newest where it is empty:
+    /// for people, and as JSON.
     #[zbus(out_args("text", "document"))]
     async fn story(&self, order: &str) -> Result<(String, String), Error> {
-        if order.len() > 32 || !order.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(Error::argument("This is not an order's number or short code, which are letters and digits"));
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
+        if order.len() > 64 || !order.bytes().all(known) {
+            return Err(Error::argument(
+                "This is not an order's number or short code, nor a provider's number or a time",
+            ));
         }
         let wanted = Some(order.to_owned()).filter(|order| !order.is_empty());
         let story = self.kiosk.read(move |reader| reader.why(wanted.as_deref())).await?;

@@ -205,14 +205,11 @@ impl Reader {
         self.one_order(&query, code.as_str())
     }
 
-    /// The whole story of one order: by number, by short code, or the newest.
+    /// The whole story of one order: the newest, or the one with this name, see [`named`](Self::named).
     pub fn why(&self, name: Option<&str>) -> Result<Option<Story>, LedgerError> {
         let id = match name {
             None => self.one_id("SELECT max(id) FROM orders WHERE ?1 = ''", "")?,
-            Some(name) => match OrderId::parse(name) {
-                Some(id) => Some(id),
-                None => self.one_id("SELECT max(id) FROM orders WHERE short_code = ?1", name)?,
-            },
+            Some(name) => self.named(name)?,
         };
         let Some(id) = id else { return Ok(None) };
         let rows = self.rows(&format!("{COLUMNS} WHERE order_id = ?1 ORDER BY seq"), [id.to_string()])?;
@@ -270,6 +267,31 @@ impl Reader {
         take(&records)
     }
 
+    /// The order that somebody means: by its number, by its short code, by the number of a charge, a payment or a refund as
+    /// the provider knows it, or by a moment in UTC, `2026-11-29T10:15`: then the last that had begun by its end.
+    fn named(&self, name: &str) -> Result<Option<OrderId>, LedgerError> {
+        if let Some(id) = OrderId::parse(name) {
+            return Ok(Some(id));
+        }
+        if let Some(until) = end_of(name) {
+            let query = "SELECT order_id FROM record WHERE kind IN ('order-offered', 'order-granted')
+                         AND wall < CAST(?1 AS INTEGER) ORDER BY seq DESC LIMIT 1";
+            return self.one_id(query, &until.to_string());
+        }
+        for query in [
+            "SELECT max(id) FROM orders WHERE short_code = ?1",
+            "SELECT order_id FROM charges WHERE id = ?1",
+            "SELECT order_id FROM refunds JOIN charges ON charges.id = charge_id WHERE refunds.id = ?1",
+            "SELECT order_id FROM record WHERE kind IN ('order-paid', 'payment-surplus')
+             AND json_extract(body, '$.payment.id') = ?1 ORDER BY seq DESC LIMIT 1",
+        ] {
+            if let Some(id) = self.one_id(query, name)? {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
     fn meta(&self, key: &str) -> Result<String, LedgerError> {
         self.connection
             .prepare_cached("SELECT value FROM meta WHERE key = ?1")
@@ -297,6 +319,14 @@ impl Reader {
     fn rows(&self, query: &str, parameters: impl rusqlite::Params) -> Result<Vec<RecordRow>, LedgerError> {
         rows(&self.connection, query, parameters).map_err(LedgerError::sqlite(&self.path))
     }
+}
+
+/// The end of a minute or second in UTC, in milliseconds since 1970.
+fn end_of(time: &str) -> Option<i64> {
+    let time: jiff::civil::DateTime = time.trim_end_matches('Z').parse().ok()?;
+    let exact = time.second() != 0;
+    let end = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond();
+    Some(end + if exact { 1_000 } else { 60_000 })
 }
 
 /// The file's name for SQLite, with what means something else there escaped.

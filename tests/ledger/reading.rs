@@ -243,10 +243,14 @@ fn kioskctl_reads_a_ledger() {
     let before = std::fs::read(kit::db_of(directory.path())).unwrap();
 
     let story = reader.why(None).unwrap().unwrap();
-    for words in [&["why"][..], &["why", &id], &["why", &code]] {
-        let told = kioskctl(directory.path(), words);
-        assert_eq!((told.code, told.out, told.err), (Some(0), format!("{story}\n"), String::new()), "{words:?}");
+    let charge = kioskd::vocabulary::ChargeId::of(order, 1);
+    let refund = kioskd::vocabulary::RefundId::of(&charge, 1).to_string();
+    let (charge, payment) = (charge.to_string(), format!("p1-{code}"));
+    for name in [&id, &code, &charge, &refund, &payment, "2026-11-18T11:06", "2026-11-18T11:07:00Z", "2030-01-01"] {
+        let told = kioskctl(directory.path(), &["why", name]);
+        assert_eq!((told.code, told.out, told.err), (Some(0), format!("{story}\n"), String::new()), "{name}");
     }
+    assert_eq!(kioskctl(directory.path(), &["why"]).out, format!("{story}\n"));
     let json = |words: &[&str]| -> Value {
         let told = kioskctl(directory.path(), words);
         assert_eq!((told.code, told.err.as_str()), (Some(0), ""), "{words:?}");
@@ -264,9 +268,11 @@ fn kioskctl_reads_a_ledger() {
     let told = kioskctl(directory.path(), &["verify"]);
     let line = format!("{} records and 1 orders hold; the chain ends in {}\n", verified.seq, verified.hash);
     assert_eq!((told.code, told.out), (Some(0), line));
-    let told = kioskctl(directory.path(), &["why", "123456"]);
-    assert_eq!((told.code, told.out.as_str()), (Some(1), ""));
-    assert!(told.err.contains("no such order"), "{}", told.err);
+    for name in ["123456", "p9-123456", "2026-11-18T11:05", "2020-01-01T00:00"] {
+        let told = kioskctl(directory.path(), &["why", name]);
+        assert_eq!((told.code, told.out.as_str()), (Some(1), ""), "{name}");
+        assert!(told.err.contains("no such order"), "{}", told.err);
+    }
     assert!(std::fs::read(kit::db_of(directory.path())).unwrap() == before, "nothing was written");
 }
 

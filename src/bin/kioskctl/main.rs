@@ -6,15 +6,17 @@ mod ledger;
 mod running;
 mod test;
 
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
+use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use kioskd::console::complain;
 use kioskd::dbus::NoAnswer;
 use kioskd::ledger::Table;
-use kioskd::vocabulary::error_chain;
+use kioskd::vocabulary::{OrderId, error_chain};
 
 /// Look into a kiosk.
 #[derive(Parser)]
@@ -78,7 +80,8 @@ enum Verb {
     Pulse { slot: String },
     /// The whole story of one order.
     Why {
-        /// Its number or short code; the newest order without it.
+        /// Its number or short code, the number of a charge, a payment or a refund as the provider knows it, or a time in
+        /// UTC, 2026-11-29T10:15, for the last order begun by then; the newest order without it.
         order: Option<String>,
     },
     /// The newest orders.
@@ -90,6 +93,17 @@ enum Verb {
     Claims,
     /// What lies in each slot, and which may not be used, and why.
     Stock,
+    /// The daemon's journal, by `journalctl`: of one order, or all of it.
+    Log {
+        /// Its number.
+        order: Option<String>,
+        /// Go on with what is written from now on.
+        #[arg(long, short)]
+        follow: bool,
+        /// So many of the newest lines.
+        #[arg(long, short = 'n', default_value_t = 200)]
+        lines: u32,
+    },
     /// What people have asked of the machine, who it was, and what came of it; the newest first.
     Operations {
         #[arg(long, default_value_t = 20)]
@@ -228,12 +242,26 @@ fn act(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Becomes `journalctl`, which knows how to page, to follow and to say what it may not read.
+fn log(order: Option<&str>, follow: bool, lines: u32, json: bool) -> anyhow::Result<ExitCode> {
+    let order = order.map(|order| OrderId::try_from(order.to_owned())).transpose()?;
+    let mut journalctl = Command::new("journalctl");
+    journalctl.args(["--unit", "kioskd", "--lines", &lines.to_string()]);
+    journalctl.args(["--output", if json { "json" } else { "short-precise" }]);
+    if follow {
+        journalctl.arg("--follow");
+    }
+    journalctl.args(order.map(|order| format!("ORDER={order}")));
+    Err(journalctl.exec()).context("journalctl could not be started")
+}
+
 /// What needs no operation.
 fn answer(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { state, json, .. } = arguments;
     match &arguments.verb {
         Verb::Status => running::status(arguments),
         Verb::Test { quick, dry } => test::run(arguments, *quick, *dry),
+        Verb::Log { order, follow, lines } => log(order.as_deref(), *follow, *lines, *json),
         Verb::Claims => export::show(state, Table::Claims, *json),
         Verb::Stock => export::show(state, Table::Stock, *json),
         Verb::Audit { config, output, .. } => export::audit(state, config, output.as_deref()),
