@@ -342,8 +342,9 @@ impl Order {
     /// What the provider keeps of what stays with the machine, as an estimate: a refund gives back its share.
     pub fn fee_estimate(&self) -> Option<Minor> {
         let charge = self.bought().and_then(|id| self.charge(id))?;
-        let (fee, paid) = (charge.fee_estimate?, charge.paid());
-        let kept = (paid - charge.returned - charge.confirmed()).clamp(0, paid);
+        // The payment that bought them was exactly this; what was paid beside it goes back first.
+        let (fee, paid) = (charge.fee_estimate?, charge.amount);
+        let kept = (charge.paid() - charge.returned - charge.confirmed()).clamp(0, paid);
         // Rounded half up; a payment is never nothing.
         let share = (i128::from(fee) * i128::from(kept) * 2 + i128::from(paid)) / (i128::from(paid) * 2).max(1);
         Minor::try_from(share).ok()

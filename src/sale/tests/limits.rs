@@ -438,6 +438,25 @@ fn of_a_fee_the_provider_gives_back_its_share() {
 }
 
 #[test]
+fn a_second_payment_that_goes_back_takes_nothing_of_the_firsts_fee_with_it() {
+    let entry = toml::from_str("from = 2025-01-01\nrate = \"1%\"").unwrap();
+    let mut policy = policy();
+    policy.rails[0].fees = crate::vocabulary::fee::FeeSchedule::new(vec![entry]).unwrap();
+    let mut desk = Desk::with(policy);
+    let order = desk.offer(&["cola"]);
+    let first = desk.payment(order, 300);
+    let second =
+        crate::vocabulary::Payment { id: crate::vocabulary::PaymentId::parse("again").unwrap(), ..first.clone() };
+    let both = [first, second];
+    desk.report(order, &both, 0);
+    assert_eq!(desk.order(order).fee_estimate(), Some(3));
+    desk.report(order, &both, 300);
+    assert_eq!(desk.order(order).fee_estimate(), Some(3));
+    desk.report(order, &both, 400);
+    assert_eq!(desk.order(order).fee_estimate(), Some(2));
+}
+
+#[test]
 fn keys_beyond_the_last_digit_change_nothing() {
     let mut desk = Desk::with(Policy { confirm_above: Some(300), ..policy() });
     desk.touch("start");
