@@ -1,4 +1,4 @@
-//! The receipt printer: a receipt becomes a document, the document dots, the dots ESC/POS bytes.
+//! The receipt printer: a receipt or a report becomes a document, the document dots, the dots ESC/POS bytes.
 //!
 //! Policy: "printed" is what the printer says, not what was sent. It is asked before the first byte, and after the cut
 //! again: an answer in order, then that it is on line with paper there, then an answer in order to a second question.
@@ -8,6 +8,7 @@
 //! half way is never sent again by itself, and what it left in the printer is thrown away, so that the next receipt is
 //! whole and nobody gets the rest of another's.
 
+mod cash_up;
 mod document;
 mod escpos;
 mod gb18030;
@@ -17,10 +18,11 @@ mod receipt;
 #[cfg(test)]
 mod tests;
 
+pub use cash_up::{CashUpSlip, Sums, Takings};
 pub use document::{Document, Line, Place};
 pub use port::{Port, PortError, SimulatedPort, TcpPort, UsbPrinter, serial_port, usb_port, usb_printers};
 pub use raster::Bitmap;
-pub use receipt::{Item, Receipt, Shift, code_text};
+pub use receipt::{Item, Receipt, code_text};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -212,7 +214,20 @@ impl Printer {
     /// # Errors
     /// Whatever is not a proof that the whole receipt is on paper.
     pub fn print(&mut self, receipt: &Receipt) -> Result<(), NotPrinted> {
-        let job = self.job(receipt);
+        let document = receipt::document(&self.texts, receipt, self.receipt_url.as_deref());
+        self.put(&document)
+    }
+
+    /// The same of a report.
+    ///
+    /// # Errors
+    /// As [`print`](Self::print).
+    pub fn print_report(&mut self, slip: &CashUpSlip) -> Result<(), NotPrinted> {
+        self.put(&cash_up::document(&self.texts, slip))
+    }
+
+    fn put(&mut self, document: &Document) -> Result<(), NotPrinted> {
+        let job = self.job(document);
         self.ready().map_err(NotPrinted::Refused)?;
         if self.unfinished {
             let cancel = escpos::cancel(Bitmap::new(self.columns).row_bytes());
@@ -237,13 +252,12 @@ impl Printer {
     }
 
     /// The bytes that print it.
-    fn job(&mut self, receipt: &Receipt) -> Vec<u8> {
+    fn job(&mut self, document: &Document) -> Vec<u8> {
         match self.text {
-            PaperText::Raster => escpos::job(&self.picture(receipt)),
+            PaperText::Raster => escpos::job(&raster::draw(document, self.columns, &mut self.typesetter)),
             PaperText::Gb18030 => {
-                let document = receipt::document(&self.texts, receipt, self.receipt_url.as_deref());
                 let (columns, typesetter) = (self.columns, &mut self.typesetter);
-                gb18030::job(&document, columns, |code| {
+                gb18030::job(document, columns, |code| {
                     let alone = Document { language: document.language.clone(), lines: vec![code.clone()] };
                     raster::draw(&alone, columns, typesetter)
                 })
@@ -255,11 +269,6 @@ impl Printer {
     pub fn picture(&mut self, receipt: &Receipt) -> Bitmap {
         let document = receipt::document(&self.texts, receipt, self.receipt_url.as_deref());
         raster::draw(&document, self.columns, &mut self.typesetter)
-    }
-
-    /// The report of a shift, likewise.
-    pub fn shift_picture(&mut self, shift: &Shift) -> Bitmap {
-        raster::draw(&receipt::shift_document(&self.texts, shift), self.columns, &mut self.typesetter)
     }
 
     /// Asks it.

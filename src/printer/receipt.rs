@@ -51,15 +51,14 @@ pub struct Item {
 }
 
 /// Sizes of type in dots; 8 dots are a millimetre.
-const TITLE: f32 = 32.0;
-const BODY: f32 = 24.0;
-const SMALL: f32 = 20.0;
+pub(super) const TITLE: f32 = 32.0;
+pub(super) const BODY: f32 = 24.0;
+pub(super) const SMALL: f32 = 20.0;
 
 /// More would be a mistake somewhere, and a metre of paper.
 const MAX_ITEMS: usize = 50;
 const MAX_PAYMENTS: usize = 8;
 const MAX_TEXT: usize = 160;
-const MAX_PRODUCTS: usize = 100;
 
 /// A QR of more is hard to scan from a glass.
 const MAX_CODE: usize = 400;
@@ -132,7 +131,7 @@ pub(super) fn document(texts: &Texts, receipt: &Receipt, url: Option<&str>) -> D
     Document { language: receipt.language.clone(), lines }
 }
 
-fn middle(text: &str, px: f32, bold: bool) -> Line {
+pub(super) fn middle(text: &str, px: f32, bold: bool) -> Line {
     Line::Text { text: clean(text), px, bold, place: Place::Middle }
 }
 
@@ -141,76 +140,6 @@ fn percent(rate: Rate) -> String {
     let text = rate.to_string();
     let number = text.trim_end_matches('%').trim_end_matches('0').trim_end_matches('.');
     format!("{number}%")
-}
-
-/// What a machine took in a time, for whoever empties or refills it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shift {
-    pub language: Language,
-    pub merchant: String,
-    pub place: String,
-    pub kiosk: String,
-    pub currency: Currency,
-    /// As people read them; `None` while the clock was unknown.
-    pub since: Option<String>,
-    pub until: Option<String>,
-    pub orders: u32,
-    /// By payment method as the customer knows it: paid and given back.
-    pub rails: Vec<(String, Minor, Minor)>,
-    /// By product: units delivered and what they cost.
-    pub products: Vec<(String, u32, Minor)>,
-    /// Orders that a person must settle.
-    pub claims: u32,
-}
-
-/// The report that is printed at the end of a shift.
-pub(super) fn shift_document(texts: &Texts, shift: &Shift) -> Document {
-    let say = |key: &str| texts.get(&shift.language, key, &[]);
-    let sign = |amount: Minor| if amount < 0 { "-" } else { "" };
-    let plain = |amount: Minor| {
-        format!("{}{}", sign(amount), texts.number(&shift.language, amount.unsigned_abs(), shift.currency))
-    };
-    let money = |amount: Minor| format!("{} {}", plain(amount), shift.currency.code());
-    let pair = |key: &str, right: &str| Line::Pair { left: say(key), right: clean(right), px: BODY, bold: false };
-    let strong = |key: &str, right: String, px| Line::Pair { left: say(key), right, px, bold: true };
-    let unknown = say("paper-clock-unknown");
-    let mut lines = vec![
-        Line::Feed(16),
-        middle(&shift.merchant, TITLE, true),
-        middle(&say("paper-shift"), BODY, true),
-        Line::Rule,
-        pair("paper-place", &shift.place),
-        pair("paper-kiosk", &shift.kiosk),
-        pair("paper-since", shift.since.as_deref().unwrap_or(&unknown)),
-        pair("paper-until", shift.until.as_deref().unwrap_or(&unknown)),
-        Line::Rule,
-        Line::Row { name: say("paper-item"), quantity: say("paper-units"), sum: say("paper-sum"), bold: true },
-    ];
-    for (name, units, sum) in shift.products.iter().take(MAX_PRODUCTS) {
-        let (quantity, sum) = (units.to_string(), plain(*sum));
-        lines.push(Line::Row { name: clean(name), quantity, sum, bold: false });
-    }
-    lines.push(Line::Rule);
-    for (name, paid, returned) in &shift.rails {
-        let left = clean(name);
-        lines.push(Line::Pair { left, right: plain(*paid), px: BODY, bold: false });
-        if *returned != 0 {
-            let left = format!("  {}", say("paper-returned"));
-            lines.push(Line::Pair { left, right: plain(-returned), px: BODY, bold: false });
-        }
-    }
-    lines.push(Line::Rule);
-    let paid: Minor = shift.rails.iter().map(|(_, paid, _)| paid).sum();
-    let returned: Minor = shift.rails.iter().map(|(_, _, returned)| returned).sum();
-    lines.extend([
-        pair("paper-orders", &shift.orders.to_string()),
-        pair("paper-sales", &money(paid)),
-        pair("paper-returned", &money(-returned)),
-        strong("paper-kept", money(paid - returned), TITLE),
-        strong("paper-claims", shift.claims.to_string(), BODY),
-        Line::Feed(24),
-    ]);
-    Document { language: shift.language.clone(), lines }
 }
 
 /// The text of a QR that stands for the receipt where there is no paper: its address if there is one, else the receipt
@@ -294,7 +223,7 @@ fn address(receipt: &Receipt, template: Option<&str>) -> Option<String> {
 }
 
 /// One line, of a length that a person would have written.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT).collect()
 }
 

@@ -9,13 +9,15 @@ use kioskd::config::Faces;
 use kioskd::config::PaperText;
 use kioskd::demo::machine::Timing;
 use kioskd::demo::paper::Roll;
-use kioskd::printer::{Item, NotPrinted, Printer, PrinterStatus, Receipt, Shift, Trouble, open_port};
+use kioskd::printer::{
+    CashUpSlip, Item, NotPrinted, Printer, PrinterStatus, Receipt, Sums, Takings, Trouble, open_port,
+};
 use kioskd::sale::record::Slip;
 use kioskd::sale::view::Outcome;
 use kioskd::screen::language::Texts;
 use kioskd::screen::text::Typesetter;
 use kioskd::vocabulary::fee::Rate;
-use kioskd::vocabulary::{ChargeId, Currency, Language, OrderId, PaymentId};
+use kioskd::vocabulary::{ChargeId, Currency, Grant, Language, Money, OrderId, PaymentId};
 use kioskd::world::World;
 
 use crate::characters;
@@ -152,43 +154,77 @@ fn a_slip_says_what_it_is() {
     }
 }
 
-#[test]
-fn a_shift_is_reported() {
-    let config = config();
-    for (tag, columns) in [("zh-Hant", 384), ("en", 576)] {
-        let language = Language::new(tag);
-        let shift = Shift {
-            merchant: config.kiosk.merchant.get(&language).into(),
-            place: config.kiosk.place.get(&language).into(),
-            kiosk: "K0001".into(),
-            currency: config.kiosk.currency,
-            since: Some("2026-11-23 06:00".into()),
-            until: None,
-            orders: 1_204,
-            rails: vec![
-                ("WeChat Pay".into(), 512_300, 1_150),
-                (config.rails[0].label.get(&language).into(), 20_000, 0),
-            ],
-            products: config
-                .products
-                .iter()
-                .zip([820, 214, 96])
-                .map(|(product, units)| (product.name.get(&language).into(), units, product.price * i64::from(units)))
-                .collect(),
-            claims: 2,
-            language,
-        };
-        let picture = bench(columns).printer.shift_picture(&shift);
-        let dark = |x: u32, y: u32| {
-            picture.bytes()[y as usize * picture.row_bytes() + x as usize / 8] & (0x80 >> (x % 8)) != 0
-        };
-        let paper = image::GrayImage::from_fn(columns, picture.rows() as u32, |x, y| {
-            image::Luma([if dark(x, y) { 0 } else { 255 }])
-        });
-        let mut png = std::io::Cursor::new(Vec::new());
-        paper.write_to(&mut png, image::ImageFormat::Png).unwrap();
-        assert_golden(&format!("{tag}-{columns}-shift.png"), &png.into_inner());
+/// What was taken on two rails, with everything a report can have.
+fn cash_up(tag: &str) -> CashUpSlip {
+    let (config, language) = (config(), Language::new(tag));
+    let cny = config.kiosk.currency;
+    let sums = |payments, paid, refunds, given_back, fee: Option<i64>| Sums {
+        payments,
+        paid,
+        refunds,
+        given_back,
+        fee,
+        net: paid - given_back - fee.unwrap_or(0),
+    };
+    let products = config
+        .products
+        .iter()
+        .zip([820, 214, 96])
+        .map(|(product, units)| (product.name.get(&language).into(), units, product.price * units));
+    let rails = vec![
+        ("WeChat Pay".into(), sums(1_180, 512_300, 4, 1_150, Some(3_067))),
+        (config.rails[0].label.get(&language).into(), sums(24, 20_000, 0, 0, None)),
+    ];
+    let code = |number| OrderId::from_parts(1_763_858_220_000, number).short_code();
+    CashUpSlip {
+        merchant: config.kiosk.merchant.get(&language).into(),
+        place: config.kiosk.place.get(&language).into(),
+        kiosk: "K0001".into(),
+        number: 7,
+        copy: false,
+        since: Some("2026-11-23 06:00".into()),
+        until: None,
+        after: (12_061, "4f".repeat(32)),
+        end: (24_970, "a07".repeat(22)[..64].into()),
+        takings: vec![Takings {
+            currency: cny,
+            rails,
+            total: sums(1_204, 532_300, 4, 1_150, Some(3_067)),
+            products: products.collect(),
+            outstanding: 300,
+        }],
+        foreign: vec![("WeChat Pay".into(), Money { amount: 50, currency: Currency::from_code("EUR").unwrap() })],
+        granted: vec![(Grant::Free, 2), (Grant::Test, 3)],
+        claims: vec![
+            (code(1), Money { amount: 300, currency: cny }),
+            (code(2), Money { amount: 50, currency: Currency::from_code("EUR").unwrap() }),
+        ],
+        language,
     }
+}
+
+#[test]
+fn a_cash_up_is_on_paper_with_every_figure() {
+    for (tag, columns, copy) in [("zh-Hant", 384, false), ("zh-Hans", 384, true), ("en", 576, false)] {
+        let mut bench = bench(columns);
+        bench.printer.print_report(&CashUpSlip { copy, ..cash_up(tag) }).unwrap();
+        assert_golden(&format!("{tag}-{columns}-cash-up.png"), &bench.world.paper.png());
+        assert_eq!(cuts(&bench.world.paper.bin()), 1);
+    }
+    // Nothing was taken, and no rail was asked.
+    let mut bench = bench(384);
+    let mut nothing = cash_up("en");
+    let takings = Takings {
+        rails: Vec::new(),
+        total: Sums { fee: Some(0), ..Sums::default() },
+        products: Vec::new(),
+        outstanding: 0,
+        ..nothing.takings[0].clone()
+    };
+    nothing.takings = vec![takings];
+    (nothing.foreign, nothing.granted, nothing.claims) = (Vec::new(), Vec::new(), Vec::new());
+    bench.printer.print_report(&nothing).unwrap();
+    assert_golden("en-384-cash-up-empty.png", &bench.world.paper.png());
 }
 
 /// As characters in place of pictures: what a printer with a Chinese face makes of the bytes.
