@@ -49,6 +49,8 @@ pub enum Done {
     Order(String),
     /// A relay was energised, and the sensor counted so many units; `None` where no sensor can say.
     Energised(Option<u32>),
+    /// The number of the report that was made.
+    Report(u32),
 }
 
 pub struct Client(Connection);
@@ -135,7 +137,24 @@ impl Client {
                 let (known, fell) = answer.body().deserialize().map_err(NoAnswer::Lost)?;
                 Ok(Done::Energised(Some(fell).filter(|_| known)))
             }
+            Operation::CashUp => {
+                let answer = self.call(SERVICE, "CashUp", &()).await?;
+                answer.body().deserialize().map(Done::Report).map_err(NoAnswer::Lost)
+            }
+            Operation::PrintReport { number } => {
+                self.call(SERVICE, "PrintReport", number).await?;
+                Ok(Done::Changed(true))
+            }
         }
+    }
+
+    /// A report for people and as JSON; 0: what has happened since the last one.
+    ///
+    /// # Errors
+    /// There is no such report, or no answer.
+    pub async fn cash_up(&self, number: u32) -> Result<(String, String), NoAnswer> {
+        let answer = self.call(super::sales::INTERFACE, "Report", &number).await?;
+        answer.body().deserialize().map_err(NoAnswer::Lost)
     }
 
     async fn change<A: serde::Serialize + DynamicType>(&self, method: &str, arguments: &A) -> Result<Done, NoAnswer> {

@@ -47,6 +47,7 @@ impl Error {
             Refusal::OnlyByProvider => named!("OnlyByProvider"),
             Refusal::NotInMaintenance => named!("NotInMaintenance"),
             Refusal::RelayIsTried => named!("RelayIsTried"),
+            Refusal::NoSuchReport => named!("NoSuchReport"),
         };
         Self { name, says: format!("Refused to {}: {why}", doing(asked)) }
     }
@@ -62,6 +63,10 @@ impl Error {
             order => format!("There is no order {order} in the ledger"),
         };
         Self { name: named!("NoSuchOrder"), says }
+    }
+
+    pub fn no_such_report(number: u32) -> Self {
+        Self { name: named!("NoSuchReport"), says: format!("There is no report {number} in the ledger") }
     }
 
     pub fn busy() -> Self {

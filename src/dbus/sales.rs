@@ -69,6 +69,15 @@ impl Sales {
         Ok((story.to_string(), story.json().to_string()))
     }
 
+    /// A report of what was taken, by its number, or what was taken since the last one where that is 0: for people, and as
+    /// JSON.
+    #[zbus(out_args("text", "document"))]
+    async fn report(&self, number: u32) -> Result<(String, String), Error> {
+        let report = self.kiosk.read(move |reader| reader.cash_up(number)).await?;
+        let report = report.ok_or_else(|| Error::no_such_report(number))?;
+        Ok((report.to_string(), report.json().to_string()))
+    }
+
     /// All orders of this ledger together, by currency: how many, how many on which something is open, paid, given back, and
     /// still to go back.
     #[zbus(out_args("totals"))]

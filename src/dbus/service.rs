@@ -19,7 +19,7 @@ impl Service {
     /// The order that has begun with it.
     async fn begin(&self, asked: Operation, call: &Header<'_>, bus: &Connection) -> Result<String, Error> {
         match self.outcome(asked, call, bus).await? {
-            Outcome::Changed { order: Some(order) } => Ok(order.to_string()),
+            Outcome::Changed { order: Some(order), .. } => Ok(order.to_string()),
             _ => Ok(String::new()),
         }
     }
@@ -175,5 +175,28 @@ impl Service {
             Outcome::Energised { counted: Some(fell) } => Ok((true, fell)),
             _ => Ok((false, 0)),
         }
+    }
+
+    /// Makes a report of what was taken since the last one, and prints it. `number`: the report's.
+    #[zbus(out_args("number"))]
+    async fn cash_up(
+        &self,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<u32, Error> {
+        match self.outcome(Operation::CashUp, &call, bus).await? {
+            Outcome::Changed { report: Some(number), .. } => Ok(number),
+            other => Err(Error::unavailable(other)),
+        }
+    }
+
+    /// Prints a report once more, as a copy.
+    async fn print_report(
+        &self,
+        number: u32,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<(), Error> {
+        self.outcome(Operation::PrintReport { number }, &call, bus).await.map(drop)
     }
 }

@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 
 use super::glass::{Face, Night};
 use super::outbox::LedgerOutbox;
+use super::print_queue::{Paper, PrintJob, PrintQueue};
 use super::{GlassHandle, Input, KioskError, glass};
 use crate::board::{self, Board, Claims, Lines};
 use crate::config::Faces;
@@ -20,7 +21,7 @@ use crate::fleet::tls;
 use crate::fleet::topic::Name;
 use crate::payment::gateway::GatewayClient;
 use crate::payment::{self, Rail};
-use crate::printer::{self, Printer, PrinterStatus, Receipt};
+use crate::printer::{self, CashUpSlip, Printer, PrinterStatus, Receipt};
 use crate::sale::event::{Condition, Effect, Event};
 use crate::screen::language::Texts;
 use crate::screen::open_panel;
@@ -31,12 +32,6 @@ use crate::world::{ToWorld, World};
 
 /// A customer who reads the first page needs no longer, and who comes wakes it.
 const NIGHT_AFTER: Duration = Duration::from_secs(60);
-
-struct PrintJob {
-    order: OrderId,
-    receipt: Receipt,
-    after_a_crash: bool,
-}
 
 pub(super) struct Edges {
     pub runtime: Runtime,
@@ -139,9 +134,16 @@ impl Edges {
 
     /// `after_a_crash`: the run before may have ended in the middle of a receipt.
     pub fn print(&self, order: OrderId, receipt: Receipt, after_a_crash: bool) {
-        if self.printer.send(PrintJob { order, receipt, after_a_crash }).is_err() {
+        let paper = Paper::Slip { order, receipt: Box::new(receipt) };
+        if self.printer.send(PrintJob { paper, after_a_crash }).is_err() {
             self.post(Event::ReceiptDone { order, result: Err("the printer's thread has ended".into()) });
         }
+    }
+
+    /// Likewise a report, of which nobody waits to hear.
+    pub fn print_report(&self, slip: CashUpSlip, after_a_crash: bool) {
+        // Without its thread the kiosk is about to end.
+        drop(self.printer.send(PrintJob { paper: Paper::Report(Box::new(slip)), after_a_crash }));
     }
 
     /// Starts what an effect asks for. Every question gets exactly one answer.
@@ -193,7 +195,7 @@ impl Edges {
                 self.post(Event::Evidence { delivery, evidence });
             }
             // The loop's own: they need what only it has.
-            Effect::Print { .. } | Effect::Find { .. } | Effect::Answer { .. } => {}
+            Effect::Print { .. } | Effect::PrintReport { .. } | Effect::Find { .. } | Effect::Answer { .. } => {}
         }
     }
 
@@ -297,7 +299,8 @@ fn start_printer(
     let (config, inputs) = (config.printer.clone(), inputs.clone());
     supervisor.thread("the printer", move || {
         // Fonts are loaded after everything that the customer waits for.
-        let mut next = todo.recv_timeout(config.status_every.0);
+        let mut todo = PrintQueue::new(todo);
+        let mut next = todo.next(config.status_every.0);
         let mut printer = match Typesetter::load(&faces) {
             Ok(type_) => Printer::new(&config, port, type_, Texts::with(&texts)),
             Err(error) => return End::Failed(error.to_string()),
@@ -306,19 +309,30 @@ fn start_printer(
         let mut first_job = true;
         loop {
             let status = match next {
-                Ok(PrintJob { order, receipt, after_a_crash }) => {
+                Ok(PrintJob { paper, after_a_crash }) => {
                     if std::mem::take(&mut first_job) && after_a_crash {
                         printer.distrust();
                     }
-                    let result = printer.print(&receipt);
+                    let result = match &paper {
+                        Paper::Slip { receipt, .. } => printer.print(receipt),
+                        Paper::Report(slip) => printer.print_report(slip),
+                    };
                     let status = match result {
                         Err(not) => not.trouble().into(),
                         // It prints on, and the warning stands until it is asked again.
                         Ok(()) if told == Some(PrinterStatus::PaperNearEnd) => PrinterStatus::PaperNearEnd,
                         Ok(()) => PrinterStatus::Ok,
                     };
-                    let result = result.map_err(|not| not.to_string());
-                    drop(inputs.send(Input::Event(Event::ReceiptDone { order, result })));
+                    match (paper, result.map_err(|not| not.to_string())) {
+                        (Paper::Slip { order, .. }, result) => {
+                            drop(inputs.send(Input::Event(Event::ReceiptDone { order, result })));
+                        }
+                        (Paper::Report(slip), Ok(())) => tracing::info!(number = slip.number, "a report is printed"),
+                        (Paper::Report(slip), Err(why)) => {
+                            let number = slip.number;
+                            tracing::warn!(number, why, "a report is not on paper; kioskctl settle --print {number}");
+                        }
+                    }
                     status
                 }
                 Err(RecvTimeoutError::Timeout) => printer.status(),
@@ -328,7 +342,7 @@ fn start_printer(
                 told = Some(status.clone());
                 drop(inputs.send(Input::Printer(status)));
             }
-            next = todo.recv_timeout(config.status_every.0);
+            next = todo.next(config.status_every.0);
         }
     })?;
     Ok(jobs)

@@ -16,8 +16,10 @@ mod glass;
 mod input;
 mod notices;
 mod outbox;
+mod print_queue;
 mod reads;
 mod receipts;
+mod reports;
 mod scene;
 mod sensors;
 mod start;
@@ -35,7 +37,7 @@ use crate::board::BoardEvent;
 use crate::config::{self, Config};
 use crate::dbus::{self, Served};
 use crate::fleet::link::{FleetEvent, Link};
-use crate::ledger::{DirectoryLock, Ledger, LedgerError};
+use crate::ledger::{CashUp, DirectoryLock, Ledger, LedgerError};
 use crate::operation::{Known, Request, RequestId};
 use crate::payment::gateway::Rejections;
 use crate::printer::PrinterStatus;
@@ -136,6 +138,11 @@ pub(crate) enum Input {
         request: Request,
         known: Result<Option<Known>, LedgerError>,
     },
+    /// A report has been read, to be printed.
+    Report {
+        report: Box<CashUp>,
+        copy: bool,
+    },
     /// Somebody on the machine's bus.
     Bus(dbus::Ask),
     Printer(PrinterStatus),
@@ -225,7 +232,8 @@ struct Kiosk {
     turns: u64,
     made: u64,
     room_looked_at: Option<Mono>,
-    /// The run before ended with a receipt not accounted for: it may have ended in the middle of it.
+    /// The run before ended with a receipt not accounted for, or one in which a report was asked for: it may have ended in
+    /// the middle of it.
     unprinted: bool,
     rejections: Option<Rejections>,
     warmth: TemperatureWatch,
@@ -253,15 +261,18 @@ impl Kiosk {
                 (None, None, Some(error.to_string()))
             }
         };
+        let mut unprinted = false;
         let (link, reads) = match reader {
             Some(reader) => {
+                // In doubt the printer throws away what it holds.
+                unprinted = reader.report_may_be_half_printed().unwrap_or(true);
                 let reads = Reads::start(reader, &edges.supervisor);
                 let reads = reads.map_err(|source| KioskError::Start { what: "the ledger's reader", source })?;
                 (edges.fleet(&config, &boot)?, Some(reads))
             }
             None => (None, None),
         };
-        let unprinted = state
+        unprinted |= state
             .orders
             .values()
             .any(|order| order.bought().is_some() && order.receipt == Receipt::NotYet || order.wants_claim_slip());
@@ -380,6 +391,7 @@ impl Kiosk {
             Input::PayRejected(rejections) => self.rejections = Some(rejections),
             Input::Question { id, ask } => self.answer(id, ask),
             Input::Asked { request, known } => self.asked(request, known),
+            Input::Report { report, copy } => self.print_report(&report, copy),
             Input::Bus(ask) => self.asked_on_the_bus(ask),
             Input::Printer(status) => self.devices.printer = status,
             Input::Stop | Input::WorldGone | Input::Died { .. } => {}
@@ -438,6 +450,7 @@ impl Kiosk {
                 }
                 None => self.edges.post(Event::Found { code: code.to_string(), order: None }),
             },
+            Effect::PrintReport { number, copy } => self.read_report(number, copy),
             Effect::Answer { id, outcome } => self.answered(&id, &outcome),
             other => self.edges.execute(other),
         }

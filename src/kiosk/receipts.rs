@@ -1,13 +1,14 @@
-//! Makes a receipt's contents of an order.
+//! Makes a receipt's contents of an order, and a report's of what was taken.
 
 use std::collections::BTreeMap;
 
 use crate::config::Config;
-use crate::printer::{Item, Receipt, code_text};
+use crate::ledger::{CashUp, InCurrency, RailSum};
+use crate::printer::{CashUpSlip, Item, Receipt, Sums, Takings, code_text};
 use crate::sale::{self, Order};
 use crate::screen::language::Texts;
 use crate::vocabulary::fee::Rate;
-use crate::vocabulary::{Language, Minor, Wall, counted};
+use crate::vocabulary::{Language, Minor, Money, RailName, Wall, counted};
 
 use super::clock::Clock;
 
@@ -27,8 +28,6 @@ impl ReceiptHeader {
         let language = &state.dialogue.language;
         let kiosk = &self.config.kiosk;
         let charge = order.bought().and_then(|id| order.charge(id)).or(order.charges.last());
-        let rail = charge.map(|charge| &charge.rail);
-        let label = self.config.rails.iter().find(|known| Some(&known.name()) == rail).map(|rail| &rail.label);
         Receipt {
             merchant: kiosk.merchant.get(language).to_owned(),
             place: kiosk.place.get(language).to_owned(),
@@ -44,7 +43,7 @@ impl ReceiptHeader {
             refunded: order.refunded(),
             refund_pending: order.outstanding(),
             slip: order.slip(),
-            rail: label.map(|label| label.get(language).to_owned()).unwrap_or_default(),
+            rail: charge.and_then(|charge| self.label(&charge.rail, language)).unwrap_or_default(),
             payments: order.charges.iter().flat_map(|c| &c.payments).map(|p| p.id.clone()).collect(),
             phone: kiosk.phone.clone(),
             language: language.clone(),
@@ -57,11 +56,79 @@ impl ReceiptHeader {
         code_text(&self.texts, &self.receipt(order, state), self.config.printer.receipt_url.as_deref())
     }
 
+    /// A rail as its customers know it; `None` of one that is not configured any more.
+    fn label(&self, rail: &RailName, language: &Language) -> Option<String> {
+        let known = self.config.rails.iter().find(|known| known.name() == *rail)?;
+        Some(known.label.get(language).to_owned())
+    }
+
+    /// A report in the operator's first language. `copy`: it was asked for again.
+    pub fn cash_up(&self, report: &CashUp, copy: bool) -> CashUpSlip {
+        let kiosk = &self.config.kiosk;
+        let language = kiosk.languages.first().cloned().unwrap_or_else(|| Language::new("en"));
+        let written = |at: Option<u64>| at.and_then(|wall| self.written(Wall(wall), &language));
+        let name = |rail: &RailName| self.label(rail, &language).unwrap_or_else(|| rail.to_string());
+        let mut takings: Vec<Takings> = report.currencies.values().map(|sums| takings(sums, &language, name)).collect();
+        if takings.is_empty() {
+            // Nothing was taken, and that is said in money, too.
+            let (currency, total) = (kiosk.currency, sums(&RailSum::default()));
+            takings.push(Takings { currency, rails: Vec::new(), total, products: Vec::new(), outstanding: 0 });
+        }
+        let foreign = report
+            .foreign
+            .iter()
+            .map(|((rail, _), paid)| (name(rail), Money { amount: paid.paid, currency: paid.currency }));
+        CashUpSlip {
+            merchant: kiosk.merchant.get(&language).to_owned(),
+            place: kiosk.place.get(&language).to_owned(),
+            kiosk: kiosk.id.clone(),
+            number: report.number.unwrap_or(0),
+            copy,
+            since: written(report.begin.at),
+            until: written(report.end.at),
+            after: (report.begin.seq, report.begin.hash.clone()),
+            end: (report.end.seq, report.end.hash.clone()),
+            takings,
+            foreign: foreign.collect(),
+            granted: report.granted.iter().map(|(why, units)| (*why, *units)).collect(),
+            claims: report.claims.iter().map(|claim| (claim.order.short_code(), claim.open)).collect(),
+            language,
+        }
+    }
+
     /// Local time for people.
     fn written(&self, wall: Wall, language: &Language) -> Option<String> {
         let time = jiff::Timestamp::from_millisecond(i64::try_from(wall.0).ok()?).ok()?;
         let local = time.in_tz(&self.config.kiosk.time_zone).ok()?;
         Some(local.strftime(&self.texts.get(language, "date-time", &[])).to_string())
+    }
+}
+
+fn takings(of: &InCurrency, language: &Language, name: impl Fn(&RailName) -> String) -> Takings {
+    let products = of.products.iter().map(|(goods, sold)| {
+        let name = match sold.label.get(language) {
+            "" => goods.to_string(),
+            name => name.to_owned(),
+        };
+        (name, sold.units, sold.sum)
+    });
+    Takings {
+        currency: of.currency,
+        rails: of.rails.iter().map(|(rail, sum)| (name(rail), sums(sum))).collect(),
+        total: sums(&of.total()),
+        products: products.collect(),
+        outstanding: of.outstanding,
+    }
+}
+
+fn sums(of: &RailSum) -> Sums {
+    Sums {
+        payments: of.payments,
+        paid: of.paid,
+        refunds: of.refunds,
+        given_back: of.given_back(),
+        fee: of.fee_known(),
+        net: of.net(),
     }
 }
 

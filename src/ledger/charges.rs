@@ -156,7 +156,8 @@ fn note(lines: &mut [ChargeLine], wall: When, record: &Record) {
         | Record::MaintenanceBegun { .. }
         | Record::MaintenanceEnded { .. }
         | Record::OperationBegun { .. }
-        | Record::OperationEnded { .. } => {}
+        | Record::OperationEnded { .. }
+        | Record::CashedUp { .. } => {}
     }
 }
 

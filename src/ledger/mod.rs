@@ -13,9 +13,11 @@
 //! The fleet's outbox is the records themselves, from the cursor of what the back end has acknowledged. Nothing is ever
 //! deleted because somebody acknowledged it.
 
+mod cash_up;
 mod chain;
 mod charges;
 mod commit;
+mod cuts;
 mod eva_dts;
 mod event;
 mod export;
@@ -34,6 +36,7 @@ mod totals;
 
 use std::path::{Path, PathBuf};
 
+pub use cash_up::{CashUp, ClaimLine, Cut, Foreign, InCurrency, ProductSum, RailSum};
 pub use chain::GENESIS;
 pub use charges::{ChargeLine, PaymentLine, RefundLine};
 pub use commit::Ledger;

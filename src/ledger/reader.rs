@@ -54,18 +54,18 @@ pub struct Verified {
     pub orders: u64,
 }
 
-struct RecordRow {
-    seq: u64,
+pub(super) struct RecordRow {
+    pub(super) seq: u64,
     boot: String,
     mono: u64,
-    wall: Option<u64>,
+    pub(super) wall: Option<u64>,
     order: Option<String>,
     kind: String,
     body: String,
-    hash: String,
+    pub(super) hash: String,
 }
 
-const COLUMNS: &str = "SELECT seq, boot, mono, wall, order_id, kind, body, hash FROM record";
+pub(super) const COLUMNS: &str = "SELECT seq, boot, mono, wall, order_id, kind, body, hash FROM record";
 
 impl RecordRow {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -340,11 +340,15 @@ fn uri(path: &Path) -> String {
     format!("file:{path}?immutable=1")
 }
 
-fn rows(connection: &Connection, query: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<Vec<RecordRow>> {
+pub(super) fn rows(
+    connection: &Connection,
+    query: &str,
+    parameters: impl rusqlite::Params,
+) -> rusqlite::Result<Vec<RecordRow>> {
     connection.prepare_cached(query)?.query_map(parameters, RecordRow::read)?.collect()
 }
 
-fn parse(row: &RecordRow, path: &Path) -> Result<Record, LedgerError> {
+pub(super) fn parse(row: &RecordRow, path: &Path) -> Result<Record, LedgerError> {
     serde_json::from_str(&row.body).map_err(|error| LedgerError::Corrupt {
         path: path.into(),
         seq: row.seq,
@@ -390,6 +394,10 @@ pub fn recover(connection: &Connection, path: &Path) -> Result<Recovered, Ledger
     };
     let sales = newest([Record::SalesStopped { reasons: Vec::new() }, Record::SalesResumed {}])?;
     recovered.sales_stopped = matches!(sales, Some(Record::SalesStopped { .. }));
+    let cut = rows(connection, &query, ["cashed-up"]).map_err(&wrap)?;
+    if let Some(Record::CashedUp { number, .. }) = cut.first().map(|row| parse(row, path)).transpose()? {
+        recovered.last_report = number;
+    }
     let open: Vec<String> = connection
         .prepare("SELECT id FROM operations WHERE outcome IS NULL ORDER BY id")
         .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())

@@ -67,6 +67,10 @@ pub enum Operation {
     Maintenance { on: bool },
     /// Energise the slot's relay once, whatever lies in the slot and with the door open too; in maintenance alone.
     Pulse { slot: SlotId },
+    /// A report of what was taken since the last one; it has the next number and is printed.
+    CashUp,
+    /// A report that was made before is printed once more, as a copy.
+    PrintReport { number: u32 },
 }
 
 /// What somebody must be allowed in order to ask for something.
@@ -105,7 +109,7 @@ impl Operation {
             Self::Lock { .. } | Self::Unlock | Self::SetStock { .. } | Self::Refill | Self::Maintenance { .. } => {
                 &[Right::Service]
             }
-            Self::SettleClaim { .. } => &[Right::Money],
+            Self::SettleClaim { .. } | Self::CashUp | Self::PrintReport { .. } => &[Right::Money],
             Self::Vend { .. } => &[Right::Motion, Right::Money],
             Self::TestVend { .. } | Self::Pulse { .. } => &[Right::Motion],
         }
@@ -118,7 +122,9 @@ impl Operation {
             | Self::SetStock { .. }
             | Self::Refill
             | Self::Maintenance { .. }
-            | Self::SettleClaim { .. } => Timing::Any,
+            | Self::SettleClaim { .. }
+            | Self::CashUp
+            | Self::PrintReport { .. } => Timing::Any,
             Self::Vend { .. } | Self::TestVend { .. } | Self::Pulse { .. } => Timing::LiveBetweenSales,
         }
     }
@@ -135,6 +141,8 @@ impl Operation {
             Self::TestVend { .. } => "test-vend",
             Self::Maintenance { .. } => "maintenance",
             Self::Pulse { .. } => "pulse",
+            Self::CashUp => "cash-up",
+            Self::PrintReport { .. } => "print-report",
         }
     }
 }
@@ -172,10 +180,12 @@ impl Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "result", rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Done. `order`: the order that began with it.
+    /// Done. `order`: the order that began with it. `report`: the number of the report that was made or is printed.
     Changed {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         order: Option<OrderId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        report: Option<u32>,
     },
     /// A relay was energised. `counted`: so many units fell, where a sensor can say so.
     Energised {
@@ -225,6 +235,8 @@ pub enum Refusal {
     NotInMaintenance,
     /// Another relay is being tried.
     RelayIsTried,
+    /// No report has this number.
+    NoSuchReport,
 }
 
 /// What is known of a request that was made before.
@@ -267,6 +279,8 @@ impl fmt::Display for Operation {
             Self::Maintenance { on: true } => f.write_str("begin maintenance"),
             Self::Maintenance { on: false } => f.write_str("end maintenance"),
             Self::Pulse { slot } => write!(f, "energise the relay of {slot}"),
+            Self::CashUp => f.write_str("cash up"),
+            Self::PrintReport { number } => write!(f, "print report {number} again"),
         }
     }
 }
@@ -274,8 +288,9 @@ impl fmt::Display for Operation {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Changed { order: Some(order) } => write!(f, "done, see order {order}"),
-            Self::Changed { order: None } => f.write_str("done"),
+            Self::Changed { order: Some(order), .. } => write!(f, "done, see order {order}"),
+            Self::Changed { report: Some(report), .. } => write!(f, "done, see report {report}"),
+            Self::Changed { order: None, report: None } => f.write_str("done"),
             Self::Energised { counted: Some(counted) } => write!(f, "energised; the sensor counted {counted}"),
             Self::Energised { counted: None } => f.write_str("energised; no sensor can say what fell"),
             Self::Unchanged => f.write_str("it was so already"),
@@ -310,6 +325,7 @@ impl fmt::Display for Refusal {
             Self::OnlyByProvider => f.write_str("only the provider's own word settles a claim so"),
             Self::NotInMaintenance => f.write_str("the kiosk is not in maintenance; begin it first"),
             Self::RelayIsTried => f.write_str("another relay is being tried; ask again in a moment"),
+            Self::NoSuchReport => f.write_str("there is no report of that number"),
         }
     }
 }

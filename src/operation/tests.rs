@@ -20,6 +20,8 @@ fn all() -> Vec<Operation> {
         Operation::TestVend { slot: slot.clone() },
         Operation::Maintenance { on: true },
         Operation::Pulse { slot },
+        Operation::CashUp,
+        Operation::PrintReport { number: 3 },
     ]
 }
 

@@ -164,6 +164,12 @@ pub enum Effect {
     Print {
         order: OrderId,
     },
+    /// The report that ended with this number's cut. `copy`: it was asked for again. Nothing of the sale waits for it, and
+    /// nobody answers.
+    PrintReport {
+        number: u32,
+        copy: bool,
+    },
     /// What came of a request, for who asked. It is on disk.
     Answer {
         id: RequestId,

@@ -72,6 +72,8 @@ pub struct State {
     pub open_operations: Vec<RequestId>,
     /// A relay that is being tried.
     pub pulse: Option<Pulse>,
+    /// The number of the last report; 0 before the first.
+    pub last_report: u32,
 }
 
 /// The outcome of one event: first `records` are committed, all or none, then `effects` happen in order.
@@ -97,6 +99,7 @@ impl State {
             unpaid_in_a_row: 0,
             open_operations: Vec::new(),
             pulse: None,
+            last_report: 0,
         }
     }
 
@@ -168,6 +171,7 @@ impl Turn<'_> {
             Record::KioskUnlocked {} => self.state.conditions.locked = None,
             Record::MaintenanceBegun {} => self.state.conditions.maintenance = true,
             Record::MaintenanceEnded {} => self.state.conditions.maintenance = false,
+            Record::CashedUp { number, .. } => self.state.last_report = *number,
             _ => {}
         }
         if let Some(order) = record.order().and_then(|id| self.state.orders.get_mut(&id)) {

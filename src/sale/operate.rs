@@ -7,16 +7,14 @@ use crate::operation::{Known, Operation, Outcome, Refusal, Request};
 use crate::vocabulary::{Cause, ClaimSettlement, Grant, OrderId, Outlet, ProductId, SlotId};
 
 enum Done {
-    /// With the order that has begun with it, if one has.
-    Now(Option<OrderId>),
+    /// Whatever it has changed.
+    Now,
+    /// With the order that has begun with it.
+    Begun(OrderId),
+    /// With the report that was made or is printed.
+    Reported(u32),
     /// The board has to speak first.
     Later,
-}
-
-impl Done {
-    fn begun(order: OrderId) -> Self {
-        Self::Now(Some(order))
-    }
 }
 
 impl Turn<'_> {
@@ -49,8 +47,10 @@ impl Turn<'_> {
         let outcome = match done {
             Err(why) => Outcome::Refused { why },
             Ok(Done::Later) => return None,
-            Ok(Done::Now(None)) if self.step.records.len() == written => Outcome::Unchanged,
-            Ok(Done::Now(order)) => Outcome::Changed { order },
+            Ok(Done::Now) if self.step.records.len() == written => Outcome::Unchanged,
+            Ok(Done::Now) => Outcome::Changed { order: None, report: None },
+            Ok(Done::Begun(order)) => Outcome::Changed { order: Some(order), report: None },
+            Ok(Done::Reported(number)) => Outcome::Changed { order: None, report: Some(number) },
         };
         self.record(Record::OperationEnded { id, outcome: outcome.clone() });
         Some(outcome)
@@ -76,8 +76,8 @@ impl Turn<'_> {
             }
             Operation::Refill => self.state.shop.refill().into_iter().for_each(|record| self.record(record)),
             Operation::SettleClaim { order, how } => self.settle_claim(*order, *how, request)?,
-            Operation::Vend { product } => return self.give_away(product, request).map(Done::begun),
-            Operation::TestVend { slot } => return self.test(slot, request).map(Done::begun),
+            Operation::Vend { product } => return self.give_away(product, request).map(Done::Begun),
+            Operation::TestVend { slot } => return self.test(slot, request).map(Done::Begun),
             Operation::Maintenance { on: true } => {
                 if !self.state.conditions.maintenance {
                     self.record(Record::MaintenanceBegun {});
@@ -93,8 +93,10 @@ impl Turn<'_> {
                 }
             }
             Operation::Pulse { slot } => return self.pulse(slot, request).map(|()| Done::Later),
+            Operation::CashUp => return Ok(Done::Reported(self.cash_up(request))),
+            Operation::PrintReport { number } => return self.print_report(*number).map(Done::Reported),
         }
-        Ok(Done::Now(None))
+        Ok(Done::Now)
     }
 
     fn settle_claim(&mut self, order: OrderId, how: ClaimSettlement, request: &Request) -> Result<(), Refusal> {
@@ -120,6 +122,22 @@ impl Turn<'_> {
         let product = known.goods.as_ref().and_then(|goods| goods.product());
         let unit = product.and_then(|product| self.state.product(product)).ok_or(Refusal::NothingIsKeptHere)?.offered();
         self.grant(vec![unit], Grant::Test, Some(outlet), Some(request.by.clone()))
+    }
+
+    /// The record is the cut: everything before it that no earlier report has is in this one.
+    fn cash_up(&mut self, request: &Request) -> u32 {
+        let number = self.state.last_report.saturating_add(1);
+        self.record(Record::CashedUp { number, by: request.by.clone() });
+        self.effect(Effect::PrintReport { number, copy: false });
+        number
+    }
+
+    fn print_report(&mut self, number: u32) -> Result<u32, Refusal> {
+        if !(1..=self.state.last_report).contains(&number) {
+            return Err(Refusal::NoSuchReport);
+        }
+        self.effect(Effect::PrintReport { number, copy: true });
+        Ok(number)
     }
 
     /// What a run that ended in the middle has left open can't be brought to its end any more.

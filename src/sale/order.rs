@@ -296,7 +296,8 @@ impl Order {
             | Record::MaintenanceBegun { .. }
             | Record::MaintenanceEnded { .. }
             | Record::OperationBegun { .. }
-            | Record::OperationEnded { .. } => {}
+            | Record::OperationEnded { .. }
+            | Record::CashedUp { .. } => {}
         }
     }
 
@@ -656,7 +657,11 @@ impl Charge {
     }
 
     pub fn confirmed(&self) -> Minor {
-        self.refunds.iter().filter(|r| r.state == RefundState::Confirmed).map(|r| r.amount).sum()
+        self.confirmed_refunds().map(|refund| refund.amount).sum()
+    }
+
+    pub fn confirmed_refunds(&self) -> impl Iterator<Item = &Refund> {
+        self.refunds.iter().filter(|refund| refund.state == RefundState::Confirmed)
     }
 
     /// A payment on it has been seen, be it one that may still go back.

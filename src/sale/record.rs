@@ -149,6 +149,8 @@ pub enum Record {
     OperationBegun { id: RequestId, by: Actor, asked: Operation },
     /// What came of it; on disk before anybody is answered.
     OperationEnded { id: RequestId, outcome: Outcome },
+    /// The report of this number ends here, and the next one begins. Numbers go up by one, from 1.
+    CashedUp { number: u32, by: Actor },
 }
 
 /// One unit of what an order is for, as it was offered.
@@ -262,6 +264,7 @@ impl Record {
             Record::MaintenanceEnded { .. } => "maintenance-ended",
             Record::OperationBegun { .. } => "operation-begun",
             Record::OperationEnded { .. } => "operation-ended",
+            Record::CashedUp { .. } => "cashed-up",
         }
     }
 
@@ -310,7 +313,8 @@ impl Record {
             | Record::MaintenanceBegun { .. }
             | Record::MaintenanceEnded { .. }
             | Record::OperationBegun { .. }
-            | Record::OperationEnded { .. } => None,
+            | Record::OperationEnded { .. }
+            | Record::CashedUp { .. } => None,
         }
     }
 }

@@ -28,6 +28,8 @@ pub struct Recovered {
     /// Begun and not ended.
     pub operations: Vec<RequestId>,
     pub sales_stopped: bool,
+    /// The number of the last report; 0 before the first.
+    pub last_report: u32,
     /// The ledger was written elsewhere, where somebody may take up the same orders.
     pub moved: bool,
 }
@@ -49,6 +51,7 @@ impl State {
         self.conditions.maintenance = recovered.maintenance;
         self.open_operations = recovered.operations;
         self.announced_stop = recovered.sales_stopped;
+        self.last_report = recovered.last_report;
         self.orders = recovered.orders.into_iter().map(|order| (order.id, order)).collect();
     }
 

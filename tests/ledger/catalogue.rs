@@ -58,6 +58,7 @@ const KEYS: &[(&str, &str)] = &[
     ("life_ms", "Milliseconds in which the provider may take a payment: the time on the glass and its one extension."),
     ("max_milli_c", "Thousandths of a degree Celsius."),
     ("minutes", "Minutes."),
+    ("number", "The report's."),
     ("order", "The order's number. In a payment: the order that the provider says it was for."),
     ("outcome", "What came of the operation, with its [word](#outcome) in `result`."),
     ("outlet", "Where it comes out: `slot:A1`, `gate:exit-1`, or `pass` where nothing moves."),
@@ -71,6 +72,7 @@ const KEYS: &[(&str, &str)] = &[
     ("refund", "A refund's number, the same however often it is asked for."),
     ("refusal", "Why an operation is not done, as a [word](#refusal)."),
     ("result", "What came of an operation, as a [word](#outcome)."),
+    ("report", "The number of a report of what was taken."),
     ("right", "The [right](#right) that is missing."),
     ("settled_by", "What [settles](#settling) a delivery that no sensor can tell."),
     ("short_code", "The six digits beside the QR, on the receipt and in the payment's description."),
@@ -260,6 +262,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::OnlyByProvider,
         Refusal::NotInMaintenance,
         Refusal::RelayIsTried,
+        Refusal::NoSuchReport,
     ]
 }
 
@@ -275,6 +278,8 @@ fn operations() -> Vec<Operation> {
         Operation::TestVend { slot: slot() },
         Operation::Maintenance { on: true },
         Operation::Pulse { slot: slot() },
+        Operation::CashUp,
+        Operation::PrintReport { number: 7 },
     ]
 }
 

@@ -95,6 +95,7 @@ pub fn one_of_each() -> Vec<Record> {
             asked: Operation::SetStock { slot: kit::slot("A1"), count: 3 },
         },
         Record::OperationEnded { id: request(), outcome: Outcome::Refused { why: Refusal::HoldsLess { capacity: 2 } } },
+        Record::CashedUp { number: 7, by: Actor::Technician { uid: 1000 } },
     ]
 }
 

@@ -16,8 +16,8 @@ use kioskd::sale::{self, Condition, Order, Record, State, Touch};
 use kioskd::vending::{Planogram, Slot};
 use kioskd::vocabulary::{
     BootId, Cause, ChargeId, ChargeReport, Created, Currency, Evidence, Language, Localized, Minor, Mono, OrderId,
-    Outlet, PaidWithoutIntent, Payment, PaymentId, ProductId, RailName, Reading, RefundReport, SlotId, Stamp, Standing,
-    UnknownDelivery, Wall,
+    Outlet, PaidWithoutIntent, Payment, PaymentId, ProductId, RailError, RailName, Reading, RefundReport, SlotId,
+    Stamp, Standing, UnknownDelivery, Wall,
 };
 
 /// 2026-11-18, about noon UTC.
@@ -37,6 +37,12 @@ pub struct Shop {
     pub drops: VecDeque<Evidence>,
     /// What lay on the disk after every step, where it is kept.
     pub trail: Option<Vec<Kept>>,
+    /// What comes of the next refunds; confirmed where nothing is said.
+    pub refunds: VecDeque<Result<RefundReport, RailError>>,
+    /// What the provider has given back by itself.
+    pub returned: BTreeMap<ChargeId, Minor>,
+    /// Reports that were to be printed, and whether as a copy.
+    pub printed: Vec<(u32, bool)>,
     paid: BTreeMap<ChargeId, Vec<Payment>>,
     closed: BTreeSet<ChargeId>,
     entropy: u128,
@@ -79,6 +85,9 @@ impl Shop {
             wall: true,
             drops: VecDeque::new(),
             trail: None,
+            refunds: VecDeque::new(),
+            returned: BTreeMap::new(),
+            printed: Vec::new(),
             paid: BTreeMap::new(),
             closed: BTreeSet::new(),
             entropy: 0,
@@ -87,11 +96,12 @@ impl Shop {
 
     /// The power came back: the same files and the same world, and another run with a shop that remembers nothing.
     pub fn again(self, shop: impl kioskd::sale::Shop + 'static) -> Self {
-        let Self { directory, ledger, state, now, paid, closed, entropy, drops, .. } = self;
+        let Self { directory, ledger, state, now, paid, returned, closed, entropy, drops, .. } = self;
         let policy = state.policy.clone();
         drop((ledger, state));
         let mut new = Self::selling(&directory, open(&directory).unwrap(), policy, shop);
         (new.now, new.paid, new.closed, new.entropy, new.drops) = (now, paid, closed, entropy, drops);
+        new.returned = returned;
         new
     }
 
@@ -151,7 +161,8 @@ impl Shop {
                 Event::CloseAnswered { charge: charge.charge, result: Ok(None) }
             }
             Effect::Refund { refund, .. } | Effect::QueryRefund { refund, .. } => {
-                Event::RefundAnswered { refund: refund.refund, charge: refund.charge, result: Ok(RefundReport::Done) }
+                let result = self.refunds.pop_front().unwrap_or(Ok(RefundReport::Done));
+                Event::RefundAnswered { refund: refund.refund, charge: refund.charge, result }
             }
             Effect::Probe { rail } => Event::Probed { rail, result: Ok(()) },
             Effect::Prepare { delivery, .. } => {
@@ -162,16 +173,21 @@ impl Shop {
                 Event::Evidence { delivery, evidence }
             }
             Effect::Print { order } => Event::ReceiptDone { order, result: Ok(()) },
+            Effect::PrintReport { number, copy } => {
+                self.printed.push((number, copy));
+                return None;
+            }
             Effect::Find { .. } | Effect::Answer { .. } => return None,
         })
     }
 
-    fn report(&self, charge: &ChargeId, asked: bool) -> Event {
+    pub fn report(&self, charge: &ChargeId, asked: bool) -> Event {
         let standing = if self.closed.contains(charge) { Standing::Closed } else { Standing::Open };
         let payments = self.paid.get(charge).cloned().unwrap_or_default();
+        let returned = self.returned.get(charge).copied().unwrap_or_default();
         Event::Reported {
             charge: charge.clone(),
-            result: Ok(ChargeReport { standing, payments, returned: 0, attach: None }),
+            result: Ok(ChargeReport { standing, payments, returned, attach: None }),
             asked,
         }
     }
@@ -208,9 +224,20 @@ impl Shop {
 
     /// The same on any charge of the order.
     pub fn pay_on(&mut self, charge: ChargeId, order: OrderId, amount: Minor) -> Result<(), LedgerError> {
+        self.pay_in(charge, order, amount, cny())
+    }
+
+    /// And in any currency.
+    pub fn pay_in(
+        &mut self,
+        charge: ChargeId,
+        order: OrderId,
+        amount: Minor,
+        currency: Currency,
+    ) -> Result<(), LedgerError> {
         let payments = self.paid.entry(charge.clone()).or_default();
         let id = PaymentId::parse(&format!("p{}-{}", payments.len() + 1, order.short_code())).unwrap();
-        payments.push(Payment { id, amount, currency: cny(), order });
+        payments.push(Payment { id, amount, currency, order });
         let report = self.report(&charge, false);
         self.try_feed(report)
     }
@@ -420,7 +447,7 @@ pub fn policy(unknown_delivery: UnknownDelivery) -> Policy {
     }
 }
 
-fn planogram() -> Planogram {
+pub fn planogram() -> Planogram {
     let product = |id: &str, price| Product {
         id: ProductId::parse(id).unwrap(),
         name: Localized([(Language::new("en"), id.to_owned())].into()),

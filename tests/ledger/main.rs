@@ -2,6 +2,7 @@
 //! full or broken stops sales and loses nothing. The records come from the real core, played through small sales.
 
 mod car_park;
+mod cash_up;
 mod catalogue;
 mod commits;
 mod disk;

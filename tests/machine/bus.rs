@@ -46,6 +46,9 @@ fn every_call() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
         (SERVICE, "TestVend", vec!["s", "A1"]),
         (SERVICE, "Maintenance", vec!["b", "true"]),
         (SERVICE, "Pulse", vec!["s", "A1"]),
+        (SERVICE, "CashUp", vec![]),
+        (SERVICE, "PrintReport", vec!["u", "1"]),
+        (SALES, "Report", vec!["u", "0"]),
         (SALES, "Orders", vec!["u", "10"]),
         (SALES, "Story", vec!["s", ""]),
         (SALES, "Totals", vec![]),
@@ -296,6 +299,7 @@ fn what_is_refused_or_makes_no_sense_is_said_in_a_sentence() {
         (SERVICE, "Open", vec![], "Unknown method"),
         (SALES, "Orders", vec!["u", "0"], "ask for 1 to 1000"),
         (SALES, "Orders", vec!["u", "1001"], "ask for 1 to 1000"),
+        (SALES, "Report", vec!["u", "1"], "There is no report 1 in the ledger"),
         (SALES, "Story", vec!["s", "'; DROP"], "not an order's number or short code, nor"),
         (SALES, "Story", vec!["s", &long], "not an order's number or short code, nor"),
         (SALES, "Story", vec!["s", "999999"], "There is no order 999999 in the ledger"),
@@ -368,6 +372,39 @@ fn kioskctl_says_how_it_is_and_what_to_do_and_does_it() {
 }
 
 #[test]
+fn kioskctl_cashes_up_and_shows_and_prints_what_was_taken() {
+    let bus = Bus::start();
+    let machine = start(&bus);
+    let payload = machine.offer(&["cola"]);
+    machine.wallet(&payload, "pay");
+    machine.until_state("delivered");
+    let (code, says, _) = kioskctl(&bus, &["settle"]);
+    let own = rustix::process::getuid().as_raw();
+    assert_eq!(code, Some(0), "{says}");
+    assert!(says.starts_with(&format!("report 1, by a technician (user {own})\n")), "{says}");
+    let state = machine.state.to_str().unwrap();
+    let shown = kioskctl(&bus, &["--state", state, "settle", "--show", "1"]);
+    assert_eq!(shown, (Some(0), says, String::new()), "the ledger says the same");
+    let (_, document, _) = kioskctl(&bus, &["--state", state, "--json", "settle", "--show", "1"]);
+    let document: Value = serde_json::from_str(&document).unwrap();
+    let paid = &machine.get("/api/orders")["orders"][0]["paid"];
+    assert_eq!((&document["totals"][0]["paid"], &document["totals"][0]["payments"]), (paid, &json!(1)));
+
+    let (code, second, _) = kioskctl(&bus, &["--json", "settle"]);
+    let second: Value = serde_json::from_str(&second).unwrap();
+    assert_eq!((code, &second["number"], &second["rails"]), (Some(0), &json!(2), &json!([])));
+    assert_eq!((&second["prev"], &second["after_record"]), (&document["hash"], &document["last_record"]));
+    assert_eq!(kioskctl(&bus, &["settle", "--print", "1"]), (Some(0), "done".into(), String::new()));
+    let (code, _, says) = kioskctl(&bus, &["settle", "--print", "9"]);
+    assert_eq!(says, "kioskctl: Refused to print report 9 again: there is no report of that number");
+    assert_eq!(code, Some(1));
+    let open = bus.call(SALES, "Report", &["u", "0"]).unwrap();
+    assert!(open.contains("since the last report, and in none yet"), "{open}");
+    assert_eq!(bus.call(SERVICE, "CashUp", &[]), Ok("u 3".into()));
+    machine.verify();
+}
+
+#[test]
 fn a_stranger_gets_nothing() {
     let bus = Bus::start();
     let machine = start(&bus);
@@ -389,7 +426,7 @@ fn a_stranger_gets_nothing() {
         assert!(let_in, "{method}: {told:?}");
     }
     let by: Vec<Value> = operations(&machine).iter().map(|line| line["by"]["uid"].clone()).collect();
-    assert_eq!(by, vec![json!(65_534); 9], "what the technician asked, and nothing else");
+    assert_eq!(by, vec![json!(65_534); 11], "what the technician asked, and nothing else");
     let says = bus.busctl_by(
         STRANGER,
         &["call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "RequestName", "su", NAME, "0"],

@@ -92,6 +92,56 @@ fn each_is_done_once_answered_alike_and_told_with_who_asked() {
     machine.verify();
 }
 
+/// The codes of the reports on the paper, as an independent decoder reads them.
+fn reports(machine: &Machine) -> Vec<String> {
+    let picture = tempfile::Builder::new().suffix(".png").tempfile().unwrap();
+    std::fs::write(picture.path(), machine.bytes("/api/printer.png")).unwrap();
+    let read = command("zbarimg").args(["--raw", "-q"]).arg(picture.path()).output().unwrap();
+    let codes = String::from_utf8(read.stdout).unwrap();
+    let mut reports: Vec<String> = codes.lines().filter(|code| code.contains("report")).map(str::to_owned).collect();
+    reports.sort_unstable();
+    reports
+}
+
+/// Once for each number, whatever the plug does; again when somebody asks for it; and nothing of the sale waits for it.
+#[test]
+fn a_cash_up_has_a_number_and_is_on_the_paper() {
+    let machine = Machine::start(&Setup::default());
+    let payload = machine.offer(&["cola"]);
+    machine.wallet(&payload, "pay");
+    let order = machine.until_state("delivered");
+    let ask = |id: &str, asked: Value| machine.post("/api/operations", &json!({ "id": id, "asked": asked }));
+    let cash_up = || json!({ "do": "cash-up" });
+    let made = |number: u32| (200, json!({ "result": "changed", "report": number }));
+    assert_eq!(ask("cash-1", cash_up()), made(1));
+    let paper = machine.wait("the report", || Some(reports(&machine)).filter(|reports| reports.len() == 1));
+    let told = kioskctl(&machine, &["--json", "settle", "--show", "1"]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let (end, hash) = (&told["last_record"], told["hash"].as_str().unwrap());
+    assert!(paper[0].starts_with("kioskd report 1 of K0001: after 0 "), "{paper:?}");
+    assert!(paper[0].ends_with(&format!(" to {end} {hash}")), "{paper:?}");
+    assert_eq!(told["totals"][0]["paid"], order["paid"]);
+
+    // The same request again has the same number, and makes neither a cut nor a paper.
+    assert_eq!(operate(&machine, "cash-1", &cash_up()), made(1).1);
+    assert_eq!(ask("cash-2", cash_up()), made(2));
+    let paper = machine.wait("the second", || Some(reports(&machine)).filter(|reports| reports.len() == 2));
+    assert!(paper[1].starts_with(&format!("kioskd report 2 of K0001: after {end} {hash} to ")), "{paper:?}");
+    assert_eq!(ask("again-1", json!({ "do": "print-report", "number": 1 })), made(1));
+    let paper = machine.wait("the copy", || Some(reports(&machine)).filter(|reports| reports.len() == 3));
+    assert_eq!(paper[0], paper[1]);
+    let (_, refused) = ask("again-9", json!({ "do": "print-report", "number": 9 }));
+    assert_eq!(refused["why"]["refusal"], "no-such-report");
+
+    machine.world(json!({ "paper": "out" }));
+    assert_eq!(ask("cash-3", cash_up()), made(3));
+    machine.wait("the journal", || machine.log().contains("a report is not on paper").then_some(()));
+    let payload = machine.offer(&["cola"]);
+    machine.wallet(&payload, "pay");
+    machine.until_state("delivered");
+    machine.verify();
+}
+
 /// The plug is pulled at each point of a request's way: whoever asks again under its number gets the one order that it
 /// began, which moves something once at most.
 #[test]

@@ -269,12 +269,12 @@ fn operations(run: &mut Run) {
         let kinds: Vec<&str> = records.iter().filter(about).map(Record::kind).collect();
         let asked = run.said.asked.iter().find(|request| request.id == id).map(|request| &request.asked);
         let kept = match (&outcome, asked) {
-            (Outcome::Changed { order: Some(order) }, _) => {
+            (Outcome::Changed { order: Some(order), .. }, _) => {
                 run.journal.order(*order).is_some_and(|o| o.grant().is_some())
             }
             (Outcome::Energised { .. }, Some(Operation::Pulse { .. })) => true,
             (Outcome::Energised { .. }, _) => false,
-            (Outcome::Changed { order: None }, Some(Operation::SettleClaim { order, .. })) => {
+            (Outcome::Changed { order: None, .. }, Some(Operation::SettleClaim { order, .. })) => {
                 run.journal.of(*order).any(|record| matches!(record, Record::ClaimSettled { by: Some(_), .. }))
             }
             _ => true,
@@ -283,10 +283,23 @@ fn operations(run: &mut Run) {
             run.world.breaks("P4", format!("{asked:?} was answered {outcome:?}, and written is {kinds:?}"));
         }
     }
+    let cut = |record: &Record| match record {
+        Record::CashedUp { number, .. } => Some(*number),
+        _ => None,
+    };
+    let told = |record: &Record| match record {
+        Record::OperationEnded { outcome: Outcome::Changed { report, .. }, .. } => *report,
+        _ => None,
+    };
+    let (cuts, told) = (run.journal.all().iter().filter_map(cut), run.journal.all().iter().filter_map(told));
+    let (cuts, told): (Vec<u32>, Vec<u32>) = (cuts.collect(), told.collect());
+    if cuts != told || !cuts.iter().copied().eq(1..=cuts.len() as u32) {
+        run.world.breaks("P4", format!("the reports {cuts:?} were cut, and {told:?} were told"));
+    }
     let free = |record: &&Record| matches!(record, Record::OrderGranted { by: Some(_), .. });
     let granted = run.journal.all().iter().filter(free).count();
     let begun = |record: &&Record| {
-        matches!(record, Record::OperationEnded { outcome: Outcome::Changed { order: Some(_) }, .. })
+        matches!(record, Record::OperationEnded { outcome: Outcome::Changed { order: Some(_), .. }, .. })
     };
     let asked = run.journal.all().iter().filter(begun).count();
     if granted != asked {

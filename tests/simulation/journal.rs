@@ -205,6 +205,7 @@ impl Memory {
                 Record::MaintenanceBegun {} => recovered.maintenance = true,
                 Record::MaintenanceEnded {} => recovered.maintenance = false,
                 Record::OperationBegun { id, .. } => recovered.operations.push(id.clone()),
+                Record::CashedUp { number, .. } => recovered.last_report = *number,
                 Record::OperationEnded { id, .. } => recovered.operations.retain(|open| open != id),
                 _ => {}
             }

@@ -188,6 +188,7 @@ impl<'a> Run<'a> {
                 other => other,
             },
             (_, 7) if chance.percent(30) => Operation::Maintenance { on: !maintenance },
+            (_, 8) => Operation::CashUp,
             _ => Operation::Refill,
         };
         let id = RequestId::parse(&format!("r-{}", chance.next())).unwrap();
@@ -479,7 +480,7 @@ impl<'a> Run<'a> {
                 world.tell(300, Event::ReceiptDone { order, result });
             }
             Effect::Answer { id, outcome } => self.told(id, outcome),
-            Effect::Find { .. } => {}
+            Effect::Find { .. } | Effect::PrintReport { .. } => {}
         }
     }
 

@@ -54,6 +54,13 @@ pub fn read(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 }
             }
         }
+        Verb::Settle { show: Some(number), .. } => {
+            let report = reader.cash_up(*number)?.with_context(|| format!("no report {number} in this ledger"))?;
+            match arguments.json {
+                true => say(format_args!("{:#}", report.json()))?,
+                false => say(report)?,
+            }
+        }
         Verb::Fees { config, from, to, other } => {
             let rates = Rates::load(config)?;
             let other = other.as_deref().map(Rates::load).transpose()?;

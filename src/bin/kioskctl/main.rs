@@ -78,6 +78,16 @@ enum Verb {
     },
     /// Energise a slot's relay once, whatever lies in the slot and with the door open too; in maintenance alone.
     Pulse { slot: String },
+    /// The cash-up: make a report of what was taken since the last one, print it on the kiosk's printer, and show it.
+    Settle {
+        /// Make none, and read a report in the ledger, whether a kiosk runs or not; without a number what has happened since
+        /// the last report. Exits with 1 where there is none.
+        #[arg(long, value_name = "NUMBER", num_args = 0..=1, default_missing_value = "0")]
+        show: Option<u32>,
+        /// Make none, and print one once more on the kiosk's printer, as a copy.
+        #[arg(long, value_name = "NUMBER", conflicts_with = "show")]
+        print: Option<u32>,
+    },
     /// The whole story of one order.
     Why {
         /// Its number or short code, the number of a charge, a payment or a refund as the provider knows it, or a time in
@@ -225,7 +235,8 @@ fn main() -> ExitCode {
                 | Verb::Verify
                 | Verb::Audit { .. }
                 | Verb::Export { .. }
-                | Verb::Fees { .. } => 1,
+                | Verb::Fees { .. }
+                | Verb::Settle { show: Some(_), .. } => 1,
                 Verb::Reconcile { .. } => 2,
                 _ if refused => 1,
                 _ => 2,

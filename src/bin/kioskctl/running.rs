@@ -7,7 +7,7 @@ use kioskd::console::say;
 use kioskd::dbus::{Client, Done, NoAnswer};
 use kioskd::operation::{Operation, Reason};
 use kioskd::vocabulary::{ClaimSettlement, OrderId, SlotId};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{Arguments, How, Switch, Verb, Which};
 
@@ -30,6 +30,8 @@ pub fn operation(verb: &Verb) -> anyhow::Result<Option<Operation>> {
             };
             Operation::SettleClaim { order: OrderId::try_from(order.clone())?, how }
         }
+        Verb::Settle { show: None, print: None } => Operation::CashUp,
+        Verb::Settle { show: None, print: Some(number) } => Operation::PrintReport { number: *number },
         _ => return Ok(None),
     }))
 }
@@ -56,6 +58,13 @@ pub fn status(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 pub fn operate(arguments: &Arguments, asked: &Operation) -> anyhow::Result<ExitCode> {
     let done = ask(arguments, async |kiosk| kiosk.operate(asked).await)?;
     match (arguments.json, done) {
+        (json, Done::Report(number)) => {
+            let (text, document) = ask(arguments, async |kiosk| kiosk.cash_up(number).await)?;
+            match json {
+                true => say(format_args!("{:#}", serde_json::from_str::<Value>(&document)?))?,
+                false => say(text)?,
+            }
+        }
         (true, Done::Changed(changed)) => say(format_args!("{:#}", json!({ "changed": changed })))?,
         (true, Done::Energised(fell)) => say(format_args!("{:#}", json!({ "fell": fell })))?,
         (true, Done::Order(order)) => say(format_args!("{:#}", json!({ "order": order })))?,

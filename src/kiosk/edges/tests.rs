@@ -179,8 +179,10 @@ impl Rig {
                 Err(_) => self.kiosk.step(Event::Tick),
             }
             self.kiosk.show();
-            for PrintJob { order, .. } in self.slips.try_iter() {
-                drop(self.inputs.send(Input::Event(Event::ReceiptDone { order, result: Ok(()) })));
+            for PrintJob { paper, .. } in self.slips.try_iter() {
+                if let Paper::Slip { order, .. } = paper {
+                    drop(self.inputs.send(Input::Event(Event::ReceiptDone { order, result: Ok(()) })));
+                }
             }
         }
     }
@@ -239,7 +241,7 @@ fn a_board_that_hangs_after_the_payment_leaves_nobody_waiting() {
     rig.kiosk.turn_until_stopped(&rig.queue).unwrap();
     let slip = waiting.join().unwrap().expect("the order was never decided");
     assert!(began.elapsed() >= GRACE, "it was the deadline that decided");
-    let slip = slip.receipt;
+    let Paper::Slip { receipt: slip, .. } = slip.paper else { panic!("{slip:?}") };
     assert_eq!(slip.paid, slip.amount);
     assert_eq!(slip.refunded + slip.refund_pending, slip.paid, "all of it goes back");
     assert_eq!(rig.kiosk.state.conditions.board_answers, Some(false), "and nothing is sold");

@@ -111,7 +111,7 @@ fn stock_is_what_a_slot_can_hold() {
     let mut desk = Desk::new();
     let set = |desk: &mut Desk, name: &str, count| desk.outcome(Operation::SetStock { slot: slot(name), count });
     let refused = |why| Outcome::Refused { why };
-    assert_eq!(set(&mut desk, "A1", 8), Outcome::Changed { order: None });
+    assert_eq!(set(&mut desk, "A1", 8), Outcome::Changed { order: None, report: None });
     assert_eq!(set(&mut desk, "A1", 8), Outcome::Unchanged);
     assert_eq!(set(&mut desk, "A1", 9), refused(Refusal::HoldsLess { capacity: 8 }));
     assert_eq!(set(&mut desk, "A1", 100), refused(Refusal::HoldsLess { capacity: 8 }));

@@ -23,12 +23,12 @@ fn it_is_begun_done_and_ended_in_one_commit_and_answered_after_it() {
     assert_eq!(kinds(&step)[..3], ["operation-begun", "kiosk-locked", "operation-ended"]);
     let begun = Record::OperationBegun { id: request.id.clone(), by: request.by, asked: request.asked };
     assert_eq!(step.records[0], begun, "the audit says who");
-    let outcome = Outcome::Changed { order: None };
+    let outcome = Outcome::Changed { order: None, report: None };
     assert!(step.effects.contains(&Effect::Answer { id: request.id, outcome }));
     assert_eq!(desk.outcome(lock("cleaning")), Outcome::Unchanged);
-    assert_eq!(desk.outcome(lock("repair")), Outcome::Changed { order: None }, "another reason is news");
+    assert_eq!(desk.outcome(lock("repair")), Outcome::Changed { order: None, report: None }, "another reason is news");
     assert_eq!(desk.state.stop_reasons(), [StopReason::Locked("repair".into())]);
-    assert_eq!(desk.outcome(Operation::Unlock), Outcome::Changed { order: None });
+    assert_eq!(desk.outcome(Operation::Unlock), Outcome::Changed { order: None, report: None });
     assert_eq!(desk.outcome(Operation::Unlock), Outcome::Unchanged);
 }
 
@@ -36,7 +36,7 @@ fn it_is_begun_done_and_ended_in_one_commit_and_answered_after_it() {
 fn the_same_number_again_is_answered_and_nothing_is_done() {
     let mut desk = Desk::new();
     let request = technician("r1", lock("cleaning"));
-    let outcome = Outcome::Changed { order: None };
+    let outcome = Outcome::Changed { order: None, report: None };
     let known = |outcome| Some(Known { asked: request.asked.clone(), by: request.by.clone(), outcome });
     let again = desk.hear(Event::Asked { request: request.clone(), known: known(Some(outcome.clone())) });
     assert_eq!((kinds(&again).len(), answers(&again)), (0, vec![outcome.clone()]));
@@ -106,7 +106,7 @@ fn a_test_turns_the_slot_that_was_named_though_it_is_faulty_and_no_other() {
     let step =
         desk.hear(Event::Asked { request: technician("r1", Operation::TestVend { slot: slot("A2") }), known: None });
     assert_eq!(kinds(&step), ["operation-begun", "order-granted", "operation-ended"]);
-    let [Outcome::Changed { order: Some(order) }] = answers(&step)[..] else { panic!("{step:?}") };
+    let [Outcome::Changed { order: Some(order), .. }] = answers(&step)[..] else { panic!("{step:?}") };
     assert!(matches!(
         &step.records[1],
         Record::OrderGranted { grant: Grant::Test, by: Some(Actor::Technician { uid: 1000 }), .. }
@@ -128,4 +128,52 @@ fn what_was_left_open_has_failed_after_a_restart() {
     let outcome = Outcome::Failed { why: Cause::Restarted };
     assert_eq!(step.records[1], Record::OperationEnded { id, outcome });
     assert!(desk.state.open_operations.is_empty());
+}
+
+#[test]
+fn each_cash_up_has_the_next_number_and_is_printed_and_a_report_is_printed_again_as_a_copy() {
+    let mut desk = Desk::new();
+    let printed = |step: &Step| {
+        let print = |effect: &Effect| match effect {
+            Effect::PrintReport { number, copy } => Some((*number, *copy)),
+            _ => None,
+        };
+        step.effects.iter().filter_map(print).collect::<Vec<_>>()
+    };
+    let again = |desk: &mut Desk, id, number| {
+        desk.hear(Event::Asked { request: technician(id, Operation::PrintReport { number }), known: None })
+    };
+    let step = again(&mut desk, "r0", 1);
+    assert_eq!(answers(&step), [Outcome::Refused { why: Refusal::NoSuchReport }], "there is none yet");
+    for number in 1..=2 {
+        let request = technician(&format!("c{number}"), Operation::CashUp);
+        let step = desk.hear(Event::Asked { request: request.clone(), known: None });
+        let outcome = Outcome::Changed { order: None, report: Some(number) };
+        let cut = Record::CashedUp { number, by: request.by.clone() };
+        assert_eq!(kinds(&step), ["operation-begun", "cashed-up", "operation-ended"]);
+        assert_eq!((&step.records[1], answers(&step)), (&cut, vec![outcome.clone()]));
+        assert_eq!(printed(&step), [(number, false)]);
+        // Asked again under its number it makes no cut, and no paper.
+        let known = Known { asked: request.asked.clone(), by: request.by.clone(), outcome: Some(outcome.clone()) };
+        let step = desk.hear(Event::Asked { request, known: Some(known) });
+        assert_eq!((kinds(&step), answers(&step), printed(&step)), (vec![], vec![outcome], vec![]));
+    }
+    let step = again(&mut desk, "p1", 1);
+    assert_eq!(answers(&step), [Outcome::Changed { order: None, report: Some(1) }]);
+    assert_eq!((kinds(&step), printed(&step)), (vec!["operation-begun", "operation-ended"], vec![(1, true)]));
+    for (id, number) in [("p2", 0), ("p3", 3)] {
+        let step = again(&mut desk, id, number);
+        assert_eq!(answers(&step), [Outcome::Refused { why: Refusal::NoSuchReport }], "{number}");
+        assert_eq!(printed(&step), []);
+    }
+}
+
+#[test]
+fn a_restart_goes_on_counting_reports_and_prints_none_by_itself() {
+    let mut desk = Desk::new();
+    desk.state.restore(crate::sale::recover::Recovered { last_report: 7, ..Default::default() });
+    let boot = crate::vocabulary::BootId::parse("boot-2").unwrap();
+    let step = desk.hear(Event::Started { boot, version: "1".into() });
+    assert!(!step.effects.iter().any(|effect| matches!(effect, Effect::PrintReport { .. })), "{step:?}");
+    assert_eq!(desk.outcome(Operation::CashUp), Outcome::Changed { order: None, report: Some(8) });
 }

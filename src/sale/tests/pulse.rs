@@ -8,7 +8,7 @@ use crate::vocabulary::{Cause, DeliveryId, Evidence, Reading};
 
 const ON: Operation = Operation::Maintenance { on: true };
 const OFF: Operation = Operation::Maintenance { on: false };
-const DONE: Outcome = Outcome::Changed { order: None };
+const DONE: Outcome = Outcome::Changed { order: None, report: None };
 
 fn pulse() -> Operation {
     Operation::Pulse { slot: slot("A1") }

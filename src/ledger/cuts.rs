@@ -1,0 +1,106 @@
+//! Reads the reports of the ledger: where they were cut, and what is between two cuts.
+
+use rusqlite::OptionalExtension;
+
+use super::cash_up::{CashUp, Cut};
+use super::chain::GENESIS;
+use super::reader::{COLUMNS, RecordRow, parse, rows};
+use super::{LedgerError, Reader, When};
+use crate::sale::Record;
+
+/// In a moment of the file.
+struct End {
+    number: Option<u32>,
+    by: Option<crate::operation::Actor>,
+    cut: Cut,
+}
+
+impl Reader {
+    /// A report by its number; 0: what has happened since the last one. `None` where there is none of that number.
+    pub fn cash_up(&self, number: u32) -> Result<Option<CashUp>, LedgerError> {
+        let wrap = LedgerError::sqlite(&self.path);
+        // One read transaction: a daemon may be writing.
+        let _moment = self.connection.unchecked_transaction().map_err(&wrap)?;
+        let cuts = self.cuts()?;
+        let (end, before) = match number {
+            0 => (self.newest()?, cuts.last()),
+            number => {
+                let Some(at) = cuts.iter().position(|end| end.number == Some(number)) else { return Ok(None) };
+                let End { number, by, cut } = &cuts[at];
+                let end = End { number: *number, by: by.clone(), cut: cut.clone() };
+                (end, at.checked_sub(1).map(|before| &cuts[before]))
+            }
+        };
+        let begin = match before {
+            Some(before) => before.cut.clone(),
+            None => Cut { seq: 0, hash: GENESIS.to_owned(), at: self.first_time()? },
+        };
+        let mut report = CashUp::new(begin, end.cut);
+        (report.number, report.by) = (end.number, end.by);
+        report.ledger = self.ledger_at(report.end.seq)?;
+        // What has a record behind the beginning; and of the rest what is open now, because what was open at the end and is
+        // not any more has one.
+        let orders: Vec<String> = self
+            .connection
+            .prepare_cached(
+                "SELECT order_id FROM record WHERE seq > ?1 AND order_id IS NOT NULL
+                 UNION SELECT id FROM orders WHERE ended = 0 ORDER BY 1",
+            )
+            .and_then(|mut query| query.query_map([report.begin.seq], |row| row.get(0))?.collect())
+            .map_err(&wrap)?;
+        for order in orders {
+            let query = format!("{COLUMNS} WHERE order_id = ?1 AND seq <= ?2 ORDER BY seq");
+            let found = rows(&self.connection, &query, (order, report.end.seq)).map_err(&wrap)?;
+            let records = found.iter().map(|row| Ok((row.seq, parse(row, &self.path)?)));
+            let records = records.collect::<Result<Vec<_>, LedgerError>>()?;
+            report.take(records.iter().map(|(seq, record)| (*seq, record)));
+        }
+        Ok(Some(report))
+    }
+
+    /// Whether the run before may have ended while a report was printed: one was asked for in it.
+    pub fn report_may_be_half_printed(&self) -> Result<bool, LedgerError> {
+        let asked = "SELECT EXISTS (SELECT 1 FROM record WHERE order_id IS NULL AND kind = 'operation-begun'
+                     AND seq > (SELECT coalesce(max(seq), 0) FROM record WHERE order_id IS NULL AND kind = 'boot-started')
+                     AND json_extract(body, '$.asked.do') IN ('cash-up', 'print-report'))";
+        self.connection.query_row(asked, [], |row| row.get(0)).map_err(LedgerError::sqlite(&self.path))
+    }
+
+    /// Where each report ended, the first first.
+    fn cuts(&self) -> Result<Vec<End>, LedgerError> {
+        let query = format!("{COLUMNS} WHERE order_id IS NULL AND kind = ?1 ORDER BY seq");
+        let found = rows(&self.connection, &query, ["cashed-up"]).map_err(LedgerError::sqlite(&self.path))?;
+        let end = |row: &RecordRow| match parse(row, &self.path)? {
+            Record::CashedUp { number, by } => Ok(End { number: Some(number), by: Some(by), cut: cut(row) }),
+            _ => Err(LedgerError::Unreadable { path: self.path.clone(), what: "a report's cut can't be read" }),
+        };
+        found.iter().map(end).collect()
+    }
+
+    /// The newest record, where a report would be cut now.
+    fn newest(&self) -> Result<End, LedgerError> {
+        let found = rows(&self.connection, &format!("{COLUMNS} ORDER BY seq DESC LIMIT 1"), [])
+            .map_err(LedgerError::sqlite(&self.path))?;
+        let nothing = Cut { seq: 0, hash: GENESIS.to_owned(), at: None };
+        Ok(End { number: None, by: None, cut: found.first().map_or(nothing, cut) })
+    }
+
+    fn first_time(&self) -> Result<When, LedgerError> {
+        let first = self.connection.query_row("SELECT wall FROM record ORDER BY seq LIMIT 1", [], |row| row.get(0));
+        first.optional().map(Option::flatten).map_err(LedgerError::sqlite(&self.path))
+    }
+
+    /// The number under which the ledger was written at a record.
+    fn ledger_at(&self, seq: u64) -> Result<String, LedgerError> {
+        let query = format!("{COLUMNS} WHERE order_id IS NULL AND kind = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1");
+        let found = rows(&self.connection, &query, ("ledger-begun", seq)).map_err(LedgerError::sqlite(&self.path))?;
+        match found.first().map(|row| parse(row, &self.path)).transpose()? {
+            Some(Record::LedgerBegun { ledger, .. }) => Ok(ledger),
+            _ => Ok(String::new()),
+        }
+    }
+}
+
+fn cut(row: &RecordRow) -> Cut {
+    Cut { seq: row.seq, hash: row.hash.clone(), at: row.wall }
+}
