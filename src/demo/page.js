@@ -168,9 +168,9 @@ function options(id, names) {
   if (known.join() !== names.join()) $(id).replaceChildren(...names.map(name => new Option(name, name)));
 }
 
-function outcome({ result, order, why }) {
+function outcome({ result, order, report, why }) {
   const because = why && (why.refusal ?? why.cause);
-  return [result, because, order].filter(Boolean).join(" ");
+  return [result, because, order, report && `report ${report}`].filter(Boolean).join(" ");
 }
 
 // The number is new for each click. Where the machine dies over it, it is asked once more under the same: it is done once.
@@ -267,6 +267,7 @@ for (const button of document.querySelectorAll("[data-world]")) {
 $("do-lock").onclick = () => operate({ do: "lock", reason: "locked on the page" });
 $("do-unlock").onclick = () => operate({ do: "unlock" });
 $("do-refill").onclick = () => operate({ do: "refill" });
+$("do-cash-up").onclick = () => operate({ do: "cash-up" });
 $("do-test-vend").onclick = () => operate({ do: "test-vend", slot: $("test-slot").value });
 $("do-pulse").onclick = () => operate({ do: "pulse", slot: $("test-slot").value });
 $("do-maintenance-on").onclick = () => operate({ do: "maintenance", on: true });
