@@ -15,6 +15,7 @@ mod partial;
 pub mod rail;
 mod rules;
 mod schema;
+mod service;
 mod shape;
 mod syntax;
 mod theme;
@@ -32,6 +33,7 @@ pub use load::{ConfigError, LIMIT, Missing, Typeset, load, load_wiring, parse, r
 pub use partial::{PartialConfig, load_partial};
 pub use rail::{Provider, Rail};
 pub use schema::schema;
+pub use service::ServiceMenu;
 pub use theme::{Color, Hours, Palette, Slide, Theme, contrast};
 pub use units::{Bytes, Span};
 pub use wiring::{Bias, Expander, ExpanderChip, Line, Wired, Wiring};
@@ -79,6 +81,7 @@ pub struct Config {
     pub fleet: Option<Fleet>,
     #[serde(default)]
     pub dbus: Dbus,
+    pub service: Option<ServiceMenu>,
     /// How people pay; one to eight, each name once.
     #[serde(rename = "rail")]
     #[schemars(length(min = 1))]

@@ -18,6 +18,7 @@ use jiff::tz::TimeZone;
 use super::document::{Found, Node, place};
 use super::words::{nearest, nearest_name, quote};
 use super::{Config, MAX_PICTURE, Theme};
+use crate::signed::pin::PinHash;
 use crate::vocabulary::{CategoryId, ProductId};
 
 /// Larger than any font or picture of a kiosk.
@@ -37,6 +38,7 @@ pub(super) fn check(text: &str, file: Node<'_>, directory: &Path, found: &mut Fo
     file.get("glass").into_iter().for_each(|glass| rules.glass(glass));
     file.get("printer").into_iter().for_each(|printer| rules.printer(printer));
     file.get("fleet").into_iter().for_each(|fleet| rules.fleet(fleet));
+    file.get("service").into_iter().for_each(|service| rules.service(service));
     rules.input(file);
     rules.fewer(file, "rail", MOST_RAILS);
     rules.fewer(file, "category", MOST_CATEGORIES);
@@ -221,6 +223,16 @@ impl Rules<'_, '_> {
             self.found.add(node.at(), "`receipt_url` is not a web address; write https://…/{order}");
         } else if !url.contains("{order}") {
             self.found.add(node.at(), "`receipt_url` is the same for every order; write {order} where its number goes");
+        }
+    }
+
+    /// What stands there is not repeated: it may be the PIN itself.
+    fn service(&mut self, service: Node<'_>) {
+        if let Some(node) = service.get("pin")
+            && let Some(text) = node.text().filter(|text| !text.trim().is_empty())
+            && let Err(why) = PinHash::parse(text)
+        {
+            self.found.add(node.at(), format!("`pin` {why}; write what `kioskctl pin` prints"));
         }
     }
 

@@ -1,13 +1,16 @@
-//! What is believed because somebody signed it, and with what we sign: for payments, and for the fleet.
+//! What is believed because somebody signed it, and with what we sign: for payments, and for the fleet. And whom a PIN lets
+//! in.
 //!
 //! Policy: a message is believed for its signature, not for the way it came. A secret is named by its place and never shown.
 //!
 //! - [`jws`] signed messages between a kiosk and its back end.
 //! - [`keys`] where keys lie, who may read them, and RSA with them.
+//! - [`pin`] the service PIN, of which only the hash is kept.
 //! - `roots` the certificates that TLS is verified against.
 
 pub mod jws;
 pub mod keys;
+pub mod pin;
 mod roots;
 
 pub use roots::{RootsError, root_certificates};

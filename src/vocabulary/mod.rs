@@ -14,6 +14,7 @@ mod geometry;
 mod goods;
 mod ids;
 mod money;
+mod pin;
 pub(crate) mod text;
 mod time;
 
@@ -32,6 +33,7 @@ pub use ids::{
     BootId, CategoryId, ChargeId, LaneId, OrderId, PaymentId, ProductId, RailName, RefundId, ShortCode, SlotId, StayId,
 };
 pub use money::{Currency, Minor, Money, decimal};
+pub use pin::Pin;
 pub use text::BadName;
 pub use time::{Mono, Stamp, Wall};
 

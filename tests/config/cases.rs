@@ -371,4 +371,14 @@ pub const RULES: &[Case] = cases! {
         "kiosk.toml:22:9: `width` must be a whole number, not a text; write width = 1280"
         "kiosk.toml:23:1: unknown key `heigth` in [glass]; did you mean `height`?"
         "kiosk.toml:24:1: unknown key `font` in [glass]; known here: driver, font_more, font_sc, font_sc_bold, font_tc, font_tc_bold, night, theme, height, width";
+    "[printer]" => "[service]\npin = \"2468\"\n[printer]":
+        "kiosk.toml:39:7: `pin` is not the hash of a PIN; write what `kioskctl pin` prints";
+    "[printer]" => "[service]\npin = \"$argon2id$v=19$m=1024,t=2,p=1$BwcHBwcHBwcHBwcHBwcHBw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"\n[printer]":
+        "kiosk.toml:39:7: `pin` takes 1024 KiB of memory, and may take 7168 to 65536; write what `kioskctl pin` prints";
+    "[printer]" => "[service]\npin = \"$argon2id$v=19$m=4194304,t=2,p=1$BwcHBwcHBwcHBwcHBwcHBw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"\n[printer]":
+        "kiosk.toml:39:7: `pin` takes 4194304 KiB of memory, and may take 7168 to 65536; write what `kioskctl pin` prints";
+    "[printer]" => "[service]\npin = \"$argon2id$v=19$m=19456,t=50,p=1$BwcHBwcHBwcHBwcHBwcHBw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"\n[printer]":
+        "kiosk.toml:39:7: `pin` takes 50 passes, and may take 1 to 10; write what `kioskctl pin` prints";
+    "[printer]" => "[service]\npin = \"$argon2d$v=19$m=19456,t=2,p=1$BwcHBwcHBwcHBwcHBwcHBw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"\n[printer]":
+        "kiosk.toml:39:7: `pin` is not made with Argon2id, version 19; write what `kioskctl pin` prints";
 };

@@ -3,6 +3,7 @@
 
 mod export;
 mod ledger;
+mod pin;
 mod running;
 mod test;
 
@@ -88,6 +89,8 @@ enum Verb {
         #[arg(long, value_name = "NUMBER", conflicts_with = "show")]
         print: Option<u32>,
     },
+    /// The configuration's line for a service PIN, which is read twice from a terminal, or once from a pipe, and not shown.
+    Pin,
     /// The whole story of one order.
     Why {
         /// Its number or short code, the number of a charge, a payment or a refund as the provider knows it, or a time in
@@ -273,6 +276,7 @@ fn answer(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Verb::Status => running::status(arguments),
         Verb::Test { quick, dry } => test::run(arguments, *quick, *dry),
         Verb::Log { order, follow, lines } => log(order.as_deref(), *follow, *lines, *json),
+        Verb::Pin => pin::make().map(|()| ExitCode::SUCCESS),
         Verb::Claims => export::show(state, Table::Claims, *json),
         Verb::Stock => export::show(state, Table::Stock, *json),
         Verb::Audit { config, output, .. } => export::audit(state, config, output.as_deref()),
