@@ -26,6 +26,7 @@ fn view(page: Page) -> View {
         currency: Currency::from_code("CNY").expect("a currency"),
         ease: Ease::default(),
         idle_left: None,
+        service: false,
         page,
     }
 }
@@ -60,6 +61,7 @@ fn pay(order: u32, seconds_left: u64) -> View {
         refunded: 0,
         refund_pending: 0,
         items: Vec::new(),
+        settled: None,
     };
     view(Page::Order(OrderPage::Pay {
         order: order_view,

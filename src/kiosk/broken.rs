@@ -124,6 +124,7 @@ impl Glass {
             currency: Currency::NONE,
             ease: Ease::default(),
             idle_left: None,
+            service: false,
             page: Page::NotStarted { why: String::new() },
         };
         Self { handle, died, languages: partial.languages.clone(), place: partial.place.clone(), view }

@@ -27,6 +27,7 @@ use crate::screen::language::Texts;
 use crate::screen::open_panel;
 use crate::screen::text::{TextError, Typesetter};
 use crate::service::{End, Supervisor};
+use crate::signed::pin::PinHash;
 use crate::vocabulary::{BootId, Evidence, OrderId, Outlet, RailError, RailName};
 use crate::world::{ToWorld, World};
 
@@ -41,6 +42,8 @@ pub(super) struct Edges {
     /// Speaks with the gateway.
     pub gateway: Option<Arc<GatewayClient>>,
     printer: Sender<PrintJob>,
+    /// Whom the service menu opens for.
+    pin: Option<PinHash>,
     pub supervisor: Supervisor,
     pub inputs: Sender<Input>,
 }
@@ -83,7 +86,8 @@ impl Edges {
         let printer = start_printer(config, world, supervisor, &inputs).map_err(start("the printer"))?;
         let gateway = super::gateway::client(config, &inputs)?;
         let rails = payment::open::rails(&config.rails, world, gateway.as_ref())?;
-        Ok(Self { runtime, board, glass, rails, gateway, printer, supervisor: supervisor.clone(), inputs })
+        let pin = config.service.as_ref().map(|service| service.pin.clone());
+        Ok(Self { runtime, board, glass, rails, gateway, printer, pin, supervisor: supervisor.clone(), inputs })
     }
 
     /// Joins the fleet, where one is configured.
@@ -193,6 +197,14 @@ impl Edges {
             Effect::Recall { delivery, outlet, .. } => {
                 let evidence = Evidence::Silent { why: format!("the board has no sensor for {outlet}") };
                 self.post(Event::Evidence { delivery, evidence });
+            }
+            Effect::CheckPin { pin } => {
+                let inputs = self.inputs.clone();
+                let check = super::pin::matches(self.pin.clone(), pin);
+                self.supervisor.job(self.runtime.handle(), "the check of a PIN", check, move |right| {
+                    let checked = Event::PinChecked { right: right.unwrap_or(false) };
+                    drop(inputs.send(Input::Event(checked)));
+                });
             }
             // The loop's own: they need what only it has.
             Effect::Print { .. } | Effect::PrintReport { .. } | Effect::Find { .. } | Effect::Answer { .. } => {}

@@ -16,6 +16,7 @@ mod glass;
 mod input;
 mod notices;
 mod outbox;
+mod pin;
 mod print_queue;
 mod reads;
 mod receipts;

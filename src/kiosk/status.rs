@@ -22,6 +22,9 @@ use crate::vocabulary::{BootId, Minor, Mono, OrderId, ProductId, RailName, Short
 /// Among the faults: somebody else is this kiosk, too. An alarm of its own, because no device is broken.
 const TWIN: &str = "second-kiosk";
 
+/// Whoever has forgotten the PIN stops sooner.
+const PINS_REFUSED: u32 = 5;
+
 /// Serialised it is the fleet's `state`, whose fields `docs/fleet.md` has with their units.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {
@@ -57,6 +60,9 @@ pub struct Status {
     /// Another kiosk uses this one's name or its ledger's number; it stands among the faults.
     #[serde(skip)]
     pub second_kiosk: Option<&'static str>,
+    /// Wrong PINs in a row at the glass; told by its alarm.
+    #[serde(skip)]
+    pub pins_refused: u32,
     /// Told by its alarm: its number grows with every message that is not believed.
     #[serde(skip)]
     pub rejections: Option<Rejections>,
@@ -173,6 +179,7 @@ impl Status {
             ledger_before: ledger.and_then(|ledger| ledger.moved().map(str::to_owned)),
             second_kiosk: facts.second_kiosk,
             rejections: facts.rejections,
+            pins_refused: state.pin.wrong,
         }
     }
 
@@ -232,6 +239,7 @@ impl Status {
             self.second_kiosk.map(|why| Alarm::SecondKiosk { why }),
             (!devices.is_empty()).then_some(Alarm::DeviceFaulty { devices }),
             (!self.unknown.is_empty()).then(|| Alarm::DeliveryUnknown { orders: self.unknown.clone() }),
+            (self.pins_refused >= PINS_REFUSED).then_some(Alarm::ServicePin { in_a_row: self.pins_refused }),
             moved.map(|(ledger, before)| Alarm::LedgerMoved { ledger, before }),
         ];
         all.into_iter().flatten().map(|alarm| (alarm.kind(), alarm)).collect()
@@ -310,6 +318,10 @@ pub enum Alarm {
     DeliveryUnknown {
         orders: Vec<OrderId>,
     },
+    /// Somebody tries PINs at the glass.
+    ServicePin {
+        in_a_row: u32,
+    },
     /// The ledger was begun on another machine, or is a copy.
     LedgerMoved {
         ledger: String,
@@ -331,6 +343,7 @@ impl Alarm {
             Alarm::SecondKiosk { .. } => TWIN,
             Alarm::DeviceFaulty { .. } => "device-faulty",
             Alarm::DeliveryUnknown { .. } => "delivery-unknown",
+            Alarm::ServicePin { .. } => "service-pin",
             Alarm::LedgerMoved { .. } => "ledger-moved",
         }
     }

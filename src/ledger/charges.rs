@@ -155,6 +155,8 @@ fn note(lines: &mut [ChargeLine], wall: When, record: &Record) {
         | Record::KioskUnlocked { .. }
         | Record::MaintenanceBegun { .. }
         | Record::MaintenanceEnded { .. }
+        | Record::ServicePinRefused { .. }
+        | Record::ServiceOpened { .. }
         | Record::OperationBegun { .. }
         | Record::OperationEnded { .. }
         | Record::CashedUp { .. } => {}

@@ -409,6 +409,10 @@ pub fn recover(connection: &Connection, path: &Path) -> Result<Recovered, Ledger
     };
     let work = newest([Record::MaintenanceBegun {}, Record::MaintenanceEnded {}])?;
     recovered.maintenance = matches!(work, Some(Record::MaintenanceBegun {}));
+    recovered.pins_refused = match newest([Record::ServicePinRefused { in_a_row: 0 }, Record::ServiceOpened {}])? {
+        Some(Record::ServicePinRefused { in_a_row }) => in_a_row,
+        _ => 0,
+    };
     Ok(recovered)
 }
 

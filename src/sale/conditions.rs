@@ -144,7 +144,11 @@ impl Turn<'_> {
                     self.record(Record::OutletFaulty { outlet, why });
                 }
             }
-            Condition::Door { open } => c.door_open = open,
+            Condition::Door { open } => {
+                if std::mem::replace(&mut c.door_open, open) && !open {
+                    self.door_was_closed();
+                }
+            }
             Condition::Tamper { active } => c.tamper = active,
             Condition::Board { answers } => c.board_answers = Some(answers),
             Condition::Glass { dark } => c.glass_dark = dark,
@@ -183,6 +187,7 @@ impl Turn<'_> {
 
     /// Pauses end by themselves.
     pub(super) fn end_pauses(&mut self) {
+        self.end_pin_pause();
         let (now, c) = (self.at.now, &mut self.state.conditions);
         c.cooling_until.take_if(|until| now >= *until);
         for health in c.rails.values_mut() {

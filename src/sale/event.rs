@@ -6,7 +6,7 @@ use super::record::Offered;
 use crate::operation::{Known, Outcome, Refusal, Request, RequestId};
 use crate::vocabulary::{
     BootId, Cause, ChargeId, ChargeRef, ChargeReport, Created, DeliveryId, Evidence, Grant, NewCharge, OrderId, Outlet,
-    RailError, RailName, Reading, RefundId, RefundReport, RefundRequest, ShortCode,
+    Pin, RailError, RailName, Reading, RefundId, RefundReport, RefundRequest, ShortCode,
 };
 
 #[derive(Debug, Clone)]
@@ -75,6 +75,10 @@ pub enum Event {
     Found {
         code: String,
         order: Option<Box<Order>>,
+    },
+    /// The answer to [`Effect::CheckPin`].
+    PinChecked {
+        right: bool,
     },
     /// Somebody asks for something. `known`: what the ledger has under the request's number.
     Asked {
@@ -179,6 +183,10 @@ pub enum Effect {
     Find {
         code: ShortCode,
     },
+    /// Is it the service PIN? It takes a while.
+    CheckPin {
+        pin: Pin,
+    },
 }
 
 /// An event that does not fit. Not an error of the machine: answers arrive late and fingers miss.
@@ -192,7 +200,7 @@ pub enum Illegal {
     NoOrder(OrderId),
     #[error("no delivery is open for unit {item} of order {order}, attempt {attempt}", order = .0.order, item = .0.item, attempt = .0.attempt)]
     NoDelivery(DeliveryId),
-    #[error("`{touch}` is not on the page {page}")]
+    #[error("`{}` is not on the page {page}", touch.without_digit())]
     NotOnPage { touch: Touch, page: &'static str },
     #[error("{0}")]
     Refused(&'static str),

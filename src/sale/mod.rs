@@ -37,7 +37,7 @@ pub mod view;
 use std::collections::BTreeMap;
 
 pub use conditions::Conditions;
-pub use dialogue::{Dialogue, Key, Touch};
+pub use dialogue::{Dialogue, Key, PinGuard, Touch};
 pub use event::{Condition, Effect, Event, Illegal};
 pub use order::Order;
 pub use policy::Policy;
@@ -74,6 +74,7 @@ pub struct State {
     pub pulse: Option<Pulse>,
     /// The number of the last report; 0 before the first.
     pub last_report: u32,
+    pub pin: PinGuard,
 }
 
 /// The outcome of one event: first `records` are committed, all or none, then `effects` happen in order.
@@ -100,6 +101,7 @@ impl State {
             open_operations: Vec::new(),
             pulse: None,
             last_report: 0,
+            pin: PinGuard::default(),
         }
     }
 
@@ -140,6 +142,7 @@ pub fn next(state: &mut State, at: &Stamp, event: Event) -> Result<Step, Illegal
         Event::Evidence { delivery, evidence } => turn.evidence(delivery, evidence)?,
         Event::ReceiptDone { order, result } => turn.receipt_done(order, result)?,
         Event::Found { code, order } => turn.found(&code, order),
+        Event::PinChecked { right } => turn.pin_checked(right)?,
         Event::Asked { request, known } => turn.asked(request, known),
         Event::Started { boot, version } => turn.started(boot, version),
     }
@@ -172,6 +175,9 @@ impl Turn<'_> {
             Record::MaintenanceBegun {} => self.state.conditions.maintenance = true,
             Record::MaintenanceEnded {} => self.state.conditions.maintenance = false,
             Record::CashedUp { number, .. } => self.state.last_report = *number,
+            Record::ServicePinRefused { in_a_row } => self.state.pin = PinGuard::after(*in_a_row, self.at.now),
+            Record::ServiceOpened {} => self.state.pin = PinGuard::default(),
+            Record::OperationEnded { id, outcome } => self.state.dialogue.operation_ended(id, outcome),
             _ => {}
         }
         if let Some(order) = record.order().and_then(|id| self.state.orders.get_mut(&id)) {

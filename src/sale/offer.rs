@@ -34,6 +34,9 @@ impl Turn<'_> {
         if self.state.busy() {
             return Err(Illegal::Refused("a sale is under way"));
         }
+        if self.state.dialogue.in_service() {
+            return Err(Illegal::Refused("somebody is in the service menu"));
+        }
         if grant == Some(Grant::NothingDue) && due(&units) != 0 {
             return Err(Illegal::Refused("something is due for these goods"));
         }

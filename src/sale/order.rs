@@ -295,6 +295,8 @@ impl Order {
             | Record::KioskUnlocked { .. }
             | Record::MaintenanceBegun { .. }
             | Record::MaintenanceEnded { .. }
+            | Record::ServicePinRefused { .. }
+            | Record::ServiceOpened { .. }
             | Record::OperationBegun { .. }
             | Record::OperationEnded { .. }
             | Record::CashedUp { .. } => {}

@@ -43,6 +43,8 @@ pub struct Policy {
     /// Of the shelf, in their order.
     pub categories: Vec<(CategoryId, Localized)>,
     pub rails: Vec<RailPolicy>,
+    /// There is a service menu, and a PIN for it.
+    pub service: bool,
     /// In which the day of a payment is told, for its fee.
     pub zone: TimeZone,
 }

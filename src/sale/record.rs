@@ -145,6 +145,10 @@ pub enum Record {
     MaintenanceBegun {},
     /// The work is done.
     MaintenanceEnded {},
+    /// A wrong PIN was typed at the glass, the last of so many in a row. Its digits are nowhere.
+    ServicePinRefused { in_a_row: u32 },
+    /// The right PIN was typed at the glass, and the service menu is open.
+    ServiceOpened {},
     /// Somebody has asked for something; on disk before anything of it is done.
     OperationBegun { id: RequestId, by: Actor, asked: Operation },
     /// What came of it; on disk before anybody is answered.
@@ -262,6 +266,8 @@ impl Record {
             Record::KioskUnlocked { .. } => "kiosk-unlocked",
             Record::MaintenanceBegun { .. } => "maintenance-begun",
             Record::MaintenanceEnded { .. } => "maintenance-ended",
+            Record::ServicePinRefused { .. } => "service-pin-refused",
+            Record::ServiceOpened { .. } => "service-opened",
             Record::OperationBegun { .. } => "operation-begun",
             Record::OperationEnded { .. } => "operation-ended",
             Record::CashedUp { .. } => "cashed-up",
@@ -312,6 +318,8 @@ impl Record {
             | Record::KioskUnlocked { .. }
             | Record::MaintenanceBegun { .. }
             | Record::MaintenanceEnded { .. }
+            | Record::ServicePinRefused { .. }
+            | Record::ServiceOpened { .. }
             | Record::OperationBegun { .. }
             | Record::OperationEnded { .. }
             | Record::CashedUp { .. } => None,

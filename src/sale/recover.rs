@@ -8,7 +8,7 @@
 use super::event::Effect;
 use super::record::{Closed, Record};
 use super::view::Outcome;
-use super::{Order, State, Turn};
+use super::{Order, PinGuard, State, Turn};
 use crate::operation::RequestId;
 use crate::vocabulary::{BootId, Cause, DeliveryId, Mono, OrderId, PaidWithoutIntent, ShortCode};
 
@@ -25,6 +25,8 @@ pub struct Recovered {
     pub codes: Vec<ShortCode>,
     pub locked: Option<String>,
     pub maintenance: bool,
+    /// Wrong PINs in a row at the glass.
+    pub pins_refused: u32,
     /// Begun and not ended.
     pub operations: Vec<RequestId>,
     pub sales_stopped: bool,
@@ -49,6 +51,7 @@ impl State {
         recovered.codes.into_iter().for_each(|code| self.codes.remember(code));
         self.conditions.locked = recovered.locked;
         self.conditions.maintenance = recovered.maintenance;
+        self.pin = PinGuard::after(recovered.pins_refused, Mono::default());
         self.open_operations = recovered.operations;
         self.announced_stop = recovered.sales_stopped;
         self.last_report = recovered.last_report;

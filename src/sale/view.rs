@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use crate::vocabulary::StopReason;
-use crate::vocabulary::{Minor, ShortCode};
+use crate::vocabulary::{ClaimSettlement, Minor, ShortCode};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderView {
@@ -18,6 +18,8 @@ pub struct OrderView {
     /// Asked for or still to be asked for, not confirmed; of a claim, what has not come back.
     pub refund_pending: Minor,
     pub items: Vec<ItemView>,
+    /// How its claim was settled, where it had one.
+    pub settled: Option<ClaimSettlement>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

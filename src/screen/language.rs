@@ -130,8 +130,9 @@ mod tests {
 
     #[test]
     fn every_message_is_used() {
-        // State, outcome and reason messages are named after the words of the state document.
-        let by_word = ["state-", "outcome-", "reason-"];
+        // State, outcome and reason messages are named after the words of the state document, and what can be touched in
+        // the service menu after its verbs.
+        let by_word = ["state-", "outcome-", "reason-", "menu-"];
         let users = users();
         let unused: Vec<_> = messages(SHIPPED[0].1)
             .into_iter()

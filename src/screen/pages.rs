@@ -5,9 +5,11 @@
 
 mod keys;
 mod lookup;
+mod menu;
 mod order;
 mod out;
 mod pay;
+mod pin;
 mod shop;
 
 use crate::config::{Palette, Theme};
@@ -47,6 +49,8 @@ pub fn compose(view: &View, texts: &Texts, theme: &Theme, moment: Moment, width:
         Page::Shop(shop) => page.shop(body, shop),
         Page::Order(order) => page.order(body, order),
         Page::Lookup(lookup) => page.lookup(body, lookup),
+        Page::Pin(pin) => page.pin(body, pin),
+        Page::Menu(menu) => page.menu(body, menu),
         Page::OutOfService { reasons, last_claim } => page.out_of_service(body, reasons, last_claim.as_ref()),
         Page::NotStarted { why } => page.not_started(body, why),
     }
@@ -97,6 +101,7 @@ impl Composer<'_> {
             let bar = sides(bar);
             let switches = self.switches_width(bar.w * 5 / 6);
             let (brand, bar) = bar.right(switches);
+            self.knock(brand, whole);
             self.brand(brand);
             self.switches(bar);
             self.help(sides(foot));
@@ -105,12 +110,21 @@ impl Composer<'_> {
             let (head, rest) = whole.top(self.px(HEAD));
             let (body, bar) = rest.bottom(self.px(FINGER));
             let (brand, help) = sides(head).left(whole.w * 9 / 20);
+            self.knock(brand, whole);
             self.brand(brand);
             self.help(help);
             let bar = bar.inset_sides(self.px(space::M));
             let switches = self.switches_width(bar.w);
             self.switches(Rect { x: bar.x + (bar.w - switches) / 2, w: switches, ..bar });
             sides(body)
+        }
+    }
+
+    /// The hidden way into the service menu: the place, as far as the panel's edges. Nothing of it is seen.
+    fn knock(&mut self, brand: Rect, whole: Rect) {
+        if self.words.view.service {
+            let area = Rect { x: whole.x, y: whole.y, w: brand.x + brand.w - whole.x, h: brand.y + brand.h - whole.y };
+            self.sheet.target(&Touch::Service, area, true);
         }
     }
 
@@ -330,7 +344,7 @@ mod tests {
     use super::*;
     use crate::sale::dialogue::{Ease, LookupPage, OrderPage, ReceiptView};
     use crate::sale::view::{ItemView, OrderState, OrderView, Outcome};
-    use crate::vocabulary::{Currency, Language};
+    use crate::vocabulary::{ClaimSettlement, Currency, Language};
 
     fn said(page: Page, currency: &str) -> String {
         said_in("en", page, currency)
@@ -345,6 +359,7 @@ mod tests {
             currency: Currency::from_code(currency).unwrap(),
             ease: Ease::default(),
             idle_left: None,
+            service: false,
             page,
         };
         let (theme, moment) = (Theme::default(), Moment::default());
@@ -369,6 +384,7 @@ mod tests {
             refunded: 300,
             refund_pending: 300,
             items: outcomes.iter().map(item).collect(),
+            settled: None,
         }
     }
 
@@ -403,6 +419,20 @@ mod tests {
             assert!(text.contains(claim) && text.contains(open) && !text.contains(under_way), "{language}: {text}");
             let text = said_in(language, Page::Order(OrderPage::Claim { order, receipt: ReceiptView::None }), "CNY");
             assert!(text.contains(claim) && !text.contains(under_way), "{language}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_settled_claim_says_how_it_was_settled() {
+        for (how, said) in [
+            (ClaimSettlement::Delivered, "the goods were handed over"),
+            (ClaimSettlement::PaidOutside, "given back in another way"),
+            (ClaimSettlement::Refund, "the refund is on its way"),
+        ] {
+            let order = OrderView { settled: Some(how), ..order(&[Outcome::NotDelivered]) };
+            let page = LookupPage::Lookup { entered: "204857".into(), found: Some(order), not_found: false };
+            let text = super::tests::said(Page::Lookup(page), "CNY");
+            assert!(text.contains(said), "{how:?}: {text}");
         }
     }
 

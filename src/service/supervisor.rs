@@ -183,13 +183,14 @@ mod tests {
     }
 
     /// Where threads and tasks may be started otherwise, and why that end is heard too.
-    const ELSEWHERE: [(&str, &str); 4] = [
+    const ELSEWHERE: [(&str, &str); 5] = [
         ("src/service/supervisor.rs", "this is where"),
         (
             "src/board/worker.rs",
             "watches the counter during one pulse; the scope waits for it, and passes its panic on",
         ),
         ("src/input/watch.rs", "opening a device blocks; awaited on the spot, a panic is that device's fault"),
+        ("src/kiosk/pin.rs", "a check blocks; awaited on the spot, a panic is a PIN that lets nobody in"),
         ("src/payment/http.rs", "an exchange blocks; awaited on the spot, a panic is an answer that was lost"),
     ];
 

@@ -47,6 +47,7 @@ const KEYS: &[(&str, &str)] = &[
     ("hours", "For so many hours nobody has confirmed the refund."),
     ("how", "How the claim was [settled](#claimsettlement)."),
     ("id", "Of a payment, the provider's number; of an operation, the number that the asking side chose."),
+    ("in_a_row", "So many one after the other."),
     ("item", "Which unit of the order, from 0."),
     ("items", "The units, one entry each: `goods`, `label`, `price`, `tax`."),
     ("key", "The shop's own name for what it has noted."),

@@ -1,6 +1,6 @@
 //! One commit a step, and a copy of the files taken at any moment holds exactly what was live.
 
-use kioskd::ledger::Reader;
+use kioskd::ledger::{Journal, Reader};
 use kioskd::sale::Record;
 
 use crate::kit::{self, Log, Shop};
@@ -89,4 +89,29 @@ fn a_restart_finds_the_newest_of_each_note() {
     let notes: Vec<_> = recovered.shop.iter().filter(|record| record.kind() == "shop-noted").collect();
     let inside = Record::ShopNoted { key: "inside".into(), value: Some(41.into()) };
     assert_eq!(notes, [&inside], "and none that was forgotten");
+}
+
+#[test]
+fn a_restart_finds_how_many_wrong_pins_were_typed_in_a_row() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut shop = Shop::open(directory.path());
+    let again = |shop: &Shop| {
+        let copy = kit::copy_of(directory.path());
+        let found = kit::open(copy.path()).unwrap().recover().unwrap();
+        kit::same(&shop.state, &found, "pins");
+        found.pins_refused
+    };
+    assert_eq!(again(&shop), 0);
+    let guess = |shop: &mut Shop| {
+        (0..5).for_each(|_| shop.touch("service".parse().unwrap()));
+        "1357".chars().for_each(|digit| shop.touch(format!("key:{digit}").parse().unwrap()));
+        shop.touch("key:ok".parse().unwrap());
+        shop.touch("cancel".parse().unwrap());
+    };
+    (0..3).for_each(|_| guess(&mut shop));
+    assert_eq!(again(&shop), 3);
+    let at = shop.stamp();
+    shop.ledger.commit(&at, &[Record::ServiceOpened {}], &shop.state).unwrap();
+    shop.state.pin = Default::default();
+    assert_eq!(again(&shop), 0, "the right one ends it");
 }

@@ -89,6 +89,8 @@ pub fn one_of_each() -> Vec<Record> {
         Record::KioskUnlocked {},
         Record::MaintenanceBegun {},
         Record::MaintenanceEnded {},
+        Record::ServicePinRefused { in_a_row: 3 },
+        Record::ServiceOpened {},
         Record::OperationBegun {
             id: request(),
             by: Actor::Fleet { kid: KeyName::parse("ops-1").unwrap(), counter: 17 },

@@ -177,6 +177,7 @@ impl Shop {
                 self.printed.push((number, copy));
                 return None;
             }
+            Effect::CheckPin { .. } => Event::PinChecked { right: false },
             Effect::Find { .. } | Effect::Answer { .. } => return None,
         })
     }
@@ -393,6 +394,7 @@ pub fn same(live: &State, found: &Recovered, when: &str) {
     assert_eq!(found.locked, live.conditions.locked, "{when}");
     assert_eq!(found.maintenance, live.conditions.maintenance, "{when}");
     assert_eq!(found.sales_stopped, live.announced_stop, "{when}");
+    assert_eq!(found.pins_refused, live.pin.wrong, "{when}");
 }
 
 /// An order without its timers and open questions, and without the sensor's counts: a copy does not believe in those.
@@ -437,6 +439,7 @@ pub fn policy(unknown_delivery: UnknownDelivery) -> Policy {
         cool_down: seconds(60),
         silent_claim_after: seconds(6 * 3600),
         sensor: true,
+        service: true,
         zone: jiff::tz::TimeZone::UTC,
         rails: vec![RailPolicy {
             name: RailName::parse("sandbox").unwrap(),

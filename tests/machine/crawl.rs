@@ -80,7 +80,8 @@ impl Crawl<'_> {
             let times = |name: &String| self.seen[&page][name];
             // What was never touched first, and of that what stays on the page; then what leads on.
             let stays = |name: &String| {
-                let staying = ["ease:", "language:", "key:", "category:", "page:", "rail:", "add", "more-time"];
+                let staying =
+                    ["ease:", "language:", "key:", "category:", "page:", "rail:", "add", "more-time", "service"];
                 staying.iter().any(|begin| name.starts_with(begin))
             };
             let all = names.iter().all(|name| times(name) > 0);

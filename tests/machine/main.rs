@@ -6,6 +6,7 @@ mod fleet;
 mod gateway;
 mod holding;
 mod kills;
+mod menu;
 mod operations;
 mod rails;
 mod sales;

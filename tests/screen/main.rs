@@ -215,7 +215,8 @@ fn the_longest_texts_break_no_page() {
             }
             // One sheet of them all: they are looked at for what sticks out, not pixel by pixel.
             let (w, h) = (width / 2, height / 2);
-            let mut sheet = image::RgbImage::from_pixel(5 * (w + 8), 3 * (h + 8), image::Rgb([0x80; 3]));
+            let rows = (shown.len() as u32).div_ceil(5);
+            let mut sheet = image::RgbImage::from_pixel(5 * (w + 8), rows * (h + 8), image::Rgb([0x80; 3]));
             for (index, picture) in shown.iter().enumerate() {
                 let small = image::imageops::thumbnail(picture, w, h);
                 let (x, y) = (index as u32 % 5 * (w + 8), index as u32 / 5 * (h + 8));
@@ -276,6 +277,10 @@ fn everything_on_a_tall_panel_is_within_reach() {
             for page in pages(language) {
                 let name = page.name();
                 for target in looking(look, 800, 1280).show(&eased(look, view(language, page))).targets {
+                    // The hidden way of the technicians.
+                    if target.name == "service" {
+                        continue;
+                    }
                     assert!(target.rect.y + target.rect.h - 1280 / 3 >= 120, "{name}: {target:?}");
                 }
             }
@@ -297,7 +302,8 @@ fn targets_lie_on_the_panel_and_do_not_overlap() {
                     let inside = r.x >= 0 && r.y >= 0 && r.x + r.w <= width as i32 && r.y + r.h <= height as i32;
                     assert!(inside && r.w >= 40 && r.h >= 20, "{name}: {target:?}");
                     // A finger's width on a 10-inch panel; the name of the only rail needs no touching.
-                    let finger = SIZES.contains(&(width, height)) && !target.name.starts_with("rail:");
+                    let exempt = target.name.starts_with("rail:") || target.name == "service";
+                    let finger = SIZES.contains(&(width, height)) && !exempt;
                     assert!(!finger || (r.w >= 120 && r.h >= 120), "{name}: {target:?} is small");
                     for other in &targets[index + 1..] {
                         let o = other.rect;
@@ -353,7 +359,7 @@ proptest! {
     /// However a page came to be on the glass, it looks as if painted on an empty one.
     #[test]
     fn incremental_painting_leaves_nothing_behind(
-        steps in proptest::collection::vec((0usize..13, 0usize..3, any::<bool>()), 2..6)
+        steps in proptest::collection::vec((0usize..21, 0usize..3, any::<bool>()), 2..6)
     ) {
         let mut glass = glass(640, 400);
         for (page, language, blank) in steps {

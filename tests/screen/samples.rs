@@ -1,8 +1,9 @@
 //! Views to paint: every page once with something on it, and the same with the most that it can be asked to hold.
 
+use kioskd::operation::Refusal;
 use kioskd::sale::dialogue::*;
 use kioskd::sale::view::*;
-use kioskd::vocabulary::{CategoryId, Currency, Language, ProductId, RailName, ShortCode};
+use kioskd::vocabulary::{CategoryId, Cause, Currency, Language, OrderId, ProductId, RailName, ShortCode, SlotId};
 
 use crate::{LANGUAGES, PAYLOAD, root};
 
@@ -45,7 +46,28 @@ fn order(language: &str, state: OrderState, outcomes: [Outcome; 2], refunded: i6
         refunded,
         refund_pending,
         items: items.collect(),
+        settled: None,
     }
+}
+
+fn buttons(verbs: &[&'static str]) -> Vec<MenuButton> {
+    verbs
+        .iter()
+        .map(|verb| MenuButton { verb: MenuVerb::of(verb), enabled: !["full", "pulse"].contains(verb) })
+        .collect()
+}
+
+/// A full page of slots, the second of them faulty.
+fn slots(language: &str) -> Vec<SlotView> {
+    let names = ["A1", "A2", "A3", "B1", "B2", "B3", "C1", "C2"].into_iter();
+    let slot = |(name, tile): (&str, Tile)| SlotView {
+        slot: SlotId::parse(name).unwrap(),
+        product: tile.name,
+        count: tile.available.min(8),
+        capacity: 8,
+        fault: (name == "A2").then_some(Cause::MotorNotHome),
+    };
+    names.zip(tiles(language).into_iter().cycle()).map(slot).collect()
 }
 
 /// Every page once, with something on it.
@@ -61,6 +83,11 @@ pub fn pages(language: &str) -> Vec<Page> {
     let basket = vec![line(0, 2), line(3, 1)];
     let order = |state, outcomes, refunded, pending| order(language, state, outcomes, refunded, pending);
     let waiting = order(OrderState::WaitingPayment, [Pending; 2], 0, 0);
+    let claim = |nth: u128| ClaimView {
+        id: OrderId::from_parts(1_795_392_000_000, nth),
+        order: OrderView { ..order(OrderState::Claim, [Outcome::Unknown, Delivered], 0, 300) },
+        why: Cause::DeliveryUnknown { detail: Box::new(Cause::SensorFailed) },
+    };
     let rails = vec![RailTab {
         name: RailName::parse("sandbox").unwrap(),
         up: true,
@@ -111,6 +138,31 @@ pub fn pages(language: &str) -> Vec<Page> {
             found: Some(order(OrderState::PartlyDelivered, [Delivered, NotDelivered], 200, 0)),
             not_found: false,
         }),
+        Page::Pin(PinPage::Pin { typed: 3, state: PinState::Typing }),
+        Page::Menu(MenuPage::Menu {
+            reasons: vec![StopReason::Locked("service menu".into()), StopReason::DoorOpen],
+            faults: 1,
+            claims: 2,
+            buttons: buttons(&["unlock", "maintain", "refill", "cash-up"]),
+            said: Some(SaidView { verb: MenuVerb::of("lock"), came: Came::Done }),
+        }),
+        Page::Menu(MenuPage::Slots { slots: slots(language), page: 0, pages: 3 }),
+        Page::Menu(MenuPage::Slot {
+            slot: slots(language).swap_remove(1),
+            buttons: buttons(&["less", "more", "full", "test", "pulse"]),
+            said: Some(SaidView {
+                verb: MenuVerb::of("test"),
+                came: Came::Refused(Refusal::CannotDeliver { reason: StopReason::DoorOpen }),
+            }),
+        }),
+        Page::Menu(MenuPage::Claims {
+            claims: vec![claim(1), claim(2), claim(3)],
+            page: 0,
+            pages: 2,
+            said: Some(SaidView { verb: MenuVerb::of("paid-outside"), came: Came::Done }),
+        }),
+        Page::Menu(MenuPage::Claim { claim: claim(1), buttons: buttons(&["delivered", "paid-outside", "refund"]) }),
+        Page::Menu(MenuPage::Sure { verb: MenuVerb::of("refund"), claim: Some(claim(1)) }),
         Page::OutOfService {
             reasons: vec![StopReason::DoorOpen, StopReason::RailDown],
             last_claim: ShortCode::parse("204857"),
@@ -132,6 +184,7 @@ pub fn view(language: &str, page: Page) -> View {
         currency: Currency::from_code("CNY").unwrap(),
         ease: Ease::default(),
         idle_left: None,
+        service: matches!(page, Page::Shop(ShopPage::Attract { .. }) | Page::OutOfService { .. }),
         page,
     }
 }
@@ -191,6 +244,43 @@ pub fn stretched(mut page: Page) -> Page {
         | Page::Order(OrderPage::Claim { order: shown, .. })
         | Page::Lookup(LookupPage::Lookup { found: Some(shown), .. }) => order(shown),
         Page::Lookup(LookupPage::Lookup { found: None, .. }) => {}
+        Page::Pin(PinPage::Pin { typed, .. }) => *typed = 12,
+        Page::Menu(menu) => match menu {
+            MenuPage::Menu { reasons, faults, claims, buttons, .. } => {
+                *reasons = vec![StopReason::Locked(name(2)), StopReason::DoorOpen, StopReason::GlassDark(name(0))];
+                (*faults, *claims) = (999, 999);
+                // More verbs than there are yet.
+                *buttons = buttons.iter().cycle().take(7).cloned().collect();
+            }
+            MenuPage::Slots { slots, pages, .. } => {
+                *pages = 99;
+                for (index, slot) in slots.iter_mut().enumerate() {
+                    slot.slot = SlotId::parse(&format!("S{index}-{}", "W".repeat(13))).unwrap();
+                    (slot.product, slot.count, slot.capacity) = (name(index), 1_000, 1_000);
+                }
+            }
+            MenuPage::Slot { slot, said, .. } => {
+                slot.slot = SlotId::parse(&"W".repeat(16)).unwrap();
+                (slot.product, slot.count, slot.capacity) = (name(1), 1_000, 1_000);
+                slot.fault = Some(Cause::Board { detail: name(2) });
+                let came = Came::Failed(Cause::Board { detail: name(0) });
+                *said = Some(SaidView { verb: MenuVerb::of("paid-outside"), came });
+            }
+            MenuPage::Claims { claims, .. } => {
+                let one = claims[0].clone();
+                *claims = vec![one; 4];
+                for (index, claim) in claims.iter_mut().enumerate() {
+                    order(&mut claim.order);
+                    claim.id = OrderId::from_parts(1, index as u128);
+                    claim.why = Cause::RefundRefused { code: name(0), detail: name(2) };
+                }
+            }
+            MenuPage::Claim { claim, .. } | MenuPage::Sure { claim: Some(claim), .. } => {
+                order(&mut claim.order);
+                claim.why = Cause::RefundRefused { code: name(0), detail: name(2) };
+            }
+            MenuPage::Sure { claim: None, .. } => {}
+        },
         Page::OutOfService { reasons, .. } => {
             let (word, sentence) = (name(0), name(2));
             *reasons = vec![

@@ -204,6 +204,8 @@ impl Memory {
                 Record::KioskUnlocked {} => recovered.locked = None,
                 Record::MaintenanceBegun {} => recovered.maintenance = true,
                 Record::MaintenanceEnded {} => recovered.maintenance = false,
+                Record::ServicePinRefused { in_a_row } => recovered.pins_refused = *in_a_row,
+                Record::ServiceOpened {} => recovered.pins_refused = 0,
                 Record::OperationBegun { id, .. } => recovered.operations.push(id.clone()),
                 Record::CashedUp { number, .. } => recovered.last_report = *number,
                 Record::OperationEnded { id, .. } => recovered.operations.retain(|open| open != id),

@@ -65,6 +65,7 @@ pub fn policy(chance: &mut Chance) -> Policy {
         cool_down: seconds(20),
         silent_claim_after: seconds(6 * 3600),
         sensor: true,
+        service: false,
         zone: jiff::tz::TimeZone::UTC,
         rails: rails()[..chance.pick(&[1, 2, 2])].iter().map(rail).collect(),
     }

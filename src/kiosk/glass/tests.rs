@@ -65,6 +65,7 @@ fn showing(page: Page) -> GlassContent {
         currency: Currency::from_code("CNY").unwrap(),
         ease: Ease::default(),
         idle_left: None,
+        service: false,
         page,
     };
     GlassContent { view, order: Value::Null }

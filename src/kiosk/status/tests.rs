@@ -77,6 +77,7 @@ pub fn quiet() -> Status {
         ledger_before: None,
         second_kiosk: None,
         rejections: None,
+        pins_refused: 0,
         ..full()
     }
 }
@@ -111,6 +112,7 @@ pub fn full() -> Status {
         ledger: Some("9c41d0e6b7a25f38".into()),
         ledger_before: Some("8d30".into()),
         second_kiosk: Some("why"),
+        pins_refused: 5,
         rejections: Some(Rejections {
             count: 2,
             harmless: 1,
@@ -182,7 +184,7 @@ fn every_alarm_is_documented_with_its_keys() {
     let status = Status { devices: Devices { printer: PrinterStatus::Unreachable { why: why() }, ..well() }, ..full() };
     let rows = documented("The alarms");
     let alarms = status.alarms();
-    assert_eq!(alarms.len(), 11, "an alarm of each kind: {alarms:?}");
+    assert_eq!(alarms.len(), 12, "an alarm of each kind: {alarms:?}");
     assert_eq!(alarms.keys().collect::<Vec<_>>(), rows.keys().collect::<Vec<_>>());
     for (kind, alarm) in &alarms {
         assert!(
@@ -218,6 +220,7 @@ fn what_is_well_raises_no_alarm_and_one_line_says_all() {
         ledger_before: None,
         second_kiosk: None,
         rejections: None,
+        pins_refused: 4,
         ..full()
     };
     assert_eq!(quiet.alarms(), BTreeMap::new());

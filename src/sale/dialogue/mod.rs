@@ -1,20 +1,24 @@
 //! The customer's dialogue: what is on the glass, what a touch of it does, and when it gives up. Volatile; a restart begins
 //! at the first page.
 //!
-//! Policy: the dialogue has parts, each with its own pages: `shop`, `order`, `lookup`. One file says all that a part's
+//! Policy: the dialogue has parts, each with its own pages: `shop`, `order`, `lookup`, `pin`, `menu`. One file says all that a part's
 //! pages are: what is to be known of each, which touches it takes and what they do, how long it waits, what it shows and
 //! what it is called. No part knows another. What is the same on every page is here: the language, larger type and
 //! contrast, more time, and that the machine is out of service.
 
 mod lookup;
+mod menu;
 mod order;
+mod pin;
 mod shop;
 mod touch;
 
 pub use lookup::LookupPage;
+pub use menu::{Came, ClaimView, MenuButton, MenuPage, SaidView, SlotView};
 pub use order::{OrderPage, RailTab, ReceiptView};
+pub use pin::{PinGuard, PinPage, PinState};
 pub use shop::{BasketLine, CategoryTab, ShopPage, Tile};
-pub use touch::{Key, Touch};
+pub use touch::{Key, MenuVerb, Touch};
 
 use std::time::Duration;
 
@@ -22,6 +26,7 @@ use super::event::Illegal;
 use super::order::Order;
 use super::view::StopReason;
 use super::{State, Turn};
+use crate::operation::{Outcome, RequestId};
 use crate::vocabulary::{Currency, Language, Mono, OrderId, ShortCode};
 
 /// The longest warning before a page gives up.
@@ -33,6 +38,8 @@ pub struct Dialogue {
     pub language: Language,
     ease: Ease,
     visit: shop::Visit,
+    /// Touches of the hidden place.
+    knocks: Vec<Mono>,
     at: At,
     /// The last touch, or when the page came.
     since: Mono,
@@ -51,6 +58,8 @@ enum At {
     Shop(shop::At),
     Order(order::At),
     Lookup(lookup::At),
+    Pin(pin::At),
+    Menu(menu::At),
 }
 
 impl At {
@@ -59,6 +68,8 @@ impl At {
             At::Shop(at) => at,
             At::Order(at) => at,
             At::Lookup(at) => at,
+            At::Pin(at) => at,
+            At::Menu(at) => at,
         }
     }
 }
@@ -84,6 +95,8 @@ enum Patience {
     Endless,
     /// So long for a touch.
     For(Duration),
+    /// The same, and something else on the page counts seconds.
+    Counting(Duration),
     /// The same; towards the end it counts the seconds and offers more time.
     Warning(Duration),
     /// Until then, whatever is touched; it counts the seconds all the time.
@@ -111,6 +124,8 @@ pub struct View {
     pub ease: Ease,
     /// Soon nobody is believed to be there; so many seconds until the first page comes back.
     pub idle_left: Option<u64>,
+    /// The place can be touched: it is the hidden way into the service menu.
+    pub service: bool,
     pub page: Page,
 }
 
@@ -119,6 +134,8 @@ pub enum Page {
     Shop(ShopPage),
     Order(OrderPage),
     Lookup(LookupPage),
+    Pin(PinPage),
+    Menu(MenuPage),
     OutOfService {
         reasons: Vec<StopReason>,
         last_claim: Option<ShortCode>,
@@ -136,6 +153,8 @@ impl Page {
             Page::Shop(page) => page.name(),
             Page::Order(page) => page.name(),
             Page::Lookup(page) => page.name(),
+            Page::Pin(page) => page.name(),
+            Page::Menu(page) => page.name(),
             Page::OutOfService { .. } => "out-of-service",
             Page::NotStarted { .. } => "not-started",
         }
@@ -148,6 +167,7 @@ impl Dialogue {
             language,
             ease: Ease::default(),
             visit: shop::Visit::default(),
+            knocks: Vec::new(),
             at: At::Shop(shop::At::Attract),
             since: Mono::default(),
         }
@@ -155,9 +175,22 @@ impl Dialogue {
 
     /// The order whose result is on the glass.
     pub fn shown_order(&self) -> Option<OrderId> {
-        match self.at {
-            At::Order(order::At::Result(order)) => Some(order),
+        match &self.at {
+            At::Order(order::At::Result(order)) => Some(*order),
+            At::Menu(at) => at.order(),
             _ => None,
+        }
+    }
+
+    /// Somebody is in the service menu.
+    pub fn in_service(&self) -> bool {
+        matches!(self.at, At::Menu(_))
+    }
+
+    /// For who has asked for it from here.
+    pub(super) fn operation_ended(&mut self, id: &RequestId, outcome: &Outcome) {
+        if let At::Menu(at) = &mut self.at {
+            at.operation_ended(id, outcome);
         }
     }
 }
@@ -165,6 +198,7 @@ impl Dialogue {
 impl State {
     /// What the glass shows now. `receipt_code` gives the text of the QR for a receipt that is not on paper.
     pub fn view(&self, now: Mono, receipt_code: impl Fn(&Order) -> Option<String>) -> View {
+        let page = self.page(&Look { now, receipt_code: &receipt_code });
         View {
             language: self.dialogue.language.clone(),
             languages: self.policy.languages.clone(),
@@ -173,7 +207,8 @@ impl State {
             currency: self.policy.currency,
             ease: self.dialogue.ease,
             idle_left: self.idle_left(now),
-            page: self.page(&Look { now, receipt_code: &receipt_code }),
+            service: self.can_knock(&page),
+            page,
         }
     }
 
@@ -199,6 +234,7 @@ impl State {
         match self.dialogue.at.part().patience(self) {
             Patience::Endless => None,
             Patience::For(time) => Some((self.dialogue.since + time, None)),
+            Patience::Counting(time) => Some((self.dialogue.since + time, Some(Mono::default()))),
             Patience::Warning(time) => {
                 let end = self.dialogue.since + time;
                 // At least 20 seconds (WCAG 2.2, 2.2.1), or a third of what there is.
@@ -242,6 +278,7 @@ impl Turn<'_> {
             }
             Touch::Larger => dialogue.ease.large = !dialogue.ease.large,
             Touch::Contrast => dialogue.ease.contrast = !dialogue.ease.contrast,
+            Touch::Service => self.knock()?,
             // Any touch starts the time anew; this one has nothing else to do.
             Touch::MoreTime if warned => self.probe_rails(true),
             touch => {

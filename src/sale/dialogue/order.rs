@@ -192,6 +192,7 @@ impl State {
             paid: order.paid(),
             refunded: order.refunded(),
             refund_pending: order.outstanding(),
+            settled: order.claim.as_ref().and_then(|claim| claim.settled),
             items: order
                 .items
                 .iter()
@@ -257,18 +258,27 @@ impl Turn<'_> {
         self.leave_order(id);
     }
 
-    /// The current order leaves the glass; what became of it stays there for a while.
+    /// The current order leaves the glass; what became of it stays there for a while, unless somebody is in the service
+    /// menu.
     pub(in crate::sale) fn leave_order(&mut self, id: OrderId) {
         if self.state.current == Some(id) {
             self.state.current = None;
-            self.go(super::At::Order(At::Result(id)));
+            if !self.state.dialogue.in_service() {
+                self.go(super::At::Order(At::Result(id)));
+            }
         }
     }
 
-    /// The order comes on the glass, and nothing is chosen beside it.
+    /// The order comes on the glass, and nothing is chosen beside it. The service menu stays before it.
     pub(in crate::sale) fn show_order(&mut self, id: OrderId) {
         self.state.current = Some(id);
         self.state.dialogue.visit.basket.clear();
+        if !self.state.dialogue.in_service() {
+            self.go_to_order();
+        }
+    }
+
+    pub(super) fn go_to_order(&mut self) {
         self.go(super::At::Order(At::Current));
     }
 }

@@ -4,7 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::vocabulary::{BadName, CategoryId, Language, ProductId, RailName};
+use crate::vocabulary::text::{is_name, text};
+use crate::vocabulary::{BadName, CategoryId, Language, OrderId, ProductId, RailName, SlotId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Touch {
@@ -27,6 +28,25 @@ pub enum Touch {
     PageBack,
     Rail(RailName),
     Key(Key),
+    /// The hidden place, five times of which ask for the service PIN.
+    Service,
+    Menu(MenuVerb),
+    Slot(SlotId),
+    /// An order with an open claim.
+    Claim(OrderId),
+}
+
+text!(
+    /// What is touched in the service menu, as in `menu:lock`.
+    MenuVerb, "verb of the service menu", 32,
+    |text| is_name(text, 32, b"-")
+);
+
+impl MenuVerb {
+    /// One of the source's own.
+    pub fn of(word: &'static str) -> Self {
+        Self::parse(word).expect("letters and `-`")
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +67,16 @@ impl Key {
             Key::Ok => return true,
         }
         false
+    }
+}
+
+impl Touch {
+    /// Its name where others may read it: which digit was typed is nobody's business.
+    pub fn without_digit(&self) -> String {
+        match self {
+            Touch::Key(Key::Digit(_)) => "key:digit".into(),
+            touch => touch.to_string(),
+        }
     }
 }
 
@@ -72,6 +102,10 @@ impl fmt::Display for Touch {
             Touch::Key(Key::Digit(digit)) => write!(f, "key:{digit}"),
             Touch::Key(Key::Clear) => f.write_str("key:clear"),
             Touch::Key(Key::Ok) => f.write_str("key:ok"),
+            Touch::Service => f.write_str("service"),
+            Touch::Menu(verb) => write!(f, "menu:{verb}"),
+            Touch::Slot(slot) => write!(f, "slot:{slot}"),
+            Touch::Claim(order) => write!(f, "claim:{order}"),
         }
     }
 }
@@ -94,6 +128,7 @@ fn read(name: &str) -> Option<Touch> {
             "done" => Touch::Done,
             "more-time" => Touch::MoreTime,
             "lookup" => Touch::Lookup,
+            "service" => Touch::Service,
             _ => return None,
         },
         Some(("product", id)) => Touch::Product(ProductId::parse(id)?),
@@ -104,6 +139,9 @@ fn read(name: &str) -> Option<Touch> {
         Some(("page", "next")) => Touch::NextPage,
         Some(("page", "back")) => Touch::PageBack,
         Some(("language", tag)) => Touch::Language(Language::new(tag)),
+        Some(("menu", verb)) => Touch::Menu(MenuVerb::parse(verb)?),
+        Some(("slot", name)) => Touch::Slot(SlotId::parse(name)?),
+        Some(("claim", order)) => Touch::Claim(OrderId::parse(order)?),
         Some(("rail", name)) => Touch::Rail(RailName::parse(name)?),
         Some(("key", "clear")) => Touch::Key(Key::Clear),
         Some(("key", "ok")) => Touch::Key(Key::Ok),
@@ -144,7 +182,11 @@ mod tests {
                 Touch::Rail(_) => ("rail:wechat-2", Some(Touch::Key(Key::Digit(7)))),
                 Touch::Key(Key::Digit(_)) => ("key:7", Some(Touch::Key(Key::Clear))),
                 Touch::Key(Key::Clear) => ("key:clear", Some(Touch::Key(Key::Ok))),
-                Touch::Key(Key::Ok) => ("key:ok", None),
+                Touch::Key(Key::Ok) => ("key:ok", Some(Touch::Service)),
+                Touch::Service => ("service", Some(Touch::Menu(MenuVerb::of("paid-outside")))),
+                Touch::Menu(_) => ("menu:paid-outside", Some(Touch::Slot(SlotId::parse("A1").unwrap()))),
+                Touch::Slot(_) => ("slot:A1", Some(Touch::Claim(OrderId::from_parts(0, 7)))),
+                Touch::Claim(_) => ("claim:00000000000000000000000007", None),
             };
             each.push((touch, name));
             next = then;

@@ -63,6 +63,7 @@ pub fn policy() -> Policy {
         cool_down: Duration::from_secs(60),
         silent_claim_after: Duration::from_secs(6 * 3600),
         sensor: true,
+        service: true,
         rails: vec![rail("sandbox")],
         zone: jiff::tz::TimeZone::UTC,
     }

@@ -5,6 +5,7 @@ pub(super) mod desk;
 mod glass;
 mod grants;
 mod limits;
+mod menu;
 mod money;
 mod operations;
 mod pulse;

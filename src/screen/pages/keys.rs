@@ -23,13 +23,14 @@ impl Composer<'_> {
 
     /// A main part and a keypad; answers with what is left of the main part. The way out is where a hand reaches it: below
     /// the main part of a wide panel, and on a tall one the keypad's lowest row, beside which there is room.
-    pub(super) fn with_keypad(&mut self, body: Rect, (way_out, label): (Touch, &str)) -> Rect {
+    /// `takes`: a key does something now.
+    pub(super) fn with_keypad(&mut self, body: Rect, (way_out, label): (Touch, &str), takes: bool) -> Rect {
         // High enough for four keys on a tall panel too.
         let keys = self.px(4 * FINGER + 3 * space::M) as f32 / body.h.max(1) as f32;
         let (main, side) = self.halves(body, if self.wide { 0.5 } else { 1.0 - keys.min(0.56) });
         if self.wide {
             let main = self.buttons(main, &[(way_out, None, label, Look::Plain, true)]);
-            self.keys(side);
+            self.keys(side, takes);
             return main;
         }
         let gap = self.px(space::M);
@@ -37,11 +38,11 @@ impl Composer<'_> {
         let label = self.words.say(label);
         let (_, cell) = column.bottom(column.rows(4, gap).last().map_or(column.h, |row| row.h));
         self.sheet.button(&way_out, cell, label, Look::Plain, true);
-        self.keys(keys.inset_right(gap));
+        self.keys(keys.inset_right(gap), takes);
         main
     }
 
-    fn keys(&mut self, area: Rect) {
+    fn keys(&mut self, area: Rect, takes: bool) {
         let gap = self.px(space::M);
         for (row, line) in area.rows(4, gap).into_iter().zip(KEYS) {
             for (cell, key) in row.columns(3, gap).into_iter().zip(line) {
@@ -50,7 +51,7 @@ impl Composer<'_> {
                     Key::Ok => (self.words.say("key-ok"), Look::Primary),
                     Key::Digit(digit) => (digit.to_string(), Look::Quiet),
                 };
-                self.sheet.button(&Touch::Key(key), cell, label, look, true);
+                self.sheet.button(&Touch::Key(key), cell, label, look, takes);
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::vocabulary::{Rect, ShortCode};
 impl Composer<'_> {
     pub(super) fn lookup(&mut self, body: Rect, page: &LookupPage) {
         let LookupPage::Lookup { entered, found, not_found } = page;
-        let main = self.with_keypad(body, (Touch::Done, "done"));
+        let main = self.with_keypad(body, (Touch::Done, "done"), true);
         let (title, rest) = main.top(self.px(72));
         self.sheet.text(title, self.words.say("lookup-title"), TextLook::new(type_scale::LEAD).bold());
         let (field, rest) = rest.top(self.px(88));
@@ -18,7 +18,7 @@ impl Composer<'_> {
         match found {
             Some(order) => {
                 let (state, rest) = rest.top(self.px(64));
-                let say = self.words.state(order.state);
+                let say = self.words.became(order);
                 self.sheet.text(state, say, TextLook::new(40.0).bold());
                 let (list, money) = rest.bottom(self.px(60));
                 self.items(list, order);

@@ -222,6 +222,7 @@ mod tests {
             refunded: 0,
             refund_pending: 0,
             items: Vec::new(),
+            settled: None,
         };
         View {
             language: Language::new(language),
@@ -231,6 +232,7 @@ mod tests {
             currency: Currency::from_code("CNY").unwrap(),
             ease,
             idle_left: None,
+            service: false,
             page: Page::Order(OrderPage::Pay {
                 order,
                 qr: Some(payload.into()),

@@ -146,7 +146,7 @@ impl Composer<'_> {
     }
 
     /// The way to more pages, at the right of a row; answers with the rest of it.
-    fn turner(&mut self, row: Rect, page: u32, pages: u32) -> Rect {
+    pub(super) fn turner(&mut self, row: Rect, page: u32, pages: u32) -> Rect {
         let (rest, turn) = row.right(self.px(2 * FINGER + 88));
         let (back, turn) = turn.left(self.px(FINGER));
         let (number, next) = turn.right(self.px(FINGER));
@@ -309,7 +309,7 @@ impl Composer<'_> {
     }
 
     fn confirm(&mut self, body: Rect, code: &str, entered: &str, total: Minor, wrong: bool) {
-        let main = self.with_keypad(body, (Touch::Cancel, "cancel"));
+        let main = self.with_keypad(body, (Touch::Cancel, "cancel"), true);
         let (hint, ink) = if wrong { ("confirm-wrong", Ink::Error) } else { ("confirm-why", Ink::Soft) };
         let rows = main.shares(&[72, 72, 112, 104, 72]);
         self.sheet.text(rows[0], self.words.say("confirm-title"), TextLook::new(type_scale::LEAD).bold());
