@@ -105,3 +105,16 @@ fn a_claim_from_the_beginning_has_one_slip() {
     assert_eq!(prints(&done(&mut desk, order), order) + prints(&desk.wait(600), order), 0);
     assert_eq!(printed(&desk), [Slip::Claim]);
 }
+
+#[test]
+fn money_that_went_back_for_goods_that_fell_is_a_claim_without_a_slip() {
+    let mut desk = Desk::new();
+    let order = desk.offer(&["cola"]);
+    let payment = desk.payment(order, 300);
+    desk.report(order, std::slice::from_ref(&payment), 0);
+    desk.deliver(order, 0, 1, Evidence::Dropped { count: 1 });
+    done(&mut desk, order);
+    let step = desk.report(order, &[payment], 300);
+    assert_eq!(desk.order(order).state(), OrderState::Claim);
+    assert_eq!(prints(&step.effects, order) + prints(&desk.wait(600), order), 0, "the customer misses nothing");
+}
