@@ -7,7 +7,7 @@ use data_encoding::HEXLOWER;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
-use super::chain::{GENESIS, Link};
+use super::chain::Link;
 use super::lock::{self, DirectoryLock};
 use super::reserve::Reserve;
 use super::{FILE, Journal, LedgerError, fingerprint, project, reader, schema};
@@ -48,7 +48,7 @@ impl Ledger {
         let foreign = || LedgerError::Foreign { path: path.clone() };
         look_before_opening(&path)?;
         create_private(&path)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
         let mut connection = Connection::open_with_flags(&path, flags).map_err(&wrap)?;
         connection.busy_timeout(Duration::from_secs(2)).map_err(&wrap)?;
         // A file that is no database is found by the first question, before anything is written to it.
@@ -248,10 +248,7 @@ fn look_before_opening(path: &Path) -> Result<(), LedgerError> {
 
 /// Made before SQLite would make it: what it puts beside it later gets the same rights.
 fn create_private(path: &Path) -> Result<(), LedgerError> {
-    match lock::private().create_new(true).open(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(LedgerError::io(path)(error)),
-        _ => Ok(()),
-    }
+    lock::private().create(true).truncate(false).open(path).map(drop).map_err(LedgerError::io(path))
 }
 
 /// A ledger of an earlier time may be laxer.
@@ -278,7 +275,6 @@ fn append(
 ) -> rusqlite::Result<String> {
     let body = serde_json::to_string(record).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
     let wall = at.wall.map(|wall| wall.0);
-    let prev = if seq == 1 { GENESIS } else { prev };
     let link = Link { seq, boot: boot.as_str(), mono: at.now.0, wall, kind: record.kind(), body: &body };
     let hash = link.hash(prev);
     change

@@ -2,7 +2,7 @@
 //! ends, however it ends. Readers need no lock and are not hindered by one.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -77,12 +77,9 @@ pub(super) fn private() -> OpenOptions {
 
 /// A file of an earlier time may be laxer. One that is not there is no fault.
 pub(super) fn tighten(path: &Path) -> Result<(), LedgerError> {
-    let wrap = LedgerError::io(path);
-    match std::fs::metadata(path) {
-        Ok(found) if found.permissions().mode() & 0o777 == PRIVATE => Ok(()),
-        Ok(_) => std::fs::set_permissions(path, Permissions::from_mode(PRIVATE)).map_err(wrap),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(wrap(error)),
+    match std::fs::set_permissions(path, Permissions::from_mode(PRIVATE)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(LedgerError::io(path)(error)),
+        _ => Ok(()),
     }
 }
 
@@ -117,6 +114,18 @@ mod tests {
         std::fs::write(&path, [0xff; 300]).unwrap();
         let refused = DirectoryLock::take(directory.path()).expect_err("held").to_string();
         assert!(refused.contains("another process"), "{refused}");
+        std::fs::write(&path, "\n").unwrap();
+        let refused = DirectoryLock::take(directory.path()).expect_err("held").to_string();
+        assert!(refused.contains("another process"), "before it has written who it is: {refused}");
         drop(lock);
+    }
+
+    #[test]
+    fn rights_that_can_not_be_taken_away_are_told() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let below = file.path().join("below");
+        let told = tighten(&below).expect_err("a file has nothing below it").to_string();
+        assert!(told.contains(below.to_str().unwrap()), "{told}");
+        tighten(&file.path().with_extension("none")).expect("who is not there has no rights to lose");
     }
 }

@@ -121,10 +121,10 @@ impl Reader {
     /// `immutable`: nobody writes to the file and it has no log, so nothing is needed beside it.
     fn connect(path: &Path, immutable: bool) -> Result<Self, LedgerError> {
         let (path, wrap) = (path.to_owned(), LedgerError::sqlite(path));
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
         let opened = match immutable {
             false => Connection::open_with_flags(&path, flags),
-            true => Connection::open_with_flags(uri(&path), flags | OpenFlags::SQLITE_OPEN_URI),
+            true => Connection::open_with_flags(uri(&path), flags.union(OpenFlags::SQLITE_OPEN_URI)),
         };
         let connection = opened.map_err(&wrap)?;
         connection.busy_timeout(std::time::Duration::from_secs(2)).map_err(&wrap)?;
@@ -329,14 +329,9 @@ fn end_of(time: &str) -> Option<i64> {
     Some(end + if exact { 1_000 } else { 60_000 })
 }
 
-/// The file's name for SQLite, with what means something else there escaped.
+/// The file's name for SQLite, escaped, because some characters mean something else there.
 fn uri(path: &Path) -> String {
-    let escape = |byte: &u8| match byte {
-        b'/' | b'.' | b'-' | b'_' => char::from(*byte).to_string(),
-        byte if byte.is_ascii_alphanumeric() => char::from(*byte).to_string(),
-        byte => format!("%{byte:02X}"),
-    };
-    let path: String = path.as_os_str().as_bytes().iter().map(escape).collect();
+    let path: String = path.as_os_str().as_bytes().iter().map(|byte| format!("%{byte:02X}")).collect();
     format!("file:{path}?immutable=1")
 }
 

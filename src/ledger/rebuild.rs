@@ -116,19 +116,19 @@ impl Rebuilt {
                 (_, Some(row), Some(other)) => table.columns(row, other, found),
                 _ => {}
             }
-            if order != Ordering::Greater {
+            if order.is_le() {
                 there = next(&mut theirs)?;
             }
-            if order != Ordering::Less {
+            if order.is_ge() {
                 here = next(&mut ours)?;
             }
         }
     }
 
     fn told(&self, found: &[String]) -> Result<(), LedgerError> {
-        let more = found.len().saturating_sub(TOLD);
-        let told = found[..found.len() - more].join("; ");
-        match (found.is_empty(), more) {
+        let (told, more) = found.split_at(found.len().min(TOLD));
+        let told = told.join("; ");
+        match (found.is_empty(), more.len()) {
             (true, _) => Ok(()),
             (false, 0) => Err(self.differ(told)),
             (false, more) => Err(self.differ(format!("{told}; and {more} more"))),
@@ -211,5 +211,42 @@ fn said(value: &Value) -> String {
             format!("{short:?}{more}")
         }
         Value::Blob(bytes) => format!("{} bytes", bytes.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_compared_as_sqlite_orders_them() {
+        let texts = ["", "a", "b"].map(|text| Value::Text(text.into()));
+        let blobs = [&b""[..], b"\x00", b"\x01"].map(|bytes| Value::Blob(bytes.into()));
+        let [low, one, two] = [i64::MIN, 1, 2].map(Value::Integer);
+        // As a float these two are one.
+        let high = [i64::MAX - 1, i64::MAX].map(Value::Integer);
+        let [minus, half] = [-0.5, 1.5].map(Value::Real);
+        let sorted = [[Value::Null, low, minus, one, half, two].as_slice(), &high, &texts, &blobs].concat();
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE value (value)").unwrap();
+        for value in sorted.iter().rev() {
+            connection.execute("INSERT INTO value VALUES (?1)", [value]).unwrap();
+        }
+        let mut query = connection.prepare("SELECT value FROM value ORDER BY value").unwrap();
+        let theirs = query.query_map([], |row| row.get::<_, Value>(0)).unwrap();
+        assert_eq!(theirs.collect::<Result<Vec<_>, _>>().unwrap(), sorted);
+        for (nth, value) in sorted.iter().enumerate() {
+            for (place, other) in sorted.iter().enumerate() {
+                let pair = [value, other].map(std::slice::from_ref);
+                assert_eq!(compare(pair[0], pair[1]), nth.cmp(&place), "{value:?} and {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_where_that_is_said() {
+        let said = |length: usize| said(&Value::Text("x".repeat(length)));
+        assert_eq!(said(60), format!("\"{}\"", "x".repeat(60)));
+        assert_eq!(said(61), format!("\"{}\"…", "x".repeat(60)));
     }
 }

@@ -1,7 +1,7 @@
 //! Reserves room for money records on a full disk: a file of real blocks beside the ledger, deleted when SQLite finds
 //! no room.
 
-use std::io::Write;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{LedgerError, lock};
@@ -55,15 +55,9 @@ impl Reserve {
         let wrap = LedgerError::io(&self.path);
         let mut file = lock::private().create(true).truncate(true).open(&self.path).map_err(&wrap)?;
         // Written, not only sized: a sparse file reserves nothing.
-        let block = vec![0u8; 1 << 16];
-        let mut left = self.bytes;
-        while left > 0 {
-            let part = left.min(block.len() as u64);
-            if let Err(error) = file.write_all(&block[..part as usize]) {
-                self.release();
-                return Err(wrap(error));
-            }
-            left -= part;
+        if let Err(error) = std::io::copy(&mut std::io::repeat(0).take(self.bytes), &mut file) {
+            self.release();
+            return Err(wrap(error));
         }
         file.sync_all().map_err(&wrap)
     }

@@ -2,6 +2,7 @@
 //!
 //! Policy: nothing is released, so a file of another version is refused, whichever is the older.
 
+use std::cmp::Ordering;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -103,11 +104,12 @@ const TABLES: &str = "
 
 /// Whether this kioskd can read the tables of a file that is a ledger.
 pub fn known(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
-    let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0));
-    match version.map_err(LedgerError::sqlite(path))? {
-        VERSION => Ok(()),
-        found if found > VERSION => Err(LedgerError::Newer { path: path.into(), found, known: VERSION }),
-        found => Err(LedgerError::Older { path: path.into(), found, known: VERSION }),
+    let version = connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
+    let found = version.map_err(LedgerError::sqlite(path))?;
+    match found.cmp(&VERSION) {
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(LedgerError::Newer { path: path.into(), found, known: VERSION }),
+        Ordering::Less => Err(LedgerError::Older { path: path.into(), found, known: VERSION }),
     }
 }
 

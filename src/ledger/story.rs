@@ -227,3 +227,60 @@ fn slip_name(slip: Slip) -> &'static str {
         Slip::Claim => "claim slip",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vocabulary::{Cause, ChargeId, Goods, Grant, LaneId, Localized, ProductId, RailName, SlotId};
+
+    fn told(record: &Record) -> String {
+        tell(record, Currency::from_code("CNY"))
+    }
+
+    #[test]
+    fn where_an_order_must_come_out_is_told() {
+        let order = OrderId::from_parts(1, 1);
+        let (short_code, currency) = (order.short_code(), Currency::from_code("CNY").unwrap());
+        let goods = Goods::Product(ProductId::parse("cola").unwrap());
+        let items = vec![Offered { goods, label: Localized::default(), price: 300, tax: None }];
+        let (charge, rail) = (ChargeId::of(order, 1), RailName::parse("sandbox").unwrap());
+        let offered = |outlet| Record::OrderOffered {
+            order,
+            short_code: short_code.clone(),
+            currency,
+            amount: 300,
+            items: items.clone(),
+            charge: charge.clone(),
+            rail: rail.clone(),
+            life_ms: 1,
+            outlet,
+        };
+        let one = format!("offered product:cola for 3.00 CNY, charge {charge} on sandbox");
+        assert_eq!(told(&offered(None)), one);
+        let slot = Outlet::Slot(SlotId::parse("A1").unwrap());
+        assert_eq!(told(&offered(Some(slot.clone()))), format!("{one}, from A1 only"));
+        let (items, grant) = (items.clone(), Grant::NothingDue);
+        let granted = Record::OrderGranted { order, short_code, currency, items, grant, outlet: Some(slot), by: None };
+        assert!(told(&granted).ends_with(": product:cola, from A1 only"), "{}", told(&granted));
+    }
+
+    #[test]
+    fn units_are_counted_from_one_and_outlets_have_their_word() {
+        let order = OrderId::from_parts(1, 1);
+        let slot = Outlet::Slot(SlotId::parse("A1").unwrap());
+        let gate = Outlet::Gate(LaneId::parse("out").unwrap());
+        let unknown =
+            Record::ItemUnknown { order, item: 1, outlet: slot, why: Cause::NothingFell, settled_by: Settling::Refund };
+        assert!(told(&unknown).starts_with("unit 2: nobody knows whether it came out of A1 ("), "{}", told(&unknown));
+        let intended = Record::DeliveryIntended { order, item: 2, attempt: 1, outlet: gate, counter: None };
+        assert_eq!(told(&intended), "unit 3: gate out is energised, attempt 1, no counter");
+    }
+
+    #[test]
+    fn every_slip_has_its_name() {
+        let order = OrderId::from_parts(1, 1);
+        let slips = [Slip::Receipt, Slip::Refund, Slip::Claim];
+        let told = slips.map(|slip| told(&Record::ReceiptPrinted { order, slip }));
+        assert_eq!(told, ["receipt printed", "refund slip printed", "claim slip printed"]);
+    }
+}

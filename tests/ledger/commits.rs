@@ -62,6 +62,7 @@ fn an_idle_hour_leaves_the_disk_alone() {
     shop.offer(&["cola"]);
     assert_ne!(version(), before, "the measure works");
     drop(shop);
+    assert_eq!(Reader::open(directory.path()).unwrap().acknowledged().unwrap(), 3);
     assert_eq!(kit::open(directory.path()).unwrap().acknowledged(), 3, "the cursor went with the next records");
 }
 

@@ -239,6 +239,10 @@ fn a_write_that_fails_latches() {
     let told = String::from_utf8_lossy(&child.stdout);
     assert!(child.status.success(), "{told}{}", String::from_utf8_lossy(&child.stderr));
     let last: u64 = told.lines().find_map(|line| line.strip_prefix("acknowledged ")).unwrap().parse().unwrap();
+    assert!(
+        directory.path().join("reserve").exists(),
+        "what is kept for a full disk is not given up for another fault"
+    );
     let mut shop = Shop::open(directory.path());
     assert_eq!(shop.ledger.seq(), last);
     shop.start();

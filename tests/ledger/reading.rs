@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use kioskd::ledger::{Journal, Reader};
+use kioskd::ledger::{EventDocument, Journal, Reader};
+use kioskd::operation::{Actor, Operation, Outcome, Refusal, RequestId};
 use kioskd::sale::codes::REACH;
 use kioskd::sale::record::Slip;
 use kioskd::sale::view::OrderState;
@@ -42,6 +43,7 @@ fn a_reader_follows_the_writer_record_by_record() {
             for event in events {
                 assert_eq!(event.seq, seq + 1);
                 let document: Value = serde_json::from_str(&event.document).unwrap();
+                let typed: EventDocument = serde_json::from_str(&event.document).unwrap();
                 assert_eq!(document["seq"], event.seq);
                 assert_eq!(document["ledger"], *ledger);
                 assert_eq!(document["kind"], *event.kind);
@@ -55,6 +57,7 @@ fn a_reader_follows_the_writer_record_by_record() {
                 });
                 let digest = ring::digest::digest(&ring::digest::SHA256, hashed.join("\n").as_bytes());
                 assert_eq!(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>(), prev);
+                assert_eq!(typed.recomputed(), prev, "as whoever receives it recomputes it");
                 let text: Value = serde_json::from_str(document["text"].as_str().unwrap()).unwrap();
                 assert_eq!(text["kind"], *event.kind);
                 assert_eq!(text["order"], document["order"]);
@@ -214,6 +217,77 @@ order 01M7Q5CRF80000000000001XVR (239352)
     assert_eq!(json["lines"].as_array().unwrap().len(), expected.lines().count() - 2);
     assert_eq!(json["lines"][1]["ts"], Value::Null);
     assert_eq!(json["lines"][1]["body"]["kind"], "order-paid");
+}
+
+#[test]
+fn the_totals_are_what_the_orders_add_up_to() {
+    let directory = kit::varied();
+    let reader = Reader::open(directory.path()).unwrap();
+    let [totals] = reader.totals().unwrap().try_into().expect("one currency");
+    let listed = reader.orders(1_000).unwrap();
+    let listed = listed["orders"].as_array().unwrap();
+    let sum = |key: &str| listed.iter().map(|order| order[key].as_i64().unwrap()).sum::<i64>();
+    assert_eq!((totals.currency.as_str(), totals.orders), ("CNY", listed.len() as u64));
+    assert_eq!((totals.paid, totals.refunded), (sum("paid"), sum("refunded")));
+    assert_eq!((totals.paid, totals.open, totals.outstanding), (2_400, 0, 0));
+
+    let empty = tempfile::tempdir().unwrap();
+    let mut shop = Shop::open(empty.path());
+    let reader = Reader::open(empty.path()).unwrap();
+    assert_eq!(reader.totals().unwrap(), []);
+    shop.start();
+    let order = shop.offer(&["cola"]);
+    let open = &reader.totals().unwrap()[0];
+    assert_eq!((open.orders, open.open, open.paid), (1, 1, 0));
+    let live = &shop.state.orders[&order];
+    assert_eq!(reader.order(order).unwrap().map(|known| known.charges[0].id.clone()), Some(live.charges[0].id.clone()));
+}
+
+#[test]
+fn what_people_asked_is_told_with_what_came_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut shop = Shop::open(directory.path());
+    shop.start();
+    let reader = Reader::open(directory.path()).unwrap();
+    assert_eq!(reader.operations(9).unwrap(), []);
+    shop.operate(Operation::Refill);
+    shop.wall = false;
+    shop.operate(Operation::SetStock { slot: kit::slot("A1"), count: 99 });
+    let told = reader.operations(9).unwrap();
+    let lines: Vec<String> = told.iter().map(ToString::to_string).collect();
+    let refused = Operation::SetStock { slot: kit::slot("A1"), count: 99 };
+    let why = Outcome::Refused { why: Refusal::HoldsLess { capacity: 9 } };
+    assert_eq!(
+        lines,
+        [
+            format!("clock unknown  {}  {refused}: {why}", Actor::Menu),
+            format!(
+                "2026-11-18 11:06:41Z  {}  {}: {}",
+                Actor::Menu,
+                Operation::Refill,
+                told[1].outcome.as_ref().unwrap()
+            )
+        ]
+    );
+    assert_eq!(reader.operations(1).unwrap(), told[..1], "the newest first");
+    // Who asks once more under the same number is told the same.
+    let known = reader.operation(&told[0].id).unwrap().expect("asked for");
+    assert_eq!((known.asked, known.by, known.outcome), (refused.clone(), Actor::Menu, Some(why)));
+    let other = RequestId::parse("another").unwrap();
+    assert!(reader.operation(&other).unwrap().is_none());
+
+    // Begun, and then the power went.
+    let at = shop.stamp();
+    let begun = Record::OperationBegun { id: other.clone(), by: Actor::Menu, asked: refused };
+    shop.ledger.commit(&at, &[begun], &shop.state).unwrap();
+    assert!(reader.operations(1).unwrap()[0].to_string().ends_with(": under way"));
+    assert_eq!(shop.ledger.recover().unwrap().operations, [other]);
+
+    let raw = rusqlite::Connection::open(kit::db_of(directory.path())).unwrap();
+    raw.execute_batch("UPDATE operations SET asked = '{'").unwrap();
+    let unread = reader.operation(&told[0].id).unwrap_err().to_string();
+    assert!(unread.contains("kiosk.db: an operation can't be read"), "{unread}");
+    assert_eq!(reader.operations(1).unwrap_err().to_string(), unread);
 }
 
 struct Told {

@@ -116,3 +116,12 @@ fn an_empty_file_beside_a_log_is_not_begun() {
     let directory = kit::lay(b"", &wal);
     refused(directory.path(), |_| true);
 }
+
+#[test]
+fn a_lock_that_somebody_has_on_the_file_is_not_read_past() {
+    let directory = kit::varied();
+    let raw = Connection::open(kit::db_of(directory.path())).unwrap();
+    raw.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
+    let told = Reader::open(directory.path()).expect_err("who has it may be writing").to_string();
+    assert!(told.contains("kiosk.db: database is locked"), "{told}");
+}
