@@ -1,15 +1,16 @@
-//! Fees and bills over a real ledger, as the operator types it: `kioskctl fees` and `kioskctl reconcile`.
+//! Fees and bills over a real ledger: what the ledger answers, and that `kioskctl fees` and `kioskctl reconcile` say
+//! just that, as the operator types it.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use kioskd::ledger::Reader;
-use kioskd::sale::Touch;
-use kioskd::sale::policy::RailPolicy;
-use kioskd::vocabulary::{ChargeId, Evidence, Minor, OrderId, RailName};
-use serde_json::Value;
-
 use crate::kit::{BASE, Shop};
+use kioskd::ledger::{Ask, Days, FeeReport, Journal, Reader, Reconciliation, reconcile};
+use kioskd::payment::bill::{Period, read_any};
+use kioskd::payment::rates::Rates;
+use kioskd::sale::policy::RailPolicy;
+use kioskd::sale::{Record, Touch};
+use kioskd::vocabulary::{ChargeId, Evidence, Minor, OrderId, RailName};
 
 /// Midnight in Beijing, after the day on which everything here is sold.
 const MIDNIGHT: u64 = 1_795_017_600_000;
@@ -144,16 +145,45 @@ fn agreeing(sold: &Sold) -> Vec<Row> {
     ]
 }
 
+/// A bill of the sandbox, of the days it covers by its own word.
+fn ask() -> Ask<'static> {
+    Ask { rail: "sandbox", period: None, shared: false }
+}
+
+/// The same of these days of November.
+fn of_days(first: i8, last: i8) -> Ask<'static> {
+    let day = |day| jiff::civil::date(2026, 11, day);
+    Ask { period: Some(Period::of_days(day(first), day(last)).unwrap()), ..ask() }
+}
+
+fn compare_for(sold: &Sold, bill: &[u8], ask: &Ask<'_>) -> Reconciliation {
+    let charges = Reader::open(sold.directory.path()).unwrap().charges().unwrap();
+    reconcile(&charges, &read_any(bill).unwrap(), ask).unwrap()
+}
+
+fn compare(sold: &Sold, bill: &[u8]) -> Reconciliation {
+    compare_for(sold, bill, &ask())
+}
+
+/// The one difference of a bill, as `what charge refund there here`.
+fn only_difference(sold: &Sold, rows: &[Row]) -> String {
+    let told = compare(sold, &wechat(rows));
+    let answer = told.json();
+    assert_eq!((told.agrees(), &answer["agrees"]), (false, &false.into()));
+    let [difference] = answer["differences"].as_array().unwrap().as_slice() else { panic!("{answer:#}") };
+    assert_eq!(answer["findings"].as_array().unwrap().len(), 0, "{answer:#}");
+    let spoken = told.to_string();
+    assert!(spoken.contains(difference["what"].as_str().unwrap()), "{spoken}");
+    assert!(spoken.contains(difference["why"].as_str().unwrap()), "{spoken}");
+    let word = |key: &str| difference[key].as_str().unwrap_or("-").to_owned();
+    format!("{} {} {} {} {}", word("what"), word("charge"), word("refund"), difference["there"], difference["here"])
+}
+
+/// What `kioskctl` answers.
 struct Answer {
     code: i32,
     text: String,
     errors: String,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {}{}", self.text, self.errors))
-    }
 }
 
 fn kioskctl(state: &Path, arguments: &[&str]) -> Answer {
@@ -173,26 +203,11 @@ fn write(sold: &Sold, name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-fn compare(sold: &Sold, bill: &[u8], more: &[&str]) -> Answer {
+/// The same bill by `kioskctl reconcile`.
+fn typed(sold: &Sold, bill: &[u8], more: &[&str]) -> Answer {
     let path = write(sold, "bill.csv", bill);
     let base = ["reconcile", "--bill", path.to_str().unwrap(), "--rail", "sandbox"];
     kioskctl(sold.directory.path(), &[base.as_slice(), more].concat())
-}
-
-/// The one difference of a bill, as `what charge refund there here`.
-fn only_difference(sold: &Sold, rows: &[Row]) -> String {
-    let told = compare(sold, &wechat(rows), &["--json"]);
-    assert_eq!(told.code, 1, "{}{}", told.text, told.errors);
-    let answer = told.json();
-    assert_eq!(answer["agrees"], false);
-    let [difference] = answer["differences"].as_array().unwrap().as_slice() else { panic!("{answer:#}") };
-    assert_eq!(answer["findings"].as_array().unwrap().len(), 0, "{answer:#}");
-    let spoken = compare(sold, &wechat(rows), &[]);
-    assert_eq!(spoken.code, 1);
-    assert!(spoken.text.contains(difference["what"].as_str().unwrap()), "{}", spoken.text);
-    assert!(spoken.text.contains(difference["why"].as_str().unwrap()), "{}", spoken.text);
-    let word = |key: &str| difference[key].as_str().unwrap_or("-").to_owned();
-    format!("{} {} {} {} {}", word("what"), word("charge"), word("refund"), difference["there"], difference["here"])
 }
 
 #[test]
@@ -216,22 +231,38 @@ fn the_ledger_tells_its_charges() {
     assert_eq!((late.rail.as_str(), late.currency.code()), ("sandbox", "CNY"));
 }
 
+/// The provider gives back of one payment without being asked, for goods that fell.
+#[test]
+fn what_went_back_by_itself_is_given_back_too() {
+    let mut sold = sold();
+    let charge = ChargeId::of(sold.plain, 1);
+    let at = sold.shop.stamp();
+    let returned = Record::ChargeReturned { order: sold.plain, charge: charge.clone(), total: 100 };
+    sold.shop.ledger.commit(&at, &[returned], &sold.shop.state).unwrap();
+    let charges = Reader::open(sold.directory.path()).unwrap().charges().unwrap();
+    let line = charges.iter().find(|line| line.charge == charge.as_str()).unwrap();
+    assert_eq!((line.paid, line.returned, line.refunded()), (300, 100, 100));
+    assert_eq!(line.returned_at, at.wall.map(|wall| wall.0));
+}
+
 #[test]
 fn a_bill_that_agrees() {
     let sold = sold();
     for bill in [wechat(&agreeing(&sold)), alipay(&agreeing(&sold))] {
-        let told = compare(&sold, &bill, &["--json"]);
-        assert_eq!(told.code, 0, "{}{}", told.text, told.errors);
-        let answer = told.json();
-        assert_eq!(answer["agrees"], true);
+        let answer = compare(&sold, &bill).json();
+        assert_eq!(answer["agrees"], true, "{answer:#}");
         assert_eq!((&answer["payments_agree"], &answer["refunds_agree"]), (&4.into(), &3.into()));
         assert_eq!(answer["undecided"].as_array().unwrap().len(), 0, "{answer:#}");
         assert_eq!((&answer["from"], &answer["to"]), (&"2026-11-18T00:00:00".into(), &"2026-11-19T00:00:00".into()));
     }
-    let told = compare(&sold, &wechat(&agreeing(&sold)), &[]);
-    assert!(told.code == 0 && told.text.ends_with("they agree\n"), "{}", told.text);
     // Five payments at 0.02 and three refunds at -0.01, by the bill's own word.
-    assert!(told.text.contains("fees by the bill: 0.07000 CNY"), "{}", told.text);
+    assert_eq!(
+        compare(&sold, &wechat(&agreeing(&sold))).to_string(),
+        "from 2026-11-18 00:00:00 to before 2026-11-19 00:00:00, Beijing time\n\
+         4 payments and 3 refunds agree\n\
+         fees by the bill: 0.07000 CNY\n\
+         they agree"
+    );
 }
 
 #[test]
@@ -270,8 +301,8 @@ fn every_disagreement_is_named() {
         assert_eq!(only_difference(&sold, &rows), expected);
     }
     // Two at once are both told.
-    let two = compare(&sold, &wechat(&[&without(0)[..], &[paid(stranger, 300)]].concat()), &[]);
-    assert!(two.code == 1 && two.text.ends_with("they differ in 2\n"), "{}", two.text);
+    let two = compare(&sold, &wechat(&[&without(0)[..], &[paid(stranger, 300)]].concat())).to_string();
+    assert!(two.ends_with("\nthey differ in 2"), "{two}");
 }
 
 #[test]
@@ -279,11 +310,13 @@ fn an_account_shared_with_others() {
     let sold = sold();
     let others = [paid("SHOP-1", 900), back("SHOP-1", "SHOP-R1", 900)];
     let rows = [&agreeing(&sold)[..], &others].concat();
-    let told = compare(&sold, &wechat(&rows), &["--shared", "--json"]);
-    assert_eq!((told.code, &told.json()["rows_of_others"]), (0, &2.into()), "{}", told.text);
-    assert_eq!(compare(&sold, &wechat(&rows), &[]).code, 1);
+    let shared = |rows: &[Row]| compare_for(&sold, &wechat(rows), &Ask { shared: true, ..ask() });
+    let answer = shared(&rows);
+    assert_eq!((answer.agrees(), &answer.json()["rows_of_others"]), (true, &2.into()), "{answer}");
+    assert!(answer.to_string().contains("\n2 rows are of others on this account\n"), "{answer}");
+    assert!(!compare(&sold, &wechat(&rows)).agrees());
     let short = [&agreeing(&sold)[1..], &others].concat();
-    assert_eq!(compare(&sold, &wechat(&short), &["--shared"]).code, 1, "what is ours is still missed");
+    assert!(!shared(&short).agrees(), "what is ours is still missed");
 }
 
 #[test]
@@ -291,14 +324,13 @@ fn a_line_that_can_not_be_read_is_never_agreement() {
     let sold = sold();
     let rows = [&agreeing(&sold)[..], &[paid("SHOP-1", 7_777)]].concat();
     let bill = String::from_utf8(wechat(&rows)).unwrap().replace("`77.77", "`seventy");
-    let told = compare(&sold, bill.as_bytes(), &["--shared", "--json"]);
-    assert_eq!(told.code, 1, "{}{}", told.text, told.errors);
+    let told = compare_for(&sold, bill.as_bytes(), &Ask { shared: true, ..ask() });
     let answer = told.json();
     assert_eq!(answer["findings"], serde_json::json!([{ "line": 10, "what": "订单金额 `seventy` is not an amount" }]));
     assert_eq!((&answer["agrees"], answer["differences"].as_array().unwrap().len()), (&false.into(), 0));
-    let spoken = compare(&sold, bill.as_bytes(), &["--shared"]);
-    assert!(spoken.text.contains("line 10: 订单金额"), "{}", spoken.text);
-    assert!(spoken.text.ends_with("nothing that could be read differs\n"), "{}", spoken.text);
+    let spoken = told.to_string();
+    assert!(spoken.contains("\nline 10: 订单金额"), "{spoken}");
+    assert!(spoken.ends_with("\nnothing that could be read differs"), "{spoken}");
 }
 
 #[test]
@@ -311,19 +343,19 @@ fn payments_around_midnight_are_left_to_the_other_bill() {
     shop.pay(across, 450);
     shop.pass(20_000);
     let rows = agreeing(&sold);
-    let told = compare(&sold, &wechat(&rows), &["--json"]);
-    assert_eq!(told.code, 0, "{}{}", told.text, told.errors);
+    let told = compare(&sold, &wechat(&rows));
+    assert!(told.agrees(), "{told}");
     assert_eq!(told.json()["undecided"][0]["charge"], charge(across));
     assert!(told.json()["undecided"][0]["why"].as_str().unwrap().contains("the day before or after"));
+    assert!(told.to_string().contains(&format!("\nnot decided: payment-missing-there   {}", charge(across))), "{told}");
     // Nothing of the day is expected in the next day's bill, where the payment is.
     let next = Row { time: "2026-11-19 00:00:09", ..paid(charge(across), 450) };
-    let told = compare(&sold, &wechat(std::slice::from_ref(&next)), &["--json"]);
-    assert_eq!((told.code, &told.json()["payments_agree"]), (0, &1.into()), "{}{}", told.text, told.errors);
+    let told = compare(&sold, &wechat(std::slice::from_ref(&next)));
+    assert_eq!((told.agrees(), told.payments_agree), (true, 1), "{told}");
     // Both days in one go: now it must be there.
-    let days = ["--from", "2026-11-18", "--to", "2026-11-19", "--json"];
-    assert_eq!(compare(&sold, &wechat(&rows), &days).code, 1);
-    let told = compare(&sold, &wechat(&[rows, vec![next]].concat()), &days);
-    assert_eq!((told.code, &told.json()["payments_agree"]), (0, &5.into()), "{}{}", told.text, told.errors);
+    assert!(!compare_for(&sold, &wechat(&rows), &of_days(18, 19)).agrees());
+    let told = compare_for(&sold, &wechat(&[rows, vec![next]].concat()), &of_days(18, 19));
+    assert_eq!((told.agrees(), told.payments_agree), (true, 5), "{told}");
 }
 
 /// The customer switches to the other rail and pays there; its charge comes from a record of another kind.
@@ -344,54 +376,69 @@ fn a_payment_on_a_switched_rail_is_missed_too() {
     assert_eq!((line.rail.as_str(), line.paid, line.payments.len()), ("other", 450, 1));
     assert!(line.offered.is_some_and(|at| at > BASE) && line.offered <= line.payments[0].heard, "{line:?}");
 
-    let bill = |rows: &[Row]| write(&sold, "other.csv", &wechat(rows)).to_str().unwrap().to_owned();
-    let days = ["--from", "2026-11-18", "--to", "2026-11-18", "--json"];
-    let compare = |rows: &[Row]| {
-        let bill = bill(rows);
-        let base = ["reconcile", "--bill", &bill, "--rail", "other"];
-        kioskctl(sold.directory.path(), &[&base[..], &days].concat())
-    };
-    let told = compare(&[]);
-    assert_eq!(told.code, 1, "{}{}", told.text, told.errors);
-    let answer = told.json();
+    let other = |rows: &[Row]| compare_for(&sold, &wechat(rows), &Ask { rail: "other", ..of_days(18, 18) });
+    let answer = other(&[]).json();
     assert_eq!(answer["differences"][0]["what"], "payment-missing-there");
     assert_eq!(answer["differences"][0]["charge"], second.as_str());
     assert_eq!(answer["undecided"].as_array().unwrap().len(), 0, "{answer:#}");
-    assert_eq!(compare(&[paid(second.as_str(), 450)]).code, 0);
+    assert!(other(&[paid(second.as_str(), 450)]).agrees());
 }
 
 #[test]
-fn an_unreadable_row_is_told_before_what_it_leaves_open() {
+fn kioskctl_says_of_a_bill_what_the_ledger_says() {
+    let sold = sold();
+    let others = [paid("SHOP-1", 900), back("SHOP-1", "SHOP-R1", 900)];
+    let rows = agreeing(&sold);
+    let shared = Ask { shared: true, ..ask() };
+    let days = ["--from", "2026-11-18", "--to", "2026-11-18"];
+    for (rows, more, ask, code) in [
+        (rows.clone(), &[][..], ask(), 0),
+        (rows[1..].to_vec(), &[], ask(), 1),
+        (vec![], &days, of_days(18, 18), 1),
+        ([&rows[..], &others].concat(), &[], ask(), 1),
+        ([&rows[..], &others].concat(), &["--shared"], shared, 0),
+    ] {
+        let bill = wechat(&rows);
+        let answer = compare_for(&sold, &bill, &ask);
+        let told = typed(&sold, &bill, more);
+        assert_eq!((told.code, told.text, told.errors), (code, format!("{answer}\n"), String::new()), "{more:?}");
+        let told = typed(&sold, &bill, &[more, &["--json"]].concat());
+        assert_eq!((told.code, told.text), (code, format!("{:#}\n", answer.json())), "{more:?}");
+    }
+}
+
+#[test]
+fn kioskctl_tells_an_unreadable_row_before_what_it_leaves_open() {
     let sold = sold();
     let one = wechat(&agreeing(&sold)[..1]);
     let broken = String::from_utf8(one).unwrap().replace("`3.00", "`three");
-    let told = compare(&sold, broken.as_bytes(), &[]);
+    let told = typed(&sold, broken.as_bytes(), &[]);
     assert_eq!((told.code, told.text.as_str()), (2, ""));
     assert!(told.errors.contains("line 2: 订单金额 `three` is not an amount"), "{}", told.errors);
     assert!(told.errors.contains("--from and --to") && !told.errors.contains("no rows"), "{}", told.errors);
     // With days to compare the rest is judged, and the line keeps it from agreeing.
-    let told = compare(&sold, broken.as_bytes(), &["--from", "2026-11-18", "--to", "2026-11-18"]);
+    let told = typed(&sold, broken.as_bytes(), &["--from", "2026-11-18", "--to", "2026-11-18"]);
     assert!(told.code == 1 && told.text.contains("line 2: 订单金额 `three`"), "{}{}", told.text, told.errors);
 
     // A header row that can't be read is no missing one.
     let header = String::from_utf8(wechat(&agreeing(&sold))).unwrap().replacen("微信订单号,", "微信订单号,\"", 1);
-    let told = compare(&sold, header.as_bytes(), &[]);
+    let told = typed(&sold, header.as_bytes(), &[]);
     assert!(told.errors.contains("line 1: a quotation mark is not closed"), "{}", told.errors);
 }
 
 #[test]
-fn an_empty_day() {
+fn kioskctl_wants_the_days_of_an_empty_bill() {
     let sold = sold();
     let empty = wechat(&[]);
-    let told = compare(&sold, &empty, &[]);
+    let told = typed(&sold, &empty, &[]);
     assert_eq!(told.code, 2);
     assert!(told.errors.contains("write --from and --to"), "{}", told.errors);
-    let day = |day: &str| compare(&sold, &empty, &["--from", day, "--to", day]).code;
+    let day = |day: &str| typed(&sold, &empty, &["--from", day, "--to", day]).code;
     assert_eq!((day("2026-11-17"), day("2026-11-18"), day("2026-11-19")), (0, 1, 0));
 }
 
 #[test]
-fn errors_end_with_two_and_say_what_to_do() {
+fn kioskctl_ends_errors_with_two_and_says_what_to_do() {
     let sold = sold();
     let state = sold.directory.path();
     let good = wechat(&agreeing(&sold));
@@ -399,12 +446,12 @@ fn errors_end_with_two_and_say_what_to_do() {
         assert_eq!((told.code, told.text.as_str()), (2, ""), "{}", told.errors);
         assert!(told.errors.contains(what), "{}", told.errors);
     };
-    says(compare(&sold, b"\x1f\x8b\x08\0", &[]), "bill.csv: packed with gzip; type `gunzip < FILE");
-    says(compare(&sold, b"PK\x03\x04", &[]), "unzip FILE");
-    says(compare(&sold, b"a,b\n1,2\n", &[]), "bill.csv: no bill; take the trade bill");
-    says(compare(&sold, &good, &["--from", "2026-11-19", "--to", "2026-11-18"]), "write them the other way");
-    says(compare(&sold, &good, &["--from", "2026-11-19"]), "--to");
-    says(compare(&sold, &good, &["--from", "19.11.2026", "--to", "2026-11-19"]), "19.11.2026");
+    says(typed(&sold, b"\x1f\x8b\x08\0", &[]), "bill.csv: packed with gzip; type `gunzip < FILE");
+    says(typed(&sold, b"PK\x03\x04", &[]), "unzip FILE");
+    says(typed(&sold, b"a,b\n1,2\n", &[]), "bill.csv: no bill; take the trade bill");
+    says(typed(&sold, &good, &["--from", "2026-11-19", "--to", "2026-11-18"]), "write them the other way");
+    says(typed(&sold, &good, &["--from", "2026-11-19"]), "--to");
+    says(typed(&sold, &good, &["--from", "19.11.2026", "--to", "2026-11-19"]), "19.11.2026");
     let path = write(&sold, "good.csv", &good);
     let path = path.to_str().unwrap();
     says(kioskctl(state, &["reconcile", "--bill", path, "--rail", "wechta"]), "write --rail sandbox");
@@ -424,59 +471,78 @@ from = 2026-01-01
 rate = \"0.60%\"
 ";
 
+const OTHER: &str = "[[rail]]
+name = \"sandbox\"
+[[rail.fee]]
+from = 2026-01-01
+rate = \"0.38%\"
+";
+
+/// The estimate by a file of rates, with another file's beside it, for these days of November.
+fn fees(sold: &Sold, rates: &str, other: Option<&str>, [first, last]: [Option<i8>; 2]) -> FeeReport {
+    let [rates, other] = [Some(rates), other]
+        .map(|text| text.map(|text| Rates::parse(Path::new("rates.toml"), text.as_bytes()).unwrap()));
+    let day = |day| jiff::civil::date(2026, 11, day);
+    let rates = rates.unwrap();
+    let days = Days { first: first.map(day), last: last.map(day), zone: rates.zone.clone().unwrap() };
+    let charges = Reader::open(sold.directory.path()).unwrap().charges().unwrap();
+    FeeReport::new(&charges, &days, &rates, other.as_ref())
+}
+
+const EVER: [Option<i8>; 2] = [None; 2];
+
 #[test]
 fn fees_and_other_rates() {
     let sold = sold();
-    let config = write(&sold, "kiosk.toml", RATES.as_bytes());
-    let other = write(
-        &sold,
-        "other.toml",
-        b"[[rail]]\nname = \"sandbox\"\n[[rail.fee]]\nfrom = 2026-01-01\nrate = \"0.38%\"\n",
-    );
-    let (config, other) = (config.to_str().unwrap(), other.to_str().unwrap());
-    let fees = |more: &[&str]| kioskctl(sold.directory.path(), &[&["fees", "--config", config], more].concat());
-
     // 3.00 → 0.02; 3.00 and 4.50 given back → 0; 4.50 → 0.03; 6.00 → 0.04, of which 0.02 came back with 3.00.
-    let told = fees(&["--json"]);
-    assert_eq!(told.code, 0, "{}", told.errors);
-    let answer = told.json();
-    assert_eq!(answer["estimate"], true);
-    let rail = &answer["rails"][0];
-    let numbers = ["payments", "paid", "refunded", "fee_estimate", "net_estimate", "payments_without_rate"];
-    assert_eq!(numbers.map(|key| rail[key].as_i64().unwrap()), [5, 2_100, 1_050, 7, 1_043, 0]);
-    assert_eq!((&rail["rail"], &rail["currency"]), (&"sandbox".into(), &"CNY".into()));
-    assert_eq!(answer["totals"][0]["net_estimate"], 1_043);
+    let answer = fees(&sold, RATES, None, EVER).json();
+    let sums = serde_json::json!({
+        "rail": "sandbox", "currency": "CNY", "payments": 5, "paid": 2_100, "refunded": 1_050, "fee_estimate": 7,
+        "net_estimate": 1_043, "payments_without_rate": 0,
+    });
+    let mut totals = sums.clone();
+    totals.as_object_mut().unwrap().remove("rail");
+    let whole =
+        serde_json::json!({ "estimate": true, "rails": [sums], "totals": [totals], "payments_without_time": 0 });
+    assert_eq!(answer, whole);
 
     // 0.38 %: 3.00 → 0.01; 4.50 → 0.02; 6.00 → 0.02, of which 0.01 came back.
-    let told = fees(&["--if", other, "--json", "--from", "2026-11-18", "--to", "2026-11-18"]);
-    let rail = &told.json()["rails"][0];
-    assert_eq!(["if_fee_estimate", "difference_estimate"].map(|key| rail[key].as_i64().unwrap()), [4, -3]);
-    let told = fees(&["--if", other]);
-    let line = told.text.lines().find(|line| line.starts_with("sandbox")).unwrap();
-    for amount in ["21.00 CNY", "10.50 CNY", "0.07 CNY", "10.43 CNY", "0.04 CNY", "-0.03 CNY"] {
-        assert!(line.contains(amount), "{amount}: {line}");
-    }
-    assert!(told.text.lines().next().unwrap().contains("FEE (estimate)"), "{}", told.text);
-    assert!(told.text.contains("an estimate by the configured rates"), "{}", told.text);
+    let answer = fees(&sold, RATES, Some(OTHER), [Some(18), Some(18)]).json();
+    let compared = ["if_fee_estimate", "if_payments_without_rate", "difference_estimate"];
+    assert_eq!(compared.map(|key| answer["rails"][0][key].as_i64().unwrap()), [4, 0, -3]);
+    assert_eq!(
+        fees(&sold, RATES, Some(OTHER), EVER).to_string(),
+        "RAIL              PAYMENTS            PAID      GIVEN BACK  FEE (estimate)  NET (estimate)   IF (estimate)      DIFFERENCE\n\
+         sandbox                  5       21.00 CNY       10.50 CNY        0.07 CNY       10.43 CNY        0.04 CNY       -0.03 CNY\n\
+         total                    5       21.00 CNY       10.50 CNY        0.07 CNY       10.43 CNY        0.04 CNY       -0.03 CNY\n\
+         an estimate by the configured rates; the provider's bill has the last word"
+    );
 
-    let none = fees(&["--json", "--from", "2026-11-19"]).json();
-    assert_eq!(none["rails"].as_array().unwrap().len(), 0);
+    assert_eq!(
+        fees(&sold, RATES, None, EVER).to_string().lines().count(),
+        4,
+        "without another file nothing is said of one"
+    );
+    for days in [[Some(19), None], [None, Some(17)]] {
+        assert_eq!(fees(&sold, RATES, None, days).json()["rails"].as_array().unwrap().len(), 0);
+    }
 }
 
 #[test]
 fn payments_without_a_rate_are_in_no_estimate() {
     let sold = sold();
-    for (text, what) in [
-        (RATES.replace("2026-01-01", "2026-12-01"), "5 payments on sandbox have no rate"),
-        (RATES.replace("\"sandbox\"", "\"wechat\""), "5 payments on sandbox have no rate"),
-    ] {
-        let config = write(&sold, "kiosk.toml", text.as_bytes());
-        let fees = ["fees", "--config", config.to_str().unwrap()];
-        let told = kioskctl(sold.directory.path(), &fees);
-        assert!(told.code == 0 && told.text.contains(what) && told.text.contains("no rate "), "{}", told.text);
-        let answer = kioskctl(sold.directory.path(), &[&fees[..], &["--json"]].concat()).json();
+    for rates in [RATES.replace("2026-01-01", "2026-12-01"), RATES.replace("\"sandbox\"", "\"wechat\"")] {
+        let told = fees(&sold, &rates, None, EVER);
+        let spoken = told.to_string();
+        assert!(spoken.contains("\n5 payments on sandbox have no rate") && spoken.contains("no rate "), "{spoken}");
+        let answer = told.json();
         assert_eq!(answer["rails"][0]["payments_without_rate"], 5);
         assert_eq!((&answer["rails"][0]["fee_estimate"], &answer["rails"][0]["net_estimate"]), (&0.into(), &0.into()));
+        // Neither are they in the other one's, nor in what lies between the two.
+        let told = fees(&sold, RATES, Some(&rates), EVER);
+        let (spoken, sums) = (told.to_string(), &told.json()["rails"][0]);
+        assert!(spoken.contains("\n5 payments have no rate in the other file and are not in IF\n"), "{spoken}");
+        assert_eq!([&sums["if_payments_without_rate"], &sums["difference_estimate"]], [5, 0]);
     }
 }
 
@@ -487,24 +553,44 @@ fn a_payment_at_an_unknown_time() {
     let dark = sold.shop.offer(&["tea"]);
     sold.shop.pay(dark, 450);
     sold.shop.pass(20_000);
-    let config = write(&sold, "kiosk.toml", RATES.as_bytes());
-    let fees = |more: &[&str]| {
-        let base = ["fees", "--config", config.to_str().unwrap(), "--json"];
-        kioskctl(sold.directory.path(), &[&base[..], more].concat()).json()
-    };
-    assert_eq!(fees(&[])["rails"][0]["fee_estimate"], 10, "by the last rate");
-    let days = fees(&["--from", "2026-11-01", "--to", "2026-11-30"]);
-    assert_eq!((&days["rails"][0]["fee_estimate"], &days["payments_without_time"]), (&7.into(), &1.into()));
+    assert_eq!(fees(&sold, RATES, None, EVER).json()["rails"][0]["fee_estimate"], 10, "by the last rate");
+    for days in [[Some(1), Some(30)], [Some(1), None], [None, Some(30)]] {
+        let told = fees(&sold, RATES, None, days);
+        let answer = told.json();
+        assert_eq!((&answer["rails"][0]["fee_estimate"], &answer["payments_without_time"]), (&7.into(), &1.into()));
+        assert!(told.to_string().contains("\n1 payments came while the clock was unknown"), "{told}");
+    }
     // A bill without it decides nothing, one with it agrees.
-    let told = compare(&sold, &wechat(&agreeing(&sold)), &["--json"]);
-    assert_eq!((told.code, &told.json()["undecided"][0]["charge"]), (0, &charge(dark).into()), "{}", told.text);
-    let rows = [agreeing(&sold), vec![paid(charge(dark), 450)]].concat();
-    let told = compare(&sold, &wechat(&rows), &["--json"]);
-    assert_eq!((told.code, &told.json()["payments_agree"]), (0, &5.into()), "{}", told.text);
+    let told = compare(&sold, &wechat(&agreeing(&sold)));
+    assert_eq!((told.agrees(), &told.json()["undecided"][0]["charge"]), (true, &charge(dark).into()), "{told}");
+    let told = compare(&sold, &wechat(&[agreeing(&sold), vec![paid(charge(dark), 450)]].concat()));
+    assert_eq!((told.agrees(), told.payments_agree), (true, 5), "{told}");
 }
 
 #[test]
-fn a_wrong_file_of_rates_is_told_by_its_line() {
+fn kioskctl_says_of_fees_what_the_ledger_says() {
+    let sold = sold();
+    let [config, other] = [("kiosk.toml", RATES), ("other.toml", OTHER)]
+        .map(|(name, text)| write(&sold, name, text.as_bytes()).to_str().unwrap().to_owned());
+    for (more, other, days) in [
+        (&[][..], None, EVER),
+        (&["--if", &other], Some(OTHER), EVER),
+        (&["--from", "2026-11-18", "--to", "2026-11-18"], None, [Some(18), Some(18)]),
+        (&["--from", "2026-11-19"], None, [Some(19), None]),
+    ] {
+        let answer = fees(&sold, RATES, other, days);
+        let typed = |words: &[&str]| {
+            let told = kioskctl(sold.directory.path(), &[&["fees", "--config", &config], more, words].concat());
+            assert_eq!((told.code, told.errors.as_str()), (0, ""), "{more:?}");
+            told.text
+        };
+        assert_eq!(typed(&[]), format!("{answer}\n"), "{more:?}");
+        assert_eq!(typed(&["--json"]), format!("{:#}\n", answer.json()), "{more:?}");
+    }
+}
+
+#[test]
+fn kioskctl_tells_a_wrong_file_of_rates_by_its_line() {
     let sold = sold();
     let wrong = write(&sold, "kiosk.toml", RATES.replace("\"0.60%\"", "0.6").as_bytes());
     let good = write(&sold, "good.toml", RATES.as_bytes());
