@@ -295,7 +295,7 @@ impl Work<'_> {
                 None if self.shared && !self.elsewhere.contains_key(charge) => {
                     self.answer.others += entries.len() as u64
                 }
-                Some(line) if line.returned > 0 && sum(&entries) == Some(line.returned) => agree += 1,
+                Some(line) if sum(&entries) == Some(line.returned) => agree += 1,
                 Some(line) if line.returned > 0 => {
                     let here = Money { amount: line.returned, currency: line.currency };
                     let why = format!("the provider gave back by itself, {here} by its word then{}", rows(&entries));

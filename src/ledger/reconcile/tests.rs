@@ -94,6 +94,21 @@ fn what_the_provider_gave_back_by_itself() {
 }
 
 #[test]
+fn what_was_given_back_of_no_charge_is_of_others_on_a_shared_account_only() {
+    let charges = [ChargeLine { rail: "alipay".into(), ..line("A_1", 300) }, line("B_1", 300)];
+    let told = |charge: &str, shared: bool| {
+        let bill = bill(vec![paid("B_1", 300), back(charge, None, 300, None)]);
+        let answer = reconcile(&charges, &bill, &Ask { shared, ..ask() }).unwrap();
+        (words(&answer), answer.others)
+    };
+    assert_eq!(told("X_1", false), (vec!["refund-unknown-here"], 0));
+    assert_eq!(told("X_1", true), (vec![], 1));
+    for shared in [false, true] {
+        assert_eq!(told("A_1", shared), (vec!["refund-unknown-here"], 0), "it is ours, on another rail");
+    }
+}
+
+#[test]
 fn the_states_of_a_refund() {
     let both = |state: RefundState, there: Option<Entry>| {
         let charges = [ChargeLine { refunds: vec![refund("R", 300, state)], ..line("A_1", 300) }];
@@ -135,6 +150,12 @@ fn another_rail_or_currency() {
     let answer = compare(&charges[1..], vec![dollars.clone()]);
     assert_eq!(words(&answer), ["amount-differs"]);
     assert_eq!(words(&compare(&charges[1..], vec![paid("B_1", 150), dollars])), ["amount-differs"]);
+    let charges = [ChargeLine { refunds: vec![refund("R", 300, Confirmed)], ..line("B_1", 300) }];
+    let half = back("B_1", Some("R"), 150, None);
+    let dollars = Entry { currency: Currency::from_code("USD").unwrap(), line: 3, ..half.clone() };
+    let answer = compare(&charges, vec![paid("B_1", 300), half, dollars]);
+    assert_eq!(words(&answer), ["refund-differs"]);
+    assert_eq!(answer.differences[0].why, "of two currencies (lines 2, 3)");
 }
 
 #[test]
@@ -150,6 +171,7 @@ fn only_what_lies_wholly_in_the_bills_time_is_missed() {
     assert_eq!(told(Some(day[0] + CLOCKS - 1), Some(NOON)), (0, 1));
     assert_eq!(told(Some(NOON), Some(day[1] - CLOCKS)), (0, 1));
     assert_eq!(told(Some(day[0] - 2 * HOUR), Some(day[0] - CLOCKS - 1)), (0, 0));
+    assert_eq!(told(Some(day[0] - 2 * HOUR), Some(day[0] - CLOCKS)), (0, 1));
     assert_eq!(told(Some(day[1] + CLOCKS), Some(day[1] + HOUR)), (0, 0));
     assert_eq!(told(Some(day[0] - HOUR), Some(day[1] + HOUR)), (0, 1));
     assert_eq!(told(None, Some(NOON)), (0, 1));
@@ -173,6 +195,42 @@ fn fees_by_the_bill_are_exact() {
     let entries = vec![Entry { fee: Some(7), ..paid("A_1", 300) }, Entry { fee: Some(100_000), ..paid("X", 1) }];
     assert_eq!(compare(&charges, entries).json()["fees_by_bill"]["CNY"], "0.00007", "of this kiosk's rows only");
     assert_eq!([exact(-123_456), exact(0)], ["-1.23456", "0.00000"]);
+}
+
+#[test]
+fn of_a_bill_of_unknown_days_all_lines_are_told_that_may_be_why() {
+    let told = |findings: Vec<Finding>, more_findings| {
+        let bill = Bill { covers: None, findings, more_findings, ..bill(Vec::new()) };
+        reconcile(&[], &bill, &ask()).unwrap_err().to_string()
+    };
+    assert!(told(Vec::new(), 0).starts_with("the bill has no rows"));
+    let odd = |line| Finding { line, what: "is odd".into() };
+    let rest = "; of the rest nothing tells which days the bill covers: mend the line, or write --from and --to";
+    assert_eq!(told(vec![odd(2)], 0), format!("line 2: is odd{rest}"));
+    let many = told(vec![odd(2), odd(3), odd(4)], 5);
+    assert_eq!(many, format!("line 2: is odd, and 7 more lines do not fit{rest}"));
+}
+
+#[test]
+fn lines_that_are_only_counted_keep_it_from_agreeing() {
+    let bill = Bill { more_findings: 3, ..bill(vec![paid("A_1", 300)]) };
+    let answer = reconcile(&[line("A_1", 300)], &bill, &ask()).unwrap();
+    assert!(!answer.agrees() && answer.json()["more_findings"] == 3);
+    let told = answer.to_string();
+    assert!(told.ends_with("\nand 3 more lines that do not fit\nnothing that could be read differs"), "{told}");
+}
+
+#[test]
+fn what_a_sum_is_made_of_is_told_up_to_five_rows() {
+    let charges = [line("A_1", 100)];
+    let why = |count: u64| {
+        let entries = (0..count).map(|nth| Entry { line: nth + 2, ..paid("A_1", 300) }).collect();
+        compare(&charges, entries).differences[0].why.clone()
+    };
+    assert_eq!(why(1), "3.00 CNY there and 1.00 CNY here");
+    assert_eq!(why(2), "6.00 CNY there and 1.00 CNY here (lines 2, 3)");
+    assert!(why(5).ends_with("(lines 2, 3, 4, 5, 6)"), "{}", why(5));
+    assert!(why(6).ends_with("(lines 2, 3, 4, 5, 6 and more)"), "{}", why(6));
 }
 
 /// A ledger and the bill of the same sales.
