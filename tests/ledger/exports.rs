@@ -164,6 +164,31 @@ fn the_data_file_says_which_machine_it_is_of_and_what_is_in_it() {
 }
 
 #[test]
+fn a_cash_up_resets_what_is_counted_since_the_last_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut shop = Shop::open(folder.path());
+    shop.start();
+    shop.sell();
+    shop.operate(Operation::TestVend { slot: slot("B1") });
+    shop.pass(200_000);
+    shop.operate(Operation::CashUp);
+    let reader = Reader::open(folder.path()).unwrap();
+    let counts = |told: &Value, name: &str| {
+        ["number_init", "value_init", "number_reset", "value_reset"].map(|key| told[name][key].as_i64().unwrap())
+    };
+    let cut = read_by_another(&[file(&reader)]).remove(0);
+    assert_eq!((counts(&cut, "paid"), counts(&cut, "test")), ([1, 300, 0, 0], [1, 450, 0, 0]));
+    assert_eq!(cut["reads"][0], "1");
+    let order = shop.offer(&["tea"]);
+    shop.pay(order, 450);
+    shop.pass(200_000);
+    let told = read_by_another(&[file(&reader)]).remove(0);
+    assert_eq!((counts(&told, "paid"), counts(&told, "test")), ([2, 750, 1, 450], [1, 450, 0, 0]));
+    assert_eq!(counts(&told["products"]["B1"], "paid"), [1, 450, 1, 450]);
+    assert_eq!(counts(&told["products"]["A1"], "paid"), [1, 300, 0, 0]);
+}
+
+#[test]
 fn tables_hold_what_happened_a_line_each() {
     let folder = tempfile::tempdir().unwrap();
     let mut shop = Shop::open(folder.path());
