@@ -392,7 +392,7 @@ fn each_payment_and_each_refund_is_in_exactly_one_report_whatever_is_cut_and_tor
 
 /// The sales on which `kioskctl fees` is tested, by the same rate, and cut in the middle: both say the same.
 #[test]
-fn the_fees_of_all_reports_are_those_that_kioskctl_tells() {
+fn kioskctl_tells_the_fees_of_all_reports() {
     let directory = tempfile::tempdir().unwrap();
     let mut shop = begin(directory.path(), UnknownDelivery::Refund);
     shop.sell();
@@ -454,7 +454,7 @@ fn kioskctl(state: &Path, words: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn a_report_is_shown_of_a_kiosk_that_does_not_run() {
+fn kioskctl_shows_a_report_of_a_kiosk_that_does_not_run() {
     let directory = tempfile::tempdir().unwrap();
     let mut shop = begin(directory.path(), UnknownDelivery::Refund);
     shop.sell();
