@@ -311,6 +311,34 @@ fn a_long_list_has_pages_and_the_way_back_leads_to_the_one_it_came_from() {
 }
 
 #[test]
+fn claims_have_pages_like_slots() {
+    let mut desk = Desk::new();
+    let claims: Vec<OrderId> = (0..5)
+        .map(|_| {
+            let claim = desk.claim();
+            desk.operate(Operation::Refill);
+            claim
+        })
+        .collect();
+    let shown = |desk: &Desk| match desk.page() {
+        Page::Menu(MenuPage::Claims { claims, page, pages, .. }) => (claims[0].id, claims.len(), page, pages),
+        other => panic!("{other:?}"),
+    };
+    desk.enter();
+    desk.touch("menu:claims");
+    assert_eq!(shown(&desk), (claims[0], 4, 0, 2));
+    desk.refused("page:back");
+    desk.touch("page:next");
+    assert_eq!(shown(&desk), (claims[4], 1, 1, 2));
+    desk.refused("page:next");
+    desk.touch(&format!("claim:{}", claims[4]));
+    desk.touch("menu:back");
+    assert_eq!(shown(&desk), (claims[4], 1, 1, 2), "the way back leads to the page it came from");
+    desk.touch("page:back");
+    assert_eq!(shown(&desk), (claims[0], 4, 0, 2));
+}
+
+#[test]
 fn a_slot_is_tried_though_it_is_faulty_and_the_machine_locked() {
     let mut desk = Desk::new();
     desk.operate(lock("repair"));
