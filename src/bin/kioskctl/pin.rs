@@ -23,7 +23,7 @@ pub fn make() -> anyhow::Result<()> {
         read(&stdin)?
     };
     let mut salt = [0; 16];
-    getrandom::fill(&mut salt).context("there is no chance to be had from the kernel")?;
+    getrandom::fill(&mut salt).map_err(|error| anyhow::anyhow!("the kernel has no random numbers: {error}"))?;
     let hash = PinHash::of(&pin, &salt).map_err(|why| anyhow::anyhow!("the PIN can't be hashed: {why}"))?;
     if stdin.is_terminal() {
         complain("write this under [service] in the kiosk's configuration, and start kioskd anew:");
