@@ -166,6 +166,9 @@ fn wrong_pins_are_on_record_and_wait_longer_and_longer() {
         let step = desk.pin(false);
         assert_eq!(step.records, [Record::ServicePinRefused { in_a_row }]);
         assert_eq!(desk.pin_state(), PinState::Wrong, "the first two cost nothing");
+        desk.touch("key:2");
+        assert_eq!(desk.pin_state(), PinState::Typing, "it is another try");
+        desk.touch("key:clear");
     }
     for (in_a_row, seconds) in [(3, 5), (4, 10), (5, 20), (6, 40)] {
         assert_eq!(desk.pin(false).records, [Record::ServicePinRefused { in_a_row }]);
@@ -303,9 +306,15 @@ fn a_long_list_has_pages_and_the_way_back_leads_to_the_one_it_came_from() {
     desk.touch("page:next");
     assert_eq!(shown(&desk), ("S8".into(), 2, 1, 2));
     desk.refused("page:next");
-    desk.touch("slot:S9");
+    desk.touch("slot:S8");
     desk.touch("menu:back");
     assert_eq!(shown(&desk), ("S8".into(), 2, 1, 2));
+    desk.touch("page:back");
+    assert_eq!(shown(&desk), ("S0".into(), 8, 0, 2));
+    desk.refused("slot:Z9");
+    let Page::Menu(MenuPage::Slots { slots, .. }) = desk.page() else { panic!() };
+    assert_eq!((slots[0].product.as_str(), slots[0].count, slots[0].capacity), ("cola", 1, 8));
+    desk.touch("page:next");
     desk.touch("ease:large");
     assert_eq!(shown(&desk), ("S4".into(), 4, 1, 3), "fewer in large type");
 }
@@ -336,6 +345,12 @@ fn claims_have_pages_like_slots() {
     assert_eq!(shown(&desk), (claims[4], 1, 1, 2), "the way back leads to the page it came from");
     desk.touch("page:back");
     assert_eq!(shown(&desk), (claims[0], 4, 0, 2));
+    // What is not in the list can't be touched.
+    desk.refused(&format!("claim:{}", OrderId::from_parts(1, 1)));
+    // The last one is settled by somebody else meanwhile.
+    desk.touch("page:next");
+    desk.operate(Operation::SettleClaim { order: claims[4], how: ClaimSettlement::Delivered });
+    assert_eq!(shown(&desk), (claims[0], 4, 0, 1));
 }
 
 #[test]
@@ -360,7 +375,8 @@ fn a_slot_is_tried_though_it_is_faulty_and_the_machine_locked() {
     desk.touch("menu:test");
     let order = desk.state.current.unwrap();
     desk.deliver(order, 0, 1, Evidence::Dropped { count: 1 });
-    assert_eq!(desk.came(), Some(Came::Tried(Unit::Delivered)));
+    desk.wait(30);
+    assert_eq!(desk.came(), Some(Came::Tried(Unit::Delivered)), "as long as it is told of, the order is known");
     desk.door(true);
     desk.touch("menu:test");
     let refused = Refusal::CannotDeliver { reason: StopReason::DoorOpen };
@@ -456,7 +472,8 @@ fn a_claim_is_settled_after_it_was_asked_about_once_more() {
         assert_eq!(claims.iter().map(|claim| (claim.id, claim.order.paid)).collect::<Vec<_>>(), [(order, 450)]);
         desk.touch(&format!("claim:{order}"));
         assert!(desk.touch(&format!("menu:{verb}")).records.is_empty(), "it asks once more");
-        assert_eq!(desk.name(), "service-sure");
+        let Page::Menu(MenuPage::Sure { claim: Some(claim), .. }) = desk.page() else { panic!() };
+        assert_eq!(claim.id, order, "whose money it is about");
         desk.touch("menu:back");
         assert_eq!(desk.name(), "service-claim");
         desk.touch(&format!("menu:{verb}"));
