@@ -11,6 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::Wiring;
+use crate::service;
 
 /// As the unit's RuntimeDirectory= has it.
 const HERE: &str = "/run/kioskd";
@@ -35,8 +36,7 @@ pub struct Claims {
 impl Claims {
     /// In the folder that systemd made for this run; by hand in the same one, where there is one.
     pub fn here() -> Option<Self> {
-        let made = std::env::var_os("RUNTIME_DIRECTORY");
-        let made = made.as_deref().and_then(|all| std::env::split_paths(all).next());
+        let made = service::runtime_directory();
         let directory = made.or_else(|| Some(PathBuf::from(HERE)).filter(|directory| directory.is_dir()))?;
         Some(Self::at(&directory))
     }

@@ -7,7 +7,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::report::{Report, word};
+use super::report::{self, Report, word};
+use crate::vocabulary::StopReason;
 
 /// One part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +67,8 @@ impl fmt::Display for Check {
 /// What to do about a device that is not well.
 fn advice(device: &str) -> &'static str {
     match device {
-        "board" => "look at the relay board's power and cables; kioskd probe lists the lines there are",
-        "glass" => "look at the screen's power and cable; kioskd probe lists the screens there are",
+        "board" => report::advice(&StopReason::BoardDown),
+        "glass" => report::advice(&StopReason::GlassDark(String::new())),
         "touch" | "keypad" | "scanner" => "look at its cable; kioskd probe lists the input devices there are",
         "printer" => "look at paper, cover, power and cable; kioskd probe lists the printers there are",
         "drop_sensor" => "clean the light barrier and look at its cables; kioskctl pulse SLOT asks it again",

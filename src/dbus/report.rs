@@ -15,7 +15,7 @@ pub struct Report {
 }
 
 /// What to do about it.
-fn advice(reason: &StopReason) -> &'static str {
+pub(super) fn advice(reason: &StopReason) -> &'static str {
     match reason {
         StopReason::Locked(_) => "when the work is done: kioskctl unlock",
         StopReason::Maintenance => "when the work is done: kioskctl maintenance off",

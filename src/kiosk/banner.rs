@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::devices::ClockStatus;
 use super::status::{Fault, Status};
+use crate::service;
 use crate::vocabulary::Wall;
 
 const NAME: &str = "motd";
@@ -27,8 +28,7 @@ pub struct Banner {
 impl Banner {
     /// In the folder that systemd has made for this run; without one there is no banner.
     pub fn here() -> Option<Self> {
-        let made = std::env::var_os("RUNTIME_DIRECTORY")?;
-        std::env::split_paths(&made).next().map(|folder| Self::at(&folder))
+        service::runtime_directory().map(|folder| Self::at(&folder))
     }
 
     pub fn at(folder: &Path) -> Self {

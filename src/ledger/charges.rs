@@ -5,6 +5,7 @@
 //! records. The times are the kiosk's: a charge's time is from before it was offered, a payment's is when the kiosk
 //! learnt of it, which may be long after it was made.
 
+use super::reader::Entry;
 use super::{LedgerError, Reader, When};
 use crate::sale::order::{Charge, RefundState};
 use crate::sale::{Order, Record};
@@ -88,8 +89,8 @@ impl Reader {
     /// Every charge, oldest order first, all as of one moment.
     pub fn charges(&self) -> Result<Vec<ChargeLine>, LedgerError> {
         let mut lines = Vec::new();
-        self.each_order(|records| {
-            lines.extend(lines_of(records));
+        self.each_order(|entries| {
+            lines.extend(lines_of(entries));
             Ok(())
         })?;
         Ok(lines)
@@ -97,10 +98,10 @@ impl Reader {
 }
 
 /// The charges of one order, by its records with the time of each.
-fn lines_of(records: &[(When, Record)]) -> Vec<ChargeLine> {
-    let Some(order) = Order::fold(records.iter().map(|(_, record)| record)) else { return Vec::new() };
+fn lines_of(entries: &[Entry]) -> Vec<ChargeLine> {
+    let Some(order) = Order::fold(entries.iter().map(|entry| &entry.record)) else { return Vec::new() };
     let mut lines: Vec<ChargeLine> = order.charges.iter().map(|charge| ChargeLine::of(&order, charge)).collect();
-    for (wall, record) in records {
+    for Entry { wall, record, .. } in entries {
         note(&mut lines, *wall, record);
     }
     lines

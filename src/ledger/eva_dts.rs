@@ -12,10 +12,11 @@ use std::fmt::Write as _;
 use jiff::Zoned;
 use jiff::tz::TimeZone;
 
+use super::reader::Entry;
 use super::{LedgerError, Reader, When};
+use crate::sale::Order;
 use crate::sale::order::Item;
-use crate::sale::{Order, Record};
-use crate::vocabulary::{Currency, Grant, Minor, OrderId};
+use crate::vocabulary::{Currency, Grant, Minor};
 
 /// The manufacturer's code and number that a file begins with: three letters and seven digits.
 const SENDER: &str = "KIO0000001";
@@ -132,7 +133,10 @@ impl Reader {
             )
             .map_err(&wrap)?;
         let mut audit = Audit::default();
-        self.each_order_by_number(|records| audit.take(records, machine.currency, resets.1))?;
+        self.each_order(|entries| {
+            audit.take(entries, machine.currency, resets.1);
+            Ok(())
+        })?;
         let stock = self
             .connection
             .prepare("SELECT slot, count FROM stock")
@@ -140,48 +144,19 @@ impl Reader {
             .map_err(&wrap)?;
         Ok(written(machine, &audit, &stock, (resets.0, resets.2), now))
     }
-
-    /// The records of every order with the number of each, order by order, oldest first.
-    fn each_order_by_number(&self, mut take: impl FnMut(&[(u64, Record)])) -> Result<(), LedgerError> {
-        let wrap = LedgerError::sqlite(&self.path);
-        let mut query = self
-            .connection
-            .prepare("SELECT order_id, seq, body FROM record WHERE order_id IS NOT NULL ORDER BY order_id, seq")
-            .map_err(&wrap)?;
-        let mut rows = query.query([]).map_err(&wrap)?;
-        let (mut order, mut records) = (None::<OrderId>, Vec::new());
-        while let Some(row) = rows.next().map_err(&wrap)? {
-            let (id, seq, body): (String, u64, String) =
-                (row.get(0).map_err(&wrap)?, row.get(1).map_err(&wrap)?, row.get(2).map_err(&wrap)?);
-            let record: Record = serde_json::from_str(&body).map_err(|error| LedgerError::Corrupt {
-                path: self.path.clone(),
-                seq,
-                what: format!("can't be read: {error}"),
-            })?;
-            let id = OrderId::parse(&id);
-            if id != order {
-                take(&records);
-                records.clear();
-                order = id;
-            }
-            records.push((seq, record));
-        }
-        take(&records);
-        Ok(())
-    }
 }
 
 impl Audit {
     /// One order, by its records with the number of each. `reset`: the number of the newest cash-up.
-    fn take(&mut self, records: &[(u64, Record)], currency: Currency, reset: u64) {
-        let Some(order) = Order::fold(records.iter().map(|(_, record)| record)) else { return };
+    fn take(&mut self, entries: &[Entry], currency: Currency, reset: u64) {
+        let Some(order) = Order::fold(entries.iter().map(|entry| &entry.record)) else { return };
         if order.currency != currency {
             self.foreign += 1;
             return;
         }
         self.claims += u64::from(order.claim_open());
         self.refunds += order.charges.iter().flat_map(|charge| &charge.refunds).count() as u64;
-        let before = Order::fold(records.iter().filter(|(seq, _)| *seq <= reset).map(|(_, record)| record));
+        let before = Order::fold(entries.iter().filter(|entry| entry.seq <= reset).map(|entry| &entry.record));
         for (unit, item) in order.items.iter().enumerate().filter(|(_, item)| item.sold()) {
             let sold_before = before.as_ref().and_then(|before| before.items.get(unit)).is_some_and(Item::sold);
             let outlet = item.attempts.last().map_or("-", |attempt| attempt.outlet.name());

@@ -46,6 +46,13 @@ pub struct EventLine {
     pub document: String,
 }
 
+/// One record of an order, with its number and its time.
+pub(super) struct Entry {
+    pub seq: u64,
+    pub wall: When,
+    pub record: Record,
+}
+
 /// The end of a chain that holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
@@ -237,15 +244,15 @@ impl Reader {
         if end.seq == 0 {
             return Err(LedgerError::Unreadable { path: self.path.clone(), what: EMPTY });
         }
-        self.each_order(|records| again.order(records.iter().map(|(_, record)| record)))?;
+        self.each_order(|entries| again.order(entries.iter().map(|entry| &entry.record)))?;
         let orders = again.compare(&moment, end.seq)?;
         Ok(Verified { orders, ..end })
     }
 
-    /// The records of every order with the time of each, order by order, oldest first, all as of one moment.
+    /// The records of every order with the number and the time of each, order by order, oldest first, all as of one moment.
     pub(super) fn each_order(
         &self,
-        mut take: impl FnMut(&[(When, Record)]) -> Result<(), LedgerError>,
+        mut take: impl FnMut(&[Entry]) -> Result<(), LedgerError>,
     ) -> Result<(), LedgerError> {
         let wrap = LedgerError::sqlite(&self.path);
         // One statement is one moment: a daemon may be writing.
@@ -254,17 +261,17 @@ impl Reader {
             .prepare(&format!("{COLUMNS} WHERE order_id IS NOT NULL ORDER BY order_id, seq"))
             .map_err(&wrap)?;
         let mut rows = query.query([]).map_err(&wrap)?;
-        let (mut order, mut records) = (None, Vec::new());
+        let (mut order, mut entries) = (None, Vec::new());
         while let Some(row) = rows.next().map_err(&wrap)? {
             let row = RecordRow::read(row).map_err(&wrap)?;
             if row.order != order {
-                take(&records)?;
-                records.clear();
+                take(&entries)?;
+                entries.clear();
             }
-            records.push((row.wall, parse(&row, &self.path)?));
+            entries.push(Entry { seq: row.seq, wall: row.wall, record: parse(&row, &self.path)? });
             order = row.order;
         }
-        take(&records)
+        take(&entries)
     }
 
     /// The order that somebody means: by its number, by its short code, by the number of a charge, a payment or a refund as

@@ -3,7 +3,7 @@
 use super::Turn;
 use super::event::Effect;
 use super::record::Record;
-use crate::operation::{Known, Operation, Outcome, Refusal, Request};
+use crate::operation::{Known, Operation, Outcome, Refusal, Request, RequestId};
 use crate::vocabulary::{Cause, ClaimSettlement, Grant, OrderId, Outlet, ProductId, SlotId};
 
 enum Done {
@@ -27,16 +27,12 @@ impl Turn<'_> {
             // Under way: who asked first is answered when it ends.
             Some(Known { outcome: None, .. }) => return,
             Some(Known { outcome: Some(outcome), .. }) => outcome,
-            None => match self.perform(&request) {
-                Some(outcome) => outcome,
-                None => return,
-            },
+            None => return self.perform(&request),
         };
         self.effect(Effect::Answer { id: request.id, outcome });
     }
 
-    /// `None`: its end is recorded, and answered, once the board has spoken.
-    fn perform(&mut self, request: &Request) -> Option<Outcome> {
+    fn perform(&mut self, request: &Request) {
         let (id, by, asked) = (request.id.clone(), request.by.clone(), request.asked.clone());
         self.record(Record::OperationBegun { id: id.clone(), by, asked });
         let written = self.step.records.len();
@@ -46,14 +42,19 @@ impl Turn<'_> {
         };
         let outcome = match done {
             Err(why) => Outcome::Refused { why },
-            Ok(Done::Later) => return None,
+            Ok(Done::Later) => return,
             Ok(Done::Now) if self.step.records.len() == written => Outcome::Unchanged,
             Ok(Done::Now) => Outcome::Changed { order: None, report: None },
             Ok(Done::Begun(order)) => Outcome::Changed { order: Some(order), report: None },
             Ok(Done::Reported(number)) => Outcome::Changed { order: None, report: Some(number) },
         };
-        self.record(Record::OperationEnded { id, outcome: outcome.clone() });
-        Some(outcome)
+        self.end_operation(id, outcome);
+    }
+
+    /// On disk first, and then for who asked.
+    pub(super) fn end_operation(&mut self, id: RequestId, outcome: Outcome) {
+        self.record(Record::OperationEnded { id: id.clone(), outcome: outcome.clone() });
+        self.effect(Effect::Answer { id, outcome });
     }
 
     /// Either everything of it is recorded, or it is refused and nothing is.

@@ -75,9 +75,4 @@ impl Turn<'_> {
         }
         self.end_operation(id, Outcome::Energised { counted });
     }
-
-    fn end_operation(&mut self, id: RequestId, outcome: Outcome) {
-        self.record(Record::OperationEnded { id: id.clone(), outcome: outcome.clone() });
-        self.effect(Effect::Answer { id, outcome });
-    }
 }

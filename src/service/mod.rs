@@ -13,6 +13,7 @@ mod supervisor;
 pub use progress::{Heartbeat, Part, Watch, watch};
 pub use supervisor::{End, Ended, Supervisor, Thread};
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What systemd is told; see `sd_notify(3)`.
@@ -42,6 +43,12 @@ pub fn notify(what: &Notification<'_>) {
 
 #[cfg(not(feature = "systemd"))]
 pub fn notify(_: &Notification<'_>) {}
+
+/// The folder that systemd has made for this run (`RuntimeDirectory=`, `systemd.exec(5)`).
+pub fn runtime_directory() -> Option<PathBuf> {
+    let made = std::env::var_os("RUNTIME_DIRECTORY")?;
+    std::env::split_paths(&made).next()
+}
 
 /// A service manager has started this process, and waits to hear that it is ready.
 pub fn managed() -> bool {

@@ -251,6 +251,33 @@ impl Shop {
         order
     }
 
+    /// A sale that is paid after its time: all of it goes back.
+    pub fn sell_late(&mut self) -> OrderId {
+        let late = self.offer(&["cola"]);
+        self.pass(61_000);
+        self.pay(late, 300);
+        self.pass(10_000);
+        late
+    }
+
+    /// A sale that is paid twice: the second payment goes back.
+    pub fn sell_double(&mut self) -> OrderId {
+        let double = self.offer(&["tea"]);
+        self.pay(double, 450);
+        self.pay(double, 450);
+        self.pass(10_000);
+        double
+    }
+
+    /// The fullest slot gives nothing and neither does the second: one unit of two.
+    pub fn sell_partly(&mut self) -> OrderId {
+        let nothing = Evidence::Nothing { self_tested: true };
+        self.drops = [Evidence::Dropped { count: 1 }, nothing.clone(), nothing].into();
+        let partial = self.offer(&["cola", "cola"]);
+        self.pay(partial, 600);
+        partial
+    }
+
     /// As a shop does that has something to know again.
     pub fn note(&mut self, key: &str, value: Option<u32>) {
         let at = self.stamp();
@@ -272,24 +299,10 @@ impl Shop {
     pub fn varied(&mut self) {
         self.start();
         self.sell();
-        let late = self.offer(&["cola"]);
-        self.pass(61_000);
-        self.pay(late, 300);
-        self.pass(10_000);
-        let double = self.offer(&["tea"]);
-        self.pay(double, 450);
-        self.pay(double, 450);
-        self.pass(10_000);
-        // The fullest slot gives nothing and neither does the second: one unit of two.
+        self.sell_late();
+        self.sell_double();
         self.wall = false;
-        self.drops = [
-            Evidence::Dropped { count: 1 },
-            Evidence::Nothing { self_tested: true },
-            Evidence::Nothing { self_tested: true },
-        ]
-        .into();
-        let partial = self.offer(&["cola", "cola"]);
-        self.pay(partial, 600);
+        self.sell_partly();
         self.pass(20_000);
         self.wall = true;
         self.operate(Operation::Lock { reason: Reason::parse("cleaning").unwrap() });

@@ -10,7 +10,7 @@ use kioskd::payment::bill::{Period, read_any};
 use kioskd::payment::rates::Rates;
 use kioskd::sale::policy::RailPolicy;
 use kioskd::sale::{Record, Touch};
-use kioskd::vocabulary::{ChargeId, Evidence, Minor, OrderId, RailName};
+use kioskd::vocabulary::{ChargeId, Minor, OrderId, RailName};
 
 /// Midnight in Beijing, after the day on which everything here is sold.
 const MIDNIGHT: u64 = 1_795_017_600_000;
@@ -34,18 +34,9 @@ fn sold() -> Sold {
     let mut shop = Shop::open(directory.path());
     shop.start();
     let plain = shop.sell();
-    let late = shop.offer(&["cola"]);
-    shop.pass(61_000);
-    shop.pay(late, 300);
-    shop.pass(10_000);
-    let double = shop.offer(&["tea"]);
-    shop.pay(double, 450);
-    shop.pay(double, 450);
-    shop.pass(10_000);
-    let nothing = Evidence::Nothing { self_tested: true };
-    shop.drops = [Evidence::Dropped { count: 1 }, nothing.clone(), nothing].into();
-    let partial = shop.offer(&["cola", "cola"]);
-    shop.pay(partial, 600);
+    let late = shop.sell_late();
+    let double = shop.sell_double();
+    let partial = shop.sell_partly();
     shop.pass(20_000);
     // Offered and never paid.
     shop.offer(&["cola"]);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use kioskd::config::Bus;
 use kioskd::console::say;
 use kioskd::dbus::{Client, Done, NoAnswer};
-use kioskd::operation::{Operation, Reason};
+use kioskd::operation::{Operation, Outcome, Reason};
 use kioskd::vocabulary::{ClaimSettlement, OrderId, SlotId};
 use serde_json::{Value, json};
 
@@ -68,8 +68,7 @@ pub fn operate(arguments: &Arguments, asked: &Operation) -> anyhow::Result<ExitC
         (true, Done::Changed(changed)) => say(format_args!("{:#}", json!({ "changed": changed })))?,
         (true, Done::Energised(fell)) => say(format_args!("{:#}", json!({ "fell": fell })))?,
         (true, Done::Order(order)) => say(format_args!("{:#}", json!({ "order": order })))?,
-        (false, Done::Energised(Some(fell))) => say(format_args!("energised; the sensor counted {fell}"))?,
-        (false, Done::Energised(None)) => say("energised; no sensor can say what fell")?,
+        (false, Done::Energised(counted)) => say(Outcome::Energised { counted })?,
         (false, Done::Changed(true)) => say("done")?,
         (false, Done::Changed(false)) => say("it was so already")?,
         (false, Done::Order(order)) => say(format_args!("begun; what comes of it: kioskctl why {order}"))?,
