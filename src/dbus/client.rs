@@ -13,7 +13,7 @@ use super::shown::Stock;
 use super::{NAME, PATH};
 use crate::config::Bus;
 use crate::operation::Operation;
-use crate::vocabulary::ClaimSettlement;
+use crate::vocabulary::{ClaimSettlement, Outlet};
 
 /// Longer than a kiosk takes for an answer.
 const PATIENCE: Duration = Duration::from_secs(25);
@@ -48,7 +48,7 @@ pub enum Done {
     /// The order that has begun with it.
     Order(String),
     /// A relay was energised, and the sensor counted so many units; `None` where no sensor can say.
-    Energised(Option<u32>),
+    Energised { outlet: Outlet, counted: Option<u32> },
     /// The number of the report that was made.
     Report(u32),
 }
@@ -132,10 +132,10 @@ impl Client {
             Operation::Vend { product } => self.begin("Vend", product.as_str()).await,
             Operation::TestVend { slot } => self.begin("TestVend", slot.as_str()).await,
             Operation::Maintenance { on } => self.change("Maintenance", on).await,
-            Operation::Pulse { slot } => {
-                let answer = self.call(SERVICE, "Pulse", &slot.as_str()).await?;
+            Operation::Pulse { outlet } => {
+                let answer = self.call(SERVICE, "Pulse", &outlet.to_string()).await?;
                 let (known, fell) = answer.body().deserialize().map_err(NoAnswer::Lost)?;
-                Ok(Done::Energised(Some(fell).filter(|_| known)))
+                Ok(Done::Energised { outlet: outlet.clone(), counted: Some(fell).filter(|_| known) })
             }
             Operation::CashUp => {
                 let answer = self.call(SERVICE, "CashUp", &()).await?;

@@ -37,6 +37,7 @@ impl Error {
             Refusal::InMidSale => named!("InMidSale"),
             Refusal::NumberTaken => named!("NumberTaken"),
             Refusal::NoSuchSlot => named!("NoSuchSlot"),
+            Refusal::NoSuchGate => named!("NoSuchGate"),
             Refusal::NoSuchProduct => named!("NoSuchProduct"),
             Refusal::NothingIsKeptHere => named!("NothingIsKeptHere"),
             Refusal::HoldsLess { .. } => named!("HoldsLess"),
@@ -105,7 +106,12 @@ const LONGEST: usize = 1_000;
 
 /// An argument as its type, or a sentence that repeats only a part of it.
 pub fn parsed<T: TryFrom<String, Error = BadName>>(text: &str) -> Result<T, Error> {
-    T::try_from(text.chars().take(LONGEST).collect()).map_err(|BadName { what, .. }| {
+    parsed_by(text, |text| T::try_from(text.to_owned()))
+}
+
+/// The same by a way of its own.
+pub fn parsed_by<T>(text: &str, parse: impl FnOnce(&str) -> Result<T, BadName>) -> Result<T, Error> {
+    parse(&text.chars().take(LONGEST).collect::<String>()).map_err(|BadName { what, .. }| {
         let told = text.chars().take(TOLD).collect::<String>();
         let more = if told.len() < text.len() { "…" } else { "" };
         let article = if what.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };

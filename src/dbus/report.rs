@@ -32,6 +32,7 @@ pub(super) fn advice(reason: &StopReason) -> &'static str {
         StopReason::OutboxFull => "the back end has acknowledged nothing for long: look at the fleet, below, and there",
         StopReason::SoldOut => "fill the slots, then: kioskctl refill",
         StopReason::Full => "nothing to do here: it sells again when a place is free",
+        StopReason::OutletFaulty => "see what is stuck; when it works again: kioskctl refill",
         StopReason::CoolingDown => "nothing to do: it ends by itself",
     }
 }
@@ -70,7 +71,7 @@ impl Report {
     }
 
     /// Of each reason its kind, a sentence, and what to do; a newer kiosk may have one that this program does not know.
-    pub(super) fn reasons(&self) -> impl Iterator<Item = (String, String, Option<&'static str>)> {
+    pub fn reasons(&self) -> impl Iterator<Item = (String, String, Option<&'static str>)> {
         self.list("reasons").map(|reason| {
             let kind = word(&reason["kind"]).to_owned();
             match serde_json::from_value::<StopReason>(reason.clone()) {
@@ -162,6 +163,7 @@ mod tests {
             StopReason::OutboxFull,
             StopReason::SoldOut,
             StopReason::Full,
+            StopReason::OutletFaulty,
             StopReason::CoolingDown,
         ];
         let said = report(&json!({ "kiosk": "K1", "fleet": "f", "selling": false, "reasons": all }));

@@ -4,10 +4,10 @@ use zbus::message::Header;
 use zbus::{Connection, interface};
 
 use super::ask_bus;
-use super::error::{Error, parsed};
+use super::error::{Error, parsed, parsed_by};
 use super::handle::KioskHandle;
 use crate::operation::{Actor, Operation, Outcome, Reason, Request, RequestId, Rights};
-use crate::vocabulary::ClaimSettlement;
+use crate::vocabulary::{ClaimSettlement, Outlet};
 
 pub(super) struct Service(KioskHandle);
 
@@ -161,18 +161,19 @@ impl Service {
         self.change(Operation::Maintenance { on }, &call, bus).await
     }
 
-    /// Energises the slot's relay once, whatever lies in the slot and with the door open too; in maintenance alone. `known`:
-    /// the drop sensor can say what fell; `fell`: so many units, which are taken from the stock.
+    /// Energises a relay once, whatever lies in its slot and with the door open too; in maintenance alone. `outlet`: a slot's
+    /// name, or `gate:LANE`. `known`: a sensor can say what came of it; `fell`: so many units, which are taken from the
+    /// stock, or cars.
     #[zbus(out_args("known", "fell"))]
     async fn pulse(
         &self,
-        slot: &str,
+        outlet: &str,
         #[zbus(header)] call: Header<'_>,
         #[zbus(connection)] bus: &Connection,
     ) -> Result<(bool, u32), Error> {
-        let slot = parsed(slot)?;
-        match self.outcome(Operation::Pulse { slot }, &call, bus).await? {
-            Outcome::Energised { counted: Some(fell) } => Ok((true, fell)),
+        let outlet = parsed_by(outlet, Outlet::named)?;
+        match self.outcome(Operation::Pulse { outlet }, &call, bus).await? {
+            Outcome::Energised { counted: Some(fell), .. } => Ok((true, fell)),
             _ => Ok((false, 0)),
         }
     }

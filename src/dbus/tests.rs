@@ -62,6 +62,7 @@ fn every_refusal_has_a_name_in_the_paper_and_a_sentence() {
         Refusal::InMidSale,
         Refusal::NumberTaken,
         Refusal::NoSuchSlot,
+        Refusal::NoSuchGate,
         Refusal::NoSuchProduct,
         Refusal::NothingIsKeptHere,
         Refusal::HoldsLess { capacity: 8 },

@@ -269,7 +269,7 @@ $("do-unlock").onclick = () => operate({ do: "unlock" });
 $("do-refill").onclick = () => operate({ do: "refill" });
 $("do-cash-up").onclick = () => operate({ do: "cash-up" });
 $("do-test-vend").onclick = () => operate({ do: "test-vend", slot: $("test-slot").value });
-$("do-pulse").onclick = () => operate({ do: "pulse", slot: $("test-slot").value });
+$("do-pulse").onclick = () => operate({ do: "pulse", outlet: "slot:" + $("test-slot").value });
 $("do-maintenance-on").onclick = () => operate({ do: "maintenance", on: true });
 $("do-maintenance-off").onclick = () => operate({ do: "maintenance", on: false });
 $("do-vend").onclick = () => operate({ do: "vend", product: $("free-product").value });

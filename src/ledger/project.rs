@@ -72,13 +72,12 @@ pub fn record(change: &Connection, record: &Record) -> rusqlite::Result<()> {
                 .prepare_cached("UPDATE operations SET outcome = ?2 WHERE id = ?1")?
                 .execute(params![id.as_str(), json(outcome)])?;
         }
-        _ => {
-            if let Some((outlet, count)) = record.handed_over() {
-                take(change, outlet, count)?;
-            }
-        }
+        _ => {}
     }
-    Ok(())
+    match record.handed_over() {
+        Some((outlet, count)) => take(change, outlet, count),
+        None => Ok(()),
+    }
 }
 
 fn take(change: &Connection, outlet: &Outlet, count: u32) -> rusqlite::Result<()> {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::project::word;
 use crate::sale::Order;
 use crate::sale::record::{Closed, Offered, Record, Settling, Slip};
-use crate::vocabulary::{ClaimSettlement, Currency, Language, Minor, Money, OrderId, Outlet};
+use crate::vocabulary::{ClaimSettlement, Currency, Goods, Language, Minor, Money, OrderId, Outlet};
 
 /// All records of one order, oldest first.
 #[derive(Debug, Clone)]
@@ -205,9 +205,11 @@ fn tell(record: &Record, currency: Option<Currency>) -> String {
 
 /// As they were called when they were offered.
 fn goods(items: &[Offered]) -> String {
-    let name = |item: &Offered| match item.label.get(&Language::new("en")) {
-        "" => item.goods.to_string(),
-        label => label.to_owned(),
+    let name = |item: &Offered| match (item.label.get(&Language::new("en")), &item.goods) {
+        ("", goods) => goods.to_string(),
+        (label, Goods::Product(_)) => label.to_owned(),
+        // The label is of every stay of this length; the number is on the ticket that somebody has in hand.
+        (label, Goods::Stay(number)) => format!("{label} (stay {number})"),
     };
     items.iter().map(name).collect::<Vec<_>>().join(", ")
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use text::{KeyName, Reason, RequestId};
 
-use crate::vocabulary::{Cause, ClaimSettlement, OrderId, ProductId, SlotId, StopReason};
+use crate::vocabulary::{Cause, ClaimSettlement, OrderId, Outlet, ProductId, SlotId, StopReason};
 
 /// Something asked by somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +65,8 @@ pub enum Operation {
     TestVend { slot: SlotId },
     /// Somebody works on the machine, or does no more: meanwhile nothing is sold.
     Maintenance { on: bool },
-    /// Energise the slot's relay once, whatever lies in the slot and with the door open too; in maintenance alone.
-    Pulse { slot: SlotId },
+    /// Energise the relay of a slot or a gate once, whatever lies there and with the door open too; in maintenance alone.
+    Pulse { outlet: Outlet },
     /// A report of what was taken since the last one; it has the next number and is printed.
     CashUp,
     /// A report that was made before is printed once more, as a copy.
@@ -187,8 +187,9 @@ pub enum Outcome {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         report: Option<u32>,
     },
-    /// A relay was energised. `counted`: so many units fell, where a sensor can say so.
+    /// A relay was energised. `counted`: so many units fell, or cars passed, where a sensor can say so.
     Energised {
+        outlet: Outlet,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         counted: Option<u32>,
     },
@@ -215,6 +216,7 @@ pub enum Refusal {
     /// Another request had this number.
     NumberTaken,
     NoSuchSlot,
+    NoSuchGate,
     NoSuchProduct,
     NothingIsKeptHere,
     /// The slot holds less.
@@ -278,7 +280,7 @@ impl fmt::Display for Operation {
             Self::TestVend { slot } => write!(f, "test {slot}"),
             Self::Maintenance { on: true } => f.write_str("begin maintenance"),
             Self::Maintenance { on: false } => f.write_str("end maintenance"),
-            Self::Pulse { slot } => write!(f, "energise the relay of {slot}"),
+            Self::Pulse { outlet } => write!(f, "energise the relay of {}", outlet.name()),
             Self::CashUp => f.write_str("cash up"),
             Self::PrintReport { number } => write!(f, "print report {number} again"),
         }
@@ -291,8 +293,8 @@ impl fmt::Display for Outcome {
             Self::Changed { order: Some(order), .. } => write!(f, "done, see order {order}"),
             Self::Changed { report: Some(report), .. } => write!(f, "done, see report {report}"),
             Self::Changed { order: None, report: None } => f.write_str("done"),
-            Self::Energised { counted: Some(counted) } => write!(f, "energised; the sensor counted {counted}"),
-            Self::Energised { counted: None } => f.write_str("energised; no sensor can say what fell"),
+            Self::Energised { counted: Some(counted), .. } => write!(f, "energised; the sensor counted {counted}"),
+            Self::Energised { counted: None, .. } => f.write_str("energised; no sensor can say what came of it"),
             Self::Unchanged => f.write_str("it was so already"),
             Self::Refused { why } => write!(f, "refused: {why}"),
             Self::Failed { why } => write!(f, "failed: {why}"),
@@ -315,6 +317,7 @@ impl fmt::Display for Refusal {
             Self::InMidSale => f.write_str("a sale is under way; ask again when it is over"),
             Self::NumberTaken => f.write_str("another request had this number; take a new one"),
             Self::NoSuchSlot => f.write_str("there is no such slot"),
+            Self::NoSuchGate => f.write_str("there is no such gate"),
             Self::NoSuchProduct => f.write_str("there is no such product"),
             Self::NothingIsKeptHere => f.write_str("nothing is kept here"),
             Self::HoldsLess { capacity } => write!(f, "the slot holds at most {capacity}"),

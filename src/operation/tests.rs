@@ -19,7 +19,7 @@ fn all() -> Vec<Operation> {
         Operation::Vend { product },
         Operation::TestVend { slot: slot.clone() },
         Operation::Maintenance { on: true },
-        Operation::Pulse { slot },
+        Operation::Pulse { outlet: Outlet::Slot(slot) },
         Operation::CashUp,
         Operation::PrintReport { number: 3 },
     ]

@@ -221,9 +221,8 @@ impl Turn<'_> {
         let (id, now) = (order.id, self.at.now);
         let shown = order.live().filter(|charge| charge.watch.payload.is_some()).map(|charge| &charge.rail);
         let lost = self.state.local_stop_reasons().into_iter().next();
-        let unstocked = !self.state.shop.can_deliver(&order.wanted(), order.only.as_ref());
         let lost = lost
-            .or_else(|| unstocked.then(|| self.state.shop.closed().unwrap_or(StopReason::SoldOut)))
+            .or_else(|| self.state.shop.refuses(&order.wanted(), order.only.as_ref()))
             .or_else(|| shown.filter(|rail| !self.state.lease_holds(rail, now)).map(|_| StopReason::RailDown));
         if let Some(reason) = lost {
             self.close_order(id, Closed::Stopped(reason));

@@ -6,7 +6,7 @@ use super::record::Offered;
 use crate::operation::{Known, Outcome, Refusal, Request, RequestId};
 use crate::vocabulary::{
     BootId, Cause, ChargeId, ChargeRef, ChargeReport, Created, DeliveryId, Evidence, Grant, NewCharge, OrderId, Outlet,
-    Pin, RailError, RailName, Reading, RefundId, RefundReport, RefundRequest, ShortCode,
+    Pin, RailError, RailName, Reading, RefundId, RefundReport, RefundRequest, ShortCode, StopReason,
 };
 
 #[derive(Debug, Clone)]
@@ -204,6 +204,9 @@ pub enum Illegal {
     NotOnPage { touch: Touch, page: &'static str },
     #[error("{0}")]
     Refused(&'static str),
+    #[error("nothing is sold now: {0}")]
+    NotSelling(StopReason),
+    /// These goods can't be had now.
     #[error("{0}")]
-    NotGranted(Refusal),
+    NotSold(Refusal),
 }

@@ -5,7 +5,9 @@ use super::event::{Effect, Illegal};
 use super::order::Order;
 use super::record::{Offered, Record};
 use crate::operation::{Actor, Refusal};
-use crate::vocabulary::{ChargeId, Goods, Grant, Minor, NewCharge, OrderId, Outlet, RailName, ShortCode, counted};
+use crate::vocabulary::{
+    ChargeId, Goods, Grant, Minor, NewCharge, OrderId, Outlet, RailName, ShortCode, StopReason, counted,
+};
 
 /// The shortest description limit among providers is 127 bytes (WeChat Pay, Native order).
 const DESCRIPTION_BYTES: usize = 120;
@@ -41,7 +43,7 @@ impl Turn<'_> {
             return Err(Illegal::Refused("something is due for these goods"));
         }
         match grant {
-            Some(grant) => self.grant(units, grant, outlet, None).map(drop).map_err(Illegal::NotGranted),
+            Some(grant) => self.grant(units, grant, outlet, None).map(drop).map_err(Illegal::NotSold),
             None => self.sell(units, outlet),
         }
     }
@@ -64,9 +66,8 @@ impl Turn<'_> {
         if self.state.pulse.is_some() {
             return Err(Refusal::RelayIsTried);
         }
-        let tried = grant == Grant::Test && only.is_some();
-        if !tried && !self.all_there(&items, only.as_ref()) {
-            return Err(Refusal::NoneLeft);
+        if !(grant == Grant::Test && only.is_some()) {
+            self.all_there(&items, only.as_ref())?;
         }
         let order = self.next_order();
         let (short_code, currency) = (order.short_code(), self.state.policy.currency);
@@ -76,17 +77,23 @@ impl Turn<'_> {
         Ok(order)
     }
 
-    fn all_there(&self, items: &[Offered], only: Option<&Outlet>) -> bool {
-        self.state.shop.can_deliver(&counted(items.iter().map(|unit| (unit.goods.clone(), 1))), only)
+    fn all_there(&self, items: &[Offered], only: Option<&Outlet>) -> Result<(), Refusal> {
+        let wanted = counted(items.iter().map(|unit| (unit.goods.clone(), 1)));
+        match self.state.shop.refuses(&wanted, only) {
+            None => Ok(()),
+            Some(StopReason::SoldOut) => Err(Refusal::NoneLeft),
+            Some(reason) => Err(Refusal::CannotDeliver { reason }),
+        }
     }
 
     fn sell(&mut self, items: Vec<Offered>, outlet: Option<Outlet>) -> Result<(), Illegal> {
-        if !self.state.stop_reasons().is_empty() || self.state.conditions.board_answers != Some(true) {
-            return Err(Illegal::Refused("not selling"));
+        if let Some(reason) = self.state.stop_reasons().into_iter().next() {
+            return Err(Illegal::NotSelling(reason));
         }
-        if !self.all_there(&items, outlet.as_ref()) {
-            return Err(Illegal::Refused("no more of these goods"));
+        if self.state.conditions.board_answers != Some(true) {
+            return Err(Illegal::NotSold(Refusal::NotReady));
         }
+        self.all_there(&items, outlet.as_ref()).map_err(Illegal::NotSold)?;
         let amount = due(&items);
         if amount <= 0 {
             return Err(Illegal::Refused("nothing is due for these goods, so there is nothing to charge"));

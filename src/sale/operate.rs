@@ -93,7 +93,7 @@ impl Turn<'_> {
                     self.record(Record::MaintenanceEnded {});
                 }
             }
-            Operation::Pulse { slot } => return self.pulse(slot, request).map(|()| Done::Later),
+            Operation::Pulse { outlet } => return self.pulse(outlet, request).map(|()| Done::Later),
             Operation::CashUp => return Ok(Done::Reported(self.cash_up(request))),
             Operation::PrintReport { number } => return self.print_report(*number).map(Done::Reported),
         }

@@ -1,27 +1,26 @@
 //! A relay that is tried without a sale, for a person who stands at the machine and wants to see it move.
 //!
 //! Policy: only in maintenance, for this moment, one at a time, and after `operation-begun` is on disk. No order is
-//! involved, so what lies in the slot and whether the door is open make no difference. What falls all the same is taken from the
-//! stock. A pulse of an earlier run is not made again.
+//! involved, so what lies there and whether the door is open make no difference. What falls all the same, or drives through
+//! a gate, the shop hears of, as of a delivery. A pulse of an earlier run is not made again.
 
 use super::event::Effect;
-use super::record::Record;
 use super::{Order, Turn};
 use crate::operation::{Outcome, Refusal, Request, RequestId};
-use crate::vocabulary::{Cause, DeliveryId, Evidence, Outlet, Reading, SlotId, StopReason};
+use crate::vocabulary::{Cause, DeliveryId, Evidence, Outlet, Reading, StopReason};
 
 /// The one under way.
 #[derive(Debug, Clone)]
 pub struct Pulse {
     /// Who is answered when it ends.
     id: RequestId,
-    slot: SlotId,
+    outlet: Outlet,
     /// No order has this number.
     pub delivery: DeliveryId,
 }
 
 impl Turn<'_> {
-    pub(super) fn pulse(&mut self, slot: &SlotId, request: &Request) -> Result<(), Refusal> {
+    pub(super) fn pulse(&mut self, outlet: &Outlet, request: &Request) -> Result<(), Refusal> {
         if !self.state.conditions.maintenance {
             return Err(Refusal::NotInMaintenance);
         }
@@ -35,11 +34,12 @@ impl Turn<'_> {
         if self.state.conditions.board_answers != Some(true) {
             return Err(Refusal::NotReady);
         }
-        let outlet = Outlet::Slot(slot.clone());
-        self.state.outlet(&outlet).ok_or(Refusal::NoSuchSlot)?;
+        if self.state.outlet(outlet).is_none() {
+            return Err(if outlet.slot().is_some() { Refusal::NoSuchSlot } else { Refusal::NoSuchGate });
+        }
         let delivery = DeliveryId { order: self.next_order(), item: 0, attempt: 1 };
-        self.state.pulse = Some(Pulse { id: request.id.clone(), slot: slot.clone(), delivery });
-        self.effect(Effect::Prepare { delivery, outlet });
+        self.state.pulse = Some(Pulse { id: request.id.clone(), outlet: outlet.clone(), delivery });
+        self.effect(Effect::Prepare { delivery, outlet: outlet.clone() });
         Ok(())
     }
 
@@ -49,7 +49,7 @@ impl Turn<'_> {
 
     pub(super) fn pulse_prepared(&mut self, reading: Reading) {
         let Some(pulse) = &self.state.pulse else { return };
-        let (delivery, outlet) = (pulse.delivery, Outlet::Slot(pulse.slot.clone()));
+        let (delivery, outlet) = (pulse.delivery, pulse.outlet.clone());
         if self.state.conditions.board_answers != Some(true) {
             return self.pulse_not_energised(StopReason::BoardDown.to_string());
         }
@@ -62,17 +62,12 @@ impl Turn<'_> {
     }
 
     pub(super) fn pulse_evidence(&mut self, evidence: &Evidence) {
-        let Some(Pulse { id, slot, .. }) = self.state.pulse.take() else { return };
+        let Some(Pulse { id, outlet, .. }) = self.state.pulse.take() else { return };
         let counted = match evidence {
             Evidence::Dropped { count } => Some(*count),
             Evidence::Nothing { self_tested: true } => Some(0),
             Evidence::Nothing { self_tested: false } | Evidence::Silent { .. } => None,
         };
-        let had = self.state.outlet(&Outlet::Slot(slot.clone())).map_or(0, |known| known.count);
-        let left = had.saturating_sub(counted.unwrap_or_default());
-        if left < had {
-            self.record(Record::StockSet { slot, count: left });
-        }
-        self.end_operation(id, Outcome::Energised { counted });
+        self.end_operation(id, Outcome::Energised { outlet, counted });
     }
 }

@@ -274,11 +274,14 @@ impl Record {
         }
     }
 
-    /// What has come out of an outlet, or may have: what is not there can't be promised.
+    /// What has come out of an outlet, sold or not, or may have: what is not there can't be promised.
     pub fn handed_over(&self) -> Option<(&Outlet, u32)> {
         match self {
             Record::ItemDelivered { outlet, count, .. } => Some((outlet, *count)),
             Record::ItemUnknown { outlet, .. } => Some((outlet, 1)),
+            Record::OperationEnded { outcome: Outcome::Energised { outlet, counted: Some(count) }, .. } => {
+                Some((outlet, *count))
+            }
             _ => None,
         }
     }

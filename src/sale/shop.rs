@@ -14,13 +14,13 @@ use crate::vocabulary::{CategoryId, Cause, Goods, Localized, Minor, Outlet, Prod
 
 pub trait Shop: std::fmt::Debug + Send {
     /// May it sell? A reason that keeps it from selling anything at all: sold out, full. No paid order begins as long as
-    /// there is one, so a car park with an exit at this kiosk has none when it is full: its entry refuses by
-    /// [`can_deliver`](Self::can_deliver). A granted order is not kept off by it.
+    /// there is one, so a car park with an exit at this kiosk has none when it is full: its entry
+    /// [`refuses`](Self::refuses). A granted order is not kept off by it.
     fn closed(&self) -> Option<StopReason>;
 
-    /// May it sell these? Whether all of the goods could still be handed over, each as often as said, with what is known of
-    /// the outlets' faults. `only`: they must come out there, as at the lane where a car stands.
-    fn can_deliver(&self, wanted: &[(Goods, u32)], only: Option<&Outlet>) -> bool;
+    /// May it sell these? Why not all of the goods, each as often as said, can be handed over now, with what is known of the
+    /// outlets' faults; `None` where they can. `only`: they must come out there, as at the lane where a car stands.
+    fn refuses(&self, wanted: &[(Goods, u32)], only: Option<&Outlet>) -> Option<StopReason>;
 
     /// Which outlet is next? Where one unit of the goods comes out, other than where it was tried already. It is not asked
     /// about an order that says itself where it comes out.

@@ -73,6 +73,7 @@ impl Words<'_> {
             StopReason::OutboxFull => "reason-outbox-full",
             StopReason::SoldOut => "reason-sold-out",
             StopReason::Full => "reason-full",
+            StopReason::OutletFaulty => "reason-outlet-faulty",
             StopReason::CoolingDown => "reason-cooling-down",
         };
         self.say(name)
@@ -120,6 +121,7 @@ impl Words<'_> {
             Refusal::InMidSale => self.say("refusal-in-mid-sale"),
             Refusal::NumberTaken => self.say("refusal-number-taken"),
             Refusal::NoSuchSlot => self.say("refusal-no-such-slot"),
+            Refusal::NoSuchGate => self.say("refusal-no-such-gate"),
             Refusal::NoSuchProduct => self.say("refusal-no-such-product"),
             Refusal::NothingIsKeptHere => self.say("refusal-nothing-is-kept-here"),
             Refusal::NoneLeft => self.say("refusal-none-left"),

@@ -84,8 +84,10 @@ impl Shop for Planogram {
         self.products.iter().all(|product| self.available(&product.id) == 0).then_some(StopReason::SoldOut)
     }
 
-    fn can_deliver(&self, wanted: &[(Goods, u32)], only: Option<&Outlet>) -> bool {
-        wanted.iter().all(|(goods, count)| goods.product().is_some_and(|product| self.stock(product, only) >= *count))
+    fn refuses(&self, wanted: &[(Goods, u32)], only: Option<&Outlet>) -> Option<StopReason> {
+        let there =
+            |(goods, count): &(Goods, u32)| goods.product().map_or(0, |product| self.stock(product, only)) >= *count;
+        (!wanted.iter().all(there)).then_some(StopReason::SoldOut)
     }
 
     fn outlet(&self, goods: &Goods, tried: &[Outlet]) -> Option<Outlet> {
@@ -224,9 +226,14 @@ mod tests {
         assert_eq!(plan.outlet(&cola, &[outlet("A2")]), Some(outlet("A1")));
         plan.apply(&faulty("A1"));
         assert_eq!(plan.outlet(&cola, &[outlet("A2")]), None);
-        assert!(plan.can_deliver(&[(cola.clone(), 2)], None) && !plan.can_deliver(&[(cola.clone(), 3)], None));
-        let from = |slot: &str, count| plan.can_deliver(&[(cola.clone(), count)], Some(&outlet(slot)));
-        assert!(from("A2", 2) && !from("A2", 3) && !from("A1", 1), "A1 is faulty");
+        let refuses = |count, only: Option<&Outlet>| plan.refuses(&[(cola.clone(), count)], only);
+        let gone = Some(StopReason::SoldOut);
+        assert_eq!((refuses(2, None), refuses(3, None)), (None, gone.clone()));
+        let from = |slot: &str, count| refuses(count, Some(&outlet(slot)));
+        assert_eq!((from("A2", 2), from("A2", 3)), (None, gone.clone()));
+        assert_eq!(from("A1", 1), gone, "A1 is faulty");
+        let stay = Goods::Stay(crate::vocabulary::StayId::parse("S1").unwrap());
+        assert_eq!(plan.refuses(&[(stay, 1)], None), gone, "no slot has a stay");
         assert_eq!(plan.closed(), None);
         plan.apply(&fell("A1", 9));
         assert_eq!(plan.slots()[&slot("A1")].stock, 0, "a double drop never makes stock negative");

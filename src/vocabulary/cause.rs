@@ -34,6 +34,8 @@ pub enum StopReason {
     SoldOut,
     /// Every place is taken.
     Full,
+    /// Where it would come out, nothing may come out until a person has looked, as at a gate that does not open.
+    OutletFaulty,
     /// Too many orders in a row were not paid; it ends by itself.
     CoolingDown,
 }
@@ -55,6 +57,7 @@ impl StopReason {
             Self::OutboxFull => "outbox-full",
             Self::SoldOut => "sold-out",
             Self::Full => "full",
+            Self::OutletFaulty => "outlet-faulty",
             Self::CoolingDown => "cooling-down",
         }
     }
@@ -76,6 +79,7 @@ impl fmt::Display for StopReason {
             Self::OutboxFull => f.write_str("too many events wait for the back end"),
             Self::SoldOut => f.write_str("it is sold out"),
             Self::Full => f.write_str("every place is taken"),
+            Self::OutletFaulty => f.write_str("where it comes out is faulty"),
             Self::CoolingDown => f.write_str("too many orders in a row were not paid"),
         }
     }

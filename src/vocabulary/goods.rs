@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::text::read_and_written;
-use super::{ChargeId, LaneId, ProductId, SlotId, StayId};
+use super::{BadName, ChargeId, LaneId, ProductId, SlotId, StayId};
 
 /// What an order is for. Written `product:cola`, `stay:S1`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -75,6 +75,17 @@ impl Outlet {
             Some(("slot", id)) => SlotId::parse(id).map(Self::Slot),
             Some(("gate", id)) => LaneId::parse(id).map(Self::Gate),
             _ => None,
+        }
+    }
+
+    /// As a person names one: a slot's name alone means the slot.
+    ///
+    /// # Errors
+    /// It is no such name.
+    pub fn named(text: &str) -> Result<Self, BadName> {
+        match SlotId::parse(text) {
+            Some(slot) => Ok(Self::Slot(slot)),
+            None => Self::try_from(text.to_owned()),
         }
     }
 

@@ -1,7 +1,8 @@
 //! A small car park behind the sale's counter, in place of a machine with slots: two lanes with a gate each.
 //!
 //! Policy: a stay comes in at one lane, granted by the ticket that the lane gives out, and goes out at the other, paid, or
-//! granted where nothing is due. The lane where the car stands says which gate opens, and the shop opens no other. A car counts as soon as it passed a gate or may have, and the count is a note: after a restart nothing else tells it.
+//! granted where nothing is due. The lane where the car stands says which gate opens, and the shop opens no other. A car
+//! counts as soon as it passed a gate or may have, and the count is a note: after a restart nothing else tells it.
 
 use std::collections::BTreeMap;
 
@@ -66,13 +67,13 @@ impl Shop for CarPark {
         None
     }
 
-    fn can_deliver(&self, wanted: &[(Goods, u32)], only: Option<&Outlet>) -> bool {
-        let most = match only.filter(|gate| !self.faults.contains_key(gate)) {
-            Some(gate) if *gate == entry() => self.free(),
-            Some(gate) if *gate == exit() => 1,
-            _ => 0,
-        };
-        wanted.iter().map(|(_, cars)| cars).sum::<u32>() <= most
+    fn refuses(&self, wanted: &[(Goods, u32)], only: Option<&Outlet>) -> Option<StopReason> {
+        let gate = only?;
+        if self.faults.contains_key(gate) {
+            return Some(StopReason::OutletFaulty);
+        }
+        let most = if *gate == entry() { self.free() } else { 1 };
+        (wanted.iter().map(|(_, cars)| cars).sum::<u32>() > most).then_some(StopReason::Full)
     }
 
     /// Without a lane nobody knows which way the car goes.

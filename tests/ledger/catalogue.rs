@@ -215,6 +215,7 @@ fn reasons() -> Vec<StopReason> {
         OutboxFull,
         SoldOut,
         Full,
+        OutletFaulty,
         CoolingDown,
     ]
 }
@@ -253,6 +254,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::InMidSale,
         Refusal::NumberTaken,
         Refusal::NoSuchSlot,
+        Refusal::NoSuchGate,
         Refusal::NoSuchProduct,
         Refusal::NothingIsKeptHere,
         Refusal::HoldsLess { capacity: 9 },
@@ -278,7 +280,7 @@ fn operations() -> Vec<Operation> {
         Operation::Vend { product: ProductId::parse("cola").unwrap() },
         Operation::TestVend { slot: slot() },
         Operation::Maintenance { on: true },
-        Operation::Pulse { slot: slot() },
+        Operation::Pulse { outlet: kit::outlet("A1") },
         Operation::CashUp,
         Operation::PrintReport { number: 7 },
     ]

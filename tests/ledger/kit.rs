@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use kioskd::ledger::{DirectoryLock, FILE, Journal, Ledger, LedgerError};
 use kioskd::operation::{Actor, Operation, Reason, Request, RequestId, Rights};
-use kioskd::sale::event::{Effect, Event};
+use kioskd::sale::event::{Effect, Event, Illegal};
 use kioskd::sale::order::Watch;
 use kioskd::sale::policy::{Policy, RailPolicy};
 use kioskd::sale::record::Offered;
@@ -134,6 +134,15 @@ impl Shop {
             }
         }
         Ok(())
+    }
+
+    /// Why the sale does not take this; nothing is otherwise afterwards.
+    pub fn refused(&mut self, event: Event) -> Illegal {
+        let (at, told) = (self.stamp(), format!("{event:?}"));
+        match sale::next(&mut self.state.clone(), &at, event) {
+            Ok(step) => panic!("{told}: it is taken, with {step:?}"),
+            Err(illegal) => illegal,
+        }
     }
 
     /// What lies on the disk now, after a step of so many records.

@@ -4,9 +4,8 @@ use std::path::Path;
 
 use kioskd::ledger::Reader;
 use kioskd::operation::{Operation, Refusal};
-use kioskd::sale;
 use kioskd::sale::event::{Event, Illegal};
-use kioskd::vocabulary::{Evidence, OrderId, UnknownDelivery};
+use kioskd::vocabulary::{Evidence, OrderId, StopReason, UnknownDelivery};
 
 use crate::car_park::{CarPark, FREE_MINUTES, enters, exit, leaves};
 use crate::kit::{self, Shop};
@@ -41,12 +40,6 @@ fn pay_out(lanes: &mut Shop, ticket: &str, minutes: u32, amount: i64) -> OrderId
     order
 }
 
-/// Why the sale doesn't take what the lane asks for.
-fn refusal(lanes: &mut Shop, event: Event) -> Illegal {
-    let at = lanes.stamp();
-    sale::next(&mut lanes.state.clone(), &at, event).expect_err("it is refused")
-}
-
 /// As many as may leave.
 fn inside(lanes: &Shop) -> u32 {
     lanes.state.outlet(&exit()).unwrap().count
@@ -78,8 +71,12 @@ fn a_paid_and_a_free_stay_are_told_from_the_ledger() {
     assert_eq!(inside(&lanes), 1);
     let free = ask(&mut lanes, leaves("S2", FREE_MINUTES));
     assert_eq!(inside(&lanes), 0);
-    says(&lanes, came, &["granted (ticket): entry with ticket S1", "gate entry-1 has opened", "paid 0.00 CNY"]);
-    let minutes = "offered parking, 61 min for 10.00 CNY";
+    says(
+        &lanes,
+        came,
+        &["granted (ticket): entry with ticket S1 (stay S1)", "gate entry-1 has opened", "paid 0.00 CNY"],
+    );
+    let minutes = "offered parking, 61 min (stay S1) for 10.00 CNY";
     says(&lanes, paid, &[minutes, "paid 10.00 CNY by", "gate exit-1 has opened", "ended: delivered"]);
     says(&lanes, free, &["granted (nothing-due): parking, 15 min", "gate exit-1 has opened", "ended: delivered"]);
     verified(&lanes);
@@ -91,7 +88,8 @@ fn a_full_park_refuses_an_entry_and_sells_a_way_out() {
     let mut lanes = opened(directory.path());
     ask(&mut lanes, enters("S1"));
     ask(&mut lanes, enters("S2"));
-    assert!(matches!(refusal(&mut lanes, enters("S3")), Illegal::NotGranted(Refusal::NoneLeft)));
+    let full = Illegal::NotSold(Refusal::CannotDeliver { reason: StopReason::Full });
+    assert_eq!(lanes.refused(enters("S3")), full);
     pay_out(&mut lanes, "S1", 20, 500);
     assert_eq!(inside(&lanes), 1);
     ask(&mut lanes, enters("S3"));
@@ -107,7 +105,7 @@ fn a_restart_knows_how_many_cars_are_inside() {
     ask(&mut lanes, enters("S2"));
     let mut lanes = restarted(lanes);
     assert_eq!(inside(&lanes), 2);
-    refusal(&mut lanes, enters("S3"));
+    lanes.refused(enters("S3"));
     // Nobody can say whether this car is out: it may be.
     lanes.drops = [Evidence::Silent { why: "no answer".into() }].into();
     pay_out(&mut lanes, "S1", 20, 500);
@@ -129,9 +127,26 @@ fn a_gate_that_stays_shut_gives_the_fee_back_and_sells_again_once_it_is_repaired
     says(&lanes, shut, &["given back 5.00 CNY", "ended: refunded"]);
     let mut lanes = restarted(lanes);
     assert_eq!(inside(&lanes), 1);
-    assert!(matches!(refusal(&mut lanes, leaves("S1", 20)), Illegal::Refused(_)));
+    let shut = Illegal::NotSold(Refusal::CannotDeliver { reason: StopReason::OutletFaulty });
+    assert_eq!(lanes.refused(leaves("S1", 20)), shut);
     lanes.operate(Operation::Refill);
     pay_out(&mut lanes, "S1", 20, 500);
+    assert_eq!(inside(&lanes), 0);
+    verified(&lanes);
+}
+
+#[test]
+fn a_gate_that_a_technician_opens_lets_a_car_through_that_is_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut lanes = opened(directory.path());
+    ask(&mut lanes, enters("S1"));
+    lanes.operate(Operation::Maintenance { on: true });
+    lanes.drops = [Evidence::Nothing { self_tested: true }].into();
+    lanes.operate(Operation::Pulse { outlet: exit() });
+    assert_eq!(inside(&lanes), 1, "it has opened, and nobody has gone");
+    lanes.operate(Operation::Pulse { outlet: exit() });
+    lanes.operate(Operation::Maintenance { on: false });
+    let lanes = restarted(lanes);
     assert_eq!(inside(&lanes), 0);
     verified(&lanes);
 }

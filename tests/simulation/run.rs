@@ -10,7 +10,7 @@ use kioskd::sale::policy::Policy;
 use kioskd::sale::view::OrderState;
 use kioskd::sale::{Condition, Key, Order, Record, Shop, State, Touch};
 use kioskd::vending::Planogram;
-use kioskd::vocabulary::{BootId, ClaimSettlement, Evidence, Mono, OrderId, Stamp, Wall};
+use kioskd::vocabulary::{BootId, ClaimSettlement, Evidence, Mono, OrderId, Outlet, Stamp, Wall};
 
 use crate::chance::Chance;
 use crate::checks;
@@ -64,8 +64,7 @@ struct Died;
 
 pub fn simulate(trade: &dyn Trade, seed: u64, mutant: Option<Mutant>, story: bool) -> Outcome {
     let mut run = Run::new(trade, seed, mutant, story);
-    run.play();
-    run.settle();
+    run.play_out();
     if run.world.broken.is_none() {
         checks::at_the_end(&mut run);
     }
@@ -80,7 +79,7 @@ fn blank(policy: &Policy, shop: &dyn Shop) -> State {
 }
 
 impl<'a> Run<'a> {
-    fn new(trade: &'a dyn Trade, seed: u64, mutant: Option<Mutant>, story: bool) -> Self {
+    pub fn new(trade: &'a dyn Trade, seed: u64, mutant: Option<Mutant>, story: bool) -> Self {
         let mut chance = Chance::new(seed);
         let weather = setup::weather(&mut chance);
         let policy = setup::policy(&mut chance);
@@ -101,6 +100,12 @@ impl<'a> Run<'a> {
         let blocked = BTreeMap::new();
         let (boot_at, crashes, events) = (1_000, 0, 0);
         Self { trade, world, journal, policy, shop, said, blocked, state, mutant, story, boot_at, crashes, events }
+    }
+
+    /// Everything, until nothing is open that anybody but a person could end.
+    pub fn play_out(&mut self) {
+        self.play();
+        self.settle();
     }
 
     fn say(&self, text: impl FnOnce() -> String) {
@@ -183,7 +188,7 @@ impl<'a> Run<'a> {
             (_, 1 | 2) => Operation::Unlock,
             (_, 3..=6) => match self.trade.asks(chance) {
                 Operation::TestVend { slot } if chance.percent(if maintenance { 90 } else { 5 }) => {
-                    Operation::Pulse { slot }
+                    Operation::Pulse { outlet: Outlet::Slot(slot) }
                 }
                 other => other,
             },

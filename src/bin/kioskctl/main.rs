@@ -77,8 +77,11 @@ enum Verb {
         #[arg(long, conflicts_with = "quick")]
         dry: bool,
     },
-    /// Energise a slot's relay once, whatever lies in the slot and with the door open too; in maintenance alone.
-    Pulse { slot: String },
+    /// Energise a relay once, whatever lies in its slot and with the door open too; in maintenance alone.
+    Pulse {
+        /// A slot's name, or gate:LANE.
+        outlet: String,
+    },
     /// The cash-up: make a report of what was taken since the last one, print it on the kiosk's printer, and show it.
     Settle {
         /// Make none, and read a report in the ledger, whether a kiosk runs or not; without a number what has happened since

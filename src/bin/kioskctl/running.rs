@@ -6,7 +6,7 @@ use kioskd::config::Bus;
 use kioskd::console::say;
 use kioskd::dbus::{Client, Done, NoAnswer};
 use kioskd::operation::{Operation, Outcome, Reason};
-use kioskd::vocabulary::{ClaimSettlement, OrderId, SlotId};
+use kioskd::vocabulary::{ClaimSettlement, OrderId, Outlet, SlotId};
 use serde_json::{Value, json};
 
 use crate::{Arguments, How, Switch, Verb, Which};
@@ -20,7 +20,7 @@ pub fn operation(verb: &Verb) -> anyhow::Result<Option<Operation>> {
         Verb::Refill => Operation::Refill,
         Verb::SetStock { slot: name, count } => Operation::SetStock { slot: slot(name)?, count: *count },
         Verb::TestVend { slot: name } => Operation::TestVend { slot: slot(name)? },
-        Verb::Pulse { slot: name } => Operation::Pulse { slot: slot(name)? },
+        Verb::Pulse { outlet } => Operation::Pulse { outlet: Outlet::named(outlet)? },
         Verb::Maintenance { switch } => Operation::Maintenance { on: *switch == Switch::On },
         Verb::SettleClaim { order, how } => {
             let how = match how {
@@ -36,14 +36,18 @@ pub fn operation(verb: &Verb) -> anyhow::Result<Option<Operation>> {
     }))
 }
 
-/// Asks the running kiosk.
-pub fn ask<T>(arguments: &Arguments, ask: impl AsyncFnOnce(Client) -> Result<T, NoAnswer>) -> anyhow::Result<T> {
-    let bus = match arguments.bus {
+/// Where the running kiosk is.
+pub fn bus(arguments: &Arguments) -> Bus {
+    match arguments.bus {
         Which::System => Bus::System,
         Which::Session => Bus::Session,
-    };
+    }
+}
+
+/// Asks the running kiosk.
+pub fn ask<T>(arguments: &Arguments, ask: impl AsyncFnOnce(Client) -> Result<T, NoAnswer>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(async { ask(Client::connect(bus).await?).await })?)
+    Ok(runtime.block_on(async { ask(Client::connect(bus(arguments)).await?).await })?)
 }
 
 pub fn status(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -66,9 +70,9 @@ pub fn operate(arguments: &Arguments, asked: &Operation) -> anyhow::Result<ExitC
             }
         }
         (true, Done::Changed(changed)) => say(format_args!("{:#}", json!({ "changed": changed })))?,
-        (true, Done::Energised(fell)) => say(format_args!("{:#}", json!({ "fell": fell })))?,
+        (true, Done::Energised { counted, .. }) => say(format_args!("{:#}", json!({ "fell": counted })))?,
         (true, Done::Order(order)) => say(format_args!("{:#}", json!({ "order": order })))?,
-        (false, Done::Energised(counted)) => say(Outcome::Energised { counted })?,
+        (false, Done::Energised { outlet, counted }) => say(Outcome::Energised { outlet, counted })?,
         (false, Done::Changed(true)) => say("done")?,
         (false, Done::Changed(false)) => say("it was so already")?,
         (false, Done::Order(order)) => say(format_args!("begun; what comes of it: kioskctl why {order}"))?,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use kioskd::console::{Out, say};
 use kioskd::dbus::{Check, CheckResult, Client, Done, NoAnswer};
 use kioskd::operation::Operation;
-use kioskd::vocabulary::SlotId;
+use kioskd::vocabulary::{Outlet, SlotId};
 use serde_json::{Value, json};
 
 use crate::Arguments;
@@ -132,8 +132,8 @@ impl Test {
     async fn relay(&mut self, name: &str, count: u32) -> Result<(), NoAnswer> {
         let part = format!("relay {name}");
         let Ok(slot) = SlotId::try_from(name.to_owned()) else { return Ok(()) };
-        let counted = match self.kiosk.operate(&Operation::Pulse { slot }).await {
-            Ok(Done::Energised(counted)) => counted,
+        let counted = match self.kiosk.operate(&Operation::Pulse { outlet: Outlet::Slot(slot) }).await {
+            Ok(Done::Energised { counted, .. }) => counted,
             Ok(_) => None,
             Err(NoAnswer::Refused(why)) => {
                 let wrong = Check::new(part, CheckResult::Wrong, why);

@@ -177,7 +177,7 @@ impl Place {
                 let (count, capacity) = known.map_or((0, 0), |known| (known.count, known.capacity));
                 let set = |count: Option<u32>| count.map(|count| Operation::SetStock { slot: slot.clone(), count });
                 let test = Operation::TestVend { slot: slot.clone() };
-                let pulse = Operation::Pulse { slot: slot.clone() };
+                let pulse = Operation::Pulse { outlet: Outlet::Slot(slot.clone()) };
                 vec![
                     ask("less", set(count.checked_sub(1))),
                     ask("more", set(Some(count + 1).filter(|count| *count <= capacity))),
@@ -392,7 +392,7 @@ impl State {
         let came = match &said.outcome {
             None => Came::UnderWay,
             Some(Outcome::Changed { order, .. }) => order.as_ref().and_then(tried).unwrap_or(Came::Done),
-            Some(Outcome::Energised { counted }) => Came::Energised(*counted),
+            Some(Outcome::Energised { counted, .. }) => Came::Energised(*counted),
             Some(Outcome::Unchanged) => Came::Unchanged,
             Some(Outcome::Refused { why }) => Came::Refused(why.clone()),
             Some(Outcome::Failed { why }) => Came::Failed(why.clone()),

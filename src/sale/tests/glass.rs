@@ -173,7 +173,7 @@ fn locked_sells_nothing_until_unlocked() {
     desk.touch("product:cola");
     desk.operate(lock("cleaning"));
     assert!(matches!(desk.page(), Page::OutOfService { .. }));
-    assert_eq!(desk.refused("pay"), Illegal::Refused("not selling"));
+    assert_eq!(desk.refused("pay"), Illegal::NotSelling(StopReason::Locked("cleaning".into())));
     desk.operate(Operation::Unlock);
     assert_eq!(desk.touch("pay").effects.len(), 1);
     let kinds = desk

@@ -80,12 +80,12 @@ fn nothing_is_given_away_in_mid_sale_at_an_open_door_or_without_stock() {
     assert_eq!(desk.try_hear(chosen(&units, None)), Err(busy));
     desk.touch("cancel");
     desk.touch("done");
-    let stopped = Illegal::NotGranted(Refusal::CannotDeliver { reason: StopReason::DoorOpen });
+    let stopped = Illegal::NotSold(Refusal::CannotDeliver { reason: StopReason::DoorOpen });
     desk.door(true);
     assert_eq!(desk.try_hear(chosen(&units, Some(Grant::Free))), Err(stopped));
     desk.door(false);
     let many = vec![cola(&desk); 6];
-    assert_eq!(desk.try_hear(chosen(&many, Some(Grant::Free))), Err(Illegal::NotGranted(Refusal::NoneLeft)));
+    assert_eq!(desk.try_hear(chosen(&many, Some(Grant::Free))), Err(Illegal::NotSold(Refusal::NoneLeft)));
     assert!(desk.try_hear(chosen(&vec![], Some(Grant::Free))).is_err());
 }
 
@@ -130,9 +130,10 @@ impl Shop for Lane {
         None
     }
 
-    fn can_deliver(&self, wanted: &[(Goods, u32)], only: Option<&Outlet>) -> bool {
-        only.is_none_or(|only| *only == self.0)
-            && wanted.iter().all(|(goods, count)| matches!(goods, Goods::Stay(_)) && *count == 1)
+    fn refuses(&self, wanted: &[(Goods, u32)], only: Option<&Outlet>) -> Option<StopReason> {
+        let fits = only.is_none_or(|only| *only == self.0)
+            && wanted.iter().all(|(goods, count)| matches!(goods, Goods::Stay(_)) && *count == 1);
+        (!fits).then_some(StopReason::Full)
     }
 
     fn outlet(&self, _: &Goods, tried: &[Outlet]) -> Option<Outlet> {

@@ -92,7 +92,7 @@ fn the_last_unit_is_sold_and_not_one_more() {
     desk.operate(Operation::SetStock { slot: slot("A2"), count: 0 });
     assert_eq!(desk.state.stop_reasons(), [StopReason::SoldOut]);
     desk.operate(Operation::SetStock { slot: slot("B1"), count: 1 });
-    assert_eq!(desk.refused("pay"), Illegal::Refused("no more of these goods"));
+    assert_eq!(desk.refused("pay"), Illegal::NotSold(Refusal::NoneLeft));
 }
 
 #[test]
