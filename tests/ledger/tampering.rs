@@ -5,7 +5,7 @@ use std::path::Path;
 use kioskd::ledger::{LedgerError, Reader};
 use rusqlite::Connection;
 
-use crate::kit::{self, Shop};
+use crate::kit::{self, Dice, Shop};
 
 /// What `verify` and a start say after `change`, made by hand on a copy.
 fn after(original: &Path, change: &str) -> (Result<(), LedgerError>, Result<(), LedgerError>) {
@@ -190,4 +190,120 @@ fn a_start_verifies_the_last_256_records() {
     let (verified, started) = after(directory.path(), &change(last - 256));
     assert_eq!(corrupt(&verified), Some(last - 256), "verify reads them all");
     assert!(started.is_ok(), "a start stays quick");
+}
+
+/// One value of the file.
+struct Cell {
+    table: String,
+    column: String,
+    /// By which its row is found: the row's number, or its key where a table has none.
+    by: String,
+    row: String,
+    number: bool,
+    /// Of a record.
+    seq: Option<u64>,
+    value: String,
+}
+
+fn cells(raw: &Connection) -> Vec<Cell> {
+    let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
+    let columns = format!(
+        "SELECT t.name, c.name, (SELECT name FROM pragma_table_info(t.name) WHERE pk = 1)
+         FROM ({tables}) t, pragma_table_info(t.name) c"
+    );
+    let mut query = raw.prepare(&columns).unwrap();
+    let columns = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    let columns: Vec<(String, String, Option<String>)> = columns.collect::<Result<_, _>>().unwrap();
+    let mut cells = Vec::new();
+    for (table, column, key) in columns {
+        let numbered = raw.prepare(&format!("SELECT rowid FROM {table}")).is_ok();
+        let by = if numbered { "rowid".to_owned() } else { key.expect("a table without numbers has a key") };
+        let seq = if table == "record" { "seq" } else { "NULL" };
+        let values = format!("SELECT CAST({by} AS TEXT), typeof({column}), {seq}, CAST({column} AS TEXT) FROM {table}");
+        let mut query = raw.prepare(&values).unwrap();
+        let mut rows = query.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let (kind, value): (String, Option<String>) = (row.get(1).unwrap(), row.get(3).unwrap());
+            let Some(value) = value.filter(|value| !value.is_empty()) else { continue };
+            let (table, column, by) = (table.clone(), column.clone(), by.clone());
+            let (row, number, seq) = (row.get(0).unwrap(), kind == "integer", row.get(2).unwrap());
+            cells.push(Cell { table, column, by, row, number, seq, value });
+        }
+    }
+    let free = |cell: &Cell| {
+        FREE.iter().any(|(table, key, column, _)| {
+            (cell.table.as_str(), cell.row.as_str(), cell.column.as_str()) == (*table, *key, *column)
+        })
+    };
+    cells.retain(|cell| !free(cell));
+    cells
+}
+
+impl Cell {
+    /// Its value with one byte changed; a number stays one.
+    fn other(&self, dice: &mut Dice) -> String {
+        let mut bytes = self.value.clone().into_bytes();
+        loop {
+            let at = dice.below(bytes.len());
+            let other = if self.number { b'0' + dice.below(10) as u8 } else { b' ' + dice.below(95) as u8 };
+            if other != bytes[at] && bytes[at].is_ascii() && !(self.number && at == 0 && other == b'0') {
+                bytes[at] = other;
+                return String::from_utf8(bytes).unwrap();
+            }
+        }
+    }
+
+    /// Whether the file took another value in place of `from`.
+    fn set(&self, raw: &Connection, from: &str, to: &str) -> bool {
+        let Self { table, column, by, .. } = self;
+        let kind = if self.number { "INTEGER" } else { "TEXT" };
+        // The number of a row is its key where that is a number: then it changes with it.
+        let is_key = format!("SELECT NOT EXISTS (SELECT 1 FROM {table} WHERE {by} IS NOT {column})");
+        let row = raw.query_row(&is_key, [], |row| row.get(0));
+        let row = if row.unwrap() { from } else { &self.row };
+        let update = format!("UPDATE {table} SET {column} = CAST(?1 AS {kind}) WHERE CAST({by} AS TEXT) = ?2");
+        raw.execute_batch("BEGIN").unwrap();
+        // A part of a key may be of more than one row.
+        let one = raw.execute(&update, rusqlite::params![to, row]).is_ok_and(|rows| rows == 1);
+        raw.execute_batch(if one { "COMMIT" } else { "ROLLBACK" }).unwrap();
+        one
+    }
+}
+
+/// Ten thousand with `tests/run --long`.
+#[test]
+fn one_byte_changed_anywhere_is_noticed_and_it_is_said_where() {
+    let original = kit::varied();
+    let raw = Connection::open(kit::db_of(original.path())).unwrap();
+    raw.pragma_update(None, "synchronous", "OFF").unwrap();
+    let cells = cells(&raw);
+    let reader = Reader::open(original.path()).unwrap();
+    let (mut dice, mut tries, mut tables) = (Dice(5), 0, std::collections::BTreeSet::new());
+    let wanted = if std::env::var_os("KIOSKD_LONG").is_some() { 10_000 } else { 500 };
+    while tries < wanted {
+        let cell = &cells[dice.below(cells.len())];
+        let other = cell.other(&mut dice);
+        // What is there once only can't be there twice.
+        if !cell.set(&raw, &cell.value, &other) {
+            continue;
+        }
+        let Cell { table, column, value, .. } = cell;
+        let change = format!("{table}.{column}: {value} became {other}");
+        match (reader.verify(), cell.seq) {
+            (Ok(_), _) => panic!("{change}, and it is not noticed"),
+            // A record with another number is missing where it was, or one too many where it is.
+            (Err(LedgerError::Corrupt { seq, .. }), Some(is)) => {
+                assert!(seq == is || column == "seq", "{change}: found at {seq}, it is at {is}");
+            }
+            (Err(error), _) => {
+                let said = error.to_string();
+                assert!(said.contains(table.as_str()), "{change}: {said}");
+            }
+        }
+        assert!(cell.set(&raw, &other, value), "{change}: it can't be changed back");
+        tables.insert(table.clone());
+        tries += 1;
+    }
+    reader.verify().unwrap();
+    assert!(tables.len() >= 7, "{tables:?}");
 }

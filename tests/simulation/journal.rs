@@ -2,12 +2,13 @@
 //! before a commit and after it, and the disk may fail for good.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
-use kioskd::ledger::{Journal, LedgerError};
+use kioskd::ledger::{DirectoryLock, Journal, Ledger, LedgerError};
 use kioskd::operation::{Known, RequestId};
 use kioskd::sale::recover::Recovered;
 use kioskd::sale::{Order, Record, Shop, State};
-use kioskd::vocabulary::{OrderId, Outlet, Stamp};
+use kioskd::vocabulary::{BootId, OrderId, Outlet, Stamp};
 
 use crate::mutants::Mutant;
 
@@ -47,10 +48,21 @@ pub struct Memory {
     pub mutant: Option<Mutant>,
     /// A mutant's, that says "written" and writes after the effects.
     deferred: Vec<Record>,
+    /// The same once more in a real ledger, where a run wants one.
+    disk: Option<Disk>,
+}
+
+/// A real ledger, which every boot opens anew.
+#[derive(Debug)]
+struct Disk {
+    directory: PathBuf,
+    boots: u32,
+    /// Until the next boot none has been opened.
+    ledger: Option<Ledger>,
 }
 
 impl Journal for Memory {
-    fn commit(&mut self, _: &Stamp, records: &[Record], _: &State) -> Result<(), LedgerError> {
+    fn commit(&mut self, at: &Stamp, records: &[Record], state: &State) -> Result<(), LedgerError> {
         if records.is_empty() {
             return Ok(());
         }
@@ -65,12 +77,33 @@ impl Journal for Memory {
             return Err(LedgerError::Latched("the power went before the commit".into()));
         }
         self.write(records);
+        if let Some(disk) = &mut self.disk {
+            let ledger = disk.ledger();
+            ledger.begin(at, state)?;
+            ledger.commit(at, records, state)?;
+        }
         self.power.survives();
         Ok(())
     }
 }
 
+impl Disk {
+    fn ledger(&mut self) -> &mut Ledger {
+        let Self { directory, boots, ledger } = self;
+        ledger.get_or_insert_with(|| {
+            *boots += 1;
+            let boot = BootId::parse(&format!("boot-{boots}")).unwrap();
+            Ledger::open(DirectoryLock::take(directory).unwrap(), boot, 4_096, 0).unwrap()
+        })
+    }
+}
+
 impl Memory {
+    /// From now on everything is written into a real ledger too, which is made in this directory.
+    pub fn keep_in(&mut self, directory: &Path) {
+        self.disk = Some(Disk { directory: directory.into(), boots: 0, ledger: None });
+    }
+
     fn write(&mut self, records: &[Record]) {
         let written = |record: &&Record| self.mutant.is_none_or(|mutant| mutant.writes(record));
         let written: Vec<Record> = records.iter().filter(written).cloned().collect();
@@ -98,6 +131,9 @@ impl Memory {
     pub fn crash(&mut self) {
         self.records.truncate(self.synced);
         self.deferred.clear();
+        if let Some(disk) = &mut self.disk {
+            disk.ledger = None;
+        }
         self.failing = false;
     }
 

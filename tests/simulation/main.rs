@@ -29,6 +29,7 @@ mod parking;
 mod provider;
 mod run;
 mod setup;
+mod telling;
 mod trade;
 mod world;
 
