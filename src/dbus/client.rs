@@ -9,6 +9,7 @@ use zbus::connection::Builder;
 use zbus::{Connection, DynamicType, OwnedVariant, fdo};
 
 use super::report::Report;
+use super::sales::OrderLine;
 use super::shown::Stock;
 use super::{NAME, PATH};
 use crate::config::Bus;
@@ -146,6 +147,32 @@ impl Client {
                 Ok(Done::Changed(true))
             }
         }
+    }
+
+    /// The newest orders, at most so many (1 to 1000), the newest first.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn orders(&self, limit: u32) -> Result<Vec<OrderLine>, NoAnswer> {
+        self.call(super::sales::INTERFACE, "Orders", &limit).await?.body().deserialize().map_err(NoAnswer::Lost)
+    }
+
+    /// What happened on one order: for people, and as JSON.
+    ///
+    /// # Errors
+    /// There is no such order, or no answer.
+    pub async fn story(&self, order: &str) -> Result<(String, String), NoAnswer> {
+        self.call(super::sales::INTERFACE, "Story", &order).await?.body().deserialize().map_err(NoAnswer::Lost)
+    }
+
+    /// A PNG file of what is on the glass, and what the code says that is shown there.
+    ///
+    /// # Errors
+    /// Nobody sees anything there, or there is no answer.
+    pub async fn screenshot(&self) -> Result<(Vec<u8>, Option<String>), NoAnswer> {
+        let answer = self.call(SERVICE, "Screenshot", &()).await?;
+        let (png, code): (Vec<u8>, String) = answer.body().deserialize().map_err(NoAnswer::Lost)?;
+        Ok((png, Some(code).filter(|code| !code.is_empty())))
     }
 
     /// A report for people and as JSON; 0: what has happened since the last one.

@@ -1,12 +1,14 @@
 //! What the bus wants of the kiosk, and how it waits for the answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 
 use super::error::Error;
 use crate::ledger::{LedgerError, Reader};
 use crate::operation::{Outcome, Request};
+use crate::screen::Frame;
 
 /// Calls that are under way.
 const PLACES: usize = 16;
@@ -17,10 +19,25 @@ pub type Answered = Box<dyn FnOnce(Result<Outcome, String>) + Send>;
 /// Reads the ledger, on a thread for it. Dropped, there is no answer.
 pub type Read = Box<dyn FnOnce(&Reader) + Send>;
 
+/// Hears what is on the glass, or why nobody sees anything there. Dropped, there is no answer.
+pub type Picture = Box<dyn FnOnce(Result<Screenshot, String>) + Send>;
+
+/// What the customer sees.
+#[derive(Debug, Clone)]
+pub struct Screenshot {
+    pub frame: Frame,
+    /// What the code says that is shown.
+    pub code: Option<String>,
+}
+
+/// A glass that draws answers much sooner.
+const PICTURE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What the kiosk is asked, and answers once.
 pub enum Ask {
     Operate { request: Request, answered: Answered },
     Read(Read),
+    Picture(Picture),
 }
 
 #[derive(Clone)]
@@ -41,6 +58,17 @@ impl KioskHandle {
         let answered = Box::new(move |outcome| drop(tell.send(outcome)));
         (self.ask)(Ask::Operate { request, answered });
         heard.await.map_err(|_| Error::no_answer())?.map_err(Error::unavailable)
+    }
+
+    /// What the customer sees.
+    pub async fn picture(&self) -> Result<Screenshot, Error> {
+        let _place = self.places.try_acquire().map_err(|_| Error::busy())?;
+        let (tell, heard) = oneshot::channel();
+        (self.ask)(Ask::Picture(Box::new(move |picture| drop(tell.send(picture)))));
+        match tokio::time::timeout(PICTURE_PATIENCE, heard).await {
+            Ok(Ok(picture)) => picture.map_err(Error::unavailable),
+            Ok(Err(_)) | Err(_) => Err(Error::unavailable("the glass does not answer; look at Devices")),
+        }
     }
 
     pub async fn read<T: Send + 'static>(

@@ -32,8 +32,9 @@ use zbus::{Connection, OwnedVariant, Variant};
 
 pub use checkup::{Check, CheckResult};
 pub use client::{Client, Done, NoAnswer};
-pub use handle::{Answered, Ask, Read};
+pub use handle::{Answered, Ask, Picture, Read, Screenshot};
 pub use report::Report;
+pub use sales::OrderLine;
 pub use shown::{Claim, Device, Fault, Reason, Refunds, Shown, Stock};
 
 use crate::config::Bus;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
-use zbus::interface;
+use zbus::{Type, interface};
 
 use super::error::Error;
 use super::handle::KioskHandle;
@@ -27,8 +28,18 @@ impl Sales {
     }
 }
 
-/// Number, short code, state, currency, amount, paid, given back.
-type OrderLine = (String, String, String, String, i64, i64, i64);
+/// An order in short; amounts are in the currency's minor units.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+pub struct OrderLine {
+    pub id: String,
+    pub short_code: String,
+    pub state: String,
+    pub currency: String,
+    pub amount: i64,
+    pub paid: i64,
+    pub refunded: i64,
+}
+
 /// Currency, orders, those on which something is open, paid, given back, still to go back.
 type TotalLine = (String, u64, u64, i64, i64, i64);
 
@@ -91,7 +102,7 @@ impl Sales {
 fn line(order: &Value) -> OrderLine {
     let text = |key: &str| order[key].as_str().unwrap_or_default().to_owned();
     let number = |key: &str| order[key].as_i64().unwrap_or_default();
-    let [id, code, state, currency] = ["id", "short_code", "state", "currency"].map(text);
+    let [id, short_code, state, currency] = ["id", "short_code", "state", "currency"].map(text);
     let [amount, paid, refunded] = ["amount", "paid", "refunded"].map(number);
-    (id, code, state, currency, amount, paid, refunded)
+    OrderLine { id, short_code, state, currency, amount, paid, refunded }
 }

@@ -5,7 +5,7 @@ use zbus::{Connection, interface};
 
 use super::ask_bus;
 use super::error::{Error, parsed, parsed_by};
-use super::handle::KioskHandle;
+use super::handle::{KioskHandle, Screenshot};
 use crate::operation::{Actor, Operation, Outcome, Reason, Request, RequestId, Rights};
 use crate::vocabulary::{ClaimSettlement, Outlet};
 
@@ -176,6 +176,15 @@ impl Service {
             Outcome::Energised { counted: Some(fell), .. } => Ok((true, fell)),
             _ => Ok((false, 0)),
         }
+    }
+
+    /// What the customer sees on the glass now. `png`: a file, at most some megabytes; `code`: what the code says that is
+    /// shown, empty where none is.
+    #[zbus(out_args("png", "code"))]
+    async fn screenshot(&self) -> Result<(Vec<u8>, String), Error> {
+        let Screenshot { frame, code } = self.0.picture().await?;
+        let encoded = tokio::task::spawn_blocking(move || frame.png()).await.map_err(Error::unavailable)?;
+        Ok((encoded.map_err(Error::unavailable)?, code.unwrap_or_default()))
     }
 
     /// Makes a report of what was taken since the last one, and prints it. `number`: the report's.

@@ -3,13 +3,11 @@
 //! A rectangle outside the panel, or one without its pixels, is a protocol error and changes nothing. Without a kiosk
 //! the panel is black and its page is called `dark`.
 
-use std::io::Cursor;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{ExtendedColorType, ImageEncoder};
 use serde_json::Value;
 
+use crate::screen::Frame;
 use crate::vocabulary::Rect;
 use crate::world::Scene;
 
@@ -123,12 +121,9 @@ impl Glass {
         if let Some(png) = &inner.png {
             return Ok(Arc::clone(png));
         }
-        let rgb: Vec<u8> = inner.pixels.chunks_exact(PIXEL).flat_map(|p| [p[2], p[1], p[0]]).collect();
-        let mut file = Cursor::new(Vec::new());
-        PngEncoder::new_with_quality(&mut file, CompressionType::Fast, FilterType::Up)
-            .write_image(&rgb, inner.width, inner.height, ExtendedColorType::Rgb8)
-            .map_err(|e| GlassError::Png(e.to_string()))?;
-        let png: Arc<[u8]> = file.into_inner().into();
+        let pixels = inner.pixels.chunks_exact(PIXEL).map(|p| u32::from_be_bytes([0, p[2], p[1], p[0]])).collect();
+        let frame = Frame { width: inner.width as i32, height: inner.height as i32, pixels };
+        let png: Arc<[u8]> = frame.png().map_err(|e| GlassError::Png(e.to_string()))?.into();
         inner.png = Some(Arc::clone(&png));
         Ok(png)
     }

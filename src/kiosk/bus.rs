@@ -17,6 +17,7 @@ impl Kiosk {
     pub(super) fn asked_on_the_bus(&mut self, ask: Ask) {
         match ask {
             Ask::Operate { request, answered } => self.operate(request, answered),
+            Ask::Picture(wanted) => self.edges.glass.picture(wanted),
             // Where it can't be read now it is dropped, which is an answer, too.
             Ask::Read(read) => drop(self.reads.as_ref().map(|reads| reads.ask(read))),
         }

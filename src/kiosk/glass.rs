@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::clock::Clock;
 use crate::config::{Hours, Theme};
+use crate::dbus::{Picture, Screenshot};
 use crate::sale::Touch;
 use crate::sale::dialogue::{Page, ShopPage, View};
 use crate::screen::text::Typesetter;
@@ -32,8 +33,13 @@ struct Mailbox {
     nudged: bool,
     /// A finger came, whatever it hit.
     touched: bool,
+    /// Who wants a picture of what is shown.
+    pictures: Vec<Picture>,
     closed: bool,
 }
+
+/// So many may wait for a picture; more get none.
+const PICTURES: usize = 16;
 
 /// Hand over views; ask what a finger hit.
 #[derive(Clone, Default)]
@@ -50,6 +56,16 @@ impl GlassHandle {
         let mut mailbox = mailbox.lock().unwrap_or_else(PoisonError::into_inner);
         mailbox.newest = Some(showing);
         changed.notify_one();
+    }
+
+    /// Asks for a picture of what the customer sees; it comes after the newest view is drawn.
+    pub fn picture(&self, wanted: Picture) {
+        let (mailbox, changed) = &*self.mailbox;
+        let mut mailbox = mailbox.lock().unwrap_or_else(PoisonError::into_inner);
+        if mailbox.pictures.len() < PICTURES {
+            mailbox.pictures.push(wanted);
+            changed.notify_one();
+        }
     }
 
     pub fn close(&self) {
@@ -93,15 +109,22 @@ impl GlassHandle {
     fn take(&self, wait: Option<Duration>) -> Result<News, Closed> {
         let (mailbox, changed) = &*self.mailbox;
         let mut mailbox = mailbox.lock().unwrap_or_else(PoisonError::into_inner);
-        let nothing =
-            |mailbox: &mut Mailbox| mailbox.newest.is_none() && !mailbox.nudged && !mailbox.touched && !mailbox.closed;
+        let nothing = |mailbox: &mut Mailbox| {
+            mailbox.newest.is_none()
+                && mailbox.pictures.is_empty()
+                && !(mailbox.nudged || mailbox.touched || mailbox.closed)
+        };
         mailbox = match wait {
             None => changed.wait_while(mailbox, nothing).unwrap_or_else(PoisonError::into_inner),
             Some(wait) => changed.wait_timeout_while(mailbox, wait, nothing).unwrap_or_else(PoisonError::into_inner).0,
         };
         mailbox.nudged = false;
         self.heartbeat.beat();
-        let news = News { showing: mailbox.newest.take(), touched: std::mem::take(&mut mailbox.touched) };
+        let news = News {
+            showing: mailbox.newest.take(),
+            touched: std::mem::take(&mut mailbox.touched),
+            pictures: std::mem::take(&mut mailbox.pictures),
+        };
         if mailbox.closed { Err(Closed) } else { Ok(news) }
     }
 
@@ -113,6 +136,7 @@ impl GlassHandle {
 struct News {
     showing: Option<GlassContent>,
     touched: bool,
+    pictures: Vec<Picture>,
 }
 
 /// Nobody wants the glass any more.
@@ -206,10 +230,10 @@ impl<S: Fn(Option<String>)> Driver<S> {
         let mut tended = Instant::now();
         loop {
             let tend = every.map(|every| every.saturating_sub(tended.elapsed()));
-            match self.handle.take(tend.into_iter().chain(self.next_turn()).min()) {
+            let wanted = match self.handle.take(tend.into_iter().chain(self.next_turn()).min()) {
                 Err(Closed) => return Ok(()),
                 Ok(news) => self.take(news),
-            }
+            };
             if every.is_some_and(|every| tended.elapsed() >= every) {
                 self.tend()?;
                 tended = Instant::now();
@@ -220,7 +244,23 @@ impl<S: Fn(Option<String>)> Driver<S> {
             if self.ready && self.brightness != Some(0) {
                 self.draw()?;
             }
+            wanted.into_iter().for_each(|wanted| wanted(self.picture()));
         }
+    }
+
+    /// What the customer sees.
+    fn picture(&self) -> Result<Screenshot, String> {
+        if !self.blank && self.ready {
+            let code = self.glass.code().map(str::to_owned);
+            return Ok(Screenshot { frame: self.glass.frame().clone(), code });
+        }
+        Err(match &self.told {
+            Some(Some(why)) => format!("the glass is dark: {why}"),
+            _ if self.brightness == Some(0) => {
+                "the glass is switched off for the night, until somebody touches it".into()
+            }
+            _ => "nothing has been shown on the glass yet".into(),
+        })
     }
 
     fn tend(&mut self) -> Result<(), PanelError> {
@@ -236,14 +276,17 @@ impl<S: Fn(Option<String>)> Driver<S> {
         }
     }
 
-    fn take(&mut self, News { showing, touched }: News) {
+    /// Answers with who wants a picture.
+    fn take(&mut self, News { showing, touched, pictures }: News) -> Vec<Picture> {
         if touched {
             self.touched = Instant::now();
         }
-        let Some(showing) = showing else { return };
-        let attract = matches!(showing.view.page, Page::Shop(ShopPage::Attract { .. }));
-        self.attract_since = attract.then(|| self.attract_since.unwrap_or_else(Instant::now));
-        self.newest = Some(showing);
+        if let Some(showing) = showing {
+            let attract = matches!(showing.view.page, Page::Shop(ShopPage::Attract { .. }));
+            self.attract_since = attract.then(|| self.attract_since.unwrap_or_else(Instant::now));
+            self.newest = Some(showing);
+        }
+        pictures
     }
 
     /// Until the first page changes by itself.

@@ -34,7 +34,7 @@ use crate::vocabulary::{Rect, Target};
 
 use language::Texts;
 use paint::Painter;
-use sheet::Node;
+use sheet::{Draw, Node};
 use text::Typesetter;
 
 /// What changes by itself while nobody is there.
@@ -78,6 +78,14 @@ impl Glass {
 
     pub fn frame(&self) -> &Frame {
         &self.frame
+    }
+
+    /// What the first code says that is shown.
+    pub fn code(&self) -> Option<&str> {
+        self.nodes.iter().find_map(|node| match &node.draw {
+            Draw::Qr(payload) => Some(payload.as_str()),
+            _ => None,
+        })
     }
 
     /// Black, in another size; nothing happens where it has that size already.

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use image::codecs::png::{CompressionType, FilterType as PngFilter, PngEncoder};
 use image::imageops::FilterType;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits, RgbaImage};
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError, ImageReader, Limits, RgbaImage};
 use qrcode::{EcLevel, QrCode, bits};
 
 use super::fit::fit;
@@ -47,6 +48,22 @@ impl Frame {
     pub fn row(&self, rect: Rect, y: i32) -> &[u32] {
         let start = ((rect.y + y) * self.width + rect.x) as usize;
         &self.pixels[start..start + rect.w as usize]
+    }
+
+    /// As a file. It is encoded fast rather than small.
+    ///
+    /// # Errors
+    /// A frame of no pixels is none.
+    pub fn png(&self) -> Result<Vec<u8>, ImageError> {
+        let rgb: Vec<u8> = self.pixels.iter().flat_map(|pixel| pixel.to_be_bytes().into_iter().skip(1)).collect();
+        let mut file = Vec::new();
+        PngEncoder::new_with_quality(&mut file, CompressionType::Fast, PngFilter::Up).write_image(
+            &rgb,
+            self.width as u32,
+            self.height as u32,
+            ExtendedColorType::Rgb8,
+        )?;
+        Ok(file)
     }
 
     fn fill(&mut self, rect: Rect, color: Color) {

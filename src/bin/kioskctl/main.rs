@@ -5,7 +5,9 @@ mod export;
 mod ledger;
 mod pin;
 mod running;
+mod screenshot;
 mod test;
+mod top;
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -91,6 +93,13 @@ enum Verb {
         /// Make none, and print one once more on the kiosk's printer, as a copy.
         #[arg(long, value_name = "NUMBER", conflicts_with = "show")]
         print: Option<u32>,
+    },
+    /// The running kiosk on one screen: how it is, what the customer sees, its orders, and the common tasks on keys.
+    Top,
+    /// What the customer sees on the glass now, as a PNG file or in this terminal.
+    Screenshot {
+        /// Without it the picture is drawn in the terminal, or goes to a pipe as it is.
+        file: Option<PathBuf>,
     },
     /// The configuration's line for a service PIN, which is read twice from a terminal, or once from a pipe, and not shown.
     Pin,
@@ -279,6 +288,8 @@ fn answer(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Verb::Status => running::status(arguments),
         Verb::Test { quick, dry } => test::run(arguments, *quick, *dry),
         Verb::Log { order, follow, lines } => log(order.as_deref(), *follow, *lines, *json),
+        Verb::Top => top::run(running::bus(arguments)),
+        Verb::Screenshot { file } => screenshot::take(arguments, file.as_deref()),
         Verb::Pin => pin::make().map(|()| ExitCode::SUCCESS),
         Verb::Claims => export::show(state, Table::Claims, *json),
         Verb::Stock => export::show(state, Table::Stock, *json),

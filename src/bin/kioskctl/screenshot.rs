@@ -1,0 +1,124 @@
+//! What the customer sees, as a file or in the terminal.
+
+use std::io::{IsTerminal, Write, stdin, stdout};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use image::DynamicImage;
+use image::imageops::FilterType;
+use kioskd::console::{Out, say};
+use qrcode::render::unicode::Dense1x2;
+use qrcode::{EcLevel, QrCode};
+use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Size;
+use ratatui::{Terminal, TerminalOptions, Viewport, crossterm};
+use ratatui_image::picker::{Picker, ProtocolType};
+use ratatui_image::protocol::Protocol;
+use ratatui_image::{Image, Resize};
+use serde_json::json;
+
+use crate::Arguments;
+use crate::running::ask;
+
+/// Lines that stay free for what comes before and after it.
+const MARGIN: u16 = 2;
+
+pub fn take(arguments: &Arguments, file: Option<&Path>) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(file.is_some() || !arguments.json, "--json needs a FILE for the picture");
+    let (png, code) = ask(arguments, async |kiosk| kiosk.screenshot().await)?;
+    match file {
+        Some(file) => {
+            std::fs::write(file, &png).with_context(|| format!("{} could not be written", file.display()))?;
+            match arguments.json {
+                true => say(format_args!("{:#}", json!({ "file": file, "bytes": png.len(), "code": code })))?,
+                false => say(format_args!("{} has what the customer sees", file.display()))?,
+            }
+        }
+        None if stdout().is_terminal() => show(&read(&png)?, code.as_deref())?,
+        None => Out.write_all(&png)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn read(png: &[u8]) -> anyhow::Result<DynamicImage> {
+    image::load_from_memory(png).context("the kiosk has sent a picture that can't be read")
+}
+
+/// How this terminal draws pictures: it is asked, and answers within a second or two; half blocks where it does not.
+pub fn picker() -> Picker {
+    let asked = stdin().is_terminal().then(Picker::from_query_stdio);
+    asked.and_then(Result::ok).unwrap_or_else(Picker::halfblocks)
+}
+
+/// As large as it fits into so many cells.
+pub fn fitted(picker: &Picker, picture: DynamicImage, size: Size) -> anyhow::Result<Protocol> {
+    Ok(picker.new_protocol(picture, size, Resize::Fit(Some(FilterType::Triangle)))?)
+}
+
+fn show(picture: &DynamicImage, code: Option<&str>) -> anyhow::Result<()> {
+    let (columns, rows) = crossterm::terminal::size().context("this terminal does not say how large it is")?;
+    let picker = picker();
+    let size = Size::new(columns, rows.saturating_sub(MARGIN).max(1));
+    let protocol = fitted(&picker, picture.clone(), size)?;
+    let viewport = Viewport::Inline(protocol.size().height);
+    let mut terminal = Terminal::with_options(CrosstermBackend::new(stdout()), TerminalOptions { viewport })?;
+    terminal.draw(|frame| frame.render_widget(Image::new(&protocol), frame.area()))?;
+    drop(terminal);
+    say("")?;
+    // Half blocks are too coarse for a code within the picture.
+    if let Some(code) = code.filter(|_| picker.protocol_type() == ProtocolType::Halfblocks) {
+        match modules(code, columns) {
+            Some(lines) => say(format_args!("the code on the glass:\n{lines}"))?,
+            None => say(format_args!("the code on the glass needs a wider terminal; it says {code}"))?,
+        }
+    }
+    Ok(())
+}
+
+/// A code of half blocks, a module a column and two a line, black on white whatever colours the terminal has; `None` where
+/// it is wider than so many columns.
+fn modules(code: &str, columns: u16) -> Option<String> {
+    let code = QrCode::with_error_correction_level(code, EcLevel::L).ok()?;
+    let drawn = code.render::<Dense1x2>().dark_color(Dense1x2::Dark).light_color(Dense1x2::Light).build();
+    let wide = drawn.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+    let lines = drawn.lines().map(|line| format!("\x1b[38;5;231;48;5;16m{line}\x1b[0m"));
+    (wide <= usize::from(columns)).then(|| lines.collect::<Vec<_>>().join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_of_half_blocks_has_every_module_and_its_quiet_zone() {
+        let text = "weixin://wxpay/bizpayurl?pr=abcdefg";
+        let drawn = modules(text, 80).unwrap();
+        let code = QrCode::with_error_correction_level(text, EcLevel::L).unwrap();
+        let (wide, colors) = (code.width(), code.to_colors());
+        let lines: Vec<Vec<char>> = drawn
+            .lines()
+            .map(|line| {
+                let line = line.strip_prefix("\x1b[38;5;231;48;5;16m").unwrap().strip_suffix("\x1b[0m").unwrap();
+                line.chars().collect()
+            })
+            .collect();
+        assert_eq!(lines[0].len(), wide + 8);
+        // White is drawn, black is not.
+        let light = |x: usize, y: usize| match lines[y / 2][x] {
+            '█' => true,
+            '▀' => y % 2 == 0,
+            '▄' => y % 2 == 1,
+            ' ' => false,
+            other => panic!("{other:?}"),
+        };
+        for y in 0..wide {
+            for x in 0..wide {
+                let dark = colors[y * wide + x] == qrcode::Color::Dark;
+                assert_eq!(light(x + 4, y + 4), !dark, "{x}, {y}");
+            }
+        }
+        assert!((0..wide + 8).all(|x| light(x, 0) && light(x, 3) && light(x, wide + 4)), "the quiet zone");
+        assert_eq!(modules(text, 20), None);
+    }
+}
