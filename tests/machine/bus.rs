@@ -1,7 +1,7 @@
 //! The kiosk on the machine's bus, by other people's programs: what it shows, what may be asked and by whom, and that the
 //! sale does not care.
 
-mod kit;
+pub mod kit;
 
 use std::io::{Seek, Write};
 
@@ -46,6 +46,7 @@ fn every_call() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
         (SERVICE, "TestVend", vec!["s", "A1"]),
         (SERVICE, "Maintenance", vec!["b", "true"]),
         (SERVICE, "Pulse", vec!["s", "A1"]),
+        (SERVICE, "Screenshot", vec![]),
         (SERVICE, "CashUp", vec![]),
         (SERVICE, "PrintReport", vec!["u", "1"]),
         (SALES, "Report", vec!["u", "0"]),

@@ -12,4 +12,5 @@ mod rails;
 mod sales;
 mod service;
 mod street;
+mod terminal;
 mod trouble;

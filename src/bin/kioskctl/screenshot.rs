@@ -45,10 +45,16 @@ pub fn read(png: &[u8]) -> anyhow::Result<DynamicImage> {
     image::load_from_memory(png).context("the kiosk has sent a picture that can't be read")
 }
 
-/// How this terminal draws pictures: it is asked, and answers within a second or two; half blocks where it does not.
+/// How this terminal draws pictures, which it is asked. Half blocks where none would answer, because whoever waits for the
+/// answer goes on taking the keys: consoles, and tmux and screen, which may have no terminal behind them.
 pub fn picker() -> Picker {
-    let asked = stdin().is_terminal().then(Picker::from_query_stdio);
-    asked.and_then(Result::ok).unwrap_or_else(Picker::halfblocks)
+    let kind = std::env::var("TERM").unwrap_or_default();
+    let silent = ["linux", "vt", "dumb", "screen", "tmux"].iter().any(|start| kind.starts_with(start));
+    let within = std::env::var_os("TMUX").is_some() || std::env::var_os("STY").is_some();
+    if silent || within || kind.is_empty() || !stdin().is_terminal() {
+        return Picker::halfblocks();
+    }
+    Picker::from_query_stdio().unwrap_or_else(|_| Picker::halfblocks())
 }
 
 /// As large as it fits into so many cells.
@@ -80,7 +86,8 @@ fn show(picture: &DynamicImage, code: Option<&str>) -> anyhow::Result<()> {
 /// it is wider than so many columns.
 fn modules(code: &str, columns: u16) -> Option<String> {
     let code = QrCode::with_error_correction_level(code, EcLevel::L).ok()?;
-    let drawn = code.render::<Dense1x2>().dark_color(Dense1x2::Dark).light_color(Dense1x2::Light).build();
+    // What is light is drawn: most terminals are dark, should one know no colours.
+    let drawn = code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build();
     let wide = drawn.lines().map(|line| line.chars().count()).max().unwrap_or_default();
     let lines = drawn.lines().map(|line| format!("\x1b[38;5;231;48;5;16m{line}\x1b[0m"));
     (wide <= usize::from(columns)).then(|| lines.collect::<Vec<_>>().join("\n"))

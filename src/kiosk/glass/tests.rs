@@ -186,3 +186,33 @@ fn a_night_of_other_hours_is_day() {
     assert_eq!(rig.shown.recv_timeout(Duration::from_millis(60)), Err(RecvTimeoutError::Timeout));
     rig.handle.close();
 }
+
+#[test]
+fn a_picture_is_of_what_somebody_sees_or_says_why_nobody_sees_anything() {
+    let rig = rig(Is::Dark("unplugged"));
+    let picture = || {
+        let (tell, told) = channel();
+        rig.handle.picture(Box::new(move |picture| tell.send(picture).unwrap()));
+        told.recv_timeout(SOON).expect("it is answered")
+    };
+    rig.handle.show(attract());
+    rig.seen();
+    assert_eq!(picture().unwrap_err(), "the glass is dark: unplugged");
+    *rig.is.lock().unwrap() = Is::Lit(640, 480);
+    rig.next();
+    let lit = picture().unwrap();
+    assert_eq!((lit.frame.width, lit.frame.height, lit.code), (640, 480, None));
+    assert!(lit.frame.pixels.iter().any(|pixel| *pixel != 0), "it is not black");
+    rig.handle.show(showing(Page::OutOfService { reasons: Vec::new(), last_claim: None }));
+    rig.next();
+    assert_ne!(picture().unwrap().frame, lit.frame, "the newest view is drawn first");
+
+    let always = Hours { from: 0, until: 1_440 };
+    let night = Night { hours: always, brightness: 0, after: Duration::ZERO };
+    let rig = rig_by(Is::Lit(640, 480), Some(night));
+    rig.handle.show(attract());
+    assert_eq!(rig.next().2, "darkened");
+    let (tell, told) = channel();
+    rig.handle.picture(Box::new(move |picture| tell.send(picture).unwrap()));
+    assert!(told.recv_timeout(SOON).unwrap().unwrap_err().contains("switched off for the night"));
+}

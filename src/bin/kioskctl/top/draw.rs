@@ -86,6 +86,7 @@ fn glass(frame: &mut Frame, top: &mut Top, area: Rect) {
 
 fn order_list(frame: &mut Frame, top: &Top, area: Rect) {
     let orders = top.last.as_ref().map_or(&[][..], |last| &last.orders);
+    let columns = if area.width < NARROW { 3 } else { 6 };
     let rows = orders.iter().map(|order| {
         let money = |amount| match Currency::from_code(&order.currency) {
             Some(currency) => Money { amount, currency }.to_string(),
@@ -97,13 +98,13 @@ fn order_list(frame: &mut Frame, top: &Top, area: Rect) {
             _ => Color::Reset,
         };
         let [asked, paid, back] = [order.amount, order.paid, order.refunded].map(money);
-        Row::new([order.short_code.clone(), order.state.clone(), asked, paid, back, order.id.clone()])
-            .style(Style::new().fg(color))
+        let all = [order.short_code.clone(), order.state.clone(), paid, back, asked, order.id.clone()];
+        Row::new(all.into_iter().take(columns)).style(Style::new().fg(color))
     });
-    let widths = [8, 12, 12, 12, 12].map(Constraint::Length).into_iter().chain([Constraint::Min(10)]);
-    let head = Row::new(["code", "state", "asked", "paid", "given back", "order"]).style(Style::new().bold());
+    let widths = [6, 16, 10, 10, 10, 26].map(Constraint::Length).into_iter().take(columns);
+    let head = ["code", "state", "paid", "given back", "asked", "order"].into_iter().take(columns);
     let table = Table::new(rows, widths)
-        .header(head)
+        .header(Row::new(head).style(Style::new().bold()))
         .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED))
         .block(Block::bordered().title(" orders "));
     let mut state = TableState::new().with_selected((!orders.is_empty()).then_some(top.selected));
