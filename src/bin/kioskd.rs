@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use kioskd::board::SafeReport;
 use kioskd::console::{self, complain, say};
-use kioskd::payment::probe::{Asked, Ending};
+use kioskd::payment::probe::{Ending, ProbeRequest};
 use kioskd::vocabulary::error_chain;
 use kioskd::{board, config, kiosk, payment, probe, screen};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -162,8 +162,11 @@ fn pay_probe(file: &Path, name: &str, wait: Duration) -> anyhow::Result<ExitCode
     let rail = config.rails.iter().find(wanted);
     let rail = rail.with_context(|| format!("there is no rail `{name}`; there are: {}", names.join(", ")))?;
     let rail = payment::open::provider(rail)?;
-    let asked =
-        Asked { currency: config.kiosk.currency, attach: format!("{}/{}", config.kiosk.fleet, config.kiosk.id), wait };
+    let asked = ProbeRequest {
+        currency: config.kiosk.currency,
+        attach: format!("{}/{}", config.kiosk.fleet, config.kiosk.id),
+        wait,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(match runtime.block_on(payment::probe::run(&*rail, &asked, &mut console::Out))? {
         Ending::Good => ExitCode::SUCCESS,

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::fleet::link::Broker;
 use crate::fleet::poll_once;
-use crate::fleet::proof::{Refused, Taken, Verifier};
+use crate::fleet::proof::{Refused, Verdict, Verifier};
 use crate::fleet::topic::{Address, Filter, Leaf, Name, Topic};
 use crate::signed::jws::{PublicKey, Purpose, Signer};
 
@@ -180,7 +180,7 @@ impl Books {
         };
         let id = BookId { kiosk, ledger };
         let stored = match taken {
-            Taken::Proved { events, discarded } => {
+            Verdict::Proved { events, discarded } => {
                 self.counts.forged += discarded as u64;
                 let stored = events.len() as u32;
                 for proved in events {
@@ -198,14 +198,14 @@ impl Books {
                 }
                 stored
             }
-            Taken::Waits => return None,
+            Verdict::Waits => return None,
             // A checkpoint comes again with the events it goes before.
-            Taken::Again | Taken::Early if matches!(message, Message::Checkpoint) => return None,
-            Taken::Again => {
+            Verdict::Again | Verdict::Early if matches!(message, Message::Checkpoint) => return None,
+            Verdict::Again => {
                 self.counts.duplicates += 1;
                 0
             }
-            Taken::Early => {
+            Verdict::Early => {
                 self.counts.early += 1;
                 0
             }

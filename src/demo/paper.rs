@@ -16,7 +16,7 @@ use interpreter::{Interpreter, Row};
 
 /// What is left on the roll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Roll {
+pub enum PaperLevel {
     Ok,
     NearEnd,
     Out,
@@ -62,7 +62,7 @@ impl Paper {
         }
     }
 
-    pub fn set_paper(&self, roll: Roll) {
+    pub fn set_paper(&self, roll: PaperLevel) {
         self.change(|printer| printer.set_roll(roll));
     }
 

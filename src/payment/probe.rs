@@ -23,7 +23,7 @@ const QUIET: isize = 4;
 
 /// What is asked for, and by whom.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct ProbeRequest {
     pub currency: Currency,
     /// `fleet/kiosk`, as on every charge of this kiosk.
     pub attach: String,
@@ -45,7 +45,7 @@ pub enum Ending {
 ///
 /// # Errors
 /// When `out` can't be written.
-pub async fn run(rail: &dyn Rail, asked: &Asked, out: &mut dyn Write) -> std::io::Result<Ending> {
+pub async fn run(rail: &dyn Rail, asked: &ProbeRequest, out: &mut dyn Write) -> std::io::Result<Ending> {
     let mut steps = Steps { out, begun: Instant::now(), bad: false };
     if steps.tell("probe", rail.probe().await, |()| "the provider is there, and its signature holds".into())?.is_none()
     {
@@ -184,7 +184,7 @@ fn refunded(report: &RefundReport) -> String {
     .to_owned()
 }
 
-fn new_charge(asked: &Asked) -> NewCharge {
+fn new_charge(asked: &ProbeRequest) -> NewCharge {
     let mut entropy = [0u8; 16];
     // Two probes in one millisecond are not made by anybody.
     getrandom::fill(&mut entropy).unwrap_or_default();

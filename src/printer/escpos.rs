@@ -5,7 +5,7 @@
 //!
 //! Pictures are sent in bands, so that a printer whose data was cut short can be brought back by at most one band of zeros.
 
-use super::Trouble;
+use super::PrinterFault;
 use super::raster::Bitmap;
 
 /// Rows of dots in one picture command.
@@ -46,7 +46,7 @@ pub(super) enum Answer {
         out: bool,
     },
     /// Nobody asked: what a printer with automatic status says at every change of it.
-    Unasked(Option<Trouble>),
+    Unasked(Option<PrinterFault>),
 }
 
 /// Takes apart what the printer says. Its messages are told by their first byte alone, and the bytes after it look like
@@ -111,11 +111,11 @@ impl Listener {
 }
 
 /// What four bytes of automatic status complain of.
-fn unasked([state, errors, paper, _]: [u8; 4]) -> Option<Trouble> {
+fn unasked([state, errors, paper, _]: [u8; 4]) -> Option<PrinterFault> {
     match () {
-        () if state & 0x20 != 0 => Some(Trouble::CoverOpen),
-        () if paper & 0x0c != 0 => Some(Trouble::PaperOut),
-        () if state & 0x08 != 0 || errors & 0x6c != 0 => Some(Trouble::Fault),
+        () if state & 0x20 != 0 => Some(PrinterFault::CoverOpen),
+        () if paper & 0x0c != 0 => Some(PrinterFault::PaperOut),
+        () if state & 0x08 != 0 || errors & 0x6c != 0 => Some(PrinterFault::Fault),
         () => None,
     }
 }
@@ -205,9 +205,9 @@ mod tests {
     fn what_is_said_unasked_is_no_answer() {
         let (ok, out) = (Answer::Report { out: false }, Answer::Report { out: true });
         assert_eq!(heard(&[0x00, 0x0c, 0x12]), [ok, out, Answer::RealTime(0x12)]);
-        assert_eq!(heard(&[0x1c, 0x00, 0x0c, 0x0f]), [Answer::Unasked(Some(Trouble::PaperOut))]);
-        assert_eq!(heard(&[0x38, 0x00, 0x00, 0x0f]), [Answer::Unasked(Some(Trouble::CoverOpen))]);
-        assert_eq!(heard(&[0x18, 0x08, 0x00, 0x0f]), [Answer::Unasked(Some(Trouble::Fault))]);
+        assert_eq!(heard(&[0x1c, 0x00, 0x0c, 0x0f]), [Answer::Unasked(Some(PrinterFault::PaperOut))]);
+        assert_eq!(heard(&[0x38, 0x00, 0x00, 0x0f]), [Answer::Unasked(Some(PrinterFault::CoverOpen))]);
+        assert_eq!(heard(&[0x18, 0x08, 0x00, 0x0f]), [Answer::Unasked(Some(PrinterFault::Fault))]);
         assert_eq!(heard(&[0x10, 0x00, 0x03, 0x0f, 0x00]), [Answer::Unasked(None), ok], "near the end only");
         // Flow control and an answer about the moment in the middle of it.
         assert_eq!(heard(&[0x10, 0x13, 0x00, 0x12, 0x00, 0x11, 0x0f]), [Answer::RealTime(0x12), Answer::Unasked(None)]);

@@ -66,63 +66,63 @@ pub enum PrinterStatus {
 
 impl PrinterStatus {
     /// Why it can't print, if it can't.
-    pub fn trouble(&self) -> Option<Trouble> {
+    pub fn trouble(&self) -> Option<PrinterFault> {
         match self {
             Self::Unknown | Self::Ok | Self::PaperNearEnd => None,
-            Self::PaperOut => Some(Trouble::PaperOut),
-            Self::CoverOpen => Some(Trouble::CoverOpen),
-            Self::Fault => Some(Trouble::Fault),
-            Self::Unreachable { .. } => Some(Trouble::NoAnswer),
+            Self::PaperOut => Some(PrinterFault::PaperOut),
+            Self::CoverOpen => Some(PrinterFault::CoverOpen),
+            Self::Fault => Some(PrinterFault::Fault),
+            Self::Unreachable { .. } => Some(PrinterFault::NoAnswer),
         }
     }
 }
 
-impl From<Trouble> for PrinterStatus {
-    fn from(trouble: Trouble) -> Self {
+impl From<PrinterFault> for PrinterStatus {
+    fn from(trouble: PrinterFault) -> Self {
         match trouble {
-            Trouble::PaperOut => Self::PaperOut,
-            Trouble::CoverOpen => Self::CoverOpen,
-            Trouble::Fault => Self::Fault,
-            Trouble::NoAnswer => Self::Unreachable { why: trouble.to_string() },
+            PrinterFault::PaperOut => Self::PaperOut,
+            PrinterFault::CoverOpen => Self::CoverOpen,
+            PrinterFault::Fault => Self::Fault,
+            PrinterFault::NoAnswer => Self::Unreachable { why: trouble.to_string() },
         }
     }
 }
 
 /// The answers to one look at it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Said {
+struct Answers {
     /// `false`: the rest is not known.
     answers: bool,
     cover_open: bool,
-    roll: Roll,
+    roll: PaperLevel,
     fault: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Roll {
+enum PaperLevel {
     Ok,
     /// A warning: it still prints.
     NearEnd,
     Out,
 }
 
-impl Said {
-    const SILENT: Self = Self { answers: false, cover_open: false, roll: Roll::Ok, fault: false };
+impl Answers {
+    const SILENT: Self = Self { answers: false, cover_open: false, roll: PaperLevel::Ok, fault: false };
 
     fn status(self) -> PrinterStatus {
         match self {
-            Self { answers: false, .. } => Trouble::NoAnswer.into(),
+            Self { answers: false, .. } => PrinterFault::NoAnswer.into(),
             Self { cover_open: true, .. } => PrinterStatus::CoverOpen,
-            Self { roll: Roll::Out, .. } => PrinterStatus::PaperOut,
+            Self { roll: PaperLevel::Out, .. } => PrinterStatus::PaperOut,
             Self { fault: true, .. } => PrinterStatus::Fault,
-            Self { roll: Roll::NearEnd, .. } => PrinterStatus::PaperNearEnd,
-            Self { roll: Roll::Ok, .. } => PrinterStatus::Ok,
+            Self { roll: PaperLevel::NearEnd, .. } => PrinterStatus::PaperNearEnd,
+            Self { roll: PaperLevel::Ok, .. } => PrinterStatus::Ok,
         }
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
+pub enum PrinterFault {
     #[error("there is no paper")]
     PaperOut,
     #[error("the cover is open")]
@@ -137,14 +137,14 @@ pub enum Trouble {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotPrinted {
     #[error("not printed, nothing is on paper: {0}")]
-    Refused(Trouble),
+    Refused(PrinterFault),
     /// It was sent; all, a part or nothing of it may be on paper.
     #[error("not printed to the end: {0}")]
-    MidJob(Trouble),
+    MidJob(PrinterFault),
 }
 
 impl NotPrinted {
-    pub fn trouble(self) -> Trouble {
+    pub fn trouble(self) -> PrinterFault {
         match self {
             Self::Refused(trouble) | Self::MidJob(trouble) => trouble,
         }
@@ -168,7 +168,7 @@ pub struct Printer {
     /// Answers in order heard since the last question in order.
     reports: u32,
     /// What it has complained of unasked.
-    complaint: Option<Trouble>,
+    complaint: Option<PrinterFault>,
 }
 
 /// The port that the driver means.
@@ -283,7 +283,7 @@ impl Printer {
     }
 
     /// Nothing of a job has been sent, so that a session which has died unnoticed costs only a question.
-    fn ready(&mut self) -> Result<(), Trouble> {
+    fn ready(&mut self) -> Result<(), PrinterFault> {
         let status = match self.status() {
             PrinterStatus::Unreachable { .. } => self.status(),
             status => status,
@@ -292,7 +292,7 @@ impl Printer {
     }
 
     /// Asks how it is, and closes a session that does not answer.
-    fn look(&mut self) -> Result<Said, PortError> {
+    fn look(&mut self) -> Result<Answers, PortError> {
         let said = self.ask_status();
         if !said.as_ref().is_ok_and(|said| said.answers) {
             self.port.close();
@@ -302,7 +302,7 @@ impl Printer {
         said
     }
 
-    fn ask_status(&mut self) -> Result<Said, PortError> {
+    fn ask_status(&mut self) -> Result<Answers, PortError> {
         let before = self.owed;
         let said = self.ask_three()?;
         if said.answers || before == 0 {
@@ -313,21 +313,21 @@ impl Printer {
         self.ask_three()
     }
 
-    fn ask_three(&mut self) -> Result<Said, PortError> {
+    fn ask_three(&mut self) -> Result<Answers, PortError> {
         // Whatever came unasked is not an answer to what follows.
         self.throw_away()?;
-        let Some(on_line) = self.real_time(RealTime::OnLine)? else { return Ok(Said::SILENT) };
-        let Some(cause) = self.real_time(RealTime::Cause)? else { return Ok(Said::SILENT) };
-        let Some(paper) = self.real_time(RealTime::Paper)? else { return Ok(Said::SILENT) };
+        let Some(on_line) = self.real_time(RealTime::OnLine)? else { return Ok(Answers::SILENT) };
+        let Some(cause) = self.real_time(RealTime::Cause)? else { return Ok(Answers::SILENT) };
+        let Some(paper) = self.real_time(RealTime::Paper)? else { return Ok(Answers::SILENT) };
         let cover_open = cause & escpos::COVER_OPEN != 0;
         let roll = match () {
-            () if paper & escpos::PAPER_END != 0 || cause & escpos::PAPER_STOP != 0 => Roll::Out,
-            () if paper & escpos::NEAR_END != 0 => Roll::NearEnd,
-            () => Roll::Ok,
+            () if paper & escpos::PAPER_END != 0 || cause & escpos::PAPER_STOP != 0 => PaperLevel::Out,
+            () if paper & escpos::NEAR_END != 0 => PaperLevel::NearEnd,
+            () => PaperLevel::Ok,
         };
-        let explained = cover_open || roll == Roll::Out;
+        let explained = cover_open || roll == PaperLevel::Out;
         let fault = cause & escpos::ERROR != 0 || (on_line & escpos::OFF_LINE != 0 && !explained);
-        Ok(Said { answers: true, cover_open, roll, fault })
+        Ok(Answers { answers: true, cover_open, roll, fault })
     }
 
     fn real_time(&mut self, question: RealTime) -> Result<Option<u8>, PortError> {
@@ -385,12 +385,12 @@ impl Printer {
     }
 
     /// Sends the job and waits until the printer has said that it is at its end.
-    fn send_and_prove(&mut self, job: &[u8]) -> Result<(), Trouble> {
+    fn send_and_prove(&mut self, job: &[u8]) -> Result<(), PrinterFault> {
         let deadline = Instant::now() + self.timeout;
         self.complaint = None;
         if let Err(error) = self.port.write(job, self.timeout) {
             tracing::warn!(%error, "the printer has failed");
-            return Err(self.status().trouble().or(self.complaint).unwrap_or(Trouble::NoAnswer));
+            return Err(self.status().trouble().or(self.complaint).unwrap_or(PrinterFault::NoAnswer));
         }
         for round in 0..ROUNDS {
             // What came before the question does not answer it.
@@ -404,11 +404,11 @@ impl Printer {
             self.status().trouble().map_or(Ok(()), Err)?;
         }
         tracing::warn!("the printer sends more answers than it was asked for");
-        Err(Trouble::NoAnswer)
+        Err(PrinterFault::NoAnswer)
     }
 
     /// Asks in order, and waits until that is answered.
-    fn wait_for_report(&mut self, deadline: Instant) -> Result<(), Trouble> {
+    fn wait_for_report(&mut self, deadline: Instant) -> Result<(), PrinterFault> {
         self.reports = 0;
         self.port.write(&escpos::REPORT, STATUS_WAIT).map_err(|error| silent(&error))?;
         loop {
@@ -417,9 +417,9 @@ impl Printer {
             for answer in &answers {
                 match answer {
                     Answer::Report { out: false } => return Ok(()),
-                    Answer::Report { out: true } => return Err(Trouble::PaperOut),
+                    Answer::Report { out: true } => return Err(PrinterFault::PaperOut),
                     Answer::RealTime(status) if status & escpos::OFF_LINE != 0 => {
-                        return Err(self.status().trouble().unwrap_or(Trouble::Fault));
+                        return Err(self.status().trouble().unwrap_or(PrinterFault::Fault));
                     }
                     Answer::RealTime(_) | Answer::Unasked(_) => {}
                 }
@@ -432,7 +432,7 @@ impl Printer {
                 trouble.map_or(Ok(()), Err)?;
             }
             if left.is_zero() {
-                return Err(self.status().trouble().unwrap_or(Trouble::NoAnswer));
+                return Err(self.status().trouble().unwrap_or(PrinterFault::NoAnswer));
             }
             // A printer that has gone off line will not answer in order.
             if answers.is_empty() {
@@ -442,7 +442,7 @@ impl Printer {
     }
 }
 
-fn silent(error: &PortError) -> Trouble {
+fn silent(error: &PortError) -> PrinterFault {
     tracing::warn!(%error, "the printer has failed");
-    Trouble::NoAnswer
+    PrinterFault::NoAnswer
 }

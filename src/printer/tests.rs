@@ -171,10 +171,10 @@ fn printed_only_when_the_printer_says_so() {
     };
     assert_eq!(answered(vec![0x00], vec![0x00]), Ok(()));
     assert_eq!(answered(vec![0x03], vec![0x03]), Ok(()), "near the end is printed");
-    assert_eq!(answered(vec![0x0c], vec![0x00]), Err(NotPrinted::MidJob(Trouble::PaperOut)));
-    assert_eq!(answered(vec![0x00], vec![0x0c]), Err(NotPrinted::MidJob(Trouble::PaperOut)));
-    assert_eq!(answered(vec![0xff, 0x12], vec![0xff]), Err(NotPrinted::MidJob(Trouble::NoAnswer)));
-    assert_eq!(printer(vec![]).print(&receipt("en")), Err(NotPrinted::Refused(Trouble::NoAnswer)));
+    assert_eq!(answered(vec![0x0c], vec![0x00]), Err(NotPrinted::MidJob(PrinterFault::PaperOut)));
+    assert_eq!(answered(vec![0x00], vec![0x0c]), Err(NotPrinted::MidJob(PrinterFault::PaperOut)));
+    assert_eq!(answered(vec![0xff, 0x12], vec![0xff]), Err(NotPrinted::MidJob(PrinterFault::NoAnswer)));
+    assert_eq!(printer(vec![]).print(&receipt("en")), Err(NotPrinted::Refused(PrinterFault::NoAnswer)));
 }
 
 /// A printer as far as it answers. What it says at the beginning of each band is up to the test, and so is when it
@@ -266,14 +266,14 @@ fn what_a_printer_says_unasked_is_taken_apart_before_an_answer_is_believed() {
             |band| if band == 2 { Notification::Last(&[0x1c, 0x00, 0x0c, 0x0f]) } else { Notification::And(&[]) },
             a_read,
         );
-        assert_eq!(out, Err(NotPrinted::MidJob(Trouble::PaperOut)), "{end_of_paper:02x?}");
+        assert_eq!(out, Err(NotPrinted::MidJob(PrinterFault::PaperOut)), "{end_of_paper:02x?}");
         // It is well, has a drawer, and says so again and again.
         assert_eq!(printed_by(|_| Notification::And(&[0x14, 0x00, 0x00, 0x0f]), a_read), Ok(()));
         let dies = printed_by(
             |band| if band == 2 { Notification::Last(&[0x10, 0x00, 0x00, 0x0f]) } else { Notification::And(&[]) },
             a_read,
         );
-        assert_eq!(dies, Err(NotPrinted::MidJob(Trouble::NoAnswer)));
+        assert_eq!(dies, Err(NotPrinted::MidJob(PrinterFault::NoAnswer)));
     }
 }
 
@@ -286,7 +286,7 @@ fn one_answer_too_many_proves_nothing() {
             if band == 2 { Notification::Last(&[0x00, 0x00]) } else { Notification::And(&[]) }
         },
     ] {
-        assert_eq!(printed_by(late, 64), Err(NotPrinted::MidJob(Trouble::NoAnswer)));
+        assert_eq!(printed_by(late, 64), Err(NotPrinted::MidJob(PrinterFault::NoAnswer)));
     }
     assert_eq!(
         printed_by(|band| if band == 2 { Notification::And(&[0x00]) } else { Notification::And(&[]) }, 64),
@@ -300,7 +300,7 @@ fn a_late_answer_does_not_shift_those_that_follow() {
     // To the four questions: one of before, on line, cover open, paper there.
     printer.owed = 1;
     printer.port = Box::new(Parrot(vec![vec![0x12], vec![0x16], vec![0x1a], vec![0x12], vec![]]));
-    assert_eq!(printer.status().trouble(), Some(Trouble::CoverOpen));
+    assert_eq!(printer.status().trouble(), Some(PrinterFault::CoverOpen));
 }
 
 /// A printer on the network whose first session hangs; whoever connects after that is answered.

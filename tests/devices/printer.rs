@@ -8,9 +8,9 @@ use kioskd::config;
 use kioskd::config::Faces;
 use kioskd::config::PaperText;
 use kioskd::demo::machine::Timing;
-use kioskd::demo::paper::Roll;
+use kioskd::demo::paper::PaperLevel;
 use kioskd::printer::{
-    CashUpSlip, Item, NotPrinted, Printer, PrinterStatus, Receipt, Sums, Takings, Trouble, open_port,
+    CashUpSlip, Item, NotPrinted, Printer, PrinterFault, PrinterStatus, Receipt, Sums, Takings, open_port,
 };
 use kioskd::sale::record::Slip;
 use kioskd::sale::view::Outcome;
@@ -287,12 +287,12 @@ fn refused_before_a_dot_is_printed() {
         assert_eq!(bench.printer.status().trouble(), Some(trouble));
         assert!(bench.world.paper.png() == blank);
     };
-    refused(&|world| world.paper.set_paper(Roll::Out), Trouble::PaperOut);
-    refused(&|world| world.paper.set_cover(true), Trouble::CoverOpen);
-    refused(&|world| world.paper.set_power(false), Trouble::NoAnswer);
+    refused(&|world| world.paper.set_paper(PaperLevel::Out), PrinterFault::PaperOut);
+    refused(&|world| world.paper.set_cover(true), PrinterFault::CoverOpen);
+    refused(&|world| world.paper.set_power(false), PrinterFault::NoAnswer);
     bench.world.paper.set_power(true);
     bench.world.paper.set_cover(false);
-    bench.world.paper.set_paper(Roll::NearEnd);
+    bench.world.paper.set_paper(PaperLevel::NearEnd);
     assert_eq!(bench.printer.status(), PrinterStatus::PaperNearEnd);
     assert_eq!(bench.printer.print(&receipt("en")), Ok(()), "near the end is only a warning");
 }
@@ -303,12 +303,12 @@ fn paper_that_ends_in_the_middle_is_no_receipt_and_the_next_one_is_whole() {
     let picture = bench.printer.picture(&receipt("en"));
     bench.world.paper.out_after_lines(300);
     let began = Instant::now();
-    assert_eq!(bench.printer.print(&receipt("en")), Err(NotPrinted::MidJob(Trouble::PaperOut)));
+    assert_eq!(bench.printer.print(&receipt("en")), Err(NotPrinted::MidJob(PrinterFault::PaperOut)));
     assert!(began.elapsed() < Duration::from_secs(1), "said as soon as the printer is off line");
 
     // The rest does not come out for whoever puts paper in.
     let half = bench.world.paper.png();
-    bench.world.paper.set_paper(Roll::Ok);
+    bench.world.paper.set_paper(PaperLevel::Ok);
     assert!(bench.world.paper.png() == half);
 
     assert_eq!(bench.printer.print(&receipt("zh-Hant")), Ok(()));
@@ -339,7 +339,7 @@ fn a_printer_switched_off_in_the_middle_is_not_believed() {
         assert!(matches!(job.join().unwrap(), Err(NotPrinted::MidJob(_))));
     });
     bench.world.paper.set_power(true);
-    bench.world.paper.set_paper(Roll::Ok);
+    bench.world.paper.set_paper(PaperLevel::Ok);
     assert_eq!(bench.printer.print(&receipt("en")), Ok(()));
     assert_last_is(&mut bench, &receipt("en"));
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use kioskd::fleet::keygen::keygen;
-use kioskd::fleet::proof::{Position, Refused, Sums, Taken, Totals, Verifier};
+use kioskd::fleet::proof::{Position, Refused, Sums, Totals, Verdict, Verifier};
 use kioskd::fleet::topic::Name;
 use kioskd::ledger::{EventDocument, FILE, Reader};
 use kioskd::operation::Operation;
@@ -86,15 +86,15 @@ impl Heard {
                 Message::Checkpoint(message) => self.verifier.checkpoint(message),
             };
             match taken.map(|(_, taken)| taken) {
-                Ok(Taken::Proved { events, discarded }) => {
+                Ok(Verdict::Proved { events, discarded }) => {
                     self.odd += discarded;
                     for proved in events {
                         self.totals.take(&proved.event);
                         self.stored.push(proved.document);
                     }
                 }
-                Ok(Taken::Waits) => {}
-                Ok(Taken::Again | Taken::Early) => self.odd += 1,
+                Ok(Verdict::Waits) => {}
+                Ok(Verdict::Again | Verdict::Early) => self.odd += 1,
                 Err(refused) => self.refused.push(refused),
             }
         }

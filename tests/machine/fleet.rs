@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use kioskd::fleet::proof::{Position, Taken, Totals, Verifier};
+use kioskd::fleet::proof::{Position, Totals, Verdict, Verifier};
 use kioskd::fleet::topic::Name;
 use kioskd::ledger::{DirectoryLock, FILE};
 use kioskd::signed::jws::{Keys, PublicKey, Purpose, Signer};
@@ -199,7 +199,7 @@ fn the_demos_kiosk_signs_for_what_it_says() {
             }
             _ => continue,
         };
-        if let (_, Taken::Proved { events, .. }) = taken.unwrap() {
+        if let (_, Verdict::Proved { events, .. }) = taken.unwrap() {
             for proved in events {
                 totals.take(&proved.event);
                 if proved.event.kind == "receipt-printed" {

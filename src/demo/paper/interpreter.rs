@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Roll;
+use super::PaperLevel;
 
 /// Rows of the tail that are kept: about half a metre of paper.
 const MAX_ROWS: usize = 4_096;
@@ -26,7 +26,7 @@ pub(super) enum Row {
 pub(super) struct Interpreter {
     columns: u32,
     on: bool,
-    roll: Roll,
+    roll: PaperLevel,
     cover_open: bool,
     /// Rows until the paper ends.
     left: Option<u32>,
@@ -60,7 +60,7 @@ impl Interpreter {
         Self {
             columns,
             on: true,
-            roll: Roll::Ok,
+            roll: PaperLevel::Ok,
             cover_open: false,
             left: None,
             buffer: VecDeque::new(),
@@ -104,7 +104,7 @@ impl Interpreter {
         &self.rows
     }
 
-    pub fn set_roll(&mut self, roll: Roll) {
+    pub fn set_roll(&mut self, roll: PaperLevel) {
         self.roll = roll;
         self.left = None;
         self.work();
@@ -127,7 +127,7 @@ impl Interpreter {
     }
 
     fn on_line(&self) -> bool {
-        self.on && !self.cover_open && self.roll != Roll::Out
+        self.on && !self.cover_open && self.roll != PaperLevel::Out
     }
 
     fn forget(&mut self) {
@@ -165,8 +165,8 @@ impl Interpreter {
         let bit = |set: bool, bits: u8| if set { bits } else { 0 };
         match n {
             1 => bit(!self.on_line(), 0x08),
-            2 => bit(self.cover_open, 0x04) | bit(self.roll == Roll::Out, 0x20),
-            4 => bit(self.roll != Roll::Ok, 0x0c) | bit(self.roll == Roll::Out, 0x60),
+            2 => bit(self.cover_open, 0x04) | bit(self.roll == PaperLevel::Out, 0x20),
+            4 => bit(self.roll != PaperLevel::Ok, 0x0c) | bit(self.roll == PaperLevel::Out, 0x60),
             _ => 0,
         }
     }
@@ -213,7 +213,7 @@ impl Interpreter {
             Command::Raster(raster) => self.raster = Some(raster),
             Command::Report(n) => {
                 let paper = matches!(n, 1 | 49);
-                self.answer(&[if paper && self.roll == Roll::NearEnd { 0x03 } else { 0 }]);
+                self.answer(&[if paper && self.roll == PaperLevel::NearEnd { 0x03 } else { 0 }]);
             }
         }
         true
@@ -229,7 +229,7 @@ impl Interpreter {
         if let Some(left) = &mut self.left {
             *left = left.saturating_sub(1);
             if *left == 0 {
-                self.roll = Roll::Out;
+                self.roll = PaperLevel::Out;
                 self.left = None;
             }
         }
@@ -313,7 +313,7 @@ mod tests {
         printer.take(&[0x1d, b'r', 1, 0x10, 4, 1, 0x10, 4, 2, 0x10, 4, 4]).unwrap();
         assert_eq!(printer.answers(), [0x1a, 0x32, 0x7e]);
         assert_eq!(shape(&printer), "#");
-        printer.set_roll(Roll::NearEnd);
+        printer.set_roll(PaperLevel::NearEnd);
         assert_eq!(shape(&printer), "##", "goes on where it was");
         assert_eq!(printer.answers(), [0x03]);
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::machine::Motor;
-use super::super::paper::Roll;
+use super::super::paper::PaperLevel;
 use super::super::wallet::Behaviour;
 use super::{CutPoint, SimulatedWorld, lock};
 
@@ -205,9 +205,9 @@ impl SimulatedWorld {
         if let Some(paper) = wanted.paper {
             shown.paper = paper;
             self.paper.set_paper(match paper {
-                PaperSwitch::Ok => Roll::Ok,
-                PaperSwitch::NearEnd => Roll::NearEnd,
-                PaperSwitch::Out => Roll::Out,
+                PaperSwitch::Ok => PaperLevel::Ok,
+                PaperSwitch::NearEnd => PaperLevel::NearEnd,
+                PaperSwitch::Out => PaperLevel::Out,
             });
         }
         if let Some(cover) = wanted.printer.as_ref().and_then(|printer| printer.cover) {

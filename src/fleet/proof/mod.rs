@@ -11,7 +11,7 @@ mod verifier;
 use serde::{Deserialize, Serialize};
 
 pub use totals::{Sums, Totals};
-pub use verifier::{Proved, Refused, Taken, Verifier};
+pub use verifier::{Proved, Refused, Verdict, Verifier};
 
 /// A point in the chain of one ledger's events: a checkpoint is one said by the kiosk, an acknowledgement one said by the
 /// back end.

@@ -32,7 +32,7 @@ pub struct Proved {
 
 /// What became of a message that may be the kiosk's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Taken {
+pub enum Verdict {
     /// These are proved now. `discarded` others stood in their places and were never the kiosk's.
     Proved { events: Vec<Proved>, discarded: usize },
     /// It fits what is here, and waits: an event for its checkpoint, a checkpoint for its events.
@@ -88,7 +88,7 @@ impl Verifier {
     ///
     /// # Errors
     /// It is not the kiosk's.
-    pub fn event(&mut self, kind: &Name, payload: &[u8]) -> Result<(String, Taken), Refused> {
+    pub fn event(&mut self, kind: &Name, payload: &[u8]) -> Result<(String, Verdict), Refused> {
         let (event, document) = open(kind, payload)?;
         let ledger = event.ledger.clone();
         let known = self.books.len();
@@ -106,7 +106,7 @@ impl Verifier {
     ///
     /// # Errors
     /// It is not the kiosk's, or contradicts what the kiosk has signed before.
-    pub fn checkpoint(&mut self, message: &[u8]) -> Result<(String, Taken), Refused> {
+    pub fn checkpoint(&mut self, message: &[u8]) -> Result<(String, Verdict), Refused> {
         let Some(keys) = &self.keys else { return Err(BadMessage::UnknownKey.into()) };
         let (Position { ledger, seq, hash }, _) = keys.open(Purpose::Checkpoint, message)?;
         if self.books.len() >= LEDGERS && !self.books.contains_key(&ledger) {
@@ -136,7 +136,7 @@ impl Verifier {
 
 /// What a record says of itself.
 #[derive(Deserialize)]
-struct Said {
+struct RecordHead {
     kind: String,
     order: Option<String>,
 }
@@ -148,7 +148,7 @@ fn open(kind: &Name, payload: &[u8]) -> Result<(EventDocument, String), Refused>
     }
     let event: EventDocument = serde_json::from_slice(payload).map_err(|_| Refused::Malformed)?;
     let document = serde_json::to_string(&event).map_err(|_| Refused::Malformed)?;
-    let said: Said = serde_json::from_str(&event.text).map_err(|_| Refused::Malformed)?;
+    let said: RecordHead = serde_json::from_str(&event.text).map_err(|_| Refused::Malformed)?;
     // Line ends part what is hashed, so there are none inside.
     let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let agrees = event.kind == kind.as_str() && event.kind == said.kind && event.order == said.order;
@@ -188,14 +188,18 @@ impl Book {
         Some(self.remembered[at] == hash)
     }
 
-    fn event(&mut self, proved: Proved, signed: bool) -> Result<Taken, Refused> {
+    fn event(&mut self, proved: Proved, signed: bool) -> Result<Verdict, Refused> {
         let event = &proved.event;
         let seq = event.seq;
         if seq <= self.seq {
-            return if self.was(seq, &event.hash) == Some(false) { Err(Refused::Other(seq)) } else { Ok(Taken::Again) };
+            return if self.was(seq, &event.hash) == Some(false) {
+                Err(Refused::Other(seq))
+            } else {
+                Ok(Verdict::Again)
+            };
         }
         if self.held.contains_key(&event.hash) {
-            return Ok(Taken::Again);
+            return Ok(Verdict::Again);
         }
         let next = seq == self.seq + 1;
         if next && event.prev != self.end() {
@@ -203,23 +207,23 @@ impl Book {
         }
         if !signed {
             if !next {
-                return Ok(Taken::Early);
+                return Ok(Verdict::Early);
             }
-            return Ok(Taken::Proved { events: vec![self.prove(proved)], discarded: 0 });
+            return Ok(Verdict::Proved { events: vec![self.prove(proved)], discarded: 0 });
         }
         let continues = next || self.held.get(&event.prev).is_some_and(|before| before.event.seq + 1 == seq);
         self.hold(proved);
         let taken = self.advance()?;
-        let early = !continues && matches!(taken, Taken::Waits);
-        Ok(if early { Taken::Early } else { taken })
+        let early = !continues && matches!(taken, Verdict::Waits);
+        Ok(if early { Verdict::Early } else { taken })
     }
 
-    fn checkpoint(&mut self, seq: u64, hash: String) -> Result<Taken, Refused> {
+    fn checkpoint(&mut self, seq: u64, hash: String) -> Result<Verdict, Refused> {
         if seq <= self.seq {
-            return if self.was(seq, &hash) == Some(false) { Err(Refused::Forked(seq)) } else { Ok(Taken::Again) };
+            return if self.was(seq, &hash) == Some(false) { Err(Refused::Forked(seq)) } else { Ok(Verdict::Again) };
         }
         match self.targets.get(&seq) {
-            Some(known) if *known == hash => return Ok(Taken::Again),
+            Some(known) if *known == hash => return Ok(Verdict::Again),
             Some(_) => return Err(Refused::Forked(seq)),
             None => {}
         }
@@ -233,7 +237,7 @@ impl Book {
 
     /// Goes on to the signed points that can be reached. Where the kiosk's key was used twice there may be two ways; the
     /// first that is whole is taken.
-    fn advance(&mut self) -> Result<Taken, Refused> {
+    fn advance(&mut self) -> Result<Verdict, Refused> {
         let (mut events, mut discarded) = (Vec::new(), 0);
         while let Some((seq, path)) = self.targets.iter().find_map(|(&seq, hash)| Some((seq, self.path(seq, hash)?))) {
             if path.last().is_some_and(|first| self.held[first].event.prev != self.end()) {
@@ -257,7 +261,7 @@ impl Book {
             self.arrived.retain(|hash| self.held.contains_key(hash));
             self.bytes = self.held.values().map(|other| other.document.len()).sum();
         }
-        Ok(if events.is_empty() { Taken::Waits } else { Taken::Proved { events, discarded } })
+        Ok(if events.is_empty() { Verdict::Waits } else { Verdict::Proved { events, discarded } })
     }
 
     /// The events back from a signed point to what is proved, where they are all here.

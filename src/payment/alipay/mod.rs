@@ -47,7 +47,7 @@ pub use certificate::CertificateError;
 use certificate::Certificates;
 use codes::{never_created, never_refunded};
 use offer::precreate;
-use wire::{Params, Said, Verdict};
+use wire::{Params, Response, Verdict};
 
 use super::clock::ProviderClock;
 use super::http::{self, Client, HttpError};
@@ -203,7 +203,7 @@ impl Alipay {
     }
 
     /// One request and its verified answer.
-    async fn call(&self, method: &str, content: Value, notified: bool) -> Result<Said, RailError> {
+    async fn call(&self, method: &str, content: Value, notified: bool) -> Result<Response, RailError> {
         let body = wire::request(&self.params(method, &content, notified), &self.private_key);
         let kind = "application/x-www-form-urlencoded;charset=utf-8";
         let request = http::Request {
@@ -224,7 +224,7 @@ impl Alipay {
     }
 
     /// What Alipay says of the trade; `None` where it knows none.
-    async fn ask(&self, number: &str) -> Result<Option<Said>, RailError> {
+    async fn ask(&self, number: &str) -> Result<Option<Response>, RailError> {
         let said = self.call("alipay.trade.query", json!({ "out_trade_no": number }), false).await?;
         match said.verdict() {
             Verdict::Done if said.is_about(number) => Ok(Some(said)),
@@ -299,7 +299,12 @@ impl Alipay {
 
     /// The cancel has given back what was paid. A query knows the payment best; where none is answered, the cancel's
     /// own words and the charge's amount have to do, because the trade was made for it and no later answer tells.
-    async fn returned(&self, asked: &ChargeRef, cancel: Said, deadline: Instant) -> Result<ChargeReport, RailError> {
+    async fn returned(
+        &self,
+        asked: &ChargeRef,
+        cancel: Response,
+        deadline: Instant,
+    ) -> Result<ChargeReport, RailError> {
         let number = asked.charge.as_str();
         let known = timeout_at(deadline, self.ask(number)).await.ok().and_then(Result::ok).flatten();
         let known = known.filter(|known| cancel.trade_no.is_none() || known.trade_no == cancel.trade_no);
@@ -448,7 +453,7 @@ fn split(url: &str) -> (&str, &str) {
 }
 
 /// What a verified answer says of a charge.
-fn report(charge: &ChargeId, said: &Said) -> Result<ChargeReport, RailError> {
+fn report(charge: &ChargeId, said: &Response) -> Result<ChargeReport, RailError> {
     let attach = attach::given_back(said.passback_params.as_deref(), said.terminal_id.as_deref());
     match said.trade_status.as_deref() {
         Some("TRADE_SUCCESS" | "TRADE_FINISHED") => {
@@ -466,7 +471,7 @@ fn bare(standing: Standing, attach: Option<String>) -> ChargeReport {
 }
 
 /// The trade as a payment; the caller knows that it was paid.
-fn payment(charge: &ChargeId, said: &Said) -> Result<Payment, RailError> {
+fn payment(charge: &ChargeId, said: &Response) -> Result<Payment, RailError> {
     let id =
         said.trade_no.as_deref().and_then(PaymentId::parse).ok_or_else(|| unknown("a payment without a number"))?;
     let amount = said.total_amount.as_deref().and_then(yuan::read).filter(|amount| *amount > 0);
@@ -487,12 +492,12 @@ fn another() -> RailError {
     unknown("the answer is about something else than was asked")
 }
 
-fn no(said: &Said) -> RailError {
+fn no(said: &Response) -> RailError {
     let (code, why) = said.why();
     RailError::Refused { code, why }
 }
 
-fn unsure(said: &Said) -> RailError {
+fn unsure(said: &Response) -> RailError {
     let (code, why) = said.why();
     RailError::Unknown(format!("{code}: {why}"))
 }

@@ -3,7 +3,7 @@
 //! A verified one is worth as much as the answer to a query at the time it was sent. It may come late, twice or out of
 //! order, and the sale takes a report from any of them.
 
-use super::wire::{Params, Said};
+use super::wire::{Params, Response};
 use super::{Alipay, form};
 use crate::payment::{Notification, Notifies};
 use crate::signed::keys::VerifyingKey;
@@ -38,11 +38,11 @@ fn signed_text(pairs: &Params) -> String {
 }
 
 /// The fields that a query's answer has too. `None` when it is about no trade.
-pub(super) fn trade(mut pairs: Params) -> Option<Said> {
+pub(super) fn trade(mut pairs: Params) -> Option<Response> {
     if pairs.get("notify_type").is_some_and(|kind| kind != "trade_status_sync") {
         return None;
     }
-    let mut said = Said::default();
+    let mut said = Response::default();
     said.trade_status = Some(pairs.remove("trade_status")?);
     said.out_trade_no = pairs.remove("out_trade_no");
     said.trade_no = pairs.remove("trade_no");

@@ -180,7 +180,7 @@ fn what_is_no_answer_is_not_believed() {
 #[test]
 fn codes_are_sorted_by_what_is_certain() {
     let verdict = |code: &str, sub: &str| {
-        let said: Said = serde_json::from_value(json!({ "code": code, "sub_code": sub })).unwrap();
+        let said: Response = serde_json::from_value(json!({ "code": code, "sub_code": sub })).unwrap();
         format!("{:?}", said.verdict())
     };
     for (code, sub, expected) in [
@@ -209,7 +209,7 @@ fn codes_are_sorted_by_what_is_certain() {
 
 #[test]
 fn only_a_paid_trade_is_a_payment() {
-    let said = |status: &str, amount: &str| -> Said {
+    let said = |status: &str, amount: &str| -> Response {
         let trade = json!({ "trade_status": status, "total_amount": amount, "trade_no": "2024", "terminal_id": "f/k" });
         serde_json::from_value(trade).unwrap()
     };

@@ -34,7 +34,7 @@ pub(super) fn request(params: &Params, key: &SigningKey) -> String {
 /// What an answer says. Alipay writes every value as text.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Said {
+pub(super) struct Response {
     code: String,
     msg: String,
     sub_code: Option<String>,
@@ -69,7 +69,7 @@ pub(super) enum Verdict<'a> {
     Unsure,
 }
 
-impl Said {
+impl Response {
     pub fn verdict(&self) -> Verdict<'_> {
         let sub = self.sub_code.as_deref().unwrap_or_default();
         // `AQC.SYSTEM_ERROR` is in Alipay's own tables beside `ACQ.SYSTEM_ERROR`, and so is `isp.unknow-error`.
@@ -158,9 +158,9 @@ pub(super) fn answer(
     method: &str,
     key: &VerifyingKey,
     alipay_cert_sn: Option<&str>,
-) -> Result<Said, String> {
+) -> Result<Response, String> {
     let (name, response) = verified(body, key, alipay_cert_sn)?;
-    let said: Said = serde_json::from_str(response).map_err(|e| format!("a response that can't be read: {e}"))?;
+    let said: Response = serde_json::from_str(response).map_err(|e| format!("a response that can't be read: {e}"))?;
     let expected = format!("{}_response", method.replace('.', "_"));
     // An error of the gateway itself names no method; it can't be a success.
     if name == expected || name == "error_response" && said.verdict() != Verdict::Done {
@@ -178,7 +178,7 @@ pub(super) fn verified<'a>(
     let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|e| format!("not an answer of Alipay: {e}"))?;
     if envelope.sign.is_empty() {
         // The gateway leaves errors of its own unsigned. What they say helps a person, and proves nothing.
-        let said: Said = serde_json::from_str(envelope.response).unwrap_or_default();
+        let said: Response = serde_json::from_str(envelope.response).unwrap_or_default();
         let (code, why) = said.why();
         return Err(format!("an unsigned answer, {code}: {why}"));
     }

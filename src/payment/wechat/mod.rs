@@ -101,14 +101,14 @@ pub struct WechatPay {
 }
 
 /// A question to the provider.
-struct Ask {
+struct ApiRequest {
     method: Method,
     target: String,
     body: Vec<u8>,
 }
 
 /// What it answered, with a signature that holds.
-enum Said {
+enum ApiAnswer {
     Yes(Vec<u8>),
     ErrorBody(ErrorBody),
 }
@@ -162,7 +162,7 @@ impl WechatPay {
         Instant::now() + self.timeout
     }
 
-    async fn ask(&self, ask: &Ask, deadline: Instant) -> Result<Said, RailError> {
+    async fn ask(&self, ask: &ApiRequest, deadline: Instant) -> Result<ApiAnswer, RailError> {
         let (mut answer, signed) = self.send(ask, deadline).await?;
         if answer.status == 401 && self.clock.now().duration_since(signed).abs() >= CLOCK_OFF {
             // Its `Date` has just told the time. What is refused for its signature was not carried out.
@@ -172,16 +172,16 @@ impl WechatPay {
             return Err(disbelieved(&answer, &why));
         }
         if (200..300).contains(&answer.status) {
-            return Ok(Said::Yes(answer.body));
+            return Ok(ApiAnswer::Yes(answer.body));
         }
         let no = ErrorBody::parse(answer.status, &answer.body);
         let no = no.ok_or_else(|| unknown(format!("{} and no error code", answer.status)))?;
         advise(&no);
-        Ok(Said::ErrorBody(no))
+        Ok(ApiAnswer::ErrorBody(no))
     }
 
     /// The answer, unverified, and the time the request was signed with.
-    async fn send(&self, ask: &Ask, deadline: Instant) -> Result<(Response, Timestamp), RailError> {
+    async fn send(&self, ask: &ApiRequest, deadline: Instant) -> Result<(Response, Timestamp), RailError> {
         let mut nonce = [0u8; 16];
         getrandom::fill(&mut nonce).map_err(|e| unknown(format!("no random number for the request: {e}")))?;
         let nonce = HEXUPPER.encode(&nonce);
@@ -222,7 +222,7 @@ impl WechatPay {
             return;
         }
         *last = Some(Instant::now());
-        let ask = Ask { method: Method::Get, target: "/v3/certificates".into(), body: Vec::new() };
+        let ask = ApiRequest { method: Method::Get, target: "/v3/certificates".into(), body: Vec::new() };
         let answer = match self.send(&ask, deadline).await {
             Ok((answer, _)) if answer.status == 200 => answer,
             Ok((answer, _)) => {
@@ -241,16 +241,16 @@ impl WechatPay {
     }
 
     /// The cheapest question: an order that nobody makes.
-    fn nothing(&self) -> Ask {
-        Ask { method: Method::Get, target: self.merchant.query_target(PROBE), body: Vec::new() }
+    fn nothing(&self) -> ApiRequest {
+        ApiRequest { method: Method::Get, target: self.merchant.query_target(PROBE), body: Vec::new() }
     }
 
     async fn refund_known(&self, refund: &RefundRequest, deadline: Instant) -> Result<RefundReport, RailError> {
         let target = self.merchant.query_refund_target(&refund.refund);
-        match self.ask(&Ask { method: Method::Get, target, body: Vec::new() }, deadline).await? {
-            Said::Yes(body) => wire::refund_of(refund, &body).map_err(unknown),
-            Said::ErrorBody(no) if no.is(wire::REFUND_ABSENT) => Ok(RefundReport::Absent),
-            Said::ErrorBody(no) => Err(unknown(no.to_string())),
+        match self.ask(&ApiRequest { method: Method::Get, target, body: Vec::new() }, deadline).await? {
+            ApiAnswer::Yes(body) => wire::refund_of(refund, &body).map_err(unknown),
+            ApiAnswer::ErrorBody(no) if no.is(wire::REFUND_ABSENT) => Ok(RefundReport::Absent),
+            ApiAnswer::ErrorBody(no) => Err(unknown(no.to_string())),
         }
     }
 }
@@ -274,14 +274,14 @@ impl Rail for WechatPay {
             let life = SignedDuration::try_from(new.life.max(SHORTEST_LIFE)).unwrap_or(SignedDuration::from_hours(2));
             let expire = beijing(now.saturating_add(life).unwrap_or(Timestamp::MAX));
             let body = self.merchant.create_body(new, &self.notify_url, &expire);
-            let ask = Ask { method: Method::Post, target: self.merchant.create_target(), body };
+            let ask = ApiRequest { method: Method::Post, target: self.merchant.create_target(), body };
             let mut first = true;
             loop {
                 let said = self.ask(&ask, deadline).await;
                 let again = match &said {
                     Err(_) => true,
-                    Ok(Said::ErrorBody(no)) => no.status >= 500,
-                    Ok(Said::Yes(_)) => false,
+                    Ok(ApiAnswer::ErrorBody(no)) => no.status >= 500,
+                    Ok(ApiAnswer::Yes(_)) => false,
                 };
                 // The same parameters again are the same charge, and the code of one that landed is told again.
                 if again && first && deadline.saturating_duration_since(Instant::now()) > self.timeout / 4 {
@@ -289,12 +289,14 @@ impl Rail for WechatPay {
                     continue;
                 }
                 return match said? {
-                    Said::Yes(body) => match wire::payload(&body) {
+                    ApiAnswer::Yes(body) => match wire::payload(&body) {
                         Some(payload) => Ok(Created { payload }),
                         None => Err(unknown("a charge without a code")),
                     },
-                    Said::ErrorBody(no) if first && no.is(wire::CREATE_REFUSED) => Err(refused(&no.code, &no.message)),
-                    Said::ErrorBody(no) => Err(unknown(no.to_string())),
+                    ApiAnswer::ErrorBody(no) if first && no.is(wire::CREATE_REFUSED) => {
+                        Err(refused(&no.code, &no.message))
+                    }
+                    ApiAnswer::ErrorBody(no) => Err(unknown(no.to_string())),
                 };
             }
         })
@@ -303,13 +305,13 @@ impl Rail for WechatPay {
     fn query<'a>(&'a self, asked: &'a ChargeRef) -> Answer<'a, ChargeReport> {
         Box::pin(async move {
             let target = self.merchant.query_target(asked.charge.as_str());
-            let ask = Ask { method: Method::Get, target, body: Vec::new() };
+            let ask = ApiRequest { method: Method::Get, target, body: Vec::new() };
             match self.ask(&ask, self.deadline()).await? {
-                Said::Yes(body) => wire::report_of(&self.merchant, asked, &body).map_err(unknown),
-                Said::ErrorBody(no) if no.is(wire::ORDER_ABSENT) => {
+                ApiAnswer::Yes(body) => wire::report_of(&self.merchant, asked, &body).map_err(unknown),
+                ApiAnswer::ErrorBody(no) if no.is(wire::ORDER_ABSENT) => {
                     Ok(ChargeReport { standing: Standing::Absent, payments: Vec::new(), returned: 0, attach: None })
                 }
-                Said::ErrorBody(no) => Err(unknown(no.to_string())),
+                ApiAnswer::ErrorBody(no) => Err(unknown(no.to_string())),
             }
         })
     }
@@ -317,13 +319,13 @@ impl Rail for WechatPay {
     fn close<'a>(&'a self, asked: &'a ChargeRef) -> Answer<'a, Option<ChargeReport>> {
         Box::pin(async move {
             let (target, body) = (self.merchant.close_target(&asked.charge), self.merchant.close_body());
-            match self.ask(&Ask { method: Method::Post, target, body }, self.deadline()).await? {
-                Said::Yes(_) => Ok(None),
-                Said::ErrorBody(no) if no.is(wire::ORDER_CLOSED) => Ok(None),
-                Said::ErrorBody(no) if no.is(wire::ORDER_PAID) || no.is(wire::ORDER_ABSENT) => {
+            match self.ask(&ApiRequest { method: Method::Post, target, body }, self.deadline()).await? {
+                ApiAnswer::Yes(_) => Ok(None),
+                ApiAnswer::ErrorBody(no) if no.is(wire::ORDER_CLOSED) => Ok(None),
+                ApiAnswer::ErrorBody(no) if no.is(wire::ORDER_PAID) || no.is(wire::ORDER_ABSENT) => {
                     Err(refused(&no.code, &no.message))
                 }
-                Said::ErrorBody(no) => Err(unknown(no.to_string())),
+                ApiAnswer::ErrorBody(no) => Err(unknown(no.to_string())),
             }
         })
     }
@@ -335,17 +337,17 @@ impl Rail for WechatPay {
             }
             let deadline = self.deadline();
             let body = self.merchant.refund_body(refund);
-            let ask = Ask { method: Method::Post, target: wire::REFUNDS.into(), body };
+            let ask = ApiRequest { method: Method::Post, target: wire::REFUNDS.into(), body };
             match self.ask(&ask, deadline).await? {
-                Said::Yes(body) => wire::refund_of(refund, &body).map_err(unknown),
-                Said::ErrorBody(no) if no.is(wire::NOT_ENOUGH) => Ok(RefundReport::Absent),
-                Said::ErrorBody(no) if no.is(wire::REFUND_REFUSED) => {
+                ApiAnswer::Yes(body) => wire::refund_of(refund, &body).map_err(unknown),
+                ApiAnswer::ErrorBody(no) if no.is(wire::NOT_ENOUGH) => Ok(RefundReport::Absent),
+                ApiAnswer::ErrorBody(no) if no.is(wire::REFUND_REFUSED) => {
                     match self.refund_known(refund, deadline).await? {
                         RefundReport::Absent => Err(refused(&no.code, &no.message)),
                         known => Ok(known),
                     }
                 }
-                Said::ErrorBody(no) => Err(unknown(no.to_string())),
+                ApiAnswer::ErrorBody(no) => Err(unknown(no.to_string())),
             }
         })
     }
@@ -358,9 +360,9 @@ impl Rail for WechatPay {
     fn probe(&self) -> Answer<'_, ()> {
         Box::pin(async move {
             match self.ask(&self.nothing(), self.deadline()).await? {
-                Said::Yes(_) => Ok(()),
-                Said::ErrorBody(no) if no.is(wire::ORDER_ABSENT) => Ok(()),
-                Said::ErrorBody(no) => Err(unknown(no.to_string())),
+                ApiAnswer::Yes(_) => Ok(()),
+                ApiAnswer::ErrorBody(no) if no.is(wire::ORDER_ABSENT) => Ok(()),
+                ApiAnswer::ErrorBody(no) => Err(unknown(no.to_string())),
             }
         })
     }

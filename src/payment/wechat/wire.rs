@@ -267,7 +267,7 @@ pub fn report_of(merchant: &Merchant, asked: &ChargeRef, body: &[u8]) -> Result<
 }
 
 #[derive(Deserialize)]
-struct RefundSaid {
+struct RefundAnswer {
     /// In notifications only.
     #[serde(flatten)]
     party: Party,
@@ -294,7 +294,7 @@ pub struct RefundNews {
     pub report: RefundReport,
 }
 
-impl RefundSaid {
+impl RefundAnswer {
     fn parse(body: &[u8]) -> Result<Self, String> {
         let said: Self = serde_json::from_slice(body).map_err(|e| format!("not a refund: {e}"))?;
         let sane = (1..=said.amount.total).contains(&said.amount.refund)
@@ -317,7 +317,7 @@ impl RefundSaid {
 /// # Errors
 /// When it is about something else, or makes no sense.
 pub fn refund_of(asked: &RefundRequest, body: &[u8]) -> Result<RefundReport, String> {
-    let said = RefundSaid::parse(body)?;
+    let said = RefundAnswer::parse(body)?;
     let same = said.out_refund_no == asked.refund.as_str()
         && said.out_trade_no == asked.charge.as_str()
         && said.amount.refund == asked.amount
@@ -330,7 +330,7 @@ pub fn refund_of(asked: &RefundRequest, body: &[u8]) -> Result<RefundReport, Str
 /// # Errors
 /// When it is not about us, or makes no sense.
 pub fn refund_notice(merchant: &Merchant, body: &[u8]) -> Result<Option<RefundNews>, String> {
-    let said = RefundSaid::parse(body)?;
+    let said = RefundAnswer::parse(body)?;
     if !merchant.is(&said.party, false) {
         return Err("it is another merchant's".into());
     }
@@ -352,12 +352,12 @@ pub struct ErrorBody {
 impl ErrorBody {
     pub fn parse(status: u16, body: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
-        struct Said {
+        struct Body {
             code: String,
             #[serde(default)]
             message: String,
         }
-        let Said { code, message } = serde_json::from_slice(body).ok()?;
+        let Body { code, message } = serde_json::from_slice(body).ok()?;
         let line = |text: String| text.chars().filter(|c| !c.is_control()).take(200).collect();
         Some(Self { status, code: line(code), message: line(message) })
     }

@@ -25,7 +25,7 @@ const CLAIMS: usize = 4;
 #[derive(Debug, Clone)]
 pub(super) struct At {
     place: Place,
-    said: Option<Said>,
+    said: Option<LastOperation>,
 }
 
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ enum Place {
 
 /// The last operation from here.
 #[derive(Debug, Clone)]
-struct Said {
+struct LastOperation {
     verb: MenuVerb,
     id: RequestId,
     /// `None`: under way.
@@ -53,7 +53,7 @@ struct Said {
 }
 
 /// Something that can be asked for on a page.
-struct Ask {
+struct MenuItem {
     verb: &'static str,
     /// `None`: not now.
     asked: Option<Operation>,
@@ -158,8 +158,8 @@ impl MenuPage {
 
 impl Place {
     /// What can be asked of the machine here, in the order of the buttons.
-    fn asks(&self, state: &State) -> Vec<Ask> {
-        let ask = |verb, asked| Ask { verb, asked, sure: false };
+    fn items(&self, state: &State) -> Vec<MenuItem> {
+        let ask = |verb, asked| MenuItem { verb, asked, sure: false };
         match self {
             Place::Main => {
                 let lock = match state.conditions.locked {
@@ -189,7 +189,7 @@ impl Place {
             Place::Claim(order) => {
                 let settle = |verb, how| {
                     let asked = Some(Operation::SettleClaim { order: *order, how });
-                    Ask { verb, asked, sure: true }
+                    MenuItem { verb, asked, sure: true }
                 };
                 vec![
                     settle("delivered", ClaimSettlement::Delivered),
@@ -239,13 +239,13 @@ impl Part for At {
                     turn.ask_for(verb.clone(), asked.clone(), place);
                     return Ok(());
                 }
-                let ask = place.asks(turn.state).into_iter().find(|ask| ask.verb == verb.as_str());
+                let ask = place.items(turn.state).into_iter().find(|ask| ask.verb == verb.as_str());
                 match ask {
-                    Some(Ask { asked: Some(asked), sure: true, .. }) => {
+                    Some(MenuItem { asked: Some(asked), sure: true, .. }) => {
                         turn.menu(Place::Sure { verb: verb.clone(), asked, from: Box::new(place.clone()) });
                     }
-                    Some(Ask { asked: Some(asked), .. }) => turn.ask_for(verb.clone(), asked, place.clone()),
-                    Some(Ask { asked: None, .. }) => return Err(Illegal::Refused("not now")),
+                    Some(MenuItem { asked: Some(asked), .. }) => turn.ask_for(verb.clone(), asked, place.clone()),
+                    Some(MenuItem { asked: None, .. }) => return Err(Illegal::Refused("not now")),
                     None => return Err(turn.not_here(touch)),
                 }
             }
@@ -280,7 +280,7 @@ impl Part for At {
 
     fn show(&self, state: &State, _: &Look<'_>) -> Page {
         let said = || self.said.as_ref().map(|said| state.said(said));
-        let buttons = |place: &Place| place.asks(state).iter().map(MenuButton::of).collect::<Vec<_>>();
+        let buttons = |place: &Place| place.items(state).iter().map(MenuButton::of).collect::<Vec<_>>();
         Page::Menu(match &self.place {
             Place::Slots(page) => {
                 let slots: Vec<SlotView> = state.slots().iter().filter_map(|known| state.slot_view(known)).collect();
@@ -330,7 +330,7 @@ impl At {
 }
 
 impl MenuButton {
-    fn of(ask: &Ask) -> Self {
+    fn of(ask: &MenuItem) -> Self {
         Self { verb: MenuVerb::of(ask.verb), enabled: ask.asked.is_some() }
     }
 }
@@ -387,7 +387,7 @@ impl State {
         Some(ClaimView { id: order.id, order: self.order_view(order), why: order.claim.as_ref()?.why.clone() })
     }
 
-    fn said(&self, said: &Said) -> SaidView {
+    fn said(&self, said: &LastOperation) -> SaidView {
         let tried = |order: &OrderId| Some(Came::Tried(self.orders.get(order)?.items.first()?.outcome));
         let came = match &said.outcome {
             None => Came::UnderWay,
@@ -430,7 +430,7 @@ impl Turn<'_> {
         let number = RequestId::parse(&format!("menu-{:032x}", self.at.entropy));
         // A name of letters and digits is always one.
         let Some(id) = number else { return };
-        self.go(super::At::Menu(At { place, said: Some(Said { verb, id: id.clone(), outcome: None }) }));
+        self.go(super::At::Menu(At { place, said: Some(LastOperation { verb, id: id.clone(), outcome: None }) }));
         let request = Request { id, by: Actor::Menu, rights: Rights::ALL, live: true, asked };
         self.asked(request, None);
     }
