@@ -13,8 +13,8 @@ use super::sales::OrderLine;
 use super::shown::Stock;
 use super::{NAME, PATH};
 use crate::config::Bus;
-use crate::operation::Operation;
-use crate::vocabulary::{ClaimSettlement, Outlet};
+use crate::operation::{Operation, Units};
+use crate::vocabulary::{ClaimSettlement, Outlet, SlotId};
 
 /// Longer than a kiosk takes for an answer.
 const PATIENCE: Duration = Duration::from_secs(25);
@@ -121,6 +121,10 @@ impl Client {
             Operation::Unlock => self.change("Unlock", &()).await,
             Operation::SetStock { slot, count } => self.change("SetStock", &(slot.as_str(), count)).await,
             Operation::Refill => self.change("Refill", &()).await,
+            Operation::RefillSlots { slots } => {
+                self.change("RefillSlots", &slots.iter().map(SlotId::as_str).collect::<Vec<_>>()).await
+            }
+            Operation::AddStock { units } => self.add_stock(units, "").await,
             Operation::SettleClaim { order, how } => {
                 let how = match how {
                     ClaimSettlement::Delivered => "delivered",
@@ -173,6 +177,15 @@ impl Client {
         let answer = self.call(SERVICE, "Screenshot", &()).await?;
         let (png, code): (Vec<u8>, String) = answer.body().deserialize().map_err(NoAnswer::Lost)?;
         Ok((png, Some(code).filter(|code| !code.is_empty())))
+    }
+
+    /// Adds to the stock once, however often it is asked under the same `request`.
+    ///
+    /// # Errors
+    /// It was refused, or there is no answer.
+    pub async fn add_stock(&self, units: &Units, request: &str) -> Result<Done, NoAnswer> {
+        let units: BTreeMap<&str, u32> = units.iter().map(|(slot, count)| (slot.as_str(), count.get())).collect();
+        self.change("AddStock", &(units, request)).await
     }
 
     /// A report for people and as JSON; 0: what has happened since the last one.

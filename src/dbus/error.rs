@@ -41,6 +41,7 @@ impl Error {
             Refusal::NoSuchProduct => named!("NoSuchProduct"),
             Refusal::NothingIsKeptHere => named!("NothingIsKeptHere"),
             Refusal::HoldsLess { .. } => named!("HoldsLess"),
+            Refusal::NoRoom { .. } => named!("NoRoom"),
             Refusal::NoneLeft => named!("NoneLeft"),
             Refusal::CannotDeliver { .. } => named!("CannotDeliver"),
             Refusal::NotReady => named!("NotReady"),

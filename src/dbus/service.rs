@@ -1,5 +1,8 @@
 //! What may be asked of the kiosk: one method an operation.
 
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
 use zbus::message::Header;
 use zbus::{Connection, interface};
 
@@ -29,12 +32,23 @@ impl Service {
         self.outcome(asked, call, bus).await.map(|outcome| outcome != Outcome::Unchanged)
     }
 
-    /// For who has called, as the bus knows them; under a number of its own.
+    /// Under a number of its own.
     async fn outcome(&self, asked: Operation, call: &Header<'_>, bus: &Connection) -> Result<Outcome, Error> {
+        self.outcome_of(number()?, asked, call, bus).await
+    }
+
+    /// For who has called, as the bus knows them.
+    async fn outcome_of(
+        &self,
+        id: RequestId,
+        asked: Operation,
+        call: &Header<'_>,
+        bus: &Connection,
+    ) -> Result<Outcome, Error> {
         let sender = call.sender().ok_or_else(|| Error::nobody(&zbus::Error::MissingField))?;
         let uid = ask_bus(bus, "GetConnectionUnixUser", sender.as_str()).await.map_err(|why| Error::nobody(&why))?;
         let by = Actor::Technician { uid };
-        let request = Request { id: number()?, by, rights: Rights::ALL, live: true, asked: asked.clone() };
+        let request = Request { id, by, rights: Rights::ALL, live: true, asked: asked.clone() };
         match self.0.operate(request).await? {
             done @ (Outcome::Changed { .. } | Outcome::Energised { .. } | Outcome::Unchanged) => Ok(done),
             Outcome::Refused { why } => Err(Error::refused(&asked, &why)),
@@ -99,6 +113,39 @@ impl Service {
         #[zbus(connection)] bus: &Connection,
     ) -> Result<bool, Error> {
         self.change(Operation::Refill, &call, bus).await
+    }
+
+    /// These slots are full, and none of them is faulty any more. All of them or none.
+    #[zbus(out_args("changed"))]
+    async fn refill_slots(
+        &self,
+        slots: Vec<String>,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<bool, Error> {
+        let slots = slots.iter().map(|slot| parsed(slot)).collect::<Result<_, _>>()?;
+        self.change(Operation::RefillSlots { slots }, &call, bus).await
+    }
+
+    /// So many units were put into these slots, on top of what lay there; all of it or nothing. `request`: letters, digits, `_`,
+    /// `-` and `.`, at most 64, chosen by who asks: asked once more under the same one, nothing is added and the answer is the
+    /// first one's. Where it is empty, the call is a request of its own.
+    #[zbus(out_args("changed"))]
+    async fn add_stock(
+        &self,
+        units: BTreeMap<String, u32>,
+        request: &str,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<bool, Error> {
+        let none = || Error::argument("Nothing was added: 0 units are no units; write at least 1");
+        let units = units
+            .iter()
+            .map(|(slot, count)| Ok((parsed(slot)?, NonZeroU32::new(*count).ok_or_else(none)?)))
+            .collect::<Result<_, Error>>()?;
+        let id = if request.is_empty() { number()? } else { parsed(request)? };
+        let outcome = self.outcome_of(id, Operation::AddStock { units }, &call, bus).await?;
+        Ok(outcome != Outcome::Unchanged)
     }
 
     /// A person has decided a claim. `how`: `delivered`, the customer has the goods; `refund`, the rest goes back through the

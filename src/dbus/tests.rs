@@ -66,6 +66,7 @@ fn every_refusal_has_a_name_in_the_paper_and_a_sentence() {
         Refusal::NoSuchProduct,
         Refusal::NothingIsKeptHere,
         Refusal::HoldsLess { capacity: 8 },
+        Refusal::NoRoom { slot: SlotId::parse("A1").unwrap(), count: 7, capacity: 8 },
         Refusal::NoneLeft,
         Refusal::CannotDeliver { reason: StopReason::DoorOpen },
         Refusal::NotReady,

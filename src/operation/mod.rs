@@ -11,7 +11,9 @@
 
 mod text;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +59,10 @@ pub enum Operation {
     SetStock { slot: SlotId, count: u32 },
     /// Every slot is full, and none is faulty any more.
     Refill,
+    /// These slots are full, and none of them is faulty any more.
+    RefillSlots { slots: BTreeSet<SlotId> },
+    /// So many units were put into these slots, on top of what lay there.
+    AddStock { units: Units },
     /// A person has decided a claim.
     SettleClaim { order: OrderId, how: ClaimSettlement },
     /// One unit of a product, given away.
@@ -72,6 +78,9 @@ pub enum Operation {
     /// A report that was made before is printed once more, as a copy.
     PrintReport { number: u32 },
 }
+
+/// Units, at least one, by slot.
+pub type Units = BTreeMap<SlotId, NonZeroU32>;
 
 /// What somebody must be allowed in order to ask for something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,9 +115,13 @@ impl Operation {
     /// The right that it needs. Giving goods away needs two.
     pub fn needs(&self) -> &'static [Right] {
         match self {
-            Self::Lock { .. } | Self::Unlock | Self::SetStock { .. } | Self::Refill | Self::Maintenance { .. } => {
-                &[Right::Service]
-            }
+            Self::Lock { .. }
+            | Self::Unlock
+            | Self::SetStock { .. }
+            | Self::Refill
+            | Self::RefillSlots { .. }
+            | Self::AddStock { .. }
+            | Self::Maintenance { .. } => &[Right::Service],
             Self::SettleClaim { .. } | Self::CashUp | Self::PrintReport { .. } => &[Right::Money],
             Self::Vend { .. } => &[Right::Motion, Right::Money],
             Self::TestVend { .. } | Self::Pulse { .. } => &[Right::Motion],
@@ -121,6 +134,8 @@ impl Operation {
             | Self::Unlock
             | Self::SetStock { .. }
             | Self::Refill
+            | Self::RefillSlots { .. }
+            | Self::AddStock { .. }
             | Self::Maintenance { .. }
             | Self::SettleClaim { .. }
             | Self::CashUp
@@ -136,6 +151,8 @@ impl Operation {
             Self::Unlock => "unlock",
             Self::SetStock { .. } => "set-stock",
             Self::Refill => "refill",
+            Self::RefillSlots { .. } => "refill-slots",
+            Self::AddStock { .. } => "add-stock",
             Self::SettleClaim { .. } => "settle-claim",
             Self::Vend { .. } => "vend",
             Self::TestVend { .. } => "test-vend",
@@ -223,6 +240,12 @@ pub enum Refusal {
     HoldsLess {
         capacity: u32,
     },
+    /// So many lie in the slot already that the others do not fit.
+    NoRoom {
+        slot: SlotId,
+        count: u32,
+        capacity: u32,
+    },
     NoneLeft,
     CannotDeliver {
         reason: StopReason,
@@ -267,6 +290,20 @@ impl fmt::Display for Operation {
             Self::Lock { reason } => write!(f, "lock: {reason}"),
             Self::Unlock | Self::Refill => f.write_str(self.verb()),
             Self::SetStock { slot, count } => write!(f, "set the stock of {slot} to {count}"),
+            Self::RefillSlots { slots } => {
+                f.write_str("refill")?;
+                slots
+                    .iter()
+                    .enumerate()
+                    .try_for_each(|(at, slot)| write!(f, "{} {slot}", if at > 0 { "," } else { "" }))
+            }
+            Self::AddStock { units } => {
+                f.write_str("add")?;
+                let mut units = units.iter().enumerate();
+                units.try_for_each(|(at, (slot, count))| {
+                    write!(f, "{} {count} to {slot}", if at > 0 { "," } else { "" })
+                })
+            }
             Self::SettleClaim { order, how } => {
                 let how = match how {
                     ClaimSettlement::Delivered => "the customer has the goods",
@@ -321,6 +358,9 @@ impl fmt::Display for Refusal {
             Self::NoSuchProduct => f.write_str("there is no such product"),
             Self::NothingIsKeptHere => f.write_str("nothing is kept here"),
             Self::HoldsLess { capacity } => write!(f, "the slot holds at most {capacity}"),
+            Self::NoRoom { slot, count, capacity } => {
+                write!(f, "{slot} has {count} already and holds at most {capacity}; nothing was added anywhere")
+            }
             Self::NoneLeft => f.write_str("no more of these goods"),
             Self::CannotDeliver { reason } => write!(f, "the machine can't deliver: {reason}"),
             Self::NotReady => f.write_str("the board has not answered yet"),

@@ -15,6 +15,8 @@ fn all() -> Vec<Operation> {
         Operation::Unlock,
         Operation::SetStock { slot: slot.clone(), count: 3 },
         Operation::Refill,
+        Operation::RefillSlots { slots: [slot.clone()].into() },
+        Operation::AddStock { units: [(slot.clone(), NonZeroU32::MIN)].into() },
         Operation::SettleClaim { order, how: ClaimSettlement::PaidOutside },
         Operation::Vend { product },
         Operation::TestVend { slot: slot.clone() },
@@ -43,6 +45,9 @@ fn an_operation_is_read_as_it_is_written_and_named_by_its_verb() {
         json!({ "do": "lock", "reason": "cleaning", "until": "noon" }),
         json!({ "do": "set-stock", "slot": "A 1", "count": 1 }),
         json!({ "do": "set-stock", "slot": "A1", "count": -1 }),
+        json!({ "do": "refill-slots" }),
+        json!({ "do": "add-stock", "units": { "A1": 0 } }),
+        json!({ "do": "add-stock", "units": { "A 1": 1 } }),
         json!({ "do": "settle-claim", "order": "1", "how": "refund" }),
         json!({ "do": "settle-claim", "order": OrderId::from_parts(1, 1), "how": "forget" }),
     ] {

@@ -1,9 +1,11 @@
 //! What people ask of the machine, done in one step: begun, carried out and ended in one commit, and answered after it.
 
+use std::collections::BTreeSet;
+
 use super::Turn;
 use super::event::Effect;
 use super::record::Record;
-use crate::operation::{Known, Operation, Outcome, Refusal, Request, RequestId};
+use crate::operation::{Known, Operation, Outcome, Refusal, Request, RequestId, Units};
 use crate::vocabulary::{Cause, ClaimSettlement, Grant, OrderId, Outlet, ProductId, SlotId};
 
 enum Done {
@@ -76,6 +78,8 @@ impl Turn<'_> {
                 records.into_iter().for_each(|record| self.record(record));
             }
             Operation::Refill => self.state.shop.refill().into_iter().for_each(|record| self.record(record)),
+            Operation::RefillSlots { slots } => self.refill(slots)?,
+            Operation::AddStock { units } => self.add_stock(units)?,
             Operation::SettleClaim { order, how } => self.settle_claim(*order, *how, request)?,
             Operation::Vend { product } => return self.give_away(product, request).map(Done::Begun),
             Operation::TestVend { slot } => return self.test(slot, request).map(Done::Begun),
@@ -98,6 +102,33 @@ impl Turn<'_> {
             Operation::PrintReport { number } => return self.print_report(*number).map(Done::Reported),
         }
         Ok(Done::Now)
+    }
+
+    /// All of them or none.
+    fn refill(&mut self, slots: &BTreeSet<SlotId>) -> Result<(), Refusal> {
+        let mut records = Vec::new();
+        for slot in slots {
+            let outlet = Outlet::Slot(slot.clone());
+            let known = self.state.outlet(&outlet).ok_or(Refusal::NoSuchSlot)?;
+            records.extend(known.fault.is_some().then(|| Record::OutletRepaired { outlet: outlet.clone() }));
+            records.extend(self.state.shop.restock(&outlet, known.capacity)?);
+        }
+        records.into_iter().for_each(|record| self.record(record));
+        Ok(())
+    }
+
+    /// All of them or none. A fault stays: who has put something in has not looked what was wrong.
+    fn add_stock(&mut self, units: &Units) -> Result<(), Refusal> {
+        let mut records = Vec::new();
+        for (slot, more) in units {
+            let outlet = Outlet::Slot(slot.clone());
+            let known = self.state.outlet(&outlet).ok_or(Refusal::NoSuchSlot)?;
+            let full = || Refusal::NoRoom { slot: slot.clone(), count: known.count, capacity: known.capacity };
+            let sum = known.count.checked_add(more.get()).filter(|sum| *sum <= known.capacity).ok_or_else(full)?;
+            records.extend(self.state.shop.restock(&outlet, sum)?);
+        }
+        records.into_iter().for_each(|record| self.record(record));
+        Ok(())
     }
 
     fn settle_claim(&mut self, order: OrderId, how: ClaimSettlement, request: &Request) -> Result<(), Refusal> {

@@ -66,7 +66,7 @@ pub trait Shop: std::fmt::Debug + Send {
     }
 
     /// Every outlet is full and none is faulty any more, somebody says. A shop whose outlets may become faulty must give an
-    /// `outlet-repaired` for each of them here: no other operation repairs one.
+    /// `outlet-repaired` for each of them here: nothing but a refill repairs one.
     fn refill(&self) -> Vec<Record> {
         Vec::new()
     }

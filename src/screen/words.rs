@@ -115,6 +115,7 @@ impl Words<'_> {
     pub fn refusal(&self, why: &Refusal) -> String {
         match why {
             Refusal::HoldsLess { capacity } => self.with("refusal-holds-less", "capacity", &capacity.to_string()),
+            Refusal::NoRoom { capacity, .. } => self.with("refusal-holds-less", "capacity", &capacity.to_string()),
             Refusal::CannotDeliver { reason } => self.reason_in_full(reason),
             Refusal::NoRight { .. } => self.say("refusal-no-right"),
             Refusal::NotLive => self.say("refusal-not-live"),

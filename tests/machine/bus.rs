@@ -41,6 +41,8 @@ fn every_call() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
         (SERVICE, "Unlock", vec![]),
         (SERVICE, "SetStock", vec!["su", "A1", "3"]),
         (SERVICE, "Refill", vec![]),
+        (SERVICE, "RefillSlots", vec!["as", "2", "A1", "B2"]),
+        (SERVICE, "AddStock", vec!["a{su}s", "1", "A1", "1", ""]),
         (SERVICE, "SettleClaim", vec!["ss", "01M82V7M000000000000000007", "refund"]),
         (SERVICE, "Vend", vec!["s", "cola"]),
         (SERVICE, "TestVend", vec!["s", "A1"]),

@@ -132,6 +132,39 @@ fn stock_is_what_a_slot_can_hold() {
 }
 
 #[test]
+fn a_slot_is_refilled_and_repaired_alone_and_what_is_added_is_added_whole() {
+    let mut desk = Desk::new();
+    let faulty =
+        |name: &str| Event::Condition(Condition::OutletFaulty { outlet: outlet(name), why: Cause::MotorNotHome });
+    for name in ["A1", "A2"] {
+        desk.operate(Operation::SetStock { slot: slot(name), count: 2 });
+        desk.hear(faulty(name));
+    }
+    let kinds = |step: Step| step.records.iter().map(Record::kind).collect::<Vec<_>>();
+    let refill = |names: &[&str]| Operation::RefillSlots { slots: names.iter().map(|name| slot(name)).collect() };
+    let done = ["operation-begun", "outlet-repaired", "stock-set", "operation-ended"];
+    assert_eq!(kinds(desk.operate(refill(&["A1"]))), done);
+    assert_eq!((desk.slot("A1").count, desk.slot("A1").fault), (8, None));
+    assert_eq!((desk.slot("A2").count, desk.slot("A2").fault), (2, Some(Cause::MotorNotHome)));
+    assert_eq!(desk.outcome(refill(&["A1"])), Outcome::Unchanged);
+    assert_eq!(desk.outcome(refill(&["A2", "Z9"])), Outcome::Refused { why: Refusal::NoSuchSlot });
+    assert_eq!(desk.slot("A2").count, 2, "all or none");
+
+    let add = |units: &[(&str, u32)]| {
+        let unit = |(name, count): &(&str, u32)| (slot(name), std::num::NonZeroU32::new(*count).unwrap());
+        Operation::AddStock { units: units.iter().map(unit).collect() }
+    };
+    desk.operate(Operation::SetStock { slot: slot("A1"), count: 3 });
+    assert_eq!(desk.outcome(add(&[("A1", 4), ("A2", 6)])), Outcome::Changed { order: None, report: None });
+    assert_eq!((desk.slot("A1").count, desk.slot("A2").count), (7, 8));
+    assert_eq!(desk.slot("A2").fault, Some(Cause::MotorNotHome), "nobody has looked");
+    let full = |name: &str, count| Outcome::Refused { why: Refusal::NoRoom { slot: slot(name), count, capacity: 8 } };
+    assert_eq!(desk.outcome(add(&[("A1", 1), ("A2", 1)])), full("A2", 8));
+    assert_eq!(desk.outcome(add(&[("A1", u32::MAX)])), full("A1", 7));
+    assert_eq!(desk.slot("A1").count, 7, "all or nothing");
+}
+
+#[test]
 fn the_last_attempt_ends_the_unit_and_a_stop_ends_it_sooner() {
     let mut desk = Desk::new();
     let order = desk.offer(&["cola"]);
