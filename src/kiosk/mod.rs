@@ -50,6 +50,8 @@ use crate::vending::TemperatureWatch;
 use crate::vocabulary::{BootId, Cause, Mono, OrderId, Outlet, Point};
 use crate::world::{Question, World};
 
+pub use gateway::signer;
+
 use banner::Banner;
 use broken::Explained;
 use clock::Clock;

@@ -34,6 +34,8 @@ pub enum Purpose {
     Checkpoint,
     /// The back end says how much of it it holds.
     Ack,
+    /// What a bundle for support has in it.
+    Bundle,
 }
 
 #[derive(Serialize, Deserialize)]

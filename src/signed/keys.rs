@@ -22,7 +22,7 @@ const LARGEST: u64 = 256 << 10;
 /// (`LoadCredential=`, systemd.exec(5)).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(with = "String", extend("pattern" = "^(file|credential):.+$"))]
+#[schemars(with = "String", extend("pattern" = "^(file|credential):.+$", "writeOnly" = true))]
 pub enum KeySource {
     File(PathBuf),
     Credential(String),

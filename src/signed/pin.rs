@@ -26,7 +26,7 @@ const LEAST_HASH: usize = 16;
 /// The hash of a PIN; neither it nor a part of it is in what `Debug` says.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
+#[schemars(with = "String", extend("writeOnly" = true))]
 pub struct PinHash(String);
 
 /// Why a text is no hash of a PIN that would be taken. The text is not repeated.
