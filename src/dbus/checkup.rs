@@ -3,12 +3,13 @@
 //! Policy: a check is well, or says what is wrong and what to do about it. What nobody has asked yet is unknown, which is neither: it
 //! is told, with how to find out.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::{Value, json};
 
 use super::report::{self, Report, word};
-use crate::vocabulary::StopReason;
+use crate::vocabulary::{StopReason, plural};
 
 /// One part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub struct Check {
     /// What was seen.
     pub says: String,
     /// What to do, where there is something.
-    pub advice: Option<&'static str>,
+    pub advice: Option<Cow<'static, str>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +46,8 @@ impl Check {
     }
 
     /// What to do, unless it is well.
-    pub fn advised(self, advice: &'static str) -> Self {
-        Self { advice: (self.result != CheckResult::Well).then_some(advice), ..self }
+    pub fn advised(self, advice: impl Into<Cow<'static, str>>) -> Self {
+        Self { advice: (self.result != CheckResult::Well).then(|| advice.into()), ..self }
     }
 
     pub fn json(&self) -> Value {
@@ -57,7 +58,7 @@ impl Check {
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:8} {:14} {}", self.result.word(), self.part, self.says)?;
-        match self.advice {
+        match &self.advice {
             Some(advice) => write!(f, "\n           -> {advice}"),
             None => Ok(()),
         }
@@ -103,15 +104,21 @@ impl Report {
         checks.push(self.reason_check("disk", &["disk-full", "ledger-failed"], "the ledger can be written"));
         checks.push(self.reason_check("doors", &["door-open", "tamper"], "closed"));
         for fault in self.list("faults").filter(|fault| fault["slot"].is_string()) {
-            let slot = format!("slot {}", word(&fault["slot"]));
-            let wrong = Check::new(slot, CheckResult::Wrong, word(&fault["why"]));
-            checks
-                .push(wrong.advised("kioskctl maintenance on, kioskctl pulse SLOT; when it is well: kioskctl refill"));
+            let slot = word(&fault["slot"]);
+            let wrong = Check::new(format!("slot {slot}"), CheckResult::Wrong, word(&fault["why"]));
+            let advice = format!(
+                "kioskctl maintenance on, kioskctl pulse {slot}; when it is well: kioskctl refill --slot {slot}"
+            );
+            checks.push(wrong.advised(advice));
         }
         let claims = self.list("claims").count();
         if claims > 0 {
-            let told = Check::new("claims", CheckResult::Wrong, format!("{claims} wait for a person"));
-            checks.push(told.advised("kioskctl status names them, kioskctl why tells each"));
+            let told = Check::new(
+                "claims",
+                CheckResult::Wrong,
+                format!("{} waiting for a person", plural(claims as u64, "claim")),
+            );
+            checks.push(told.advised("kioskctl claims names them, kioskctl why tells each"));
         }
         checks
     }
@@ -129,7 +136,9 @@ impl Report {
     /// Wrong where one of these is a reason not to sell.
     fn reason_check(&self, part: &str, kinds: &[&str], well: &str) -> Check {
         match self.reasons().find(|(kind, ..)| kinds.contains(&kind.as_str())) {
-            Some((_, says, advice)) => Check { advice, ..Check::new(part, CheckResult::Wrong, says) },
+            Some((_, says, advice)) => {
+                Check { advice: advice.map(Cow::from), ..Check::new(part, CheckResult::Wrong, says) }
+            }
             None => Check::new(part, CheckResult::Well, well),
         }
     }
@@ -192,7 +201,7 @@ mod tests {
         wrong(stopped("door-open"), "doors", "the door is open");
         wrong(json!({ "rails_refusing": { "wechat": "NO_AUTH" } }), "payment", "wechat: NO_AUTH");
         wrong(json!({ "faults": [{ "slot": "A1", "why": "nothing fell" }] }), "slot A1", "nothing fell");
-        wrong(json!({ "claims": [{}, {}] }), "claims", "2 wait for a person");
+        wrong(json!({ "claims": [{}, {}] }), "claims", "2 claims waiting for a person");
         let all = checks(&json!({}), "disconnected");
         assert_eq!(of(&all, "fleet").to_string().lines().next(), Some("wrong    fleet          disconnected no route"));
         assert_eq!(of(&all, "fleet").json()["result"], "wrong");

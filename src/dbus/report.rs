@@ -110,16 +110,14 @@ impl fmt::Display for Report {
             let name = slot.or(fault["device"].as_str()).unwrap_or("?");
             writeln!(f, "fault     {name}: {}", word(&fault["why"]))?;
             if let Some(slot) = slot {
-                writeln!(f, "    -> kioskctl test-vend {slot}, and when it is well: kioskctl refill")?;
+                writeln!(f, "    -> kioskctl test-vend {slot}, and when it is well: kioskctl refill --slot {slot}")?;
             }
         }
         for claim in self.list("claims") {
             let order = word(&claim["order"]);
-            writeln!(f, "claim     {order} ({}): {}", word(&claim["short_code"]), word(&claim["why"]))?;
-            writeln!(
-                f,
-                "    -> kioskctl why {order}, then kioskctl settle-claim {order} delivered|refund|paid-outside"
-            )?;
+            let code = word(&claim["short_code"]);
+            writeln!(f, "claim     {order} ({code}): {}", word(&claim["why"]))?;
+            writeln!(f, "    -> kioskctl why {code}, then kioskctl settle-claim {code} delivered|refund|paid-outside")?;
         }
         for (rail, says) in self.table("rails_refusing") {
             writeln!(f, "rail      {rail} makes no charge: {}", word(says))?;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::When;
 use crate::operation::Actor;
 use crate::sale::{Order, Record};
-use crate::vocabulary::{Cause, Currency, Goods, Grant, Language, Localized, Minor, Money, OrderId, RailName};
+use crate::vocabulary::{Cause, Currency, Goods, Grant, Language, Localized, Minor, Money, OrderId, RailName, plural};
 
 /// A place in the ledger: behind which record, with its hash and its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -315,11 +315,13 @@ impl fmt::Display for CashUp {
         }
         for ((rail, _), Foreign { currency, payments, paid }) in &self.foreign {
             let paid = Money { amount: *paid, currency: *currency };
-            writeln!(f, "{payments} payments on {rail} in another currency than the order's, in no sum: {paid}")?;
+            let payments = plural(*payments, "payment");
+            writeln!(f, "{payments} on {rail} in another currency than the order's, in no sum: {paid}")?;
         }
         writeln!(f)?;
         for (grant, units) in &self.granted {
-            writeln!(f, "{units} units for which nothing was paid ({})", grant.word())?;
+            let units = plural(*units, "unit");
+            writeln!(f, "{units} for which nothing was paid ({})", grant.word())?;
         }
         for sums in self.currencies.values().filter(|sums| sums.outstanding != 0) {
             writeln!(f, "still to go back: {}", Money { amount: sums.outstanding, currency: sums.currency })?;
@@ -354,8 +356,8 @@ impl InCurrency {
         if total.unrated > 0 {
             writeln!(
                 f,
-                "{} orders were paid on a rail without a rate, and no fee is taken off for them",
-                total.unrated
+                "paid on a rail without a rate, and no fee is taken off for them: {}",
+                plural(total.unrated, "order")
             )?;
         }
         Ok(())

@@ -4,7 +4,7 @@
 //! the kiosk does not know is guessed: its cell is empty. A spreadsheet takes a text that begins like a formula for one, so such a
 //! text gets an apostrophe in front of it in CSV.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 
 use rusqlite::types::ValueRef;
 use serde_json::{Map, Value};
@@ -135,33 +135,6 @@ impl Rows {
     }
 }
 
-/// For people: columns of equal width.
-impl fmt::Display for Rows {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let heads: Vec<String> = self.columns.iter().map(|name| name.replace('_', " ").to_uppercase()).collect();
-        let rows: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(plain).collect()).collect();
-        let widest = |at: usize| {
-            let cells = rows.iter().map(|row| &row[at]).chain([&heads[at]]);
-            cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
-        };
-        let widths: Vec<usize> = (0..heads.len()).map(widest).collect();
-        for (nth, row) in [&heads].into_iter().chain(&rows).enumerate() {
-            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-            let line = cells.collect::<Vec<_>>().join("  ");
-            write!(f, "{}{}", if nth > 0 { "\n" } else { "" }, line.trim_end())?;
-        }
-        Ok(())
-    }
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(),
-        other => other.to_string(),
-    }
-}
-
 fn csv(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -193,7 +166,5 @@ mod tests {
         };
         assert_eq!(rows.csv(), "a,b\r\n\"one, \"\"two\"\"\nthree\",3\r\n'=HYPERLINK(1),-3\r\n,\"'-,\"\r\n");
         assert_eq!(rows.json()[2], serde_json::json!({ "a": null, "b": "-," }));
-        let table = "A                 B\none, \"two\" three  3\n=HYPERLINK(1)     -3\n                  -,";
-        assert_eq!(rows.to_string(), table);
     }
 }

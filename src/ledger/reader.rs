@@ -507,7 +507,8 @@ fn shop(connection: &Connection, path: &Path) -> Result<Vec<Record>, LedgerError
 
 fn orders(connection: &Connection, limit: usize) -> rusqlite::Result<Value> {
     let mut query = connection.prepare_cached(
-        "SELECT id, short_code, state, amount, currency, paid, refunded, granted
+        "SELECT id, short_code, state, amount, currency, paid, refunded, granted,
+                (SELECT wall FROM record WHERE order_id = orders.id ORDER BY seq LIMIT 1) AS ts
          FROM orders ORDER BY id DESC LIMIT ?1",
     )?;
     let found = query.query_map([limit as u64], |row| {
@@ -520,6 +521,7 @@ fn orders(connection: &Connection, limit: usize) -> rusqlite::Result<Value> {
             "paid": row.get::<_, i64>(5)?,
             "refunded": row.get::<_, i64>(6)?,
             "granted": row.get::<_, Option<String>>(7)?,
+            "ts": row.get::<_, When>(8)?,
         }))
     })?;
     let mut orders = found.collect::<rusqlite::Result<Vec<Value>>>()?;

@@ -12,6 +12,12 @@ pub fn counted<T: PartialEq>(units: impl IntoIterator<Item = (T, u32)>) -> Vec<(
     lines
 }
 
+/// A count with its word: 1 order, 2 orders.
+pub fn plural(count: impl Into<i128>, one: &str) -> String {
+    let count = count.into();
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -20,5 +26,6 @@ mod tests {
     fn the_same_is_one_line() {
         assert_eq!(counted([("cola", 1), ("water", 1), ("cola", 2)]), [("cola", 3), ("water", 1)]);
         assert_eq!(counted::<&str>([]), []);
+        assert_eq!([0u64, 1, 2].map(|count| plural(count, "order")), ["0 orders", "1 order", "2 orders"]);
     }
 }

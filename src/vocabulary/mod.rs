@@ -24,7 +24,7 @@ pub use charge::{
     ChargeRef, ChargeReport, Created, NewCharge, Payment, RailError, RefundReport, RefundRequest, Standing,
 };
 pub use choice::{PaidWithoutIntent, UnknownDelivery};
-pub use counted::counted;
+pub use counted::{counted, plural};
 pub use error_chain::error_chain;
 pub use evidence::{DeliveryId, Evidence, Reading};
 pub use geometry::{Point, Rect, Spot, Target};

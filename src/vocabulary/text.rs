@@ -3,10 +3,14 @@
 
 /// What a text would have to be to serve as a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a {what}")]
+#[error("`{text}` is not {article} {what}", article = article(what))]
 pub struct BadName {
     pub what: &'static str,
     pub text: String,
+}
+
+fn article(what: &str) -> &'static str {
+    if what.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
 }
 
 /// For a type with `parse` and `Display`: it is what serde reads and writes as a string. Of a text that does not fit the

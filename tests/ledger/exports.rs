@@ -213,7 +213,7 @@ fn tables_hold_what_happened_a_line_each() {
     );
     let stock = table(Table::Stock);
     assert_eq!(stock.columns, ["slot", "product", "capacity", "count", "fault"]);
-    assert!(stock.to_string().contains("B1    tea      9         9      {\"cause\":\"motor-not-home\"}"), "{stock}");
+    assert!(stock.csv().contains("B1,tea,9,9,\"{\"\"cause\"\":\"\"motor-not-home\"\"}\"\r\n"), "{stock:?}");
     let csv = table(Table::Operations).csv();
     let last = csv.trim_end().lines().last().unwrap();
     assert!(last.contains(",the service menu,\"lock: =1+1, \"\"now\"\"\",done"), "{last}");

@@ -338,9 +338,9 @@ fn kioskctl_reads_a_ledger() {
 
     let told = kioskctl(directory.path(), &["orders"]);
     let row = told.out.lines().nth(1).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
-    assert_eq!(row, format!("{id} {code} partly-delivered 6.00 CNY 6.00 CNY 3.00 CNY"));
+    assert_eq!(row, format!("{id} {code} 2026-11-18 11:06:41Z partly-delivered 6.00 CNY 6.00 CNY 3.00 CNY"));
     let told = kioskctl(directory.path(), &["verify"]);
-    let line = format!("{} records and 1 orders hold; the chain ends in {}\n", verified.seq, verified.hash);
+    let line = format!("the ledger holds: {} records, 1 order; the chain ends in {}\n", verified.seq, verified.hash);
     assert_eq!((told.code, told.out), (Some(0), line));
     for name in ["123456", "p9-123456", "2026-11-18T11:05", "2020-01-01T00:00"] {
         let told = kioskctl(directory.path(), &["why", name]);

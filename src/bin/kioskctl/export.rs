@@ -10,8 +10,11 @@ use jiff::Zoned;
 use jiff::tz::TimeZone;
 use kioskd::console::{Out, say};
 use kioskd::kiosk::check;
-use kioskd::ledger::{Machine, Reader, Selection, Table};
-use kioskd::vocabulary::Language;
+use kioskd::ledger::{Machine, Reader, Selection, Table as Exported};
+use kioskd::vocabulary::{Cause, Currency, Language, Money};
+use serde_json::Value;
+
+use crate::table::Table;
 
 /// The data file of the machine that the configuration describes, by the ledger in `state`.
 pub fn audit(state: &Path, config: &Path, output: Option<&Path>) -> anyhow::Result<ExitCode> {
@@ -22,7 +25,7 @@ pub fn audit(state: &Path, config: &Path, output: Option<&Path>) -> anyhow::Resu
 }
 
 /// A table of the ledger in `state`.
-pub fn table(state: &Path, table: Table, json: bool) -> anyhow::Result<ExitCode> {
+pub fn table(state: &Path, table: Exported, json: bool) -> anyhow::Result<ExitCode> {
     let rows = Reader::open(state)?.table(table)?;
     match json {
         true => say(format_args!("{:#}", rows.json()))?,
@@ -31,15 +34,75 @@ pub fn table(state: &Path, table: Table, json: bool) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-/// The same for people.
-pub fn show(state: &Path, what: Table, json: bool) -> anyhow::Result<ExitCode> {
-    let rows = Reader::open(state)?.table(what)?;
-    match json {
-        true => say(format_args!("{:#}", rows.json()))?,
-        false if rows.rows.is_empty() => say("there are none")?,
-        false => say(rows)?,
+/// Who waits for a person's decision, and what that person types.
+pub fn claims(state: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let rows = Reader::open(state)?.table(Exported::Claims)?.json();
+    if json {
+        say(format_args!("{rows:#}"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let claims = rows.as_array().map(Vec::as_slice).unwrap_or_default();
+    let row = |claim: &Value| {
+        let money = money(&claim["outstanding"], &claim["currency"]);
+        [word(claim, "id"), word(claim, "short_code"), word(claim, "time"), money, word(claim, "why")]
+    };
+    match claims {
+        [] => say("no open claims")?,
+        [first, ..] => {
+            say(Table::new(["ORDER", "CODE", "TIME", " OPEN", "WHY"], claims.iter().map(row)))?;
+            let code = word(first, "short_code");
+            say(format_args!("-> kioskctl why {code} tells what happened; when you have decided:"))?;
+            say(format_args!("   kioskctl settle-claim {code} delivered|refund|paid-outside"))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What lies where, and what a person types about a slot that is not used.
+pub fn stock(state: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let mut rows = Reader::open(state)?.table(Exported::Stock)?.json();
+    let slots = rows.as_array_mut().map(Vec::as_mut_slice).unwrap_or_default();
+    for slot in slots.iter_mut() {
+        slot["why"] = slot["fault"].as_str().map(cause).into();
+    }
+    if json {
+        say(format_args!("{rows:#}"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let row = |slot: &Value| {
+        let count = format!("{} of {}", slot["count"], slot["capacity"]);
+        [word(slot, "slot"), word(slot, "product"), count, word(slot, "why")]
+    };
+    if slots.is_empty() {
+        say("no slot was ever filled: the kiosk has not run yet")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    say(Table::new(["SLOT", "PRODUCT", " UNITS", "FAULT"], slots.iter().map(row)))?;
+    if let Some(faulty) = slots.iter().find(|slot| slot["why"].is_string()) {
+        let slot = word(faulty, "slot");
+        say(format_args!("-> take out what is stuck; kioskctl maintenance on, then kioskctl pulse {slot}"))?;
+        say(format_args!(
+            "   when it is well: kioskctl refill --slot {slot}, which clears the fault; kioskctl maintenance off"
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// In words; a newer kiosk may have a cause that this program does not know.
+fn cause(written: &str) -> String {
+    serde_json::from_str(written).map_or(written.to_owned(), |cause: Cause| cause.to_string())
+}
+
+fn word(of: &Value, key: &str) -> String {
+    of[key].as_str().unwrap_or_default().to_owned()
+}
+
+pub fn money(amount: &Value, currency: &Value) -> String {
+    let amount = amount.as_i64().unwrap_or_default();
+    match currency.as_str().and_then(Currency::from_code) {
+        Some(currency) => Money { amount, currency }.to_string(),
+        None => amount.to_string(),
+    }
 }
 
 fn machine(path: &Path) -> anyhow::Result<Machine> {

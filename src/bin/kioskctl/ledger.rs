@@ -7,30 +7,47 @@ use std::process::ExitCode;
 use anyhow::Context;
 use jiff::tz::TimeZone;
 use kioskd::console::say;
-use kioskd::ledger::{Ask, ChargeLine, Days, FeeReport, Reader, Verified, reconcile};
+use kioskd::ledger::{Ask, ChargeLine, Days, FeeReport, OperationLine, Reader, Verified, When, reconcile};
 use kioskd::payment::bill::{self, Period};
 use kioskd::payment::rates::Rates;
-use kioskd::vocabulary::{Currency, Money};
+use kioskd::vocabulary::plural;
 use serde_json::{Value, json};
 
-use crate::{Arguments, Verb};
+use crate::arguments::{Arguments, Verb};
+use crate::export::money;
+use crate::table::Table;
 
 /// What is in the ledger.
 pub fn read(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let reader = Reader::open(&arguments.state)?;
     match &arguments.verb {
         Verb::Why { order } => {
-            let story = reader.why(order.as_deref())?.context("no such order in this ledger")?;
+            let story = reader.why(order.as_deref())?.with_context(|| match order {
+                Some(order) => format!("no such order in this ledger: {order}; kioskctl orders lists the newest"),
+                None => "no order is in this ledger yet".to_owned(),
+            })?;
             match arguments.json {
                 true => say(format_args!("{:#}", story.json()))?,
-                false => say(story)?,
+                false => {
+                    let document = story.json();
+                    say(story)?;
+                    if document["state"] == "claim" {
+                        let code = document["short_code"].as_str().unwrap_or_default();
+                        say(format_args!(
+                            "-> when you have decided: kioskctl settle-claim {code} delivered|refund|paid-outside"
+                        ))?;
+                    }
+                }
             }
         }
         Verb::Orders { limit } => {
             let orders = reader.orders(*limit)?;
             match arguments.json {
                 true => say(format_args!("{orders:#}"))?,
-                false => say(table(&orders))?,
+                false => match orders["orders"].as_array().map(Vec::as_slice).unwrap_or_default() {
+                    [] => say("no orders yet")?,
+                    orders => say(table(orders))?,
+                },
             }
         }
         Verb::Operations { limit } => {
@@ -38,7 +55,7 @@ pub fn read(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             match arguments.json {
                 true => say(format_args!("{:#}", json!({ "operations": lines })))?,
                 false if lines.is_empty() => say("nobody has asked for anything")?,
-                false => lines.iter().try_for_each(say)?,
+                false => say(operations(&lines))?,
             }
         }
         Verb::Verify => {
@@ -50,12 +67,15 @@ pub fn read(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 }
                 false => {
                     let Verified { seq, orders, hash } = end;
-                    say(format_args!("{seq} records and {orders} orders hold; the chain ends in {hash}"))?;
+                    let (records, orders) = (plural(seq, "record"), plural(orders, "order"));
+                    say(format_args!("the ledger holds: {records}, {orders}; the chain ends in {hash}"))?;
                 }
             }
         }
         Verb::Settle { show: Some(number), .. } => {
-            let report = reader.cash_up(*number)?.with_context(|| format!("no report {number} in this ledger"))?;
+            let report = reader.cash_up(*number)?.with_context(|| {
+                format!("no report {number} in this ledger; kioskctl operations has the cash-ups there were")
+            })?;
             match arguments.json {
                 true => say(format_args!("{:#}", report.json()))?,
                 false => say(report)?,
@@ -109,23 +129,24 @@ fn read_bill(path: &Path) -> anyhow::Result<bill::Bill> {
     Ok(bill::read_any(File::open(path)?)?)
 }
 
-fn table(orders: &Value) -> String {
-    let line = |[id, code, state, amount, paid, back]: [&str; 6]| {
-        format!("{id:26}  {code:6}  {state:16}  {amount:>12}  {paid:>12}  {back:>12}")
+fn table(orders: &[Value]) -> Table {
+    let row = |order: &Value| {
+        let [id, code, state] = ["id", "short_code", "state"].map(|key| order[key].as_str().unwrap_or("?").to_owned());
+        let [amount, paid, back] = ["amount", "paid", "refunded"].map(|key| money(&order[key], &order["currency"]));
+        [id, code, moment(order["ts"].as_u64()), state, amount, paid, back]
     };
-    let mut lines = vec![line(["ORDER", "CODE", "STATE", "AMOUNT", "PAID", "GIVEN BACK"])];
-    for order in orders["orders"].as_array().into_iter().flatten() {
-        let text = |key: &str| order[key].as_str().unwrap_or("?").to_owned();
-        let money = |key: &str| {
-            let amount = order[key].as_i64().unwrap_or_default();
-            match Currency::from_code(&text("currency")) {
-                Some(currency) => Money { amount, currency }.to_string(),
-                None => amount.to_string(),
-            }
-        };
-        let [id, code, state] = ["id", "short_code", "state"].map(text);
-        let [amount, paid, back] = ["amount", "paid", "refunded"].map(money);
-        lines.push(line([&id, &code, &state, &amount, &paid, &back]));
-    }
-    lines.join("\n")
+    Table::new(["ORDER", "CODE", "TIME", "STATE", " AMOUNT", " PAID", " GIVEN BACK"], orders.iter().map(row))
+}
+
+fn moment(wall: When) -> String {
+    let time = wall.and_then(|wall| jiff::Timestamp::from_millisecond(i64::try_from(wall).ok()?).ok());
+    time.map_or("clock unknown".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
+}
+
+fn operations(lines: &[OperationLine]) -> Table {
+    let row = |line: &OperationLine| {
+        let came = line.outcome.as_ref().map_or("under way".to_owned(), ToString::to_string);
+        [moment(line.wall), line.by.to_string(), line.asked.to_string(), came]
+    };
+    Table::new(["TIME", "WHO", "ASKED", "OUTCOME"], lines.iter().map(row))
 }

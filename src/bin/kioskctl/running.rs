@@ -1,23 +1,32 @@
 //! What the running kiosk says, and does when asked.
 
+use std::num::NonZeroU32;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use anyhow::Context;
 use kioskd::config::Bus;
-use kioskd::console::say;
+use kioskd::console::{complain, say};
 use kioskd::dbus::{Client, Done, NoAnswer};
-use kioskd::operation::{Operation, Outcome, Reason};
-use kioskd::vocabulary::{ClaimSettlement, OrderId, Outlet, SlotId};
+use kioskd::operation::{Operation, Outcome, Reason, Units};
+use kioskd::vocabulary::{ClaimSettlement, OrderId, Outlet, ShortCode, SlotId};
 use serde_json::{Value, json};
 
-use crate::{Arguments, How, Switch, Verb, Which};
+use crate::arguments::{Arguments, How, Switch, Verb, Which};
 
 /// What a verb asks of the running kiosk.
-pub fn operation(verb: &Verb) -> anyhow::Result<Option<Operation>> {
+pub fn operation(arguments: &Arguments) -> anyhow::Result<Option<Operation>> {
     let slot = |name: &str| SlotId::try_from(name.to_owned());
-    Ok(Some(match verb {
+    Ok(Some(match &arguments.verb {
         Verb::Lock { reason } => Operation::Lock { reason: Reason::try_from(reason.clone())? },
         Verb::Unlock => Operation::Unlock,
-        Verb::Refill => Operation::Refill,
+        Verb::Refill { slot: names, add, .. } => match (names.as_slice(), add.as_slice()) {
+            ([], []) => Operation::Refill,
+            (names, []) => {
+                Operation::RefillSlots { slots: names.iter().map(|name| slot(name)).collect::<Result<_, _>>()? }
+            }
+            (_, add) => Operation::AddStock { units: units(add)? },
+        },
         Verb::SetStock { slot: name, count } => Operation::SetStock { slot: slot(name)?, count: *count },
         Verb::TestVend { slot: name } => Operation::TestVend { slot: slot(name)? },
         Verb::Pulse { outlet } => Operation::Pulse { outlet: Outlet::named(outlet)? },
@@ -28,12 +37,25 @@ pub fn operation(verb: &Verb) -> anyhow::Result<Option<Operation>> {
                 How::Refund => ClaimSettlement::Refund,
                 How::PaidOutside => ClaimSettlement::PaidOutside,
             };
-            Operation::SettleClaim { order: OrderId::try_from(order.clone())?, how }
+            Operation::SettleClaim { order: claimed(arguments, order)?, how }
         }
         Verb::Settle { show: None, print: None } => Operation::CashUp,
         Verb::Settle { show: None, print: Some(number) } => Operation::PrintReport { number: *number },
         _ => return Ok(None),
     }))
+}
+
+/// An order by its number, or by its short code where it is an open claim's.
+fn claimed(arguments: &Arguments, order: &str) -> anyhow::Result<OrderId> {
+    if ShortCode::parse(order).is_none() {
+        return Ok(OrderId::try_from(order.to_owned())?);
+    }
+    let report = ask(arguments, async |kiosk| kiosk.report().await)?.json();
+    let mut claims = report["claims"].as_array().into_iter().flatten();
+    let claim = claims.find(|claim| claim["short_code"] == order);
+    let id = claim.and_then(|claim| OrderId::parse(claim["order"].as_str()?));
+    let none = || format!("no open claim has the short code {order}; kioskctl claims lists them");
+    id.ok_or_else(|| NoAnswer::Refused(none()).into())
 }
 
 /// Where the running kiosk is.
@@ -59,8 +81,97 @@ pub fn status(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(if report.selling() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// `A1=5`, each slot once or several times.
+fn units(add: &[String]) -> anyhow::Result<Units> {
+    let mut units = Units::new();
+    for text in add {
+        let read = text.split_once('=').and_then(|(slot, count)| Some((slot, count.parse::<NonZeroU32>().ok()?)));
+        let (slot, count) =
+            read.with_context(|| format!("`{text}` is no slot with a number of units; write --add A1=5"))?;
+        let slot = SlotId::try_from(slot.to_owned())?;
+        let before = units.get(&slot).map_or(0, |count| count.get());
+        let sum = count.checked_add(before).with_context(|| format!("{slot}: so many units are in no machine"))?;
+        units.insert(slot, sum);
+    }
+    Ok(units)
+}
+
+/// So often, and so long after one another, a request is made again whose answer was lost.
+const TRIES: u32 = 10;
+const BETWEEN: Duration = Duration::from_secs(2);
+
+/// What is added twice is wrong, so it is asked for under one number until there is an answer.
+fn add_stock(arguments: &Arguments, units: &Units, request: Option<&str>) -> anyhow::Result<Done> {
+    let number = match request {
+        Some(number) => number.to_owned(),
+        None => {
+            let mut bytes = [0u8; 8];
+            getrandom::fill(&mut bytes)
+                .map_err(|error| anyhow::anyhow!("the kernel has no random numbers: {error}"))?;
+            format!("ctl-{}", data_encoding::HEXLOWER.encode(&bytes))
+        }
+    };
+    let (mut lost, mut tries) = (false, 0);
+    loop {
+        let asked = ask(arguments, async |kiosk| kiosk.add_stock(units, &number).await);
+        let error = match asked {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        match error.downcast_ref() {
+            Some(NoAnswer::Lost(_)) => lost = true,
+            // It may have been done before the kiosk or the bus went away.
+            Some(NoAnswer::NoKiosk | NoAnswer::Bus(_)) if lost => {}
+            _ => return Err(error),
+        }
+        tries += 1;
+        if tries == TRIES {
+            let words = units.iter().map(|(slot, count)| format!(" --add {slot}={count}")).collect::<String>();
+            return Err(error.context(format!(
+                "nobody knows whether it was done; when the kiosk runs, this adds nothing twice: kioskctl refill{words} \
+                 --request {number}"
+            )));
+        }
+        std::thread::sleep(BETWEEN);
+    }
+}
+
+/// What to do after a refusal, where there is something.
+fn hint(arguments: &Arguments, asked: &Operation) -> Option<String> {
+    let named: Vec<&SlotId> = match asked {
+        Operation::SettleClaim { .. } => return Some("kioskctl claims lists the open ones".into()),
+        Operation::SetStock { slot, .. } | Operation::TestVend { slot } => vec![slot],
+        Operation::Pulse { outlet } => outlet.slot().into_iter().collect(),
+        Operation::RefillSlots { slots } => slots.iter().collect(),
+        Operation::AddStock { units } => units.keys().collect(),
+        _ => return None,
+    };
+    let slots = ask(arguments, async |kiosk| kiosk.slots().await).ok()?;
+    let known: Vec<&str> = slots.iter().map(|(slot, ..)| slot.as_str()).collect();
+    let missing: Vec<&str> = named.iter().map(|slot| slot.as_str()).filter(|slot| !known.contains(slot)).collect();
+    if !missing.is_empty() {
+        return Some(format!("there is no {}; the slots are {}", missing.join(", no "), known.join(", ")));
+    }
+    let pulse = matches!(asked, Operation::Pulse { .. });
+    let begun = !pulse || ask(arguments, async |kiosk| kiosk.reason("maintenance").await).unwrap_or(true);
+    (!begun).then(|| "kioskctl maintenance on".into())
+}
+
 pub fn operate(arguments: &Arguments, asked: &Operation) -> anyhow::Result<ExitCode> {
-    let done = ask(arguments, async |kiosk| kiosk.operate(asked).await)?;
+    let done = match (asked, &arguments.verb) {
+        (Operation::AddStock { units }, Verb::Refill { request, .. }) => {
+            add_stock(arguments, units, request.as_deref())
+        }
+        _ => ask(arguments, async |kiosk| kiosk.operate(asked).await),
+    };
+    if let Some(NoAnswer::Refused(says)) = done.as_ref().err().and_then(|error| error.downcast_ref()) {
+        complain(format_args!("kioskctl: {says}"));
+        if let Some(hint) = hint(arguments, asked) {
+            complain(format_args!("-> {hint}"));
+        }
+        return Ok(ExitCode::FAILURE);
+    }
+    let done = done?;
     match (arguments.json, done) {
         (json, Done::Report(number)) => {
             let (text, document) = ask(arguments, async |kiosk| kiosk.cash_up(number).await)?;

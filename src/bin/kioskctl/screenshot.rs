@@ -18,7 +18,7 @@ use ratatui_image::protocol::Protocol;
 use ratatui_image::{Image, Resize};
 use serde_json::json;
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::running::ask;
 
 /// Lines that stay free for what comes before and after it.

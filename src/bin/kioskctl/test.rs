@@ -14,7 +14,7 @@ use kioskd::operation::Operation;
 use kioskd::vocabulary::{Outlet, SlotId};
 use serde_json::{Value, json};
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::running::ask;
 
 /// So often, and so many times, the door is looked for.

@@ -267,10 +267,10 @@ fn people_and_programs_are_told_the_same() {
         "alipay                   2        6.00 CNY         1        3.00 CNY         no rate        3.00 CNY",
         "total                    6       21.00 CNY         2        9.00 CNY        0.04 CNY       11.96 CNY",
         "the provider gave 3.00 CNY by itself",
-        "1 orders were paid on a rail without a rate",
+        "paid on a rail without a rate, and no fee is taken off for them: 1 order\n",
         "Cola                                     4       12.00 CNY",
-        "1 payments on wechat in another currency than the order's, in no sum: 0.50 EUR",
-        "1 units for which nothing was paid (test)",
+        "1 payment on wechat in another currency than the order's, in no sum: 0.50 EUR",
+        "1 unit for which nothing was paid (test)",
         "still to go back: 3.00 CNY",
         "open claims: 1",
     ] {

@@ -1,0 +1,399 @@
+//! What can be typed: the verbs, what each takes, and what its help says. Completions and the pages of the manual are made of the
+//! same definition.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use jiff::civil::Date;
+use kioskd::ledger::Table;
+
+/// What stands below the list of verbs.
+const FIRST: &str = "\
+At a dead machine: status, claims, `maintenance on`, test, refill, `maintenance off`. A demo is found with --bus session, and its
+ledger with --state and the directory that it names.
+
+Exit status, unless the verb's own help says otherwise:
+  0  it is done, or the answer is there
+  1  it runs and says no: it does not sell, has refused, or the ledger does not have or does not hold what was asked for
+  2  nobody could be asked: no kiosk runs, this user may not ask, or the arguments make no sense";
+
+const EVERYWHERE: &str = "Options of every verb";
+
+/// Look into a kiosk, and keep it.
+#[derive(Parser)]
+#[command(name = "kioskctl", version, after_help = FIRST, max_term_width = 110)]
+pub struct Arguments {
+    /// The kiosk's state directory.
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR", default_value = "/var/lib/kioskd")]
+    pub state: PathBuf,
+    /// Where the running kiosk is: a demo is on the session's bus.
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, default_value = "system")]
+    pub bus: Which,
+    /// Answers for programs.
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Does it sell, and if not, why, and what is there to do.
+    #[command(after_help = "\
+Exit status: 0 it sells, 1 it does not, 2 nobody can say.
+
+Examples:
+  kioskctl status
+  kioskctl status --json | jq .reasons")]
+    Status,
+    /// Test every part and wire: what the kiosk says of each, then with you each relay, the drop sensor and the door.
+    ///
+    /// With a person it begins maintenance and ends it. Enter is yes, n is no, q leaves.
+    #[command(after_help = "\
+Exit status: 0 nothing is wrong, 1 something is, 2 the kiosk could not be asked.
+
+Examples:
+  kioskctl test --quick     nothing moves and nobody is asked
+  kioskctl test --dry       what the whole test would do
+  kioskctl test             with somebody in front of the machine")]
+    Test {
+        /// Without a person: nothing moves.
+        #[arg(long)]
+        quick: bool,
+        /// Say what would be done with a person, and do nothing.
+        #[arg(long, conflicts_with = "quick")]
+        dry: bool,
+    },
+    /// Open claims, with the short codes that their customers have.
+    #[command(after_help = "\
+Reads the ledger, whether a kiosk runs or not.
+
+Examples:
+  kioskctl claims
+  kioskctl why 482913       the story of one of them, by its short code")]
+    Claims,
+    /// The whole story of one order.
+    #[command(after_help = "\
+Reads the ledger, whether a kiosk runs or not. Exit status 1: there is no such order.
+
+Examples:
+  kioskctl why                      the newest order
+  kioskctl why 482913               by the short code on a slip
+  kioskctl why 2026-11-29T10:15     the last that had begun by then")]
+    Why {
+        /// Its number or short code, the number of a charge, a payment or a refund as the provider knows it, or a time in
+        /// UTC, 2026-11-29T10:15, for the last order begun by then; the newest order without it.
+        order: Option<String>,
+    },
+    /// The newest orders.
+    #[command(after_help = "\
+Reads the ledger, whether a kiosk runs or not. Times are UTC.
+
+Example:
+  kioskctl orders --limit 5")]
+    Orders {
+        #[arg(long, default_value_t = 20, help = "So many of them")]
+        limit: usize,
+    },
+    /// What lies in each slot, and which may not be used, and why.
+    #[command(after_help = "\
+Reads the ledger, whether a kiosk runs or not.
+
+Examples:
+  kioskctl stock
+  kioskctl export stock > stock.csv")]
+    Stock,
+    /// What people have asked of the machine, who it was, and what came of it; the newest first.
+    #[command(after_help = "\
+Reads the ledger, whether a kiosk runs or not. Times are UTC; `id NUMBER` says who a user is.
+
+Example:
+  kioskctl operations --limit 5")]
+    Operations {
+        #[arg(long, default_value_t = 20, help = "So many of them")]
+        limit: usize,
+    },
+    /// The daemon's journal, by `journalctl`: of one order, or all of it.
+    #[command(after_help = "\
+Examples:
+  kioskctl log -f
+  kioskctl log 01KB7M3V8Q0000000000000000")]
+    Log {
+        /// Its number.
+        order: Option<String>,
+        /// Go on with what is written from now on.
+        #[arg(long, short)]
+        follow: bool,
+        /// So many of the newest lines.
+        #[arg(long, short = 'n', default_value_t = 200)]
+        lines: u32,
+    },
+    /// Take the kiosk out of service; the reason is on the glass.
+    #[command(after_help = "\
+Example:
+  kioskctl lock \"cleaning, back at ten\"")]
+    Lock {
+        /// One line of at most 200 characters.
+        reason: String,
+    },
+    /// Put it back into service.
+    #[command(after_help = "\
+Example:
+  kioskctl unlock")]
+    Unlock,
+    /// Somebody works on the machine, or does no more: meanwhile nothing is sold.
+    #[command(after_help = "\
+Examples:
+  kioskctl maintenance on
+  kioskctl maintenance off")]
+    Maintenance {
+        #[arg(value_enum, help = "Begin it or end it")]
+        switch: Switch,
+    },
+    /// Every slot is full, and none is faulty any more; or some slots are, or so many units were put in.
+    #[command(after_help = "\
+What is added is added once: where the answer is lost it is asked for again under the same number.
+
+Examples:
+  kioskctl refill                           all slots
+  kioskctl refill --slot A1 --slot B2       these two
+  kioskctl refill --add A1=5 --add B2=3     five more in A1, three more in B2; faults stay")]
+    Refill {
+        /// This slot alone; may be written several times.
+        #[arg(long, value_name = "SLOT")]
+        slot: Vec<String>,
+        /// So many units more lie in the slot than before; may be written several times, and is done for all or for none.
+        #[arg(long, value_name = "SLOT=UNITS", conflicts_with = "slot")]
+        add: Vec<String>,
+        /// The number of a request whose answer was lost: done once at most.
+        #[arg(long, value_name = "NUMBER", requires = "add")]
+        request: Option<String>,
+    },
+    /// So many units lie in a slot.
+    #[command(after_help = "\
+Example:
+  kioskctl set-stock A1 5")]
+    SetStock {
+        #[arg(help = "As printed on the machine")]
+        slot: String,
+        #[arg(help = "Units in it now")]
+        count: u32,
+    },
+    /// Energise a relay once, whatever lies in the slot and with the door open too; in maintenance alone.
+    #[command(after_help = "\
+Example:
+  kioskctl maintenance on && kioskctl pulse A1")]
+    Pulse {
+        /// A slot's name, or gate:LANE.
+        outlet: String,
+    },
+    /// One unit out of a slot, faulty or not, to see whether it works; no revenue.
+    #[command(after_help = "\
+Example:
+  kioskctl test-vend A1")]
+    TestVend {
+        #[arg(help = "As printed on the machine")]
+        slot: String,
+    },
+    /// A person has decided a claim.
+    #[command(after_help = "\
+`kioskctl claims` names the open ones, and `kioskctl why ORDER` tells what happened.
+
+Example:
+  kioskctl settle-claim 482913 paid-outside")]
+    SettleClaim {
+        /// Its number or short code.
+        order: String,
+        #[arg(value_enum, help = "What was decided")]
+        how: How,
+    },
+    /// The cash-up: make a report of what was taken since the last one, print it on the kiosk's printer, and show it.
+    #[command(after_help = "\
+Examples:
+  kioskctl settle                   the next report
+  kioskctl settle --show            what it would say now; makes none
+  kioskctl settle --print 12        a lost one once more")]
+    Settle {
+        /// Make none, and read a report in the ledger, whether a kiosk runs or not; without a number what has happened since
+        /// the last report. Exits with 1 where there is none.
+        #[arg(long, value_name = "NUMBER", num_args = 0..=1, default_missing_value = "0")]
+        show: Option<u32>,
+        /// Make none, and print one once more on the kiosk's printer, as a copy.
+        #[arg(long, value_name = "NUMBER", conflicts_with = "show")]
+        print: Option<u32>,
+    },
+    /// Verify the whole ledger: the chain, and that every table says what the records add up to.
+    #[command(after_help = "\
+Reads the ledger, whether a kiosk runs or not. Exit status: 0 it holds, 1 it does not, or can't be read.
+
+Example:
+  sudo kioskctl verify")]
+    Verify,
+    /// The ledger's audit for other people's programs: an EVA-DTS data file.
+    #[command(after_help = "\
+Example:
+  kioskctl audit --eva-dts --output audit.dts")]
+    Audit {
+        /// EVA-DTS 6.1, the only form there is.
+        #[arg(long, required = true)]
+        eva_dts: bool,
+        /// Says what the machine and its slots are called.
+        #[arg(long, value_name = "FILE", default_value = "/etc/kioskd/kiosk.toml")]
+        config: PathBuf,
+        /// Standard output without it.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// A table of the ledger as CSV, or with --json as JSON.
+    #[command(after_help = "\
+Example:
+  kioskctl export orders > orders.csv")]
+    Export {
+        #[arg(value_enum, help = "Which")]
+        table: Export,
+    },
+    /// What the rails kept of what was paid: an estimate by the configured rates.
+    #[command(after_help = "\
+Example:
+  kioskctl fees --config /etc/kioskd/kiosk.toml --from 2026-11-01 --to 2026-11-30")]
+    Fees {
+        /// Has the rates, as [[rail.fee]] under its rails.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The first day, in the configuration's time zone: 2026-11-01.
+        #[arg(long, value_name = "DATE")]
+        from: Option<Date>,
+        /// The last day.
+        #[arg(long, value_name = "DATE")]
+        to: Option<Date>,
+        /// Other rates to try: a file with the same [[rail]] and [[rail.fee]] entries.
+        #[arg(long = "if", value_name = "FILE")]
+        other: Option<PathBuf>,
+    },
+    /// Compare a provider's bill with the ledger.
+    #[command(after_help = "\
+Exit status: 0 they agree, 1 they differ, 2 on errors.
+
+Example:
+  kioskctl reconcile --bill bill.csv --rail wechat --from 2026-11-01 --to 2026-11-30")]
+    Reconcile {
+        /// WeChat Pay's trade bill (交易账单) or Alipay's single trades (业务明细), unpacked.
+        #[arg(long, value_name = "FILE")]
+        bill: PathBuf,
+        /// The rail whose bill it is.
+        #[arg(long, value_name = "NAME")]
+        rail: String,
+        /// The first day to compare, Beijing time; all that the bill covers without it.
+        #[arg(long, value_name = "DATE", requires = "to")]
+        from: Option<Date>,
+        /// The last day.
+        #[arg(long, value_name = "DATE", requires = "from")]
+        to: Option<Date>,
+        /// Others are paid on this account too: what is unknown here is theirs.
+        #[arg(long)]
+        shared: bool,
+    },
+    /// Everything that support needs, in one file without any secret: status, orders, claims, the ledger's state, the configuration,
+    /// the machine and the journal.
+    #[command(after_help = "\
+It works without a running kiosk, too; what can't be had is left out, and the manifest says why. The manifest has the SHA-256 of each
+member; it is signed where the caller may read [fleet] signing_key. Run it as root for all of it.
+
+Exit status: 0 the file is written, 2 it is not.
+
+Examples:
+  sudo kioskctl bundle
+  sudo kioskctl bundle - | ssh support@example.com 'cat > K0001.tar.gz'")]
+    Bundle {
+        /// Where to: a new file, or - for standard output; kioskd-KIOSK-TIME.tar.gz here without it.
+        #[arg(value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// The kiosk's configuration.
+        #[arg(long, value_name = "FILE", default_value = "/etc/kioskd/kiosk.toml")]
+        config: PathBuf,
+    },
+    /// The running kiosk on one screen, with the common tasks on keys.
+    #[command(after_help = "\
+It shows how it is, what the customer sees and the newest orders. Enter is an order's story, q leaves.
+
+Example:
+  kioskctl top")]
+    Top,
+    /// What the customer sees on the glass now, as a PNG file or in this terminal.
+    #[command(after_help = "\
+Examples:
+  kioskctl screenshot
+  kioskctl screenshot glass.png")]
+    Screenshot {
+        /// Without it the picture is drawn in the terminal, or goes to a pipe as it is.
+        file: Option<PathBuf>,
+    },
+    /// The configuration's line for a service PIN, which is read twice from a terminal, or once from a pipe, and not shown.
+    #[command(after_help = "\
+Example:
+  kioskctl pin     and its answer goes under [service] in the configuration")]
+    Pin,
+    /// What a shell needs in order to complete verbs and options.
+    #[command(after_help = "\
+Examples:
+  kioskctl completions bash > /usr/share/bash-completion/completions/kioskctl
+  kioskctl completions zsh > /usr/share/zsh/site-functions/_kioskctl
+  kioskctl completions fish > /usr/share/fish/vendor_completions.d/kioskctl.fish")]
+    Completions {
+        #[arg(value_enum, help = "Whose")]
+        shell: Shell,
+    },
+    /// Write the pages of the manual into a directory, one a verb.
+    #[command(hide = true)]
+    Man {
+        #[arg(value_name = "DIR", help = "It is there already")]
+        into: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Which {
+    System,
+    Session,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Export {
+    Orders,
+    /// The units of all orders.
+    Items,
+    Refunds,
+    Claims,
+    Stock,
+    Operations,
+}
+
+impl Export {
+    pub fn table(self) -> Table {
+        match self {
+            Self::Orders => Table::Orders,
+            Self::Items => Table::Items,
+            Self::Refunds => Table::Refunds,
+            Self::Claims => Table::Claims,
+            Self::Stock => Table::Stock,
+            Self::Operations => Table::Operations,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum How {
+    /// The customer has the goods.
+    Delivered,
+    /// The rest goes back through the provider.
+    Refund,
+    /// Paid back by other means.
+    PaidOutside,
+}
