@@ -361,7 +361,8 @@ fn kioskctl_says_how_it_is_and_what_to_do_and_does_it() {
     assert_eq!((code, &order["granted"]), (Some(0), &json!("test")));
 
     let (code, _, says) = kioskctl(&bus, &["set-stock", "Z9", "1"]);
-    assert_eq!(says, "kioskctl: Refused to set the stock of Z9 to 1: there is no such slot");
+    let hint = "-> there is no Z9; the slots are A1, A2, A3, B1, B2, B3, C1";
+    assert_eq!(says, format!("kioskctl: Refused to set the stock of Z9 to 1: there is no such slot\n{hint}"));
     assert_eq!(code, Some(1));
     let (code, _, says) = kioskctl(&bus, &["settle-claim", order["id"].as_str().unwrap(), "paid-outside"]);
     assert!(code == Some(1) && says.contains("the order has no open claim"), "{says}");

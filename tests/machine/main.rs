@@ -1,11 +1,13 @@
 //! The product from outside: the demo as anybody starts it, driven through its page's API.
 
+mod bundle;
 mod bus;
 mod crawl;
 mod fleet;
 mod gateway;
 mod holding;
 mod kills;
+mod kioskctl;
 mod menu;
 mod operations;
 mod rails;
