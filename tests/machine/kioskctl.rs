@@ -312,6 +312,8 @@ fn work(shell: &mut Shell<'_>, claim: &Value) {
     shell.both(&["refill"]);
     shell.text(&["test-vend", "B2"]);
     shell.until_told("ended: delivered");
+    shell.machine().until("thanks");
+    shell.machine().tap("done");
     shell.machine().until("attract");
     shell.text(&["test-vend", "Z9"]);
     shell.text(&["settle-claim", claim, "forgotten"]);

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::bus::kit::Bus;
 use kioskd_tests::child::command;
 use kioskd_tests::machine::{Machine, Setup};
 
@@ -180,4 +181,42 @@ fn ready(machine: &Machine, former: &Value) -> Value {
         let alive = state["page"] == "attract" && state["devices"]["board"]["state"] == "ok";
         (alive && state["boot"].is_string() && state["boot"] != *former).then(|| state["boot"].clone())
     })
+}
+
+/// A difference is added once whatever becomes of its answer: the plug is pulled around each request, and what lies in the slot is
+/// what was put in.
+#[test]
+fn units_are_added_once_though_the_plug_is_pulled() {
+    let bus = Bus::start();
+    let machine = Machine::start(&bus.setup());
+    bus.wait_property("Status", "Selling", |selling| *selling == true);
+    operate(&machine, "empty", &json!({ "do": "set-stock", "slot": "A1", "count": 0 }));
+    let (mut added, mut cut_in_the_middle) = (0, 0);
+    // From before the call has reached the kiosk to after the answer.
+    for after in [0, 2, 4, 6, 8, 10, 15, 30] {
+        let mut asks = command(env!("CARGO_BIN_EXE_kioskctl"));
+        asks.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address()).args(["refill", "--add", "A1=1"]);
+        let asked = std::thread::scope(|scope| {
+            let asked = scope.spawn(|| asks.output().unwrap());
+            std::thread::sleep(std::time::Duration::from_millis(after));
+            machine.world(json!({ "power": "cut" }));
+            asked.join().unwrap()
+        });
+        bus.wait_property("Status", "Selling", |selling| *selling == true);
+        let says = String::from_utf8_lossy(&asked.stderr).into_owned();
+        match asked.status.code() {
+            Some(0) => added += 1,
+            // Nobody was there to be asked, so nothing was.
+            code => assert!(code == Some(2) && says.contains("no kiosk is on this bus"), "{after}: {code:?} {says}"),
+        }
+        let lies = bus.property("Status", "Stock").unwrap()["A1"][1].clone();
+        assert_eq!(lies, added, "after {after} ms: {says}");
+        let boots = machine.log().matches("boot-started").count();
+        cut_in_the_middle += usize::from(boots > 1);
+    }
+    assert!(added > 0 && cut_in_the_middle > 0, "{added} were added");
+    let told: Value = serde_json::from_str(&kioskctl(&machine, &["operations", "--json"])).unwrap();
+    let units = told["operations"].as_array().unwrap().iter().filter(|line| line["asked"]["do"] == "add-stock").count();
+    assert_eq!(units, added);
+    machine.verify();
 }

@@ -10,13 +10,13 @@ use kioskd::ledger::Table;
 
 /// What stands below the list of verbs.
 const FIRST: &str = "\
-At a dead machine: status, claims, `maintenance on`, test, refill, `maintenance off`. A demo is found with --bus session, and its
-ledger with --state and the directory that it names.
+At a dead machine: status, claims, `maintenance on`, test, refill, `maintenance off`. A demo is found with --bus session, and \
+its ledger with --state and the directory that it names.
 
 Exit status, unless the verb's own help says otherwise:
   0  it is done, or the answer is there
-  1  it runs and says no: it does not sell, has refused, or the ledger does not have or does not hold what was asked for
-  2  nobody could be asked: no kiosk runs, this user may not ask, or the arguments make no sense";
+  1  it says no: refused, not selling, not in the ledger
+  2  nobody could be asked, or the arguments make no sense";
 
 const EVERYWHERE: &str = "Options of every verb";
 
@@ -47,10 +47,11 @@ Examples:
   kioskctl status
   kioskctl status --json | jq .reasons")]
     Status,
-    /// Test every part and wire: what the kiosk says of each, then with you each relay, the drop sensor and the door.
-    ///
-    /// With a person it begins maintenance and ends it. Enter is yes, n is no, q leaves.
+    /// Test every part and wire, alone or with you in front of the machine.
     #[command(after_help = "\
+It tells what the kiosk says of each part, and then tries with you each relay, the drop sensor and the door. With a person it \
+begins maintenance and ends it; Enter is yes, n is no, q leaves.
+
 Exit status: 0 nothing is wrong, 1 something is, 2 the kiosk could not be asked.
 
 Examples:
@@ -104,9 +105,9 @@ Examples:
   kioskctl stock
   kioskctl export stock > stock.csv")]
     Stock,
-    /// What people have asked of the machine, who it was, and what came of it; the newest first.
+    /// What people have asked of the machine, who, and what came of it.
     #[command(after_help = "\
-Reads the ledger, whether a kiosk runs or not. Times are UTC; `id NUMBER` says who a user is.
+The newest comes first. Reads the ledger, whether a kiosk runs or not. Times are UTC; `id NUMBER` says who a user is.
 
 Example:
   kioskctl operations --limit 5")]
@@ -151,7 +152,7 @@ Examples:
         #[arg(value_enum, help = "Begin it or end it")]
         switch: Switch,
     },
-    /// Every slot is full, and none is faulty any more; or some slots are, or so many units were put in.
+    /// Every slot is full and none is faulty; or some are, or so much was put in.
     #[command(after_help = "\
 What is added is added once: where the answer is lost it is asked for again under the same number.
 
@@ -180,8 +181,10 @@ Example:
         #[arg(help = "Units in it now")]
         count: u32,
     },
-    /// Energise a relay once, whatever lies in the slot and with the door open too; in maintenance alone.
+    /// Energise a relay once, in maintenance alone.
     #[command(after_help = "\
+It moves whatever lies in the slot, and with the door open too. What the sensor sees fall is taken from the stock.
+
 Example:
   kioskctl maintenance on && kioskctl pulse A1")]
     Pulse {
@@ -208,7 +211,7 @@ Example:
         #[arg(value_enum, help = "What was decided")]
         how: How,
     },
-    /// The cash-up: make a report of what was taken since the last one, print it on the kiosk's printer, and show it.
+    /// The cash-up: report what was taken since the last one, and print it.
     #[command(after_help = "\
 Examples:
   kioskctl settle                   the next report
@@ -223,9 +226,9 @@ Examples:
         #[arg(long, value_name = "NUMBER", conflicts_with = "show")]
         print: Option<u32>,
     },
-    /// Verify the whole ledger: the chain, and that every table says what the records add up to.
+    /// Verify the whole ledger: its chain, and that its tables say the same.
     #[command(after_help = "\
-Reads the ledger, whether a kiosk runs or not. Exit status: 0 it holds, 1 it does not, or can't be read.
+Every record is read, and every table is compared with what the records add up to. Reads the ledger, whether a kiosk runs or not. Exit status: 0 it holds, 1 it does not, or can't be read.
 
 Example:
   sudo kioskctl verify")]
@@ -294,11 +297,11 @@ Example:
         #[arg(long)]
         shared: bool,
     },
-    /// Everything that support needs, in one file without any secret: status, orders, claims, the ledger's state, the configuration,
-    /// the machine and the journal.
+    /// Everything that support needs, in one file without any secret.
     #[command(after_help = "\
-It works without a running kiosk, too; what can't be had is left out, and the manifest says why. The manifest has the SHA-256 of each
-member; it is signed where the caller may read [fleet] signing_key. Run it as root for all of it.
+It has the status, orders, claims, operations, what verify says, the configuration without its secrets, the machine and the journal. \
+It works without a running kiosk, too; what can't be had is left out, and the manifest says why. The manifest has the SHA-256 of \
+each member; it is signed where the caller may read [fleet] signing_key. Run it as root for all of it.
 
 Exit status: 0 the file is written, 2 it is not.
 
@@ -329,8 +332,10 @@ Examples:
         /// Without it the picture is drawn in the terminal, or goes to a pipe as it is.
         file: Option<PathBuf>,
     },
-    /// The configuration's line for a service PIN, which is read twice from a terminal, or once from a pipe, and not shown.
+    /// Make the configuration's line for a service PIN.
     #[command(after_help = "\
+The PIN is read twice from a terminal, or once from a pipe, and is not shown. The line has its hash.
+
 Example:
   kioskctl pin     and its answer goes under [service] in the configuration")]
     Pin,

@@ -38,12 +38,13 @@ pub fn make(arguments: &Arguments, config: &Path, output: Option<&Path>) -> anyh
         Ok(reader) => ledger(&reader, &mut archive),
         Err(error) => archive.without("ledger", error),
     }
-    let signer = configuration(config, &mut archive);
+    let (named, signer) = configuration(config, &mut archive);
     machine(&arguments.state, &mut archive);
     journal(&mut archive, "journal.txt", &["--unit", "kioskd"]);
     journal(&mut archive, "kernel-log.txt", &["--dmesg"]);
 
     let time = now.strftime("%Y%m%dT%H%M%SZ").to_string();
+    let kiosk = kiosk.or(named);
     let name = kiosk.as_deref().unwrap_or("kiosk");
     let into = output.map_or_else(|| PathBuf::from(format!("kioskd-{name}-{time}.tar.gz")), Path::to_owned);
     let facts = json!({
@@ -122,14 +123,14 @@ fn ledger(reader: &Reader, archive: &mut Archive) {
     }
 }
 
-/// The configuration without its secrets, and the key that signs the manifest, or why there is none.
-fn configuration(path: &Path, archive: &mut Archive) -> Result<Signer, String> {
+/// The configuration without its secrets, the kiosk's id by it, and the key that signs the manifest, or why there is none.
+fn configuration(path: &Path, archive: &mut Archive) -> (Option<String>, Result<Signer, String>) {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
             let why = format!("{}: {error}", path.display());
             archive.without("configuration.json", &why);
-            return Err(why);
+            return (None, Err(why));
         }
     };
     match config::shown(&bytes) {
@@ -139,11 +140,12 @@ fn configuration(path: &Path, archive: &mut Archive) -> Result<Signer, String> {
     match check::parse(path, &bytes) {
         Ok(config) => {
             archive.json("check.json", &json!({ "file": path, "right": true }));
-            match kiosk::signer(&config) {
+            let signer = match kiosk::signer(&config) {
                 Ok(Some(signer)) => Ok(signer),
                 Ok(None) => Err("the configuration has no signing_key".into()),
                 Err(error) => Err(unread(&error).into()),
-            }
+            };
+            (Some(config.kiosk.id), signer)
         }
         Err(error) => {
             let places: Vec<Value> = match &error {
@@ -153,7 +155,7 @@ fn configuration(path: &Path, archive: &mut Archive) -> Result<Signer, String> {
                 ConfigError::Read { .. } => Vec::new(),
             };
             archive.json("check.json", &json!({ "file": path, "right": false, "wrong_at": places }));
-            Err("the configuration is not right: kioskd check says what to write".into())
+            (None, Err("the configuration is not right: kioskd check says what to write".into()))
         }
     }
 }
