@@ -1,6 +1,7 @@
 //! Every verb of `kioskctl` on a running demo and beside a dead one, word by word as a technician reads it. What is committed in
 //! `tests/golden/kioskctl` is compared; `KIOSKD_WRITE=1` writes it anew.
 
+mod lost;
 mod placeholders;
 mod shells;
 
