@@ -351,6 +351,7 @@ fn refusals(shell: &mut Shell<'_>, sold: &Value) {
     shell.type_into("mistyped", &["set-stock", "A1"], "");
     shell.type_into("mistyped", &["set-stock", "A1", "many"], "");
     shell.type_into("mistyped", &["settle", "--print"], "");
+    shell.type_into("mistyped", &["orders", "--limit", "0"], "");
     shell.type_into("mistyped", &["audit"], "");
     shell.type_into("pin", &["pin"], "12ab\n");
     shell.type_into("pin", &["pin"], "2468\n");

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::civil::Date;
@@ -94,7 +95,7 @@ Reads the ledger, whether a kiosk runs or not. Times are UTC.
 Example:
   kioskctl orders --limit 5")]
     Orders {
-        #[arg(long, default_value_t = 20, help = "So many of them")]
+        #[arg(long, default_value_t = 20, help = "So many of them", value_parser = at_least_one())]
         limit: usize,
     },
     /// What lies in each slot, and which may not be used, and why.
@@ -112,7 +113,7 @@ The newest comes first. Reads the ledger, whether a kiosk runs or not. Times are
 Example:
   kioskctl operations --limit 5")]
     Operations {
-        #[arg(long, default_value_t = 20, help = "So many of them")]
+        #[arg(long, default_value_t = 20, help = "So many of them", value_parser = at_least_one())]
         limit: usize,
     },
     /// The daemon's journal, by `journalctl`: of one order, or all of it.
@@ -355,6 +356,10 @@ Examples:
         #[arg(value_name = "DIR", help = "It is there already")]
         into: PathBuf,
     },
+}
+
+fn at_least_one() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..)
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -44,7 +44,7 @@ pub fn claims(state: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let claims = rows.as_array().map(Vec::as_slice).unwrap_or_default();
     let row = |claim: &Value| {
         let money = money(&claim["outstanding"], &claim["currency"]);
-        [word(claim, "id"), word(claim, "short_code"), word(claim, "time"), money, word(claim, "why")]
+        [word(claim, "id"), word(claim, "short_code"), word(claim, "time").replace('T', " "), money, word(claim, "why")]
     };
     match claims {
         [] => say("no open claims")?,
