@@ -95,7 +95,7 @@ Reads the ledger, whether a kiosk runs or not. Times are UTC.
 Example:
   kioskctl orders --limit 5")]
     Orders {
-        #[arg(long, default_value_t = 20, help = "So many of them", value_parser = at_least_one())]
+        #[arg(long, default_value_t = 20, help = "So many of them", value_parser = some())]
         limit: usize,
     },
     /// What lies in each slot, and which may not be used, and why.
@@ -113,7 +113,7 @@ The newest comes first. Reads the ledger, whether a kiosk runs or not. Times are
 Example:
   kioskctl operations --limit 5")]
     Operations {
-        #[arg(long, default_value_t = 20, help = "So many of them", value_parser = at_least_one())]
+        #[arg(long, default_value_t = 20, help = "So many of them", value_parser = some())]
         limit: usize,
     },
     /// The daemon's journal, by `journalctl`: of one order, or all of it.
@@ -358,8 +358,8 @@ Examples:
     },
 }
 
-fn at_least_one() -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(1..)
+fn some() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=1_000_000)
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
