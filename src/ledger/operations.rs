@@ -1,7 +1,5 @@
 //! The operations in the ledger: the stored outcome for a request that was made before, and the audit.
 
-use std::fmt;
-
 use rusqlite::{OptionalExtension, Row};
 use serde::Serialize;
 
@@ -83,14 +81,5 @@ impl Reader {
 
     fn unreadable(&self) -> LedgerError {
         LedgerError::Unreadable { path: self.path.clone(), what: "an operation can't be read" }
-    }
-}
-
-impl fmt::Display for OperationLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = self.wall.and_then(|wall| jiff::Timestamp::from_millisecond(i64::try_from(wall).ok()?).ok());
-        let time = time.map_or("clock unknown".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string());
-        let outcome = self.outcome.as_ref().map_or("under way".to_owned(), ToString::to_string);
-        write!(f, "{time}  {}  {}: {}", self.by, self.asked, outcome)
     }
 }
