@@ -8,13 +8,14 @@ use std::time::Duration;
 use zbus::connection::Builder;
 use zbus::{Connection, DynamicType, OwnedVariant, fdo};
 
+use super::handle::Touched;
 use super::report::Report;
 use super::sales::OrderLine;
 use super::shown::Stock;
 use super::{NAME, PATH};
-use crate::config::Bus;
+use crate::config::{Bus, Calibration};
 use crate::operation::Operation;
-use crate::vocabulary::{ClaimSettlement, Outlet};
+use crate::vocabulary::{ClaimSettlement, Corner, Outlet, Spot};
 
 /// Longer than a kiosk takes for an answer.
 const PATIENCE: Duration = Duration::from_secs(25);
@@ -173,6 +174,21 @@ impl Client {
         let answer = self.call(SERVICE, "Screenshot", &()).await?;
         let (png, code): (Vec<u8>, String) = answer.body().deserialize().map_err(NoAnswer::Lost)?;
         Ok((png, Some(code).filter(|code| !code.is_empty())))
+    }
+
+    /// Shows a mark on the glass until a finger comes; `None` where none does.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn mark(&self, corner: Corner) -> Result<Option<Touched>, NoAnswer> {
+        let answer = self.call(SERVICE, "Mark", &corner.name()).await?;
+        let (touched, x, y, rotation, calibration): (bool, f64, f64, u32, String) =
+            answer.body().deserialize().map_err(NoAnswer::Lost)?;
+        if !touched {
+            return Ok(None);
+        }
+        let calibration = Calibration::parse(&calibration).ok_or(NoAnswer::Lost(zbus::Error::InvalidReply))?;
+        Ok(Some(Touched { spot: Spot { x, y }, calibration, rotation }))
     }
 
     /// A report for people and as JSON; 0: what has happened since the last one.

@@ -31,26 +31,11 @@ impl Error {
     }
 
     pub fn refused(asked: &Operation, why: &Refusal) -> Self {
-        let name = match why {
-            Refusal::NoRight { .. } => named!("NoRight"),
-            Refusal::NotLive => named!("NotLive"),
-            Refusal::InMidSale => named!("InMidSale"),
-            Refusal::NumberTaken => named!("NumberTaken"),
-            Refusal::NoSuchSlot => named!("NoSuchSlot"),
-            Refusal::NoSuchGate => named!("NoSuchGate"),
-            Refusal::NoSuchProduct => named!("NoSuchProduct"),
-            Refusal::NothingIsKeptHere => named!("NothingIsKeptHere"),
-            Refusal::HoldsLess { .. } => named!("HoldsLess"),
-            Refusal::NoneLeft => named!("NoneLeft"),
-            Refusal::CannotDeliver { .. } => named!("CannotDeliver"),
-            Refusal::NotReady => named!("NotReady"),
-            Refusal::NoOpenClaim => named!("NoOpenClaim"),
-            Refusal::OnlyByProvider => named!("OnlyByProvider"),
-            Refusal::NotInMaintenance => named!("NotInMaintenance"),
-            Refusal::RelayIsTried => named!("RelayIsTried"),
-            Refusal::NoSuchReport => named!("NoSuchReport"),
-        };
-        Self { name, says: format!("Refused to {}: {why}", doing(asked)) }
+        Self { name: refusal(why), says: format!("Refused to {}: {why}", doing(asked)) }
+    }
+
+    pub fn not_shown(why: &Refusal) -> Self {
+        Self { name: refusal(why), says: format!("Refused to show a mark: {why}") }
     }
 
     /// It was begun and did not come to an end.
@@ -87,6 +72,28 @@ impl Error {
     pub fn nobody(why: &zbus::Error) -> Self {
         let says = format!("Nothing was done: the bus can't say who has called ({why})");
         Self { name: named!("UnknownCaller"), says }
+    }
+}
+
+fn refusal(why: &Refusal) -> &'static str {
+    match why {
+        Refusal::NoRight { .. } => named!("NoRight"),
+        Refusal::NotLive => named!("NotLive"),
+        Refusal::InMidSale => named!("InMidSale"),
+        Refusal::NumberTaken => named!("NumberTaken"),
+        Refusal::NoSuchSlot => named!("NoSuchSlot"),
+        Refusal::NoSuchGate => named!("NoSuchGate"),
+        Refusal::NoSuchProduct => named!("NoSuchProduct"),
+        Refusal::NothingIsKeptHere => named!("NothingIsKeptHere"),
+        Refusal::HoldsLess { .. } => named!("HoldsLess"),
+        Refusal::NoneLeft => named!("NoneLeft"),
+        Refusal::CannotDeliver { .. } => named!("CannotDeliver"),
+        Refusal::NotReady => named!("NotReady"),
+        Refusal::NoOpenClaim => named!("NoOpenClaim"),
+        Refusal::OnlyByProvider => named!("OnlyByProvider"),
+        Refusal::NotInMaintenance => named!("NotInMaintenance"),
+        Refusal::RelayIsTried => named!("RelayIsTried"),
+        Refusal::NoSuchReport => named!("NoSuchReport"),
     }
 }
 

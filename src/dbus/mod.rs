@@ -32,7 +32,7 @@ use zbus::{Connection, OwnedVariant, Variant};
 
 pub use checkup::{Check, CheckResult};
 pub use client::{Client, Done, NoAnswer};
-pub use handle::{Answered, Ask, Picture, Read, Screenshot};
+pub use handle::{Answered, Ask, Mark, Picture, Read, Screenshot, Touched};
 pub use report::Report;
 pub use sales::OrderLine;
 pub use shown::{Claim, Device, Fault, Reason, Refunds, Shown, Stock};

@@ -7,7 +7,7 @@ use super::ask_bus;
 use super::error::{Error, parsed, parsed_by};
 use super::handle::{KioskHandle, Screenshot};
 use crate::operation::{Actor, Operation, Outcome, Reason, Request, RequestId, Rights};
-use crate::vocabulary::{ClaimSettlement, Outlet};
+use crate::vocabulary::{ClaimSettlement, Corner, Outlet};
 
 pub(super) struct Service(KioskHandle);
 
@@ -198,6 +198,20 @@ impl Service {
             Outcome::Changed { report: Some(number), .. } => Ok(number),
             other => Err(Error::unavailable(other)),
         }
+    }
+
+    /// Shows a mark in a corner of the glass and waits up to 20 seconds for a finger, to see whether it comes out where it
+    /// touches; in maintenance alone, and not on record, because nothing comes of it. `corner`: `top-left`, `top-right` or
+    /// `bottom-left`, a tenth of the picture inside of it. `touched`: a finger came; `x`, `y`: there, 0 to 1 from the left
+    /// and from the top. `rotation`, `calibration`: how the touch sensor is read, as in the configuration.
+    #[zbus(out_args("touched", "x", "y", "rotation", "calibration"))]
+    async fn mark(&self, corner: &str) -> Result<(bool, f64, f64, u32, String), Error> {
+        let Some(corner) = Corner::parse(corner) else {
+            return Err(Error::argument("There is no mark in this corner; write top-left, top-right or bottom-left"));
+        };
+        Ok(self.0.mark(corner).await?.map_or((false, 0.0, 0.0, 0, String::new()), |touched| {
+            (true, touched.spot.x, touched.spot.y, touched.rotation, touched.calibration.to_string())
+        }))
     }
 
     /// Prints a report once more, as a copy.

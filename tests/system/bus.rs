@@ -66,7 +66,7 @@ impl Street {
     }
 }
 
-fn by(user: &str, words: &[&str]) -> Output {
+pub fn by(user: &str, words: &[&str]) -> Output {
     let who = [&format!("--reuid={user}"), &format!("--regid={user}"), "--init-groups", "--"].map(str::to_owned);
     command("setpriv").args(who).args(words).output().unwrap()
 }

@@ -69,8 +69,8 @@ enum Verb {
         #[arg(value_enum)]
         switch: Switch,
     },
-    /// Test every part and wire: what the kiosk says of each, then with you each relay, the drop sensor and the door, in
-    /// maintenance. Exits with 0 where nothing is wrong, 1 where something is, 2 where the kiosk could not be asked.
+    /// Test every part and wire: what the kiosk says of each, then with you each relay, the drop sensor, the door and the touch of
+    /// the glass, in maintenance. Exits with 0 where nothing is wrong, 1 where something is, 2 where the kiosk could not be asked.
     Test {
         /// Without a person: nothing moves.
         #[arg(long)]
