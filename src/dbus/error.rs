@@ -68,6 +68,20 @@ impl Error {
         Self::unavailable("its ledger can't be used, or it has too much to do; look at Reasons, or call again")
     }
 
+    pub fn no_polkit(why: &zbus::Error) -> Self {
+        let says = format!(
+            "Nothing was done: [dbus] polkit is on, and polkit can't be asked ({why}); look at systemctl status polkit and whether \
+             org.kioskd.policy is installed, call as root, or leave [dbus] polkit out of the configuration"
+        );
+        Self { name: named!("NoPolkit"), says }
+    }
+
+    pub fn authentication_needed() -> Self {
+        let says = "Nothing was done: polkit wants somebody to authenticate for this, and nobody could be asked for a \
+                    password; call as root, or have an administrator write a rule for you";
+        Self { name: named!("AuthenticationNeeded"), says: says.into() }
+    }
+
     /// The bus does not know who has called; nothing is done for them.
     pub fn nobody(why: &zbus::Error) -> Self {
         let says = format!("Nothing was done: the bus can't say who has called ({why})");

@@ -1,19 +1,26 @@
 //! What may be asked of the kiosk: one method an operation.
 
+use std::sync::Arc;
+
 use zbus::message::Header;
 use zbus::{Connection, interface};
 
 use super::ask_bus;
 use super::error::{Error, parsed, parsed_by};
 use super::handle::{KioskHandle, Screenshot};
+use super::polkit::Polkit;
 use crate::operation::{Actor, Operation, Outcome, Reason, Request, RequestId, Rights};
 use crate::vocabulary::{ClaimSettlement, Corner, Outlet};
 
-pub(super) struct Service(KioskHandle);
+pub(super) struct Service {
+    kiosk: KioskHandle,
+    /// `None`: all who may call may do everything.
+    polkit: Option<Arc<Polkit>>,
+}
 
 impl Service {
-    pub fn new(kiosk: KioskHandle) -> Self {
-        Self(kiosk)
+    pub fn new(kiosk: KioskHandle, polkit: Option<Arc<Polkit>>) -> Self {
+        Self { kiosk, polkit }
     }
 
     /// The order that has begun with it.
@@ -34,8 +41,12 @@ impl Service {
         let sender = call.sender().ok_or_else(|| Error::nobody(&zbus::Error::MissingField))?;
         let uid = ask_bus(bus, "GetConnectionUnixUser", sender.as_str()).await.map_err(|why| Error::nobody(&why))?;
         let by = Actor::Technician { uid };
-        let request = Request { id: number()?, by, rights: Rights::ALL, live: true, asked: asked.clone() };
-        match self.0.operate(request).await? {
+        let rights = match &self.polkit {
+            Some(polkit) => polkit.rights(&asked, uid, call).await?,
+            None => Rights::ALL,
+        };
+        let request = Request { id: number()?, by, rights, live: true, asked: asked.clone() };
+        match self.kiosk.operate(request).await? {
             done @ (Outcome::Changed { .. } | Outcome::Energised { .. } | Outcome::Unchanged) => Ok(done),
             Outcome::Refused { why } => Err(Error::refused(&asked, &why)),
             Outcome::Failed { why } => Err(Error::failed(&asked, &why)),
@@ -182,7 +193,7 @@ impl Service {
     /// shown, empty where none is.
     #[zbus(out_args("png", "code"))]
     async fn screenshot(&self) -> Result<(Vec<u8>, String), Error> {
-        let Screenshot { frame, code } = self.0.picture().await?;
+        let Screenshot { frame, code } = self.kiosk.picture().await?;
         let encoded = tokio::task::spawn_blocking(move || frame.png()).await.map_err(Error::unavailable)?;
         Ok((encoded.map_err(Error::unavailable)?, code.unwrap_or_default()))
     }
@@ -209,7 +220,7 @@ impl Service {
         let Some(corner) = Corner::parse(corner) else {
             return Err(Error::argument("There is no mark in this corner; write top-left, top-right or bottom-left"));
         };
-        Ok(self.0.mark(corner).await?.map_or((false, 0.0, 0.0, 0, String::new()), |touched| {
+        Ok(self.kiosk.mark(corner).await?.map_or((false, 0.0, 0.0, 0, String::new()), |touched| {
             (true, touched.spot.x, touched.spot.y, touched.rotation, touched.calibration.to_string())
         }))
     }

@@ -10,7 +10,7 @@ use crate::dbus::{self, Ask, Device, Served, Shown};
 pub(super) fn start(config: &Config, edges: &Edges) -> Option<Served> {
     let inputs = edges.inputs.clone();
     let ask = move |ask| drop(inputs.send(Input::Bus(ask)));
-    dbus::start(&edges.supervisor, edges.runtime.handle(), config.dbus.bus, ask)
+    dbus::start(&edges.supervisor, edges.runtime.handle(), &config.dbus, ask)
 }
 
 impl Kiosk {

@@ -2,6 +2,7 @@
 //! sale does not care.
 
 pub mod kit;
+mod polkit;
 mod wiring;
 
 use serde_json::{Value, json};
