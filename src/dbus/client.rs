@@ -143,6 +143,10 @@ impl Client {
                 let answer = self.call(SERVICE, "CashUp", &()).await?;
                 answer.body().deserialize().map(Done::Report).map_err(NoAnswer::Lost)
             }
+            Operation::PrintTest => {
+                self.call(SERVICE, "PrintTest", &()).await?;
+                Ok(Done::Changed(true))
+            }
             Operation::PrintReport { number } => {
                 self.call(SERVICE, "PrintReport", number).await?;
                 Ok(Done::Changed(true))

@@ -225,6 +225,15 @@ impl Service {
         }))
     }
 
+    /// Prints a page on which the paper's width, its characters and its code can be looked at.
+    async fn print_test(
+        &self,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<(), Error> {
+        self.outcome(Operation::PrintTest, &call, bus).await.map(drop)
+    }
+
     /// Prints a report once more, as a copy.
     async fn print_report(
         &self,

@@ -71,6 +71,8 @@ pub enum Operation {
     CashUp,
     /// A report that was made before is printed once more, as a copy.
     PrintReport { number: u32 },
+    /// A page on which the paper's width, its characters and its code can be looked at.
+    PrintTest,
 }
 
 /// What somebody must be allowed in order to ask for something.
@@ -106,9 +108,12 @@ impl Operation {
     /// The right that it needs. Giving goods away needs two.
     pub fn needs(&self) -> &'static [Right] {
         match self {
-            Self::Lock { .. } | Self::Unlock | Self::SetStock { .. } | Self::Refill | Self::Maintenance { .. } => {
-                &[Right::Service]
-            }
+            Self::Lock { .. }
+            | Self::Unlock
+            | Self::SetStock { .. }
+            | Self::Refill
+            | Self::Maintenance { .. }
+            | Self::PrintTest => &[Right::Service],
             Self::SettleClaim { .. } | Self::CashUp | Self::PrintReport { .. } => &[Right::Money],
             Self::Vend { .. } => &[Right::Motion, Right::Money],
             Self::TestVend { .. } | Self::Pulse { .. } => &[Right::Motion],
@@ -124,7 +129,8 @@ impl Operation {
             | Self::Maintenance { .. }
             | Self::SettleClaim { .. }
             | Self::CashUp
-            | Self::PrintReport { .. } => Timing::Any,
+            | Self::PrintReport { .. }
+            | Self::PrintTest => Timing::Any,
             Self::Vend { .. } | Self::TestVend { .. } | Self::Pulse { .. } => Timing::LiveBetweenSales,
         }
     }
@@ -143,6 +149,7 @@ impl Operation {
             Self::Pulse { .. } => "pulse",
             Self::CashUp => "cash-up",
             Self::PrintReport { .. } => "print-report",
+            Self::PrintTest => "print-test",
         }
     }
 }
@@ -283,6 +290,7 @@ impl fmt::Display for Operation {
             Self::Pulse { outlet } => write!(f, "energise the relay of {}", outlet.name()),
             Self::CashUp => f.write_str("cash up"),
             Self::PrintReport { number } => write!(f, "print report {number} again"),
+            Self::PrintTest => f.write_str("print a test page"),
         }
     }
 }

@@ -22,6 +22,9 @@ const SYNCHRONISED: &str = "import ctypes, struct
 timex = ctypes.create_string_buffer(struct.pack('@Iqqqqi', 0x0004 | 0x0008 | 0x0010, 0, 0, 0, 0, 0), 208)
 assert ctypes.CDLL(None, use_errno=True).adjtimex(timex) >= 0, ctypes.get_errno()";
 
+/// Among the slips.
+const TEST_PAGE: u32 = 999;
+
 /// Where the picture has its marks, in pixels of 1280x800.
 const MARKS: [(&str, (u32, u32)); 3] =
     [("the top left", (128, 80)), ("the top right", (1_152, 80)), ("the bottom left", (128, 720))];
@@ -85,6 +88,7 @@ impl Street {
             "wrong    drop_sensor    failed-self-test\n           -> clean the light barrier",
             "well     door           the kiosk sees that it is open\n",
             "well     door           the kiosk sees that it is closed\n",
+            "well     paper          a test page came out whole\n",
             "wrong    touch          touches come out turned by 90 degrees counterclockwise\n           -> write calibration",
         ] {
             assert!(says.contains(line), "no {line} in {says}");
@@ -139,6 +143,10 @@ impl Street {
                 "Try" => {
                     before = screenshot().ok();
                     true
+                }
+                _ if asked.starts_with("Is the page whole") => {
+                    let code = self.paper.receipt(TEST_PAGE);
+                    code.starts_with("kioskd test page of K0001 ")
                 }
                 _ if asked.starts_with("Has it moved?") => turned_since_on(),
                 _ if asked.starts_with("Has something fallen?") => false,

@@ -69,8 +69,8 @@ enum Verb {
         #[arg(value_enum)]
         switch: Switch,
     },
-    /// Test every part and wire: what the kiosk says of each, then with you each relay, the drop sensor, the door and the touch of
-    /// the glass, in maintenance. Exits with 0 where nothing is wrong, 1 where something is, 2 where the kiosk could not be asked.
+    /// Test every part and wire: what the kiosk says of each, then with you each relay, the drop sensor, the door, the paper and
+    /// the touch of the glass, in maintenance. Exits with 0 where nothing is wrong, 1 where something is, 2 where the kiosk could not be asked.
     Test {
         /// Without a person: nothing moves.
         #[arg(long)]
@@ -84,6 +84,8 @@ enum Verb {
         /// A slot's name, or gate:LANE.
         outlet: String,
     },
+    /// Print a page on which the paper's width, its characters and its code can be looked at.
+    PrintTest,
     /// The cash-up: make a report of what was taken since the last one, print it on the kiosk's printer, and show it.
     Settle {
         /// Make none, and read a report in the ledger, whether a kiosk runs or not; without a number what has happened since

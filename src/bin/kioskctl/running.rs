@@ -17,6 +17,7 @@ pub fn operation(verb: &Verb) -> anyhow::Result<Option<Operation>> {
     Ok(Some(match verb {
         Verb::Lock { reason } => Operation::Lock { reason: Reason::try_from(reason.clone())? },
         Verb::Unlock => Operation::Unlock,
+        Verb::PrintTest => Operation::PrintTest,
         Verb::Refill => Operation::Refill,
         Verb::SetStock { slot: name, count } => Operation::SetStock { slot: slot(name)?, count: *count },
         Verb::TestVend { slot: name } => Operation::TestVend { slot: slot(name)? },

@@ -1,5 +1,5 @@
 //! The wiring test: what the kiosk says of its parts, and then, with a person in front of it, whether each relay moves, the drop
-//! sensor counts, the door is seen, and a touch comes out where it is made.
+//! sensor counts, the door is seen, a page comes out, and a touch where it is made.
 //!
 //! Policy: nothing moves that nobody has agreed to, and everything happens in maintenance, which ends with the test unless it was
 //! begun before. Who leaves in the middle ends it there.
@@ -95,6 +95,7 @@ impl Test {
             ));
         }
         self.tell("  have the door opened and closed");
+        self.tell("  print a test page, and ask whether it is whole");
         self.tell("  show a mark in three corners of the glass, each for a finger; end maintenance");
         Ok(())
     }
@@ -130,6 +131,11 @@ impl Test {
                 Said::Leave => return Ok(()),
             }
         }
+        match self.question("Print a test page?") {
+            Said::Yes => self.paper().await?,
+            Said::No => self.note(Check::new("paper", CheckResult::Unknown, "left out")),
+            Said::Leave => return Ok(()),
+        }
         match self.question("Try the touch of the glass?") {
             Said::Yes => self.touch().await?,
             Said::No => self.note(Check::new("touch", CheckResult::Unknown, "left out")),
@@ -156,6 +162,18 @@ impl Test {
         if let Some(now) = now.filter(|now| !self.checks.contains(now)) {
             self.note(now);
         }
+        Ok(())
+    }
+
+    async fn paper(&mut self) -> Result<(), NoAnswer> {
+        self.kiosk.operate(&Operation::PrintTest).await?;
+        self.note(match self.question("Is the page whole, with an arrow at both edges, and every character as it should be?") {
+            Said::Yes => Check::new("paper", CheckResult::Well, "a test page came out whole"),
+            Said::No => Check::new("paper", CheckResult::Wrong, "the test page is not as it should be").advised(
+                "look at paper and head; at its width, [printer] columns, and at how texts get onto it, [printer] text",
+            ),
+            Said::Leave => return Ok(()),
+        });
         Ok(())
     }
 

@@ -34,6 +34,9 @@ struct Desk {
     says: HashMap<&'static str, Says>,
 }
 
+/// Whether it is allowed, whether a password would help, and details.
+type Answer = (bool, bool, HashMap<String, String>);
+
 struct Authority(Arc<Mutex<Desk>>);
 
 #[zbus::interface(name = "org.freedesktop.PolicyKit1.Authority")]
@@ -46,7 +49,7 @@ impl Authority {
         details: HashMap<String, String>,
         flags: u32,
         cancel: String,
-    ) -> zbus::fdo::Result<((bool, bool, HashMap<String, String>),)> {
+    ) -> zbus::fdo::Result<(Answer,)> {
         let (kind, mut subject) = subject;
         assert!(kind == "system-bus-name" && details.is_empty() && cancel.is_empty() && flags < 2);
         let caller = String::try_from(subject.remove("name").unwrap()).unwrap();

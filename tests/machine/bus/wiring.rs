@@ -11,8 +11,8 @@ use kioskd_tests::PATIENCE;
 use kioskd_tests::child::{Running, command};
 use kioskd_tests::machine::{Machine, wait_at_most};
 
-/// The demo's, which are left out in the wiring test one by one, and the door's two positions.
-const LEFT_OUT: &str = "n\nn\nn\nn\nn\nn\nn\nn\nn\n";
+/// The demo's slots, the door's two positions and the paper, which are left out in the wiring test one by one.
+const LEFT_OUT: &str = "n\nn\nn\nn\nn\nn\nn\nn\nn\nn\n";
 
 /// `kioskctl test` with somebody who answers these lines.
 fn wiring_test(bus: &Bus, words: &[&str], answers: &str) -> (Option<i32>, String) {
@@ -148,4 +148,27 @@ fn each_trouble_has_a_line_of_its_own() {
         let next = found.lines().nth(1).unwrap();
         assert!(next.trim_start().starts_with(&format!("-> {advice}")), "{part}: {next}");
     }
+}
+
+#[test]
+fn a_test_page_comes_out_and_is_asked_about() {
+    let bus = Bus::start();
+    let machine = start(&bus);
+    assert_eq!(kioskctl(&bus, &["print-test"]), (Some(0), "done".into(), String::new()));
+    let codes = || {
+        let file = tempfile::Builder::new().suffix(".png").tempfile().unwrap();
+        std::fs::write(file.path(), machine.bytes("/api/printer.png")).unwrap();
+        let read = command("zbarimg").args(["--raw", "-q"]).arg(file.path()).output().unwrap();
+        String::from_utf8(read.stdout).unwrap().matches("kioskd test page of K0001 ").count()
+    };
+    machine.wait("a test page", || (codes() == 1).then_some(()));
+    // All else is left out, and the page of the wiring test is not as it should be.
+    let relays_and_door = LEFT_OUT.strip_suffix("n\n").unwrap();
+    let (code, says) = wiring_test(&bus, &[], &format!("y\n{relays_and_door}y\nn\nq\n"));
+    assert_eq!(code, Some(1), "{says}");
+    let wanted = "wrong    paper          the test page is not as it should be\n           -> look at paper and head; at its width";
+    assert!(says.contains(wanted), "{says}");
+    machine.wait("another", || (codes() == 2).then_some(()));
+    let asked: Vec<Value> = operations(&machine).iter().map(|line| line["asked"]["do"].clone()).collect();
+    assert_eq!(asked, ["maintenance", "print-test", "maintenance", "print-test"]);
 }
