@@ -104,7 +104,8 @@ impl Calibration {
         (plain && (a * e - b * d).abs() > 1e-6).then_some(Self(matrix))
     }
 
-    /// Where the places `from` come to lie at `to`, each as x and y, to four decimals. `None` where no calibration does that.
+    /// Where the places `from` come to lie at `to`, each as x and y, to four decimals. `None` where no calibration does
+    /// that.
     pub fn between(from: [(f64, f64); 3], to: [(f64, f64); 3]) -> Option<Self> {
         let [(x, y), (x1, y1), (x2, y2)] = from;
         let (ax, ay, bx, by) = (x1 - x, y1 - y, x2 - x, y2 - y);

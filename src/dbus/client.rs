@@ -8,6 +8,7 @@ use std::time::Duration;
 use zbus::connection::Builder;
 use zbus::{Connection, DynamicType, OwnedVariant, fdo};
 
+use super::error;
 use super::handle::Touched;
 use super::report::Report;
 use super::sales::OrderLine;
@@ -38,6 +39,9 @@ pub enum NoAnswer {
     /// In the kiosk's words.
     #[error("{0}")]
     Refused(String),
+    /// Whoever asks may not, in the kiosk's words; another might.
+    #[error("{0}")]
+    NotAllowed(String),
     #[error("the kiosk has given no answer: {0}")]
     Lost(zbus::Error),
 }
@@ -227,7 +231,10 @@ impl Client {
         arguments: &A,
     ) -> Result<zbus::Message, NoAnswer> {
         self.0.call_method(Some(NAME), PATH, Some(interface), method, arguments).await.map_err(|error| match error {
-            zbus::Error::MethodError(name, Some(says), _) if name.starts_with(NAME) => NoAnswer::Refused(says),
+            zbus::Error::MethodError(name, Some(says), _) if name.starts_with(NAME) => match error::may_not(&name) {
+                true => NoAnswer::NotAllowed(says),
+                false => NoAnswer::Refused(says),
+            },
             zbus::Error::FDO(error) => match *error {
                 fdo::Error::AccessDenied(_) => NoAnswer::NotLetIn,
                 fdo::Error::ServiceUnknown(_) | fdo::Error::NameHasNoOwner(_) => NoAnswer::NoKiosk,

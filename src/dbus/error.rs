@@ -70,8 +70,8 @@ impl Error {
 
     pub fn no_polkit(why: &zbus::Error) -> Self {
         let says = format!(
-            "Nothing was done: [dbus] polkit is on, and polkit can't be asked ({why}); look at systemctl status polkit and whether \
-             org.kioskd.policy is installed, call as root, or leave [dbus] polkit out of the configuration"
+            "Nothing was done: [dbus] polkit is on, and polkit can't be asked ({why}); look at systemctl status polkit \
+             and whether org.kioskd.policy is installed, call as root, or leave [dbus] polkit out of the configuration"
         );
         Self { name: named!("NoPolkit"), says }
     }
@@ -109,6 +109,11 @@ fn refusal(why: &Refusal) -> &'static str {
         Refusal::RelayIsTried => named!("RelayIsTried"),
         Refusal::NoSuchReport => named!("NoSuchReport"),
     }
+}
+
+/// Whether an error of this name is about who has called.
+pub fn may_not(name: &str) -> bool {
+    [named!("NoRight"), named!("AuthenticationNeeded"), named!("NoPolkit")].contains(&name)
 }
 
 /// What was asked, as it follows "refused to".

@@ -2,7 +2,8 @@
 //!
 //! Policy
 //! - Who may call is the bus's to say, by `systemd/org.kioskd.Kiosk1.conf`: root and the group `kiosk-tech`, who have all
-//!   rights, unless the operator wants polkit asked what they may do. Who has called, the bus is asked; what a message says about it counts for nothing.
+//!   rights, unless the operator wants polkit asked what they may do. Who has called, the bus is asked; what a message
+//!   says about it counts for nothing.
 //! - Properties are made of the kiosk's one status, and told where they differ from what was told last.
 //! - What comes in is read into the types at once, and only so many calls are under way; the next is refused.
 //! - The bus is a convenience. The connection is made beside the sale, and made again, with rarer tries, when the bus is

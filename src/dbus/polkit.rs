@@ -1,11 +1,12 @@
 //! Whether polkit lets who has called do what they ask, where the operator wants it asked: `[dbus] polkit`.
 //!
 //! Policy
-//! - It is asked about what moves something and about money, by the actions of `systemd/org.kioskd.policy`. To keep the machine the
-//!   bus's own policy is enough.
+//! - It is asked about what moves something and about money, by the actions of `systemd/org.kioskd.policy`. To keep the
+//!   machine the bus's own policy is enough.
 //! - About root nobody is asked, so that a machine whose polkit does not answer can be mended.
 //! - Who has called is named to it by their name on the bus, which nobody else can take meanwhile.
-//! - Its "no" is a right less, so the kiosk refuses and has it on record. What it can't say is an error, and nothing is done.
+//! - Its "no" is a right less, so the kiosk refuses and has it on record. What it can't say is an error, and nothing is
+//!   done.
 //! - It may have to ask a person for a password. That goes over a connection of its own, so that nothing else waits.
 
 use std::collections::HashMap;

@@ -1,5 +1,5 @@
-//! A page for whoever wants to see whether the printer is set up right: both edges of the paper, characters of every kind, and a
-//! code.
+//! A page for whoever wants to see whether the printer is set up right: both edges of the paper, characters of every
+//! kind, and a code.
 
 use super::document::{Document, Line};
 use super::receipt::{BODY, SMALL, TITLE, clean, middle};

@@ -80,8 +80,8 @@ fn rule() -> &'static str {
 }
 
 impl Street {
-    /// Polkit is asked, too. As shipped, technicians may not move anything; by the paper's rule they may, and decide about no
-    /// money. Nobody waits for one that is away.
+    /// Polkit is asked, too. As shipped, technicians may not move anything; by the paper's rule they may, and decide about
+    /// no money. Nobody waits for one that is away.
     pub fn polkit(&mut self) {
         let right = fs::read_to_string(CONFIG).unwrap();
         fs::write(CONFIG, format!("{right}\n[dbus]\npolkit = true\n")).unwrap();

@@ -114,8 +114,8 @@ impl Street {
         self.eye.page(0);
     }
 
-    /// `kioskctl test` with a person who tries these relays and says what they see. Before the last of them the drop sensor
-    /// goes blind.
+    /// `kioskctl test` with a person who tries these relays and says what they see. Before the last of them the drop
+    /// sensor goes blind.
     fn by_hand(&mut self, relays: &[&str]) -> String {
         let mut kioskctl = command("setpriv");
         kioskctl.args(["--reuid=technician", "--regid=technician", "--init-groups", "--", "kioskctl", "test"]);

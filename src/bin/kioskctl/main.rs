@@ -69,8 +69,9 @@ enum Verb {
         #[arg(value_enum)]
         switch: Switch,
     },
-    /// Test every part and wire: what the kiosk says of each, then with you each relay, the drop sensor, the door, the paper and
-    /// the touch of the glass, in maintenance. Exits with 0 where nothing is wrong, 1 where something is, 2 where the kiosk could not be asked.
+    /// Test every part and wire: what the kiosk says of each, then with you each relay, the drop sensor, the door, the
+    /// paper and the touch of the glass, in maintenance. Exits with 0 where nothing is wrong, 1 where something is, 2
+    /// where the kiosk could not be asked.
     Test {
         /// Without a person: nothing moves.
         #[arg(long)]
@@ -242,7 +243,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             complain(format_args!("kioskctl: {}", error_chain(error.as_ref())));
-            let refused = matches!(error.downcast_ref(), Some(NoAnswer::Refused(_)));
+            let refused = matches!(error.downcast_ref(), Some(NoAnswer::Refused(_) | NoAnswer::NotAllowed(_)));
             let own = match arguments.verb {
                 Verb::Why { .. }
                 | Verb::Orders { .. }

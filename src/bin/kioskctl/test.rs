@@ -167,7 +167,8 @@ impl Test {
 
     async fn paper(&mut self) -> Result<(), NoAnswer> {
         self.kiosk.operate(&Operation::PrintTest).await?;
-        self.note(match self.question("Is the page whole, with an arrow at both edges, and every character as it should be?") {
+        let whole = "Is the page whole, with an arrow at both edges, and every character as it should be?";
+        self.note(match self.question(whole) {
             Said::Yes => Check::new("paper", CheckResult::Well, "a test page came out whole"),
             Said::No => Check::new("paper", CheckResult::Wrong, "the test page is not as it should be").advised(
                 "look at paper and head; at its width, [printer] columns, and at how texts get onto it, [printer] text",

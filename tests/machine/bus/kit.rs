@@ -166,8 +166,8 @@ impl Bus {
         said(self.busctl_by(who, &call(interface, method, arguments)))
     }
 
-    /// What the error of a call is called, by `dbus-send`, which lets nobody ask for a password. `words`: the method and its
-    /// arguments.
+    /// What the error of a call is called, by `dbus-send`, which lets nobody ask for a password. `words`: the method and
+    /// its arguments.
     pub fn error_name(&self, who: Caller, interface: &str, words: &[&str]) -> String {
         let mut send = by(who, "dbus-send");
         send.args([&format!("--bus={}", self.address()), "--print-reply", &format!("--dest={NAME}"), PATH]);

@@ -1,7 +1,8 @@
-//! `[dbus] polkit`: who may move something or decide about money is for polkit to say. A stand-in for it, on the test's own bus,
-//! writes down what it is asked.
+//! `[dbus] polkit`: who may move something or decide about money is for polkit to say. A stand-in for it, on the test's
+//! own bus, writes down what it is asked.
 
 use std::collections::HashMap;
+use std::io::{Seek, Write};
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
@@ -140,6 +141,24 @@ fn polkit_decides_about_motion_and_money_and_nothing_else() {
     assert_eq!(newest["outcome"]["why"], json!({ "refusal": "no-right", "right": "money" }));
     assert_eq!(machine.dropped(), 0);
 
+    // The wiring test does not take that for a broken relay, and leaves no maintenance behind.
+    polkit.says(Says::No, Says::No);
+    let mut answers = tempfile::tempfile().unwrap();
+    answers.write_all(b"y\ny\n").unwrap();
+    answers.rewind().unwrap();
+    let mut kioskctl = bus.program_by(TECHNICIAN, env!("CARGO_BIN_EXE_kioskctl"));
+    let told = kioskctl.arg("test").stdin(answers).output().unwrap();
+    let (says, complaint) = (String::from_utf8(told.stdout).unwrap(), String::from_utf8(told.stderr).unwrap());
+    assert!(
+        complaint.ends_with("Refused to energise the relay of A1: who asks may not move anything\n"),
+        "{complaint}"
+    );
+    assert!(says.ends_with("maintenance has ended\n") && !says.contains("wrong    relay"), "{says}");
+    assert_eq!(told.status.code(), Some(1));
+    let on_record = operations(&machine).len();
+    assert_eq!(on_record, 8);
+    polkit.asked();
+
     // Somebody would have to type a password.
     polkit.says(Says::Challenge, Says::Challenge);
     let says = call("TestVend", &["s", "A1"]).unwrap_err();
@@ -153,7 +172,7 @@ fn polkit_decides_about_motion_and_money_and_nothing_else() {
     // busctl lets a person be asked, dbus-send does not; and each caller has a name of their own.
     assert_eq!(asked.iter().map(|asked| asked.interactive).collect::<Vec<_>>(), [true, false]);
     assert!(asked.iter().all(|asked| asked.caller.starts_with(':')) && asked[0].caller != asked[1].caller, "{asked:?}");
-    assert_eq!(operations(&machine).len(), 5);
+    assert_eq!(operations(&machine).len(), on_record);
 
     polkit.says(Says::Yes, Says::Yes);
     assert!(call("TestVend", &["s", "A1"]).unwrap().starts_with("s \""));
