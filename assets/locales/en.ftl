@@ -150,6 +150,7 @@ paper-other-currency = Other currency
 paper-claims = Open claims
 paper-after = Follows
 paper-ends = Ends with
+paper-test-page = Test page
 settled-delivered = settled: the goods were handed over
 settled-paid-outside = settled: the money was given back in another way
 pin-title = Service PIN

@@ -150,6 +150,7 @@ paper-other-currency = 其他币种
 paper-claims = 待处理
 paper-after = 接续
 paper-ends = 结尾
+paper-test-page = 测试页
 settled-delivered = 已处理：商品已交付
 settled-paid-outside = 已处理：款项已以其他方式退还
 pin-title = 维修密码

@@ -150,6 +150,7 @@ paper-other-currency = 其他幣別
 paper-claims = 待處理
 paper-after = 接續
 paper-ends = 結尾
+paper-test-page = 測試頁
 settled-delivered = 已處理：商品已交付
 settled-paid-outside = 已處理：款項已以其他方式退還
 pin-title = 維修密碼

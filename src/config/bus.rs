@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct Dbus {
     pub bus: Bus,
+    /// Ask polkit, too, whether who calls may move something or decide about money
+    /// ([what it is asked](dbus.md#polkit)). Without it whoever the bus lets in may do everything.
+    pub polkit: bool,
 }
 
 /// Which bus the kiosk is on. One that is away is tried again, and holds nothing up.

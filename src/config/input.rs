@@ -95,10 +95,29 @@ impl Calibration {
     /// `None` for anything but six plain numbers, each from -100 to 100, that keep both directions apart.
     pub fn parse(text: &str) -> Option<Self> {
         let numbers: Vec<f64> = text.split_whitespace().map(|word| word.parse().ok()).collect::<Option<_>>()?;
-        let matrix: [f64; 6] = numbers.try_into().ok()?;
+        Self::new(numbers.try_into().ok()?)
+    }
+
+    fn new(matrix: [f64; 6]) -> Option<Self> {
         let [a, b, _, d, e, _] = matrix;
         let plain = matrix.iter().all(|number| (-100.0..=100.0).contains(number));
         (plain && (a * e - b * d).abs() > 1e-6).then_some(Self(matrix))
+    }
+
+    /// Where the places `from` come to lie at `to`, each as x and y, to four decimals. `None` where no calibration does
+    /// that.
+    pub fn between(from: [(f64, f64); 3], to: [(f64, f64); 3]) -> Option<Self> {
+        let [(x, y), (x1, y1), (x2, y2)] = from;
+        let (ax, ay, bx, by) = (x1 - x, y1 - y, x2 - x, y2 - y);
+        let area = ax * by - ay * bx;
+        let row = |at: [f64; 3]| {
+            let (first, second) = (at[1] - at[0], at[2] - at[0]);
+            let (a, b) = ((first * by - second * ay) / area, (second * ax - first * bx) / area);
+            // The sum takes the sign from a zero.
+            [a, b, at[0] - a * x - b * y].map(|number| (number * 1e4).round() / 1e4 + 0.0)
+        };
+        let ([a, b, c], [d, e, f]) = (row(to.map(|(x, _)| x)), row(to.map(|(_, y)| y)));
+        Self::new([a, b, c, d, e, f])
     }
 
     pub fn apply(&self, x: f64, y: f64) -> (f64, f64) {

@@ -38,6 +38,7 @@ pub(super) fn check(text: &str, file: Node<'_>, directory: &Path, found: &mut Fo
     file.get("glass").into_iter().for_each(|glass| rules.glass(glass));
     file.get("printer").into_iter().for_each(|printer| rules.printer(printer));
     file.get("fleet").into_iter().for_each(|fleet| rules.fleet(fleet));
+    file.get("dbus").into_iter().for_each(|dbus| rules.dbus(dbus));
     file.get("service").into_iter().for_each(|service| rules.service(service));
     rules.input(file);
     rules.fewer(file, "rail", MOST_RAILS);
@@ -223,6 +224,15 @@ impl Rules<'_, '_> {
             self.found.add(node.at(), "`receipt_url` is not a web address; write https://…/{order}");
         } else if !url.contains("{order}") {
             self.found.add(node.at(), "`receipt_url` is the same for every order; write {order} where its number goes");
+        }
+    }
+
+    /// Polkit knows callers by their names on its own bus.
+    fn dbus(&mut self, dbus: Node<'_>) {
+        let asks = dbus.get("polkit").filter(|node| node.value().as_bool() == Some(true));
+        let other = dbus.get("bus").and_then(Node::text).is_some_and(|bus| ["session", "none"].contains(&bus));
+        if let Some(node) = asks.filter(|_| other) {
+            self.found.add(node.at(), "polkit is on the system's bus; write bus = \"system\", or leave `polkit` out");
         }
     }
 

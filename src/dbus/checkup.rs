@@ -9,6 +9,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::report::{self, Report, word};
+use crate::input::{Aim, Aimed};
 use crate::vocabulary::{StopReason, plural};
 
 /// One part.
@@ -50,6 +51,28 @@ impl Check {
         Self { advice: (self.result != CheckResult::Well).then(|| advice.into()), ..self }
     }
 
+    /// Of the touch sensor, by a finger on each mark; `None`: no finger came out anywhere.
+    pub fn touch(aimed: Option<&Aimed>) -> Self {
+        let wrong = |says: String| Self::new(TOUCH, CheckResult::Wrong, says);
+        let write = |instead| {
+            format!(
+                "write calibration = \"{instead}\" under [touch] in the configuration, and systemctl restart kioskd"
+            )
+        };
+        match aimed.map(Aimed::says) {
+            None => wrong("the glass has not felt the finger".into()).advised(advice(TOUCH)),
+            Some(Aim::True) => Self::new(TOUCH, CheckResult::Well, "each touch came out where it was made"),
+            Some(Aim::Turned { how, instead }) => wrong(format!("touches come out {how}")).advised(write(instead)),
+            Some(Aim::Beside { percent, instead: Some(instead) }) => {
+                wrong(format!("touches come out beside the marks, by up to {percent} % of the picture"))
+                    .advised(write(instead))
+            }
+            Some(Aim::Beside { instead: None, .. }) => {
+                wrong("touches in three corners come out on one line".into()).advised(advice(TOUCH))
+            }
+        }
+    }
+
     pub fn json(&self) -> Value {
         json!({ "part": self.part, "result": self.result.word(), "says": self.says, "advice": self.advice })
     }
@@ -65,12 +88,14 @@ impl fmt::Display for Check {
     }
 }
 
+const TOUCH: &str = "touch";
+
 /// What to do about a device that is not well.
 fn advice(device: &str) -> &'static str {
     match device {
         "board" => report::advice(&StopReason::BoardDown),
         "glass" => report::advice(&StopReason::GlassDark(String::new())),
-        "touch" | "keypad" | "scanner" => "look at its cable; kioskd probe lists the input devices there are",
+        TOUCH | "keypad" | "scanner" => "look at its cable; kioskd probe lists the input devices there are",
         "printer" => "look at paper, cover, power and cable; kioskd probe lists the printers there are",
         "drop_sensor" => "clean the light barrier and look at its cables; kioskctl pulse SLOT asks it again",
         "thermometer" => "look at its cables ([board.temperature])",
@@ -147,6 +172,8 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Calibration;
+    use crate::vocabulary::{Corner, Spot};
 
     fn checks(document: &Value, link: &str) -> Vec<Check> {
         Report::read(&document.to_string(), (link.into(), "no route".into())).unwrap().checks()
@@ -171,6 +198,29 @@ mod tests {
             assert_eq!(check.advice.is_some(), wanted == CheckResult::Unknown, "{check}");
         }
         assert_eq!(of(&checks(&document, "none"), "fleet").result, CheckResult::Well);
+    }
+
+    #[test]
+    fn a_touch_sensor_that_lies_otherwise_is_told_with_the_line_to_write() {
+        let calibration = Calibration::default();
+        let marks = Corner::ALL.map(Corner::spot);
+        let aimed = |turn: fn(Spot) -> Spot| Aimed { came: marks.map(turn), calibration, rotation: 0 };
+        assert_eq!(Check::touch(Some(&aimed(|spot| spot))).result, CheckResult::Well);
+        let mirrored = Check::touch(Some(&aimed(|Spot { x, y }| Spot { x: 1.0 - x, y })));
+        assert_eq!(
+            mirrored.to_string(),
+            "wrong    touch          touches come out mirrored left to right\n           \
+             -> write calibration = \"-1 0 1 0 1 0\" under [touch] in the configuration, and systemctl restart kioskd"
+        );
+        let short = Check::touch(Some(&aimed(|Spot { x, y }| Spot { x: x / 2.0, y })));
+        assert!(
+            short
+                .to_string()
+                .contains("by up to 45 % of the picture\n           -> write calibration = \"2 0 0 0 1 0\"")
+        );
+        let stuck = Check::touch(Some(&aimed(|_| Spot { x: 0.5, y: 0.5 })));
+        assert!(stuck.to_string().contains("on one line\n           -> look at its cable"), "{stuck}");
+        assert!(Check::touch(None).to_string().contains("has not felt the finger\n           -> look at its cable"));
     }
 
     #[test]

@@ -8,13 +8,15 @@ use std::time::Duration;
 use zbus::connection::Builder;
 use zbus::{Connection, DynamicType, OwnedVariant, fdo};
 
+use super::error;
+use super::handle::Touched;
 use super::report::Report;
 use super::sales::OrderLine;
 use super::shown::Stock;
 use super::{NAME, PATH};
-use crate::config::Bus;
+use crate::config::{Bus, Calibration};
 use crate::operation::{Operation, Units};
-use crate::vocabulary::{ClaimSettlement, Outlet, SlotId};
+use crate::vocabulary::{ClaimSettlement, Corner, Outlet, SlotId, Spot};
 
 /// Longer than a kiosk takes for an answer.
 const PATIENCE: Duration = Duration::from_secs(25);
@@ -37,6 +39,9 @@ pub enum NoAnswer {
     /// In the kiosk's words.
     #[error("{0}")]
     Refused(String),
+    /// Whoever asks may not, in the kiosk's words; another might.
+    #[error("{0}")]
+    NotAllowed(String),
     #[error("the kiosk has given no answer: {0}")]
     Lost(zbus::Error),
 }
@@ -146,6 +151,10 @@ impl Client {
                 let answer = self.call(SERVICE, "CashUp", &()).await?;
                 answer.body().deserialize().map(Done::Report).map_err(NoAnswer::Lost)
             }
+            Operation::PrintTest => {
+                self.call(SERVICE, "PrintTest", &()).await?;
+                Ok(Done::Changed(true))
+            }
             Operation::PrintReport { number } => {
                 self.call(SERVICE, "PrintReport", number).await?;
                 Ok(Done::Changed(true))
@@ -188,6 +197,21 @@ impl Client {
         self.change("AddStock", &(units, request)).await
     }
 
+    /// Shows a mark on the glass until a finger comes; `None` where none does.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn mark(&self, corner: Corner) -> Result<Option<Touched>, NoAnswer> {
+        let answer = self.call(SERVICE, "Mark", &corner.name()).await?;
+        let (touched, x, y, rotation, calibration): (bool, f64, f64, u32, String) =
+            answer.body().deserialize().map_err(NoAnswer::Lost)?;
+        if !touched {
+            return Ok(None);
+        }
+        let calibration = Calibration::parse(&calibration).ok_or(NoAnswer::Lost(zbus::Error::InvalidReply))?;
+        Ok(Some(Touched { spot: Spot { x, y }, calibration, rotation }))
+    }
+
     /// A report for people and as JSON; 0: what has happened since the last one.
     ///
     /// # Errors
@@ -220,7 +244,10 @@ impl Client {
         arguments: &A,
     ) -> Result<zbus::Message, NoAnswer> {
         self.0.call_method(Some(NAME), PATH, Some(interface), method, arguments).await.map_err(|error| match error {
-            zbus::Error::MethodError(name, Some(says), _) if name.starts_with(NAME) => NoAnswer::Refused(says),
+            zbus::Error::MethodError(name, Some(says), _) if name.starts_with(NAME) => match error::may_not(&name) {
+                true => NoAnswer::NotAllowed(says),
+                false => NoAnswer::Refused(says),
+            },
             zbus::Error::FDO(error) => match *error {
                 fdo::Error::AccessDenied(_) => NoAnswer::NotLetIn,
                 fdo::Error::ServiceUnknown(_) | fdo::Error::NameHasNoOwner(_) => NoAnswer::NoKiosk,

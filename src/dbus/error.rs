@@ -31,27 +31,11 @@ impl Error {
     }
 
     pub fn refused(asked: &Operation, why: &Refusal) -> Self {
-        let name = match why {
-            Refusal::NoRight { .. } => named!("NoRight"),
-            Refusal::NotLive => named!("NotLive"),
-            Refusal::InMidSale => named!("InMidSale"),
-            Refusal::NumberTaken => named!("NumberTaken"),
-            Refusal::NoSuchSlot => named!("NoSuchSlot"),
-            Refusal::NoSuchGate => named!("NoSuchGate"),
-            Refusal::NoSuchProduct => named!("NoSuchProduct"),
-            Refusal::NothingIsKeptHere => named!("NothingIsKeptHere"),
-            Refusal::HoldsLess { .. } => named!("HoldsLess"),
-            Refusal::NoRoom { .. } => named!("NoRoom"),
-            Refusal::NoneLeft => named!("NoneLeft"),
-            Refusal::CannotDeliver { .. } => named!("CannotDeliver"),
-            Refusal::NotReady => named!("NotReady"),
-            Refusal::NoOpenClaim => named!("NoOpenClaim"),
-            Refusal::OnlyByProvider => named!("OnlyByProvider"),
-            Refusal::NotInMaintenance => named!("NotInMaintenance"),
-            Refusal::RelayIsTried => named!("RelayIsTried"),
-            Refusal::NoSuchReport => named!("NoSuchReport"),
-        };
-        Self { name, says: format!("Refused to {}: {why}", doing(asked)) }
+        Self { name: refusal(why), says: format!("Refused to {}: {why}", doing(asked)) }
+    }
+
+    pub fn not_shown(why: &Refusal) -> Self {
+        Self { name: refusal(why), says: format!("Refused to show a mark: {why}") }
     }
 
     /// It was begun and did not come to an end.
@@ -84,11 +68,53 @@ impl Error {
         Self::unavailable("its ledger can't be used, or it has too much to do; look at Reasons, or call again")
     }
 
+    pub fn no_polkit(why: &zbus::Error) -> Self {
+        let says = format!(
+            "Nothing was done: [dbus] polkit is on, and polkit can't be asked ({why}); look at systemctl status polkit \
+             and whether org.kioskd.policy is installed, call as root, or leave [dbus] polkit out of the configuration"
+        );
+        Self { name: named!("NoPolkit"), says }
+    }
+
+    pub fn authentication_needed() -> Self {
+        let says = "Nothing was done: polkit wants somebody to authenticate for this, and nobody could be asked for a \
+                    password; call as root, or have an administrator write a rule for you";
+        Self { name: named!("AuthenticationNeeded"), says: says.into() }
+    }
+
     /// The bus does not know who has called; nothing is done for them.
     pub fn nobody(why: &zbus::Error) -> Self {
         let says = format!("Nothing was done: the bus can't say who has called ({why})");
         Self { name: named!("UnknownCaller"), says }
     }
+}
+
+fn refusal(why: &Refusal) -> &'static str {
+    match why {
+        Refusal::NoRight { .. } => named!("NoRight"),
+        Refusal::NotLive => named!("NotLive"),
+        Refusal::InMidSale => named!("InMidSale"),
+        Refusal::NumberTaken => named!("NumberTaken"),
+        Refusal::NoSuchSlot => named!("NoSuchSlot"),
+        Refusal::NoSuchGate => named!("NoSuchGate"),
+        Refusal::NoSuchProduct => named!("NoSuchProduct"),
+        Refusal::NothingIsKeptHere => named!("NothingIsKeptHere"),
+        Refusal::HoldsLess { .. } => named!("HoldsLess"),
+        Refusal::NoRoom { .. } => named!("NoRoom"),
+        Refusal::NoneLeft => named!("NoneLeft"),
+        Refusal::CannotDeliver { .. } => named!("CannotDeliver"),
+        Refusal::NotReady => named!("NotReady"),
+        Refusal::NoOpenClaim => named!("NoOpenClaim"),
+        Refusal::OnlyByProvider => named!("OnlyByProvider"),
+        Refusal::NotInMaintenance => named!("NotInMaintenance"),
+        Refusal::RelayIsTried => named!("RelayIsTried"),
+        Refusal::NoSuchReport => named!("NoSuchReport"),
+    }
+}
+
+/// Whether an error of this name is about who has called.
+pub fn may_not(name: &str) -> bool {
+    [named!("NoRight"), named!("AuthenticationNeeded"), named!("NoPolkit")].contains(&name)
 }
 
 /// What was asked, as it follows "refused to".

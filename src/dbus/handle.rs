@@ -6,9 +6,11 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::error::Error;
+use crate::config::Calibration;
 use crate::ledger::{LedgerError, Reader};
-use crate::operation::{Outcome, Request};
+use crate::operation::{Outcome, Refusal, Request};
 use crate::screen::Frame;
+use crate::vocabulary::{Corner, Spot};
 
 /// Calls that are under way.
 const PLACES: usize = 16;
@@ -33,11 +35,37 @@ pub struct Screenshot {
 /// A glass that draws answers much sooner.
 const PICTURE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// A mark on the glass waits so long for a finger: less than a caller waits for the answer.
+const MARK_WAITS: Duration = Duration::from_secs(20);
+
+/// Where a finger came down, and how the touch sensor is read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Touched {
+    pub spot: Spot,
+    pub calibration: Calibration,
+    /// Degrees by which the picture is turned on the panel, clockwise: 0, 90, 180 or 270.
+    pub rotation: u32,
+}
+
+/// A mark for a finger. Dropped, none has come, or it is not shown any more.
+#[derive(Debug)]
+pub struct Mark {
+    pub corner: Corner,
+    pub touched: oneshot::Sender<Result<Touched, Refusal>>,
+}
+
 /// What the kiosk is asked, and answers once.
 pub enum Ask {
-    Operate { request: Request, answered: Answered },
+    Operate {
+        request: Request,
+        answered: Answered,
+    },
     Read(Read),
     Picture(Picture),
+    /// In place of one that is there.
+    Mark(Mark),
+    /// A mark that nobody waits for any more can go.
+    MarkIsLeft,
 }
 
 #[derive(Clone)]
@@ -68,6 +96,23 @@ impl KioskHandle {
         match tokio::time::timeout(PICTURE_PATIENCE, heard).await {
             Ok(Ok(picture)) => picture.map_err(Error::unavailable),
             Ok(Err(_)) | Err(_) => Err(Error::unavailable("the glass does not answer; look at Devices")),
+        }
+    }
+
+    /// `None`: no finger came while the mark was there.
+    pub async fn mark(&self, corner: Corner) -> Result<Option<Touched>, Error> {
+        let _place = self.places.try_acquire().map_err(|_| Error::busy())?;
+        let (touched, heard) = oneshot::channel();
+        (self.ask)(Ask::Mark(Mark { corner, touched }));
+        let heard = tokio::time::timeout(MARK_WAITS, heard).await;
+        match heard {
+            Ok(Ok(Ok(touched))) => Ok(Some(touched)),
+            Ok(Ok(Err(why))) => Err(Error::not_shown(&why)),
+            Ok(Err(_)) => Ok(None),
+            Err(_) => {
+                (self.ask)(Ask::MarkIsLeft);
+                Ok(None)
+            }
         }
     }
 

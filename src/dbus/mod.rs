@@ -2,7 +2,8 @@
 //!
 //! Policy
 //! - Who may call is the bus's to say, by `systemd/org.kioskd.Kiosk1.conf`: root and the group `kiosk-tech`, who have all
-//!   rights. Who has called, the bus is asked; what a message says about it counts for nothing.
+//!   rights, unless the operator wants polkit asked what they may do. Who has called, the bus is asked; what a message
+//!   says about it counts for nothing.
 //! - Properties are made of the kiosk's one status, and told where they differ from what was told last.
 //! - What comes in is read into the types at once, and only so many calls are under way; the next is refused.
 //! - The bus is a convenience. The connection is made beside the sale, and made again, with rarer tries, when the bus is
@@ -13,6 +14,7 @@ mod checkup;
 mod client;
 mod error;
 mod handle;
+mod polkit;
 mod report;
 mod sales;
 mod service;
@@ -32,14 +34,15 @@ use zbus::{Connection, OwnedVariant, Variant};
 
 pub use checkup::{Check, CheckResult};
 pub use client::{Client, Done, NoAnswer};
-pub use handle::{Answered, Ask, Picture, Read, Screenshot};
+pub use handle::{Answered, Ask, Mark, Picture, Read, Screenshot, Touched};
 pub use report::Report;
 pub use sales::OrderLine;
 pub use shown::{Claim, Device, Fault, Reason, Refunds, Shown, Stock};
 
-use crate::config::Bus;
+use crate::config::{self, Bus};
 use crate::service::Supervisor;
 use handle::KioskHandle;
+use polkit::Polkit;
 use sales::Sales;
 use service::Service;
 use status::Status;
@@ -70,7 +73,7 @@ impl Served {
 pub fn start(
     supervisor: &Supervisor,
     runtime: &Handle,
-    bus: Bus,
+    &config::Dbus { bus, polkit }: &config::Dbus,
     ask: impl Fn(Ask) + Send + Sync + 'static,
 ) -> Option<Served> {
     if bus == Bus::None {
@@ -78,7 +81,8 @@ pub fn start(
     }
     let (tell, news) = watch::channel(Arc::default());
     let kiosk = KioskHandle::new(ask);
-    supervisor.job(runtime, "the bus", serve(bus, kiosk, news), |end| {
+    let polkit = polkit.then(|| Arc::new(Polkit::new(bus)));
+    supervisor.job(runtime, "the bus", serve(bus, kiosk, polkit, news), |end| {
         if let Err(panic) = end {
             tracing::error!(panic, "the kiosk is not on the bus any more, until it is started anew");
         }
@@ -101,14 +105,15 @@ enum NotServed {
     Denied(String),
 }
 
-async fn serve(bus: Bus, kiosk: KioskHandle, mut news: watch::Receiver<Arc<Shown>>) {
+async fn serve(bus: Bus, kiosk: KioskHandle, polkit: Option<Arc<Polkit>>, mut news: watch::Receiver<Arc<Shown>>) {
     if news.changed().await.is_err() {
         return;
     }
     let (mut wait, mut told) = (WAIT_FIRST, String::new());
     loop {
         let mut served = false;
-        let Err(why) = on_the_bus(bus, &kiosk, &mut news, &mut served).await else { return };
+        let service = Service::new(kiosk.clone(), polkit.clone());
+        let Err(why) = on_the_bus(bus, &kiosk, service, &mut news, &mut served).await else { return };
         if served {
             (wait, told) = (WAIT_FIRST, String::new());
         }
@@ -137,6 +142,7 @@ async fn gone(news: &mut watch::Receiver<Arc<Shown>>) {
 async fn on_the_bus(
     bus: Bus,
     kiosk: &KioskHandle,
+    service: Service,
     news: &mut watch::Receiver<Arc<Shown>>,
     served: &mut bool,
 ) -> Result<(), NotServed> {
@@ -145,7 +151,7 @@ async fn on_the_bus(
         Bus::System | Bus::None => Builder::system(),
     };
     let (status, sales) = (Status::new(news.clone()), Sales::new(kiosk.clone(), news.clone()));
-    let builder = builder.serve_at(PATH, status).serve_at(PATH, sales).serve_at(PATH, Service::new(kiosk.clone()));
+    let builder = builder.serve_at(PATH, status).serve_at(PATH, sales).serve_at(PATH, service);
     let connecting = builder.method_timeout(PATIENCE).build();
     let connection = tokio::time::timeout(PATIENCE, connecting).await.map_err(|_| NotServed::Silent)??;
     // From here on every change is told.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use zbus::message::Header;
 use zbus::{Connection, interface};
@@ -9,14 +10,19 @@ use zbus::{Connection, interface};
 use super::ask_bus;
 use super::error::{Error, parsed, parsed_by};
 use super::handle::{KioskHandle, Screenshot};
+use super::polkit::Polkit;
 use crate::operation::{Actor, Operation, Outcome, Reason, Request, RequestId, Rights};
-use crate::vocabulary::{ClaimSettlement, Outlet};
+use crate::vocabulary::{ClaimSettlement, Corner, Outlet};
 
-pub(super) struct Service(KioskHandle);
+pub(super) struct Service {
+    kiosk: KioskHandle,
+    /// `None`: all who may call may do everything.
+    polkit: Option<Arc<Polkit>>,
+}
 
 impl Service {
-    pub fn new(kiosk: KioskHandle) -> Self {
-        Self(kiosk)
+    pub fn new(kiosk: KioskHandle, polkit: Option<Arc<Polkit>>) -> Self {
+        Self { kiosk, polkit }
     }
 
     /// The order that has begun with it.
@@ -48,8 +54,12 @@ impl Service {
         let sender = call.sender().ok_or_else(|| Error::nobody(&zbus::Error::MissingField))?;
         let uid = ask_bus(bus, "GetConnectionUnixUser", sender.as_str()).await.map_err(|why| Error::nobody(&why))?;
         let by = Actor::Technician { uid };
-        let request = Request { id, by, rights: Rights::ALL, live: true, asked: asked.clone() };
-        match self.0.operate(request).await? {
+        let rights = match &self.polkit {
+            Some(polkit) => polkit.rights(&asked, uid, call).await?,
+            None => Rights::ALL,
+        };
+        let request = Request { id, by, rights, live: true, asked: asked.clone() };
+        match self.kiosk.operate(request).await? {
             done @ (Outcome::Changed { .. } | Outcome::Energised { .. } | Outcome::Unchanged) => Ok(done),
             Outcome::Refused { why } => Err(Error::refused(&asked, &why)),
             Outcome::Failed { why } => Err(Error::failed(&asked, &why)),
@@ -229,7 +239,7 @@ impl Service {
     /// shown, empty where none is.
     #[zbus(out_args("png", "code"))]
     async fn screenshot(&self) -> Result<(Vec<u8>, String), Error> {
-        let Screenshot { frame, code } = self.0.picture().await?;
+        let Screenshot { frame, code } = self.kiosk.picture().await?;
         let encoded = tokio::task::spawn_blocking(move || frame.png()).await.map_err(Error::unavailable)?;
         Ok((encoded.map_err(Error::unavailable)?, code.unwrap_or_default()))
     }
@@ -245,6 +255,29 @@ impl Service {
             Outcome::Changed { report: Some(number), .. } => Ok(number),
             other => Err(Error::unavailable(other)),
         }
+    }
+
+    /// Shows a mark in a corner of the glass and waits up to 20 seconds for a finger, to see whether it comes out where it
+    /// touches; in maintenance alone, and not on record, because nothing comes of it. `corner`: `top-left`, `top-right` or
+    /// `bottom-left`, a tenth of the picture inside of it. `touched`: a finger came; `x`, `y`: there, 0 to 1 from the left
+    /// and from the top. `rotation`, `calibration`: how the touch sensor is read, as in the configuration.
+    #[zbus(out_args("touched", "x", "y", "rotation", "calibration"))]
+    async fn mark(&self, corner: &str) -> Result<(bool, f64, f64, u32, String), Error> {
+        let Some(corner) = Corner::parse(corner) else {
+            return Err(Error::argument("There is no mark in this corner; write top-left, top-right or bottom-left"));
+        };
+        Ok(self.kiosk.mark(corner).await?.map_or((false, 0.0, 0.0, 0, String::new()), |touched| {
+            (true, touched.spot.x, touched.spot.y, touched.rotation, touched.calibration.to_string())
+        }))
+    }
+
+    /// Prints a page on which the paper's width, its characters and its code can be looked at.
+    async fn print_test(
+        &self,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<(), Error> {
+        self.outcome(Operation::PrintTest, &call, bus).await.map(drop)
     }
 
     /// Prints a report once more, as a copy.

@@ -88,6 +88,8 @@ fn every_refusal_has_a_name_in_the_paper_and_a_sentence() {
     all.push(Error::busy());
     all.push(Error::no_answer());
     all.push(Error::nobody(&zbus::Error::MissingField));
+    all.push(Error::no_polkit(&zbus::Error::MissingField));
+    all.push(Error::authentication_needed());
     for error in &all {
         let name = error.name();
         let short = name.strip_prefix("org.kioskd.Kiosk1.Error.").expect("a name of ours");

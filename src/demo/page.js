@@ -268,6 +268,7 @@ $("do-lock").onclick = () => operate({ do: "lock", reason: "locked on the page" 
 $("do-unlock").onclick = () => operate({ do: "unlock" });
 $("do-refill").onclick = () => operate({ do: "refill" });
 $("do-cash-up").onclick = () => operate({ do: "cash-up" });
+$("do-print-test").onclick = () => operate({ do: "print-test" });
 $("do-test-vend").onclick = () => operate({ do: "test-vend", slot: $("test-slot").value });
 $("do-pulse").onclick = () => operate({ do: "pulse", outlet: "slot:" + $("test-slot").value });
 $("do-maintenance-on").onclick = () => operate({ do: "maintenance", on: true });

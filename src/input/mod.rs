@@ -7,6 +7,7 @@
 //!
 //! A pressed place and where it was let go are told one by one: what that means is decided by whoever knows the page.
 
+mod aim;
 mod find;
 mod fingers;
 mod keypad;
@@ -16,6 +17,7 @@ mod sensor;
 mod simulated;
 mod watch;
 
+pub use aim::{Aim, Aimed};
 pub use find::{Device, DeviceDirs, Ids, Kind, Probed, Range, probe};
 pub use simulated::Simulated;
 

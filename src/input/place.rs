@@ -48,6 +48,16 @@ impl Mounting {
     }
 }
 
+/// Where a place of the picture is on the panel, 0 to 1: the other way round than [`Mounting::spot`].
+pub(super) fn on_panel(Spot { x, y }: Spot, rotation: u32) -> (f64, f64) {
+    match rotation {
+        90 => (1.0 - y, x),
+        180 => (1.0 - x, 1.0 - y),
+        270 => (y, 1.0 - x),
+        _ => (x, y),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +91,12 @@ mod tests {
     fn the_finger_turns_with_the_picture() {
         for (rotation, x, y) in [(0, 0, 0), (90, 4000, 0), (180, 4000, 1000), (270, 0, 1000)] {
             assert_eq!(mounting("1 0 0 0 1 0", rotation).spot(x, y), Spot { x: 0.0, y: 0.0 }, "{rotation}");
+        }
+        for rotation in [0, 90, 180, 270] {
+            let spot = Spot { x: 0.25, y: 0.125 };
+            let (u, v) = on_panel(spot, rotation);
+            let there = mounting("1 0 0 0 1 0", rotation).spot((u * 4000.0) as i32, (v * 1000.0) as i32);
+            assert_eq!(there, spot, "{rotation}");
         }
         // Turned clockwise, the picture's right end is at the panel's lower end.
         assert_eq!(mounting("1 0 0 0 1 0", 90).spot(2000, 1000), Spot { x: 1.0, y: 0.5 });

@@ -137,6 +137,6 @@ impl Glass {
             view.language = language.clone();
             view.place = self.place.get(language).to_owned();
         }
-        self.handle.show(GlassContent { view, order: Value::Null });
+        self.handle.show(GlassContent { view, mark: None, order: Value::Null });
     }
 }

@@ -10,7 +10,7 @@ use crate::dbus::{self, Ask, Device, Served, Shown};
 pub(super) fn start(config: &Config, edges: &Edges) -> Option<Served> {
     let inputs = edges.inputs.clone();
     let ask = move |ask| drop(inputs.send(Input::Bus(ask)));
-    dbus::start(&edges.supervisor, edges.runtime.handle(), config.dbus.bus, ask)
+    dbus::start(&edges.supervisor, edges.runtime.handle(), &config.dbus, ask)
 }
 
 impl Kiosk {
@@ -18,6 +18,8 @@ impl Kiosk {
         match ask {
             Ask::Operate { request, answered } => self.operate(request, answered),
             Ask::Picture(wanted) => self.edges.glass.picture(wanted),
+            Ask::Mark(mark) => self.touch.mark(mark, self.state.conditions.maintenance),
+            Ask::MarkIsLeft => self.touch.mark_is_left(),
             // Where it can't be read now it is dropped, which is an answer, too.
             Ask::Read(read) => drop(self.reads.as_ref().map(|reads| reads.ask(read))),
         }

@@ -21,7 +21,7 @@ use crate::fleet::tls;
 use crate::fleet::topic::Name;
 use crate::payment::gateway::GatewayClient;
 use crate::payment::{self, Rail};
-use crate::printer::{self, CashUpSlip, Printer, PrinterStatus, Receipt};
+use crate::printer::{self, CashUpSlip, Printer, PrinterStatus, Receipt, TestPage};
 use crate::sale::event::{Condition, Effect, Event};
 use crate::screen::language::Texts;
 use crate::screen::open_panel;
@@ -150,6 +150,11 @@ impl Edges {
         drop(self.printer.send(PrintJob { paper: Paper::Report(Box::new(slip)), after_a_crash }));
     }
 
+    /// Likewise a test page.
+    pub fn print_test(&self, page: TestPage, after_a_crash: bool) {
+        drop(self.printer.send(PrintJob { paper: Paper::Test(Box::new(page)), after_a_crash }));
+    }
+
     /// Starts what an effect asks for. Every question gets exactly one answer.
     pub fn execute(&self, effect: Effect) {
         match effect {
@@ -207,7 +212,11 @@ impl Edges {
                 });
             }
             // The loop's own: they need what only it has.
-            Effect::Print { .. } | Effect::PrintReport { .. } | Effect::Find { .. } | Effect::Answer { .. } => {}
+            Effect::Print { .. }
+            | Effect::PrintReport { .. }
+            | Effect::PrintTest
+            | Effect::Find { .. }
+            | Effect::Answer { .. } => {}
         }
     }
 
@@ -328,6 +337,7 @@ fn start_printer(
                     let result = match &paper {
                         Paper::Slip { receipt, .. } => printer.print(receipt),
                         Paper::Report(slip) => printer.print_report(slip),
+                        Paper::Test(page) => printer.print_test(page),
                     };
                     let status = match result {
                         Err(not) => not.trouble().into(),
@@ -340,6 +350,8 @@ fn start_printer(
                             drop(inputs.send(Input::Event(Event::ReceiptDone { order, result })));
                         }
                         (Paper::Report(slip), Ok(())) => tracing::info!(number = slip.number, "a report is printed"),
+                        (Paper::Test(_), Ok(())) => tracing::info!("a test page is printed"),
+                        (Paper::Test(_), Err(why)) => tracing::warn!(why, "a test page is not on paper"),
                         (Paper::Report(slip), Err(why)) => {
                             let number = slip.number;
                             tracing::warn!(number, why, "a report is not on paper; kioskctl settle --print {number}");

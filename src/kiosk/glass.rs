@@ -16,12 +16,14 @@ use crate::sale::dialogue::{Page, ShopPage, View};
 use crate::screen::text::Typesetter;
 use crate::screen::{Backlight, Glass, Moment, Panel, PanelError, Ready};
 use crate::service::{End, Heartbeat, Part, Supervisor};
-use crate::vocabulary::{Point, Target};
+use crate::vocabulary::{Corner, Point, Target};
 use crate::world::Scene;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct GlassContent {
     pub view: View,
+    /// Over the view, for a finger.
+    pub mark: Option<Corner>,
     /// The order in the `state` document's form.
     pub order: Value,
 }
@@ -315,9 +317,10 @@ impl<S: Fn(Option<String>)> Driver<S> {
     }
 
     fn moment(&self) -> Moment {
-        let Some(since) = self.attract_since else { return Moment::default() };
+        let mark = self.newest.as_ref().and_then(|newest| newest.mark);
+        let Some(since) = self.attract_since else { return Moment { mark, ..Moment::default() } };
         let turn = since.elapsed().as_millis() / self.glass.turn().as_millis().max(1);
-        Moment { turn: turn as u32, minute: Clock::minute_of_day(&self.zone) }
+        Moment { turn: turn as u32, minute: Clock::minute_of_day(&self.zone), mark }
     }
 
     fn draw(&mut self) -> Result<(), PanelError> {

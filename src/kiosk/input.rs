@@ -3,13 +3,15 @@
 use tokio::runtime::Runtime;
 
 use super::{Input, Kiosk};
-use crate::config::{Config, Panel};
+use crate::config::{Calibration, Config, Panel};
+use crate::dbus::{Mark, Touched};
 use crate::input::{self, DeviceDirs, DeviceSelector, InputEvent, Role, Simulated};
+use crate::operation::Refusal;
 use crate::sale::dialogue::{LookupPage, Page, ShopPage};
 use crate::sale::event::{Condition, Event};
 use crate::sale::{Key, Touch};
 use crate::service::Supervisor;
-use crate::vocabulary::{Point, ShortCode, Spot};
+use crate::vocabulary::{Corner, Point, ShortCode, Spot};
 
 /// What the loop keeps of the glass's touch sensors.
 pub(super) struct TouchState {
@@ -17,6 +19,11 @@ pub(super) struct TouchState {
     pressed: Option<Touch>,
     /// Of a panel that the world draws.
     simulated: Simulated,
+    /// A technician tries whether touches come out where they are made.
+    mark: Option<Mark>,
+    /// How the sensor is read.
+    calibration: Calibration,
+    rotation: u32,
 }
 
 /// Starts what is configured; a real panel has a touch sensor even where nothing is said about one.
@@ -26,14 +33,10 @@ pub(super) fn start(
     runtime: &Runtime,
     inputs: &std::sync::mpsc::Sender<Input>,
 ) {
-    // The world has the finger of a panel that it draws.
-    let (real, rotation) = match config.glass.panel {
-        Panel::Simulated { .. } => (false, 0),
-        Panel::Drm { rotation, .. } | Panel::Fbdev { rotation, .. } => (true, rotation),
-    };
-    let touch = config.touch.clone().or_else(|| real.then(Default::default));
+    let rotation = rotation(&config.glass.panel);
+    let touch = config.touch.clone().or_else(|| rotation.map(|_| Default::default()));
     let wanted = [
-        touch.map(|config| DeviceSelector::Touch { config, rotation }),
+        touch.map(|config| DeviceSelector::Touch { config, rotation: rotation.unwrap_or_default() }),
         config.keypad.clone().map(DeviceSelector::Keypad),
         config.scanner.clone().map(DeviceSelector::Scanner),
     ];
@@ -44,9 +47,18 @@ pub(super) fn start(
     }
 }
 
+/// `None`: the world has the finger of a panel that it draws.
+fn rotation(panel: &Panel) -> Option<u32> {
+    match panel {
+        Panel::Simulated { .. } => None,
+        Panel::Drm { rotation, .. } | Panel::Fbdev { rotation, .. } => Some(*rotation),
+    }
+}
+
 impl Kiosk {
     pub(super) fn input(&mut self, event: InputEvent) {
         match event {
+            InputEvent::Pressed(spot) if self.touch.marked(spot) => {}
             InputEvent::Pressed(spot) => self.touch.pressed = self.under(spot),
             InputEvent::Lifted(spot) => {
                 let under = self.under(spot);
@@ -86,8 +98,41 @@ impl Kiosk {
 
 impl TouchState {
     pub fn new(config: &Config) -> Self {
-        let debounce = config.touch.clone().unwrap_or_default().debounce.0;
-        Self { pressed: None, simulated: Simulated::new(debounce) }
+        let sensor = config.touch.clone().unwrap_or_default();
+        Self {
+            pressed: None,
+            simulated: Simulated::new(sensor.debounce.0),
+            mark: None,
+            calibration: sensor.calibration,
+            rotation: rotation(&config.glass.panel).unwrap_or_default(),
+        }
+    }
+
+    /// A customer's page is never covered by a mark.
+    pub fn mark(&mut self, mark: Mark, maintenance: bool) {
+        match maintenance {
+            true => self.mark = Some(mark),
+            // Who asked may have gone.
+            false => drop(mark.touched.send(Err(Refusal::NotInMaintenance))),
+        }
+    }
+
+    pub fn mark_is_left(&mut self) {
+        self.mark.take_if(|mark| mark.touched.is_closed());
+    }
+
+    /// The one that is on the glass. The end of maintenance takes it away.
+    pub fn shown_mark(&mut self, maintenance: bool) -> Option<Corner> {
+        self.mark.take_if(|_| !maintenance);
+        self.mark.as_ref().map(|mark| mark.corner)
+    }
+
+    /// A finger that comes down while there is a mark is for the mark, wherever it comes out, and touches nothing else.
+    fn marked(&mut self, spot: Spot) -> bool {
+        let Some(mark) = self.mark.take() else { return false };
+        let touched = Touched { spot, calibration: self.calibration, rotation: self.rotation };
+        drop(mark.touched.send(Ok(touched)));
+        true
     }
 
     /// A finger lifts from `under`: it touched what it had pressed, where that is still there, and not what came under
@@ -118,7 +163,7 @@ mod tests {
     #[test]
     fn a_finger_touches_what_it_pressed_and_nothing_else() {
         let lift = |pressed: Option<Touch>, under: Option<Touch>| {
-            let mut state = TouchState { pressed, simulated: Simulated::new(Duration::ZERO) };
+            let mut state = TouchState { pressed, ..nothing_pressed() };
             let touch = state.lift(under);
             assert_eq!(state.pressed, None);
             touch
@@ -128,6 +173,40 @@ mod tests {
         assert_eq!(lift(Some(Touch::Pay), None), None);
         assert_eq!(lift(None, Some(Touch::Pay)), None, "the page came under the finger");
         assert_eq!(lift(None, None), None);
+    }
+
+    fn nothing_pressed() -> TouchState {
+        let (simulated, calibration) = (Simulated::new(Duration::ZERO), Calibration::default());
+        TouchState { pressed: None, simulated, mark: None, calibration, rotation: 90 }
+    }
+
+    #[test]
+    fn a_mark_takes_one_finger_and_is_never_over_a_customers_page() {
+        let mut state = nothing_pressed();
+        let mark = |state: &mut TouchState, maintenance| {
+            let (touched, heard) = tokio::sync::oneshot::channel();
+            state.mark(Mark { corner: Corner::TopRight, touched }, maintenance);
+            heard
+        };
+        let spot = Spot { x: 0.5, y: 0.25 };
+        assert_eq!(mark(&mut state, false).try_recv(), Ok(Err(Refusal::NotInMaintenance)));
+        assert!(state.shown_mark(true).is_none() && !state.marked(spot));
+
+        let mut heard = mark(&mut state, true);
+        assert_eq!(state.shown_mark(true), Some(Corner::TopRight));
+        state.mark_is_left();
+        assert!(state.marked(spot), "somebody waits for it still");
+        let touched = Touched { spot, calibration: Calibration::default(), rotation: 90 };
+        assert_eq!(heard.try_recv(), Ok(Ok(touched)));
+        assert!(!state.marked(spot), "the next finger is for the page");
+
+        drop(mark(&mut state, true));
+        state.mark_is_left();
+        assert_eq!(state.shown_mark(true), None);
+
+        let mut heard = mark(&mut state, true);
+        assert_eq!(state.shown_mark(false), None, "maintenance has ended");
+        assert!(heard.try_recv().is_err());
     }
 
     #[test]

@@ -454,6 +454,7 @@ impl Kiosk {
                 None => self.edges.post(Event::Found { code: code.to_string(), order: None }),
             },
             Effect::PrintReport { number, copy } => self.read_report(number, copy),
+            Effect::PrintTest => self.edges.print_test(self.receipt_header.test_page(), self.unprinted),
             Effect::Answer { id, outcome } => self.answered(&id, &outcome),
             other => self.edges.execute(other),
         }

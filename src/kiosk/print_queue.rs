@@ -1,10 +1,10 @@
-//! What waits for the printer. A customer who stands there gets their slip before a report is printed.
+//! What waits for the printer. A customer who stands there gets their slip before a report or a test page is printed.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use crate::printer::{CashUpSlip, Receipt};
+use crate::printer::{CashUpSlip, Receipt, TestPage};
 use crate::vocabulary::OrderId;
 
 #[derive(Debug)]
@@ -18,11 +18,12 @@ pub(super) struct PrintJob {
 pub(super) enum Paper {
     Slip { order: OrderId, receipt: Box<Receipt> },
     Report(Box<CashUpSlip>),
+    Test(Box<TestPage>),
 }
 
 pub(super) struct PrintQueue {
     jobs: Receiver<PrintJob>,
-    /// Reports that have waited for slips.
+    /// Reports and test pages that have waited for slips.
     reports: VecDeque<PrintJob>,
 }
 
@@ -37,13 +38,13 @@ impl PrintQueue {
             let first = self.jobs.recv_timeout(wait)?;
             match first.paper {
                 Paper::Slip { .. } => return Ok(first),
-                Paper::Report(_) => self.reports.push_back(first),
+                Paper::Report(_) | Paper::Test(_) => self.reports.push_back(first),
             }
         }
         while let Ok(job) = self.jobs.try_recv() {
             match job.paper {
                 Paper::Slip { .. } => return Ok(job),
-                Paper::Report(_) => self.reports.push_back(job),
+                Paper::Report(_) | Paper::Test(_) => self.reports.push_back(job),
             }
         }
         self.reports.pop_front().ok_or(RecvTimeoutError::Timeout)

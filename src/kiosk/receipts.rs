@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::Config;
 use crate::ledger::{CashUp, InCurrency, RailSum};
-use crate::printer::{CashUpSlip, Item, Receipt, Sums, Takings, code_text};
+use crate::printer::{CashUpSlip, Item, Receipt, Sums, Takings, TestPage, code_text};
 use crate::sale::{self, Order};
 use crate::screen::language::Texts;
 use crate::vocabulary::fee::Rate;
@@ -92,6 +92,19 @@ impl ReceiptHeader {
             foreign: foreign.collect(),
             granted: report.granted.iter().map(|(why, units)| (*why, *units)).collect(),
             claims: report.claims.iter().map(|claim| (claim.order.short_code(), claim.open)).collect(),
+            language,
+        }
+    }
+
+    /// In the operator's first language, with their words in each.
+    pub fn test_page(&self) -> TestPage {
+        let kiosk = &self.config.kiosk;
+        let language = kiosk.languages.first().cloned().unwrap_or_else(|| Language::new("en"));
+        TestPage {
+            time: Clock::wall().and_then(|wall| self.written(wall, &language)),
+            kiosk: kiosk.id.clone(),
+            place: kiosk.place.get(&language).to_owned(),
+            samples: kiosk.languages.iter().map(|language| kiosk.merchant.get(language).to_owned()).collect(),
             language,
         }
     }

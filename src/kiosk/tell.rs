@@ -38,7 +38,8 @@ impl Kiosk {
         let now = self.clock.now();
         self.follow(now);
         let code = |order: &sale::Order| Some(self.receipt_header.code(order, &self.state));
-        let showing = GlassContent { view: self.state.view(now, code), order: scene::order(&self.state) };
+        let mark = self.touch.shown_mark(self.state.conditions.maintenance);
+        let showing = GlassContent { view: self.state.view(now, code), mark, order: scene::order(&self.state) };
         if self.shown.as_ref() != Some(&showing) {
             self.edges.glass.show(showing.clone());
             self.shown = Some(showing);

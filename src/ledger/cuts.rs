@@ -58,11 +58,11 @@ impl Reader {
         Ok(Some(report))
     }
 
-    /// Whether the run before may have ended while a report was printed: one was asked for in it.
+    /// Whether the run before may have ended while a report or a test page was printed: one was asked for in it.
     pub fn report_may_be_half_printed(&self) -> Result<bool, LedgerError> {
         let asked = "SELECT EXISTS (SELECT 1 FROM record WHERE order_id IS NULL AND kind = 'operation-begun'
                      AND seq > (SELECT coalesce(max(seq), 0) FROM record WHERE order_id IS NULL AND kind = 'boot-started')
-                     AND json_extract(body, '$.asked.do') IN ('cash-up', 'print-report'))";
+                     AND json_extract(body, '$.asked.do') IN ('cash-up', 'print-report', 'print-test'))";
         self.connection.query_row(asked, [], |row| row.get(0)).map_err(LedgerError::sqlite(&self.path))
     }
 

@@ -77,6 +77,8 @@ pub enum Operation {
     CashUp,
     /// A report that was made before is printed once more, as a copy.
     PrintReport { number: u32 },
+    /// A page on which the paper's width, its characters and its code can be looked at.
+    PrintTest,
 }
 
 /// Units, at least one, by slot.
@@ -121,7 +123,8 @@ impl Operation {
             | Self::Refill
             | Self::RefillSlots { .. }
             | Self::AddStock { .. }
-            | Self::Maintenance { .. } => &[Right::Service],
+            | Self::Maintenance { .. }
+            | Self::PrintTest => &[Right::Service],
             Self::SettleClaim { .. } | Self::CashUp | Self::PrintReport { .. } => &[Right::Money],
             Self::Vend { .. } => &[Right::Motion, Right::Money],
             Self::TestVend { .. } | Self::Pulse { .. } => &[Right::Motion],
@@ -139,7 +142,8 @@ impl Operation {
             | Self::Maintenance { .. }
             | Self::SettleClaim { .. }
             | Self::CashUp
-            | Self::PrintReport { .. } => Timing::Any,
+            | Self::PrintReport { .. }
+            | Self::PrintTest => Timing::Any,
             Self::Vend { .. } | Self::TestVend { .. } | Self::Pulse { .. } => Timing::LiveBetweenSales,
         }
     }
@@ -160,6 +164,7 @@ impl Operation {
             Self::Pulse { .. } => "pulse",
             Self::CashUp => "cash-up",
             Self::PrintReport { .. } => "print-report",
+            Self::PrintTest => "print-test",
         }
     }
 }
@@ -320,6 +325,7 @@ impl fmt::Display for Operation {
             Self::Pulse { outlet } => write!(f, "energise the relay of {}", outlet.name()),
             Self::CashUp => f.write_str("cash up"),
             Self::PrintReport { number } => write!(f, "print report {number} again"),
+            Self::PrintTest => f.write_str("print a test page"),
         }
     }
 }

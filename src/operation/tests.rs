@@ -24,6 +24,7 @@ fn all() -> Vec<Operation> {
         Operation::Pulse { outlet: Outlet::Slot(slot) },
         Operation::CashUp,
         Operation::PrintReport { number: 3 },
+        Operation::PrintTest,
     ]
 }
 

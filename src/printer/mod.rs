@@ -1,4 +1,4 @@
-//! The receipt printer: a receipt or a report becomes a document, the document dots, the dots ESC/POS bytes.
+//! The receipt printer: a receipt, a report or a test page becomes a document, the document dots, the dots ESC/POS bytes.
 //!
 //! Policy: "printed" is what the printer says, not what was sent. It is asked before the first byte, and after the cut
 //! again: an answer in order, then that it is on line with paper there, then an answer in order to a second question.
@@ -15,6 +15,7 @@ mod gb18030;
 mod port;
 mod raster;
 mod receipt;
+mod test_page;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ pub use document::{Document, Line, Place};
 pub use port::{Port, PortError, SimulatedPort, TcpPort, UsbPrinter, serial_port, usb_port, usb_printers};
 pub use raster::Bitmap;
 pub use receipt::{Item, Receipt, code_text};
+pub use test_page::TestPage;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -224,6 +226,14 @@ impl Printer {
     /// As [`print`](Self::print).
     pub fn print_report(&mut self, slip: &CashUpSlip) -> Result<(), NotPrinted> {
         self.put(&cash_up::document(&self.texts, slip))
+    }
+
+    /// The same of a test page.
+    ///
+    /// # Errors
+    /// As [`print`](Self::print).
+    pub fn print_test(&mut self, page: &TestPage) -> Result<(), NotPrinted> {
+        self.put(&test_page::document(&self.texts, page, self.columns, self.text))
     }
 
     fn put(&mut self, document: &Document) -> Result<(), NotPrinted> {

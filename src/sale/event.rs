@@ -174,6 +174,8 @@ pub enum Effect {
         number: u32,
         copy: bool,
     },
+    /// The test page, likewise.
+    PrintTest,
     /// What came of a request, for who asked. It is on disk.
     Answer {
         id: RequestId,

@@ -15,6 +15,8 @@ enum Done {
     Begun(OrderId),
     /// With the report that was made or is printed.
     Reported(u32),
+    /// And nothing of it is to be kept.
+    Sent,
     /// The board has to speak first.
     Later,
 }
@@ -46,7 +48,7 @@ impl Turn<'_> {
             Err(why) => Outcome::Refused { why },
             Ok(Done::Later) => return,
             Ok(Done::Now) if self.step.records.len() == written => Outcome::Unchanged,
-            Ok(Done::Now) => Outcome::Changed { order: None, report: None },
+            Ok(Done::Now | Done::Sent) => Outcome::Changed { order: None, report: None },
             Ok(Done::Begun(order)) => Outcome::Changed { order: Some(order), report: None },
             Ok(Done::Reported(number)) => Outcome::Changed { order: None, report: Some(number) },
         };
@@ -100,6 +102,10 @@ impl Turn<'_> {
             Operation::Pulse { outlet } => return self.pulse(outlet, request).map(|()| Done::Later),
             Operation::CashUp => return Ok(Done::Reported(self.cash_up(request))),
             Operation::PrintReport { number } => return self.print_report(*number).map(Done::Reported),
+            Operation::PrintTest => {
+                self.effect(Effect::PrintTest);
+                return Ok(Done::Sent);
+            }
         }
         Ok(Done::Now)
     }

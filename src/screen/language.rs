@@ -110,6 +110,7 @@ mod tests {
             "screen/language.rs",
             "printer/receipt.rs",
             "printer/cash_up.rs",
+            "printer/test_page.rs",
             "kiosk/receipts.rs",
         ];
         let files = pages.chain(others.map(|file| source.join(file)));

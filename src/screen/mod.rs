@@ -30,20 +30,22 @@ pub use rotation::Rotation;
 
 use crate::config::Theme;
 use crate::sale::dialogue::View;
-use crate::vocabulary::{Rect, Target};
+use crate::vocabulary::{Corner, Rect, Target};
 
 use language::Texts;
 use paint::Painter;
 use sheet::{Draw, Node};
 use text::Typesetter;
 
-/// What changes by itself while nobody is there.
+/// What is shown besides the view: what changes by itself while nobody is there, and a mark.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Moment {
     /// Counts slides, and the languages of the invitation.
     pub turn: u32,
     /// Of the day, in the kiosk's time zone; `None` while the time is unknown.
     pub minute: Option<u16>,
+    /// Over everything, for a finger that shows how the touch sensor lies.
+    pub mark: Option<Corner>,
 }
 
 /// The glass as a picture in memory.

@@ -16,7 +16,7 @@ use crate::config::{Palette, Theme};
 use crate::sale::Touch;
 use crate::sale::dialogue::{Page, ShopPage, View};
 use crate::sale::view::{ItemView, OrderView};
-use crate::vocabulary::{Rect, ShortCode};
+use crate::vocabulary::{Corner, Rect, ShortCode};
 
 use super::Moment;
 use super::icon::Icon;
@@ -54,6 +54,9 @@ pub fn compose(view: &View, texts: &Texts, theme: &Theme, moment: Moment, width:
         Page::OutOfService { reasons, last_claim } => page.out_of_service(body, reasons, last_claim.as_ref()),
         Page::NotStarted { why } => page.not_started(body, why),
     }
+    if let Some(corner) = moment.mark {
+        page.mark(corner, whole);
+    }
     page.sheet
 }
 
@@ -65,6 +68,8 @@ const FOOT: i32 = 56;
 const LINE: i32 = 44;
 /// Of the card with an order's code.
 const CODE: i32 = 112;
+/// What a finger is to hit in the middle.
+const MARK: i32 = 108;
 /// For the two switches of type and contrast, or for "more time".
 const EASE: i32 = 240;
 
@@ -118,6 +123,18 @@ impl Composer<'_> {
             self.switches(Rect { x: bar.x + (bar.w - switches) / 2, w: switches, ..bar });
             sides(body)
         }
+    }
+
+    /// For one finger, which can touch nothing else meanwhile.
+    fn mark(&mut self, corner: Corner, whole: Rect) {
+        let at = corner.spot().pixel((whole.w as u32, whole.h as u32));
+        let palette = self.sheet.palette;
+        for (side, fill) in [(MARK, palette.text), (MARK * 5 / 6, palette.primary), (MARK / 3, palette.ground)] {
+            let side = self.px(side);
+            let disc = Rect { x: at.x - side / 2, y: at.y - side / 2, w: side, h: side };
+            self.sheet.add(disc, Draw::Card { fill, border: fill, radius: side / 2 });
+        }
+        self.sheet.targets.clear();
     }
 
     /// The hidden way into the service menu: the place, as far as the panel's edges. Nothing of it is seen.

@@ -1,6 +1,8 @@
 //! Where things are on the glass: places, rectangles, and what can be touched there. Pixels are those of the picture as
 //! the customer sees it, from its upper left corner.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// One pixel.
@@ -32,6 +34,54 @@ impl Spot {
             ((part * f64::from(pixels)) as i32).clamp(0, i32::try_from(last).unwrap_or(i32::MAX))
         };
         Point { x: along(self.x, width), y: along(self.y, height) }
+    }
+}
+
+/// Where a mark stands that is to be touched. Three of them tell every way in which a touch sensor can lie on the glass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Corner {
+    TopLeft,
+    TopRight,
+    BottomLeft,
+}
+
+impl Corner {
+    pub const ALL: [Self; 3] = [Self::TopLeft, Self::TopRight, Self::BottomLeft];
+
+    /// So far from both sides, for a touch that comes out too far outside must be seen too.
+    const INSIDE: f64 = 0.1;
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|corner| corner.name() == name)
+    }
+
+    /// As other programs write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TopLeft => "top-left",
+            Self::TopRight => "top-right",
+            Self::BottomLeft => "bottom-left",
+        }
+    }
+
+    /// The middle of its mark.
+    pub fn spot(self) -> Spot {
+        let (near, far) = (Self::INSIDE, 1.0 - Self::INSIDE);
+        match self {
+            Self::TopLeft => Spot { x: near, y: near },
+            Self::TopRight => Spot { x: far, y: near },
+            Self::BottomLeft => Spot { x: near, y: far },
+        }
+    }
+}
+
+impl fmt::Display for Corner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TopLeft => "the top left",
+            Self::TopRight => "the top right",
+            Self::BottomLeft => "the bottom left",
+        })
     }
 }
 

@@ -27,7 +27,7 @@ pub use choice::{PaidWithoutIntent, UnknownDelivery};
 pub use counted::{counted, plural};
 pub use error_chain::error_chain;
 pub use evidence::{DeliveryId, Evidence, Reading};
-pub use geometry::{Point, Rect, Spot, Target};
+pub use geometry::{Corner, Point, Rect, Spot, Target};
 pub use goods::{Entitlement, Goods, Grant, Outlet};
 pub use ids::{
     BootId, CategoryId, ChargeId, LaneId, OrderId, PaymentId, ProductId, RailName, RefundId, ShortCode, SlotId, StayId,

@@ -371,6 +371,8 @@ pub const RULES: &[Case] = cases! {
         "kiosk.toml:22:9: `width` must be a whole number, not a text; write width = 1280"
         "kiosk.toml:23:1: unknown key `heigth` in [glass]; did you mean `height`?"
         "kiosk.toml:24:1: unknown key `font` in [glass]; known here: driver, font_more, font_sc, font_sc_bold, font_tc, font_tc_bold, night, theme, height, width";
+    "[printer]" => "[dbus]\nbus = \"session\"\npolkit = true\n[printer]":
+        "kiosk.toml:40:10: polkit is on the system's bus; write bus = \"system\", or leave `polkit` out";
     "[printer]" => "[service]\npin = \"2468\"\n[printer]":
         "kiosk.toml:39:7: `pin` is not the hash of a PIN; write what `kioskctl pin` prints";
     "[printer]" => "[service]\npin = \"$argon2id$v=19$m=1024,t=2,p=1$BwcHBwcHBwcHBwcHBwcHBw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"\n[printer]":

@@ -10,7 +10,7 @@ use kioskd::config::PaperText;
 use kioskd::demo::machine::Timing;
 use kioskd::demo::paper::PaperLevel;
 use kioskd::printer::{
-    CashUpSlip, Item, NotPrinted, Printer, PrinterFault, PrinterStatus, Receipt, Sums, Takings, open_port,
+    CashUpSlip, Item, NotPrinted, Printer, PrinterFault, PrinterStatus, Receipt, Sums, Takings, TestPage, open_port,
 };
 use kioskd::sale::record::Slip;
 use kioskd::sale::view::Outcome;
@@ -225,6 +225,23 @@ fn a_cash_up_is_on_paper_with_every_figure() {
     (nothing.foreign, nothing.granted, nothing.claims) = (Vec::new(), Vec::new(), Vec::new());
     bench.printer.print_report(&nothing).unwrap();
     assert_golden("en-384-cash-up-empty.png", &bench.world.paper.png());
+}
+
+#[test]
+fn a_test_page_shows_both_edges_every_kind_of_character_and_a_code() {
+    for (tag, columns) in [("zh-Hant", 384), ("en", 576)] {
+        let mut bench = bench(columns);
+        let page = TestPage {
+            language: Language::new(tag),
+            kiosk: "K0001".into(),
+            place: "Platform 2".into(),
+            time: Some("2026-11-29 12:00".into()),
+            samples: vec!["Demo Drinks Ltd.".into(), "示範飲料有限公司".into()],
+        };
+        bench.printer.print_test(&page).unwrap();
+        assert_golden(&format!("{tag}-{columns}-test-page.png"), &bench.world.paper.png());
+        assert_eq!(cuts(&bench.world.paper.bin()), 1);
+    }
 }
 
 /// As characters in place of pictures: what a printer with a Chinese face makes of the bytes.

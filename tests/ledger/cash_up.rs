@@ -420,7 +420,7 @@ fn kioskctl_tells_the_fees_of_all_reports() {
 /// The printer may hold the rest of a report where the run before was asked for one: then, and only then, it is emptied.
 #[test]
 fn a_run_that_was_asked_for_a_report_may_have_died_over_it() {
-    for asked in [Operation::CashUp, Operation::PrintReport { number: 1 }, Operation::Refill] {
+    for asked in [Operation::CashUp, Operation::PrintReport { number: 1 }, Operation::PrintTest, Operation::Refill] {
         let directory = folder();
         let mut shop = begin(directory.path(), UnknownDelivery::Refund);
         let half = || Reader::open(directory.path()).unwrap().report_may_be_half_printed().unwrap();

@@ -286,6 +286,7 @@ fn operations() -> Vec<Operation> {
         Operation::Pulse { outlet: kit::outlet("A1") },
         Operation::CashUp,
         Operation::PrintReport { number: 7 },
+        Operation::PrintTest,
     ]
 }
 

@@ -2,8 +2,8 @@
 //! sale does not care.
 
 pub mod kit;
-
-use std::io::{Seek, Write};
+mod polkit;
+mod wiring;
 
 use serde_json::{Value, json};
 
@@ -46,11 +46,13 @@ fn every_call() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
         (SERVICE, "SettleClaim", vec!["ss", "01M82V7M000000000000000007", "refund"]),
         (SERVICE, "Vend", vec!["s", "cola"]),
         (SERVICE, "TestVend", vec!["s", "A1"]),
+        (SERVICE, "Mark", vec!["s", "top-left"]),
         (SERVICE, "Maintenance", vec!["b", "true"]),
         (SERVICE, "Pulse", vec!["s", "A1"]),
         (SERVICE, "Screenshot", vec![]),
         (SERVICE, "CashUp", vec![]),
         (SERVICE, "PrintReport", vec!["u", "1"]),
+        (SERVICE, "PrintTest", vec![]),
         (SALES, "Report", vec!["u", "0"]),
         (SALES, "Orders", vec!["u", "10"]),
         (SALES, "Story", vec!["s", ""]),
@@ -211,60 +213,6 @@ fn a_relay_is_tried_in_maintenance_with_the_door_open() {
     machine.verify();
 }
 
-/// `kioskctl test` with somebody who answers these lines.
-fn wiring_test(bus: &Bus, words: &[&str], answers: &str) -> (Option<i32>, String) {
-    let mut input = tempfile::tempfile().unwrap();
-    input.write_all(answers.as_bytes()).unwrap();
-    input.rewind().unwrap();
-    let mut kioskctl = command(env!("CARGO_BIN_EXE_kioskctl"));
-    kioskctl.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address()).arg("test").args(words).stdin(input);
-    let told = kioskctl.output().unwrap();
-    (told.status.code(), String::from_utf8(told.stdout).unwrap())
-}
-
-#[test]
-fn the_wiring_test_finds_what_is_wrong_and_moves_nothing_by_itself() {
-    let bus = Bus::start();
-    let machine = start(&bus);
-    bus.wait_property("Status", "FleetLink", |link| *link == json!(["connected", ""]));
-    let (code, says) = wiring_test(&bus, &["--quick"], "");
-    assert_eq!(code, Some(0), "{says}");
-    assert!(says.contains("well     board          ok\n") && says.ends_with(" 0 wrong\n"), "{says}");
-    let (_, says) = wiring_test(&bus, &["--dry"], "");
-    assert!(says.contains("  energise the relay of A1 (cola)") && machine.pulses() == 0, "{says}");
-    assert!(operations(&machine).is_empty());
-
-    // The first slot is well; of the second somebody says that it has not moved; then they have enough.
-    let (code, says) = wiring_test(&bus, &[], "y\ny\ny\ny\ny\nn\nq\n");
-    assert_eq!(code, Some(1), "{says}");
-    assert!(says.contains("well     relay A1       it moved; the sensor counted 1\n"), "{says}");
-    assert!(
-        says.contains("wrong    relay A2       it did not move; the sensor counted 1\n           -> look at"),
-        "{says}"
-    );
-    assert!(says.contains("maintenance has ended\n") && says.ends_with(" 1 wrong\n"), "{says}");
-    assert_eq!(machine.pulses(), 2);
-    machine.until("attract");
-
-    // What is wrong without anybody's help, and a sensor that is dead.
-    machine.world(json!({ "paper": "out", "slot": { "name": "A1", "motor": "jam" } }));
-    bus.wait_property("Status", "Devices", |devices| devices["printer"][0] == "paper-out");
-    let (code, says) = wiring_test(&bus, &[], "y\ny\ny\ny\nq\n");
-    assert_eq!(code, Some(1), "{says}");
-    assert!(says.contains("wrong    printer        paper-out\n"), "{says}");
-    assert!(says.contains("wrong    drop_sensor    something fell from A1, and it counted nothing\n"), "{says}");
-    // Who goes in the middle leaves a machine that sells, and whoever was at work before is still at work.
-    machine.until("attract");
-    assert_eq!(kioskctl(&bus, &["maintenance", "on"]).1, "done");
-    let (_, says) = wiring_test(&bus, &["--json"], "");
-    let says: Value = serde_json::from_str(&says).unwrap();
-    assert!(
-        says["checks"].as_array().unwrap().iter().any(|check| check["part"] == "fleet" && check["result"] == "well")
-    );
-    assert_eq!(kioskctl(&bus, &["maintenance", "off"]).1, "done");
-    machine.verify();
-}
-
 #[test]
 fn what_is_refused_or_makes_no_sense_is_said_in_a_sentence() {
     let bus = Bus::start();
@@ -299,6 +247,7 @@ fn what_is_refused_or_makes_no_sense_is_said_in_a_sentence() {
         (SERVICE, "SettleClaim", vec!["ss", "7", "refund"], "`7` is not an order number"),
         (SERVICE, "SettleClaim", vec!["ss", "01M82V7M000000000000000007", "by-provider"], "write delivered, refund or"),
         (SERVICE, "Vend", vec!["s", "a b"], "is not a product key"),
+        (SERVICE, "Mark", vec!["s", "middle"], "write top-left, top-right or bottom-left"),
         (SERVICE, "Open", vec![], "Unknown method"),
         (SALES, "Orders", vec!["u", "0"], "ask for 1 to 1000"),
         (SALES, "Orders", vec!["u", "1001"], "ask for 1 to 1000"),
@@ -430,7 +379,7 @@ fn a_stranger_gets_nothing() {
         assert!(let_in, "{method}: {told:?}");
     }
     let by: Vec<Value> = operations(&machine).iter().map(|line| line["by"]["uid"].clone()).collect();
-    assert_eq!(by, vec![json!(65_534); 13], "what the technician asked, and nothing else");
+    assert_eq!(by, vec![json!(65_534); 14], "what the technician asked, and nothing else");
     let says = bus.busctl_by(
         STRANGER,
         &["call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "RequestName", "su", NAME, "0"],

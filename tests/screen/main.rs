@@ -163,7 +163,10 @@ fn a_theme_of_an_operators_own() {
     let config = config.replace("# theme = ", "theme = ");
     let config = config.replace("\"zh-Hans\", \"en\"]", "\"en\", \"fr\"]");
     let config = check::parse(&root().join("configs/kiosk.toml"), config.as_bytes()).unwrap();
-    let (noon, night) = (Moment { turn: 0, minute: Some(720) }, Moment { turn: 2, minute: Some(1_200) });
+    let (noon, night) = (
+        Moment { minute: Some(720), ..Moment::default() },
+        Moment { turn: 2, minute: Some(1_200), ..Moment::default() },
+    );
     let mut wrong = Vec::new();
     for (width, height) in SIZES {
         for (name, language, page, moment) in [

@@ -485,7 +485,7 @@ impl<'a> Run<'a> {
                 world.tell(300, Event::ReceiptDone { order, result });
             }
             Effect::Answer { id, outcome } => self.told(id, outcome),
-            Effect::Find { .. } | Effect::PrintReport { .. } | Effect::CheckPin { .. } => {}
+            Effect::Find { .. } | Effect::PrintReport { .. } | Effect::PrintTest | Effect::CheckPin { .. } => {}
         }
     }
 

@@ -1,10 +1,12 @@
 //! The machine's own bus, with the policy that ships: who may call what, that a call starts a kiosk, and the login banner.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::path::Path;
 use std::process::Output;
 
 use crate::guest::{OUTSIDE, Street, run, until};
+use crate::troubles::CONFIG;
 use kioskd_tests::child::command;
 
 const NAME: &str = "org.kioskd.Kiosk1";
@@ -66,9 +68,58 @@ impl Street {
     }
 }
 
-fn by(user: &str, words: &[&str]) -> Output {
+pub fn by(user: &str, words: &[&str]) -> Output {
     let who = [&format!("--reuid={user}"), &format!("--regid={user}"), "--init-groups", "--"].map(str::to_owned);
     command("setpriv").args(who).args(words).output().unwrap()
+}
+
+/// The rule of the paper, as somebody would copy it.
+fn rule() -> &'static str {
+    let paper = include_str!("../../docs/dbus.md");
+    paper.split("```js\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a rule in docs/dbus.md")
+}
+
+impl Street {
+    /// Polkit is asked, too. As shipped, technicians may not move anything; by the paper's rule they may, and decide about
+    /// no money. Nobody waits for one that is away.
+    pub fn polkit(&mut self) {
+        let right = fs::read_to_string(CONFIG).unwrap();
+        fs::write(CONFIG, format!("{right}\n[dbus]\npolkit = true\n")).unwrap();
+        run("systemctl", &["restart", "kioskd"]);
+        let says = |user: &str, words: &[&str]| {
+            let told = by(user, &[&["busctl", "call", NAME, OBJECT, "org.kioskd.Kiosk1.Service"], words].concat());
+            String::from_utf8([told.stdout, told.stderr].concat()).unwrap()
+        };
+        let (vend, no_slot) = (["TestVend", "s", "Z9"], "there is no such slot");
+        let heard = |user: &str, words: &[&str], wanted: &str| {
+            let mut last = String::new();
+            until(&format!("{user} {words:?}: {wanted}"), || {
+                last = says(user, words);
+                tell_outside(&format!("{user} {words:?}: {last}"));
+                last.contains(wanted).then_some(())
+            });
+        };
+        heard("root", &vend, no_slot);
+        heard("technician", &["Lock", "s", "cleaning"], "b true");
+        heard("technician", &["Unlock"], "b true");
+        heard("technician", &vend, "polkit wants somebody to authenticate for this");
+        heard("technician", &["CashUp"], "polkit wants somebody to authenticate for this");
+        fs::write("/etc/polkit-1/rules.d/50-kioskd.rules", rule()).unwrap();
+        heard("technician", &vend, no_slot);
+        heard("technician", &["CashUp"], "polkit wants somebody to authenticate for this");
+        heard("stranger", &vend, "Access denied");
+        run("systemctl", &["mask", "--runtime", "--now", "polkit"]);
+        heard("technician", &vend, "polkit can't be asked (");
+        heard("root", &vend, no_slot);
+        run("systemctl", &["unmask", "--runtime", "polkit"]);
+        fs::write(CONFIG, right).unwrap();
+        run("systemctl", &["restart", "kioskd"]);
+    }
+}
+
+fn tell_outside(line: &str) {
+    let file = OpenOptions::new().create(true).append(true).open(Path::new(OUTSIDE).join("polkit"));
+    writeln!(file.unwrap(), "{}", line.trim()).unwrap();
 }
 
 fn call(user: &str, method: &Method) -> Output {

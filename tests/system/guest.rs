@@ -70,7 +70,7 @@ pub struct Street {
     pub eye: Eye,
     pub paper: Paper,
     pub board: Board,
-    office: OnceCell<Office>,
+    pub office: OnceCell<Office>,
     slips: u32,
 }
 

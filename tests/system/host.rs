@@ -130,6 +130,8 @@ impl Case {
         // Makes its keys.
         let printer = match day {
             Day::Offline { .. } => "driver = \"tcp\"\naddress = \"127.0.0.1:9100\"\nstatus_every = \"1h\"",
+            // Somebody waits for each of its troubles.
+            Day::Troubles => "driver = \"usb\"\nmodel = \"Paper 58\"\nstatus_every = \"1s\"",
             _ => "driver = \"usb\"\nmodel = \"Paper 58\"",
         };
         let bank = Double::start("wechat/double.py", &at("provider"));

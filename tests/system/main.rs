@@ -10,6 +10,7 @@ mod office;
 mod offline;
 mod raspberry;
 mod street;
+mod technician;
 mod troubles;
 
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,10 @@ enum Seen {
     RelayOff {
         slot: String,
         on_ms: u64,
+    },
+    /// A motor has turned far enough.
+    Turned {
+        slot: String,
     },
     Fell {
         slot: String,

@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ const KIOSK: &str = "kiosk/v1/demo/K0001";
 
 pub struct Office {
     desk: Arc<Mutex<Desk>>,
+    clients: [Child; 2],
 }
 
 #[derive(Default)]
@@ -31,8 +32,16 @@ impl Office {
         drop(until("a broker", || TcpStream::connect("127.0.0.1:1883").ok()));
         let desk = Arc::new(Mutex::new(Desk::default()));
         let working = Arc::clone(&desk);
-        std::thread::spawn(move || work(&working));
-        Self { desk }
+        let client = |program: &str, arguments: &[&str]| {
+            let mut command = Command::new(program);
+            command.args(["-q", "1"]).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+            command.spawn().expect("mosquitto-clients")
+        };
+        let mut hears = client("mosquitto_sub", &["-v", "-t", &format!("{KIOSK}/#")]);
+        let mut says = client("mosquitto_pub", &["-l", "-t", &format!("{KIOSK}/ack")]);
+        let (heard, acks) = (hears.stdout.take().unwrap(), says.stdin.take().unwrap());
+        std::thread::spawn(move || work(&working, heard, acks));
+        Self { desk, clients: [hears, says] }
     }
 
     pub fn stored(&self) -> u64 {
@@ -45,19 +54,22 @@ impl Office {
     }
 }
 
-fn work(desk: &Mutex<Desk>) -> ! {
-    let client = |program: &str, arguments: &[&str]| {
-        let mut command = Command::new(program);
-        command.args(["-q", "1"]).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
-        command.spawn().expect("mosquitto-clients")
-    };
-    let mut hears = client("mosquitto_sub", &["-v", "-t", &format!("{KIOSK}/#")]);
-    let mut says = client("mosquitto_pub", &["-l", "-t", &format!("{KIOSK}/ack")]);
-    let mut acks = says.stdin.take().unwrap();
+/// Closes for a while; the next one goes on where this has stopped.
+impl Drop for Office {
+    fn drop(&mut self) {
+        for client in &mut self.clients {
+            client.kill().unwrap();
+            client.wait().unwrap();
+        }
+    }
+}
+
+/// Until its clients end.
+fn work(desk: &Mutex<Desk>, heard: ChildStdout, mut acks: ChildStdin) {
     let shelf = Path::new(OUTSIDE).join("events");
     let before = fs::read_to_string(&shelf).unwrap_or_default();
     let mut last: Option<Value> = before.lines().last().map(|line| serde_json::from_str(line).unwrap());
-    for line in BufReader::new(hears.stdout.take().unwrap()).lines() {
+    for line in BufReader::new(heard).lines() {
         let line = line.unwrap();
         let (topic, payload) = line.split_once(' ').unwrap_or((&line, ""));
         let leaf = topic.strip_prefix(KIOSK).unwrap();
@@ -81,6 +93,4 @@ fn work(desk: &Mutex<Desk>) -> ! {
             acks.write_all(format!("{ack}\n").as_bytes()).unwrap();
         }
     }
-    let ended = (hears.wait(), says.wait());
-    panic!("the broker's clients ended: {ended:?}");
 }

@@ -48,26 +48,43 @@ pub fn tell(seen: &Seen) {
     file.unwrap().write_all(line.as_bytes()).unwrap();
 }
 
-/// A touch sensor as large as the picture.
-pub struct Finger(VirtualDevice);
+/// A touch sensor, and the finger on it.
+pub struct Finger {
+    sensor: VirtualDevice,
+    /// Where a place of the picture is on the sensor.
+    lies: Box<dyn Fn(u32, u32) -> (u32, u32)>,
+}
 
 impl Finger {
+    /// A sensor as large as the picture.
     pub fn new(width: u32, height: u32) -> Self {
+        Self::on(width, height, |x, y| (x, y))
+    }
+
+    /// On a sensor that was mounted turned by a quarter, clockwise.
+    pub fn turned(width: u32, height: u32) -> Self {
+        Self::on(height, width, move |x, y| (y, width - x))
+    }
+
+    /// On a sensor of that size.
+    fn on(width: u32, height: u32, lies: impl Fn(u32, u32) -> (u32, u32) + 'static) -> Self {
         let axis = |axis, size: u32| UinputAbsSetup::new(axis, AbsInfo::new(0, 0, size as i32, 0, 0, 0));
         let keys: AttributeSet<KeyCode> = [KeyCode::BTN_TOUCH].into_iter().collect();
         let direct: AttributeSet<PropType> = [PropType::DIRECT].into_iter().collect();
         let device = VirtualDevice::builder().unwrap().name("Street glass").with_keys(&keys).unwrap();
         let device = device.with_properties(&direct).unwrap();
         let device = device.with_absolute_axis(&axis(Abs::ABS_X, width)).unwrap();
-        Self(device.with_absolute_axis(&axis(Abs::ABS_Y, height)).unwrap().build().unwrap())
+        let sensor = device.with_absolute_axis(&axis(Abs::ABS_Y, height)).unwrap().build().unwrap();
+        Self { sensor, lies: Box::new(lies) }
     }
 
     pub fn tap(&mut self, x: u32, y: u32) {
         let touch = |value| InputEvent::new(EventType::KEY.0, KeyCode::BTN_TOUCH.0, value);
         let at = |axis: Abs, value: u32| InputEvent::new(EventType::ABSOLUTE.0, axis.0, value as i32);
-        self.0.emit(&[at(Abs::ABS_X, x), at(Abs::ABS_Y, y), touch(1)]).unwrap();
+        let (x, y) = (self.lies)(x, y);
+        self.sensor.emit(&[at(Abs::ABS_X, x), at(Abs::ABS_Y, y), touch(1)]).unwrap();
         std::thread::sleep(Duration::from_millis(120));
-        self.0.emit(&[touch(0)]).unwrap();
+        self.sensor.emit(&[touch(0)]).unwrap();
         std::thread::sleep(Duration::from_millis(120));
     }
 }
@@ -227,6 +244,11 @@ impl Paper {
         decode(&image::load_from_memory(&png).unwrap()).expect("a code on the slip")
     }
 
+    /// Takes the paper out, and puts it back.
+    pub fn set_roll(&self, roll: paper::Roll) {
+        self.roll.lock().unwrap().paper.set_paper(roll);
+    }
+
     /// Throws away what was printed since; whether that was anything.
     pub fn tear_off(&self) -> bool {
         std::mem::replace(&mut *self.roll.lock().unwrap(), Roll::new()).last.is_some()
@@ -250,6 +272,12 @@ pub enum Order {
     KillAtNextPulse(bool),
     /// No motor turns.
     Jam(bool),
+    /// The wire of this slot's motor is off.
+    Unplug(Option<&'static str>),
+    /// The light barrier sees nothing of what falls, nor that its light goes out.
+    Blind(bool),
+    /// Somebody has taken out what lay in the slots.
+    Empty(bool),
     /// An input, by its offset.
     Drive(u32, bool),
 }
@@ -312,6 +340,7 @@ impl Board {
 
 fn case(lines: &Lines, todo: &mpsc::Receiver<Order>, killed: &mpsc::Sender<()>, always: bool) {
     let (mut look_until, mut kill, mut jam) = (None::<Instant>, false, false);
+    let (mut unplugged, mut blind, mut empty) = (None, false, false);
     let mut on: BTreeMap<&str, Instant> = BTreeMap::new();
     let (mut turned, mut falling, mut killed_at) = (BTreeMap::new(), 0, None::<Instant>);
     let mut broken = None;
@@ -323,6 +352,9 @@ fn case(lines: &Lines, todo: &mpsc::Receiver<Order>, killed: &mpsc::Sender<()>, 
                 Order::Paid => look_until = Some(Instant::now() + AFTER_PAYMENT),
                 Order::KillAtNextPulse(wanted) => kill = wanted,
                 Order::Jam(wanted) => jam = wanted,
+                Order::Unplug(wanted) => unplugged = wanted,
+                Order::Blind(wanted) => blind = wanted,
+                Order::Empty(wanted) => empty = wanted,
                 Order::Drive(offset, high) => lines.drive(offset, high),
             }
         }
@@ -353,15 +385,23 @@ fn case(lines: &Lines, todo: &mpsc::Receiver<Order>, killed: &mpsc::Sender<()>, 
                     let asked = Command::new("systemctl").args(["kill", "-s", "KILL", "kioskd"]).status().unwrap();
                     assert!(asked.success());
                 }
-                (Some(since), true) if !jam && since.elapsed() >= TURN && turned.insert(slot, ()).is_none() => {
-                    tell(&Seen::Fell { slot: slot.into() });
-                    falling = FALL;
+                (Some(since), true)
+                    if !jam
+                        && unplugged != Some(slot)
+                        && since.elapsed() >= TURN
+                        && turned.insert(slot, ()).is_none() =>
+                {
+                    tell(&Seen::Turned { slot: slot.into() });
+                    if !empty {
+                        tell(&Seen::Fell { slot: slot.into() });
+                        falling = FALL;
+                    }
                 }
                 _ => {}
             }
         }
         // Without its light the barrier is dark too.
-        let dark = falling > 0 || !lines.high(EMITTER);
+        let dark = !blind && (falling > 0 || !lines.high(EMITTER));
         falling = falling.saturating_sub(1);
         if broken.replace(dark) != Some(dark) {
             lines.drive(BEAM, dark);

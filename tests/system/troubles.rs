@@ -13,12 +13,14 @@ use crate::guest::{OUTSIDE, Street, until};
 use crate::street::{DOOR, Finger, Order, TAMPER, tell};
 
 const UDC: &str = "/sys/kernel/config/usb_gadget/printer/UDC";
-const CONFIG: &str = "/etc/kioskd/kiosk.toml";
-const CONNECTOR: &str = "/sys/class/drm/card0-Virtual-1/status";
+pub const CONFIG: &str = "/etc/kioskd/kiosk.toml";
+pub const CONNECTOR: &str = "/sys/class/drm/card0-Virtual-1/status";
 
 impl Street {
     pub fn troubles(&mut self) {
         self.office().state("a machine that is well", |state| state["selling"] == true && printer(state) == "ok");
+        self.troubles_found();
+        self.troubles_found_by_hand();
         self.printer();
         self.touch();
         self.screen();
@@ -31,6 +33,7 @@ impl Street {
         self.configuration();
         self.motors();
         self.bus();
+        self.polkit();
     }
 
     fn sale(&mut self) {

@@ -50,7 +50,8 @@ Examples:
     Status,
     /// Test every part and wire, alone or with you in front of the machine.
     #[command(after_help = "\
-It tells what the kiosk says of each part, and then tries with you each relay, the drop sensor and the door. With a person it \
+It tells what the kiosk says of each part, and then tries with you each relay, the drop sensor, the door, the paper and the touch of \
+the glass. With a person it \
 begins maintenance and ends it; Enter is yes, n is no, q leaves.
 
 Exit status: 0 nothing is wrong, 1 something is, 2 the kiosk could not be asked.
@@ -192,6 +193,11 @@ Example:
         /// A slot's name, or gate:LANE.
         outlet: String,
     },
+    /// Print a page on which the paper's width, its characters and its code can be looked at.
+    #[command(after_help = "\
+Example:
+  kioskctl print-test")]
+    PrintTest,
     /// One unit out of a slot, faulty or not, to see whether it works; no revenue.
     #[command(after_help = "\
 Example:

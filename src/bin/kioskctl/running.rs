@@ -20,6 +20,7 @@ pub fn operation(arguments: &Arguments) -> anyhow::Result<Option<Operation>> {
     Ok(Some(match &arguments.verb {
         Verb::Lock { reason } => Operation::Lock { reason: Reason::try_from(reason.clone())? },
         Verb::Unlock => Operation::Unlock,
+        Verb::PrintTest => Operation::PrintTest,
         Verb::Refill { slot: names, add, .. } => match (names.as_slice(), add.as_slice()) {
             ([], []) => Operation::Refill,
             (names, []) => {

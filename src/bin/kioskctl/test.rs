@@ -1,5 +1,5 @@
 //! The wiring test: what the kiosk says of its parts, and then, with a person in front of it, whether each relay moves, the drop
-//! sensor counts and the door is seen.
+//! sensor counts, the door is seen, a page comes out, and a touch where it is made.
 //!
 //! Policy: nothing moves that nobody has agreed to, and everything happens in maintenance, which ends with the test unless it was
 //! begun before. Who leaves in the middle ends it there.
@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use kioskd::console::{Out, say};
 use kioskd::dbus::{Check, CheckResult, Client, Done, NoAnswer};
+use kioskd::input::Aimed;
 use kioskd::operation::Operation;
-use kioskd::vocabulary::{Outlet, SlotId};
+use kioskd::vocabulary::{Corner, Outlet, SlotId};
 use serde_json::{Value, json};
 
 use crate::arguments::Arguments;
@@ -20,6 +21,9 @@ use crate::running::ask;
 /// So often, and so many times, the door is looked for.
 const LOOK: Duration = Duration::from_millis(250);
 const LOOKS: usize = 40;
+
+/// As the kiosk's status calls it.
+const SENSOR: &str = "drop_sensor";
 
 /// What a person has said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +94,9 @@ impl Test {
                 "  energise the relay of {slot} ({product}), and ask whether it moved and something fell"
             ));
         }
-        self.tell("  have the door opened and closed; end maintenance");
+        self.tell("  have the door opened and closed");
+        self.tell("  print a test page, and ask whether it is whole");
+        self.tell("  show a mark in three corners of the glass, each for a finger; end maintenance");
         Ok(())
     }
 
@@ -102,7 +108,7 @@ impl Test {
             }
             self.kiosk.operate(&Operation::Maintenance { on: true }).await?;
         }
-        let done = self.relays_and_door().await;
+        let done = self.part_by_part().await;
         // However it went.
         if !before {
             self.kiosk.operate(&Operation::Maintenance { on: false }).await?;
@@ -111,13 +117,12 @@ impl Test {
         done
     }
 
-    async fn relays_and_door(&mut self) -> Result<(), NoAnswer> {
-        for (slot, product, count) in self.kiosk.slots().await? {
-            match self.question(&format!("Energise the relay of {slot} ({product})?")) {
-                Said::Yes => self.relay(&slot, count).await?,
-                Said::No => self.note(Check::new(format!("relay {slot}"), CheckResult::Unknown, "left out")),
-                Said::Leave => return Ok(()),
-            }
+    async fn part_by_part(&mut self) -> Result<(), NoAnswer> {
+        let relays = self.relays().await;
+        // Each pulse has asked the sensor whether it sees, also where somebody leaves after it.
+        self.sensor().await?;
+        if relays? == Said::Leave {
+            return Ok(());
         }
         for (open, what) in [(true, "Open the door. Is it open?"), (false, "Close the door. Is it closed?")] {
             match self.question(what) {
@@ -126,6 +131,68 @@ impl Test {
                 Said::Leave => return Ok(()),
             }
         }
+        match self.question("Print a test page?") {
+            Said::Yes => self.paper().await?,
+            Said::No => self.note(Check::new("paper", CheckResult::Unknown, "left out")),
+            Said::Leave => return Ok(()),
+        }
+        match self.question("Try the touch of the glass?") {
+            Said::Yes => self.touch().await?,
+            Said::No => self.note(Check::new("touch", CheckResult::Unknown, "left out")),
+            Said::Leave => {}
+        }
+        Ok(())
+    }
+
+    /// `Leave`: the person has enough.
+    async fn relays(&mut self) -> Result<Said, NoAnswer> {
+        for (slot, product, count) in self.kiosk.slots().await? {
+            match self.question(&format!("Energise the relay of {slot} ({product})?")) {
+                Said::Yes => self.relay(&slot, count).await?,
+                Said::No => self.note(Check::new(format!("relay {slot}"), CheckResult::Unknown, "left out")),
+                Said::Leave => return Ok(Said::Leave),
+            }
+        }
+        Ok(Said::Yes)
+    }
+
+    /// Where it is otherwise than before the first pulse.
+    async fn sensor(&mut self) -> Result<(), NoAnswer> {
+        let now = self.kiosk.report().await?.checks().into_iter().find(|check| check.part == SENSOR);
+        if let Some(now) = now.filter(|now| !self.checks.contains(now)) {
+            self.note(now);
+        }
+        Ok(())
+    }
+
+    async fn paper(&mut self) -> Result<(), NoAnswer> {
+        self.kiosk.operate(&Operation::PrintTest).await?;
+        let whole = "Is the page whole, with an arrow at both edges, and every character as it should be?";
+        self.note(match self.question(whole) {
+            Said::Yes => Check::new("paper", CheckResult::Well, "a test page came out whole"),
+            Said::No => Check::new("paper", CheckResult::Wrong, "the test page is not as it should be").advised(
+                "look at paper and head; at its width, [printer] columns, and at how texts get onto it, [printer] text",
+            ),
+            Said::Leave => return Ok(()),
+        });
+        Ok(())
+    }
+
+    async fn touch(&mut self) -> Result<(), NoAnswer> {
+        let mut touches = Vec::new();
+        for corner in Corner::ALL {
+            // For people also where the answer is for programs.
+            drop(writeln!(io::stderr(), "Touch the mark at {corner} of the glass."));
+            match self.kiosk.mark(corner).await? {
+                Some(touched) => touches.push(touched),
+                None => break,
+            }
+        }
+        let aimed = <[_; 3]>::try_from(touches).ok().map(|all| {
+            let [first, ..] = all;
+            Aimed { came: all.map(|touched| touched.spot), calibration: first.calibration, rotation: first.rotation }
+        });
+        self.note(Check::touch(aimed.as_ref()));
         Ok(())
     }
 
@@ -163,7 +230,7 @@ impl Test {
                 _ => None,
             };
             if let Some(says) = wrong {
-                let check = Check::new("drop_sensor", CheckResult::Wrong, says);
+                let check = Check::new(SENSOR, CheckResult::Wrong, says);
                 self.note(check.advised("clean the light barrier, and look at its cables and where it points"));
             }
         }

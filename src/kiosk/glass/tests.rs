@@ -68,7 +68,7 @@ fn showing(page: Page) -> GlassContent {
         service: false,
         page,
     };
-    GlassContent { view, order: Value::Null }
+    GlassContent { view, mark: None, order: Value::Null }
 }
 
 fn attract() -> GlassContent {

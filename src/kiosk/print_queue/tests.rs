@@ -57,6 +57,7 @@ fn slip(number: u128) -> PrintJob {
 fn next(queue: &mut PrintQueue) -> String {
     match queue.next(NO_WAIT).map(|job| job.paper) {
         Ok(Paper::Slip { order, .. }) => format!("slip {order}"),
+        Ok(Paper::Test(_)) => "test".to_owned(),
         Ok(Paper::Report(slip)) => format!("report {}", slip.number),
         Err(why) => format!("{why:?}"),
     }

@@ -169,6 +169,19 @@ fn each_cash_up_has_the_next_number_and_is_printed_and_a_report_is_printed_again
 }
 
 #[test]
+fn a_test_page_is_printed_once_and_on_record() {
+    let mut desk = Desk::new();
+    let request = technician("t1", Operation::PrintTest);
+    let step = desk.hear(Event::Asked { request: request.clone(), known: None });
+    let outcome = Outcome::Changed { order: None, report: None };
+    assert_eq!((kinds(&step), answers(&step)), (vec!["operation-begun", "operation-ended"], vec![outcome.clone()]));
+    let pages = |step: &Step| step.effects.iter().filter(|effect| matches!(effect, Effect::PrintTest)).count();
+    assert_eq!(pages(&step), 1);
+    let known = Known { asked: request.asked.clone(), by: request.by.clone(), outcome: Some(outcome) };
+    assert_eq!(pages(&desk.hear(Event::Asked { request, known: Some(known) })), 0);
+}
+
+#[test]
 fn a_restart_goes_on_counting_reports_and_prints_none_by_itself() {
     let mut desk = Desk::new();
     desk.state.restore(crate::sale::recover::Recovered { last_report: 7, ..Default::default() });

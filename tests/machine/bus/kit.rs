@@ -59,13 +59,27 @@ impl Bus {
     /// With the policy that ships. A test makes no accounts: the user `kioskd` becomes the one who runs the test, and the
     /// group `kiosk-tech` the group `users`.
     pub fn start() -> Self {
+        Self::with(&Self::policy())
+    }
+
+    /// The same, where the test may be polkit.
+    pub fn with_polkit() -> Self {
+        let polkit = format!(
+            "<policy user=\"{}\"><allow own=\"org.freedesktop.PolicyKit1\"/>\
+             <allow send_destination=\"org.freedesktop.PolicyKit1\"/></policy></busconfig>",
+            own_uid()
+        );
+        Self::with(&Self::policy().replace("</busconfig>", &polkit))
+    }
+
+    fn policy() -> String {
         let mut policy = std::fs::read_to_string(shipped("org.kioskd.Kiosk1.conf")).unwrap();
         let own = format!("user=\"{}\"", own_uid());
         for (ships, here) in [("user=\"kioskd\"", own.as_str()), ("group=\"kiosk-tech\"", "group=\"users\"")] {
             assert_eq!(policy.matches(ships).count(), 1, "{ships} in the policy");
             policy = policy.replace(ships, here);
         }
-        Self::with(&policy)
+        policy
     }
 
     /// Nobody has installed a policy.
@@ -150,6 +164,17 @@ impl Bus {
 
     pub fn call_by(&self, who: Caller, interface: &str, method: &str, arguments: &[&str]) -> Result<String, String> {
         said(self.busctl_by(who, &call(interface, method, arguments)))
+    }
+
+    /// What the error of a call is called, by `dbus-send`, which lets nobody ask for a password. `words`: the method and
+    /// its arguments.
+    pub fn error_name(&self, who: Caller, interface: &str, words: &[&str]) -> String {
+        let mut send = by(who, "dbus-send");
+        send.args([&format!("--bus={}", self.address()), "--print-reply", &format!("--dest={NAME}"), PATH]);
+        let told = send.arg(format!("{interface}.{}", words[0])).args(&words[1..]).output().unwrap();
+        let says = String::from_utf8(told.stderr).unwrap();
+        let name = says.strip_prefix("Error ").and_then(|says| says.split(':').next());
+        name.unwrap_or_else(|| panic!("no error: {says}")).to_owned()
     }
 
     /// A property's value.

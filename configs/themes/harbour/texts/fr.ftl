@@ -150,6 +150,7 @@ paper-other-currency = Autre devise
 paper-claims = Réclamations
 paper-after = Suit
 paper-ends = Finit par
+paper-test-page = Page d'essai
 settled-delivered = réglé : la marchandise a été remise
 settled-paid-outside = réglé : remboursé autrement
 pin-title = Code de service
