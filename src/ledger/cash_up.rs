@@ -215,9 +215,7 @@ impl CashUp {
                     let product = self.currency(order.currency).products.entry(item.goods.clone()).or_default();
                     product.units += sign;
                     product.sum += sign * item.price;
-                    if sign > 0 {
-                        product.label.clone_from(&item.label);
-                    }
+                    product.label.clone_from(&item.label);
                 }
             }
         }

@@ -243,7 +243,42 @@ fn what_nobody_knows_is_sold_when_that_is_decided() {
         let (first, second) = (report(&all, 0, 4), report(&all, 4, 5));
         assert_eq!((units(&first), units(&second)), (0, sold), "{how:?}");
         assert_eq!((first.claims.len(), second.claims.len()), (1, 0));
+        assert_eq!(first.claims[0].open.to_string(), "3.00 CNY", "what it was opened over");
     }
+}
+
+#[test]
+fn a_fee_is_unknown_only_where_no_order_had_a_rate() {
+    let sold = |number, fee| [offered(number, 1, "wechat"), paid(number, 300, fee)];
+    let fee = |report: &CashUp| {
+        let text = report.to_string();
+        let line = text.lines().find(|line| line.starts_with("wechat")).expect("the rail has its line");
+        let told = line.split("  ").filter(|cell| !cell.is_empty()).nth(5).unwrap_or_default().trim().to_owned();
+        (told, text.contains("without a rate"))
+    };
+    let told = |told: &str, without| (told.to_owned(), without);
+    assert_eq!(fee(&whole(&sold(1, None))), told("no rate", true));
+    assert_eq!(fee(&whole(&sold(1, Some(0)))), told("0.00 CNY", false), "a rate of nothing is one");
+    let both = [sold(1, None), sold(2, Some(0))].concat();
+    assert_eq!(fee(&whole(&both)), told("0.00 CNY", true), "what is known is told");
+    // The first is sold before the report, and its money goes back in it.
+    let (earlier, later) = (sold(1, Some(4)), sold(2, None));
+    let back = [&earlier[..], &refund(1, 300)].concat();
+    assert_eq!(fee(&report(&back, 2, back.len())), told("-0.04 CNY", false));
+    let beside = [&back[..], &later].concat();
+    assert_eq!(fee(&report(&beside, 2, beside.len())), told("-0.04 CNY", true));
+    let again = [&sold(1, None)[..], &refund(1, 300)].concat();
+    assert_eq!(fee(&report(&again, 2, again.len())), told("0.00 CNY", false), "nothing was sold");
+}
+
+#[test]
+fn it_says_between_which_moments_it_is() {
+    let mut report = CashUp::new(cut(0), cut(12));
+    (report.begin.at, report.end.at) = (None, Some(1_795_000_001_000));
+    let text = report.to_string();
+    let [_, begin, end, ..] = text.lines().collect::<Vec<_>>()[..] else { panic!("{text}") };
+    assert_eq!(begin, format!("from   clock unknown         behind record        0  {}", cut(0).hash));
+    assert_eq!(end, format!("until  2026-11-18 11:06:41Z  with record         12  {}", cut(12).hash));
 }
 
 #[test]
