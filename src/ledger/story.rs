@@ -279,6 +279,27 @@ mod tests {
     }
 
     #[test]
+    fn a_start_in_the_middle_of_it_is_told_once() {
+        let order = OrderId::from_parts(1, 1);
+        let mut story = Story::new(order);
+        for (seq, boot) in [(1, "one"), (2, "one"), (3, "two"), (4, "two")] {
+            let record = Record::ReceiptPrinted { order, slip: Slip::Claim };
+            story.push(seq, boot.into(), seq * 1_000, None, record);
+        }
+        let expected = format!(
+            "order {order} ({})
+       1  clock unknown +1.000s  claim slip printed
+       2  clock unknown +2.000s  claim slip printed
+          ~~ the daemon was started anew ~~
+       3  clock unknown +3.000s  claim slip printed
+       4  clock unknown +4.000s  claim slip printed
+",
+            order.short_code()
+        );
+        assert_eq!(story.to_string(), expected);
+    }
+
+    #[test]
     fn every_slip_has_its_name() {
         let order = OrderId::from_parts(1, 1);
         let slips = [Slip::Receipt, Slip::Refund, Slip::Claim];

@@ -323,8 +323,9 @@ fn check(directory: &Path, cuts: &[String], when: &str) -> (usize, Counted) {
         let cut = matches!(all[report.end.seq as usize - 1].1, Record::CashedUp { .. });
         assert!(cut == report.number.is_some(), "{when}: it ends with its cut");
     }
-    let first = (reports[0].begin.seq, reports[0].begin.hash.as_str());
-    assert_eq!(first, (0, kioskd::ledger::GENESIS), "{when}");
+    let first = (reports[0].begin.seq, reports[0].begin.hash.as_str(), reports[0].begin.at);
+    assert_eq!(first, (0, kioskd::ledger::GENESIS, Some(kit::BASE)), "{when}: it begins with the ledger");
+    assert!(reports.iter().all(|report| report.ledger == reader.ledger().unwrap()), "{when}: {reports:?}");
     for pair in reports.windows(2) {
         let (end, begin) = (&pair[0].end, &pair[1].begin);
         assert_eq!(end, begin, "{when}: each begins where the one before has ended");

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use kioskd::ledger::{Machine, Reader, Selection, Table};
 use kioskd::operation::{Operation, Reason};
 use kioskd::sale::Touch;
-use kioskd::vocabulary::{Evidence, ProductId};
+use kioskd::vocabulary::{Currency, Evidence, ProductId, UnknownDelivery};
 use kioskd_tests::child::command;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -89,11 +89,8 @@ fn for_two_hundred_histories_the_data_files_totals_are_the_ledgers() {
     let (mut folders, mut files) = (Vec::new(), Vec::new());
     for seed in 0..200 {
         let folder = tempfile::tempdir_in("/dev/shm").unwrap();
-        let mut shop = Shop::with(
-            folder.path(),
-            crate::kit::open(folder.path()).unwrap(),
-            kioskd::vocabulary::UnknownDelivery::AssumeDelivered,
-        );
+        let ledger = crate::kit::open(folder.path()).unwrap();
+        let mut shop = Shop::with(folder.path(), ledger, UnknownDelivery::AssumeDelivered);
         shop.start();
         history(&mut shop, &mut Dice(seed));
         files.push(file(&Reader::open(folder.path()).unwrap()));
@@ -161,6 +158,34 @@ fn the_data_file_says_which_machine_it_is_of_and_what_is_in_it() {
     // A change anywhere is noticed by who reads it.
     let changed = text.replacen("VA1*300", "VA1*301", 1);
     assert!(std::panic::catch_unwind(|| read_by_another(&[changed])).is_err());
+}
+
+/// A slot that was taken out, another currency, money that went back, and a claim.
+#[test]
+fn the_data_file_keeps_what_the_machine_has_no_place_for_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = crate::kit::open(folder.path()).unwrap();
+    let mut shop = Shop::with(folder.path(), ledger, UnknownDelivery::Hold);
+    shop.start();
+    shop.sell_double();
+    shop.drops = [Evidence::Silent { why: "unplugged".into() }].into();
+    let unknown = shop.offer(&["cola"]);
+    shop.pay(unknown, 300);
+    shop.pass(200_000);
+    let reader = Reader::open(folder.path()).unwrap();
+    let now = jiff::Timestamp::from_second(1_795_900_000).unwrap().to_zoned(TimeZone::UTC);
+    let told = |machine: &Machine| read_by_another(&[reader.eva_dts(machine, &now).unwrap()]).remove(0);
+    let mut changed = machine();
+    changed.slots.pop();
+    let known = told(&changed);
+    assert_eq!(known["says"], "open claims 1 refunds 1");
+    let tea = &known["products"]["B1"];
+    assert_eq!((&tea["name"], &tea["paid"]["number_init"]), (&json!("FORMER"), &json!(1)));
+    assert_eq!(known["products"]["A1"]["name"], "COLA");
+    changed.currency = Currency::from_code("EUR").unwrap();
+    let foreign = told(&changed);
+    assert_eq!(foreign["says"], "open claims 0 refunds 0 orders in another currency 2");
+    assert_eq!(foreign["paid"]["number_init"], 0, "no counter mixes currencies");
 }
 
 #[test]
