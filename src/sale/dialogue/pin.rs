@@ -64,11 +64,9 @@ pub struct PinGuard {
 impl PinGuard {
     /// After so many wrong ones, the last of them at `now`. After a restart nobody knows how long ago that was.
     pub fn after(wrong: u32, now: Mono) -> Self {
-        let wait = match wrong.checked_sub(FREE + 1) {
-            None => Duration::ZERO,
-            Some(doubled) => LONGEST_WAIT.min(FIRST_WAIT.saturating_mul(2_u32.saturating_pow(doubled))),
-        };
-        Self { wrong, until: Some(now + wait).filter(|until| *until > now), checking: false }
+        let wait = |doubled| LONGEST_WAIT.min(FIRST_WAIT.saturating_mul(2_u32.saturating_pow(doubled)));
+        let until = wrong.checked_sub(FREE + 1).map(|doubled| now + wait(doubled));
+        Self { wrong, until, checking: false }
     }
 
     fn waits(&self, now: Mono) -> Option<Duration> {
