@@ -371,6 +371,11 @@ fn narrow(shell: &mut Shell<'_>) {
 fn bundle(shell: &mut Shell<'_>) {
     let folder = shell.folder.path().to_owned();
     let [file, again] = ["K0001.tar.gz", "dead.tar.gz"].map(|name| folder.join(name).to_str().unwrap().to_owned());
+    let picture = folder.join("glass.png").to_str().unwrap().to_owned();
+    shell.text(&["screenshot", &picture]);
+    shell.text(&["screenshot", "--json"]);
+    // It wants a terminal; `terminal.rs` gives it one.
+    shell.text(&["top"]);
     shell.text(&["bundle", &file, "--config", "configs/vending.toml"]);
     shell.text(&["bundle", &file, "--config", "configs/vending.toml"]);
     shell.text(&["bundle", &again, "--config", "configs/gone.toml"]);
