@@ -327,6 +327,7 @@ fn work(shell: &mut Shell<'_>, claim: &Value) {
     shell.text(&["settle", "--show", "9"]);
     shell.text(&["settle", "--print", "1"]);
     shell.text(&["settle", "--print", "9"]);
+    shell.both(&["print-test"]);
     shell.both(&["operations"]);
     shell.text(&["why", claim]);
     shell.text(&["claims"]);
