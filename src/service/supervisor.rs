@@ -183,19 +183,20 @@ mod tests {
     }
 
     /// Where threads and tasks may be started otherwise, and why that end is heard too.
-    const ELSEWHERE: [(&str, &str); 5] = [
+    const ELSEWHERE: [(&str, &str); 6] = [
         ("src/service/supervisor.rs", "this is where"),
         (
             "src/board/worker.rs",
             "watches the counter during one pulse; the scope waits for it, and passes its panic on",
         ),
+        ("src/dbus/service.rs", "encoding a picture blocks; awaited on the spot, a panic is that call's fault"),
         ("src/input/watch.rs", "opening a device blocks; awaited on the spot, a panic is that device's fault"),
         ("src/kiosk/pin.rs", "a check blocks; awaited on the spot, a panic is a PIN that lets nobody in"),
         ("src/payment/http.rs", "an exchange blocks; awaited on the spot, a panic is an answer that was lost"),
     ];
 
-    /// They run in other processes than the daemon: the back end's, and the parent of the demo's kiosk.
-    const OTHERS: [&str; 2] = ["src/fleet/gateway/", "src/demo/"];
+    /// They run in other processes than the daemon: the back end's, the parent of the demo's kiosk, and a technician's.
+    const OTHERS: [&str; 3] = ["src/fleet/gateway/", "src/demo/", "src/bin/kioskctl/"];
 
     fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {

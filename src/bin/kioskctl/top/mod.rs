@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context;
 use kioskd::config::Bus;
 use kioskd::operation::Operation;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -110,7 +111,7 @@ impl Top {
     fn run(mut self, terminal: &mut ratatui::DefaultTerminal) -> anyhow::Result<()> {
         loop {
             terminal.draw(|frame| draw::all(frame, &mut self))?;
-            while let Some(news) = self.watcher.news() {
+            while let Some(news) = self.watcher.news().context("the kiosk is not asked any more")? {
                 self.hear(news);
             }
             if event::poll(TICK)? {

@@ -1,7 +1,7 @@
 //! Asks the kiosk, again and again, on a thread of its own.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -73,8 +73,13 @@ impl Watcher {
         Self { news, wants }
     }
 
-    pub fn news(&self) -> Option<News> {
-        self.news.try_recv().ok()
+    /// # Errors
+    /// Nobody asks the kiosk any more.
+    pub fn news(&self) -> Result<Option<News>, TryRecvError> {
+        match self.news.try_recv() {
+            Err(TryRecvError::Empty) => Ok(None),
+            news => news.map(Some),
+        }
     }
 
     pub fn want(&self, wanted: Wanted) {
