@@ -245,7 +245,7 @@ impl Paper {
     }
 
     /// Takes the paper out, and puts it back.
-    pub fn set_roll(&self, roll: paper::Roll) {
+    pub fn set_roll(&self, roll: paper::PaperLevel) {
         self.roll.lock().unwrap().paper.set_paper(roll);
     }
 

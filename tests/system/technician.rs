@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use image::RgbImage;
-use kioskd::demo::paper::Roll;
+use kioskd::demo::paper::PaperLevel;
 use kioskd::screen::drm::screenshot;
 use kioskd_tests::child::{Running, command};
 
@@ -62,9 +62,9 @@ impl Street {
         found("glass          dark", "look at the screen's power and cable");
         fs::write(CONNECTOR, "detect").unwrap();
 
-        self.paper.set_roll(Roll::Out);
+        self.paper.set_roll(PaperLevel::Out);
         found("printer        paper-out", "look at paper, cover, power and cable");
-        self.paper.set_roll(Roll::Ok);
+        self.paper.set_roll(PaperLevel::Ok);
 
         self.finger = None;
         found("touch          unusable", "look at its cable; kioskd probe lists the input devices");
