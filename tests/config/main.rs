@@ -1,5 +1,6 @@
 //! Bad configurations: what is said about them, that nothing panics, and that schema, reference and checks agree.
 
+mod answers;
 mod boards;
 mod cases;
 mod children;
