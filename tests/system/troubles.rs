@@ -33,6 +33,7 @@ impl Street {
         self.configuration();
         self.motors();
         self.bus();
+        self.ssh();
         self.polkit();
     }
 
