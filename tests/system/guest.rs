@@ -131,7 +131,8 @@ fn result(office: &Office) -> Result {
         settled.then_some((orders, book))
     });
     let verified = run("kioskctl", &["--state", STATE, "verify"]);
-    let records: u64 = verified.split(' ').next().unwrap().parse().unwrap();
+    let told: Value = serde_json::from_str(&run("kioskctl", &["--state", STATE, "--json", "verify"])).unwrap();
+    let records = told["records"].as_u64().unwrap();
     let memory = shown("MemoryCurrent");
     let started_anew = || {
         run("systemctl", &["restart", "kioskd"]);
