@@ -191,14 +191,17 @@ fn methods(xml: &str) -> Vec<Method> {
                 ("b", _) => "false",
                 ("u", "limit") => "5",
                 ("u", _) => "999",
+                // One, for busctl wants to know how many.
+                ("as", _) => "1 Z9",
+                ("a{su}", _) => "1 Z9 1",
                 (_, "order") => "01M82V7M000000000000000007",
                 (_, "how") => "refund",
-                (_, "slot") => "Z9",
+                (_, "slot" | "outlet") => "Z9",
                 _ => "nothing",
             };
             let method = methods.last_mut().unwrap();
             method.signature += &kind;
-            method.arguments.push(argument.into());
+            method.arguments.extend(argument.split(' ').map(str::to_owned));
         }
     }
     methods
