@@ -2,13 +2,12 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::net::TcpStream;
 use std::path::Path;
 use std::process::Output;
 
 use crate::guest::{OUTSIDE, Street, run, until};
 use crate::troubles::CONFIG;
-use kioskd_tests::child::{Running, command};
+use kioskd_tests::child::command;
 
 const NAME: &str = "org.kioskd.Kiosk1";
 const OBJECT: &str = "/org/kioskd/Kiosk1";
@@ -72,46 +71,6 @@ impl Street {
 pub fn by(user: &str, words: &[&str]) -> Output {
     let who = [&format!("--reuid={user}"), &format!("--regid={user}"), "--init-groups", "--"].map(str::to_owned);
     command("setpriv").args(who).args(words).output().unwrap()
-}
-
-/// Where the machine listens for technicians from outside, and where its keys are.
-const SSH_PORT: &str = "2222";
-const SSH: &str = "/run/ssh";
-
-impl Street {
-    /// Somebody logs in as on any day: the banner is the first they see, and `kioskctl` is for who is a technician.
-    pub fn ssh(&mut self) {
-        fs::create_dir_all("/run/sshd").unwrap();
-        fs::create_dir_all(SSH).unwrap();
-        for key in ["host", "key"] {
-            run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &format!("{SSH}/{key}")]);
-        }
-        let config = format!(
-            "Port {SSH_PORT}\nListenAddress 127.0.0.1\nHostKey {SSH}/host\nAuthorizedKeysFile {SSH}/key.pub\n\
-             PasswordAuthentication no\nUsePAM yes\nPidFile none\n"
-        );
-        fs::write(format!("{SSH}/config"), config).unwrap();
-        let log = fs::File::create(format!("{OUTSIDE}/sshd.log")).unwrap();
-        let _daemon = Running::start(command("sshd").args(["-D", "-e", "-f", &format!("{SSH}/config")]).stderr(log));
-        until("sshd", || TcpStream::connect(format!("127.0.0.1:{SSH_PORT}")).ok());
-        let session = |user: &str| {
-            let mut ssh = command("ssh");
-            ssh.args(["-tt", "-p", SSH_PORT, "-i", &format!("{SSH}/key"), "-o", "StrictHostKeyChecking=no"]);
-            ssh.args(["-o", "UserKnownHostsFile=/dev/null", &format!("{user}@127.0.0.1")]);
-            let told = Running::answer(&mut ssh, b"kioskctl status\nkioskctl lock ssh; kioskctl unlock\nexit\n");
-            let said = String::from_utf8_lossy(&told.stdout).replace('\r', "");
-            fs::write(Path::new(OUTSIDE).join(format!("ssh-{user}.txt")), &said).unwrap();
-            said
-        };
-        let banner = fs::read_to_string(BANNER).unwrap();
-        let said = session("technician");
-        assert!(said.contains(banner.lines().next().unwrap()), "no banner {banner:?} in {said}");
-        assert!(said.contains(" sells\ndevices "), "{said}");
-        assert_eq!(said.matches("\ndone\n").count(), 2, "{said}");
-        let said = session("stranger");
-        assert!(said.contains("the bus does not let you speak with the kiosk; root may"), "{said}");
-        assert!(!said.contains("\ndone\n"), "{said}");
-    }
 }
 
 /// The rule of the paper, as somebody would copy it.

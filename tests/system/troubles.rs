@@ -33,7 +33,6 @@ impl Street {
         self.configuration();
         self.motors();
         self.bus();
-        self.ssh();
         self.polkit();
     }
 
