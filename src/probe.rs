@@ -13,6 +13,7 @@ use crate::board::{self, ProbedChip};
 use crate::input::{self, Kind};
 use crate::printer::{UsbPrinter, usb_printers};
 use crate::screen::drm::{self, CardReport, Connector, Status};
+use crate::vocabulary::one_line;
 
 /// Everything that could be found; what could not be opened says why.
 #[derive(Debug, Clone, Serialize)]
@@ -63,7 +64,7 @@ fn quoted(text: &str) -> String {
 
 /// Any text in a comment: one line of it.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    one_line(text).collect()
 }
 
 impl fmt::Display for Found {

@@ -138,11 +138,10 @@ pub fn parsed<T: TryFrom<String, Error = BadName>>(text: &str) -> Result<T, Erro
 
 /// The same by a way of its own.
 pub fn parsed_by<T>(text: &str, parse: impl FnOnce(&str) -> Result<T, BadName>) -> Result<T, Error> {
-    parse(&text.chars().take(LONGEST).collect::<String>()).map_err(|BadName { what, .. }| {
+    parse(&text.chars().take(LONGEST).collect::<String>()).map_err(|name| {
         let told = text.chars().take(TOLD).collect::<String>();
         let more = if told.len() < text.len() { "…" } else { "" };
-        let article = if what.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
-        Error::argument(format!("`{}{more}` is not {article} {what}", told.escape_debug()))
+        Error::argument(format!("`{}{more}` is not {}", told.escape_debug(), name.wanted()))
     })
 }
 

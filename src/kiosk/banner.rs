@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::devices::ClockStatus;
 use super::status::{Fault, Status};
 use crate::service;
-use crate::vocabulary::Wall;
+use crate::vocabulary::{Wall, one_line, plural};
 
 const NAME: &str = "motd";
 
@@ -63,8 +63,7 @@ impl Banner {
 fn text(status: &Status) -> String {
     let mut text = String::new();
     let mut line = |words: String| {
-        // What others have written must not command a terminal.
-        let words: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WIDEST).collect();
+        let words: String = one_line(&words).take(WIDEST).collect();
         let _ = writeln!(text, "{}", words.trim_end());
     };
     line(format!("kioskd {}: {} of {}", status.version, status.kiosk, status.fleet));
@@ -84,15 +83,13 @@ fn text(status: &Status) -> String {
     let pending = status.refunds_pending.map_or(0, |pending| u64::from(pending.count));
     let open = [(status.settling, "order"), (status.claims.len() as u64, "claim"), (pending, "silent refund")];
     let open = open.iter().filter(|(count, _)| *count > 0);
-    let open: Vec<String> =
-        open.map(|(count, what)| format!("{count} {what}{}", if *count == 1 { "" } else { "s" })).collect();
+    let open: Vec<String> = open.map(|(count, what)| plural(*count, what)).collect();
     line(if open.is_empty() { "  nothing is open".into() } else { format!("  open: {}", open.join(", ")) });
     text
 }
 
 fn local(wall: Wall, zone: &str) -> Option<String> {
-    let time = jiff::Timestamp::from_millisecond(i64::try_from(wall.0).ok()?).ok()?;
-    Some(time.in_tz(zone).ok()?.strftime("%Y-%m-%d %H:%M").to_string())
+    Some(wall.timestamp()?.in_tz(zone).ok()?.strftime("%Y-%m-%d %H:%M").to_string())
 }
 
 #[cfg(test)]

@@ -30,8 +30,7 @@ impl Clock {
 
     /// Minutes since midnight in a time zone, or nothing where the clock is unknown.
     pub fn minute_of_day(zone: &str) -> Option<u16> {
-        let time = jiff::Timestamp::from_millisecond(i64::try_from(Self::wall()?.0).ok()?).ok()?;
-        let local = time.in_tz(zone).ok()?;
+        let local = Self::wall()?.timestamp()?.in_tz(zone).ok()?;
         Some(u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs()))
     }
 

@@ -111,8 +111,7 @@ impl ReceiptHeader {
 
     /// Local time for people.
     fn written(&self, wall: Wall, language: &Language) -> Option<String> {
-        let time = jiff::Timestamp::from_millisecond(i64::try_from(wall.0).ok()?).ok()?;
-        let local = time.in_tz(&self.config.kiosk.time_zone).ok()?;
+        let local = wall.timestamp()?.in_tz(&self.config.kiosk.time_zone).ok()?;
         Some(local.strftime(&self.texts.get(language, "date-time", &[])).to_string())
     }
 }

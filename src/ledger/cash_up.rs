@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use super::When;
 use crate::operation::Actor;
 use crate::sale::{Order, Record};
-use crate::vocabulary::{Cause, Currency, Goods, Grant, Language, Localized, Minor, Money, OrderId, RailName, plural};
+use crate::vocabulary::{
+    Cause, Currency, Goods, Grant, Language, Localized, Minor, Money, OrderId, RailName, Wall, plural,
+};
 
 /// A place in the ledger: behind which record, with its hash and its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -379,7 +381,7 @@ impl InCurrency {
 }
 
 fn written(at: When) -> String {
-    let time = at.and_then(|wall| jiff::Timestamp::from_millisecond(i64::try_from(wall).ok()?).ok());
+    let time = at.and_then(|wall| Wall(wall).timestamp());
     time.map_or("clock unknown       ".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
 }
 

@@ -16,7 +16,7 @@ use super::reader::Entry;
 use super::{LedgerError, Reader, When};
 use crate::sale::Order;
 use crate::sale::order::Item;
-use crate::vocabulary::{Currency, Grant, Minor};
+use crate::vocabulary::{Currency, Grant, Minor, Wall};
 
 /// The manufacturer's code and number that a file begins with: three letters and seven digits.
 const SENDER: &str = "KIO0000001";
@@ -235,7 +235,7 @@ fn written(
         product_counts(&mut out, outlet, 0, Some(vends));
     }
     let time = |zoned: &Zoned| zoned.strftime("%Y%m%d*%H%M").to_string();
-    let last = last.and_then(|wall| jiff::Timestamp::from_millisecond(i64::try_from(wall).ok()?).ok());
+    let last = last.and_then(|wall| Wall(wall).timestamp());
     let last = last.map_or("*".to_owned(), |last| time(&last.to_zoned(machine.zone.clone())));
     out.put(&format!("EA3*{resets}*{}**{last}***{resets}*{resets}", time(now)));
     let mut words = format!("open claims {} refunds {}", audit.claims, audit.refunds);

@@ -10,6 +10,7 @@ use rusqlite::types::ValueRef;
 use serde_json::{Map, Value};
 
 use super::{LedgerError, OperationLine, Reader};
+use crate::vocabulary::Wall;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Table {
@@ -84,7 +85,7 @@ impl Reader {
     fn operations_table(&self) -> Result<Rows, LedgerError> {
         let columns = ["time", "id", "by", "asked", "outcome"].map(str::to_owned).to_vec();
         let row = |line: &OperationLine| {
-            let time = line.wall.and_then(|wall| jiff::Timestamp::from_millisecond(i64::try_from(wall).ok()?).ok());
+            let time = line.wall.and_then(|wall| Wall(wall).timestamp());
             let time = time.map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
             let outcome = line.outcome.as_ref().map(ToString::to_string);
             vec![

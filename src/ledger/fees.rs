@@ -11,7 +11,7 @@ use super::When;
 use super::charges::ChargeLine;
 use crate::payment::rates::Rates;
 use crate::vocabulary::fee::FeeSchedule;
-use crate::vocabulary::{Currency, Minor, Money};
+use crate::vocabulary::{Currency, Minor, Money, Wall};
 
 /// The days whose payments count, in one time zone; both ends are in. Without ends everything counts.
 #[derive(Debug, Clone)]
@@ -23,8 +23,7 @@ pub struct Days {
 
 impl Days {
     fn of(&self, when: When) -> Option<Date> {
-        let time = jiff::Timestamp::from_millisecond(i64::try_from(when?).ok()?).ok()?;
-        Some(time.to_zoned(self.zone.clone()).date())
+        Some(Wall(when?).timestamp()?.to_zoned(self.zone.clone()).date())
     }
 
     /// A payment of an unknown day counts only where every day does.

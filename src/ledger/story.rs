@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::project::word;
 use crate::sale::Order;
 use crate::sale::record::{Closed, Offered, Record, Settling, Slip};
-use crate::vocabulary::{ClaimSettlement, Currency, Goods, Language, Minor, Money, OrderId, Outlet};
+use crate::vocabulary::{ClaimSettlement, Currency, Goods, Language, Minor, Money, OrderId, Outlet, Wall};
 
 /// All records of one order, oldest first.
 #[derive(Debug, Clone)]
@@ -77,7 +77,7 @@ impl fmt::Display for Story {
                 writeln!(f, "          ~~ the daemon was started anew ~~")?;
             }
             boot = Some(&line.boot);
-            let when = match line.wall.and_then(|ms| jiff::Timestamp::from_millisecond(ms as i64).ok()) {
+            let when = match line.wall.and_then(|wall| Wall(wall).timestamp()) {
                 Some(time) => time.strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string(),
                 None => format!("clock unknown +{:.3}s", line.mono as f64 / 1_000.0),
             };

@@ -6,7 +6,7 @@ use crate::sale::record::Slip;
 use crate::sale::view::Outcome;
 use crate::screen::language::Texts;
 use crate::vocabulary::fee::Rate;
-use crate::vocabulary::{Currency, Language, Minor, OrderId, PaymentId, ShortCode};
+use crate::vocabulary::{Currency, Language, Minor, OrderId, PaymentId, ShortCode, one_line};
 
 /// What the customer is given. The merchant's words are in `language` already.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -224,7 +224,7 @@ fn address(receipt: &Receipt, template: Option<&str>) -> Option<String> {
 
 /// One line, of a length that a person would have written.
 pub(super) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT).collect()
+    one_line(text).take(MAX_TEXT).collect()
 }
 
 /// At most so many bytes, whole characters.

@@ -275,7 +275,7 @@ impl Turn<'_> {
 
     fn fee_estimate(&self, rail: &RailName, paid: Minor) -> Option<Minor> {
         let policy = &self.state.policy;
-        let today = self.at.wall.and_then(|wall| jiff::Timestamp::from_millisecond(i64::try_from(wall.0).ok()?).ok());
+        let today = self.at.wall.and_then(Wall::timestamp);
         let today = today.map(|now| now.to_zoned(policy.zone.clone()).date());
         policy.rail(rail)?.fees.estimate(paid, today)
     }

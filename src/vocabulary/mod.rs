@@ -34,7 +34,7 @@ pub use ids::{
 };
 pub use money::{Currency, Minor, Money, decimal};
 pub use pin::Pin;
-pub use text::BadName;
+pub use text::{BadName, one_line};
 pub use time::{Mono, Stamp, Wall};
 
 use std::collections::BTreeMap;

@@ -3,14 +3,23 @@
 
 /// What a text would have to be to serve as a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not {article} {what}", article = article(what))]
+#[error("`{text}` is not {}", self.wanted())]
 pub struct BadName {
     pub what: &'static str,
     pub text: String,
 }
 
-fn article(what: &str) -> &'static str {
-    if what.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+impl BadName {
+    /// What it would have to be, with its article.
+    pub fn wanted(&self) -> String {
+        let article = if self.what.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+        format!("{article} {}", self.what)
+    }
+}
+
+/// One line of any text, for a terminal, a log or a slip: what others have written commands nothing there.
+pub fn one_line(text: &str) -> impl Iterator<Item = char> {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c })
 }
 
 /// For a type with `parse` and `Display`: it is what serde reads and writes as a string. Of a text that does not fit the

@@ -30,6 +30,13 @@ impl Add<Duration> for Mono {
 #[serde(transparent)]
 pub struct Wall(pub u64);
 
+impl Wall {
+    /// `None`: no calendar goes so far.
+    pub fn timestamp(self) -> Option<jiff::Timestamp> {
+        jiff::Timestamp::from_millisecond(i64::try_from(self.0).ok()?).ok()
+    }
+}
+
 /// When a step happens, and what it may use as chance.
 #[derive(Debug, Clone, Copy)]
 pub struct Stamp {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use kioskd::vocabulary::one_line;
 use rustix::termios::tcgetwinsize;
 
 /// A row a thing; a column that is empty in all rows is left out.
@@ -16,7 +17,8 @@ pub struct Table {
 impl Table {
     /// A head that begins with a blank stands over numbers, which stand at the right.
     pub fn new<const N: usize>(heads: [&'static str; N], rows: impl IntoIterator<Item = [String; N]>) -> Self {
-        let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.map(|cell| printable(&cell)).to_vec()).collect();
+        let rows: Vec<Vec<String>> =
+            rows.into_iter().map(|row| row.map(|cell| one_line(&cell).collect()).to_vec()).collect();
         Self { heads: heads.to_vec(), rows, width: terminal() }
     }
 
@@ -28,10 +30,6 @@ impl Table {
         };
         (0..self.heads.len()).filter(used).map(|at| (at, widest(at))).collect()
     }
-}
-
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// `COLUMNS`, where somebody has set it, or what the terminal says of itself.

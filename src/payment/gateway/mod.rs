@@ -21,7 +21,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::payment::{Answer, Rail};
-use crate::vocabulary::{ChargeRef, ChargeReport, Created, NewCharge, RailError, RefundReport, RefundRequest};
+use crate::vocabulary::{
+    ChargeRef, ChargeReport, Created, NewCharge, RailError, RefundReport, RefundRequest, one_line,
+};
 pub use client::{GatewayClient, GatewayClientConfig, VerifiedNotice};
 pub use emv::Emv;
 pub use rejected::{Rejected, Rejections};
@@ -107,7 +109,7 @@ impl Rail for Gateway {
 
 /// One line of at most `longest` characters, for the log and the ledger.
 fn plain(text: &str, longest: usize) -> String {
-    text.chars().take(longest).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    one_line(text).take(longest).collect()
 }
 
 fn unknown(why: impl Into<String>) -> RailError {
