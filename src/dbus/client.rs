@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use zbus::connection::Builder;
 use zbus::{Connection, DynamicType, OwnedVariant, fdo};
 
 use super::error;
@@ -13,7 +12,7 @@ use super::handle::Touched;
 use super::report::Report;
 use super::sales::OrderLine;
 use super::shown::Stock;
-use super::{NAME, PATH};
+use super::{NAME, PATH, builder};
 use crate::config::{Bus, Calibration};
 use crate::operation::{Operation, Units};
 use crate::vocabulary::{ClaimSettlement, Corner, Outlet, SlotId, Spot};
@@ -46,6 +45,16 @@ pub enum NoAnswer {
     Lost(zbus::Error),
 }
 
+impl NoAnswer {
+    /// The kiosk is there and says no, in its words.
+    pub fn no(&self) -> Option<&str> {
+        match self {
+            Self::Refused(says) | Self::NotAllowed(says) => Some(says),
+            Self::Bus(_) | Self::NoKiosk | Self::NotLetIn | Self::Lost(_) => None,
+        }
+    }
+}
+
 /// What came of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
@@ -65,11 +74,7 @@ impl Client {
     /// # Errors
     /// There is no bus, or no kiosk on it.
     pub async fn connect(bus: Bus) -> Result<Self, NoAnswer> {
-        let builder = match bus {
-            Bus::Session => Builder::session(),
-            Bus::System | Bus::None => Builder::system(),
-        };
-        let connection = builder.method_timeout(PATIENCE).build().await.map_err(NoAnswer::Bus)?;
+        let connection = builder(bus).method_timeout(PATIENCE).build().await.map_err(NoAnswer::Bus)?;
         let bus = "org.freedesktop.DBus";
         let there = connection.call_method(Some(bus), "/org/freedesktop/DBus", Some(bus), "NameHasOwner", &NAME).await;
         match there.and_then(|answer| answer.body().deserialize::<bool>()) {

@@ -81,7 +81,7 @@ pub fn start(
     }
     let (tell, news) = watch::channel(Arc::default());
     let kiosk = KioskHandle::new(ask);
-    let polkit = polkit.then(|| Arc::new(Polkit::new(bus)));
+    let polkit = polkit.then(|| Arc::new(Polkit::new()));
     supervisor.job(runtime, "the bus", serve(bus, kiosk, polkit, news), |end| {
         if let Err(panic) = end {
             tracing::error!(panic, "the kiosk is not on the bus any more, until it is started anew");
@@ -138,6 +138,14 @@ async fn gone(news: &mut watch::Receiver<Arc<Shown>>) {
     while news.changed().await.is_ok() {}
 }
 
+/// Who is on no bus asks the system's.
+fn builder(bus: Bus) -> Builder<'static> {
+    match bus {
+        Bus::Session => Builder::session(),
+        Bus::System | Bus::None => Builder::system(),
+    }
+}
+
 /// Serves until the connection ends, or the kiosk. `served`: it had the name.
 async fn on_the_bus(
     bus: Bus,
@@ -146,12 +154,8 @@ async fn on_the_bus(
     news: &mut watch::Receiver<Arc<Shown>>,
     served: &mut bool,
 ) -> Result<(), NotServed> {
-    let builder = match bus {
-        Bus::Session => Builder::session(),
-        Bus::System | Bus::None => Builder::system(),
-    };
     let (status, sales) = (Status::new(news.clone()), Sales::new(kiosk.clone(), news.clone()));
-    let builder = builder.serve_at(PATH, status).serve_at(PATH, sales).serve_at(PATH, service);
+    let builder = builder(bus).serve_at(PATH, status).serve_at(PATH, sales).serve_at(PATH, service);
     let connecting = builder.method_timeout(PATIENCE).build();
     let connection = tokio::time::timeout(PATIENCE, connecting).await.map_err(|_| NotServed::Silent)??;
     // From here on every change is told.

@@ -13,12 +13,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use zbus::Variant;
 use zbus::connection::Builder;
 use zbus::message::{Flags, Header};
-use zbus::{Connection, Variant};
 
 use super::error::Error;
-use crate::config::Bus;
 use crate::operation::{Operation, Right, Rights};
 
 const NAME: &str = "org.freedesktop.PolicyKit1";
@@ -39,14 +38,12 @@ const ALLOW_USER_INTERACTION: u32 = 1;
 const PLACES: usize = 16;
 
 pub(super) struct Polkit {
-    bus: Bus,
     places: Semaphore,
 }
 
 impl Polkit {
-    /// `bus`: where the kiosk is, too.
-    pub fn new(bus: Bus) -> Self {
-        Self { bus, places: Semaphore::new(PLACES) }
+    pub fn new() -> Self {
+        Self { places: Semaphore::new(PLACES) }
     }
 
     /// The rights of who has called, as far as `asked` needs them.
@@ -87,18 +84,11 @@ impl Polkit {
             false => (0, PATIENCE),
         };
         let asked = (subject, action, HashMap::<&str, &str>::new(), flags, "");
-        let connection = self.connect(patience).await?;
+        // The configuration has polkit on the system's bus alone.
+        let connection = Builder::system().method_timeout(patience).build().await?;
         let interface = Some("org.freedesktop.PolicyKit1.Authority");
         let answer = connection.call_method(Some(NAME), AUTHORITY, interface, "CheckAuthorization", &asked).await?;
         let (allowed, challenge, _): (bool, bool, HashMap<String, String>) = answer.body().deserialize()?;
         Ok((allowed, challenge))
-    }
-
-    async fn connect(&self, patience: Duration) -> zbus::Result<Connection> {
-        let builder = match self.bus {
-            Bus::Session => Builder::session(),
-            Bus::System | Bus::None => Builder::system(),
-        };
-        builder.method_timeout(patience).build().await
     }
 }

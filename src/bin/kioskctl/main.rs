@@ -36,7 +36,7 @@ fn main() -> ExitCode {
                     "-> without it: kioskctl orders, why, claims, stock, operations, settle --show, verify, bundle",
                 );
             }
-            let refused = matches!(error.downcast_ref(), Some(NoAnswer::Refused(_) | NoAnswer::NotAllowed(_)));
+            let refused = error.downcast_ref().is_some_and(|error: &NoAnswer| error.no().is_some());
             let own = match arguments.verb {
                 Verb::Why { .. }
                 | Verb::Orders { .. }

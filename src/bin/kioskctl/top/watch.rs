@@ -132,7 +132,7 @@ async fn follow(kiosk: &Client, tell: &Sender<News>, wanted: &Receiver<Wanted>) 
 /// A ledger that can't be read is told where the kiosk's reasons are, so there are no orders then.
 async fn orders(kiosk: &Client) -> Result<Vec<OrderLine>, NoAnswer> {
     match kiosk.orders(ORDERS).await {
-        Err(NoAnswer::Refused(_)) => Ok(Vec::new()),
+        Err(why) if why.no().is_some() => Ok(Vec::new()),
         answer => answer,
     }
 }
@@ -140,8 +140,7 @@ async fn orders(kiosk: &Client) -> Result<Vec<OrderLine>, NoAnswer> {
 async fn glass(kiosk: &Client) -> Result<Glass, NoAnswer> {
     match kiosk.screenshot().await {
         Ok((png, _)) => Ok(screenshot::read(&png).map_or_else(|error| Glass::Dark(error.to_string()), Glass::Lit)),
-        Err(NoAnswer::Refused(why)) => Ok(Glass::Dark(why)),
-        Err(why) => Err(why),
+        Err(why) => why.no().map(|says| Glass::Dark(says.to_owned())).ok_or(why),
     }
 }
 
@@ -156,10 +155,7 @@ async fn serve(kiosk: &Client, wanted: Wanted) -> Result<News, NoAnswer> {
             })
         }),
     };
-    match served {
-        Err(NoAnswer::Refused(why)) => Ok(News::Said(why)),
-        served => served,
-    }
+    served.or_else(|why| why.no().map(|says| News::Said(says.to_owned())).ok_or(why))
 }
 
 fn said(done: Done) -> String {
