@@ -1,7 +1,5 @@
 //! What people ask of the machine, done in one step: begun, carried out and ended in one commit, and answered after it.
 
-use std::collections::BTreeSet;
-
 use super::Turn;
 use super::event::Effect;
 use super::record::Record;
@@ -79,8 +77,14 @@ impl Turn<'_> {
                 let records = self.state.shop.restock(&Outlet::Slot(slot.clone()), *count)?;
                 records.into_iter().for_each(|record| self.record(record));
             }
-            Operation::Refill => self.state.shop.refill().into_iter().for_each(|record| self.record(record)),
-            Operation::RefillSlots { slots } => self.refill(slots)?,
+            Operation::Refill => {
+                let outlets = self.state.shop.outlets();
+                self.refill(outlets.iter().map(|known| &known.outlet))?;
+            }
+            Operation::RefillSlots { slots } => {
+                let outlets: Vec<Outlet> = slots.iter().cloned().map(Outlet::Slot).collect();
+                self.refill(&outlets)?;
+            }
             Operation::AddStock { units } => self.add_stock(units)?,
             Operation::SettleClaim { order, how } => self.settle_claim(*order, *how, request)?,
             Operation::Vend { product } => return self.give_away(product, request).map(Done::Begun),
@@ -111,13 +115,11 @@ impl Turn<'_> {
     }
 
     /// All of them or none.
-    fn refill(&mut self, slots: &BTreeSet<SlotId>) -> Result<(), Refusal> {
+    fn refill<'o>(&mut self, outlets: impl IntoIterator<Item = &'o Outlet>) -> Result<(), Refusal> {
         let mut records = Vec::new();
-        for slot in slots {
-            let outlet = Outlet::Slot(slot.clone());
-            let known = self.state.outlet(&outlet).ok_or(Refusal::NoSuchSlot)?;
-            records.extend(known.fault.is_some().then(|| Record::OutletRepaired { outlet: outlet.clone() }));
-            records.extend(self.state.shop.restock(&outlet, known.capacity)?);
+        for outlet in outlets {
+            self.state.outlet(outlet).ok_or(Refusal::NoSuchSlot)?;
+            records.extend(self.state.shop.refill(outlet));
         }
         records.into_iter().for_each(|record| self.record(record));
         Ok(())

@@ -65,9 +65,9 @@ pub trait Shop: std::fmt::Debug + Send {
         Err(Refusal::NothingIsKeptHere)
     }
 
-    /// Every outlet is full and none is faulty any more, somebody says. A shop whose outlets may become faulty must give an
-    /// `outlet-repaired` for each of them here: nothing but a refill repairs one.
-    fn refill(&self) -> Vec<Record> {
+    /// This outlet is full and not faulty any more, somebody says. A shop whose outlets may become faulty must give an
+    /// `outlet-repaired` for one that is: nothing but a refill repairs it.
+    fn refill(&self, _outlet: &Outlet) -> Vec<Record> {
         Vec::new()
     }
 

@@ -164,17 +164,13 @@ impl Shop for Planogram {
         }
     }
 
-    fn refill(&self) -> Vec<Record> {
-        let mut records = Vec::new();
-        for (name, slot) in &self.slots {
-            if slot.faulty.is_some() {
-                records.push(Record::OutletRepaired { outlet: Outlet::Slot(name.clone()) });
-            }
-            if slot.stock != slot.capacity {
-                records.push(Record::StockSet { slot: name.clone(), count: slot.capacity });
-            }
-        }
-        records
+    fn refill(&self, outlet: &Outlet) -> Vec<Record> {
+        let Some((name, slot)) = outlet.slot().and_then(|name| self.slots.get_key_value(name)) else {
+            return Vec::new();
+        };
+        let repaired = slot.faulty.is_some().then(|| Record::OutletRepaired { outlet: outlet.clone() });
+        let full = Record::StockSet { slot: name.clone(), count: slot.capacity };
+        repaired.into_iter().chain((slot.stock != slot.capacity).then_some(full)).collect()
     }
 
     fn boxed(&self) -> Box<dyn Shop> {
@@ -281,12 +277,15 @@ mod tests {
     fn a_refill_fills_and_repairs_and_says_only_what_it_changes() {
         let mut plan = planogram("cola", &[("A1", 9), ("A2", 1)]);
         plan.apply(&faulty("A1"));
-        let refill = plan.refill();
+        let all = |plan: &Planogram| -> Vec<Record> {
+            plan.outlets().iter().flat_map(|known| plan.refill(&known.outlet)).collect()
+        };
+        let refill = all(&plan);
         let full = Record::StockSet { slot: slot("A2"), count: 9 };
         assert_eq!(refill, [Record::OutletRepaired { outlet: outlet("A1") }, full]);
         refill.iter().for_each(|record| plan.apply(record));
         assert_eq!(plan.available(&id("cola")), 18);
-        assert!(plan.refill().is_empty());
+        assert!(all(&plan).is_empty() && plan.refill(&Outlet::Pass).is_empty());
         assert!(plan.restock(&outlet("A1"), 10).is_err() && plan.restock(&outlet("A9"), 1).is_err());
         assert!(plan.restock(&Outlet::Pass, 1).is_err());
     }

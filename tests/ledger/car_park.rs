@@ -119,8 +119,12 @@ impl Shop for CarPark {
             .into()
     }
 
-    fn refill(&self) -> Vec<Record> {
-        self.faults.keys().map(|outlet| Record::OutletRepaired { outlet: outlet.clone() }).collect()
+    fn refill(&self, gate: &Outlet) -> Vec<Record> {
+        self.faults
+            .get_key_value(gate)
+            .map(|(gate, _)| Record::OutletRepaired { outlet: gate.clone() })
+            .into_iter()
+            .collect()
     }
 
     fn boxed(&self) -> Box<dyn Shop> {
