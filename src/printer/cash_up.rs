@@ -2,6 +2,7 @@
 //! missing between them: each begins with the record with which the one before has ended.
 
 use super::document::{Document, Line, Place};
+use super::page::Page;
 use super::receipt::{BODY, SMALL, TITLE, clean, middle};
 use crate::screen::language::Texts;
 use crate::vocabulary::{Currency, Grant, Language, Minor, Money, ShortCode};
@@ -114,24 +115,7 @@ fn code(slip: &CashUpSlip) -> String {
     format!("kioskd report {number} of {kiosk}: after {after} {prev} to {end} {hash}")
 }
 
-struct Page<'a> {
-    texts: &'a Texts,
-    language: &'a Language,
-}
-
 impl Page<'_> {
-    fn say(&self, key: &str) -> String {
-        self.texts.get(self.language, key, &[])
-    }
-
-    fn with(&self, key: &str, name: &str, value: &str) -> String {
-        self.texts.get(self.language, key, &[(name, value)])
-    }
-
-    fn pair(&self, key: &str, right: &str) -> Line {
-        Line::Pair { left: self.say(key), right: clean(right), px: BODY, bold: false }
-    }
-
     fn plain(&self, amount: Minor, currency: Currency) -> String {
         let minus = if amount < 0 { "-" } else { "" };
         format!("{minus}{}", self.texts.number(self.language, amount.unsigned_abs(), currency))

@@ -12,6 +12,7 @@ mod cash_up;
 mod document;
 mod escpos;
 mod gb18030;
+mod page;
 mod port;
 mod raster;
 mod receipt;

@@ -2,6 +2,7 @@
 //! kind, and a code.
 
 use super::document::{Document, Line};
+use super::page::Page;
 use super::receipt::{BODY, SMALL, TITLE, clean, middle};
 use crate::config::PaperText;
 use crate::screen::language::Texts;
@@ -24,20 +25,19 @@ const CHARACTERS: [&str; 3] = ["0123456789 +-×.,:/ ¥ %", "ABCDEFGHIJKLMNOPQRST
 
 /// `columns`: dots across.
 pub(super) fn document(texts: &Texts, page: &TestPage, columns: u32, text: PaperText) -> Document {
-    let say = |key: &str| texts.get(&page.language, key, &[]);
-    let pair = |key: &str, right: &str| Line::Pair { left: say(key), right: clean(right), px: BODY, bold: false };
-    let unknown = say("paper-clock-unknown");
+    let words = Page { texts, language: &page.language };
+    let unknown = words.say("paper-clock-unknown");
     let way = match text {
         PaperText::Raster => "raster",
         PaperText::Gb18030 => "gb18030",
     };
     let mut lines = vec![
         Line::Feed(16),
-        middle(&say("paper-test-page"), TITLE, true),
+        middle(&words.say("paper-test-page"), TITLE, true),
         Line::Rule,
-        pair("paper-place", &page.place),
-        pair("paper-kiosk", &page.kiosk),
-        pair("paper-time", page.time.as_deref().unwrap_or(&unknown)),
+        words.pair("paper-place", &page.place),
+        words.pair("paper-kiosk", &page.kiosk),
+        words.pair("paper-time", page.time.as_deref().unwrap_or(&unknown)),
         Line::Rule,
         // Both arrows whole, each at its edge: the width is right.
         Line::Pair { left: "|<-".into(), right: "->|".into(), px: BODY, bold: true },
