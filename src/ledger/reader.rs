@@ -61,6 +61,12 @@ pub struct Verified {
     pub orders: u64,
 }
 
+impl Verified {
+    pub fn json(&self) -> Value {
+        json!({ "records": self.seq, "orders": self.orders, "hash": self.hash })
+    }
+}
+
 pub(super) struct RecordRow {
     pub(super) seq: u64,
     boot: String,

@@ -296,18 +296,12 @@ impl fmt::Display for Operation {
             Self::Unlock | Self::Refill => f.write_str(self.verb()),
             Self::SetStock { slot, count } => write!(f, "set the stock of {slot} to {count}"),
             Self::RefillSlots { slots } => {
-                f.write_str("refill")?;
-                slots
-                    .iter()
-                    .enumerate()
-                    .try_for_each(|(at, slot)| write!(f, "{} {slot}", if at > 0 { "," } else { "" }))
+                let slots: Vec<String> = slots.iter().map(|slot| format!(" {slot}")).collect();
+                write!(f, "refill{}", slots.join(","))
             }
             Self::AddStock { units } => {
-                f.write_str("add")?;
-                let mut units = units.iter().enumerate();
-                units.try_for_each(|(at, (slot, count))| {
-                    write!(f, "{} {count} to {slot}", if at > 0 { "," } else { "" })
-                })
+                let units: Vec<String> = units.iter().map(|(slot, count)| format!(" {count} to {slot}")).collect();
+                write!(f, "add{}", units.join(","))
             }
             Self::SettleClaim { order, how } => {
                 let how = match how {

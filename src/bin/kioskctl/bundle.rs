@@ -109,7 +109,11 @@ fn ledger(reader: &Reader, archive: &mut Archive) {
     put("claims.json", claims);
     put("report.json", reader.cash_up(0).map(|report| report.map_or(Value::Null, |report| report.json())));
     let verified = match reader.verify() {
-        Ok(end) => json!({ "holds": true, "records": end.seq, "orders": end.orders, "hash": end.hash }),
+        Ok(end) => {
+            let mut holds = end.json();
+            holds["holds"] = true.into();
+            holds
+        }
         Err(error) => json!({ "holds": false, "why": error.to_string() }),
     };
     put("verify.json", Ok(verified));

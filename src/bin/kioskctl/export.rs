@@ -43,7 +43,7 @@ pub fn claims(state: &Path, json: bool) -> anyhow::Result<ExitCode> {
     }
     let claims = rows.as_array().map(Vec::as_slice).unwrap_or_default();
     let row = |claim: &Value| {
-        let money = money(&claim["outstanding"], &claim["currency"]);
+        let money = money(claim["outstanding"].as_i64().unwrap_or_default(), &word(claim, "currency"));
         [word(claim, "id"), word(claim, "short_code"), word(claim, "time").replace('T', " "), money, word(claim, "why")]
     };
     match claims {
@@ -97,9 +97,9 @@ fn word(of: &Value, key: &str) -> String {
     of[key].as_str().unwrap_or_default().to_owned()
 }
 
-pub fn money(amount: &Value, currency: &Value) -> String {
-    let amount = amount.as_i64().unwrap_or_default();
-    match currency.as_str().and_then(Currency::from_code) {
+/// An amount of an order that the kiosk has told of; a newer one may know a currency that this program does not.
+pub fn money(amount: i64, currency: &str) -> String {
+    match Currency::from_code(currency) {
         Some(currency) => Money { amount, currency }.to_string(),
         None => amount.to_string(),
     }

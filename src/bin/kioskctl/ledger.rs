@@ -10,7 +10,7 @@ use kioskd::console::say;
 use kioskd::ledger::{Ask, ChargeLine, Days, FeeReport, OperationLine, Reader, Verified, When, reconcile};
 use kioskd::payment::bill::{self, Period};
 use kioskd::payment::rates::Rates;
-use kioskd::vocabulary::plural;
+use kioskd::vocabulary::{Wall, plural};
 use serde_json::{Value, json};
 
 use crate::arguments::{Arguments, Verb};
@@ -62,8 +62,7 @@ pub fn read(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             let end = reader.verify()?;
             match arguments.json {
                 true => {
-                    let answer = json!({ "records": end.seq, "orders": end.orders, "hash": end.hash });
-                    say(format_args!("{answer:#}"))?;
+                    say(format_args!("{:#}", end.json()))?;
                 }
                 false => {
                     let Verified { seq, orders, hash } = end;
@@ -131,15 +130,17 @@ fn read_bill(path: &Path) -> anyhow::Result<bill::Bill> {
 
 fn table(orders: &[Value]) -> Table {
     let row = |order: &Value| {
-        let [id, code, state] = ["id", "short_code", "state"].map(|key| order[key].as_str().unwrap_or("?").to_owned());
-        let [amount, paid, back] = ["amount", "paid", "refunded"].map(|key| money(&order[key], &order["currency"]));
+        let text = |key: &str| order[key].as_str().unwrap_or("?").to_owned();
+        let [id, code, state, currency] = ["id", "short_code", "state", "currency"].map(text);
+        let [amount, paid, back] =
+            ["amount", "paid", "refunded"].map(|key| money(order[key].as_i64().unwrap_or_default(), &currency));
         [id, code, moment(order["ts"].as_u64()), state, amount, paid, back]
     };
     Table::new(["ORDER", "CODE", "TIME", "STATE", " AMOUNT", " PAID", " GIVEN BACK"], orders.iter().map(row))
 }
 
 fn moment(wall: When) -> String {
-    let time = wall.and_then(|wall| jiff::Timestamp::from_millisecond(i64::try_from(wall).ok()?).ok());
+    let time = wall.and_then(|wall| Wall(wall).timestamp());
     time.map_or("clock unknown".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string())
 }
 

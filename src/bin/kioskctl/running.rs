@@ -106,10 +106,9 @@ fn add_stock(arguments: &Arguments, units: &Units, request: Option<&str>) -> any
     let number = match request {
         Some(number) => number.to_owned(),
         None => {
-            let mut bytes = [0u8; 8];
-            getrandom::fill(&mut bytes)
-                .map_err(|error| anyhow::anyhow!("the kernel has no random numbers: {error}"))?;
-            format!("ctl-{}", data_encoding::HEXLOWER.encode(&bytes))
+            let random =
+                getrandom::u64().map_err(|error| anyhow::anyhow!("the kernel has no random numbers: {error}"))?;
+            format!("ctl-{random:016x}")
         }
     };
     let (mut lost, mut tries) = (false, 0);

@@ -35,7 +35,7 @@ pub fn take(arguments: &Arguments, file: Option<&Path>) -> anyhow::Result<ExitCo
                 false => say(format_args!("{} has what the customer sees", file.display()))?,
             }
         }
-        None if stdout().is_terminal() => show(&read(&png)?, code.as_deref())?,
+        None if stdout().is_terminal() => show(read(&png)?, code.as_deref())?,
         None => Out.write_all(&png)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -62,11 +62,11 @@ pub fn fitted(picker: &Picker, picture: DynamicImage, size: Size) -> anyhow::Res
     Ok(picker.new_protocol(picture, size, Resize::Fit(Some(FilterType::Triangle)))?)
 }
 
-fn show(picture: &DynamicImage, code: Option<&str>) -> anyhow::Result<()> {
+fn show(picture: DynamicImage, code: Option<&str>) -> anyhow::Result<()> {
     let (columns, rows) = crossterm::terminal::size().context("this terminal does not say how large it is")?;
     let picker = picker();
     let size = Size::new(columns, rows.saturating_sub(MARGIN).max(1));
-    let protocol = fitted(&picker, picture.clone(), size)?;
+    let protocol = fitted(&picker, picture, size)?;
     let viewport = Viewport::Inline(protocol.size().height);
     let mut terminal = Terminal::with_options(CrosstermBackend::new(stdout()), TerminalOptions { viewport })?;
     terminal.draw(|frame| frame.render_widget(Image::new(&protocol), frame.area()))?;

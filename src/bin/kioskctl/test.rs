@@ -27,7 +27,7 @@ const SENSOR: &str = "drop_sensor";
 
 /// What a person has said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Said {
+enum Answer {
     Yes,
     No,
     /// They have enough.
@@ -103,7 +103,7 @@ impl Test {
     async fn with_a_person(&mut self) -> Result<(), NoAnswer> {
         let before = self.kiosk.reason("maintenance").await?;
         if !before {
-            if self.question("Begin maintenance? Nothing is sold meanwhile.") != Said::Yes {
+            if self.question("Begin maintenance? Nothing is sold meanwhile.") != Answer::Yes {
                 return Ok(());
             }
             self.kiosk.operate(&Operation::Maintenance { on: true }).await?;
@@ -121,39 +121,39 @@ impl Test {
         let relays = self.relays().await;
         // Each pulse has asked the sensor whether it sees, also where somebody leaves after it.
         self.sensor().await?;
-        if relays? == Said::Leave {
+        if relays? == Answer::Leave {
             return Ok(());
         }
         for (open, what) in [(true, "Open the door. Is it open?"), (false, "Close the door. Is it closed?")] {
             match self.question(what) {
-                Said::Yes => self.door(open).await?,
-                Said::No => self.note(Check::new("door", CheckResult::Unknown, "left out")),
-                Said::Leave => return Ok(()),
+                Answer::Yes => self.door(open).await?,
+                Answer::No => self.note(Check::new("door", CheckResult::Unknown, "left out")),
+                Answer::Leave => return Ok(()),
             }
         }
         match self.question("Print a test page?") {
-            Said::Yes => self.paper().await?,
-            Said::No => self.note(Check::new("paper", CheckResult::Unknown, "left out")),
-            Said::Leave => return Ok(()),
+            Answer::Yes => self.paper().await?,
+            Answer::No => self.note(Check::new("paper", CheckResult::Unknown, "left out")),
+            Answer::Leave => return Ok(()),
         }
         match self.question("Try the touch of the glass?") {
-            Said::Yes => self.touch().await?,
-            Said::No => self.note(Check::new("touch", CheckResult::Unknown, "left out")),
-            Said::Leave => {}
+            Answer::Yes => self.touch().await?,
+            Answer::No => self.note(Check::new("touch", CheckResult::Unknown, "left out")),
+            Answer::Leave => {}
         }
         Ok(())
     }
 
     /// `Leave`: the person has enough.
-    async fn relays(&mut self) -> Result<Said, NoAnswer> {
+    async fn relays(&mut self) -> Result<Answer, NoAnswer> {
         for (slot, product, count) in self.kiosk.slots().await? {
             match self.question(&format!("Energise the relay of {slot} ({product})?")) {
-                Said::Yes => self.relay(&slot, count).await?,
-                Said::No => self.note(Check::new(format!("relay {slot}"), CheckResult::Unknown, "left out")),
-                Said::Leave => return Ok(Said::Leave),
+                Answer::Yes => self.relay(&slot, count).await?,
+                Answer::No => self.note(Check::new(format!("relay {slot}"), CheckResult::Unknown, "left out")),
+                Answer::Leave => return Ok(Answer::Leave),
             }
         }
-        Ok(Said::Yes)
+        Ok(Answer::Yes)
     }
 
     /// Where it is otherwise than before the first pulse.
@@ -169,11 +169,11 @@ impl Test {
         self.kiosk.operate(&Operation::PrintTest).await?;
         let whole = "Is the page whole, with an arrow at both edges, and every character as it should be?";
         self.note(match self.question(whole) {
-            Said::Yes => Check::new("paper", CheckResult::Well, "a test page came out whole"),
-            Said::No => Check::new("paper", CheckResult::Wrong, "the test page is not as it should be").advised(
+            Answer::Yes => Check::new("paper", CheckResult::Well, "a test page came out whole"),
+            Answer::No => Check::new("paper", CheckResult::Wrong, "the test page is not as it should be").advised(
                 "look at paper and head; at its width, [printer] columns, and at how texts get onto it, [printer] text",
             ),
-            Said::Leave => return Ok(()),
+            Answer::Leave => return Ok(()),
         });
         Ok(())
     }
@@ -212,10 +212,10 @@ impl Test {
         let sees = counted.map_or("no sensor can say what fell".to_owned(), |n| format!("the sensor counted {n}"));
         self.tell(&format!("energised; {sees}"));
         let moved = match self.question("Has it moved?") {
-            Said::Yes => Check::new(part, CheckResult::Well, format!("it moved; {sees}")),
-            Said::No => Check::new(part, CheckResult::Wrong, format!("it did not move; {sees}"))
+            Answer::Yes => Check::new(part, CheckResult::Well, format!("it moved; {sees}")),
+            Answer::No => Check::new(part, CheckResult::Wrong, format!("it did not move; {sees}"))
                 .advised("look at its wire, its relay and its [[slot]] line; kioskd probe lists the lines"),
-            Said::Leave => return Ok(()),
+            Answer::Leave => return Ok(()),
         };
         let well = moved.result == CheckResult::Well;
         self.note(moved);
@@ -223,8 +223,8 @@ impl Test {
         if let Some(counted) = counted.filter(|counted| well && (count > 0 || *counted > 0)) {
             let fell = self.question("Has something fallen?");
             let wrong = match (fell, counted) {
-                (Said::Yes, 0) => Some(format!("something fell from {name}, and it counted nothing")),
-                (Said::No, counted) if counted > 0 => {
+                (Answer::Yes, 0) => Some(format!("something fell from {name}, and it counted nothing")),
+                (Answer::No, counted) if counted > 0 => {
                     Some(format!("nothing fell from {name}, and it counted {counted}"))
                 }
                 _ => None,
@@ -253,19 +253,19 @@ impl Test {
     }
 
     /// Asks a person. The end of what is typed is a leave-taking.
-    fn question(&self, words: &str) -> Said {
+    fn question(&self, words: &str) -> Answer {
         loop {
             // The question is for people also where the answer is for programs.
             drop(write!(io::stderr(), "{words} [y]es, [n]o, [q]uit: ").and_then(|()| Out.flush()));
             let mut line = String::new();
             match io::stdin().lock().read_line(&mut line) {
-                Ok(0) | Err(_) => return Said::Leave,
+                Ok(0) | Err(_) => return Answer::Leave,
                 Ok(_) => {}
             }
             match line.trim().to_lowercase().as_str() {
-                "" | "y" | "yes" => return Said::Yes,
-                "n" | "no" => return Said::No,
-                "q" | "quit" => return Said::Leave,
+                "" | "y" | "yes" => return Answer::Yes,
+                "n" | "no" => return Answer::No,
+                "q" | "quit" => return Answer::Leave,
                 _ => {}
             }
         }

@@ -1,6 +1,5 @@
 //! The screen: how the kiosk is, what the customer sees, and the newest orders. A narrow terminal has no picture.
 
-use kioskd::vocabulary::{Currency, Money};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect, Size};
 use ratatui::style::{Color, Modifier, Style, Stylize};
@@ -9,6 +8,7 @@ use ratatui::widgets::{Block, Clear, Paragraph, Row, Table, TableState, Wrap};
 use ratatui_image::Image;
 
 use super::{Over, Top};
+use crate::export::money;
 
 /// Columns below which there is no room for a picture.
 const NARROW: u16 = 70;
@@ -18,14 +18,17 @@ const KEYS_SHORT: &str = "q quit  Enter story  m u r s";
 pub fn all(frame: &mut Frame, top: &mut Top) {
     let [head, body, foot] =
         Layout::vertical([Constraint::Length(1), Constraint::Min(3), Constraint::Length(1)]).areas(frame.area());
-    headline(frame, top, head);
+    // The report's first line is the headline.
+    let report = top.last.as_ref().map_or(String::new(), |last| last.report.to_string());
+    let (first, rest) = report.split_once('\n').unwrap_or((&report, ""));
+    headline(frame, top, first, head);
     let orders = (body.height / 3).clamp(4, 22);
     let [upper, lower] = Layout::vertical([Constraint::Min(3), Constraint::Length(orders)]).areas(body);
     if frame.area().width < NARROW {
-        status(frame, top, upper);
+        status(frame, top, rest, upper);
     } else {
         let [left, right] = Layout::horizontal([Constraint::Percentage(58), Constraint::Min(20)]).areas(upper);
-        status(frame, top, left);
+        status(frame, top, rest, left);
         glass(frame, top, right);
     }
     order_list(frame, top, lower);
@@ -35,24 +38,18 @@ pub fn all(frame: &mut Frame, top: &mut Top) {
     }
 }
 
-fn headline(frame: &mut Frame, top: &Top, area: Rect) {
+fn headline(frame: &mut Frame, top: &Top, first: &str, area: Rect) {
     let (text, color) = match (&top.gone, &top.last) {
         (Some(why), _) => (format!("no answer: {why}"), Color::Red),
         (None, None) => ("the kiosk is being asked".to_owned(), Color::Yellow),
-        (None, Some(last)) => {
-            let first = last.report.to_string();
-            let first = first.lines().next().unwrap_or_default().to_owned();
-            (first, if last.report.selling() { Color::Green } else { Color::Red })
-        }
+        (None, Some(last)) => (first.to_owned(), if last.report.selling() { Color::Green } else { Color::Red }),
     };
     frame.render_widget(Line::from(text).style(Style::new().fg(color).add_modifier(Modifier::BOLD)), area);
 }
 
-/// The report, but for its first line, which is the headline.
-fn status(frame: &mut Frame, top: &Top, area: Rect) {
-    let report = top.last.as_ref().map_or(String::new(), |last| last.report.to_string());
-    let lines = report.lines().skip(1).map(|line| {
-        let styled = Line::from(line.to_owned());
+fn status(frame: &mut Frame, top: &Top, report: &str, area: Rect) {
+    let lines = report.lines().map(|line| {
+        let styled = Line::from(line);
         match line {
             hint if hint.starts_with("    ->") => styled.cyan(),
             bad if ["  ", "fault", "claim", "rail"].iter().any(|start| bad.starts_with(start)) => styled.yellow(),
@@ -88,16 +85,13 @@ fn order_list(frame: &mut Frame, top: &Top, area: Rect) {
     let orders = top.last.as_ref().map_or(&[][..], |last| &last.orders);
     let columns = if area.width < NARROW { 3 } else { 6 };
     let rows = orders.iter().map(|order| {
-        let money = |amount| match Currency::from_code(&order.currency) {
-            Some(currency) => Money { amount, currency }.to_string(),
-            None => amount.to_string(),
-        };
         let color = match order.state.as_str() {
             "delivered" => Color::Green,
             "claim" | "refunded" | "partial" => Color::Yellow,
             _ => Color::Reset,
         };
-        let [asked, paid, back] = [order.amount, order.paid, order.refunded].map(money);
+        let [asked, paid, back] =
+            [order.amount, order.paid, order.refunded].map(|amount| money(amount, &order.currency));
         let all = [order.short_code.clone(), order.state.clone(), paid, back, asked, order.id.clone()];
         Row::new(all.into_iter().take(columns)).style(Style::new().fg(color))
     });
