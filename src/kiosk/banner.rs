@@ -5,7 +5,8 @@
 //! kiosk runs, however it ended, so the banner never tells of a kiosk that is dead.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::devices::ClockStatus;
@@ -53,7 +54,11 @@ impl Banner {
 
     fn write(&self, text: &str) {
         let new = self.path.with_extension("new");
-        if let Err(error) = fs::write(&new, text).and_then(|()| fs::rename(&new, &self.path)) {
+        let written = fs::write(&new, text)
+            // Whoever logs in reads it with their own rights, and what the unit writes is its own alone.
+            .and_then(|()| fs::set_permissions(&new, Permissions::from_mode(0o644)))
+            .and_then(|()| fs::rename(&new, &self.path));
+        if let Err(error) = written {
             tracing::debug!(%error, path = %self.path.display(), "the login banner could not be written");
         }
     }
@@ -124,6 +129,18 @@ mod tests {
         );
         assert!(told.lines().count() == 5 && told.lines().all(|line| line.chars().count() <= WIDEST), "{told}");
         assert!(!told.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn whoever_logs_in_may_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut banner = Banner::at(folder.path());
+        // As the unit's mask makes each new file.
+        let new = folder.path().join("motd.new");
+        fs::write(&new, "").unwrap();
+        fs::set_permissions(&new, Permissions::from_mode(0o600)).unwrap();
+        banner.tell(&quiet(), "UTC");
+        assert_eq!(fs::metadata(folder.path().join(NAME)).unwrap().permissions().mode() & 0o777, 0o644);
     }
 
     #[test]
