@@ -9,6 +9,7 @@ mod host;
 mod office;
 mod offline;
 mod raspberry;
+mod ssh;
 mod street;
 mod technician;
 mod troubles;

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use image::RgbImage;
 use kioskd::demo::paper::PaperLevel;
 use kioskd::screen::drm::screenshot;
-use kioskd_tests::child::{Running, command};
+use kioskd_tests::child::Running;
 
 use crate::Seen;
-use crate::bus::by;
 use crate::guest::{OUTSIDE, STATE, Street, run, until};
+use crate::ssh::{by, over};
 use crate::street::{DOOR, Finger, Order};
 use crate::troubles::{CONFIG, CONNECTOR};
 
@@ -117,8 +117,7 @@ impl Street {
     /// `kioskctl test` with a person who tries these relays and says what they see. Before the last of them the drop
     /// sensor goes blind.
     fn by_hand(&mut self, relays: &[&str]) -> String {
-        let mut kioskctl = command("setpriv");
-        kioskctl.args(["--reuid=technician", "--regid=technician", "--init-groups", "--", "kioskctl", "test"]);
+        let mut kioskctl = over("technician", &[], &["kioskctl", "test"]);
         kioskctl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut kioskctl = Running::start(&mut kioskctl);
         let mut before = None;

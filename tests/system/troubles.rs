@@ -19,6 +19,7 @@ pub const CONNECTOR: &str = "/sys/class/drm/card0-Virtual-1/status";
 impl Street {
     pub fn troubles(&mut self) {
         self.office().state("a machine that is well", |state| state["selling"] == true && printer(state) == "ok");
+        self.log_in();
         self.troubles_found();
         self.troubles_found_by_hand();
         self.printer();
@@ -33,7 +34,6 @@ impl Street {
         self.configuration();
         self.motors();
         self.bus();
-        self.polkit();
     }
 
     fn sale(&mut self) {
