@@ -84,6 +84,10 @@ impl Fleet {
     pub(super) fn reconnect_max() -> Span {
         Span::seconds(300)
     }
+
+    pub(super) fn telemetry_every() -> Span {
+        Span::seconds(60)
+    }
 }
 
 impl Product {

@@ -41,6 +41,7 @@ pub use units::{Bytes, Span};
 pub use wiring::{Bias, Expander, ExpanderChip, Line, Wired, Wiring};
 pub(crate) use words::nearest;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -81,6 +82,7 @@ pub struct Config {
     pub printer: Printer,
     /// Without it the kiosk sells, and nobody hears of it.
     pub fleet: Option<Fleet>,
+    pub metrics: Option<Metrics>,
     #[serde(default)]
     pub dbus: Dbus,
     pub service: Option<ServiceMenu>,
@@ -247,6 +249,19 @@ pub struct Fleet {
     #[serde(default = "Fleet::reconnect_max")]
     #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
     pub reconnect_max: Span,
+    /// How often `telemetry` is sent. What reads it takes a kiosk for silent after five minutes.
+    #[serde(default = "Fleet::telemetry_every")]
+    #[schemars(extend("x-minimum" = "5s", "x-maximum" = "2min"))]
+    pub telemetry_every: Span,
+}
+
+/// The same figures as in `telemetry`, for a Prometheus on this machine: `GET /metrics`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// On the loopback, for nobody is asked who they are.
+    #[schemars(extend("examples" = ["127.0.0.1:9464"], "pattern" = "^(127\\.[0-9.]+|\\[::1\\]):[0-9]+$"))]
+    pub listen: SocketAddr,
 }
 
 /// The gateway asks the providers; what it says is believed for its signature.

@@ -11,6 +11,7 @@ mod theme;
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use jiff::tz::TimeZone;
@@ -38,6 +39,7 @@ pub(super) fn check(text: &str, file: Node<'_>, directory: &Path, found: &mut Fo
     file.get("glass").into_iter().for_each(|glass| rules.glass(glass));
     file.get("printer").into_iter().for_each(|printer| rules.printer(printer));
     file.get("fleet").into_iter().for_each(|fleet| rules.fleet(fleet));
+    file.get("metrics").into_iter().for_each(|metrics| rules.metrics(metrics));
     file.get("dbus").into_iter().for_each(|dbus| rules.dbus(dbus));
     file.get("service").into_iter().for_each(|service| rules.service(service));
     rules.input(file);
@@ -228,6 +230,20 @@ impl Rules<'_, '_> {
     }
 
     /// Polkit knows callers by their names on its own bus.
+    fn metrics(&mut self, metrics: Node<'_>) {
+        let listen = metrics.get("listen").and_then(|node| Some((node, node.text()?)));
+        let Some((node, text)) = listen.filter(|(_, text)| !text.trim().is_empty()) else { return };
+        let wrong = match text.parse::<SocketAddr>() {
+            Ok(address) if !address.ip().is_loopback() => {
+                format!("{} is open to others, and nobody is asked who they are", quote(text))
+            }
+            Ok(address) if address.port() == 0 => "port 0 is another one each time".into(),
+            Ok(_) => return,
+            Err(_) => format!("{} is not an address with a port", quote(text)),
+        };
+        self.found.add(node.at(), format!("{wrong}; write listen = \"127.0.0.1:9464\""));
+    }
+
     fn dbus(&mut self, dbus: Node<'_>) {
         let asks = dbus.get("polkit").filter(|node| node.value().as_bool() == Some(true));
         let other = dbus.get("bus").and_then(Node::text).is_some_and(|bus| ["session", "none"].contains(&bus));

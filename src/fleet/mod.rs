@@ -9,13 +9,16 @@
 //! - [`proof`] checks a kiosk's events and checkpoints with its public key.
 //! - [`tls`] configures how a client verifies its broker and identifies itself.
 //! - `gateway` is the process in the back end that holds the merchant's keys.
+//! - [`figures`] is telemetry, and [`metrics`] answers a Prometheus with it.
 //! - [`keygen`] makes key pairs for kiosks and gateways.
 
 mod back_off;
+pub mod figures;
 #[cfg(feature = "back-end")]
 pub mod gateway;
 pub mod keygen;
 pub mod link;
+pub mod metrics;
 mod poll;
 pub mod proof;
 pub mod tls;

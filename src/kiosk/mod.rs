@@ -11,6 +11,7 @@ pub mod check;
 mod clock;
 pub mod devices;
 mod edges;
+mod figures;
 mod gateway;
 mod glass;
 mod input;
@@ -149,6 +150,8 @@ pub(crate) enum Input {
     /// Somebody on the machine's bus.
     Bus(dbus::Ask),
     Printer(PrinterStatus),
+    /// Somebody wants to know how the kiosk is, in numbers.
+    Figures(figures::Wants),
     /// The watchdog asks whether the loop turns.
     Nudge,
     Stop,
@@ -231,6 +234,7 @@ struct Kiosk {
     /// A record was written since the status was last looked at.
     recorded: bool,
     told: Option<Status>,
+    tally: figures::Tally,
     /// How often the loop has turned, and how often the status was made.
     turns: u64,
     made: u64,
@@ -294,6 +298,7 @@ impl Kiosk {
             second_kiosk: None,
             recorded: true,
             told: None,
+            tally: figures::Tally::default(),
             turns: 0,
             made: 0,
             room_looked_at: None,
@@ -324,6 +329,7 @@ impl Kiosk {
         }
         self.look_at_room();
         self.show();
+        self.tell_figures();
     }
 
     /// The event loop.
@@ -397,6 +403,7 @@ impl Kiosk {
             Input::Report { report, copy } => self.print_report(&report, copy),
             Input::Bus(ask) => self.asked_on_the_bus(ask),
             Input::Printer(status) => self.devices.printer = status,
+            Input::Figures(wants) => self.wanted(wants),
             Input::Stop | Input::WorldGone | Input::Died { .. } => {}
         }
     }
@@ -417,6 +424,7 @@ impl Kiosk {
             self.recorded |= !matches!(not, TurnError::Illegal(_));
         })?;
         for record in &step.records {
+            self.tally.count(record);
             tracing::info!(order = record.order().map(|id| id.to_string()), "{}", record.kind());
         }
         self.recorded |= !step.records.is_empty();
@@ -473,6 +481,7 @@ impl Kiosk {
             FleetEvent::Connected => {
                 tracing::info!("the kiosk is connected to the fleet's broker");
                 self.devices.link = Some(LinkStatus::Connected);
+                self.tally.connected();
             }
             FleetEvent::Disconnected { why } => {
                 tracing::info!(why, "the kiosk is not connected to the fleet's broker");

@@ -48,6 +48,7 @@ impl Kiosk {
 
     fn follow(&mut self, now: Mono) {
         self.turns += 1;
+        self.tally.follow(now, self.state.stop_reasons().is_empty(), &self.state);
         let wall = Clock::wall();
         self.devices.follow(&self.state.conditions, self.ready, wall);
         let facts = self.facts(now, wall);

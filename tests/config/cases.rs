@@ -373,6 +373,12 @@ pub const RULES: &[Case] = cases! {
         "kiosk.toml:24:1: unknown key `font` in [glass]; known here: driver, font_more, font_sc, font_sc_bold, font_tc, font_tc_bold, night, theme, height, width";
     "[printer]" => "[dbus]\nbus = \"session\"\npolkit = true\n[printer]":
         "kiosk.toml:40:10: polkit is on the system's bus; write bus = \"system\", or leave `polkit` out";
+    "[printer]" => "[metrics]\nlisten = \"0.0.0.0:9464\"\n[printer]":
+        "kiosk.toml:39:10: `0.0.0.0:9464` is open to others, and nobody is asked who they are; write listen = \"127.0.0.1:9464\"";
+    "[printer]" => "[metrics]\nlisten = \"127.0.0.1:0\"\n[printer]":
+        "kiosk.toml:39:10: port 0 is another one each time; write listen = \"127.0.0.1:9464\"";
+    "[printer]" => "[metrics]\nlisten = \"localhost\"\n[printer]":
+        "kiosk.toml:39:10: `localhost` is not an address with a port; write listen = \"127.0.0.1:9464\"";
     "[printer]" => "[service]\npin = \"2468\"\n[printer]":
         "kiosk.toml:39:7: `pin` is not the hash of a PIN; write what `kioskctl pin` prints";
     "[printer]" => "[service]\npin = \"$argon2id$v=19$m=1024,t=2,p=1$BwcHBwcHBwcHBwcHBwcHBw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"\n[printer]":

@@ -18,11 +18,11 @@ use kioskd_tests::PATIENCE;
 use kioskd_tests::child::{Running, command};
 use kioskd_tests::machine::{Machine, Setup};
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn mosquitto(port: u16) -> Running {
+pub fn mosquitto(port: u16) -> Running {
     mosquitto_with(port, &["-p", &port.to_string()])
 }
 
@@ -39,7 +39,7 @@ fn mosquitto_with(port: u16, arguments: &[&str]) -> Running {
 }
 
 /// `mosquitto_sub`, line by line: topic and payload.
-fn listen(port: u16) -> (Running, Receiver<(String, Value)>) {
+pub fn listen(port: u16) -> (Running, Receiver<(String, Value)>) {
     listen_as(port, |payload| {
         let Ok(document) = serde_json::from_str::<Value>(payload) else { return json!(payload) };
         kioskd_tests::spelling::check("a message", &document);

@@ -14,5 +14,6 @@ mod rails;
 mod sales;
 mod service;
 mod street;
+mod telemetry;
 mod terminal;
 mod trouble;

@@ -1,0 +1,140 @@
+//! A kiosk's figures, as an operator's Prometheus sees them: over the broker by an exporter, and on the machine itself.
+
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use kioskd_tests::child::{Running, command};
+use kioskd_tests::machine::{Machine, Setup};
+use kioskd_tests::repository;
+use serde_json::{Value, json};
+
+use crate::fleet::{free_port, listen, mosquitto};
+
+const TOPIC: &str = "kiosk/v1/demo/K0001/telemetry";
+
+fn leak(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
+}
+
+/// The page of a Prometheus, or of a kiosk.
+fn get(url: &str) -> (u16, String) {
+    let agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(5))).http_status_as_error(false);
+    let Ok(mut answer) = ureq::Agent::from(agent.build()).get(url).call() else { return (0, String::new()) };
+    (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap_or_default())
+}
+
+/// As the text format has them, without Prometheus's own prefix.
+fn read(exposition: &str) -> serde_json::Map<String, Value> {
+    let lines = exposition.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(' '));
+    lines.map(|(name, value)| (name.trim_start_matches("kioskd_").to_owned(), value.parse().unwrap())).collect()
+}
+
+fn promtool(arguments: &[&str], standard_input: &str) {
+    let told = Running::answer(command("promtool").args(arguments), standard_input.as_bytes());
+    let says = String::from_utf8([told.stdout, told.stderr].concat()).unwrap();
+    // Warnings leave its exit code alone.
+    assert!(told.status.success() && !says.contains("metric names"), "promtool {arguments:?}: {says}");
+}
+
+#[test]
+fn the_figures_of_a_sale_reach_a_prometheus_both_ways() {
+    let (mqtt, own, exported, asked) = (free_port(), free_port(), free_port(), free_port());
+    let _broker = mosquitto(mqtt);
+    let (_client, heard) = listen(mqtt);
+    let mut setup = Setup { broker: Some(format!("mqtt://127.0.0.1:{mqtt}")), ..Setup::fast() };
+    let metrics = format!("telemetry_every = \"5s\"\n\n[metrics]\nlisten = \"127.0.0.1:{own}\"\n\n[[rail]]");
+    setup.config.push(("[[rail]]", leak(metrics)));
+    let machine = Machine::start(&setup);
+    let payload = machine.offer(&["cola"]);
+    machine.wallet(&payload, "pay");
+    machine.until_state("delivered");
+
+    // The same on both ways; what a second changes is not compared.
+    let url = format!("http://127.0.0.1:{own}/metrics");
+    let page = machine.wait("figures that have a printer's", || {
+        let (status, page) = get(&url);
+        assert_eq!(status, 200, "{page}");
+        page.contains("\nkioskd_printer_prints 1\n").then_some(page)
+    });
+    promtool(&["check", "metrics"], &page);
+    let figures = read(&page);
+    let sold = [
+        ("online", json!(1)),
+        ("selling", json!(1)),
+        ("orders_offered_total", json!(1)),
+        ("orders_paid_total", json!(1)),
+        ("paid_amount_total", json!(300)),
+        ("units_delivered_total", json!(1)),
+        ("units_not_delivered_total", json!(0)),
+        ("refunded_amount_total", json!(0)),
+        ("broker_connects_total", json!(1)),
+    ];
+    for (name, wanted) in &sold {
+        assert_eq!(figures[*name], *wanted, "{name} in {page}");
+    }
+    assert!(figures["memory_bytes"].as_u64().unwrap() > 5 << 20 && figures["disk_free_bytes"].as_u64().unwrap() > 0);
+    assert_eq!(figures["stock_capacity_units"].as_u64(), Some(figures["stock_units"].as_u64().unwrap() + 1));
+    let telemetry = machine.wait("telemetry after the sale", || {
+        heard.try_iter().find_map(|(topic, told)| (topic == TOPIC && told["orders_paid_total"] == 1).then_some(told))
+    });
+    let names: Vec<&String> = telemetry.as_object().unwrap().keys().collect();
+    let mut others: Vec<&String> = figures.keys().collect();
+    others.sort();
+    assert_eq!(names, others);
+    for (name, wanted) in &sold {
+        assert_eq!(telemetry[*name], *wanted, "{name} in {telemetry}");
+    }
+    for (path, wanted) in [("/", 404), ("/metrics/", 404)] {
+        assert_eq!(get(&format!("http://127.0.0.1:{own}{path}")).0, wanted, "{path}");
+    }
+    // Some who say nothing keep nobody out for long.
+    let silent: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(("127.0.0.1", own)).unwrap()).collect();
+    machine.wait("an answer beside the silent", || (get(&url).0 == 200).then_some(()));
+    drop(silent);
+
+    // As shipped, but for the places.
+    let folder = tempfile::tempdir().unwrap();
+    let ship = |file: &str| {
+        let text = std::fs::read_to_string(repository().join("configs/fleet").join(file)).unwrap();
+        let ports = [("127.0.0.1:1883", mqtt), ("127.0.0.1:9464", own), ("127.0.0.1:9641", exported)];
+        let mut placed = ports.iter().fold(text, |text, (from, to)| text.replace(from, &format!("127.0.0.1:{to}")));
+        placed = placed.replace("scrape_interval: 30s", "scrape_interval: 1s");
+        std::fs::write(folder.path().join(file), placed).unwrap();
+        folder.path().join(file).display().to_string()
+    };
+    let (exporter, prometheus, _) = (ship("mqtt-exporter.yml"), ship("prometheus.yml"), ship("alerts.yml"));
+    promtool(&["check", "config", &prometheus], "");
+    let quiet = |program: &str, arguments: &[&str]| {
+        let mut program = command(program);
+        Running::start(program.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()))
+    };
+    let port = exported.to_string();
+    let _exporter = quiet(
+        "prometheus-mqtt-exporter",
+        &["-config", &exporter, "-listen-address", "127.0.0.1", "-listen-port", &port],
+    );
+    let data = folder.path().join("data").display().to_string();
+    let address = format!("127.0.0.1:{asked}");
+    let _prometheus = quiet(
+        "prometheus",
+        &["--config.file", &prometheus, "--storage.tsdb.path", &data, "--web.listen-address", &address],
+    );
+    let seen = |selector: &str| {
+        let (_, answer) = get(&format!("http://{address}/api/v1/query?query=kioskd_paid_amount_total%7B{selector}%7D"));
+        let answer: Value = serde_json::from_str(&answer).ok()?;
+        answer["data"]["result"][0]["value"][1].as_str().map(str::to_owned)
+    };
+    for selector in ["job=%22kiosk%22", "job=%22fleet%22,sensor=%22K0001%22"] {
+        let amount = machine.wait(&format!("{selector} in Prometheus"), || seen(selector));
+        assert_eq!(amount, "300", "{selector}");
+    }
+}
+
+#[test]
+fn the_alerts_find_a_kiosk_that_is_silent_and_one_that_does_not_sell() {
+    let rules = repository().join("tests/machine/alerts.yml");
+    assert!(Path::new(&rules).exists());
+    promtool(&["test", "rules", rules.to_str().unwrap()], "");
+}
