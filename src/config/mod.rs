@@ -219,7 +219,12 @@ pub struct Fleet {
     /// `mqtts://HOST:PORT`; or `mqtt://HOST:PORT` without TLS, for a broker on this machine or on a wire of its own.
     #[schemars(extend("examples" = ["mqtts://broker.example.com:8883"], "pattern" = "^mqtts?://[^@/ ]+:[0-9]+$"))]
     pub broker: String,
-    /// With TLS: a PEM file with the CA that certifies the broker, in place of the system's.
+    /// Another broker, for while the first can't be reached. It is spoken to in the same way, with the same CA, certificate and
+    /// key, and whoever listens to the fleet listens there too.
+    #[schemars(extend("examples" = ["mqtts://broker-2.example.com:8883"], "pattern" = "^mqtts?://[^@/ ]+:[0-9]+$"))]
+    pub fallback: Option<String>,
+    /// With TLS: a PEM file with the CA that certifies the broker, in place of the system's. This, `cert` and `key` are read
+    /// for each connection, so a renewed certificate counts from the next one on.
     #[schemars(extend("examples" = ["/etc/kioskd/ca.pem"]))]
     pub ca: Option<PathBuf>,
     /// With TLS: the kiosk's own certificate (PEM), with those between it and its CA; needs `key`.

@@ -265,7 +265,21 @@ impl Rules<'_, '_> {
     fn fleet(&mut self, fleet: Node<'_>) {
         let broker = fleet.get("broker").and_then(|node| Some((node, node.text()?)));
         if let Some((node, url)) = broker.filter(|(_, url)| !url.trim().is_empty()) {
-            self.broker(node, url);
+            self.broker("broker", node, url);
+        }
+        let fallback = fleet.get("fallback").and_then(|node| Some((node, node.text()?)));
+        if let Some((node, url)) = fallback.filter(|(_, url)| !url.trim().is_empty()) {
+            self.broker("fallback", node, url);
+            let scheme = |url: &str| url.split("://").next().map(str::to_owned);
+            match broker {
+                Some((_, first)) if first == url => {
+                    self.found.add(node.at(), "this is `broker` itself; write another one, or leave `fallback` out");
+                }
+                Some((_, first)) if scheme(first) != scheme(url) => {
+                    self.found.add(node.at(), "both are spoken to in the same way; write mqtts:// for both");
+                }
+                _ => {}
+            }
         }
         let secure = broker.is_none_or(|(_, url)| url.starts_with("mqtts://"));
         let (cert, key) = (fleet.get("cert"), fleet.get("key"));
@@ -294,26 +308,24 @@ impl Rules<'_, '_> {
     }
 
     /// The address is not repeated in the message: somebody may have put a password in it.
-    fn broker(&mut self, node: Node<'_>, url: &str) {
+    fn broker(&mut self, key: &str, node: Node<'_>, url: &str) {
         const WRITE: &str =
             "write mqtts://HOST:PORT, like \"mqtts://broker.example.com:8883\", or mqtt://HOST:PORT without TLS";
         let (tls, address) = match url.split_once("://") {
             Some(("mqtts", address)) => (true, address),
             Some(("mqtt", address)) => (false, address),
-            _ => return self.found.add(node.at(), format!("`broker` is not an MQTT address; {WRITE}")),
+            _ => return self.found.add(node.at(), format!("`{key}` is not an MQTT address; {WRITE}")),
         };
         let wrong = match address.rsplit_once(':') {
-            _ if address.contains('@') => "`broker` has a user or a password in it, which is not there yet",
-            _ if address.contains('/') => "`broker` has a path",
-            Some((host, port)) if !is_host(host) || port.is_empty() => "`broker` has no host or no port",
-            Some((host, _)) if tls && host.starts_with('[') => {
-                "with TLS `broker` can't be an IPv6 address, but its name"
-            }
-            Some((_, port)) if port.parse::<u16>().unwrap_or(0) == 0 => "`broker` has a port that is not 1 to 65535",
+            _ if address.contains('@') => "has a user or a password in it, which is not there yet",
+            _ if address.contains('/') => "has a path",
+            Some((host, port)) if !is_host(host) || port.is_empty() => "has no host or no port",
+            Some((host, _)) if tls && host.starts_with('[') => "can't be an IPv6 address with TLS, but its name",
+            Some((_, port)) if port.parse::<u16>().unwrap_or(0) == 0 => "has a port that is not 1 to 65535",
             Some(_) => return,
-            None => "`broker` has no port",
+            None => "has no port",
         };
-        self.found.add(node.at(), format!("{wrong}; {WRITE}"));
+        self.found.add(node.at(), format!("`{key}` {wrong}; {WRITE}"));
     }
 
     fn categories(&mut self, file: Node<'_>) {

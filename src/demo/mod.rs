@@ -212,7 +212,7 @@ impl Fleet {
                 let tls = match (&config.fleet, broker.tls) {
                     (_, false) => None,
                     (None, true) => return Err(DemoError::NoFleet(url.clone())),
-                    (Some(fleet), true) => Some(fleet::tls::of(fleet)?),
+                    (Some(fleet), true) => Some(fleet::tls::ClientTls::of(fleet)?.now()?),
                 };
                 let upstream = format!("{}:{}", broker.host, broker.port);
                 // Under the broker's own name, for which its certificate is.

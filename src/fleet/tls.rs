@@ -3,6 +3,7 @@
 //! Policy: the broker's certificate is verified against the operator's CA, or the system's roots; nothing switches that
 //! off. The client's own certificate says to the broker who may say and hear what; it makes nothing true.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -73,13 +74,39 @@ pub fn client(ca: Option<&Path>, identity: Option<(&Path, &KeySource)>) -> Resul
     Ok(Arc::new(config))
 }
 
-/// What a kiosk's configuration says about its broker.
-///
-/// # Errors
-/// Those of [`client`].
-pub fn of(fleet: &config::Fleet) -> Result<Arc<ClientConfig>, TlsError> {
-    let identity = fleet.cert.as_deref().zip(fleet.key.as_ref());
-    client(fleet.ca.as_deref(), identity)
+/// A client's TLS, made anew for each connection: a certificate that was renewed meanwhile counts from the next one on.
+#[derive(Clone)]
+pub struct ClientTls(Arc<dyn Fn() -> Result<Arc<ClientConfig>, TlsError> + Send + Sync>);
+
+impl ClientTls {
+    /// What a kiosk's configuration says about its broker.
+    ///
+    /// # Errors
+    /// Those of [`client`], as the files are now.
+    pub fn of(fleet: &config::Fleet) -> Result<Self, TlsError> {
+        let (ca, cert, key) = (fleet.ca.clone(), fleet.cert.clone(), fleet.key.clone());
+        let files = Self(Arc::new(move || client(ca.as_deref(), cert.as_deref().zip(key.as_ref()))));
+        files.now().map(|_| files)
+    }
+
+    /// # Errors
+    /// Those of [`client`].
+    pub fn now(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        self.0()
+    }
+}
+
+/// One that stays as it is.
+impl From<Arc<ClientConfig>> for ClientTls {
+    fn from(config: Arc<ClientConfig>) -> Self {
+        Self(Arc::new(move || Ok(Arc::clone(&config))))
+    }
+}
+
+impl fmt::Debug for ClientTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientTls(..)")
+    }
 }
 
 /// A server that anybody may connect to. `chain_file`: a PEM file with its certificate and those between it and its CA.

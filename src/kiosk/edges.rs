@@ -17,7 +17,7 @@ use crate::board::{self, Board, Claims, Lines};
 use crate::config::Faces;
 use crate::config::{Config, Panel};
 use crate::fleet::link::{self, Link, LinkConfig};
-use crate::fleet::tls;
+use crate::fleet::tls::ClientTls;
 use crate::fleet::topic::Name;
 use crate::payment::gateway::GatewayClient;
 use crate::payment::{self, Rail};
@@ -101,7 +101,9 @@ impl Edges {
         let name = |text: &str| Name::parse(text).map_err(|e| wrong(e.to_string()));
         let (fleet_name, kiosk) = (name(&config.kiosk.fleet)?, name(&config.kiosk.id)?);
         let broker: link::Broker = fleet.broker.parse().map_err(|e: link::BadBroker| wrong(e.to_string()))?;
-        let tls = if broker.tls { Some(tls::of(fleet)?) } else { None };
+        let fallback = fleet.fallback.as_ref().map(|text| text.parse()).transpose();
+        let fallback = fallback.map_err(|e: link::BadBroker| wrong(e.to_string()))?;
+        let tls = if broker.tls { Some(ClientTls::of(fleet)?) } else { None };
         if tls.is_none() && !broker.is_here() {
             tracing::warn!(%broker, "the connection to the broker has no TLS: anybody on its way can read it and keep the kiosk offline");
         }
@@ -110,6 +112,7 @@ impl Edges {
             boot: boot.to_string(),
             signer: super::gateway::signer(config)?.map(Arc::new),
             back_end: back_end.map(|keys| super::gateway::keys(keys)).transpose()?,
+            fallback,
             tls,
             pay: self.gateway.is_some(),
             window: fleet.window,

@@ -54,7 +54,10 @@ pub(super) fn overridden(mut config: Config, options: &Options) -> Config {
     }
     match (&options.broker, &mut config.fleet) {
         (Some(broker), _) if broker == "none" => config.fleet = None,
-        (Some(broker), Some(fleet)) => fleet.broker.clone_from(broker),
+        (Some(broker), Some(fleet)) => {
+            fleet.broker.clone_from(broker);
+            fleet.fallback = None;
+        }
         _ => {}
     }
     if let (Some(keys), Some(fleet)) = (&options.keys, &mut config.fleet) {

@@ -284,13 +284,19 @@ pub const RULES: &[Case] = cases! {
     "mqtt://127.0.0.1:1883" => "127.0.0.1:1883":
         "kiosk.toml:43:10: `broker` is not an MQTT address; write mqtts://HOST:PORT, like \"mqtts://broker.example.com:8883\", or mqtt://HOST:PORT without TLS";
     "mqtt://127.0.0.1:1883" => "mqtts://[::1]:8883":
-        "kiosk.toml:43:10: with TLS `broker` can't be an IPv6 address, but its name; write mqtts://HOST:PORT, like \"mqtts://broker.example.com:8883\", or mqtt://HOST:PORT without TLS";
+        "kiosk.toml:43:10: `broker` can't be an IPv6 address with TLS, but its name; write mqtts://HOST:PORT, like \"mqtts://broker.example.com:8883\", or mqtt://HOST:PORT without TLS";
     "broker = \"mqtt://127.0.0.1:1883\"" => "broker = \"mqtt://127.0.0.1:1883\"\nca = \"ca.pem\"":
         "kiosk.toml:44:6: `ca` is for a broker with TLS; write broker = \"mqtts://HOST:PORT\", or leave it out";
     "broker = \"mqtt://127.0.0.1:1883\"" => "broker = \"mqtts://broker:8883\"\ncert = \"kiosk.pem\"":
         "kiosk.toml:44:8: `cert` needs its private key; write key = \"file:/path/of/the.key\"";
     "broker = \"mqtt://127.0.0.1:1883\"" => "broker = \"mqtts://broker:8883\"\nkey = \"credential:kiosk.key\"":
         "kiosk.toml:44:7: `key` needs its certificate; write cert = \"/path/of/the.pem\"";
+    "broker = \"mqtt://127.0.0.1:1883\"" => "broker = \"mqtt://127.0.0.1:1883\"\nfallback = \"mqtt://127.0.0.1:1883\"":
+        "kiosk.toml:44:12: this is `broker` itself; write another one, or leave `fallback` out";
+    "broker = \"mqtt://127.0.0.1:1883\"" => "broker = \"mqtts://broker:8883\"\nfallback = \"mqtt://127.0.0.1:1883\"":
+        "kiosk.toml:44:12: both are spoken to in the same way; write mqtts:// for both";
+    "broker = \"mqtt://127.0.0.1:1883\"" => "broker = \"mqtt://127.0.0.1:1883\"\nfallback = \"mqtt://127.0.0.1:0\"":
+        "kiosk.toml:44:12: `fallback` has a port that is not 1 to 65535; write mqtts://HOST:PORT, like \"mqtts://broker.example.com:8883\", or mqtt://HOST:PORT without TLS";
     "mqtt://127.0.0.1:1883" => "mqtt://127.0.0.1":
         "kiosk.toml:43:10: `broker` has no port; write mqtts://HOST:PORT, like \"mqtts://broker.example.com:8883\", or mqtt://HOST:PORT without TLS";
     "mqtt://127.0.0.1:1883" => "mqtt://:1883":

@@ -4,6 +4,7 @@
 
 mod access;
 mod duplicates;
+mod fallback;
 mod kit;
 mod pay;
 mod tls;

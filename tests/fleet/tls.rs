@@ -51,7 +51,7 @@ pub fn over_tls(broker: &Mosquitto, ca: &Authority, identity: Option<&(PathBuf, 
     let url = format!("mqtts://{}", broker.secure.unwrap());
     LinkConfig {
         broker: url.parse().unwrap(),
-        tls: Some(tls::client(Some(&ca.file), identity).unwrap()),
+        tls: Some(tls::client(Some(&ca.file), identity).unwrap().into()),
         ..settings(broker.addr)
     }
 }
@@ -106,6 +106,34 @@ async fn events_go_over_tls_to_the_right_broker_from_the_right_kiosk_only() {
     assert!(why.contains("not valid for name"), "a broker with another name: {why}");
 }
 
+/// What an operator's own tools write beside the running kiosk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_renewed_certificate_counts_without_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let ours = Authority::new(directory.path(), "operator");
+    let former = Authority::new(directory.path(), "former");
+    let server = ours.certify("broker", &["127.0.0.1"]);
+    let broker = Mosquitto::with_tls(&ours.file, &server.0, &server.0.with_extension("key"));
+    let (cert, key) = former.certify("street.K1", &[]);
+    let fleet = format!(
+        "broker = \"mqtts://{}\"\nca = {:?}\ncert = {cert:?}\nkey = \"{key}\"",
+        broker.secure.unwrap(),
+        ours.file
+    );
+    let fleet = toml::from_str(&fleet).unwrap();
+    let settings = LinkConfig { tls: Some(tls::ClientTls::of(&fleet).unwrap()), ..over_tls(&broker, &ours, None) };
+    let mut kiosk = Kiosk::start(settings, &Fake::with(3));
+    let why = kiosk.disconnected();
+    assert!(why.contains("fatal alert"), "{why}");
+    // For a moment there is none at all.
+    std::fs::remove_file(&cert).unwrap();
+    let why = kiosk.disconnected();
+    assert!(why.starts_with("TLS to the broker is not set up: ") && why.contains("No such file"), "{why}");
+    assert_eq!(ours.certify("street.K1", &[]).0, cert);
+    kiosk.connected();
+    kiosk.link.stop().await;
+}
+
 /// Somebody in the middle who speaks no TLS learns nothing and is not spoken to without.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plain_broker_is_not_spoken_to_when_tls_is_asked_for() {
@@ -116,7 +144,7 @@ async fn a_plain_broker_is_not_spoken_to_when_tls_is_asked_for() {
     let url = format!("mqtts://{}", broker.addr);
     let quick = LinkConfig {
         broker: url.parse().unwrap(),
-        tls: Some(Arc::clone(&config)),
+        tls: Some(Arc::clone(&config).into()),
         back_off_max: Duration::from_millis(50),
         ..settings(broker.addr)
     };

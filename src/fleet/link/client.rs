@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rumqttc::{AsyncClient, EventLoop, LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
 
-use super::LinkConfig;
+use super::{Broker, LinkConfig};
 use crate::fleet::topic::{Leaf, Topic};
 
 pub(super) const ONLINE: &str = "online";
@@ -45,9 +45,12 @@ struct Waiting {
 }
 
 impl MqttClient {
-    /// Makes a client; `None` when the broker wants TLS and the configuration has no TLS.
-    pub fn open(config: &LinkConfig) -> Option<(Self, EventLoop)> {
-        let mut options = MqttOptions::new(config.client_id.clone(), config.broker.host.clone(), config.broker.port);
+    /// Makes a client.
+    ///
+    /// # Errors
+    /// Why not, where the broker wants TLS and there is none.
+    pub fn open(config: &LinkConfig, broker: &Broker) -> Result<(Self, EventLoop), String> {
+        let mut options = MqttOptions::new(config.client_id.clone(), broker.host.clone(), broker.port);
         let window = config.window();
         let inflight = window + MESSAGES + REQUESTS;
         options
@@ -62,9 +65,10 @@ impl MqttClient {
                 QoS::AtLeastOnce,
                 true,
             ));
-        if config.broker.tls {
-            let config = config.tls.clone()?;
-            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config)));
+        if broker.tls {
+            let tls = config.tls.as_ref().ok_or("TLS to the broker is not set up")?;
+            let tls = tls.now().map_err(|error| format!("TLS to the broker is not set up: {error}"))?;
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
         }
         let (client, mut events) = AsyncClient::new(options, usize::from(inflight));
         let mut network = events.network_options();
@@ -77,7 +81,7 @@ impl MqttClient {
             requests: 0,
             window: usize::from(window),
         };
-        Some((client, events))
+        Ok((client, events))
     }
 
     /// How many events it would take now. Events, messages and requests each have their own room, all of them together

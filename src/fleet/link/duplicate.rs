@@ -29,8 +29,10 @@ pub(super) struct DuplicateDetector {
     boot: String,
     /// A connection that lasted so long without a sign of another kiosk proves that there is none.
     quiet: Duration,
-    /// Our state has been on the broker.
-    shown: bool,
+    /// The connection is to the second broker.
+    away: bool,
+    /// Our state has been on the first broker, and on the second.
+    shown: [bool; 2],
     /// Looked at on this connection already.
     looked: bool,
     sightings: u32,
@@ -46,11 +48,22 @@ struct State {
 
 impl DuplicateDetector {
     pub fn new(boot: String, quiet: Duration) -> Self {
-        Self { boot, quiet, shown: false, looked: false, sightings: 0, copied: false, reported: None, last: None }
+        Self {
+            boot,
+            quiet,
+            away: false,
+            shown: [false; 2],
+            looked: false,
+            sightings: 0,
+            copied: false,
+            reported: None,
+            last: None,
+        }
     }
 
-    pub fn connected(&mut self) {
-        self.looked = false;
+    /// `away`: to the second broker, where our own state may be one of long ago.
+    pub fn connected(&mut self, away: bool) {
+        (self.away, self.looked) = (away, false);
     }
 
     /// Takes a state that came on our own topic. Answers whether it is ours: then nothing more can be learnt from
@@ -61,10 +74,10 @@ impl DuplicateDetector {
         }
         let Ok(State { boot }) = serde_json::from_slice(payload) else { return false };
         if boot == self.boot {
-            self.shown = true;
+            self.shown[usize::from(self.away)] = true;
             return true;
         }
-        if self.shown && !self.looked {
+        if self.shown[usize::from(self.away)] && !self.looked {
             self.looked = true;
             self.sightings = self.sightings.saturating_add(1);
             self.last = Some(now);
@@ -121,18 +134,18 @@ mod tests {
     fn a_restart_or_an_old_state_is_no_twin_and_two_takeovers_are() {
         let now = Instant::now();
         let mut duplicates = DuplicateDetector::new("b2".into(), QUIET);
-        duplicates.connected();
+        duplicates.connected(false);
         // Our own former run, on the first connection.
         assert!(!duplicates.state(&state("b1"), now));
         assert!(duplicates.state(&state("b2"), now));
         assert!(!duplicates.suspected());
         // A broker that has lost its newest messages shows it once more.
-        duplicates.connected();
+        duplicates.connected(false);
         assert!(!duplicates.state(&state("b1"), now));
         assert!(!duplicates.state(&state("b1"), now));
         assert!(duplicates.suspected());
         assert_eq!(duplicates.change(Some(now), now), None);
-        duplicates.connected();
+        duplicates.connected(false);
         assert!(!duplicates.state(&state("x"), now));
         assert_eq!(duplicates.change(Some(now), now), Some(Some(SAME_NAME)));
         assert_eq!(duplicates.change(Some(now), now), None);
@@ -146,13 +159,29 @@ mod tests {
     }
 
     #[test]
+    fn each_broker_has_its_own_memory() {
+        let now = Instant::now();
+        let mut duplicates = DuplicateDetector::new("b2".into(), QUIET);
+        duplicates.connected(false);
+        assert!(duplicates.state(&state("b2"), now));
+        // What a former run has left at the second broker is no other kiosk's.
+        duplicates.connected(true);
+        assert!(!duplicates.state(&state("b1"), now));
+        assert!(!duplicates.suspected());
+        assert!(duplicates.state(&state("b2"), now));
+        duplicates.connected(true);
+        assert!(!duplicates.state(&state("b1"), now));
+        assert!(duplicates.suspected());
+    }
+
+    #[test]
     fn what_is_no_state_says_nothing() {
         let now = Instant::now();
         let mut duplicates = DuplicateDetector::new("b".into(), QUIET);
-        duplicates.connected();
+        duplicates.connected(false);
         duplicates.state(&state("b"), now);
         for garbage in [&b""[..], b"{", br#"{"selling":true}"#, &vec![b' '; LONGEST + 1]] {
-            duplicates.connected();
+            duplicates.connected(false);
             assert!(!duplicates.state(garbage, now));
         }
         assert!(!duplicates.suspected());

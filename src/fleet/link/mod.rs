@@ -16,6 +16,8 @@
 //!   one.
 //! - Every connection is a new client and a clean session. After a failure the next try comes after
 //!   `rand(0, min(back_off_max, back_off_unit * 2^n))`, so that not all kiosks of a fleet connect at the same moment.
+//! - While the first broker can't be reached, the second is tried in turn. From there the kiosk goes back as soon as the first
+//!   takes connections again; both get the same, and nothing is lost between them, for the outbox knows what is due.
 
 mod ack;
 mod client;
@@ -30,13 +32,13 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use self::pending::Pending;
 use self::session::Session;
+use super::tls::ClientTls;
 use super::topic::{Address, Name};
 use crate::service::{End, Supervisor};
 use crate::signed::jws::{Keys, Signer};
@@ -153,8 +155,12 @@ impl fmt::Display for Broker {
 pub struct LinkConfig {
     pub address: Address,
     pub broker: Broker,
+    /// Where else, while the first can't be reached.
+    pub fallback: Option<Broker>,
+    /// From there, how often it is looked whether the first can be reached again: after half of this to all of it.
+    pub home_every: Duration,
     /// How TLS is done, for a broker that wants it; such a broker is never connected to without TLS.
-    pub tls: Option<Arc<ClientConfig>>,
+    pub tls: Option<ClientTls>,
     /// The MQTT client id, which must be unique: of two clients with one id the broker disconnects the older.
     pub client_id: String,
     /// Events published and not acknowledged, 1 to 1000.
@@ -194,6 +200,8 @@ impl LinkConfig {
             client_id: format!("kioskd.{fleet}.{kiosk}"),
             address: Address { fleet, kiosk },
             broker,
+            fallback: None,
+            home_every: Duration::from_secs(600),
             tls: None,
             window: 64,
             start_delay: Duration::from_secs(30),

@@ -1,18 +1,20 @@
 //! The link's task: it connects to the broker, publishes, receives, and connects again when the connection is lost.
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rumqttc::{ConnectionError, Event, Outgoing, Packet, Publish, QoS, SubscribeReasonCode};
+use tokio::net::TcpStream;
 
 use super::ack::{self, RateLimiter, Refused};
 use super::client::{MqttClient, OFFLINE, ONLINE};
 use super::duplicate::DuplicateDetector;
 use super::pending::Pending;
 use super::window::{Due, Moved, Pace, Window};
-use super::{FleetEvent, LinkConfig, Outbox, OutboxEvent, Pay};
+use super::{Broker, FleetEvent, LinkConfig, Outbox, OutboxEvent, Pay};
 use crate::fleet::back_off::{back_off, jitter};
 use crate::fleet::poll_once;
 use crate::fleet::proof::Position;
@@ -23,6 +25,8 @@ use crate::signed::jws::{self, Purpose};
 const GOOD: Duration = Duration::from_secs(60);
 /// Disconnecting may take so long.
 const DISCONNECT: Duration = Duration::from_secs(2);
+/// A broker that takes no connection within this can't be reached.
+const REACH: Duration = Duration::from_secs(10);
 /// So many stale alarms are remembered; a kiosk has fewer kinds, so more of them are somebody else's doing.
 const STALE_ALARMS: usize = 256;
 /// When somebody else publishes that this kiosk is offline, it announces itself again, at most this often.
@@ -46,6 +50,8 @@ pub(super) struct Session<O, F> {
     read_again: Option<Instant>,
     /// The last reason reported for not being connected.
     reported: Option<String>,
+    /// The next connection is to the second broker.
+    away: bool,
 }
 
 enum End {
@@ -88,6 +94,7 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             caught_up: false,
             read_again: None,
             reported: None,
+            away: false,
             config,
             outbox,
             on,
@@ -108,6 +115,8 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
                     if good && !self.duplicates.suspected() {
                         failures = 0;
                     }
+                    // A broker that was there a moment ago is most likely there again soon.
+                    self.away = self.config.fallback.is_some() && !self.away && !good;
                     if self.reported.as_ref() != Some(&why) {
                         self.reported = Some(why.clone());
                         (self.on)(FleetEvent::Disconnected { why });
@@ -134,8 +143,10 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
     }
 
     async fn connection(&mut self) -> End {
-        let Some((client, events)) = MqttClient::open(&self.config) else {
-            return End::Lost { why: "TLS to the broker is not set up".into(), good: false };
+        let fallback = self.config.fallback.as_ref().filter(|_| self.away);
+        let (client, events) = match MqttClient::open(&self.config, fallback.unwrap_or(&self.config.broker)) {
+            Ok(opened) => opened,
+            Err(why) => return End::Lost { why, good: false },
         };
         let now = Instant::now();
         let mut connection = Connection {
@@ -150,6 +161,7 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         };
         let conn = &mut connection;
         let mut poll = pin!(poll_once(events));
+        let mut first_is_back = pin!(self.first_is_back());
         loop {
             let now = Instant::now();
             if let Some(end) = self.housekeeping(conn, now) {
@@ -168,8 +180,28 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
                         Err(error) => return conn.lost(why(&error)),
                     }
                 }
+                () = &mut first_is_back => return conn.lost("it goes back to the first broker".into()),
                 () = self.pending.changed() => {}
                 () = tokio::time::sleep_until(wake) => {}
+            }
+        }
+    }
+
+    /// While the kiosk is at the second broker: when somebody listens at the first again.
+    fn first_is_back(&self) -> impl Future<Output = ()> + use<O, F> {
+        let Broker { host, port, .. } = self.config.broker.clone();
+        let (away, every) = (self.away, self.config.home_every);
+        async move {
+            if !away {
+                return std::future::pending().await;
+            }
+            let host = host.trim_matches(['[', ']']);
+            loop {
+                tokio::time::sleep(every / 2 + jitter(every / 2)).await;
+                let reached = tokio::time::timeout(REACH, TcpStream::connect((host, port))).await;
+                if reached.is_ok_and(|connected| connected.is_ok()) {
+                    return;
+                }
             }
         }
     }
@@ -392,7 +424,7 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         conn.client.subscribe(self.topic(Leaf::Ack), QoS::AtLeastOnce);
         conn.client.subscribe(self.topic(Leaf::Presence), QoS::AtMostOnce);
         // It comes before our own state is published: the first state received is the retained one.
-        self.duplicates.connected();
+        self.duplicates.connected(self.away);
         conn.client.subscribe(self.topic(Leaf::State), QoS::AtMostOnce);
         conn.client.subscribe(Filter::Alarms(self.config.address.clone()), QoS::AtMostOnce);
         if self.config.pay {
@@ -400,6 +432,7 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             conn.client.subscribe(self.topic(Leaf::PayNotice), QoS::AtLeastOnce);
         }
         self.announce(conn, now);
+        tracing::debug!(second_broker = self.away, "the link is up");
         (self.on)(FleetEvent::Connected);
     }
 
