@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use kioskd::console::{complain, say};
 use kioskd::fleet::gateway::{self, RunError};
 use kioskd::fleet::topic::Name;
+use kioskd::kiosk::contract;
 use kioskd::vocabulary::error_chain;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -28,6 +29,8 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Print the contract between kiosks and their back end: every message, as an AsyncAPI 3 document.
+    Contract,
     /// Make an Ed25519 key pair: NAME.key, which stays where it is used, and NAME.pem, which everybody may have.
     Keygen {
         #[arg(long, value_name = "DIR")]
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
 fn act(verb: Verb) -> anyhow::Result<()> {
     match verb {
         Verb::Gateway { config } => gateway::run(&config)?,
+        Verb::Contract => say(contract::text().trim_end())?,
         Verb::Keygen { out, name } => {
             let gateway::Pair { private, public } = gateway::keygen(&out, &name)?;
             say(format_args!("private: {}\npublic: {}", private.display(), public.display()))?;

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::{Config, Panel};
@@ -14,7 +15,7 @@ use crate::sale::Conditions;
 use crate::vocabulary::{Reading, Wall};
 
 /// Those that this kiosk has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Devices {
     pub printer: PrinterStatus,
     pub board: BoardStatus,
@@ -32,7 +33,7 @@ pub struct Devices {
     pub link: Option<LinkStatus>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum BoardStatus {
     /// It has not answered yet.
@@ -42,7 +43,7 @@ pub enum BoardStatus {
     Unreachable,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum GlassStatus {
     /// No frame has been shown yet.
@@ -54,7 +55,7 @@ pub enum GlassStatus {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum ClockStatus {
     Ok,
@@ -62,7 +63,7 @@ pub enum ClockStatus {
     Unset,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum InputStatus {
     /// Nobody has found it yet.
@@ -74,7 +75,7 @@ pub enum InputStatus {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum DropSensorStatus {
     /// No delivery has asked it yet.
@@ -85,7 +86,7 @@ pub enum DropSensorStatus {
     FailedSelfTest,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum ThermometerStatus {
     /// Not read yet.

@@ -5,10 +5,11 @@
 use std::fs;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::devices::LinkStatus;
-use super::status::Status;
+use super::status::{Status, Stock};
 use super::{Input, Kiosk};
 use crate::fleet::figures::{Figure, json};
 use crate::fleet::metrics;
@@ -140,9 +141,7 @@ impl Kiosk {
         }
     }
 
-    /// Nothing before the first status.
     fn figures(&mut self) -> Vec<Figure> {
-        let Some(status) = &self.told else { return Vec::new() };
         let now = self.clock.now();
         self.tally.pass(now);
         let disk = rustix::fs::statvfs(&self.config.state.directory).ok();
@@ -153,7 +152,7 @@ impl Kiosk {
             memory: resident(),
             free: disk.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)),
         };
-        looked_at.figures(status).into_iter().chain(self.tally.figures()).collect()
+        looked_at.figures(self.told.as_ref()).into_iter().chain(self.tally.figures()).collect()
     }
 
     /// From now on the fleet is told every so often, and a Prometheus is answered where the configuration says so.
@@ -193,41 +192,61 @@ struct Looked {
 }
 
 impl Looked {
-    fn figures(&self, status: &Status) -> [Figure; 15] {
-        let count = |what: usize| what as u64;
-        let stock = || status.stock.values();
-        let units: u64 = stock().map(|slot| u64::from(slot.count)).sum();
-        let capacity: u64 = stock().map(|slot| u64::from(slot.capacity)).sum();
-        let prints = match status.devices.printer {
-            PrinterStatus::Unknown => None,
-            PrinterStatus::Ok | PrinterStatus::PaperNearEnd => Some(true),
-            _ => Some(false),
+    fn figures(&self, status: Option<&Status>) -> [Figure; 15] {
+        let of = |read: fn(&Status) -> Value| status.map(read);
+        let sum = |status: &Status, of: fn(&Stock) -> u32| -> Value {
+            status.stock.values().map(|slot| u64::from(of(slot))).sum::<u64>().into()
         };
-        let link = status.devices.link.as_ref().map(|link| *link == LinkStatus::Connected);
-        let pending = status.refunds_pending.map_or(0, |pending| u64::from(pending.count));
+        let (units, capacity) =
+            (status.map(|all| sum(all, |slot| slot.count)), status.map(|all| sum(all, |slot| slot.capacity)));
         let warmth = self.temperature_milli_c.map(|milli| f64::from(milli) / 1_000.0);
         [
-            Figure::now("online", "Whether it is connected to its broker: 1 or 0", link),
-            Figure::now("selling", "Whether it sells: 1 or 0", status.selling),
+            Figure::now("online", "Whether it is connected to its broker: 1 or 0", of(online)),
+            Figure::now("selling", "Whether it sells: 1 or 0", of(|status| status.selling.into())),
             Figure::now("uptime_seconds", "How long it runs", self.now.0 / 1_000),
             Figure::now("stock_units", "Units in all slots", units),
             Figure::now("stock_capacity_units", "Units that they hold when full", capacity),
+            Figure::now("slots_empty", "Slots with nothing in them", of(empty)),
             Figure::now(
-                "slots_empty",
-                "Slots with nothing in them",
-                count(stock().filter(|slot| slot.count == 0).count()),
+                "faults",
+                "Slots and devices that somebody must look at",
+                of(|status| status.faults.len().into()),
             ),
-            Figure::now("faults", "Slots and devices that somebody must look at", count(status.faults.len())),
-            Figure::now("printer_prints", "Whether the printer prints: 1 or 0", prints),
-            Figure::now("claims_open", "Orders that a person must settle", count(status.claims.len())),
-            Figure::now("orders_settling", "Orders on which something is open", status.settling),
-            Figure::now("refunds_silent", "Refunds that nobody confirms", pending),
+            Figure::now("printer_prints", "Whether the printer prints: 1 or 0", of(prints)),
+            Figure::now("claims_open", "Orders that a person must settle", of(|status| status.claims.len().into())),
+            Figure::now("orders_settling", "Orders on which something is open", of(|status| status.settling.into())),
+            Figure::now("refunds_silent", "Refunds that nobody confirms", of(silent)),
             Figure::now("temperature_celsius", "How warm it is inside", warmth),
             Figure::now("outbox_events", "Events that the back end has not acknowledged", self.waiting),
             Figure::now("memory_bytes", "Memory that is the kiosk's, resident", self.memory),
             Figure::now("disk_free_bytes", "Room on the disk of the ledger", self.free),
         ]
     }
+}
+
+fn online(status: &Status) -> Value {
+    status.devices.link.as_ref().map(|link| *link == LinkStatus::Connected).into()
+}
+
+fn empty(status: &Status) -> Value {
+    status.stock.values().filter(|slot| slot.count == 0).count().into()
+}
+
+fn prints(status: &Status) -> Value {
+    match status.devices.printer {
+        PrinterStatus::Unknown => Value::Null,
+        PrinterStatus::Ok | PrinterStatus::PaperNearEnd => true.into(),
+        _ => false.into(),
+    }
+}
+
+fn silent(status: &Status) -> Value {
+    status.refunds_pending.map_or(0, |pending| pending.count).into()
+}
+
+/// All that there are, each with the value of a kiosk of which nothing is known.
+pub(super) fn known() -> Vec<Figure> {
+    Looked::default().figures(None).into_iter().chain(Tally::default().figures()).collect()
 }
 
 /// `VmRSS` of proc(5), which the kernel says in kB.
@@ -243,12 +262,7 @@ mod tests {
     use std::fmt::Write as _;
     use std::path::Path;
 
-    use super::super::status::tests::full;
     use super::*;
-
-    fn all() -> Vec<Figure> {
-        Looked::default().figures(&full()).into_iter().chain(Tally::default().figures()).collect()
-    }
 
     /// What stands in a file of the repository between two lines; KIOSKD_WRITE=1 writes it.
     fn stands(file: &str, from: &str, to: &str, wanted: &str) {
@@ -266,7 +280,7 @@ mod tests {
     #[test]
     fn the_paper_and_the_exporter_have_every_figure() {
         let (mut table, mut exporter) = (String::new(), String::new());
-        for Figure { name, grows, help, .. } in all() {
+        for Figure { name, grows, help, .. } in known() {
             let kind = if grows { "counter" } else { "gauge" };
             let _ = writeln!(table, "| `{name}` | {kind} | {help} |");
             let _ = write!(

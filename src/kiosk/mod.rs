@@ -9,6 +9,7 @@ mod broken;
 mod bus;
 pub mod check;
 mod clock;
+pub mod contract;
 pub mod devices;
 mod edges;
 mod figures;

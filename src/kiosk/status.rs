@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -26,7 +27,7 @@ const TWIN: &str = "second-kiosk";
 const PINS_REFUSED: u32 = 5;
 
 /// Serialised it is the fleet's `state`, whose fields `docs/fleet.md` has with their units.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Status {
     pub kiosk: String,
     pub fleet: String,
@@ -68,14 +69,14 @@ pub struct Status {
     pub rejections: Option<Rejections>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Stock {
     pub product: ProductId,
     pub count: u32,
     pub capacity: u32,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Fault {
     /// A slot, or the gate of a lane.
@@ -90,7 +91,7 @@ pub enum Fault {
     },
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Claim {
     pub order: OrderId,
     pub short_code: ShortCode,
@@ -99,7 +100,7 @@ pub struct Claim {
 }
 
 /// Refunds that nobody has confirmed for some minutes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RefundsPending {
     pub count: u32,
     pub amount: Minor,
@@ -286,7 +287,7 @@ impl fmt::Display for Status {
 }
 
 /// What somebody should look at. Serialised it is the alarm's document without its time.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Alarm {
     /// Messages in the gateway's name that were not believed. `last_ms`: milliseconds since 1970 UTC.

@@ -1,11 +1,12 @@
 //! A record as an event for the fleet: the very text that was hashed, and everything else that its hash covers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::chain::Link;
 
 /// The JSON document of an event. Whoever has it can recompute its hash; how is in `docs/fleet.md`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EventDocument {
     pub ledger: String,

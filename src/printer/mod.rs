@@ -30,6 +30,7 @@ pub use test_page::TestPage;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::{self, PaperText, PortDriver};
@@ -48,7 +49,7 @@ const ROUNDS: usize = 4;
 const STALE_READS: usize = 64;
 
 /// How the printer is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum PrinterStatus {
     /// It was not asked yet.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ChargeId, Currency, Minor, OrderId, PaymentId, RefundId};
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewCharge {
     pub charge: ChargeId,
     pub order: OrderId,
@@ -22,7 +23,7 @@ pub struct NewCharge {
     pub attach: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChargeRef {
     pub charge: ChargeId,
     pub order: OrderId,
@@ -37,7 +38,7 @@ pub struct Created {
 }
 
 /// Verified: the provider's own words about one charge.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChargeReport {
     pub standing: Standing,
     /// Every payment made on it so far. The amounts are what was paid, whatever was asked.
@@ -49,7 +50,7 @@ pub struct ChargeReport {
     pub attach: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// Not known there: never landed, or not scanned yet.
@@ -64,7 +65,7 @@ pub enum Standing {
     Returning,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Payment {
     pub id: PaymentId,
     pub amount: Minor,
@@ -73,7 +74,7 @@ pub struct Payment {
     pub order: OrderId,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RefundRequest {
     pub refund: RefundId,
     pub charge: ChargeId,
@@ -84,7 +85,7 @@ pub struct RefundRequest {
     pub currency: Currency,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RefundReport {
     /// The money is back, by the provider's word.

@@ -6,6 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use super::text::{is_name, read_and_written, text};
 
+macro_rules! schema {
+    ($type:ident, $pattern:literal) => {
+        impl schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "pattern": $pattern })
+            }
+        }
+    };
+}
+
 /// An order's number: a ULID, 26 characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -45,6 +59,7 @@ impl fmt::Display for OrderId {
 }
 
 read_and_written!(OrderId, "order number", usize::MAX);
+schema!(OrderId, "^[0-9A-HJKMNP-TV-Z]{26}$");
 
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $what:literal, $max:literal, $allowed:literal) => {
@@ -137,6 +152,8 @@ impl RefundId {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ShortCode(String);
+
+schema!(ShortCode, "^[0-9]{6}$");
 
 impl ShortCode {
     pub const DIGITS: usize = 6;

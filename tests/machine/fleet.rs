@@ -61,6 +61,7 @@ fn listen_as<T: Send + 'static>(
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
             let (topic, payload) = line.split_once(' ').unwrap_or((&line, ""));
+            crate::contract::check(topic, payload);
             if heard.send((topic.to_owned(), read(payload))).is_err() {
                 return;
             }

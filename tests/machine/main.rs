@@ -2,6 +2,7 @@
 
 mod bundle;
 mod bus;
+mod contract;
 mod crawl;
 mod fleet;
 mod gateway;

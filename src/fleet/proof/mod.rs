@@ -8,6 +8,7 @@
 mod totals;
 mod verifier;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use totals::{Sums, Totals};
@@ -15,7 +16,7 @@ pub use verifier::{Proved, Refused, Verdict, Verifier};
 
 /// A point in the chain of one ledger's events: a checkpoint is one said by the kiosk, an acknowledgement one said by the
 /// back end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Position {
     pub ledger: String,
     pub seq: u64,

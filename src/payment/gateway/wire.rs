@@ -6,12 +6,13 @@
 //! nothing else. Every *ask* may be repeated all the same, in a new request: creating, closing and refunding are told
 //! apart by their numbers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::{ChargeRef, ChargeReport, NewCharge, RefundReport, RefundRequest};
 
 /// A kiosk's request, signed with its key, whose `kid` is `fleet/kiosk`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// `fleet/kiosk`: as in the topic and as the signing key's name.
@@ -25,7 +26,7 @@ pub struct Request {
     pub ask: Ask,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ask {
     Probe,
@@ -41,7 +42,7 @@ pub enum Ask {
 }
 
 /// The gateway's answer to a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reply {
     pub kiosk: String,
@@ -55,7 +56,7 @@ pub struct Reply {
     pub says: Says,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Says {
     Here,
@@ -90,7 +91,7 @@ pub enum Says {
 }
 
 /// A notice: a provider has notified the gateway of a payment, or the operator's program has seen one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Notice {
     pub kiosk: String,

@@ -1,0 +1,235 @@
+//! The contract between a kiosk and its fleet, as an AsyncAPI 3 document: every topic, who writes it, and what stands there.
+//!
+//! Policy: the schemas are made of the very types that are written and read, so the paper and the program can't say
+//! different things. `docs/fleet.asyncapi.yaml` is this, and `kioskfleet contract` prints it.
+
+mod examples;
+mod yaml;
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::status::{Alarm, Status};
+use crate::fleet::figures::Figure;
+use crate::fleet::proof::Position;
+use crate::fleet::topic::{Address, Leaf, Name};
+use crate::ledger::EventDocument;
+use crate::payment::gateway::wire::{Notice, Reply, Request};
+
+/// Who writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum From {
+    Kiosk,
+    BackEnd,
+    Gateway,
+}
+
+struct Message {
+    name: &'static str,
+    from: From,
+    leaf: Leaf,
+    qos: u8,
+    retained: bool,
+    /// A sentence.
+    what: &'static str,
+    payload: Value,
+    /// A signed message's own words, where `payload` is only their envelope.
+    content: Option<Value>,
+}
+
+/// The document.
+pub fn document() -> Value {
+    let settings = SchemaSettings::draft07().with(|settings| settings.definitions_path = "/components/schemas".into());
+    let mut schemas = settings.for_serialize().into_generator();
+    let messages = messages(&mut schemas);
+    let mut definitions = schemas.take_definitions(true);
+    definitions.insert("Signed".into(), envelope());
+    definitions.insert("Telemetry".into(), telemetry());
+    json!({
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "kioskd",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "What a kiosk and its fleet say to each other over MQTT 3.1.1. The broker is a postman: nothing \
+                            counts because it came from there, nothing relies on what it retains, and the \
+                            order of events is their numbers'. docs/fleet.md says what each message means.",
+        },
+        "defaultContentType": "application/json",
+        "channels": messages.iter().map(|message| (message.name.to_owned(), message.channel())).collect::<Map<_, _>>(),
+        "operations": messages.iter().map(|message| (message.name.to_owned(), message.operation())).collect::<Map<_, _>>(),
+        "components": {
+            "messages": messages.iter().map(|message| (message.name.to_owned(), message.described())).collect::<Map<_, _>>(),
+            "schemas": definitions,
+        },
+    })
+}
+
+/// The same as YAML, as it is committed.
+pub fn text() -> String {
+    format!("# Made by `kioskfleet contract`; a test holds it against the program.\n{}", yaml::written(&document()))
+}
+
+fn messages(schemas: &mut SchemaGenerator) -> Vec<Message> {
+    let plain = |name, leaf, qos, retained, what, payload| Message {
+        name,
+        from: From::Kiosk,
+        leaf,
+        qos,
+        retained,
+        what,
+        payload,
+        content: None,
+    };
+    let signed = |name, from, leaf, what, content| Message {
+        from,
+        content: Some(content),
+        ..plain(name, leaf, 1, false, what, reference("Signed"))
+    };
+    let kind = || Name::parse("KIND").expect("letters are a name");
+    let position = of::<Position>(schemas);
+    let when = json!({
+        "type": "object",
+        "required": ["time_ms", "uptime_s"],
+        "properties": {
+            "time_ms": { "type": ["integer", "null"], "description": "Milliseconds since 1970 UTC; null while the clock is unknown." },
+            "uptime_s": { "type": "integer", "minimum": 0, "description": "Seconds since this run began." },
+        },
+    });
+    vec![
+        plain(
+            "presence",
+            Leaf::Presence,
+            1,
+            true,
+            "Whether the kiosk is connected; `offline` is its last will.",
+            json!({ "type": "string", "enum": ["online", "offline"] }),
+        ),
+        plain(
+            "state",
+            Leaf::State,
+            1,
+            true,
+            "How the kiosk is; on every connection and when it changes.",
+            of::<Status>(schemas),
+        ),
+        plain("telemetry", Leaf::Telemetry, 0, false, "What the kiosk does, in numbers.", reference("Telemetry")),
+        plain(
+            "event",
+            Leaf::Event(kind()),
+            1,
+            false,
+            "One record of the ledger; sent again until it is acknowledged.",
+            of::<EventDocument>(schemas),
+        ),
+        plain(
+            "alarm",
+            Leaf::Alarm(kind()),
+            1,
+            true,
+            "Somebody should look at it; an empty message clears it.",
+            json!({ "allOf": [of::<Alarm>(schemas), when] }),
+        ),
+        signed("checkpoint", From::Kiosk, Leaf::Checkpoint, "How far the chain of events goes.", position.clone()),
+        Message {
+            payload: json!({ "anyOf": [reference("Signed"), position.clone()] }),
+            ..signed(
+                "ack",
+                From::BackEnd,
+                Leaf::Ack,
+                "The highest event that the back end holds without a gap.",
+                position,
+            )
+        },
+        signed("pay-request", From::Kiosk, Leaf::PayRequest, "A question to the gateway.", of::<Request>(schemas)),
+        signed("pay-reply", From::Gateway, Leaf::PayReply, "The gateway's answer to it.", of::<Reply>(schemas)),
+        signed("pay-notice", From::Gateway, Leaf::PayNotice, "Somebody has paid a charge.", of::<Notice>(schemas)),
+    ]
+}
+
+fn of<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Value {
+    schemas.subschema_for::<T>().into()
+}
+
+fn reference(schema: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{schema}") })
+}
+
+/// A flattened JWS.
+fn envelope() -> Value {
+    let part = json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" });
+    json!({
+        "type": "object",
+        "description": "A flattened JWS (RFC 7515 §7.2.2) with EdDSA (RFC 8037); `payload` is the content in base64url, and the \
+                        header's `typ` says what for.",
+        "required": ["payload", "protected", "signature"],
+        "additionalProperties": false,
+        "properties": { "payload": part, "protected": part, "signature": part },
+    })
+}
+
+fn telemetry() -> Value {
+    let figures = super::figures::known();
+    let figure = |Figure { name, help, grows, .. }: Figure| {
+        let bound = if grows { json!({ "type": "number", "minimum": 0 }) } else { json!({ "type": "number" }) };
+        let mut schema = bound;
+        schema["description"] = format!("{help}.").into();
+        (name.to_owned(), schema)
+    };
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": figures.into_iter().map(figure).collect::<Map<_, _>>(),
+    })
+}
+
+impl Message {
+    fn channel(&self) -> Value {
+        let name = |text: &str| Name::parse(text).expect("letters are a name");
+        let address = Address { fleet: name("FLEET"), kiosk: name("KIOSK") }.topic(self.leaf.clone()).to_string();
+        let mut parameters = json!({
+            "fleet": { "description": "The fleet's name: 1 to 64 letters, digits, `_` and `-`." },
+            "kiosk": { "description": "The kiosk's id, likewise." },
+        });
+        if address.ends_with("/KIND") {
+            parameters["kind"] = json!({ "description": "What kind; docs/fleet.md has them all." });
+        }
+        let address = address.replace("FLEET", "{fleet}").replace("KIOSK", "{kiosk}").replace("KIND", "{kind}");
+        json!({
+            "address": address,
+            "parameters": parameters,
+            "messages": { self.name: { "$ref": format!("#/components/messages/{}", self.name) } },
+        })
+    }
+
+    /// As the kiosk does it.
+    fn operation(&self) -> Value {
+        json!({
+            "action": if self.from == From::Kiosk { "send" } else { "receive" },
+            "channel": { "$ref": format!("#/channels/{}", self.name) },
+            "messages": [{ "$ref": format!("#/channels/{0}/messages/{0}", self.name) }],
+            "bindings": { "mqtt": { "qos": self.qos, "retain": self.retained, "bindingVersion": "0.2.0" } },
+        })
+    }
+
+    fn described(&self) -> Value {
+        let (payload, content) = examples::of(self.name);
+        let mut message = json!({
+            "title": self.name,
+            "summary": self.what,
+            "payload": self.payload,
+            "examples": [{ "payload": payload }],
+        });
+        if self.name == "presence" {
+            message["contentType"] = "text/plain".into();
+        }
+        if let Some(schema) = &self.content {
+            message["x-content"] = schema.clone();
+            message["x-content-example"] = content.unwrap_or_default();
+        }
+        message
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! An example of each message. Signed ones are signed by the key of RFC 8037's appendix A, which anybody has.
+
+use data_encoding::BASE64;
+use serde_json::{Value, json};
+
+use crate::signed::jws::{Purpose, Signer};
+
+/// RFC 8037, A.1, as the private half in PKCS#8 (RFC 8410).
+const KEY: [u8; 48] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20, 0x9d, 0x61, 0xb1,
+    0x9d, 0xef, 0xfd, 0x5a, 0x60, 0xba, 0x84, 0x4a, 0xf4, 0x92, 0xec, 0x2c, 0xc4, 0x44, 0x49, 0xc5, 0x69, 0x7b, 0x32,
+    0x69, 0x19, 0x70, 0x3b, 0xac, 0x03, 0x1c, 0xae, 0x7f, 0x60,
+];
+
+const ORDER: &str = "01KBKNZ0M8W6Y3Q9R5T7V2X4Z1";
+const CHARGE: &str = "01KBKNZ0M8W6Y3Q9R5T7V2X4Z1_1";
+
+/// The message, and what a signed one has in it.
+pub(super) fn of(name: &str) -> (Value, Option<Value>) {
+    let (kid, purpose, content) = match name {
+        "presence" => return (json!("online"), None),
+        "state" => return (state(), None),
+        "telemetry" => {
+            return (json!({ "online": 1, "selling": 1, "stock_units": 41, "orders_paid_total": 118 }), None);
+        }
+        "event" => return (event(), None),
+        "alarm" => return (alarm(), None),
+        "checkpoint" => ("street/K0001", Purpose::Checkpoint, position()),
+        "ack" => ("back-end", Purpose::Ack, position()),
+        "pay-request" => ("street/K0001", Purpose::PayRequest, request()),
+        "pay-reply" => ("gateway", Purpose::PayReply, reply()),
+        "pay-notice" => ("gateway", Purpose::PayNotice, notice()),
+        _ => return (Value::Null, None),
+    };
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", BASE64.encode(&KEY));
+    let signed = Signer::from_pem(pem.as_bytes(), kid).and_then(|signer| signer.sign(purpose, &content).ok());
+    (signed.and_then(|signed| serde_json::from_slice(&signed).ok()).unwrap_or_default(), Some(content))
+}
+
+fn position() -> Value {
+    json!({
+        "ledger": "9c41d0e6b7a25f38",
+        "seq": 1042,
+        "hash": "abe69ebf3e7f45d9f8f1abfe64bfb82cae962a4e5d137af68a9d27bbf99cfcaf",
+    })
+}
+
+fn event() -> Value {
+    let text = json!({
+        "kind": "order-paid",
+        "order": ORDER,
+        "charge": CHARGE,
+        "payment": { "id": "4200001234", "amount": 300, "currency": "CNY", "order": ORDER },
+    });
+    json!({
+        "ledger": "9c41d0e6b7a25f38",
+        "seq": 1042,
+        "hash": "abe69ebf3e7f45d9f8f1abfe64bfb82cae962a4e5d137af68a9d27bbf99cfcaf",
+        "prev": "8f0c3b7f5d8f0a1e2b4c6d8e9f1a3b5c7d9e0f2a4b6c8d0e1f3a5b7c9d1e3f50",
+        "boot": "5b1f0c9d2e7a4836",
+        "mono": 86_412_077,
+        "ts": 1_795_608_412_077_u64,
+        "order": ORDER,
+        "kind": "order-paid",
+        "text": text.to_string(),
+    })
+}
+
+fn alarm() -> Value {
+    json!({ "reasons": [{ "kind": "door-open" }], "time_ms": 1_795_608_412_077_u64, "uptime_s": 86_412 })
+}
+
+fn state() -> Value {
+    json!({
+        "kiosk": "K0001",
+        "fleet": "street",
+        "version": "0.1.0",
+        "boot": "5b1f0c9d2e7a4836",
+        "time_ms": 1_795_608_412_077_u64,
+        "uptime_s": 86_412,
+        "selling": false,
+        "reasons": [{ "kind": "locked", "detail": "cleaning" }],
+        "devices": {
+            "printer": { "state": "unreachable", "why": "it is unplugged" },
+            "board": { "state": "ok" },
+            "glass": { "state": "ok" },
+            "clock": { "state": "ok" },
+            "touch": { "state": "ok" },
+            "drop_sensor": { "state": "ok" },
+        },
+        "temperature_milli_c": 4_500,
+        "stock": { "A1": { "product": "cola", "count": 5, "capacity": 8 } },
+        "faults": [{ "slot": "B2", "why": "no unit fell", "cause": "no-drop" }, { "device": "scanner", "why": "it is not there" }],
+        "claims": [{ "order": ORDER, "short_code": "271104", "why": "the refund failed", "cause": "refund-failed" }],
+        "unknown": [ORDER],
+        "settling": 1,
+        "refunds_pending": { "count": 1, "amount": 300, "oldest_minutes": 4 },
+        "rails_refusing": { "wechat": "the merchant is not known there" },
+        "ledger": "9c41d0e6b7a25f38",
+        "ledger_before": null,
+    })
+}
+
+fn charge() -> Value {
+    json!({ "charge": CHARGE, "order": ORDER, "amount": 300, "currency": "CNY" })
+}
+
+fn report() -> Value {
+    let payment = json!({ "id": "4200001234", "amount": 300, "currency": "CNY", "order": ORDER });
+    json!({ "standing": "closed", "payments": [payment], "returned": 0, "attach": "street/K0001" })
+}
+
+fn request() -> Value {
+    json!({
+        "kiosk": "street/K0001",
+        "rail": "wechat",
+        "nonce": "8f0c3b7f5d8f0a1e2b4c6d8e9f1a3b5c",
+        "sent": 1_795_608_412_077_u64,
+        "ask": { "query": charge() },
+    })
+}
+
+fn reply() -> Value {
+    json!({
+        "kiosk": "street/K0001",
+        "rail": "wechat",
+        "nonce": "8f0c3b7f5d8f0a1e2b4c6d8e9f1a3b5c",
+        "sent": 1_795_608_412_177_u64,
+        "expires": 1_795_608_472_177_u64,
+        "says": { "charge": { "charge": charge(), "report": report() } },
+    })
+}
+
+fn notice() -> Value {
+    json!({
+        "kiosk": "street/K0001",
+        "rail": "wechat",
+        "id": "N0001",
+        "sent": 1_795_608_412_177_u64,
+        "expires": 1_795_608_472_177_u64,
+        "charge": charge(),
+        "report": report(),
+    })
+}
