@@ -211,6 +211,7 @@ refusal-none-left = nothing is left
 refusal-not-ready = the board has not answered yet
 refusal-no-open-claim = the claim is not open any more
 refusal-no-such-report = there is no such report
+refusal-bad-languages = these are not languages of this kiosk
 refusal-only-by-provider = only the provider can settle it so
 cause-money-returned = the provider has given the money back
 cause-restarted = the machine was started anew

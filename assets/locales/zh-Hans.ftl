@@ -211,6 +211,7 @@ refusal-none-left = 已无存货
 refusal-not-ready = 控制板尚未回应
 refusal-no-open-claim = 此订单已不需处理
 refusal-no-such-report = 没有这份结算单
+refusal-bad-languages = 这些不是本机的语言
 refusal-only-by-provider = 只能由支付平台处理
 cause-money-returned = 支付平台已退款
 cause-restarted = 机器曾重新启动

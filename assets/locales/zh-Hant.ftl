@@ -211,6 +211,7 @@ refusal-none-left = 已無存貨
 refusal-not-ready = 控制板尚未回應
 refusal-no-open-claim = 此訂單已不需處理
 refusal-no-such-report = 沒有這份結算單
+refusal-bad-languages = 這些不是本機的語言
 refusal-only-by-provider = 只能由支付平台處理
 cause-money-returned = 支付平台已退款
 cause-restarted = 機台曾重新啟動

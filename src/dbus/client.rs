@@ -14,7 +14,7 @@ use super::sales::OrderLine;
 use super::shown::Stock;
 use super::{NAME, PATH, builder};
 use crate::config::{Bus, Calibration};
-use crate::operation::{Operation, Units};
+use crate::operation::{LanguageTag, Operation, Units};
 use crate::vocabulary::{ClaimSettlement, Corner, Outlet, SlotId, Spot};
 
 /// Longer than a kiosk takes for an answer.
@@ -112,6 +112,14 @@ impl Client {
         Ok(stock.into_iter().map(|(slot, (product, count, _))| (slot, product, count)).collect())
     }
 
+    /// The languages that the glass offers, and those of which they are chosen.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn languages(&self) -> Result<(Vec<String>, Vec<String>), NoAnswer> {
+        self.call(SERVICE, "Languages", &()).await?.body().deserialize().map_err(NoAnswer::Lost)
+    }
+
     /// Whether the network sets this machine's clock; `None` where no service of the bus can say.
     pub async fn clock_is_set_by_the_network(&self) -> Option<bool> {
         let (name, path) = ("org.freedesktop.timedate1", "/org/freedesktop/timedate1");
@@ -163,6 +171,9 @@ impl Client {
             Operation::PrintReport { number } => {
                 self.call(SERVICE, "PrintReport", number).await?;
                 Ok(Done::Changed(true))
+            }
+            Operation::Languages { languages } => {
+                self.change("SetLanguages", &languages.iter().map(LanguageTag::as_str).collect::<Vec<_>>()).await
             }
         }
     }

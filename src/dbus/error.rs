@@ -109,6 +109,7 @@ fn refusal(why: &Refusal) -> &'static str {
         Refusal::NotInMaintenance => named!("NotInMaintenance"),
         Refusal::RelayIsTried => named!("RelayIsTried"),
         Refusal::NoSuchReport => named!("NoSuchReport"),
+        Refusal::BadLanguages { .. } => named!("BadLanguages"),
     }
 }
 

@@ -112,7 +112,7 @@ async fn serve(bus: Bus, kiosk: KioskHandle, polkit: Option<Arc<Polkit>>, mut ne
     let (mut wait, mut told) = (WAIT_FIRST, String::new());
     loop {
         let mut served = false;
-        let service = Service::new(kiosk.clone(), polkit.clone());
+        let service = Service::new(kiosk.clone(), news.clone(), polkit.clone());
         let Err(why) = on_the_bus(bus, &kiosk, service, &mut news, &mut served).await else { return };
         if served {
             (wait, told) = (WAIT_FIRST, String::new());

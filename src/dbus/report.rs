@@ -122,6 +122,10 @@ impl fmt::Display for Report {
         for (rail, says) in self.table("rails_refusing") {
             writeln!(f, "rail      {rail} makes no charge: {}", word(says))?;
         }
+        let languages: Vec<&str> = self.list("languages").map(word).collect();
+        if !languages.is_empty() {
+            writeln!(f, "languages {}", languages.join(", "))?;
+        }
         let settling = self.document.get("settling").and_then(Value::as_u64).unwrap_or_default();
         write!(f, "orders    {settling} to settle")?;
         if let Some(pending) = self.document.get("refunds_pending").filter(|pending| pending.is_object()) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use zbus::message::Header;
 use zbus::{Connection, interface};
 
@@ -11,18 +12,20 @@ use super::ask_bus;
 use super::error::{Error, parsed, parsed_by};
 use super::handle::{KioskHandle, Screenshot};
 use super::polkit::Polkit;
+use super::shown::Shown;
 use crate::operation::{Actor, Operation, Outcome, Reason, Request, RequestId, Rights};
 use crate::vocabulary::{ClaimSettlement, Corner, Outlet};
 
 pub(super) struct Service {
     kiosk: KioskHandle,
+    news: watch::Receiver<Arc<Shown>>,
     /// `None`: all who may call may do everything.
     polkit: Option<Arc<Polkit>>,
 }
 
 impl Service {
-    pub fn new(kiosk: KioskHandle, polkit: Option<Arc<Polkit>>) -> Self {
-        Self { kiosk, polkit }
+    pub fn new(kiosk: KioskHandle, news: watch::Receiver<Arc<Shown>>, polkit: Option<Arc<Polkit>>) -> Self {
+        Self { kiosk, news, polkit }
     }
 
     /// The order that has begun with it.
@@ -288,5 +291,25 @@ impl Service {
         #[zbus(connection)] bus: &Connection,
     ) -> Result<(), Error> {
         self.outcome(Operation::PrintReport { number }, &call, bus).await.map(drop)
+    }
+
+    /// `languages`: those that the glass offers, the first to a new customer; `configured`: those of which they are chosen.
+    #[zbus(out_args("languages", "configured"))]
+    fn languages(&self) -> (Vec<String>, Vec<String>) {
+        let shown = self.news.borrow();
+        (shown.languages.clone(), shown.languages_configured.clone())
+    }
+
+    /// The glass offers these languages, at least one and each once, in this order, from its next first page on; the first is
+    /// the one that a new customer sees. `changed`: they were others before, or in another order.
+    #[zbus(out_args("changed"))]
+    async fn set_languages(
+        &self,
+        languages: Vec<String>,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<bool, Error> {
+        let languages = languages.iter().map(|language| parsed(language)).collect::<Result<_, _>>()?;
+        self.change(Operation::Languages { languages }, &call, bus).await
     }
 }

@@ -42,6 +42,9 @@ pub struct Shown {
     pub fleet_link: Device,
     pub ledger: String,
     pub ledger_before: String,
+    /// What the glass offers, and of which those can be chosen.
+    pub languages: Vec<String>,
+    pub languages_configured: Vec<String>,
     /// The fleet's `state`, as JSON.
     pub document: String,
 }

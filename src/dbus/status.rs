@@ -136,6 +136,12 @@ impl Status {
         self.now().ledger_before.clone()
     }
 
+    /// The languages that the glass offers; the first is the one that a new customer sees.
+    #[zbus(property)]
+    fn languages(&self) -> Vec<String> {
+        self.now().languages.clone()
+    }
+
     /// The fleet's `state` document, JSON.
     #[zbus(property(emits_changed_signal = "invalidates"))]
     fn document(&self) -> String {

@@ -8,7 +8,7 @@ use zbus::DBusError;
 use super::error::{Error, parsed};
 use super::handle::{Ask, KioskHandle};
 use crate::operation::{Actor, Operation, Outcome, Reason, Refusal, Request, RequestId, Right, Rights};
-use crate::vocabulary::{Cause, OrderId, SlotId, StopReason};
+use crate::vocabulary::{Cause, Language, OrderId, SlotId, StopReason};
 
 fn request(number: usize) -> Request {
     Request {
@@ -74,6 +74,8 @@ fn every_refusal_has_a_name_in_the_paper_and_a_sentence() {
         Refusal::OnlyByProvider,
         Refusal::NotInMaintenance,
         Refusal::RelayIsTried,
+        Refusal::NoSuchReport,
+        Refusal::BadLanguages { configured: vec![Language::new("en")] },
     ];
     let asked = Operation::SetStock { slot: SlotId::parse("A1").unwrap(), count: 9 };
     let mut all: Vec<Error> = refusals.iter().map(|why| Error::refused(&asked, why)).collect();

@@ -63,6 +63,8 @@ pub(super) fn shown(status: &Status) -> Shown {
         fleet_link: fleet_link(status.devices.link.as_ref()),
         ledger: text(&status.ledger),
         ledger_before: text(&status.ledger_before),
+        languages: status.languages.iter().map(ToString::to_string).collect(),
+        languages_configured: status.languages_configured.iter().map(ToString::to_string).collect(),
         document: document.to_string(),
     }
 }

@@ -18,7 +18,9 @@ use crate::payment::gateway::Rejections;
 use crate::printer::PrinterStatus;
 use crate::sale::view::Outcome;
 use crate::sale::{PendingRefunds, State};
-use crate::vocabulary::{BootId, Minor, Mono, OrderId, ProductId, RailName, ShortCode, SlotId, StopReason, Wall};
+use crate::vocabulary::{
+    BootId, Language, Minor, Mono, OrderId, ProductId, RailName, ShortCode, SlotId, StopReason, Wall,
+};
 
 /// Among the faults: somebody else is this kiosk, too. An alarm of its own, because no device is broken.
 const TWIN: &str = "second-kiosk";
@@ -58,6 +60,11 @@ pub struct Status {
     pub ledger: Option<String>,
     /// The number it had where it was copied or moved from, in the run that noticed.
     pub ledger_before: Option<String>,
+    /// What the glass offers; the first is the one that a new customer sees.
+    pub languages: Vec<Language>,
+    /// Of which those can be chosen.
+    #[serde(skip)]
+    pub languages_configured: Vec<Language>,
     /// Another kiosk uses this one's name or its ledger's number; it stands among the faults.
     #[serde(skip)]
     pub second_kiosk: Option<&'static str>,
@@ -178,6 +185,8 @@ impl Status {
             rails_refusing: state.conditions.refusing.clone(),
             ledger: ledger.map(|ledger| ledger.id().to_owned()),
             ledger_before: ledger.and_then(|ledger| ledger.moved().map(str::to_owned)),
+            languages: state.languages(),
+            languages_configured: state.policy.languages.clone(),
             second_kiosk: facts.second_kiosk,
             rejections: facts.rejections,
             pins_refused: state.pin.wrong,

@@ -160,7 +160,8 @@ fn note(lines: &mut [ChargeLine], wall: When, record: &Record) {
         | Record::ServiceOpened { .. }
         | Record::OperationBegun { .. }
         | Record::OperationEnded { .. }
-        | Record::CashedUp { .. } => {}
+        | Record::CashedUp { .. }
+        | Record::LanguagesChosen { .. } => {}
     }
 }
 

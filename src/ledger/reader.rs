@@ -406,6 +406,10 @@ pub fn recover(connection: &Connection, path: &Path) -> Result<Recovered, Ledger
     if let Some(Record::CashedUp { number, .. }) = cut.first().map(|row| parse(row, path)).transpose()? {
         recovered.last_report = number;
     }
+    let chosen = rows(connection, &query, ["languages-chosen"]).map_err(&wrap)?;
+    if let Some(Record::LanguagesChosen { languages }) = chosen.first().map(|row| parse(row, path)).transpose()? {
+        recovered.languages = languages;
+    }
     let open: Vec<String> = connection
         .prepare("SELECT id FROM operations WHERE outcome IS NULL ORDER BY id")
         .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())

@@ -17,9 +17,9 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
-pub use text::{KeyName, Reason, RequestId};
+pub use text::{KeyName, LanguageTag, Reason, RequestId};
 
-use crate::vocabulary::{Cause, ClaimSettlement, OrderId, Outlet, ProductId, SlotId, StopReason};
+use crate::vocabulary::{Cause, ClaimSettlement, Language, OrderId, Outlet, ProductId, SlotId, StopReason};
 
 /// Something asked by somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +79,9 @@ pub enum Operation {
     PrintReport { number: u32 },
     /// A page on which the paper's width, its characters and its code can be looked at.
     PrintTest,
+    /// The glass offers these languages, in this order, from its next first page on; the first is the one that a new
+    /// customer sees. Each is one of the configuration's.
+    Languages { languages: Vec<LanguageTag> },
 }
 
 /// Units, at least one, by slot.
@@ -124,7 +127,8 @@ impl Operation {
             | Self::RefillSlots { .. }
             | Self::AddStock { .. }
             | Self::Maintenance { .. }
-            | Self::PrintTest => &[Right::Service],
+            | Self::PrintTest
+            | Self::Languages { .. } => &[Right::Service],
             Self::SettleClaim { .. } | Self::CashUp | Self::PrintReport { .. } => &[Right::Money],
             Self::Vend { .. } => &[Right::Motion, Right::Money],
             Self::TestVend { .. } | Self::Pulse { .. } => &[Right::Motion],
@@ -143,7 +147,8 @@ impl Operation {
             | Self::SettleClaim { .. }
             | Self::CashUp
             | Self::PrintReport { .. }
-            | Self::PrintTest => Timing::Any,
+            | Self::PrintTest
+            | Self::Languages { .. } => Timing::Any,
             Self::Vend { .. } | Self::TestVend { .. } | Self::Pulse { .. } => Timing::LiveBetweenSales,
         }
     }
@@ -165,6 +170,7 @@ impl Operation {
             Self::CashUp => "cash-up",
             Self::PrintReport { .. } => "print-report",
             Self::PrintTest => "print-test",
+            Self::Languages { .. } => "languages",
         }
     }
 }
@@ -267,6 +273,10 @@ pub enum Refusal {
     RelayIsTried,
     /// No report has this number.
     NoSuchReport,
+    /// None was named, one was named twice, or one is not among those of the configuration.
+    BadLanguages {
+        configured: Vec<Language>,
+    },
 }
 
 /// What is known of a request that was made before.
@@ -320,6 +330,7 @@ impl fmt::Display for Operation {
             Self::CashUp => f.write_str("cash up"),
             Self::PrintReport { number } => write!(f, "print report {number} again"),
             Self::PrintTest => f.write_str("print a test page"),
+            Self::Languages { languages } => write!(f, "offer the languages {}", strung(languages)),
         }
     }
 }
@@ -369,8 +380,15 @@ impl fmt::Display for Refusal {
             Self::NotInMaintenance => f.write_str("the kiosk is not in maintenance; begin it first"),
             Self::RelayIsTried => f.write_str("another relay is being tried; ask again in a moment"),
             Self::NoSuchReport => f.write_str("there is no report of that number"),
+            Self::BadLanguages { configured } => {
+                write!(f, "name at least one of {}, and each once", strung(configured))
+            }
         }
     }
+}
+
+fn strung(names: &[impl fmt::Display]) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ fn all() -> Vec<Operation> {
         Operation::CashUp,
         Operation::PrintReport { number: 3 },
         Operation::PrintTest,
+        Operation::Languages { languages: vec![LanguageTag::parse("zh-Hant").unwrap()] },
     ]
 }
 
@@ -49,6 +50,10 @@ fn an_operation_is_read_as_it_is_written_and_named_by_its_verb() {
         json!({ "do": "refill-slots" }),
         json!({ "do": "add-stock", "units": { "A1": 0 } }),
         json!({ "do": "add-stock", "units": { "A 1": 1 } }),
+        json!({ "do": "languages" }),
+        json!({ "do": "languages", "languages": "en" }),
+        json!({ "do": "languages", "languages": ["en\n"] }),
+        json!({ "do": "languages", "languages": ["x".repeat(36)] }),
         json!({ "do": "settle-claim", "order": "1", "how": "refund" }),
         json!({ "do": "settle-claim", "order": OrderId::from_parts(1, 1), "how": "forget" }),
     ] {

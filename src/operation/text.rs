@@ -14,6 +14,10 @@ text!(
     KeyName, "key's name (letters, digits, `_`, `-` and `.`, at most 64)", TOLD, |text| is_name(text, 64, b"_-.")
 );
 text!(
+    /// What a language is called, as in the configuration.
+    LanguageTag, "language's tag like `zh-Hant`", TOLD, |text| is_name(text, 35, b"-")
+);
+text!(
     /// Why a person does something, in their words: one line.
     Reason, "reason (one line of 1 to 200 characters)", TOLD,
     |text| (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control) && !text.trim().is_empty()

@@ -48,7 +48,7 @@ pub use settle::PendingRefunds;
 pub use shop::Shop;
 
 use crate::operation::RequestId;
-use crate::vocabulary::{Mono, OrderId, Outlet, Stamp};
+use crate::vocabulary::{Language, Mono, OrderId, Outlet, Stamp};
 
 /// What the kiosk knows. Everything durable in it is in the ledger too.
 #[derive(Debug, Clone)]
@@ -75,6 +75,8 @@ pub struct State {
     /// The number of the last report; 0 before the first.
     pub last_report: u32,
     pub pin: PinGuard,
+    /// By a person; empty where nobody has. One that the configuration has no more is passed over.
+    pub chosen_languages: Vec<Language>,
 }
 
 /// The outcome of one event: first `records` are committed, all or none, then `effects` happen in order.
@@ -86,7 +88,7 @@ pub struct Step {
 
 impl State {
     pub fn new(policy: Policy, shop: impl Shop + 'static) -> Self {
-        let dialogue = Dialogue::new(policy.first_language());
+        let dialogue = Dialogue::new(policy.languages.clone());
         Self {
             policy,
             shop: Box::new(shop),
@@ -102,7 +104,17 @@ impl State {
             pulse: None,
             last_report: 0,
             pin: PinGuard::default(),
+            chosen_languages: Vec::new(),
         }
+    }
+
+    /// What the glass offers from its next first page on, in this order: what a person has chosen, and where nothing of
+    /// that is left, what the configuration has.
+    pub fn languages(&self) -> Vec<Language> {
+        let configured = &self.policy.languages;
+        let chosen: Vec<Language> =
+            self.chosen_languages.iter().filter(|language| configured.contains(language)).cloned().collect();
+        if chosen.is_empty() { configured.clone() } else { chosen }
     }
 
     pub fn current_order(&self) -> Option<&Order> {
@@ -175,6 +187,10 @@ impl Turn<'_> {
             Record::MaintenanceBegun {} => self.state.conditions.maintenance = true,
             Record::MaintenanceEnded {} => self.state.conditions.maintenance = false,
             Record::CashedUp { number, .. } => self.state.last_report = *number,
+            Record::LanguagesChosen { languages } => {
+                self.state.chosen_languages.clone_from(languages);
+                self.languages_were_chosen();
+            }
             Record::ServicePinRefused { in_a_row } => self.state.pin = PinGuard::after(*in_a_row, self.at.now),
             Record::ServiceOpened {} => self.state.pin = PinGuard::default(),
             Record::OperationEnded { id, outcome } => self.state.dialogue.operation_ended(id, outcome),

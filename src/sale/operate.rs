@@ -3,8 +3,8 @@
 use super::Turn;
 use super::event::Effect;
 use super::record::Record;
-use crate::operation::{Known, Operation, Outcome, Refusal, Request, RequestId, Units};
-use crate::vocabulary::{Cause, ClaimSettlement, Grant, OrderId, Outlet, ProductId, SlotId};
+use crate::operation::{Known, LanguageTag, Operation, Outcome, Refusal, Request, RequestId, Units};
+use crate::vocabulary::{Cause, ClaimSettlement, Grant, Language, OrderId, Outlet, ProductId, SlotId};
 
 enum Done {
     /// Whatever it has changed.
@@ -110,6 +110,7 @@ impl Turn<'_> {
                 self.effect(Effect::PrintTest);
                 return Ok(Done::Sent);
             }
+            Operation::Languages { languages } => self.choose_languages(languages)?,
         }
         Ok(Done::Now)
     }
@@ -178,6 +179,21 @@ impl Turn<'_> {
         }
         self.effect(Effect::PrintReport { number, copy: true });
         Ok(number)
+    }
+
+    fn choose_languages(&mut self, tags: &[LanguageTag]) -> Result<(), Refusal> {
+        let configured = &self.state.policy.languages;
+        let languages: Vec<Language> = tags.iter().map(|tag| Language::new(tag.as_str())).collect();
+        let known = |(nth, language)| configured.contains(language) && !languages[..nth].contains(language);
+        // So many first: a list is as long as who asks has made it.
+        let fit = (1..=configured.len()).contains(&languages.len()) && languages.iter().enumerate().all(known);
+        if !fit {
+            return Err(Refusal::BadLanguages { configured: configured.clone() });
+        }
+        if languages != self.state.languages() {
+            self.record(Record::LanguagesChosen { languages });
+        }
+        Ok(())
     }
 
     /// What a run that ended in the middle has left open can't be brought to its end any more.

@@ -297,6 +297,7 @@ impl Order {
             | Record::MaintenanceEnded { .. }
             | Record::ServicePinRefused { .. }
             | Record::ServiceOpened { .. }
+            | Record::LanguagesChosen { .. }
             | Record::OperationBegun { .. }
             | Record::OperationEnded { .. }
             | Record::CashedUp { .. } => {}

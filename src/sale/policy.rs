@@ -66,9 +66,4 @@ impl Policy {
     pub fn charge_life(&self) -> Duration {
         self.qr_life + self.more_time
     }
-
-    /// The language the glass wakes up in.
-    pub fn first_language(&self) -> Language {
-        self.languages.first().cloned().unwrap_or_else(|| Language::new("en"))
-    }
 }

@@ -7,8 +7,8 @@ use super::view::OrderState;
 use crate::operation::{Actor, Operation, Outcome, RequestId};
 use crate::vocabulary::fee::Rate;
 use crate::vocabulary::{
-    BootId, Cause, ChargeId, ClaimSettlement, Currency, Goods, Grant, Localized, Minor, OrderId, Outlet, Payment,
-    ProductId, RailName, RefundId, ShortCode, SlotId, StopReason, Wall,
+    BootId, Cause, ChargeId, ClaimSettlement, Currency, Goods, Grant, Language, Localized, Minor, OrderId, Outlet,
+    Payment, ProductId, RailName, RefundId, ShortCode, SlotId, StopReason, Wall,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,6 +155,8 @@ pub enum Record {
     OperationEnded { id: RequestId, outcome: Outcome },
     /// The report of this number ends here, and the next one begins. Numbers go up by one, from 1.
     CashedUp { number: u32, by: Actor },
+    /// The glass offers these languages, in this order, from its next first page on.
+    LanguagesChosen { languages: Vec<Language> },
 }
 
 /// One unit of what an order is for, as it was offered.
@@ -271,6 +273,7 @@ impl Record {
             Record::OperationBegun { .. } => "operation-begun",
             Record::OperationEnded { .. } => "operation-ended",
             Record::CashedUp { .. } => "cashed-up",
+            Record::LanguagesChosen { .. } => "languages-chosen",
         }
     }
 
@@ -325,7 +328,8 @@ impl Record {
             | Record::ServiceOpened { .. }
             | Record::OperationBegun { .. }
             | Record::OperationEnded { .. }
-            | Record::CashedUp { .. } => None,
+            | Record::CashedUp { .. }
+            | Record::LanguagesChosen { .. } => None,
         }
     }
 }

@@ -8,9 +8,9 @@
 use super::event::Effect;
 use super::record::{Closed, Record};
 use super::view::Outcome;
-use super::{Order, PinGuard, State, Turn};
+use super::{Dialogue, Order, PinGuard, State, Turn};
 use crate::operation::RequestId;
-use crate::vocabulary::{BootId, Cause, DeliveryId, Mono, OrderId, PaidWithoutIntent, ShortCode};
+use crate::vocabulary::{BootId, Cause, DeliveryId, Language, Mono, OrderId, PaidWithoutIntent, ShortCode};
 
 /// What the ledger knows when the daemon starts.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +32,8 @@ pub struct Recovered {
     pub sales_stopped: bool,
     /// The number of the last report; 0 before the first.
     pub last_report: u32,
+    /// Chosen by a person; empty where nobody has.
+    pub languages: Vec<Language>,
     /// The ledger was written elsewhere, where somebody may take up the same orders.
     pub moved: bool,
 }
@@ -55,6 +57,8 @@ impl State {
         self.open_operations = recovered.operations;
         self.announced_stop = recovered.sales_stopped;
         self.last_report = recovered.last_report;
+        self.chosen_languages = recovered.languages;
+        self.dialogue = Dialogue::new(self.languages());
         self.orders = recovered.orders.into_iter().map(|order| (order.id, order)).collect();
     }
 

@@ -132,6 +132,7 @@ impl Words<'_> {
             Refusal::RelayIsTried => self.say("refusal-relay-is-tried"),
             Refusal::OnlyByProvider => self.say("refusal-only-by-provider"),
             Refusal::NoSuchReport => self.say("refusal-no-such-report"),
+            Refusal::BadLanguages { .. } => self.say("refusal-bad-languages"),
         }
     }
 

@@ -8,7 +8,9 @@ use std::path::Path;
 
 use kioskd::operation::{Operation, Refusal, Right};
 use kioskd::sale::Record;
-use kioskd::vocabulary::{Cause, ClaimSettlement, Currency, Money, OrderId, ProductId, RailName, RefundId, StopReason};
+use kioskd::vocabulary::{
+    Cause, ClaimSettlement, Currency, Language, Money, OrderId, ProductId, RailName, RefundId, StopReason,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -30,6 +32,7 @@ const KEYS: &[(&str, &str)] = &[
     ("code", "The provider's own code."),
     ("count", "Units: that lie in the slot, or that the sensor saw fall."),
     ("counted", "Units that the sensor saw fall; none where no sensor can say."),
+    ("configured", "The languages of the configuration."),
     (
         "counter",
         "The drop sensor's latched count before the delivery, none where it did not answer. In an actor: the command's number under its key.",
@@ -54,6 +57,7 @@ const KEYS: &[(&str, &str)] = &[
     ("kid", "The name of a key of the fleet's."),
     ("kind", "The record's kind; in a reason, the [word](#stopreason)."),
     ("label", "What the goods were called when they were offered, by language."),
+    ("languages", "What the glass offers, in the order of its switch; a new customer sees the first."),
     ("last", "True where no other outlet will be tried for this unit."),
     ("ledger", "This ledger's number."),
     ("life_ms", "Milliseconds in which the provider may take a payment: the time on the glass and its one extension."),
@@ -267,6 +271,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NotInMaintenance,
         Refusal::RelayIsTried,
         Refusal::NoSuchReport,
+        Refusal::BadLanguages { configured: ["zh-Hant", "en"].map(Language::new).into() },
     ]
 }
 
@@ -287,6 +292,7 @@ fn operations() -> Vec<Operation> {
         Operation::CashUp,
         Operation::PrintReport { number: 7 },
         Operation::PrintTest,
+        Operation::Languages { languages: serde_json::from_value(json!(["zh-Hant", "en"])).unwrap() },
     ]
 }
 

@@ -7,8 +7,8 @@ use kioskd::sale::Record;
 use kioskd::sale::record::{Closed, Settling, Slip, Surplus};
 use kioskd::sale::view::{OrderState, StopReason};
 use kioskd::vocabulary::{
-    BootId, Cause, ChargeId, ClaimSettlement, Goods, Grant, OrderId, Outlet, Payment, PaymentId, ProductId, RailName,
-    RefundId, StayId, Wall,
+    BootId, Cause, ChargeId, ClaimSettlement, Goods, Grant, Language, OrderId, Outlet, Payment, PaymentId, ProductId,
+    RailName, RefundId, StayId, Wall,
 };
 use serde_json::{Value, json};
 
@@ -98,6 +98,7 @@ pub fn one_of_each() -> Vec<Record> {
         },
         Record::OperationEnded { id: request(), outcome: Outcome::Refused { why: Refusal::HoldsLess { capacity: 2 } } },
         Record::CashedUp { number: 7, by: Actor::Technician { uid: 1000 } },
+        Record::LanguagesChosen { languages: ["zh-Hant", "en"].map(Language::new).into() },
     ]
 }
 

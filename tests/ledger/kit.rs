@@ -416,6 +416,7 @@ pub fn same(live: &State, found: &Recovered, when: &str) {
     assert_eq!(found.locked, live.conditions.locked, "{when}");
     assert_eq!(found.maintenance, live.conditions.maintenance, "{when}");
     assert_eq!(found.sales_stopped, live.announced_stop, "{when}");
+    assert_eq!(found.languages, live.chosen_languages, "{when}");
     assert_eq!(found.pins_refused, live.pin.wrong, "{when}");
 }
 

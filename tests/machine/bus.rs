@@ -53,6 +53,8 @@ fn every_call() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
         (SERVICE, "CashUp", vec![]),
         (SERVICE, "PrintReport", vec!["u", "1"]),
         (SERVICE, "PrintTest", vec![]),
+        (SERVICE, "Languages", vec![]),
+        (SERVICE, "SetLanguages", vec!["as", "2", "en", "zh-Hant"]),
         (SALES, "Report", vec!["u", "0"]),
         (SALES, "Orders", vec!["u", "10"]),
         (SALES, "Story", vec!["s", ""]),
@@ -358,6 +360,42 @@ fn kioskctl_cashes_up_and_shows_and_prints_what_was_taken() {
 }
 
 #[test]
+fn the_languages_of_the_glass_are_chosen_and_hold_over_a_power_cut() {
+    let bus = Bus::start();
+    let machine = start(&bus);
+    let switch = || {
+        let state = machine.get("/api/state");
+        let targets = state["targets"].as_array().into_iter().flatten().filter_map(|target| target["name"].as_str());
+        targets.filter_map(|name| name.strip_prefix("language:").map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(switch(), ["zh-Hant", "zh-Hans", "en"]);
+    let all = r#"asas 3 "zh-Hant" "zh-Hans" "en" 3 "zh-Hant" "zh-Hans" "en""#;
+    assert_eq!(bus.call(SERVICE, "Languages", &[]), Ok(all.into()));
+    let (code, _, says) = kioskctl(&bus, &["languages", "en", "fr"]);
+    let wanted =
+        "kioskctl: Refused to offer the languages en, fr: name at least one of zh-Hant, zh-Hans, en, and each once";
+    assert_eq!((code, says.as_str()), (Some(1), wanted));
+    assert_eq!(
+        bus.error_name(TECHNICIAN, SERVICE, &["SetLanguages", "array:string:fr"]),
+        format!("{NAME}.Error.BadLanguages")
+    );
+    assert_eq!(kioskctl(&bus, &["languages", "en", "zh-Hant"]), (Some(0), "done".into(), String::new()));
+    machine.wait("the switch", || (switch() == ["en", "zh-Hant"]).then_some(()));
+    bus.wait_property("Status", "Languages", |languages| *languages == json!(["en", "zh-Hant"]));
+
+    machine.world(json!({ "power": "cut" }));
+    bus.wait_property("Status", "Selling", |selling| *selling == true);
+    assert_eq!(bus.property("Status", "Languages"), Some(json!(["en", "zh-Hant"])));
+    machine.until("attract");
+    assert_eq!(switch(), ["en", "zh-Hant"]);
+    let (_, says, _) = kioskctl(&bus, &["languages"]);
+    assert_eq!(says, "offered     en, zh-Hant\nconfigured  zh-Hant, zh-Hans, en");
+    assert!(kioskctl(&bus, &["status"]).1.contains("\nlanguages en, zh-Hant\n"));
+    assert_eq!(kioskctl(&bus, &["languages", "en", "zh-Hant"]).1, "it was so already");
+    machine.verify();
+}
+
+#[test]
 fn a_stranger_gets_nothing() {
     let bus = Bus::start();
     let machine = start(&bus);
@@ -379,7 +417,7 @@ fn a_stranger_gets_nothing() {
         assert!(let_in, "{method}: {told:?}");
     }
     let by: Vec<Value> = operations(&machine).iter().map(|line| line["by"]["uid"].clone()).collect();
-    assert_eq!(by, vec![json!(65_534); 14], "what the technician asked, and nothing else");
+    assert_eq!(by, vec![json!(65_534); 15], "what the technician asked, and nothing else");
     let says = bus.busctl_by(
         STRANGER,
         &["call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "RequestName", "su", NAME, "0"],

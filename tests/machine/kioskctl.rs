@@ -331,6 +331,13 @@ fn work(shell: &mut Shell<'_>, claim: &Value) {
     shell.both(&["operations"]);
     shell.text(&["why", claim]);
     shell.text(&["claims"]);
+    shell.both(&["languages"]);
+    shell.text(&["languages", "zh-Hant", "en"]);
+    shell.json(&["languages", "zh-Hant", "en"]);
+    shell.text(&["languages", "zh-Hant", "zh-Hant"]);
+    shell.text(&["languages", "fr"]);
+    shell.text(&["languages", "a b"]);
+    shell.text(&["languages"]);
 }
 
 fn refusals(shell: &mut Shell<'_>, sold: &Value) {

@@ -244,6 +244,7 @@ impl Memory {
                 Record::ServiceOpened {} => recovered.pins_refused = 0,
                 Record::OperationBegun { id, .. } => recovered.operations.push(id.clone()),
                 Record::CashedUp { number, .. } => recovered.last_report = *number,
+                Record::LanguagesChosen { languages } => recovered.languages.clone_from(languages),
                 Record::OperationEnded { id, .. } => recovered.operations.retain(|open| open != id),
                 _ => {}
             }

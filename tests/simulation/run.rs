@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kioskd::kiosk::turn::{TurnError, turn};
-use kioskd::operation::{Actor, Operation, Outcome as Told, Reason, Request, RequestId, Rights};
+use kioskd::operation::{Actor, LanguageTag, Operation, Outcome as Told, Reason, Request, RequestId, Rights};
 use kioskd::sale::dialogue::{OrderPage, Page, ShopPage};
 use kioskd::sale::event::{Effect, Event};
 use kioskd::sale::policy::Policy;
@@ -194,6 +194,10 @@ impl<'a> Run<'a> {
             },
             (_, 7) if chance.percent(30) => Operation::Maintenance { on: !maintenance },
             (_, 8) => Operation::CashUp,
+            (_, 9) if chance.percent(20) => {
+                let tags: &[&str] = chance.pick(&[&["zh-Hans", "en"][..], &["en"], &["en", "zh-Hans"], &["fr"]]);
+                Operation::Languages { languages: tags.iter().map(|tag| LanguageTag::parse(tag).unwrap()).collect() }
+            }
             _ => Operation::Refill,
         };
         let id = RequestId::parse(&format!("r-{}", chance.next())).unwrap();

@@ -44,7 +44,7 @@ pub fn policy(chance: &mut Chance) -> Policy {
         place: Localized::default(),
         phone: "1".into(),
         currency: Currency::from_code("CNY").unwrap(),
-        languages: vec![Language::new("en")],
+        languages: vec![Language::new("en"), Language::new("zh-Hans")],
         qr_life: seconds(90),
         more_time: seconds(chance.pick(&[0, 60])),
         grace: seconds(chance.pick(&[30, 600])),

@@ -198,6 +198,18 @@ Example:
 Example:
   kioskctl print-test")]
     PrintTest,
+    /// Which languages the glass offers, and which a new customer sees first.
+    #[command(after_help = "\
+Without a language it shows them. A customer who is in the middle of something keeps what they have.
+
+Examples:
+  kioskctl languages
+  kioskctl languages zh-Hant en     these two, and zh-Hant for a new customer")]
+    Languages {
+        /// Of the configuration's, in the order of their switch.
+        #[arg(value_name = "LANGUAGE")]
+        languages: Vec<String>,
+    },
     /// One unit out of a slot, faulty or not, to see whether it works; no revenue.
     #[command(after_help = "\
 Example:

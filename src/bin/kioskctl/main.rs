@@ -82,6 +82,7 @@ fn answer(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let Arguments { state, json, .. } = arguments;
     match &arguments.verb {
         Verb::Status => running::status(arguments),
+        Verb::Languages { .. } => running::languages(arguments),
         Verb::Test { quick, dry } => test::run(arguments, *quick, *dry),
         Verb::Log { order, follow, lines } => log(order.as_deref(), *follow, *lines, *json),
         Verb::Bundle { config, output } => bundle::make(arguments, config, output.as_deref()),

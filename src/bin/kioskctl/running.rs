@@ -8,7 +8,7 @@ use anyhow::Context;
 use kioskd::config::Bus;
 use kioskd::console::{complain, say};
 use kioskd::dbus::{Client, Done, NoAnswer};
-use kioskd::operation::{Operation, Outcome, Reason, Units};
+use kioskd::operation::{LanguageTag, Operation, Outcome, Reason, Units};
 use kioskd::vocabulary::{ClaimSettlement, OrderId, Outlet, ShortCode, SlotId};
 use serde_json::{Value, json};
 
@@ -21,6 +21,10 @@ pub fn operation(arguments: &Arguments) -> anyhow::Result<Option<Operation>> {
         Verb::Lock { reason } => Operation::Lock { reason: Reason::try_from(reason.clone())? },
         Verb::Unlock => Operation::Unlock,
         Verb::PrintTest => Operation::PrintTest,
+        Verb::Languages { languages } if !languages.is_empty() => {
+            let languages = languages.iter().cloned().map(LanguageTag::try_from).collect::<Result<_, _>>()?;
+            Operation::Languages { languages }
+        }
         Verb::Refill { slot: names, add, .. } => match (names.as_slice(), add.as_slice()) {
             ([], []) => Operation::Refill,
             (names, []) => {
@@ -80,6 +84,18 @@ pub fn status(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         false => say(&report)?,
     }
     Ok(if report.selling() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+pub fn languages(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let (languages, configured) = ask(arguments, async |kiosk| kiosk.languages().await)?;
+    match arguments.json {
+        true => say(format_args!("{:#}", json!({ "languages": languages, "configured": configured })))?,
+        false => {
+            say(format_args!("offered     {}", languages.join(", ")))?;
+            say(format_args!("configured  {}", configured.join(", ")))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// `A1=5`, each slot once or several times.

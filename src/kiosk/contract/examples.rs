@@ -98,6 +98,7 @@ fn state() -> Value {
         "rails_refusing": { "wechat": "the merchant is not known there" },
         "ledger": "9c41d0e6b7a25f38",
         "ledger_before": null,
+        "languages": ["zh-Hant", "en"],
     })
 }
 

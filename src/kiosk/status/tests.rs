@@ -112,6 +112,8 @@ pub fn full() -> Status {
         rails_refusing: [(RailName::parse("sandbox").unwrap(), why())].into(),
         ledger: Some("9c41d0e6b7a25f38".into()),
         ledger_before: Some("8d30".into()),
+        languages: ["zh-Hant", "en"].map(Language::new).into(),
+        languages_configured: ["zh-Hant", "zh-Hans", "en"].map(Language::new).into(),
         second_kiosk: Some("why"),
         pins_refused: 5,
         rejections: Some(Rejections {

@@ -36,6 +36,8 @@ const WARNING: Duration = Duration::from_secs(20);
 #[derive(Debug, Clone)]
 pub struct Dialogue {
     pub language: Language,
+    /// Those of this visit, in the order of their switch.
+    languages: Vec<Language>,
     ease: Ease,
     visit: shop::Visit,
     /// Touches of the hidden place.
@@ -115,7 +117,7 @@ struct Look<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
     pub language: Language,
-    /// The switch on every page, in the order of the configuration.
+    /// The switch on every page, in this order.
     pub languages: Vec<Language>,
     /// Where the machine stands and whom to call, on every page.
     pub place: String,
@@ -162,9 +164,10 @@ impl Page {
 }
 
 impl Dialogue {
-    pub fn new(language: Language) -> Self {
+    pub fn new(languages: Vec<Language>) -> Self {
         Self {
-            language,
+            language: first(&languages),
+            languages,
             ease: Ease::default(),
             visit: shop::Visit::default(),
             knocks: Vec::new(),
@@ -195,13 +198,18 @@ impl Dialogue {
     }
 }
 
+/// The one the glass wakes up in.
+fn first(languages: &[Language]) -> Language {
+    languages.first().cloned().unwrap_or_else(|| Language::new("en"))
+}
+
 impl State {
     /// What the glass shows now. `receipt_code` gives the text of the QR for a receipt that is not on paper.
     pub fn view(&self, now: Mono, receipt_code: impl Fn(&Order) -> Option<String>) -> View {
         let page = self.page(&Look { now, receipt_code: &receipt_code });
         View {
             language: self.dialogue.language.clone(),
-            languages: self.policy.languages.clone(),
+            languages: self.dialogue.languages.clone(),
             place: self.policy.place.get(&self.dialogue.language).to_owned(),
             phone: self.policy.phone.clone(),
             currency: self.policy.currency,
@@ -271,7 +279,7 @@ impl Turn<'_> {
         let dialogue = &mut self.state.dialogue;
         match touch {
             Touch::Language(language) => {
-                if !self.state.policy.languages.contains(&language) {
+                if !dialogue.languages.contains(&language) {
                     return Err(Illegal::Refused("not a language of this kiosk"));
                 }
                 dialogue.language = language;
@@ -305,8 +313,14 @@ impl Turn<'_> {
 
     /// The first page, for whoever comes next: nothing is chosen, in the first language.
     fn begin_anew(&mut self) {
-        let language = self.state.policy.first_language();
-        self.state.dialogue = Dialogue { since: self.at.now, ..Dialogue::new(language) };
+        self.state.dialogue = Dialogue { since: self.at.now, ..Dialogue::new(self.state.languages()) };
+    }
+
+    /// The first page shows them at once; whoever is further on keeps what they have.
+    pub(super) fn languages_were_chosen(&mut self) {
+        if matches!(self.state.dialogue.at, At::Shop(shop::At::Attract)) {
+            self.begin_anew();
+        }
     }
 
     pub(super) fn dialogue_timers(&mut self) {

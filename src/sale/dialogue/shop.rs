@@ -198,7 +198,7 @@ impl State {
 
     /// The first page is not as it is for somebody who comes.
     fn changed(&self) -> bool {
-        self.dialogue.language != self.policy.first_language() || self.dialogue.ease != super::Ease::default()
+        self.dialogue.language != super::first(&self.dialogue.languages) || self.dialogue.ease != super::Ease::default()
     }
 
     /// Products of the category that is looked at.

@@ -1,10 +1,13 @@
 //! What people ask of the machine: who may, when, once, and with which answer.
 
-use super::desk::{Desk, answers, lock, outlet, product, slot};
-use crate::operation::{Actor, KeyName, Known, Operation, Outcome, Refusal, Request, RequestId, Right, Rights};
+use super::desk::{Desk, answers, lock, outlet, planogram, policy, product, slot};
+use crate::operation::{
+    Actor, KeyName, Known, LanguageTag, Operation, Outcome, Refusal, Request, RequestId, Right, Rights,
+};
+use crate::sale::recover::Recovered;
 use crate::sale::view::{OrderState, StopReason};
-use crate::sale::{Effect, Event, Record, Step};
-use crate::vocabulary::{Cause, Evidence, Grant, OrderId};
+use crate::sale::{Effect, Event, Policy, Record, State, Step};
+use crate::vocabulary::{Cause, Evidence, Grant, Language, Mono, OrderId};
 
 fn technician(id: &str, asked: Operation) -> Request {
     let by = Actor::Technician { uid: 1000 };
@@ -189,4 +192,81 @@ fn a_restart_goes_on_counting_reports_and_prints_none_by_itself() {
     let step = desk.hear(Event::Started { boot, version: "1".into() });
     assert!(!step.effects.iter().any(|effect| matches!(effect, Effect::PrintReport { .. })), "{step:?}");
     assert_eq!(desk.outcome(Operation::CashUp), Outcome::Changed { order: None, report: Some(8) });
+}
+
+fn languages(tags: &[&str]) -> Vec<Language> {
+    tags.iter().map(|tag| Language::new(*tag)).collect()
+}
+
+fn offer(tags: &[&str]) -> Operation {
+    Operation::Languages { languages: tags.iter().map(|tag| LanguageTag::parse(tag).unwrap()).collect() }
+}
+
+/// The switch of the page, and the language that it is in.
+fn spoken(desk: &Desk) -> (Vec<Language>, Language) {
+    let view = desk.state.view(Mono(desk.now), |_| None);
+    (view.languages, view.language)
+}
+
+fn changed() -> Outcome {
+    Outcome::Changed { order: None, report: None }
+}
+
+#[test]
+fn the_first_page_takes_the_languages_at_once_and_a_customer_keeps_theirs() {
+    let mut desk = Desk::new();
+    assert_eq!(spoken(&desk), (languages(&["en", "zh-Hans"]), Language::new("en")));
+    let step = desk.hear(Event::Asked { request: technician("l1", offer(&["zh-Hans", "en"])), known: None });
+    assert_eq!(kinds(&step), ["operation-begun", "languages-chosen", "operation-ended"]);
+    assert_eq!(spoken(&desk), (languages(&["zh-Hans", "en"]), Language::new("zh-Hans")));
+    assert_eq!(desk.outcome(offer(&["zh-Hans", "en"])), Outcome::Unchanged);
+
+    // A machine that does not sell shows them, too.
+    desk.door(true);
+    assert_eq!(desk.outcome(offer(&["en"])), changed());
+    assert_eq!((spoken(&desk), desk.page().name()), ((languages(&["en"]), Language::new("en")), "out-of-service"));
+    desk.door(false);
+
+    desk.operate(offer(&["en", "zh-Hans"]));
+    desk.touch("start");
+    desk.touch("product:cola");
+    desk.touch("language:zh-Hans");
+    assert_eq!(desk.outcome(offer(&["en"])), changed(), "at any time");
+    assert_eq!(desk.state.languages(), languages(&["en"]), "so it is told");
+    assert_eq!(spoken(&desk), (languages(&["en", "zh-Hans"]), Language::new("zh-Hans")));
+    desk.touch("language:en");
+    desk.touch("language:zh-Hans");
+    desk.touch("pay");
+    assert_eq!(spoken(&desk).1, Language::new("zh-Hans"), "their basket is there still");
+    desk.touch("cancel");
+    desk.touch("done");
+    assert_eq!(spoken(&desk), (languages(&["en"]), Language::new("en")), "the next customer");
+    desk.refused("language:zh-Hans");
+}
+
+#[test]
+fn languages_that_make_no_sense_are_refused() {
+    let mut desk = Desk::new();
+    let why = Refusal::BadLanguages { configured: languages(&["en", "zh-Hans"]) };
+    for tags in [&[][..], &["fr"], &["en", "fr"], &["en", "en"], &["en", "zh-Hans", "en"], &["EN"]] {
+        assert_eq!(desk.outcome(offer(tags)), Outcome::Refused { why: why.clone() }, "{tags:?}");
+    }
+    assert_eq!(spoken(&desk), (languages(&["en", "zh-Hans"]), Language::new("en")));
+    assert_eq!(desk.outcome(offer(&["en", "zh-Hans"])), Outcome::Unchanged, "the configuration's own");
+    assert!(!desk.records.iter().any(|record| record.kind() == "languages-chosen"));
+}
+
+#[test]
+fn the_languages_hold_over_a_restart_as_far_as_the_configuration_has_them() {
+    let restarted = |chosen: &[&str], configured: &[&str]| {
+        let mut state = State::new(Policy { languages: languages(configured), ..policy() }, planogram());
+        state.restore(Recovered { languages: languages(chosen), ..Recovered::default() });
+        let view = state.view(Mono(0), |_| None);
+        assert_eq!((&view.languages, Some(&view.language)), (&state.languages(), state.languages().first()));
+        view.languages
+    };
+    assert_eq!(restarted(&["zh-Hans", "en"], &["en", "fr", "zh-Hans"]), languages(&["zh-Hans", "en"]));
+    assert_eq!(restarted(&["zh-Hans", "en"], &["en", "fr"]), languages(&["en"]), "one is left out");
+    assert_eq!(restarted(&["zh-Hans"], &["en", "fr"]), languages(&["en", "fr"]), "none is left");
+    assert_eq!(restarted(&[], &["en", "fr"]), languages(&["en", "fr"]), "nobody has chosen");
 }

@@ -211,6 +211,7 @@ refusal-none-left = il n'en reste plus
 refusal-not-ready = la carte n'a pas encore répondu
 refusal-no-open-claim = la réclamation n'est plus ouverte
 refusal-no-such-report = ce relevé n'existe pas
+refusal-bad-languages = ce ne sont pas des langues de cette machine
 refusal-only-by-provider = seul le prestataire peut la régler ainsi
 cause-money-returned = le prestataire a rendu l'argent
 cause-restarted = la machine a redémarré
