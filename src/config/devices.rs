@@ -169,9 +169,25 @@ pub struct Board {
     #[schemars(range(min = 1, max = 16))]
     pub max_on: u8,
     pub drop_sensor: Option<DropSensor>,
+    /// Who restarts the board where somebody with the right to it asks for that.
+    #[serde(default)]
+    pub reboot: RebootBy,
     pub temperature: Option<Temperature>,
     #[serde(flatten)]
     pub lines: LineDriver,
+}
+
+/// Who restarts the board.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RebootBy {
+    /// Logind; of a simulated board the world at the other end of `--world`.
+    #[default]
+    Auto,
+    /// Logind, on the system's bus.
+    Logind,
+    /// Nobody.
+    None,
 }
 
 /// Where the lines are.

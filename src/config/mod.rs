@@ -26,7 +26,8 @@ mod words;
 
 pub use bus::{Bus, Dbus};
 pub use devices::{
-    Board, DropSensor, Faces, Flow, Glass, LineDriver, Night, Panel, PaperText, PortDriver, Printer, Temperature,
+    Board, DropSensor, Faces, Flow, Glass, LineDriver, Night, Panel, PaperText, PortDriver, Printer, RebootBy,
+    Temperature,
 };
 pub use document::Problem;
 pub use input::{Calibration, Keypad, Scanner, Touch};

@@ -172,6 +172,10 @@ impl Client {
                 self.call(SERVICE, "PrintReport", number).await?;
                 Ok(Done::Changed(true))
             }
+            Operation::Reboot => {
+                self.call(SERVICE, "Reboot", &()).await?;
+                Ok(Done::Changed(true))
+            }
             Operation::Languages { languages } => {
                 self.change("SetLanguages", &languages.iter().map(LanguageTag::as_str).collect::<Vec<_>>()).await
             }

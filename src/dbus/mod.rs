@@ -14,6 +14,7 @@ mod checkup;
 mod client;
 mod error;
 mod handle;
+pub mod logind;
 mod polkit;
 mod report;
 mod sales;

@@ -293,6 +293,16 @@ impl Service {
         self.outcome(Operation::PrintReport { number }, &call, bus).await.map(drop)
     }
 
+    /// Restarts the board, between sales. It is answered before the board goes down, and where it can't be done, why, and what
+    /// to do about it.
+    async fn reboot(
+        &self,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<(), Error> {
+        self.outcome(Operation::Reboot, &call, bus).await.map(drop)
+    }
+
     /// `languages`: those that the glass offers, the first to a new customer; `configured`: those of which they are chosen.
     #[zbus(out_args("languages", "configured"))]
     fn languages(&self) -> (Vec<String>, Vec<String>) {

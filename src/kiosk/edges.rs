@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 use super::glass::{Face, Night};
 use super::outbox::LedgerOutbox;
 use super::print_queue::{Paper, PrintJob, PrintQueue};
+use super::reboot::{self, Reboot};
 use super::{GlassHandle, Input, KioskError, glass};
 use crate::board::{self, Board, Claims, Lines};
 use crate::config::Faces;
@@ -34,6 +35,11 @@ use crate::world::{ToWorld, World};
 /// A customer who reads the first page needs no longer, and who comes wakes it.
 const NIGHT_AFTER: Duration = Duration::from_secs(60);
 
+/// Until then who asked for a restart of the board has heard that it comes.
+const HEARD: Duration = Duration::from_millis(500);
+/// A board that is there so long after its restart was begun does not go down any more.
+const DOWN_BY: Duration = Duration::from_secs(120);
+
 pub(super) struct Edges {
     pub runtime: Runtime,
     pub board: Board,
@@ -42,6 +48,7 @@ pub(super) struct Edges {
     /// Speaks with the gateway.
     pub gateway: Option<Arc<GatewayClient>>,
     printer: Sender<PrintJob>,
+    reboot: Arc<dyn Reboot>,
     /// Whom the service menu opens for.
     pin: Option<PinHash>,
     pub supervisor: Supervisor,
@@ -86,8 +93,10 @@ impl Edges {
         let printer = start_printer(config, world, supervisor, &inputs).map_err(start("the printer"))?;
         let gateway = super::gateway::client(config, &inputs)?;
         let rails = payment::open::rails(&config.rails, world, gateway.as_ref())?;
+        let reboot = reboot::open(&config.board, world);
         let pin = config.service.as_ref().map(|service| service.pin.clone());
-        Ok(Self { runtime, board, glass, rails, gateway, printer, pin, supervisor: supervisor.clone(), inputs })
+        let supervisor = supervisor.clone();
+        Ok(Self { runtime, board, glass, rails, gateway, printer, reboot, pin, supervisor, inputs })
     }
 
     /// Joins the fleet, where one is configured.
@@ -212,6 +221,29 @@ impl Edges {
                 self.supervisor.job(self.runtime.handle(), "the check of a PIN", check, move |right| {
                     let checked = Event::PinChecked { right: right.unwrap_or(false) };
                     drop(inputs.send(Input::Event(checked)));
+                });
+            }
+            Effect::AskReboot => {
+                let (reboot, inputs) = (Arc::clone(&self.reboot), self.inputs.clone());
+                let ask = async move { reboot.can().await };
+                self.supervisor.job(self.runtime.handle(), "the question for a restart", ask, move |result| {
+                    let result = result.unwrap_or_else(Err);
+                    drop(inputs.send(Input::Event(Event::RebootAnswered { result })));
+                });
+            }
+            Effect::Reboot => {
+                let (reboot, inputs) = (Arc::clone(&self.reboot), self.inputs.clone());
+                let restart = async move {
+                    tokio::time::sleep(HEARD).await;
+                    reboot.reboot().await?;
+                    tokio::time::sleep(DOWN_BY).await;
+                    Err("it was begun, and the board is there still".to_owned())
+                };
+                self.supervisor.job(self.runtime.handle(), "the restart", restart, move |result: Result<_, String>| {
+                    if let Err(why) = result.and_then(|done: Result<(), String>| done) {
+                        tracing::error!(why, "the board was not restarted, so it sells again");
+                    }
+                    drop(inputs.send(Input::Event(Event::NotRebooted)));
                 });
             }
             // The loop's own: they need what only it has.

@@ -21,6 +21,7 @@ mod outbox;
 mod pin;
 mod print_queue;
 mod reads;
+mod reboot;
 mod receipts;
 mod reports;
 mod scene;

@@ -82,6 +82,8 @@ pub enum Operation {
     /// The glass offers these languages, in this order, from its next first page on; the first is the one that a new
     /// customer sees. Each is one of the configuration's.
     Languages { languages: Vec<LanguageTag> },
+    /// Restart the board.
+    Reboot,
 }
 
 /// Units, at least one, by slot.
@@ -112,7 +114,7 @@ pub struct Rights {
 pub enum Timing {
     Any,
     /// Not while somebody chooses, pays or waits for goods; and only when asked for this moment: what was on its way for
-    /// a day must move nothing.
+    /// a day must move nothing, and restart nothing.
     LiveBetweenSales,
 }
 
@@ -128,7 +130,8 @@ impl Operation {
             | Self::AddStock { .. }
             | Self::Maintenance { .. }
             | Self::PrintTest
-            | Self::Languages { .. } => &[Right::Service],
+            | Self::Languages { .. }
+            | Self::Reboot => &[Right::Service],
             Self::SettleClaim { .. } | Self::CashUp | Self::PrintReport { .. } => &[Right::Money],
             Self::Vend { .. } => &[Right::Motion, Right::Money],
             Self::TestVend { .. } | Self::Pulse { .. } => &[Right::Motion],
@@ -149,7 +152,7 @@ impl Operation {
             | Self::PrintReport { .. }
             | Self::PrintTest
             | Self::Languages { .. } => Timing::Any,
-            Self::Vend { .. } | Self::TestVend { .. } | Self::Pulse { .. } => Timing::LiveBetweenSales,
+            Self::Vend { .. } | Self::TestVend { .. } | Self::Pulse { .. } | Self::Reboot => Timing::LiveBetweenSales,
         }
     }
 
@@ -171,6 +174,7 @@ impl Operation {
             Self::PrintReport { .. } => "print-report",
             Self::PrintTest => "print-test",
             Self::Languages { .. } => "languages",
+            Self::Reboot => "reboot",
         }
     }
 }
@@ -237,7 +241,7 @@ pub enum Refusal {
     NoRight {
         right: Right,
     },
-    /// It moves something, and was not asked for this moment.
+    /// It is done at once or not at all, and was not asked for this moment.
     NotLive,
     /// Somebody chooses, pays or waits for goods.
     InMidSale,
@@ -331,6 +335,7 @@ impl fmt::Display for Operation {
             Self::PrintReport { number } => write!(f, "print report {number} again"),
             Self::PrintTest => f.write_str("print a test page"),
             Self::Languages { languages } => write!(f, "offer the languages {}", strung(languages)),
+            Self::Reboot => f.write_str("restart the board"),
         }
     }
 }
@@ -361,7 +366,7 @@ impl fmt::Display for Refusal {
                 };
                 write!(f, "who asks may not {may}")
             }
-            Self::NotLive => f.write_str("it moves something, and was not asked for this moment"),
+            Self::NotLive => f.write_str("it is done at once or not at all, and was not asked for this moment"),
             Self::InMidSale => f.write_str("a sale is under way; ask again when it is over"),
             Self::NumberTaken => f.write_str("another request had this number; take a new one"),
             Self::NoSuchSlot => f.write_str("there is no such slot"),

@@ -26,6 +26,7 @@ fn all() -> Vec<Operation> {
         Operation::PrintReport { number: 3 },
         Operation::PrintTest,
         Operation::Languages { languages: vec![LanguageTag::parse("zh-Hant").unwrap()] },
+        Operation::Reboot,
     ]
 }
 
@@ -81,9 +82,9 @@ fn each_right_that_is_missing_refuses_what_needs_it() {
 }
 
 #[test]
-fn what_moves_something_is_asked_for_this_moment_and_between_sales() {
+fn what_moves_or_restarts_something_is_asked_for_this_moment_and_between_sales() {
     for operation in all() {
-        let moves = operation.needs().contains(&Right::Motion);
+        let moves = operation.needs().contains(&Right::Motion) || operation == Operation::Reboot;
         let asked = request(operation);
         assert_eq!(asked.permitted(true), if moves { Err(Refusal::InMidSale) } else { Ok(()) });
         let late = Request { live: false, ..asked };

@@ -12,6 +12,8 @@ use crate::vocabulary::{Mono, RailName};
 /// An idle machine asks its providers so often whether they are there, and this often when they were not.
 const PROBE_IDLE: Duration = Duration::from_secs(60);
 const PROBE_DOWN: Duration = Duration::from_secs(3);
+/// Who looks at a machine whose board goes down reads it for some seconds.
+const GOES_DOWN: &str = "the board is restarted";
 /// How long a rail is left alone whose provider makes no more charges for now.
 const LIMIT_LASTS: Duration = Duration::from_secs(60);
 
@@ -78,6 +80,7 @@ impl State {
             c.disk_full.then_some(StopReason::DiskFull),
             c.outbox_full.then_some(StopReason::OutboxFull),
             c.locked.clone().map(StopReason::Locked),
+            self.reboot.promised.then(|| StopReason::Locked(GOES_DOWN.to_owned())),
             c.maintenance.then_some(StopReason::Maintenance),
             c.door_open.then_some(StopReason::DoorOpen),
             c.tamper.then_some(StopReason::Tamper),

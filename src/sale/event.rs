@@ -85,6 +85,12 @@ pub enum Event {
         request: Request,
         known: Option<Known>,
     },
+    /// The answer to [`Effect::AskReboot`]: why it can't be done, and what is there to do about it.
+    RebootAnswered {
+        result: Result<(), String>,
+    },
+    /// Nothing came of [`Effect::Reboot`], and the journal says why.
+    NotRebooted,
 }
 
 /// Something the machine needs in order to sell.
@@ -189,6 +195,10 @@ pub enum Effect {
     CheckPin {
         pin: Pin,
     },
+    /// Can the board be restarted now?
+    AskReboot,
+    /// Restart it. What came of the request is on disk, and who asked is told.
+    Reboot,
 }
 
 /// An event that does not fit. Not an error of the machine: answers arrive late and fingers miss.

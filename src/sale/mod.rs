@@ -13,7 +13,7 @@
 //! Where to look: [`record`] what is written down · [`order`] what an order is, as a fold of its records · [`dialogue`]
 //! the customer's pages · `codes` order numbers · [`shop`] what is sold and where it comes out · `offer` from a basket to a
 //! charge · `operate` what people ask of it · `pulse` a relay
-//! that is tried · `deliver` · `settle` charges and refunds · `recover` after a restart ·
+//! that is tried · `reboot` of the board · `deliver` · `settle` charges and refunds · `recover` after a restart ·
 //! `conditions` when it may sell · [`view`] an order as people see it.
 
 pub mod codes;
@@ -26,6 +26,7 @@ mod operate;
 pub mod order;
 pub mod policy;
 mod pulse;
+mod reboot;
 pub mod record;
 pub mod recover;
 mod settle;
@@ -42,6 +43,7 @@ pub use event::{Condition, Effect, Event, Illegal};
 pub use order::Order;
 pub use policy::Policy;
 pub use pulse::Pulse;
+pub use reboot::Reboot;
 pub use record::Record;
 
 pub use settle::PendingRefunds;
@@ -72,6 +74,7 @@ pub struct State {
     pub open_operations: Vec<RequestId>,
     /// A relay that is being tried.
     pub pulse: Option<Pulse>,
+    pub reboot: Reboot,
     /// The number of the last report; 0 before the first.
     pub last_report: u32,
     pub pin: PinGuard,
@@ -102,6 +105,7 @@ impl State {
             unpaid_in_a_row: 0,
             open_operations: Vec::new(),
             pulse: None,
+            reboot: Reboot::default(),
             last_report: 0,
             pin: PinGuard::default(),
             chosen_languages: Vec::new(),
@@ -156,6 +160,8 @@ pub fn next(state: &mut State, at: &Stamp, event: Event) -> Result<Step, Illegal
         Event::Found { code, order } => turn.found(&code, order),
         Event::PinChecked { right } => turn.pin_checked(right)?,
         Event::Asked { request, known } => turn.asked(request, known),
+        Event::RebootAnswered { result } => turn.reboot_answered(result)?,
+        Event::NotRebooted => turn.not_rebooted(),
         Event::Started { boot, version } => turn.started(boot, version),
     }
     turn.conclude();

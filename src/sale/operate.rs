@@ -15,7 +15,7 @@ enum Done {
     Reported(u32),
     /// And nothing of it is to be kept.
     Sent,
-    /// The board has to speak first.
+    /// The board, or who restarts it, has to speak first.
     Later,
 }
 
@@ -111,6 +111,9 @@ impl Turn<'_> {
                 return Ok(Done::Sent);
             }
             Operation::Languages { languages } => self.choose_languages(languages)?,
+            Operation::Reboot => {
+                return self.reboot(request).map(|waits| if waits { Done::Later } else { Done::Now });
+            }
         }
         Ok(Done::Now)
     }

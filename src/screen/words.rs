@@ -159,7 +159,7 @@ impl Words<'_> {
             Cause::GoodsGoneMoneyBack => self.say("cause-goods-gone-money-back"),
             Cause::RefundSilent { hours, .. } => self.with("cause-refund-silent", "hours", &hours.to_string()),
             Cause::RailRemoved { rail } => self.with("cause-rail-removed", "rail", &rail.to_string()),
-            Cause::Printer { detail } => detail.clone(),
+            Cause::Printer { detail } | Cause::NoReboot { detail } => detail.clone(),
         }
     }
 

@@ -130,6 +130,8 @@ pub enum Cause {
     RailRemoved { rail: RailName },
     /// A slip: the printer's words.
     Printer { detail: String },
+    /// A restart of the board that was asked for: it can't be done, and what is there to do about it.
+    NoReboot { detail: String },
 }
 
 impl Cause {
@@ -156,6 +158,7 @@ impl Cause {
             Self::RefundSilent { .. } => "refund-silent",
             Self::RailRemoved { .. } => "rail-removed",
             Self::Printer { .. } => "printer",
+            Self::NoReboot { .. } => "no-reboot",
         }
     }
 }
@@ -171,7 +174,7 @@ impl fmt::Display for Cause {
             Self::NothingFellAnywhere => f.write_str("nothing came out of any outlet tried"),
             Self::NoOutletLeft => f.write_str("no outlet with these goods is left"),
             Self::SensorFailed => f.write_str("the drop sensor did not pass its self-test"),
-            Self::Board { detail } | Self::Printer { detail } => f.write_str(detail),
+            Self::Board { detail } | Self::Printer { detail } | Self::NoReboot { detail } => f.write_str(detail),
             Self::MotorNotHome => f.write_str("its motor has not come home"),
             Self::TooWarm { max_milli_c, minutes } => {
                 let max = f64::from(*max_milli_c) / 1_000.0;
@@ -237,6 +240,7 @@ mod tests {
             Cause::RefundSilent { refund, hours: 6 },
             Cause::RailRemoved { rail },
             Cause::Printer { detail: detail() },
+            Cause::NoReboot { detail: detail() },
         ];
         for cause in causes {
             let json = serde_json::to_value(&cause).unwrap();

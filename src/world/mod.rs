@@ -52,6 +52,8 @@ pub enum Ask {
     PrinterRead { wait_ms: u64 },
     /// A request to the pretend wallet provider.
     Rail { request: Value },
+    /// Take the plug out and put it in again; answered with `null` before that.
+    Reboot,
 }
 
 /// From the world to the kiosk's drivers.

@@ -248,6 +248,7 @@ fn causes() -> Vec<Cause> {
         Cause::RefundSilent { refund: refund(), hours: 6 },
         Cause::RailRemoved { rail: RailName::parse("wechat").unwrap() },
         Cause::Printer { detail: detail() },
+        Cause::NoReboot { detail: detail() },
     ]
 }
 
@@ -293,6 +294,7 @@ fn operations() -> Vec<Operation> {
         Operation::PrintReport { number: 7 },
         Operation::PrintTest,
         Operation::Languages { languages: serde_json::from_value(json!(["zh-Hant", "en"])).unwrap() },
+        Operation::Reboot,
     ]
 }
 

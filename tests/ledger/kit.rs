@@ -187,7 +187,8 @@ impl Shop {
                 return None;
             }
             Effect::CheckPin { .. } => Event::PinChecked { right: false },
-            Effect::Find { .. } | Effect::PrintTest | Effect::Answer { .. } => return None,
+            Effect::AskReboot => Event::RebootAnswered { result: Ok(()) },
+            Effect::Find { .. } | Effect::PrintTest | Effect::Answer { .. } | Effect::Reboot => return None,
         })
     }
 

@@ -338,13 +338,14 @@ fn work(shell: &mut Shell<'_>, claim: &Value) {
     shell.text(&["languages", "fr"]);
     shell.text(&["languages", "a b"]);
     shell.text(&["languages"]);
+    shell.text(&["reboot"]);
 }
 
 fn refusals(shell: &mut Shell<'_>, sold: &Value) {
     let sold = sold["id"].as_str().unwrap();
     // Somebody is about to pay.
     shell.machine().offer(&["cola"]);
-    for words in [&["pulse", "A1"][..], &["test-vend", "A1"]] {
+    for words in [&["pulse", "A1"][..], &["test-vend", "A1"], &["reboot", "--yes"]] {
         shell.type_into("in-mid-sale", words, "");
     }
     shell.machine().tap("cancel");

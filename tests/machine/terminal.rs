@@ -223,3 +223,21 @@ fn a_screenshot_goes_to_a_file_a_pipe_or_the_terminal() {
     let told = narrow.until(&["ended with 0"]);
     assert!(told.replace('\n', "").contains("wider terminal; it says kioskpay://"), "{told}");
 }
+
+#[test]
+fn a_restart_of_the_board_is_asked_about_first() {
+    let bus = Bus::start();
+    let _machine = start(&bus);
+    let boot = bus.property("Status", "Boot").unwrap();
+    let asked = |key, told: &[&str]| {
+        let shell = Terminal::start(&bus, (80, 24), &[], &["reboot"]);
+        shell.until(&["Restart the board? Nothing is sold until it is up again. y = yes"]);
+        shell.press(key);
+        shell.press("Enter");
+        shell.until(told);
+    };
+    asked("n", &["kioskctl: nothing was done", "ended with 1"]);
+    assert_eq!(bus.property("Status", "Boot").as_ref(), Some(&boot));
+    asked("y", &["the board restarts", "ended with 0"]);
+    bus.wait_property("Status", "Boot", |now| *now != boot);
+}

@@ -39,6 +39,7 @@ pub fn before_an_effect(run: &mut Run, effect: &Effect) {
             });
             (!on_disk).then(|| ("P4", format!("charge {} is not on disk", charge.charge)))
         }
+        Effect::Reboot => may_reboot(run).err().map(|what| ("P4", what.to_owned())),
         _ => None,
     };
     if let Some((promise, what)) = broken {
@@ -75,6 +76,27 @@ fn may_try_relay(run: &Run, delivery: DeliveryId) -> Result<(), String> {
     }
     let delivering = run.live().orders.values().any(kioskd::sale::Order::unresolved);
     if delivering { told("beside a delivery") } else { Ok(()) }
+}
+
+/// The board goes down between sales, and after it is on disk what came of the request.
+fn may_reboot(run: &Run) -> Result<(), &'static str> {
+    let (mut asked, mut done) = (Vec::new(), false);
+    for record in run.journal.all() {
+        match record {
+            Record::BootStarted { .. } => (asked, done) = (Vec::new(), false),
+            Record::OperationBegun { id, asked: Operation::Reboot, .. } => asked.push(id),
+            Record::OperationEnded { id, outcome } if asked.contains(&id) => {
+                done = matches!(outcome, Outcome::Changed { .. });
+            }
+            _ => {}
+        }
+    }
+    let state = run.live();
+    if !done {
+        return Err("the board is restarted, and no request for that has ended");
+    }
+    let sells = state.busy() || state.stop_reasons().is_empty() || state.orders.values().any(Order::unresolved);
+    if sells { Err("the board is restarted in the middle of a sale") } else { Ok(()) }
 }
 
 /// P1 and P8: once, for a payment that the provider knows and that fits, in time, and another slot only after a proven no.

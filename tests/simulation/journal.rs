@@ -32,6 +32,11 @@ impl Power {
         !self.died
     }
 
+    /// It goes, whatever the plan says.
+    pub fn dies(&mut self) {
+        self.died = true;
+    }
+
     pub fn take_died(&mut self) -> bool {
         std::mem::take(&mut self.died)
     }

@@ -194,6 +194,7 @@ impl<'a> Run<'a> {
             },
             (_, 7) if chance.percent(30) => Operation::Maintenance { on: !maintenance },
             (_, 8) => Operation::CashUp,
+            (_, 9) if chance.percent(10) => Operation::Reboot,
             (_, 9) if chance.percent(20) => {
                 let tags: &[&str] = chance.pick(&[&["zh-Hans", "en"][..], &["en"], &["en", "zh-Hans"], &["fr"]]);
                 Operation::Languages { languages: tags.iter().map(|tag| LanguageTag::parse(tag).unwrap()).collect() }
@@ -489,6 +490,14 @@ impl<'a> Run<'a> {
                 world.tell(300, Event::ReceiptDone { order, result });
             }
             Effect::Answer { id, outcome } => self.told(id, outcome),
+            Effect::AskReboot => {
+                let result = if world.chance.percent(80) { Ok(()) } else { Err("polkit says no".into()) };
+                let wait = world.chance.below(3_000);
+                world.tell(wait, Event::RebootAnswered { result });
+            }
+            // Now and then the board stays up after all.
+            Effect::Reboot if world.calm || world.chance.percent(20) => world.tell(120_000, Event::NotRebooted),
+            Effect::Reboot => self.journal.power.dies(),
             Effect::Find { .. } | Effect::PrintReport { .. } | Effect::PrintTest | Effect::CheckPin { .. } => {}
         }
     }

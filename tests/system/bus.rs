@@ -43,6 +43,11 @@ impl Street {
         for method in &methods {
             table += &format!("| `{}`", method.name);
             for (user, may) in CALLERS {
+                // Whoever may do it does it.
+                if method.name == "Reboot" && may {
+                    table += " | not tried";
+                    continue;
+                }
                 let told = call(user, method);
                 let says = String::from_utf8_lossy(&told.stderr);
                 let let_in = told.status.success() || !says.contains("Access denied");

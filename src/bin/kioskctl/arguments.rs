@@ -210,6 +210,18 @@ Examples:
         #[arg(value_name = "LANGUAGE")]
         languages: Vec<String>,
     },
+    /// Restart the board, between sales.
+    #[command(after_help = "\
+It asks before it does so; where nobody can be asked, --yes is wanted. What was paid and not settled is settled after the start.
+
+Examples:
+  kioskctl reboot
+  ssh K0001 kioskctl reboot --yes")]
+    Reboot {
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
     /// One unit out of a slot, faulty or not, to see whether it works; no revenue.
     #[command(after_help = "\
 Example:

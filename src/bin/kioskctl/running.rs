@@ -1,5 +1,6 @@
 //! What the running kiosk says, and does when asked.
 
+use std::io::IsTerminal;
 use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub fn operation(arguments: &Arguments) -> anyhow::Result<Option<Operation>> {
         Verb::Lock { reason } => Operation::Lock { reason: Reason::try_from(reason.clone())? },
         Verb::Unlock => Operation::Unlock,
         Verb::PrintTest => Operation::PrintTest,
+        Verb::Reboot { .. } => Operation::Reboot,
         Verb::Languages { languages } if !languages.is_empty() => {
             let languages = languages.iter().cloned().map(LanguageTag::try_from).collect::<Result<_, _>>()?;
             Operation::Languages { languages }
@@ -173,7 +175,20 @@ fn hint(arguments: &Arguments, asked: &Operation) -> Option<String> {
     (!begun).then(|| "kioskctl maintenance on".into())
 }
 
+/// Nobody restarts a board by mistake.
+fn restart_is_meant() -> anyhow::Result<bool> {
+    anyhow::ensure!(std::io::stdin().is_terminal(), "nobody can be asked whether it is meant; write --yes");
+    say("Restart the board? Nothing is sold until it is up again. y = yes")?;
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    Ok(matches!(line.trim(), "y" | "yes"))
+}
+
 pub fn operate(arguments: &Arguments, asked: &Operation) -> anyhow::Result<ExitCode> {
+    if matches!(arguments.verb, Verb::Reboot { yes: false }) && !restart_is_meant()? {
+        complain("kioskctl: nothing was done");
+        return Ok(ExitCode::FAILURE);
+    }
     let done = match (asked, &arguments.verb) {
         (Operation::AddStock { units }, Verb::Refill { request, .. }) => {
             add_stock(arguments, units, request.as_deref())
@@ -196,6 +211,7 @@ pub fn operate(arguments: &Arguments, asked: &Operation) -> anyhow::Result<ExitC
                 false => say(text)?,
             }
         }
+        (false, Done::Changed(true)) if *asked == Operation::Reboot => say("the board restarts")?,
         (true, Done::Changed(changed)) => say(format_args!("{:#}", json!({ "changed": changed })))?,
         (true, Done::Energised { counted, .. }) => say(format_args!("{:#}", json!({ "fell": counted })))?,
         (true, Done::Order(order)) => say(format_args!("{:#}", json!({ "order": order })))?,

@@ -86,6 +86,12 @@ impl SimulatedWorld {
                         .spawn(move || world.provider(&link, id, &request))
                         .map(drop)?;
                 }
+                ToWorld::Ask { id, ask: Ask::Reboot } => {
+                    link.answer(id, Ok(Value::Null));
+                    // Not by this thread, whose end is a part of it.
+                    let world = Arc::clone(self);
+                    std::thread::Builder::new().name("plug".into()).spawn(move || world.cut()).map(drop)?;
+                }
                 ToWorld::Ask { id, ask } => link.answer(id, self.device(ask)),
             }
         }
@@ -125,7 +131,7 @@ impl SimulatedWorld {
             Ask::PrinterRead { wait_ms } => {
                 Ok(self.paper.read(Duration::from_millis(wait_ms).min(PRINTER_WAIT)).into())
             }
-            Ask::Rail { .. } => Err("the provider is asked elsewhere".into()),
+            Ask::Rail { .. } | Ask::Reboot => Err("nobody asks a device for this".into()),
         }
     }
 

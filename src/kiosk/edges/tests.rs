@@ -158,6 +158,7 @@ pub(in super::super) fn rig(fate: impl Fn() + Send + Sync + 'static) -> Rig {
         rails: config.rails.iter().map(|known| (known.name(), Arc::clone(&rail) as Arc<dyn Rail>)).collect(),
         gateway: None,
         printer,
+        reboot: reboot::open(&config.board, None),
         pin: None,
         supervisor,
         inputs: inputs.clone(),

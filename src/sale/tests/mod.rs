@@ -10,6 +10,7 @@ mod money;
 mod operations;
 mod pulse;
 mod rails;
+mod reboot;
 mod restart;
 mod schedule;
 mod silence;

@@ -72,6 +72,16 @@ impl Bus {
         Self::with(&Self::policy().replace("</busconfig>", &polkit))
     }
 
+    /// The same, where the test may be logind.
+    pub fn with_logind() -> Self {
+        let logind = format!(
+            "<policy user=\"{}\"><allow own=\"org.freedesktop.login1\"/>\
+             <allow send_destination=\"org.freedesktop.login1\"/></policy></busconfig>",
+            own_uid()
+        );
+        Self::with(&Self::policy().replace("</busconfig>", &logind))
+    }
+
     fn policy() -> String {
         let mut policy = std::fs::read_to_string(shipped("org.kioskd.Kiosk1.conf")).unwrap();
         let own = format!("user=\"{}\"", own_uid());
