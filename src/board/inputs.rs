@@ -10,6 +10,7 @@ use crate::vocabulary::SlotId;
 pub(super) enum Input {
     Door,
     Tamper,
+    ServiceKey,
     Button(SlotId),
     /// Of a drop sensor without a counter chip.
     Beam(OwnCounter),
@@ -41,7 +42,8 @@ impl Inputs {
         let beam = config.drop_sensor.as_ref().zip(count);
         let buttons = slots.iter().filter_map(|slot| Some((slot.button.as_ref()?, Input::Button(slot.name.clone()))));
         let watched = config.door.iter().map(|line| (line, Input::Door));
-        let watched = watched.chain(config.tamper.iter().map(|line| (line, Input::Tamper))).chain(buttons);
+        let watched = watched.chain(config.tamper.iter().map(|line| (line, Input::Tamper)));
+        let watched = watched.chain(config.service_key.iter().map(|line| (line, Input::ServiceKey))).chain(buttons);
         let watched = watched.chain(beam.map(|(sensor, count)| (&sensor.beam, Input::Beam(count.clone()))));
         let watched: Vec<_> = watched.map(|(line, input)| (line.clone(), input)).collect();
         let levels = Mutex::new(vec![Level::default(); watched.len()]);
@@ -85,6 +87,9 @@ impl Inputs {
         (self.report)(match &self.watched[nth].1 {
             Input::Door => BoardEvent::Door { open: active },
             Input::Tamper => BoardEvent::Tamper { active },
+            // One that is found turned at the start may have been forgotten.
+            Input::ServiceKey if before.is_some() => BoardEvent::ServiceKey { on: active },
+            Input::ServiceKey => return,
             // One that is found pressed at the start may be stuck.
             Input::Button(slot) if active && before == Some(false) => BoardEvent::Button { slot: slot.clone() },
             Input::Button(_) => return,

@@ -93,6 +93,10 @@ pub enum BoardEvent {
     Tamper {
         active: bool,
     },
+    /// The key of the service menu was turned on or off.
+    ServiceKey {
+        on: bool,
+    },
     /// A slot's button was pressed.
     Button {
         slot: SlotId,
@@ -340,7 +344,11 @@ impl Board {
         let mut lines: Vec<_> = slots.iter().map(|slot| line(&slot.line, "relay")).collect();
         let switches = slots.iter().flat_map(|slot| [&slot.home, &slot.button]);
         lines.extend(
-            [&config.door, &config.tamper].into_iter().chain(switches).flatten().map(|name| line(name, "input")),
+            [&config.door, &config.tamper, &config.service_key]
+                .into_iter()
+                .chain(switches)
+                .flatten()
+                .map(|name| line(name, "input")),
         );
         if let Some(sensor) = &config.drop_sensor {
             lines.extend(sensor.emitter.iter().map(|name| line(name, "output")));

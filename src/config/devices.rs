@@ -160,6 +160,10 @@ pub struct Board {
     /// The input that is active when somebody has opened the case.
     #[schemars(extend("examples" = ["tamper"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
     pub tamper: Option<String>,
+    /// The input of a key switch, active while it is turned: it opens the page for the service PIN and closes the menu. It needs
+    /// `[service]`.
+    #[schemars(extend("examples" = ["service-key"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
+    pub service_key: Option<String>,
     /// How often an idle board is asked whether it answers.
     #[serde(default = "Board::heartbeat")]
     #[schemars(extend("x-minimum" = "100ms", "x-maximum" = "1min"))]

@@ -42,6 +42,7 @@ pub(super) fn check(text: &str, file: Node<'_>, directory: &Path, found: &mut Fo
     file.get("metrics").into_iter().for_each(|metrics| rules.metrics(metrics));
     file.get("dbus").into_iter().for_each(|dbus| rules.dbus(dbus));
     file.get("service").into_iter().for_each(|service| rules.service(service));
+    rules.service_key(file);
     rules.input(file);
     rules.fewer(file, "rail", MOST_RAILS);
     rules.fewer(file, "category", MOST_CATEGORIES);
@@ -259,6 +260,15 @@ impl Rules<'_, '_> {
             && let Err(why) = PinHash::parse(text)
         {
             self.found.add(node.at(), format!("`pin` {why}; write what `kioskctl pin` prints"));
+        }
+    }
+
+    /// It only asks for a PIN.
+    fn service_key(&mut self, file: Node<'_>) {
+        let key = file.get("board").and_then(|board| board.get("service_key"));
+        if let Some(node) = key.filter(|_| file.get("service").is_none()) {
+            let what = "`service_key` opens the service menu, and there is none; write [service] with what `kioskctl pin` prints";
+            self.found.add(node.at(), what);
         }
     }
 

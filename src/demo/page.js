@@ -264,6 +264,14 @@ async function turn(switches) {
 for (const button of document.querySelectorAll("[data-world]")) {
   button.onclick = () => turn(JSON.parse(button.dataset.world));
 }
+for (const button of document.querySelectorAll("[data-key]")) {
+  button.onclick = async () => {
+    try {
+      await call("board/service-key", { active: button.dataset.key === "true" });
+      say("world-said", "");
+    } catch (error) { say("world-said", error.message, true); }
+  };
+}
 $("do-lock").onclick = () => operate({ do: "lock", reason: "locked on the page" });
 $("do-unlock").onclick = () => operate({ do: "unlock" });
 $("do-refill").onclick = () => operate({ do: "refill" });

@@ -547,6 +547,7 @@ fn board_event(event: BoardEvent) -> Option<Event> {
         BoardEvent::Evidence { delivery, evidence } => Event::Evidence { delivery, evidence },
         BoardEvent::NotEnergised { delivery, why } => Event::NotEnergised { delivery, why },
         BoardEvent::Door { open } => Event::Condition(Condition::Door { open }),
+        BoardEvent::ServiceKey { on } => Event::ServiceKey { on },
         BoardEvent::Tamper { active } => Event::Condition(Condition::Tamper { active }),
         BoardEvent::Answers { answers } => Event::Condition(Condition::Board { answers }),
         BoardEvent::NotHome { slot } => {

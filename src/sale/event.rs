@@ -80,6 +80,10 @@ pub enum Event {
     PinChecked {
         right: bool,
     },
+    /// The key of the service menu was turned on or off.
+    ServiceKey {
+        on: bool,
+    },
     /// Somebody asks for something. `known`: what the ledger has under the request's number.
     Asked {
         request: Request,

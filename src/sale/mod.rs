@@ -158,6 +158,7 @@ pub fn next(state: &mut State, at: &Stamp, event: Event) -> Result<Step, Illegal
         Event::Evidence { delivery, evidence } => turn.evidence(delivery, evidence)?,
         Event::ReceiptDone { order, result } => turn.receipt_done(order, result)?,
         Event::Found { code, order } => turn.found(&code, order),
+        Event::ServiceKey { on } => turn.service_key(on),
         Event::PinChecked { right } => turn.pin_checked(right)?,
         Event::Asked { request, known } => turn.asked(request, known),
         Event::RebootAnswered { result } => turn.reboot_answered(result)?,

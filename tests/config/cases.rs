@@ -335,6 +335,10 @@ pub const RULES: &[Case] = cases! {
         "kiosk.toml:72:8: line `drop-beam` of slot `A2` already belongs to the board's `beam` on line 34; write another line for one of them";
     "line = \"slot-A2\"" => "line = \"slot A2\"":
         "kiosk.toml:72:8: a line can't be `slot A2`; write 1 to 64 letters, digits, `_`, `.`, `:` or `-`";
+    "tamper = \"tamper\"" => "service_key = \"key\"":
+        "kiosk.toml:30:15: `service_key` opens the service menu, and there is none; write [service] with what `kioskctl pin` prints";
+    "tamper = \"tamper\"" => "service_key = \"door\"\n[service]\npin = \"$argon2id$v=19$m=19456,t=2,p=1$BwcHBwcHBwcHBwcHBwcHBw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"":
+        "kiosk.toml:30:15: line `door` of the board's `service_key` already belongs to the board's `door` on line 29; write another line for one of them";
     "tamper = \"tamper\"" => "tamper = \"door\"":
         "kiosk.toml:30:10: line `door` of the board's `tamper` already belongs to the board's `door` on line 29; write another line for one of them";
     "[board]\ndriver = \"simulated\"" => "[board]\ndriver = \"gpiochip\"":

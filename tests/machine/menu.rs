@@ -122,3 +122,39 @@ fn who_knows_the_pin_does_everything_from_the_glass() {
     }
     machine.verify();
 }
+
+#[test]
+fn a_key_beside_the_glass_asks_for_the_pin_and_closes_the_menu() {
+    let machine = Machine::start(&Setup::fast());
+    let key = |on: bool| {
+        let (status, said) = machine.post("/api/board/service-key", &json!({ "active": on }));
+        assert_eq!((status, &said["active"]), (200, &json!(on)));
+    };
+    machine.until("attract");
+    key(true);
+    machine.until("service-pin");
+    type_pin(&machine, "2468");
+    machine.until("service");
+    key(false);
+    machine.until("attract");
+
+    machine.offer(&["cola"]);
+    key(true);
+    // Whoever stands before the code keeps it.
+    machine.wait("the key", || {
+        let board = machine.get("/api/board");
+        let mut lines = board["lines"].as_array()?.iter();
+        lines.any(|line| line["name"] == "service-key" && line["active"] == true).then_some(())
+    });
+    assert_eq!(machine.get("/api/state")["page"], "pay");
+    machine.tap("cancel");
+    machine.until_any(&["cancelled", "attract"]);
+
+    // A key that was forgotten opens nothing at the next start.
+    machine.world(json!({ "power": "cut" }));
+    machine.wait("a kiosk that sells", || (machine.get("/api/state")["selling"] == true).then_some(()));
+    machine.until("attract");
+    key(false);
+    key(true);
+    machine.until("service-pin");
+}

@@ -247,7 +247,7 @@ fn users(file: Node<'_>) -> Vec<User<'_>> {
     let board = file.get("board");
     let sensor = board.and_then(|board| board.get("drop_sensor"));
     let mut all: Vec<User<'_>> = Vec::new();
-    all.extend(["door", "tamper"].into_iter().filter_map(|key| named(board, key, Use::Input)));
+    all.extend(["door", "tamper", "service_key"].into_iter().filter_map(|key| named(board, key, Use::Input)));
     all.extend(named(sensor, "emitter", Use::Emitter));
     all.extend(named(sensor, "beam", Use::Input));
     for slot in file.all("slot") {

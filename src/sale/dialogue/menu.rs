@@ -411,7 +411,7 @@ impl Turn<'_> {
     }
 
     /// The page of the order that was begun here and is under way, or the first page.
-    fn leave_menu(&mut self) {
+    pub(super) fn leave_menu(&mut self) {
         self.begin_anew();
         if self.state.current.is_some() {
             self.go_to_order();

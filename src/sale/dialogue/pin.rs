@@ -1,4 +1,5 @@
-//! The way into the service menu: a hidden place that is touched five times, and the page that asks for the PIN.
+//! The way into the service menu: a hidden place that is touched five times, or a key that is turned, and the page that asks
+//! for the PIN.
 //!
 //! Policy: digits are here and in the question whether they are right, and nowhere else; the page knows how many were typed.
 //! Wrong ones in a row make the next one wait, longer each time, and the ledger remembers how many there were.
@@ -119,8 +120,7 @@ impl State {
 
 impl Turn<'_> {
     pub(super) fn knock(&mut self) -> Result<(), Illegal> {
-        let look = Look { now: self.at.now, receipt_code: &|_| None };
-        if !self.state.can_knock(&self.state.page(&look)) || self.state.current.is_some() {
+        if !self.let_in() {
             return Err(self.not_here(Touch::Service));
         }
         let now = self.at.now;
@@ -128,11 +128,31 @@ impl Turn<'_> {
         knocks.retain(|at| now.since(*at) <= KNOCKING);
         knocks.push(now);
         if knocks.len() >= KNOCKS {
-            knocks.clear();
-            self.state.dialogue.visit = super::shop::Visit::default();
-            self.go(super::At::Pin(At::default()));
+            self.ask_for_pin();
         }
         Ok(())
+    }
+
+    /// The page belongs to nobody, and there is a menu.
+    fn let_in(&self) -> bool {
+        let look = Look { now: self.at.now, receipt_code: &|_| None };
+        self.state.can_knock(&self.state.page(&look)) && self.state.current.is_none()
+    }
+
+    fn ask_for_pin(&mut self) {
+        self.state.dialogue.knocks.clear();
+        self.state.dialogue.visit = super::shop::Visit::default();
+        self.go(super::At::Pin(At::default()));
+    }
+
+    /// Turned on it asks for the PIN where the hidden place would, and nowhere else; turned off it closes what it has opened.
+    pub(in crate::sale) fn service_key(&mut self, on: bool) {
+        let open = matches!(self.state.dialogue.at, super::At::Pin(_)) || self.state.dialogue.in_service();
+        match on {
+            true if self.let_in() => self.ask_for_pin(),
+            false if open => self.leave_menu(),
+            true | false => {}
+        }
     }
 
     fn type_pin(&mut self, at: &At, key: Key) {

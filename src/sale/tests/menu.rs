@@ -561,3 +561,49 @@ fn everything_that_can_be_touched_has_words_in_every_language() {
         }
     }
 }
+
+#[test]
+fn a_key_asks_for_the_pin_where_the_hidden_place_would_and_closes_what_it_opened() {
+    let key = |desk: &mut Desk, on| {
+        desk.hear(Event::ServiceKey { on });
+        desk.name()
+    };
+    let mut desk = Desk::new();
+    assert_eq!(key(&mut desk, true), "service-pin");
+    assert_eq!(key(&mut desk, false), "attract");
+    key(&mut desk, true);
+    desk.type_pin("2468");
+    assert_eq!(key(&mut desk, false), "attract", "while it is checked");
+    desk.hear(Event::PinChecked { right: true });
+    assert_eq!(desk.name(), "attract", "who has taken the key away is not let in");
+    key(&mut desk, true);
+    desk.type_pin("2468");
+    desk.hear(Event::PinChecked { right: true });
+    desk.touch("menu:slots");
+    assert_eq!(key(&mut desk, false), "attract");
+    // It closes the menu, too, that was opened otherwise.
+    desk.enter();
+    assert_eq!(key(&mut desk, true), "service");
+    assert_eq!(key(&mut desk, false), "attract");
+    desk.door(true);
+    assert_eq!(key(&mut desk, true), "service-pin", "a machine that does not sell has need of it");
+    assert_eq!(key(&mut desk, false), "out-of-service");
+    desk.door(false);
+
+    // In mid-sale nothing comes of it, then and later.
+    for (touch, page) in [("start", "choose"), ("product:cola", "basket"), ("pay", "pay"), ("cancel", "cancelled")] {
+        desk.touch(touch);
+        assert_eq!((key(&mut desk, true), key(&mut desk, false)), (page, page));
+    }
+    desk.touch("done");
+    desk.touch("start");
+    key(&mut desk, true);
+    desk.touch("cancel");
+    assert_eq!(desk.name(), "attract");
+
+    let mut desk = Desk::with(Policy { service: false, ..policy() });
+    assert_eq!(key(&mut desk, true), "attract", "there is no menu");
+    let mut desk = Desk::new();
+    desk.hear(Event::Condition(Condition::LedgerFailed { why: "io".into() }));
+    assert_eq!(key(&mut desk, true), "out-of-service", "what the menu does is written down first");
+}
