@@ -281,6 +281,8 @@ $("do-test-vend").onclick = () => operate({ do: "test-vend", slot: $("test-slot"
 $("do-pulse").onclick = () => operate({ do: "pulse", outlet: "slot:" + $("test-slot").value });
 $("do-maintenance-on").onclick = () => operate({ do: "maintenance", on: true });
 $("do-maintenance-off").onclick = () => operate({ do: "maintenance", on: false });
+$("do-reboot").onclick = () => operate({ do: "reboot" });
+$("do-languages").onclick = () => operate({ do: "languages", languages: $("languages").value.split(" ").filter(Boolean) });
 $("do-vend").onclick = () => operate({ do: "vend", product: $("free-product").value });
 $("do-settle-claim").onclick = () => {
   if ($("claim").value) operate({ do: "settle-claim", order: $("claim").value, how: $("claim-how").value });

@@ -145,6 +145,7 @@ pub(super) fn policy(config: &Config) -> Policy {
         silent_claim_after: sale.silent_claim_after.0,
         sensor: config.board.drop_sensor.as_ref().is_some_and(|sensor| sensor.emitter.is_some()),
         service: config.service.is_some(),
+        reboot: config.board.reboot != config::RebootBy::None,
         categories: config.categories.iter().map(|known| (known.id.clone(), known.name.clone())).collect(),
         rails: config
             .rails

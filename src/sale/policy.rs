@@ -45,6 +45,8 @@ pub struct Policy {
     pub rails: Vec<RailPolicy>,
     /// There is a service menu, and a PIN for it.
     pub service: bool,
+    /// Somebody is configured who restarts the board.
+    pub reboot: bool,
     /// In which the day of a payment is told, for its fee.
     pub zone: TimeZone,
 }

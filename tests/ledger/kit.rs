@@ -464,6 +464,7 @@ pub fn policy(unknown_delivery: UnknownDelivery) -> Policy {
         silent_claim_after: seconds(6 * 3600),
         sensor: true,
         service: true,
+        reboot: true,
         zone: jiff::tz::TimeZone::UTC,
         rails: vec![RailPolicy {
             name: RailName::parse("sandbox").unwrap(),

@@ -143,7 +143,7 @@ pub fn pages(language: &str) -> Vec<Page> {
             reasons: vec![StopReason::Locked("service menu".into()), StopReason::DoorOpen],
             faults: 1,
             claims: 2,
-            buttons: buttons(&["unlock", "maintain", "refill", "cash-up"]),
+            buttons: buttons(&["unlock", "maintain", "refill", "cash-up", "print-test", "reboot"]),
             said: Some(SaidView { verb: MenuVerb::of("lock"), came: Came::Done }),
         }),
         Page::Menu(MenuPage::Slots { slots: slots(language), page: 0, pages: 3 }),

@@ -66,6 +66,7 @@ pub fn policy(chance: &mut Chance) -> Policy {
         silent_claim_after: seconds(6 * 3600),
         sensor: true,
         service: false,
+        reboot: true,
         zone: jiff::tz::TimeZone::UTC,
         rails: rails()[..chance.pick(&[1, 2, 2])].iter().map(rail).collect(),
     }

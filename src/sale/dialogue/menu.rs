@@ -2,7 +2,7 @@
 //!
 //! Policy: the menu decides nothing about an operation. It asks for it as everybody else does, by the same way, and says
 //! what came of it. What it can ask is listed in [`Place::asks`]; a verb there has a text `menu-VERB` in every language.
-//! Money is asked about once more. While the menu is on the glass the shop is not, so nothing is sold.
+//! Money, and a restart of the board, is asked about once more. While the menu is on the glass the shop is not, so nothing is sold.
 
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ pub enum MenuPage {
         claim: ClaimView,
         buttons: Vec<MenuButton>,
     },
-    /// Once more, before money moves.
+    /// Once more, before money moves or the board goes down.
     Sure {
         verb: MenuVerb,
         /// Whose money it is about.
@@ -170,7 +170,14 @@ impl Place {
                     false => ask("maintain", Some(Operation::Maintenance { on: true })),
                     true => ask("maintained", Some(Operation::Maintenance { on: false })),
                 };
-                vec![lock, work, ask("refill", Some(Operation::Refill)), ask("cash-up", Some(Operation::CashUp))]
+                let mut items = vec![lock, work, ask("refill", Some(Operation::Refill))];
+                items.push(ask("cash-up", Some(Operation::CashUp)));
+                items.push(ask("print-test", Some(Operation::PrintTest)));
+                if state.policy.reboot {
+                    let asked = Some(Operation::Reboot).filter(|_| !state.busy());
+                    items.push(MenuItem { verb: "reboot", asked, sure: true });
+                }
+                items
             }
             Place::Slot(slot) => {
                 let known = state.outlet(&Outlet::Slot(slot.clone()));

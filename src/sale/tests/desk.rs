@@ -64,6 +64,7 @@ pub fn policy() -> Policy {
         silent_claim_after: Duration::from_secs(6 * 3600),
         sensor: true,
         service: true,
+        reboot: true,
         rails: vec![rail("sandbox")],
         zone: jiff::tz::TimeZone::UTC,
     }

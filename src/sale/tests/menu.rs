@@ -607,3 +607,36 @@ fn a_key_asks_for_the_pin_where_the_hidden_place_would_and_closes_what_it_opened
     desk.hear(Event::Condition(Condition::LedgerFailed { why: "io".into() }));
     assert_eq!(key(&mut desk, true), "out-of-service", "what the menu does is written down first");
 }
+
+#[test]
+fn a_test_page_is_printed_and_the_board_restarted_after_it_was_asked_about_once_more() {
+    let mut desk = Desk::new();
+    desk.enter();
+    let step = desk.touch("menu:print-test");
+    assert!(step.effects.contains(&Effect::PrintTest), "{step:?}");
+    assert_eq!(desk.came(), Some(Came::Done));
+
+    assert!(desk.touch("menu:reboot").records.is_empty(), "it asks once more");
+    assert!(matches!(desk.page(), Page::Menu(MenuPage::Sure { claim: None, .. })));
+    desk.touch("menu:back");
+    assert_eq!(desk.name(), "service");
+    desk.touch("menu:reboot");
+    let step = desk.touch("menu:yes");
+    assert!(step.effects.contains(&Effect::AskReboot), "{step:?}");
+    assert_eq!((desk.name(), desk.came()), ("service", Some(Came::UnderWay)));
+    let why = || "polkit says no".to_owned();
+    desk.hear(Event::RebootAnswered { result: Err(why()) });
+    assert_eq!(desk.came(), Some(Came::Failed(Cause::NoReboot { detail: why() })), "said on the page");
+    desk.touch("menu:reboot");
+    desk.touch("menu:yes");
+    let step = desk.hear(Event::RebootAnswered { result: Ok(()) });
+    assert!(step.effects.contains(&Effect::Reboot), "{step:?}");
+    assert_eq!(desk.came(), Some(Came::Done));
+}
+
+#[test]
+fn where_nobody_restarts_the_board_there_is_no_button_for_it() {
+    let mut desk = Desk::with(Policy { reboot: false, ..policy() });
+    desk.enter();
+    assert!(matches!(desk.refused("menu:reboot"), Illegal::NotOnPage { page: "service", .. }));
+}
