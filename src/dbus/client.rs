@@ -66,6 +66,8 @@ pub enum Done {
     Energised { outlet: Outlet, counted: Option<u32> },
     /// The number of the report that was made.
     Report(u32),
+    /// The number of the request under which a test is on record.
+    Recorded(String),
 }
 
 pub struct Client(Connection);
@@ -164,6 +166,12 @@ impl Client {
                 self.call(SERVICE, "PrintReport", number).await?;
                 Ok(Done::Changed(true))
             }
+            Operation::RecordTest { checks } => {
+                let checks: Vec<(&str, &str, &str)> =
+                    checks.iter().map(|of| (of.part.as_str(), of.result.word(), of.says.as_str())).collect();
+                let answer = self.call(SERVICE, "RecordTest", &checks).await?;
+                answer.body().deserialize().map(Done::Recorded).map_err(NoAnswer::Lost)
+            }
         }
     }
 
@@ -224,6 +232,14 @@ impl Client {
     pub async fn cash_up(&self, number: u32) -> Result<(String, String), NoAnswer> {
         let answer = self.call(super::sales::INTERFACE, "Report", &number).await?;
         answer.body().deserialize().map_err(NoAnswer::Lost)
+    }
+
+    /// A test by the number of its request, the newest where that is empty: for people, and the file that proves it.
+    ///
+    /// # Errors
+    /// There is no such test, or no answer.
+    pub async fn test_report(&self, request: &str) -> Result<(String, String), NoAnswer> {
+        self.call(SERVICE, "TestReport", &request).await?.body().deserialize().map_err(NoAnswer::Lost)
     }
 
     async fn change<A: serde::Serialize + DynamicType>(&self, method: &str, arguments: &A) -> Result<Done, NoAnswer> {

@@ -55,6 +55,14 @@ impl Error {
         Self { name: named!("NoSuchReport"), says: format!("There is no report {number} in the ledger") }
     }
 
+    pub fn no_such_test(request: &str) -> Self {
+        let says = match request {
+            "" => "There is no test in the ledger yet".to_owned(),
+            request => format!("There is no test {request} in the ledger"),
+        };
+        Self { name: named!("NoSuchTest"), says }
+    }
+
     pub fn busy() -> Self {
         Self { name: named!("Busy"), says: "Too many calls are under way; call again in a moment".into() }
     }

@@ -5,12 +5,17 @@ use super::edges::Edges;
 use super::status::{Fault, Status};
 use super::{Input, Kiosk};
 use crate::config::Config;
-use crate::dbus::{self, Ask, Device, Served, Shown};
+use crate::dbus::{self, Ask, Device, Served, Shown, Writer};
+use crate::signed::keys::KeyError;
 
-pub(super) fn start(config: &Config, edges: &Edges) -> Option<Served> {
+/// # Errors
+/// The kiosk's own key can't be read.
+pub(super) fn start(config: &Config, edges: &Edges) -> Result<Option<Served>, KeyError> {
     let inputs = edges.inputs.clone();
     let ask = move |ask| drop(inputs.send(Input::Bus(ask)));
-    dbus::start(&edges.supervisor, edges.runtime.handle(), &config.dbus, ask)
+    let (kiosk, fleet) = (config.kiosk.id.clone(), config.kiosk.fleet.clone());
+    let writer = Writer { kiosk, fleet, signer: super::gateway::signer(config)? };
+    Ok(dbus::start(&edges.supervisor, edges.runtime.handle(), &config.dbus, writer, ask))
 }
 
 impl Kiosk {

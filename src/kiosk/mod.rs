@@ -310,7 +310,7 @@ impl Kiosk {
             reads,
             waiting_notices: notices::WaitingNotices::default(),
             world,
-            bus: bus::start(&config, &edges),
+            bus: bus::start(&config, &edges)?,
             banner: Banner::here(),
             config,
             edges,

@@ -9,6 +9,7 @@
 //! An edge makes a [`Request`] only of what it has authenticated: a signature, a user of the bus, a PIN. What that person
 //! may do is in the request; whether it may be done now is for the sale to say.
 
+mod findings;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
+pub use findings::{BadFindings, CheckResult, Finding, Findings, PartName, Seen};
 pub use text::{KeyName, Reason, RequestId};
 
 use crate::vocabulary::{Cause, ClaimSettlement, OrderId, Outlet, ProductId, SlotId, StopReason};
@@ -79,6 +81,8 @@ pub enum Operation {
     PrintReport { number: u32 },
     /// A page on which the paper's width, its characters and its code can be looked at.
     PrintTest,
+    /// A person has tested the machine, and this is what they have found; nothing is done for it.
+    RecordTest { checks: Findings },
 }
 
 /// Units, at least one, by slot.
@@ -124,7 +128,8 @@ impl Operation {
             | Self::RefillSlots { .. }
             | Self::AddStock { .. }
             | Self::Maintenance { .. }
-            | Self::PrintTest => &[Right::Service],
+            | Self::PrintTest
+            | Self::RecordTest { .. } => &[Right::Service],
             Self::SettleClaim { .. } | Self::CashUp | Self::PrintReport { .. } => &[Right::Money],
             Self::Vend { .. } => &[Right::Motion, Right::Money],
             Self::TestVend { .. } | Self::Pulse { .. } => &[Right::Motion],
@@ -143,7 +148,8 @@ impl Operation {
             | Self::SettleClaim { .. }
             | Self::CashUp
             | Self::PrintReport { .. }
-            | Self::PrintTest => Timing::Any,
+            | Self::PrintTest
+            | Self::RecordTest { .. } => Timing::Any,
             Self::Vend { .. } | Self::TestVend { .. } | Self::Pulse { .. } => Timing::LiveBetweenSales,
         }
     }
@@ -165,6 +171,7 @@ impl Operation {
             Self::CashUp => "cash-up",
             Self::PrintReport { .. } => "print-report",
             Self::PrintTest => "print-test",
+            Self::RecordTest { .. } => "record-test",
         }
     }
 }
@@ -320,6 +327,7 @@ impl fmt::Display for Operation {
             Self::CashUp => f.write_str("cash up"),
             Self::PrintReport { number } => write!(f, "print report {number} again"),
             Self::PrintTest => f.write_str("print a test page"),
+            Self::RecordTest { checks } => write!(f, "record a test: {checks}"),
         }
     }
 }

@@ -7,6 +7,15 @@ fn request(asked: Operation) -> Request {
     Request { id, by: Actor::Menu, rights: Rights::ALL, live: true, asked }
 }
 
+fn tested() -> Findings {
+    let finding = Finding {
+        part: PartName::parse("relay A1").unwrap(),
+        result: CheckResult::Wrong,
+        says: Seen::parse("it did not move").unwrap(),
+    };
+    Findings::new(vec![finding]).unwrap()
+}
+
 fn all() -> Vec<Operation> {
     let (slot, product) = (SlotId::parse("A1").unwrap(), ProductId::parse("cola").unwrap());
     let order = OrderId::from_parts(1, 1);
@@ -25,6 +34,7 @@ fn all() -> Vec<Operation> {
         Operation::CashUp,
         Operation::PrintReport { number: 3 },
         Operation::PrintTest,
+        Operation::RecordTest { checks: tested() },
     ]
 }
 
@@ -49,6 +59,8 @@ fn an_operation_is_read_as_it_is_written_and_named_by_its_verb() {
         json!({ "do": "refill-slots" }),
         json!({ "do": "add-stock", "units": { "A1": 0 } }),
         json!({ "do": "add-stock", "units": { "A 1": 1 } }),
+        json!({ "do": "record-test" }),
+        json!({ "do": "record-test", "checks": [] }),
         json!({ "do": "settle-claim", "order": "1", "how": "refund" }),
         json!({ "do": "settle-claim", "order": OrderId::from_parts(1, 1), "how": "forget" }),
     ] {

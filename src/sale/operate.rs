@@ -110,6 +110,8 @@ impl Turn<'_> {
                 self.effect(Effect::PrintTest);
                 return Ok(Done::Sent);
             }
+            // That it is on record is all of it.
+            Operation::RecordTest { .. } => return Ok(Done::Sent),
         }
         Ok(Done::Now)
     }

@@ -287,6 +287,9 @@ fn operations() -> Vec<Operation> {
         Operation::CashUp,
         Operation::PrintReport { number: 7 },
         Operation::PrintTest,
+        Operation::RecordTest {
+            checks: serde_json::from_value(json!([{ "part": "board", "result": "well", "says": "ok" }])).unwrap(),
+        },
     ]
 }
 
