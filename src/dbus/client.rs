@@ -15,6 +15,7 @@ use super::shown::Stock;
 use super::{NAME, PATH, builder};
 use crate::config::{Bus, Calibration};
 use crate::operation::{Operation, Units};
+use crate::signed::statement::Sha256Hex;
 use crate::vocabulary::{ClaimSettlement, Corner, Outlet, SlotId, Spot};
 
 /// Longer than a kiosk takes for an answer.
@@ -240,6 +241,14 @@ impl Client {
     /// There is no such test, or no answer.
     pub async fn test_report(&self, request: &str) -> Result<(String, String), NoAnswer> {
         self.call(SERVICE, "TestReport", &request).await?.body().deserialize().map_err(NoAnswer::Lost)
+    }
+
+    /// The kiosk's signed word that the caller has a bundle with this manifest.
+    ///
+    /// # Errors
+    /// The kiosk has no key, or there is no answer.
+    pub async fn seal_bundle(&self, sha256: &Sha256Hex) -> Result<String, NoAnswer> {
+        self.call(SERVICE, "SealBundle", &sha256.as_str()).await?.body().deserialize().map_err(NoAnswer::Lost)
     }
 
     async fn change<A: serde::Serialize + DynamicType>(&self, method: &str, arguments: &A) -> Result<Done, NoAnswer> {

@@ -6,6 +6,7 @@ use zbus::message::{Header, Message};
 use zbus::names::ErrorName;
 
 use crate::operation::{Operation, Refusal};
+use crate::signed::statement::NO_KEY;
 use crate::vocabulary::{BadName, Cause};
 
 /// Of a stranger's text so many characters are repeated.
@@ -61,6 +62,10 @@ impl Error {
             request => format!("There is no test {request} in the ledger"),
         };
         Self { name: named!("NoSuchTest"), says }
+    }
+
+    pub fn no_signing_key() -> Self {
+        Self { name: named!("NoSigningKey"), says: format!("Nothing was signed: {NO_KEY}") }
     }
 
     pub fn busy() -> Self {

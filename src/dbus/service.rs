@@ -329,4 +329,18 @@ impl Service {
         let test = self.kiosk.read(move |reader| reader.test(id.as_ref())).await?;
         self.writer.report(test.ok_or_else(|| Error::no_such_test(request))?)
     }
+
+    /// Signs that the caller has a bundle here and now whose manifest has this SHA-256, in lower-case hexadecimal, and nothing
+    /// else; it is not on record, because nothing comes of it. `seal`: a flattened JWS.
+    #[zbus(out_args("seal"))]
+    async fn seal_bundle(
+        &self,
+        sha256: &str,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<String, Error> {
+        let sha256 = parsed(sha256)?;
+        let seal = self.writer.seal(sha256, caller(&call, bus).await?).map_err(Error::unavailable)?;
+        seal.ok_or_else(Error::no_signing_key)
+    }
 }

@@ -1,11 +1,11 @@
-//! What the kiosk gives a caller in writing: a test that is on record.
+//! What the kiosk gives a caller in writing: a test that is on record, and the seal of a bundle.
 //!
-//! Policy: the caller chooses which test; everything else that is signed the kiosk says itself.
+//! Policy: the caller chooses which test, and the hash of a manifest; everything else that is signed the kiosk says itself.
 
 use super::error::Error;
 use crate::ledger::RecordedTest;
 use crate::signed::jws::Signer;
-use crate::signed::statement::{Clock, TestReport};
+use crate::signed::statement::{BundleSeal, Clock, Sha256Hex, Statement, TestReport};
 use crate::vocabulary::Wall;
 
 /// In whose name it is said.
@@ -15,6 +15,8 @@ pub struct Writer {
     pub fleet: String,
     /// `None`: nothing is signed.
     pub signer: Option<Signer>,
+    /// The wall clock, where it is believed.
+    pub clock: fn() -> Option<Wall>,
 }
 
 impl Writer {
@@ -26,5 +28,15 @@ impl Writer {
         let report = TestReport { kiosk, fleet, version, by, time_ms, clock, ledger, seq, hash, checks };
         let document = report.document(self.signer.as_ref()).map_err(Error::unavailable)?;
         Ok((report.to_string(), document))
+    }
+
+    /// That this user has a bundle here and now whose manifest has this hash; `None` where there is no key.
+    ///
+    /// # Errors
+    /// It is not JSON.
+    pub fn seal(&self, sha256: Sha256Hex, uid: u32) -> serde_json::Result<Option<String>> {
+        let (kiosk, fleet, time_ms) = (self.kiosk.clone(), self.fleet.clone(), (self.clock)());
+        let seal = BundleSeal { sha256, kiosk, fleet, time_ms, uid };
+        self.signer.as_ref().map(|signer| seal.signed(signer)).transpose()
     }
 }

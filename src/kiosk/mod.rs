@@ -52,7 +52,7 @@ use crate::vending::TemperatureWatch;
 use crate::vocabulary::{BootId, Cause, Mono, OrderId, Outlet, Point};
 use crate::world::{Question, World};
 
-pub use gateway::signer;
+pub use bus::writer;
 
 use banner::Banner;
 use broken::Explained;

@@ -1,4 +1,5 @@
-//! What a kiosk says in writing to whoever carries it away: the report of a test.
+//! What a kiosk says in writing to whoever carries it away: the report of a test, and the seal of a bundle for
+//! support.
 //!
 //! Policy: the kiosk signs only what has a purpose of its own, and says itself whose it is and when: no text of a stranger's
 //! becomes the kiosk's word for anything else. It speaks of itself alone, so one that names another kiosk than its signer is
@@ -6,12 +7,15 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
+use ring::digest::{SHA256, digest};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::jws::{BadMessage, PublicKey, Purpose, Signer};
 use crate::operation::{Actor, Findings};
 use crate::vocabulary::Wall;
+use crate::vocabulary::text::text;
 
 /// A kiosk's content of one purpose.
 pub trait Statement: Serialize + DeserializeOwned {
@@ -143,6 +147,46 @@ impl fmt::Display for TestReport {
     }
 }
 
+/// Somebody had a bundle with this manifest on this kiosk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleSeal {
+    /// Of its `manifest.json`, which has the hash of every other member.
+    pub sha256: Sha256Hex,
+    pub kiosk: String,
+    pub fleet: String,
+    /// When they had; none where the clock was not believed.
+    pub time_ms: Option<Wall>,
+    pub uid: u32,
+}
+
+impl Statement for BundleSeal {
+    const PURPOSE: Purpose = Purpose::Bundle;
+
+    fn whose(&self) -> (&str, &str) {
+        (&self.kiosk, &self.fleet)
+    }
+}
+
+impl fmt::Display for BundleSeal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kiosk, fleet, time_ms, uid, .. } = self;
+        let by = Actor::Technician { uid: *uid };
+        write!(f, "bundle of kiosk {kiosk} of fleet {fleet}, made by {by}, {}", told(*time_ms))
+    }
+}
+
+text!(
+    /// A SHA-256 in lower-case hexadecimal.
+    Sha256Hex, "SHA-256 (64 digits of lower-case hexadecimal)", 64,
+    |text| text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+);
+
+impl Sha256Hex {
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(HEXLOWER.encode(digest(&SHA256, bytes).as_ref()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -189,8 +233,28 @@ MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
         assert_eq!(TestReport::read(none.as_bytes(), &key), Err(NotTheirs::Unsigned));
         let document: Value = serde_json::from_str(&none).unwrap();
         assert_eq!((&document["unsigned"], &document["report"]["seq"]), (&json!(NO_KEY), &json!(1042)));
-        let ack = signer("street/K0001").sign(Purpose::Checkpoint, &report).unwrap();
-        assert_eq!(TestReport::read(&ack, &key), Err(NotTheirs::Message(BadMessage::Purpose)));
+    }
+
+    #[test]
+    fn what_was_signed_as_one_is_not_taken_for_another() {
+        let (report, key) = (report("it did not move", 1), signer("x").public());
+        let message = report.document(Some(&signer("street/K0001"))).unwrap();
+        let (kiosk, fleet) = (report.kiosk.clone(), report.fleet.clone());
+        let seal = BundleSeal { sha256: Sha256Hex::of(b""), kiosk, fleet, time_ms: None, uid: 0 };
+        let sealed = seal.signed(&signer("street/K0001")).unwrap();
+        let wrong = NotTheirs::Message(BadMessage::Purpose);
+        assert_eq!(TestReport::read(sealed.as_bytes(), &key), Err(wrong.clone()));
+        assert_eq!(BundleSeal::open(message.as_bytes(), &key), Err(wrong));
+        assert_eq!(BundleSeal::open(sealed.as_bytes(), &key), Ok((seal, "street/K0001".into())));
+    }
+
+    #[test]
+    fn a_hash_is_written_in_one_way() {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(Sha256Hex::of(b"").as_str(), empty);
+        for bad in ["", "e3", &empty.to_uppercase(), &format!("{empty}0"), &empty.replace('e', "g")] {
+            assert_eq!(Sha256Hex::parse(bad), None, "{bad}");
+        }
     }
 
     #[test]

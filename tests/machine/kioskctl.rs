@@ -397,6 +397,9 @@ fn bundle(shell: &mut Shell<'_>) {
     shell.text(&["top"]);
     shell.text(&["bundle", &file, "--config", "configs/vending.toml"]);
     shell.text(&["bundle", &file, "--config", "configs/vending.toml"]);
+    let key = folder.join("state/keys/kiosk.pem").to_str().unwrap().to_owned();
+    shell.both(&["verify", "--bundle", &file, "--key", &key]);
+    shell.text(&["verify", "--key", &key]);
     shell.text(&["bundle", &again, "--config", "configs/gone.toml"]);
 }
 

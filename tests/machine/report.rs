@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::bus::SERVICE;
 use crate::bus::kit::{Bus, TECHNICIAN};
 use kioskd_tests::child::{Running, command};
 use kioskd_tests::machine::Machine;
@@ -92,7 +93,7 @@ fn what_was_found_is_on_record_and_in_a_report_that_anybody_can_check() {
     assert_eq!(complaint, format!("kioskctl: {file} is there already; name a new file\n"));
     assert_eq!(std::fs::read(&file).unwrap(), before);
 
-    // Another's key, a byte that was changed.
+    // Another's key, a byte that was changed, another purpose.
     let other = machine.state.join("keys/back-end.pem");
     let (code, _, says) = verify(&file, other.to_str().unwrap());
     assert_eq!(code, Some(1));
@@ -105,6 +106,11 @@ fn what_was_found_is_on_record_and_in_a_report_that_anybody_can_check() {
     std::fs::write(&file, changed).unwrap();
     assert_eq!(verify(&file, &key).0, Some(1));
     assert!(!by_the_paper(folder.path()).0);
+    let seal = bus.call(SERVICE, "SealBundle", &["s", &"0".repeat(64)]).unwrap();
+    let seal = seal.strip_prefix("s \"").and_then(|seal| seal.strip_suffix('"')).unwrap().replace("\\\"", "\"");
+    std::fs::write(at("seal"), seal).unwrap();
+    let (code, _, says) = verify(&at("seal"), &key);
+    assert!(code == Some(1) && says.contains("signed for another purpose"), "{says}");
 
     // What moves nothing is on record where somebody wants it, by whoever has asked.
     for words in [&["test", "--quick"][..], &["test", "--dry"]] {
@@ -147,4 +153,6 @@ fn a_kiosk_without_a_key_says_that_its_report_proves_nothing() {
     let (code, _, says) = kioskctl(&bus, &["verify", "--report", &file, "--key", &key], "");
     let wanted = format!("kioskctl: {file} does not hold: nobody has signed it, so anybody can have written it\n");
     assert_eq!((code, says), (Some(1), wanted));
+    let says = bus.call(SERVICE, "SealBundle", &["s", &"0".repeat(64)]).unwrap_err();
+    assert_eq!(says, format!("Call failed: Nothing was signed: {why}"));
 }

@@ -243,19 +243,23 @@ Examples:
     /// Verify the whole ledger: its chain, and that its tables say the same; or what a kiosk has given away.
     #[command(after_help = "\
 Every record is read, and every table is compared with what the records add up to. Reads the ledger, whether a kiosk runs or not. \
-With --report nothing is read but that file, and it holds when the kiosk with this key has signed it.
+With --report or --bundle nothing is read but that file, and it holds when the kiosk with this key has signed it.
 
 Exit status: 0 it holds, 1 it does not, or can't be read.
 
 Examples:
   sudo kioskctl verify
-  kioskctl verify --report K0001.report --key K0001.pem")]
+  kioskctl verify --report K0001.report --key K0001.pem
+  kioskctl verify --bundle kioskd-K0001-20261129T101500Z.tar.gz --key K0001.pem")]
     Verify {
         /// The report of a test, in place of the ledger.
-        #[arg(long, value_name = "FILE", requires = "key")]
+        #[arg(long, value_name = "FILE", requires = "key", group = "given-away")]
         report: Option<PathBuf>,
+        /// A bundle for support, in place of the ledger.
+        #[arg(long, value_name = "FILE", requires = "key", group = "given-away")]
+        bundle: Option<PathBuf>,
         /// The kiosk's public key.
-        #[arg(long, value_name = "PEM", requires = "report")]
+        #[arg(long, value_name = "PEM", requires = "given-away")]
         key: Option<PathBuf>,
     },
     /// The ledger's audit for other people's programs: an EVA-DTS data file.
@@ -326,7 +330,8 @@ Example:
     #[command(after_help = "\
 It has the status, orders, claims, operations, what verify says, the configuration without its secrets, the machine and the journal. \
 It works without a running kiosk, too; what can't be had is left out, and the manifest says why. The manifest has the SHA-256 of \
-each member; it is signed where the caller may read [fleet] signing_key. Run it as root for all of it.
+each member, and the running kiosk signs it; without one it is signed where the caller may read [fleet] signing_key. Run it as \
+root for all of it.
 
 Exit status: 0 the file is written, 2 it is not.
 
