@@ -1,7 +1,14 @@
 //! The whole machine in numbers, beside a peer where there is one. `cargo bench --bench machine`.
 //!
 //! The daemon is a real `kioskd run` in the demo's world; state is once in memory (no disk behind the fsync) and once
-//! on disk. The peer for memory is the usual way to build a kiosk: Chromium showing one page, measured in the same run.
+//! on disk. The peer for memory is the usual way to build a kiosk: Chromium showing one page, measured in the same run. What a
+//! technician asks of a ledger of years is compared with the same of a tenth of it.
+
+#[path = "../tests/ledger/big.rs"]
+mod big;
+#[allow(dead_code, reason = "a test does more with its shop than is measured here")]
+#[path = "../tests/ledger/kit.rs"]
+mod kit;
 
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -12,6 +19,7 @@ use std::time::{Duration, Instant};
 use kioskd::demo::machine::Timing;
 use kioskd::demo::wallet::{Action, Wallet};
 use kioskd::demo::world::{Parts, SimulatedWorld};
+use kioskd::ledger::Reader;
 use kioskd::vocabulary::Point;
 use serde_json::Value;
 
@@ -182,7 +190,63 @@ fn chromium_kib() -> Option<u64> {
     Some(sum)
 }
 
+/// Orders of 90 days without a back end, and of each day.
+const ORDERS: u64 = 100_000;
+const DAY: u64 = 1_100;
+
+/// A ledger of so many orders; `reported`: with a report of what was taken every day.
+fn ledger(orders: u64, reported: bool) -> (tempfile::TempDir, Reader) {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let mut shop = kit::Shop::open(folder.path());
+    big::fill(&mut shop.ledger, &mut shop.state, orders, reported.then_some(DAY));
+    drop(shop);
+    let reader = Reader::open(folder.path()).expect("the ledger");
+    (folder, reader)
+}
+
+/// The best of some, for others are at work on this machine.
+fn best(read: impl Fn()) -> Duration {
+    let timed = || {
+        let begin = Instant::now();
+        read();
+        begin.elapsed()
+    };
+    (0..5).map(|_| timed()).min().unwrap_or_default()
+}
+
+/// What people ask of a ledger, and how much longer it takes where ten times as much is in it.
+fn asked(reader: &Reader, orders: u64) -> Vec<(&'static str, Duration, &'static str)> {
+    let middle = big::sale(orders / 2).0;
+    let why = |name: &str| drop(reader.why(Some(name)).expect("the ledger").expect("an order"));
+    let settle = |number: u32| drop(reader.cash_up(number).expect("the ledger").expect("a report"));
+    let last = u32::try_from(orders / DAY).expect("days");
+    vec![
+        ("why, by short code", best(|| why(middle.short_code().as_str())), "50 ms"),
+        ("why, by a payment's number", best(|| why(&format!("p{}", orders / 2))), "50 ms"),
+        ("why, by a time long ago", best(|| why("2026-11-20T12:00")), "50 ms"),
+        ("orders --limit 1000", best(|| drop(reader.orders(1_000).expect("the ledger"))), "1 s"),
+        ("settle, the newest of daily reports", best(|| settle(last)), "1 s"),
+        ("settle --show, the first of them", best(|| settle(1)), "1 s"),
+        ("settle --show, since the newest", best(|| settle(0)), "1 s"),
+    ]
+}
+
+fn ledgers() {
+    let [(_many, many), (_few, few)] = [ORDERS, ORDERS / 10].map(|orders| ledger(orders, true));
+    for ((what, long, reach), (_, short, _)) in asked(&many, ORDERS).into_iter().zip(asked(&few, ORDERS / 10)) {
+        let what = format!("{what}, {ORDERS} orders");
+        let times = long.as_secs_f64() / short.as_secs_f64();
+        println!("{what:<52} {long:>9.2?}   to reach {reach}; {times:.1} times as long as of a tenth");
+    }
+    let [(_many, many), (_few, few)] = [ORDERS, ORDERS / 10].map(|orders| ledger(orders, false));
+    let whole = |reader: &Reader| best(|| drop(reader.cash_up(0).expect("the ledger")));
+    let (long, short) = (whole(&many), whole(&few));
+    let (what, times) = (format!("settle, the first ever, {ORDERS} orders"), long.as_secs_f64() / short.as_secs_f64());
+    println!("{what:<52} {long:>9.2?}   to reach 1 s; {times:.1} times as long as of a tenth");
+}
+
 fn main() {
+    ledgers();
     let memory = Path::new("/dev/shm");
     let memory = if memory.is_dir() { memory } else { Path::new("/tmp") };
     let disk = Path::new(env!("CARGO_TARGET_TMPDIR"));

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use super::report::{self, Report, word};
 use crate::input::{Aim, Aimed};
-use crate::vocabulary::{StopReason, plural};
+pub use crate::operation::CheckResult;
+use crate::operation::{Finding, PartName, Seen};
+use crate::vocabulary::{StopReason, one_line, plural};
 
 /// One part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,24 +23,6 @@ pub struct Check {
     pub says: String,
     /// What to do, where there is something.
     pub advice: Option<Cow<'static, str>>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CheckResult {
-    Well,
-    Unknown,
-    Wrong,
-}
-
-impl CheckResult {
-    /// As in JSON.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Well => "well",
-            Self::Unknown => "unknown",
-            Self::Wrong => "wrong",
-        }
-    }
 }
 
 impl Check {
@@ -73,6 +57,14 @@ impl Check {
         }
     }
 
+    /// As it is put on record: what to do about it changes with the program, so it is left out, and so is what a line has not
+    /// room for. `None`: nothing is said.
+    pub fn finding(&self) -> Option<Finding> {
+        let part = PartName::parse(&line(&self.part, PartName::LONGEST))?;
+        let says = Seen::parse(&line(&self.says, Seen::LONGEST))?;
+        Some(Finding { part, result: self.result, says })
+    }
+
     pub fn json(&self) -> Value {
         json!({ "part": self.part, "result": self.result.word(), "says": self.says, "advice": self.advice })
     }
@@ -86,6 +78,17 @@ impl fmt::Display for Check {
             None => Ok(()),
         }
     }
+}
+
+/// One line of at most so many characters.
+fn line(text: &str, longest: usize) -> String {
+    let mut all = one_line(text);
+    let mut line: String = all.by_ref().take(longest).collect();
+    if all.next().is_some() {
+        line.pop();
+        line.push('…');
+    }
+    line
 }
 
 const TOUCH: &str = "touch";
@@ -221,6 +224,16 @@ mod tests {
         let stuck = Check::touch(Some(&aimed(|_| Spot { x: 0.5, y: 0.5 })));
         assert!(stuck.to_string().contains("on one line\n           -> look at its cable"), "{stuck}");
         assert!(Check::touch(None).to_string().contains("has not felt the finger\n           -> look at its cable"));
+    }
+
+    #[test]
+    fn what_goes_on_record_fits_and_says_the_same() {
+        let check = Check::new("printer", CheckResult::Wrong, "paper-out").advised("look at paper");
+        assert_eq!(check.finding().unwrap().to_string(), "wrong    printer        paper-out");
+        let long = Check::new("p".repeat(65), CheckResult::Well, format!("a\nb{}", "ä".repeat(300))).finding().unwrap();
+        assert_eq!(long.part.as_str(), format!("{}…", "p".repeat(63)));
+        assert_eq!(long.says.as_str(), format!("a b{}…", "ä".repeat(196)));
+        assert_eq!(Check::new("door", CheckResult::Well, "").finding(), None);
     }
 
     #[test]

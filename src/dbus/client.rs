@@ -15,6 +15,7 @@ use super::shown::Stock;
 use super::{NAME, PATH, builder};
 use crate::config::{Bus, Calibration};
 use crate::operation::{LanguageTag, Operation, Units};
+use crate::signed::statement::Sha256Hex;
 use crate::vocabulary::{ClaimSettlement, Corner, Outlet, SlotId, Spot};
 
 /// Longer than a kiosk takes for an answer.
@@ -66,6 +67,8 @@ pub enum Done {
     Energised { outlet: Outlet, counted: Option<u32> },
     /// The number of the report that was made.
     Report(u32),
+    /// The number of the request under which a test is on record.
+    Recorded(String),
 }
 
 pub struct Client(Connection);
@@ -179,6 +182,12 @@ impl Client {
             Operation::Languages { languages } => {
                 self.change("SetLanguages", &languages.iter().map(LanguageTag::as_str).collect::<Vec<_>>()).await
             }
+            Operation::RecordTest { checks } => {
+                let checks: Vec<(&str, &str, &str)> =
+                    checks.iter().map(|of| (of.part.as_str(), of.result.word(), of.says.as_str())).collect();
+                let answer = self.call(SERVICE, "RecordTest", &checks).await?;
+                answer.body().deserialize().map(Done::Recorded).map_err(NoAnswer::Lost)
+            }
         }
     }
 
@@ -239,6 +248,22 @@ impl Client {
     pub async fn cash_up(&self, number: u32) -> Result<(String, String), NoAnswer> {
         let answer = self.call(super::sales::INTERFACE, "Report", &number).await?;
         answer.body().deserialize().map_err(NoAnswer::Lost)
+    }
+
+    /// A test by the number of its request, the newest where that is empty: for people, and the file that proves it.
+    ///
+    /// # Errors
+    /// There is no such test, or no answer.
+    pub async fn test_report(&self, request: &str) -> Result<(String, String), NoAnswer> {
+        self.call(SERVICE, "TestReport", &request).await?.body().deserialize().map_err(NoAnswer::Lost)
+    }
+
+    /// The kiosk's signed word that the caller has a bundle with this manifest.
+    ///
+    /// # Errors
+    /// The kiosk has no key, or there is no answer.
+    pub async fn seal_bundle(&self, sha256: &Sha256Hex) -> Result<String, NoAnswer> {
+        self.call(SERVICE, "SealBundle", &sha256.as_str()).await?.body().deserialize().map_err(NoAnswer::Lost)
     }
 
     async fn change<A: serde::Serialize + DynamicType>(&self, method: &str, arguments: &A) -> Result<Done, NoAnswer> {

@@ -6,6 +6,7 @@ use zbus::message::{Header, Message};
 use zbus::names::ErrorName;
 
 use crate::operation::{Operation, Refusal};
+use crate::signed::statement::NO_KEY;
 use crate::vocabulary::{BadName, Cause};
 
 /// Of a stranger's text so many characters are repeated.
@@ -53,6 +54,18 @@ impl Error {
 
     pub fn no_such_report(number: u32) -> Self {
         Self { name: named!("NoSuchReport"), says: format!("There is no report {number} in the ledger") }
+    }
+
+    pub fn no_such_test(request: &str) -> Self {
+        let says = match request {
+            "" => "There is no test in the ledger yet".to_owned(),
+            request => format!("There is no test {request} in the ledger"),
+        };
+        Self { name: named!("NoSuchTest"), says }
+    }
+
+    pub fn no_signing_key() -> Self {
+        Self { name: named!("NoSigningKey"), says: format!("Nothing was signed: {NO_KEY}") }
     }
 
     pub fn busy() -> Self {

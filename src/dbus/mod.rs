@@ -20,6 +20,7 @@ mod report;
 mod sales;
 mod service;
 mod shown;
+mod signed;
 mod status;
 
 use std::collections::HashMap;
@@ -39,6 +40,7 @@ pub use handle::{Answered, Ask, Mark, Picture, Read, Screenshot, Touched};
 pub use report::Report;
 pub use sales::OrderLine;
 pub use shown::{Claim, Device, Fault, Reason, Refunds, Shown, Stock};
+pub use signed::Writer;
 
 use crate::config::{self, Bus};
 use crate::service::Supervisor;
@@ -75,6 +77,7 @@ pub fn start(
     supervisor: &Supervisor,
     runtime: &Handle,
     &config::Dbus { bus, polkit }: &config::Dbus,
+    writer: Writer,
     ask: impl Fn(Ask) + Send + Sync + 'static,
 ) -> Option<Served> {
     if bus == Bus::None {
@@ -83,7 +86,8 @@ pub fn start(
     let (tell, news) = watch::channel(Arc::default());
     let kiosk = KioskHandle::new(ask);
     let polkit = polkit.then(|| Arc::new(Polkit::new()));
-    supervisor.job(runtime, "the bus", serve(bus, kiosk, polkit, news), |end| {
+    let service = Service::new(kiosk.clone(), news.clone(), polkit, writer);
+    supervisor.job(runtime, "the bus", serve(bus, kiosk, service, news), |end| {
         if let Err(panic) = end {
             tracing::error!(panic, "the kiosk is not on the bus any more, until it is started anew");
         }
@@ -106,15 +110,14 @@ enum NotServed {
     Denied(String),
 }
 
-async fn serve(bus: Bus, kiosk: KioskHandle, polkit: Option<Arc<Polkit>>, mut news: watch::Receiver<Arc<Shown>>) {
+async fn serve(bus: Bus, kiosk: KioskHandle, service: Service, mut news: watch::Receiver<Arc<Shown>>) {
     if news.changed().await.is_err() {
         return;
     }
     let (mut wait, mut told) = (WAIT_FIRST, String::new());
     loop {
         let mut served = false;
-        let service = Service::new(kiosk.clone(), news.clone(), polkit.clone());
-        let Err(why) = on_the_bus(bus, &kiosk, service, &mut news, &mut served).await else { return };
+        let Err(why) = on_the_bus(bus, &kiosk, service.clone(), &mut news, &mut served).await else { return };
         if served {
             (wait, told) = (WAIT_FIRST, String::new());
         }

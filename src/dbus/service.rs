@@ -13,19 +13,27 @@ use super::error::{Error, parsed, parsed_by};
 use super::handle::{KioskHandle, Screenshot};
 use super::polkit::Polkit;
 use super::shown::Shown;
-use crate::operation::{Actor, Operation, Outcome, Reason, Request, RequestId, Rights};
+use super::signed::Writer;
+use crate::operation::{Actor, CheckResult, Finding, Findings, Operation, Outcome, Reason, Request, RequestId, Rights};
 use crate::vocabulary::{ClaimSettlement, Corner, Outlet};
 
+#[derive(Clone)]
 pub(super) struct Service {
     kiosk: KioskHandle,
     news: watch::Receiver<Arc<Shown>>,
     /// `None`: all who may call may do everything.
     polkit: Option<Arc<Polkit>>,
+    writer: Arc<Writer>,
 }
 
 impl Service {
-    pub fn new(kiosk: KioskHandle, news: watch::Receiver<Arc<Shown>>, polkit: Option<Arc<Polkit>>) -> Self {
-        Self { kiosk, news, polkit }
+    pub fn new(
+        kiosk: KioskHandle,
+        news: watch::Receiver<Arc<Shown>>,
+        polkit: Option<Arc<Polkit>>,
+        writer: Writer,
+    ) -> Self {
+        Self { kiosk, news, polkit, writer: Arc::new(writer) }
     }
 
     /// The order that has begun with it.
@@ -54,8 +62,7 @@ impl Service {
         call: &Header<'_>,
         bus: &Connection,
     ) -> Result<Outcome, Error> {
-        let sender = call.sender().ok_or_else(|| Error::nobody(&zbus::Error::MissingField))?;
-        let uid = ask_bus(bus, "GetConnectionUnixUser", sender.as_str()).await.map_err(|why| Error::nobody(&why))?;
+        let uid = caller(call, bus).await?;
         let by = Actor::Technician { uid };
         let rights = match &self.polkit {
             Some(polkit) => polkit.rights(&asked, uid, call).await?,
@@ -68,6 +75,12 @@ impl Service {
             Outcome::Failed { why } => Err(Error::failed(&asked, &why)),
         }
     }
+}
+
+/// Who has called, as the bus knows them.
+async fn caller(call: &Header<'_>, bus: &Connection) -> Result<u32, Error> {
+    let sender = call.sender().ok_or_else(|| Error::nobody(&zbus::Error::MissingField))?;
+    ask_bus(bus, "GetConnectionUnixUser", sender.as_str()).await.map_err(|why| Error::nobody(&why))
 }
 
 /// No other request has it.
@@ -321,5 +334,51 @@ impl Service {
     ) -> Result<bool, Error> {
         let languages = languages.iter().map(|language| parsed(language)).collect::<Result<_, _>>()?;
         self.change(Operation::Languages { languages }, &call, bus).await
+    }
+
+    /// Puts on record what a person has found when they tested the machine: of each check the part, `well`, `unknown` or
+    /// `wrong`, and what was seen, one line each; at most 400, and 44 KiB as they stand in an event. `request`: the number
+    /// under which it is on record.
+    #[zbus(out_args("request"))]
+    async fn record_test(
+        &self,
+        checks: Vec<(String, String, String)>,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<String, Error> {
+        let no_result = || Error::argument("A check is well, unknown or wrong, and nothing else");
+        let finding = |(part, result, says): &(String, String, String)| {
+            let result = CheckResult::parse(result).ok_or_else(no_result)?;
+            Ok(Finding { part: parsed(part)?, result, says: parsed(says)? })
+        };
+        // Of many too many nothing is read.
+        let checks = checks.iter().take(Findings::MOST + 1).map(finding).collect::<Result<_, Error>>()?;
+        let checks = Findings::new(checks).map_err(|why| Error::argument(format!("Nothing was recorded: {why}")))?;
+        let id = number()?;
+        self.outcome_of(id.clone(), Operation::RecordTest { checks }, &call, bus).await?;
+        Ok(id.to_string())
+    }
+
+    /// A test that is on record, by the number of its request, or the newest where that is empty: for people, and as a
+    /// document that the kiosk has signed, where it has a key.
+    #[zbus(out_args("text", "document"))]
+    async fn test_report(&self, request: &str) -> Result<(String, String), Error> {
+        let id = if request.is_empty() { None } else { Some(parsed::<RequestId>(request)?) };
+        let test = self.kiosk.read(move |reader| reader.test(id.as_ref())).await?;
+        self.writer.report(test.ok_or_else(|| Error::no_such_test(request))?)
+    }
+
+    /// Signs that the caller has a bundle here and now whose manifest has this SHA-256, in lower-case hexadecimal, and nothing
+    /// else; it is not on record, because nothing comes of it. `seal`: a flattened JWS.
+    #[zbus(out_args("seal"))]
+    async fn seal_bundle(
+        &self,
+        sha256: &str,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<String, Error> {
+        let sha256 = parsed(sha256)?;
+        let seal = self.writer.seal(sha256, caller(&call, bus).await?).map_err(Error::unavailable)?;
+        seal.ok_or_else(Error::no_signing_key)
     }
 }

@@ -3,14 +3,26 @@
 use super::devices::LinkStatus;
 use super::edges::Edges;
 use super::status::{Fault, Status};
-use super::{Input, Kiosk};
+use super::{Clock, Input, Kiosk};
 use crate::config::Config;
-use crate::dbus::{self, Ask, Device, Served, Shown};
+use crate::dbus::{self, Ask, Device, Served, Shown, Writer};
+use crate::signed::keys::KeyError;
 
-pub(super) fn start(config: &Config, edges: &Edges) -> Option<Served> {
+/// In whose name the kiosk of this configuration signs.
+///
+/// # Errors
+/// Its own key can't be read.
+pub fn writer(config: &Config) -> Result<Writer, KeyError> {
+    let (kiosk, fleet) = (config.kiosk.id.clone(), config.kiosk.fleet.clone());
+    Ok(Writer { kiosk, fleet, signer: super::gateway::signer(config)?, clock: Clock::wall })
+}
+
+/// # Errors
+/// The kiosk's own key can't be read.
+pub(super) fn start(config: &Config, edges: &Edges) -> Result<Option<Served>, KeyError> {
     let inputs = edges.inputs.clone();
     let ask = move |ask| drop(inputs.send(Input::Bus(ask)));
-    dbus::start(&edges.supervisor, edges.runtime.handle(), &config.dbus, ask)
+    Ok(dbus::start(&edges.supervisor, edges.runtime.handle(), &config.dbus, writer(config)?, ask))
 }
 
 impl Kiosk {

@@ -39,7 +39,7 @@ pub(super) fn client(config: &Config, inputs: &Sender<Input>) -> Result<Option<A
 ///
 /// # Errors
 /// When it can't be read, or is not what it should be.
-pub fn signer(config: &Config) -> Result<Option<Signer>, KeyError> {
+pub(super) fn signer(config: &Config) -> Result<Option<Signer>, KeyError> {
     let Some(place) = config.fleet.as_ref().and_then(|fleet| fleet.signing_key.as_ref()) else { return Ok(None) };
     let kiosk = format!("{}/{}", config.kiosk.fleet, config.kiosk.id);
     let signer = Signer::from_pem(&place.secret()?, kiosk);

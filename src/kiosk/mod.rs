@@ -53,7 +53,7 @@ use crate::vending::TemperatureWatch;
 use crate::vocabulary::{BootId, Cause, Mono, OrderId, Outlet, Point};
 use crate::world::{Question, World};
 
-pub use gateway::signer;
+pub use bus::writer;
 
 use banner::Banner;
 use broken::Explained;
@@ -311,7 +311,7 @@ impl Kiosk {
             reads,
             waiting_notices: notices::WaitingNotices::default(),
             world,
-            bus: bus::start(&config, &edges),
+            bus: bus::start(&config, &edges)?,
             banner: Banner::here(),
             config,
             edges,

@@ -4,9 +4,22 @@ use rusqlite::OptionalExtension;
 
 use super::cash_up::{CashUp, Cut};
 use super::chain::GENESIS;
-use super::reader::{COLUMNS, RecordRow, parse, rows};
+use super::reader::{COLUMNS, Entry, RecordRow, parse, rows};
 use super::{LedgerError, Reader, When};
 use crate::sale::Record;
+
+/// The orders of a report: what has a record behind its beginning, `?1`, and has begun by its end, `?2`; and of the rest what is open
+/// now, because what was open at the end and is not any more has one. From the records that stand behind the beginning.
+const FROM_THE_RECORDS: &str = "
+    SELECT order_id FROM record WHERE seq > ?1 AND order_id IS NOT NULL
+    UNION SELECT id FROM orders WHERE ended = 0 ORDER BY 1";
+/// The same from the index alone, which costs the same whatever the report: less than the records where they are many.
+const FROM_THE_INDEX: &str = "
+    SELECT order_id FROM record WHERE order_id IS NOT NULL
+        GROUP BY order_id HAVING max(seq) > ?1 AND min(seq) <= ?2
+    UNION SELECT id FROM orders WHERE ended = 0 ORDER BY 1";
+/// Records that are less than this part of all are few.
+const FEW: u64 = 8;
 
 /// In a moment of the file.
 struct End {
@@ -38,24 +51,41 @@ impl Reader {
         let mut report = CashUp::new(begin, end.cut);
         (report.number, report.by) = (end.number, end.by);
         report.ledger = self.ledger_at(report.end.seq)?;
-        // What has a record behind the beginning; and of the rest what is open now, because what was open at the end and is
-        // not any more has one.
-        let orders: Vec<String> = self
+        let newest = self.newest()?.cut.seq;
+        if report.begin.seq == 0 && report.end.seq > newest / 2 {
+            // Of nearly all orders each is wanted; the others make no difference.
+            self.each_order(|entries| {
+                report.take(entries.iter().map(|entry| (entry.seq, &entry.record)));
+                Ok(())
+            })?;
+            return Ok(Some(report));
+        }
+        let (begin, end) = (report.begin.seq, report.end.seq);
+        let orders = match newest - begin < newest / FEW {
+            true => self.numbers(FROM_THE_RECORDS, [begin])?,
+            false => self.numbers(FROM_THE_INDEX, [begin, end])?,
+        };
+        let mut query = self
             .connection
             .prepare_cached(
-                "SELECT order_id FROM record WHERE seq > ?1 AND order_id IS NOT NULL
-                 UNION SELECT id FROM orders WHERE ended = 0 ORDER BY 1",
+                "SELECT seq, wall, order_id, body FROM record WHERE order_id = ?1 AND seq <= ?2 ORDER BY seq",
             )
-            .and_then(|mut query| query.query_map([report.begin.seq], |row| row.get(0))?.collect())
             .map_err(&wrap)?;
         for order in orders {
-            let query = format!("{COLUMNS} WHERE order_id = ?1 AND seq <= ?2 ORDER BY seq");
-            let found = rows(&self.connection, &query, (order, report.end.seq)).map_err(&wrap)?;
-            let records = found.iter().map(|row| Ok((row.seq, parse(row, &self.path)?)));
-            let records = records.collect::<Result<Vec<_>, LedgerError>>()?;
-            report.take(records.iter().map(|(seq, record)| (*seq, record)));
+            let mut rows = query.query((order, end)).map_err(&wrap)?;
+            let mut entries = Vec::new();
+            while let Some(row) = rows.next().map_err(&wrap)? {
+                entries.push(Entry::read(row, &self.path)?.0);
+            }
+            report.take(entries.iter().map(|entry| (entry.seq, &entry.record)));
         }
         Ok(Some(report))
+    }
+
+    fn numbers(&self, query: &str, between: impl rusqlite::Params) -> Result<Vec<String>, LedgerError> {
+        let mut query = self.connection.prepare_cached(query).map_err(LedgerError::sqlite(&self.path))?;
+        let found = query.query_map(between, |row| row.get(0)).and_then(Iterator::collect);
+        found.map_err(LedgerError::sqlite(&self.path))
     }
 
     /// Whether the run before may have ended while a report or a test page was printed: one was asked for in it.

@@ -45,7 +45,7 @@ pub use event::EventDocument;
 pub use export::{Rows, Table};
 pub use fees::{Days, FeeReport, Sum};
 pub use lock::DirectoryLock;
-pub use operations::OperationLine;
+pub use operations::{OperationLine, RecordedTest};
 pub use reader::{EventLine, Reader, Verified, When};
 pub use reconcile::{Ask, Difference, Disagreement, NoPeriod, Reconciliation, reconcile};
 pub use story::Story;

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row};
 use serde::Serialize;
 
 use super::{LedgerError, Reader, When};
-use crate::operation::{Actor, Known, Operation, Outcome, RequestId};
+use crate::operation::{Actor, Findings, Known, Operation, Outcome, RequestId};
 
 /// One operation of the audit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,6 +18,20 @@ pub struct OperationLine {
     pub asked: Operation,
     /// `None`: under way.
     pub outcome: Option<Outcome>,
+}
+
+/// A test of the machine, and where it is on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedTest {
+    pub ledger: String,
+    pub seq: u64,
+    pub hash: String,
+    /// `None` while the clock was unknown.
+    pub wall: When,
+    /// Of the daemon that wrote it.
+    pub version: String,
+    pub by: Actor,
+    pub checks: Findings,
 }
 
 /// The columns of one operation, as JSON.
@@ -77,6 +91,38 @@ impl Reader {
             Ok(OperationLine { seq, wall, id, by, asked, outcome })
         };
         rows.into_iter().map(line).collect()
+    }
+
+    /// The test that was recorded under this number, or the newest.
+    pub fn test(&self, id: Option<&RequestId>) -> Result<Option<RecordedTest>, LedgerError> {
+        let wrap = LedgerError::sqlite(&self.path);
+        let found = self
+            .connection
+            .prepare_cached(
+                "SELECT seq, hash, wall, actor, asked, outcome,
+                        (SELECT json_extract(boot.body, '$.version') FROM record AS boot
+                         WHERE boot.order_id IS NULL AND boot.kind = 'boot-started' AND boot.seq < record.seq
+                         ORDER BY boot.seq DESC LIMIT 1) AS version
+                 FROM record JOIN operations ON id = json_extract(body, '$.id')
+                 WHERE order_id IS NULL AND kind = 'operation-begun' AND (?1 IS NULL OR id = ?1)
+                     AND json_extract(asked, '$.do') = 'record-test' AND json_extract(outcome, '$.result') = 'changed'
+                 ORDER BY seq DESC LIMIT 1",
+            )
+            .and_then(|mut query| {
+                let row = |row: &Row<'_>| {
+                    let version = row.get::<_, Option<String>>("version")?.unwrap_or_default();
+                    Ok((row.get("seq")?, row.get("hash")?, row.get("wall")?, version, Written::read(row)?))
+                };
+                query.query_row([id.map(RequestId::as_str)], row).optional()
+            })
+            .map_err(&wrap)?;
+        let Some((seq, hash, wall, version, written)) = found else { return Ok(None) };
+        match written.known().map_err(|_| self.unreadable())? {
+            Known { asked: Operation::RecordTest { checks }, by, .. } => {
+                Ok(Some(RecordedTest { ledger: self.ledger()?, seq, hash, wall, version, by, checks }))
+            }
+            _ => Err(self.unreadable()),
+        }
     }
 
     fn unreadable(&self) -> LedgerError {

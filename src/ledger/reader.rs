@@ -53,6 +53,17 @@ pub(super) struct Entry {
     pub record: Record,
 }
 
+impl Entry {
+    /// From `seq`, `wall`, `order_id` and `body`, with the order's number. A ledger has many, so nothing is copied for it.
+    pub fn read<'r>(row: &'r Row<'_>, path: &Path) -> Result<(Self, &'r str), LedgerError> {
+        let wrap = LedgerError::sqlite(path);
+        let text = |column: usize| row.get_ref(column).and_then(|text| Ok(text.as_str()?)).map_err(&wrap);
+        let seq = row.get(0).map_err(&wrap)?;
+        let record = record(seq, text(3)?, path)?;
+        Ok((Self { seq, wall: row.get(1).map_err(&wrap)?, record }, text(2)?))
+    }
+}
+
 /// The end of a chain that holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
@@ -264,18 +275,20 @@ impl Reader {
         // One statement is one moment: a daemon may be writing.
         let mut query = self
             .connection
-            .prepare(&format!("{COLUMNS} WHERE order_id IS NOT NULL ORDER BY order_id, seq"))
+            .prepare_cached(
+                "SELECT seq, wall, order_id, body FROM record WHERE order_id IS NOT NULL ORDER BY order_id, seq",
+            )
             .map_err(&wrap)?;
         let mut rows = query.query([]).map_err(&wrap)?;
-        let (mut order, mut entries) = (None, Vec::new());
+        let (mut order, mut entries) = (String::new(), Vec::new());
         while let Some(row) = rows.next().map_err(&wrap)? {
-            let row = RecordRow::read(row).map_err(&wrap)?;
-            if row.order != order {
+            let (entry, of) = Entry::read(row, &self.path)?;
+            if of != order {
                 take(&entries)?;
                 entries.clear();
+                of.clone_into(&mut order);
             }
-            entries.push(Entry { seq: row.seq, wall: row.wall, record: parse(&row, &self.path)? });
-            order = row.order;
+            entries.push(entry);
         }
         take(&entries)
     }
@@ -287,7 +300,8 @@ impl Reader {
             return Ok(Some(id));
         }
         if let Some(until) = end_of(name) {
-            let query = "SELECT order_id FROM record WHERE kind IN ('order-offered', 'order-granted')
+            let query = "SELECT order_id FROM record INDEXED BY record_of_begin
+                         WHERE kind IN ('order-offered', 'order-granted')
                          AND wall < CAST(?1 AS INTEGER) ORDER BY seq DESC LIMIT 1";
             return self.one_id(query, &until.to_string());
         }
@@ -295,8 +309,9 @@ impl Reader {
             "SELECT max(id) FROM orders WHERE short_code = ?1",
             "SELECT order_id FROM charges WHERE id = ?1",
             "SELECT order_id FROM refunds JOIN charges ON charges.id = charge_id WHERE refunds.id = ?1",
-            "SELECT order_id FROM record WHERE kind IN ('order-paid', 'payment-surplus')
-             AND json_extract(body, '$.payment.id') = ?1 ORDER BY seq DESC LIMIT 1",
+            "SELECT order_id FROM record INDEXED BY record_of_payment
+             WHERE kind IN ('order-paid', 'payment-surplus')
+             AND CASE WHEN json_valid(body) THEN json_extract(body, '$.payment.id') END = ?1 ORDER BY seq DESC LIMIT 1",
         ] {
             if let Some(id) = self.one_id(query, name)? {
                 return Ok(Some(id));
@@ -357,9 +372,13 @@ pub(super) fn rows(
 }
 
 pub(super) fn parse(row: &RecordRow, path: &Path) -> Result<Record, LedgerError> {
-    serde_json::from_str(&row.body).map_err(|error| LedgerError::Corrupt {
+    record(row.seq, &row.body, path)
+}
+
+fn record(seq: u64, body: &str, path: &Path) -> Result<Record, LedgerError> {
+    serde_json::from_str(body).map_err(|error| LedgerError::Corrupt {
         path: path.into(),
-        seq: row.seq,
+        seq,
         what: format!("can't be read: {error}"),
     })
 }

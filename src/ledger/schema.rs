@@ -13,7 +13,7 @@ use super::LedgerError;
 pub const APPLICATION_ID: i64 = 0x6b69_6f73;
 
 /// Raised with every change of the tables, and of what the records' bodies look like.
-const VERSION: i64 = 7;
+const VERSION: i64 = 8;
 
 const TABLES: &str = "
     -- Which ledger this is, where it lives, and how far the back end has acknowledged it.
@@ -33,6 +33,10 @@ const TABLES: &str = "
     );
     CREATE INDEX record_of_order ON record (order_id, seq) WHERE order_id IS NOT NULL;
     CREATE INDEX record_of_kiosk ON record (kind, seq) WHERE order_id IS NULL;
+    -- An order is found by the provider's number of a payment, and by a time, in a ledger of years too.
+    CREATE INDEX record_of_payment ON record (CASE WHEN json_valid(body) THEN json_extract(body, '$.payment.id') END)
+        WHERE kind IN ('order-paid', 'payment-surplus');
+    CREATE INDEX record_of_begin ON record (seq, wall) WHERE kind IN ('order-offered', 'order-granted');
 
     -- What the records add up to, for people and for a quick start. Amounts in minor units.
     CREATE TABLE orders (

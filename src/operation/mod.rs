@@ -9,6 +9,7 @@
 //! An edge makes a [`Request`] only of what it has authenticated: a signature, a user of the bus, a PIN. What that person
 //! may do is in the request; whether it may be done now is for the sale to say.
 
+mod findings;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
+pub use findings::{BadFindings, CheckResult, Finding, Findings, PartName, Seen};
 pub use text::{KeyName, LanguageTag, Reason, RequestId};
 
 use crate::vocabulary::{Cause, ClaimSettlement, Language, OrderId, Outlet, ProductId, SlotId, StopReason};
@@ -84,6 +86,8 @@ pub enum Operation {
     Languages { languages: Vec<LanguageTag> },
     /// Restart the board.
     Reboot,
+    /// A person has tested the machine, and this is what they have found; nothing is done for it.
+    RecordTest { checks: Findings },
 }
 
 /// Units, at least one, by slot.
@@ -131,7 +135,8 @@ impl Operation {
             | Self::Maintenance { .. }
             | Self::PrintTest
             | Self::Languages { .. }
-            | Self::Reboot => &[Right::Service],
+            | Self::Reboot
+            | Self::RecordTest { .. } => &[Right::Service],
             Self::SettleClaim { .. } | Self::CashUp | Self::PrintReport { .. } => &[Right::Money],
             Self::Vend { .. } => &[Right::Motion, Right::Money],
             Self::TestVend { .. } | Self::Pulse { .. } => &[Right::Motion],
@@ -151,7 +156,8 @@ impl Operation {
             | Self::CashUp
             | Self::PrintReport { .. }
             | Self::PrintTest
-            | Self::Languages { .. } => Timing::Any,
+            | Self::Languages { .. }
+            | Self::RecordTest { .. } => Timing::Any,
             Self::Vend { .. } | Self::TestVend { .. } | Self::Pulse { .. } | Self::Reboot => Timing::LiveBetweenSales,
         }
     }
@@ -175,6 +181,7 @@ impl Operation {
             Self::PrintTest => "print-test",
             Self::Languages { .. } => "languages",
             Self::Reboot => "reboot",
+            Self::RecordTest { .. } => "record-test",
         }
     }
 }
@@ -336,6 +343,7 @@ impl fmt::Display for Operation {
             Self::PrintTest => f.write_str("print a test page"),
             Self::Languages { languages } => write!(f, "offer the languages {}", strung(languages)),
             Self::Reboot => f.write_str("restart the board"),
+            Self::RecordTest { checks } => write!(f, "record a test: {checks}"),
         }
     }
 }

@@ -7,6 +7,15 @@ fn request(asked: Operation) -> Request {
     Request { id, by: Actor::Menu, rights: Rights::ALL, live: true, asked }
 }
 
+fn tested() -> Findings {
+    let finding = Finding {
+        part: PartName::parse("relay A1").unwrap(),
+        result: CheckResult::Wrong,
+        says: Seen::parse("it did not move").unwrap(),
+    };
+    Findings::new(vec![finding]).unwrap()
+}
+
 fn all() -> Vec<Operation> {
     let (slot, product) = (SlotId::parse("A1").unwrap(), ProductId::parse("cola").unwrap());
     let order = OrderId::from_parts(1, 1);
@@ -27,6 +36,7 @@ fn all() -> Vec<Operation> {
         Operation::PrintTest,
         Operation::Languages { languages: vec![LanguageTag::parse("zh-Hant").unwrap()] },
         Operation::Reboot,
+        Operation::RecordTest { checks: tested() },
     ]
 }
 
@@ -55,6 +65,8 @@ fn an_operation_is_read_as_it_is_written_and_named_by_its_verb() {
         json!({ "do": "languages", "languages": "en" }),
         json!({ "do": "languages", "languages": ["en\n"] }),
         json!({ "do": "languages", "languages": ["x".repeat(36)] }),
+        json!({ "do": "record-test" }),
+        json!({ "do": "record-test", "checks": [] }),
         json!({ "do": "settle-claim", "order": "1", "how": "refund" }),
         json!({ "do": "settle-claim", "order": OrderId::from_parts(1, 1), "how": "forget" }),
     ] {

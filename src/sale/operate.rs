@@ -114,6 +114,8 @@ impl Turn<'_> {
             Operation::Reboot => {
                 return self.reboot(request).map(|waits| if waits { Done::Later } else { Done::Now });
             }
+            // That it is on record is all of it.
+            Operation::RecordTest { .. } => return Ok(Done::Sent),
         }
         Ok(Done::Now)
     }

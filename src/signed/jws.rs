@@ -36,6 +36,8 @@ pub enum Purpose {
     Ack,
     /// What a bundle for support has in it.
     Bundle,
+    /// What a person has found when they tested a kiosk.
+    TestReport,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -134,6 +136,14 @@ impl PublicKey {
         let der = SubjectPublicKeyInfoDer::from_pem_slice(pem).ok()?;
         der.strip_prefix(&SPKI_HEAD)?.try_into().ok().map(Self)
     }
+
+    /// The content and the `kid` that its signer goes by, whatever that is.
+    ///
+    /// # Errors
+    /// When it is anything but a message for this purpose, signed by this key.
+    pub fn open<T: DeserializeOwned>(&self, purpose: Purpose, message: &[u8]) -> Result<(T, String), BadMessage> {
+        open(purpose, message, |_| Some(self))
+    }
 }
 
 /// The keys that are believed, by `kid`.
@@ -150,22 +160,30 @@ impl Keys {
     /// # Errors
     /// When it is anything but a message for this purpose, signed by one of these keys.
     pub fn open<T: DeserializeOwned>(&self, purpose: Purpose, message: &[u8]) -> Result<(T, String), BadMessage> {
-        if message.len() > LONGEST {
-            return Err(BadMessage::TooLong);
-        }
-        let flat: Flattened = serde_json::from_slice(message).map_err(|_| BadMessage::Malformed)?;
-        let decode = |text: &str| BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| BadMessage::Malformed);
-        let header: Header = serde_json::from_slice(&decode(&flat.protected)?).map_err(|_| BadMessage::Malformed)?;
-        if header.typ != purpose {
-            return Err(BadMessage::Purpose);
-        }
-        let key = self.0.get(&header.kid).ok_or(BadMessage::UnknownKey)?;
-        let signed = format!("{}.{}", flat.protected, flat.payload);
-        let key = UnparsedPublicKey::new(&ED25519, &key.0);
-        key.verify(signed.as_bytes(), &decode(&flat.signature)?).map_err(|_| BadMessage::Signature)?;
-        let content = serde_json::from_slice(&decode(&flat.payload)?).map_err(|_| BadMessage::Content)?;
-        Ok((content, header.kid))
+        open(purpose, message, |kid| self.0.get(kid))
     }
+}
+
+fn open<'k, T: DeserializeOwned>(
+    purpose: Purpose,
+    message: &[u8],
+    known: impl FnOnce(&str) -> Option<&'k PublicKey>,
+) -> Result<(T, String), BadMessage> {
+    if message.len() > LONGEST {
+        return Err(BadMessage::TooLong);
+    }
+    let flat: Flattened = serde_json::from_slice(message).map_err(|_| BadMessage::Malformed)?;
+    let decode = |text: &str| BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| BadMessage::Malformed);
+    let header: Header = serde_json::from_slice(&decode(&flat.protected)?).map_err(|_| BadMessage::Malformed)?;
+    if header.typ != purpose {
+        return Err(BadMessage::Purpose);
+    }
+    let key = known(&header.kid).ok_or(BadMessage::UnknownKey)?;
+    let signed = format!("{}.{}", flat.protected, flat.payload);
+    let key = UnparsedPublicKey::new(&ED25519, &key.0);
+    key.verify(signed.as_bytes(), &decode(&flat.signature)?).map_err(|_| BadMessage::Signature)?;
+    let content = serde_json::from_slice(&decode(&flat.payload)?).map_err(|_| BadMessage::Content)?;
+    Ok((content, header.kid))
 }
 
 #[cfg(test)]

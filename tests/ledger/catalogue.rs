@@ -295,6 +295,9 @@ fn operations() -> Vec<Operation> {
         Operation::PrintTest,
         Operation::Languages { languages: serde_json::from_value(json!(["zh-Hant", "en"])).unwrap() },
         Operation::Reboot,
+        Operation::RecordTest {
+            checks: serde_json::from_value(json!([{ "part": "board", "result": "well", "says": "ok" }])).unwrap(),
+        },
     ]
 }
 

@@ -11,6 +11,7 @@ use kioskd::ledger::{EventDocument, FILE, Reader};
 use kioskd::operation::Operation;
 use kioskd::sale::{Condition, event::Event};
 use kioskd::signed::jws::{PublicKey, Purpose, Signer};
+use kioskd::signed::statement::TestReport;
 use serde_json::Value;
 
 use crate::kit::{self, Dice, Shop};
@@ -299,6 +300,34 @@ fn the_recipes_in_the_documentation_hold() {
     assert!(said.contains("Signature Verified Successfully"), "{said}");
     let position: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
     assert_eq!(position, serde_json::json!({ "ledger": told.ledger, "seq": told.seq, "hash": told.hash }));
+    report(document, pem);
     let mut verifier = Verifier::new("street/K0001", PublicKey::from_pem(pem.as_bytes()).unwrap());
     assert!(verifier.checkpoint(checkpoint.trim().as_bytes()).is_ok());
+}
+
+/// The report of a test in the same document, typed as it stands there, and with a byte changed.
+fn report(document: &str, pem: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let heading = "## Check the report of a test";
+    let (example, script) = (block(document, heading, "json"), block(document, heading, "sh"));
+    std::fs::write(folder.path().join("K0001.pem"), pem).unwrap();
+    std::fs::write(folder.path().join("K0001.report"), example).unwrap();
+    let said = shell(folder.path(), script);
+    assert!(said.contains("Signature Verified Successfully"), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    let [.., head, report] = lines.as_slice() else { panic!("{said}") };
+    assert_eq!(*head, r#"{"alg":"EdDSA","kid":"street/K0001","typ":"test-report"}"#);
+    let key = PublicKey::from_pem(pem.as_bytes()).unwrap();
+    let (read, by) = TestReport::read(example.as_bytes(), &key).unwrap();
+    assert_eq!((by.as_str(), serde_json::to_string(&read).unwrap().as_str()), ("street/K0001", *report));
+    for key in serde_json::from_str::<Value>(report).unwrap().as_object().unwrap().keys() {
+        let said = key == "checks" && document.contains("`checks[].result`") || document.contains(&format!("`{key}`"));
+        assert!(said, "the document does not say what `{key}` is");
+    }
+    let changed = example.replacen("eyJraW9zayI6IkswMDAx", "eyJraW9zayI6IkswMDAy", 1);
+    assert_ne!(changed, example);
+    std::fs::write(folder.path().join("K0001.report"), changed).unwrap();
+    let mut sh = kioskd_tests::child::command("sh");
+    let out = sh.arg("-ec").arg(script).current_dir(folder.path()).output().unwrap();
+    assert!(!out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
 }

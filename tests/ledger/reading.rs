@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 
 use kioskd::ledger::{EventDocument, Journal, Reader};
 use kioskd::operation::{Actor, Operation, Outcome, Refusal, RequestId};
+use kioskd::sale::Record;
 use kioskd::sale::codes::REACH;
-use kioskd::sale::record::Slip;
-use kioskd::sale::view::OrderState;
-use kioskd::sale::{Order, Record};
-use kioskd::vocabulary::{ChargeId, Evidence, OrderId, Payment, PaymentId, RailName, RefundId};
+use kioskd::vocabulary::{ChargeId, Evidence, OrderId, RefundId};
 use serde_json::Value;
 
+use crate::big::{self, SALE, sale};
 use crate::kit::{self, BASE, Shop};
 use kioskd_tests::child::command;
 
@@ -74,37 +73,6 @@ fn a_reader_follows_the_writer_record_by_record() {
     });
 }
 
-/// The records of a good sale, as the core writes them.
-fn sale(number: u64) -> (OrderId, Vec<Record>) {
-    let order = OrderId::from_parts(BASE + number * 60_000, u128::from(number) * 7_919);
-    let charge = ChargeId::of(order, 1);
-    let id = PaymentId::parse(&format!("p{number}")).unwrap();
-    let payment = Payment { id, amount: 300, currency: kit::cny(), order };
-    let items = vec![kit::cola()];
-    let (short_code, currency, outlet) = (order.short_code(), kit::cny(), kit::outlet("A1"));
-    let (rail, life_ms) = (RailName::parse("sandbox").unwrap(), 60_000);
-    let records = vec![
-        Record::OrderOffered {
-            order,
-            short_code,
-            currency,
-            amount: 300,
-            items,
-            charge: charge.clone(),
-            rail,
-            life_ms,
-            outlet: None,
-        },
-        Record::OrderPaid { order, charge: charge.clone(), payment, fee_estimate: None },
-        Record::DeliveryIntended { order, item: 0, attempt: 1, outlet: outlet.clone(), counter: Some(3) },
-        Record::ItemDelivered { order, item: 0, attempt: 1, outlet, count: 1 },
-        Record::ReceiptPrinted { order, slip: Slip::Receipt },
-        Record::ChargeSettled { order, charge },
-        Record::OrderEnded { order, state: OrderState::Delivered },
-    ];
-    (order, records)
-}
-
 #[test]
 fn many_orders_start_quickly_and_are_found_quickly() {
     let long = std::env::var_os("KIOSKD_LONG").is_some();
@@ -112,17 +80,7 @@ fn many_orders_start_quickly_and_are_found_quickly() {
     let directory = tempfile::tempdir().unwrap();
     let mut shop = Shop::open(directory.path());
     let filling = Instant::now();
-    for thousand in 0..total / 1_000 {
-        let mut all = Vec::new();
-        for number in thousand * 1_000..(thousand + 1) * 1_000 {
-            let (id, records) = sale(number);
-            shop.state.orders.insert(id, Order::fold(&records).unwrap());
-            all.extend(records);
-        }
-        let at = shop.stamp();
-        shop.ledger.commit(&at, &all, &shop.state).unwrap();
-        shop.state.orders.clear();
-    }
+    big::fill(&mut shop.ledger, &mut shop.state, total, None);
     drop(shop);
     let filling = filling.elapsed();
     let size = kit::files(directory.path()).0.len();
@@ -131,7 +89,7 @@ fn many_orders_start_quickly_and_are_found_quickly() {
     let ledger = kit::open(directory.path()).unwrap();
     let recovered = ledger.recover().unwrap();
     let starting = starting.elapsed();
-    assert_eq!(ledger.seq(), total * 7 + kit::BEGUN);
+    assert_eq!(ledger.seq(), total * SALE + kit::BEGUN);
     assert_eq!((recovered.orders.len(), recovered.last_order), (0, Some(sale(total - 1).0)));
 
     let reader = Reader::open(directory.path()).unwrap();
@@ -144,6 +102,11 @@ fn many_orders_start_quickly_and_are_found_quickly() {
     let (by_number, story) = timed(Some(&middle.to_string()));
     let (by_code, _) = timed(Some(middle.short_code().as_str()));
     let (newest, _) = timed(None);
+    let (by_payment, same) = timed(Some(&format!("p{}", total / 2)));
+    assert_eq!(same, story);
+    // The last of the first thousand, which were written at one time.
+    let (by_time, long_ago) = timed(Some("2026-11-19T03:46"));
+    assert!(long_ago.contains(&sale(999).0.to_string()), "{long_ago}");
     assert!(story.contains(&middle.to_string()) && story.lines().count() == 9, "{story}");
     // On the glass an order is found while it is open or among the newest, whose codes are not given again.
     assert_eq!(recovered.codes.len(), REACH);
@@ -159,16 +122,46 @@ fn many_orders_start_quickly_and_are_found_quickly() {
     let begun = Instant::now();
     let verified = reader.verify().unwrap();
     let verifying = begun.elapsed();
-    assert_eq!((verified.seq, verified.orders), (total * 7 + kit::BEGUN, total));
+    assert_eq!((verified.seq, verified.orders), (total * SALE + kit::BEGUN, total));
     println!(
         "{total} orders, {} MiB, written in {filling:?}: start {starting:?}, why by number {by_number:?}, by code \
-         {by_code:?}, newest {newest:?}, verify {verifying:?}",
+         {by_code:?}, newest {newest:?}, by payment {by_payment:?}, by time {by_time:?}, verify {verifying:?}",
         size >> 20
     );
     assert!(starting <= Duration::from_secs(3), "{starting:?}");
-    for why in [by_number, by_code, newest, looked_up] {
+    for why in [by_number, by_code, newest, by_payment, by_time, looked_up] {
         assert!(why <= Duration::from_millis(200), "{why:?}");
     }
+}
+
+/// A day's report of a ledger of years is found as quickly as if there were no other day, however old it is.
+#[test]
+fn a_report_of_a_day_costs_no_more_than_a_day() {
+    const DAY: u64 = 200;
+    let total: u64 = if std::env::var_os("KIOSKD_LONG").is_some() { 100_000 } else { 10_000 };
+    let directory = tempfile::tempdir().unwrap();
+    let mut shop = Shop::open(directory.path());
+    big::fill(&mut shop.ledger, &mut shop.state, total + DAY / 2, Some(DAY));
+    let reader = Reader::open(directory.path()).unwrap();
+    let last = u32::try_from(total / DAY).unwrap();
+    for (number, orders) in [(1, DAY), (last / 2, DAY), (last, DAY), (0, DAY / 2)] {
+        let begun = Instant::now();
+        let report = reader.cash_up(number).unwrap().unwrap();
+        let took = begun.elapsed();
+        println!("report {number} of {last}, {total} orders: {took:?}");
+        assert_eq!(report.currencies["CNY"].total().orders, orders as i64, "{report}");
+        assert!(took <= Duration::from_secs(1), "report {number}: {took:?}");
+    }
+    assert!(reader.cash_up(last + 1).unwrap().is_none());
+    drop(shop);
+    // Without any cut it is all of them.
+    let directory = tempfile::tempdir().unwrap();
+    let mut shop = Shop::open(directory.path());
+    big::fill(&mut shop.ledger, &mut shop.state, total, None);
+    let begun = Instant::now();
+    let report = Reader::open(directory.path()).unwrap().cash_up(0).unwrap().unwrap();
+    println!("the first report ever, of {total} orders: {:?}", begun.elapsed());
+    assert_eq!(report.currencies["CNY"].total().orders, total as i64);
 }
 
 /// Two colas, of which one does not fall; a restart of the clock in between.

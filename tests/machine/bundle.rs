@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::bus::kit::Bus;
+use crate::bus::kit::{Bus, TECHNICIAN};
 use kioskd_tests::child::command;
 use kioskd_tests::machine::Machine;
 use kioskd_tests::repository;
@@ -108,6 +108,12 @@ impl Opened {
             .collect()
     }
 
+    /// What the manifest was signed for, and by whom.
+    fn head(&self) -> Value {
+        let head = self.json("manifest.jws")["protected"].as_str().unwrap().to_owned();
+        serde_json::from_slice(&data_encoding::BASE64URL_NOPAD.decode(head.as_bytes()).unwrap()).unwrap()
+    }
+
     fn has(&self, word: &str) -> bool {
         let found = command("grep").args(["-r", "-a", "-l", word]).arg(self.folder.path()).output().unwrap();
         !found.stdout.is_empty()
@@ -150,7 +156,11 @@ fn a_bundle_has_what_support_needs_and_no_secret() {
     assert_eq!(shown["rail"][1]["private_key"], "file:(removed)");
     assert_eq!(shown["rail"][1]["mchid"], "1900007291");
     assert_eq!(opened.json("check.json")["right"], false);
-    assert!(opened.manifest["unsigned"].as_str().unwrap().contains("not right"), "{:#}", opened.manifest);
+    // The kiosk has its own key, whatever this configuration says.
+    assert_eq!(
+        (&opened.manifest["unsigned"], opened.head()),
+        (&Value::Null, json!({ "alg": "EdDSA", "kid": "demo/K0001", "typ": "bundle" }))
+    );
     assert_eq!(opened.json("status.json")["faults"][0]["slot"], "B2");
     assert!(opened.text(&format!("claims/{order}.txt")).contains("refused: failed at the provider"));
     assert_eq!(opened.json("claims.json")[0]["id"], *order);
@@ -172,6 +182,8 @@ fn a_bundle_has_what_support_needs_and_no_secret() {
     opened.whole();
     assert!(opened.manifest["left_out"]["status.json"].as_str().unwrap().contains("no kiosk is on this bus"));
     assert_eq!(opened.json("orders.json")["orders"][0]["id"], *order, "from the ledger");
+    let why = opened.manifest["unsigned"].as_str().unwrap();
+    assert!(why.contains("not right") && why.contains("no kiosk is on this bus"), "{why}");
     assert!(!opened.has(HUSH));
 }
 
@@ -194,31 +206,129 @@ fn a_manifest_is_signed_by_the_kiosks_key_and_openssl_believes_it() {
     // Without a ledger and without a kiosk there is a bundle all the same.
     bundle(&bus, &at("nowhere"), &at("kiosk.toml"), &file);
     let opened = Opened::new(&file);
-    assert_eq!((&opened.manifest["signed_by"], &opened.manifest["unsigned"]), (&json!("demo/K0001"), &Value::Null));
+    assert_eq!(opened.manifest["unsigned"], Value::Null);
     assert!(opened.manifest["left_out"]["ledger"].as_str().unwrap().contains("is not there"), "{:#}", opened.manifest);
+    let (holds, said) = by_the_paper(&file, &at("K0001.pem"));
+    assert!(holds, "{said}");
+    let own = rustix::process::getuid().as_raw();
+    assert!(
+        said.contains(r#""kid":"demo/K0001","typ":"bundle""#) && said.contains(&format!(r#""uid":{own}}}"#)),
+        "{said}"
+    );
+    assert!(!opened.has(std::fs::read_to_string(at("K0001.key")).unwrap().lines().nth(1).unwrap()));
     // A key that nobody can read is no reason to tell what was written in its place.
     let config = config.replace("[fleet]", &format!("[fleet]\nsigning_key = \"credential:{HUSH}\""));
     std::fs::write(at("credential.toml"), config).unwrap();
     bundle(&bus, &at("nowhere"), &at("credential.toml"), &at("unsigned.tar.gz"));
     let unsigned = Opened::new(&at("unsigned.tar.gz"));
     assert_eq!(unsigned.json("check.json")["right"], true);
-    assert_eq!(unsigned.manifest["unsigned"], "systemd hands the signing_key to the daemon alone");
+    let why = unsigned.manifest["unsigned"].as_str().unwrap();
+    assert!(why.starts_with("systemd hands the signing_key to the daemon alone; no kiosk is on this bus"), "{why}");
     assert!(!unsigned.has(HUSH));
+}
 
-    let signed = opened.json("manifest.jws");
-    let part = |key: &str| signed[key].as_str().unwrap().to_owned();
-    let decode = |text: &str| {
-        let text = text.replace('-', "+").replace('_', "/");
-        data_encoding::BASE64_NOPAD.decode(text.as_bytes()).unwrap()
+/// The commands of docs/technician.md, typed where the bundle and the key are: whether they agree, and what they say.
+fn by_the_paper(file: &Path, key: &Path) -> (bool, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(file, folder.path().join("bundle.tar.gz")).unwrap();
+    std::fs::copy(key, folder.path().join("K0001.pem")).unwrap();
+    let paper = include_str!("../../docs/technician.md");
+    let (_, part) = paper.split_once("## What support needs").unwrap();
+    let script = part.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
+    let told = command("sh").arg("-ec").arg(script).current_dir(folder.path()).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
+    (told.status.success(), format!("{out}{err}"))
+}
+
+/// `kioskctl verify --bundle`: its exit status, and what it said or complained of.
+fn verify(file: &Path, key: &Path) -> (Option<i32>, String) {
+    let mut kioskctl = command(env!("CARGO_BIN_EXE_kioskctl"));
+    let told = kioskctl.args(["verify", "--bundle"]).arg(file).arg("--key").arg(key).output().unwrap();
+    (told.status.code(), String::from_utf8([told.stdout, told.stderr].concat()).unwrap())
+}
+
+/// A technician may read no key, and the kiosk signs for them.
+#[test]
+fn a_technicians_bundle_is_sealed_by_the_kiosk_and_a_changed_byte_is_noticed() {
+    let bus = Bus::start();
+    let machine = Machine::start(&bus.setup());
+    bus.wait_property("Status", "Selling", |selling| *selling == true);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (file, key) = (at("bundle.tar.gz"), machine.state.join("keys/kiosk.pem"));
+    let mut technician = bus.program_by(TECHNICIAN, env!("CARGO_BIN_EXE_kioskctl"));
+    let told = technician.args(["bundle", "--config", "/etc/kioskd/gone.toml"]).arg(&file).output().unwrap();
+    assert!(told.status.success(), "{told:?}");
+    let says = String::from_utf8(told.stderr).unwrap();
+    assert!(says.contains("without ledger: ") && !says.contains("not signed"), "{says}");
+    let (code, says) = verify(&file, &key);
+    assert_eq!(code, Some(0), "{says}");
+    let wanted = format!(
+        "{} holds, signed by demo/K0001\nbundle of kiosk K0001 of fleet demo, made by a technician (user 65534), 20",
+        file.display()
+    );
+    assert!(says.starts_with(&wanted), "{says}");
+    let (holds, said) = by_the_paper(&file, &key);
+    assert!(holds && said.contains(r#""uid":65534}"#), "{said}");
+    assert_eq!(verify(&file, &machine.state.join("keys/back-end.pem")).0, Some(1), "it is not the back end's");
+
+    // Of so many bytes all over it.
+    let whole = std::fs::read(&file).unwrap();
+    let changed = at("changed.tar.gz");
+    for at in (0..whole.len()).step_by(whole.len() / 60).chain([4, 9, whole.len() - 5, whole.len() - 1]) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        std::fs::write(&changed, bytes).unwrap();
+        let (code, says) = verify(&changed, &key);
+        assert!(code == Some(1) && says.contains("does not hold"), "byte {at} of {}: {says}", whole.len());
+    }
+    std::fs::write(&changed, [whole.as_slice(), b"x"].concat()).unwrap();
+    assert!(verify(&changed, &key).1.contains("something stands behind its end"));
+
+    // By somebody who packs it anew, so that only the hashes can tell.
+    let packed = |change: &dyn Fn(&Path), first: &[&str]| {
+        let opened = Opened::new(&file);
+        let members = opened.manifest["members"].as_array().unwrap();
+        let names =
+            ["manifest.json", "manifest.jws"].into_iter().chain(members.iter().map(|of| of["name"].as_str().unwrap()));
+        let names: Vec<String> =
+            names.chain(first.iter().copied()).map(|name| format!("kioskd-bundle/{name}")).collect();
+        change(&opened.folder.path().join("kioskd-bundle"));
+        let there = names.iter().filter(|name| opened.folder.path().join(name).exists());
+        let mut tar = command("sh");
+        tar.args(["-ec", "tar --format=ustar -cf - \"$@\" | gzip -n", "tar"]).args(there);
+        let out = tar.current_dir(opened.folder.path()).output().unwrap();
+        let mut bytes = out.stdout;
+        (bytes[8], bytes[9]) = (0, 255);
+        std::fs::write(&changed, bytes).unwrap();
+        verify(&changed, &key)
     };
-    std::fs::write(at("signed"), format!("{}.{}", part("protected"), part("payload"))).unwrap();
-    std::fs::write(at("signature"), decode(&part("signature"))).unwrap();
-    let verify =
-        ["pkeyutl", "-verify", "-pubin", "-inkey", "K0001.pem", "-rawin", "-in", "signed", "-sigfile", "signature"];
-    run("openssl", &verify);
-    let said: Value = serde_json::from_slice(&decode(&part("payload"))).unwrap();
-    assert_eq!(said["members"], opened.manifest["members"]);
-    let head: Value = serde_json::from_slice(&decode(&part("protected"))).unwrap();
-    assert_eq!((&head["typ"], &head["kid"]), (&json!("bundle"), &json!("demo/K0001")));
-    assert!(!opened.has(std::fs::read_to_string(at("K0001.key")).unwrap().lines().nth(1).unwrap()));
+    let edit = |name: &'static str, from: &'static str, to: &'static str| {
+        move |folder: &Path| {
+            let text = std::fs::read_to_string(folder.join(name)).unwrap();
+            assert!(text.contains(from), "{name} has no {from}");
+            std::fs::write(folder.join(name), text.replacen(from, to, 1)).unwrap();
+        }
+    };
+    let (code, says) = packed(&|_| {}, &[]);
+    assert_eq!(code, Some(0), "{says}");
+    for (says, change) in [
+        (
+            "status.json is not what the manifest says",
+            Box::new(edit("status.json", "\"selling\": true", "\"selling\": 1234")) as Box<dyn Fn(&Path)>,
+        ),
+        ("manifest.json is not what was sealed", Box::new(edit("manifest.json", "65534", "65535"))),
+        (
+            "the signature does not hold",
+            Box::new(edit("manifest.jws", "\"payload\":\"eyJzaGEyNTYi", "\"payload\":\"eyJzaGEyNTci")),
+        ),
+        ("and it has", Box::new(|folder| std::fs::remove_file(folder.join("status.txt")).unwrap())),
+        ("nobody has signed it", Box::new(|folder| std::fs::remove_file(folder.join("manifest.jws")).unwrap())),
+    ] {
+        let (code, told) = packed(&change, &[]);
+        assert!(code == Some(1) && told.contains(says), "{told}, not {says}");
+    }
+    let (code, told) = packed(&|folder| std::fs::write(folder.join("more.txt"), "more").unwrap(), &["more.txt"]);
+    assert!(code == Some(1) && told.contains("and it has"), "{told}");
 }

@@ -16,8 +16,10 @@ use kioskd_tests::machine::{Machine, Setup, wait_at_most};
 const INTERFACES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/org.kioskd.Kiosk1.xml");
 
 const SALES: &str = "org.kioskd.Kiosk1.Sales";
-const SERVICE: &str = "org.kioskd.Kiosk1.Service";
+pub const SERVICE: &str = "org.kioskd.Kiosk1.Service";
 const STATUS: &str = "org.kioskd.Kiosk1.Status";
+/// The SHA-256 of nothing.
+const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 fn start(bus: &Bus) -> Machine {
@@ -56,6 +58,9 @@ fn every_call() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
         (SERVICE, "PrintTest", vec![]),
         (SERVICE, "Languages", vec![]),
         (SERVICE, "SetLanguages", vec!["as", "2", "en", "zh-Hant"]),
+        (SERVICE, "RecordTest", vec!["a(sss)", "1", "board", "well", "ok"]),
+        (SERVICE, "TestReport", vec!["s", ""]),
+        (SERVICE, "SealBundle", vec!["s", EMPTY]),
         (SALES, "Report", vec!["u", "0"]),
         (SALES, "Orders", vec!["u", "10"]),
         (SALES, "Story", vec!["s", ""]),
@@ -254,6 +259,26 @@ fn what_is_refused_or_makes_no_sense_is_said_in_a_sentence() {
         (SERVICE, "Vend", vec!["s", "a b"], "is not a product key"),
         (SERVICE, "Mark", vec!["s", "middle"], "write top-left, top-right or bottom-left"),
         (SERVICE, "Open", vec![], "Unknown method"),
+        (SERVICE, "RecordTest", vec!["a(sss)", "0"], "Nothing was recorded: a test without a check is none"),
+        (
+            SERVICE,
+            "RecordTest",
+            vec!["a(sss)", "1", "board", "fine", "ok"],
+            "is well, unknown or wrong, and nothing else",
+        ),
+        (SERVICE, "RecordTest", vec!["a(sss)", "1", "a\nb", "well", "ok"], "`a\\nb` is not a part's name"),
+        (SERVICE, "RecordTest", vec!["a(sss)", "1", "board", "well", &long], "x…` is not a sentence about a part"),
+        (
+            SERVICE,
+            "RecordTest",
+            [&["a(sss)", "401"][..], &["board", "well", "ok"].repeat(401)].concat(),
+            "401 checks are more",
+        ),
+        (SERVICE, "TestReport", vec!["s", "a/b"], "`a/b` is not a number of a request"),
+        (SERVICE, "TestReport", vec!["s", "bus-1"], "There is no test bus-1 in the ledger"),
+        (SERVICE, "TestReport", vec!["s", ""], "There is no test in the ledger yet"),
+        (SERVICE, "SealBundle", vec!["s", &EMPTY.to_uppercase()], "is not a SHA-256 (64 digits of lower-case"),
+        (SERVICE, "SealBundle", vec!["s", &long], "x…` is not a SHA-256"),
         (SALES, "Orders", vec!["u", "0"], "ask for 1 to 1000"),
         (SALES, "Orders", vec!["u", "1001"], "ask for 1 to 1000"),
         (SALES, "Report", vec!["u", "1"], "There is no report 1 in the ledger"),
@@ -420,7 +445,7 @@ fn a_stranger_gets_nothing() {
         assert!(let_in, "{method}: {told:?}");
     }
     let by: Vec<Value> = operations(&machine).iter().map(|line| line["by"]["uid"].clone()).collect();
-    assert_eq!(by, vec![json!(65_534); 16], "what the technician asked, and nothing else");
+    assert_eq!(by, vec![json!(65_534); 17], "what the technician asked, and nothing else");
     let says = bus.busctl_by(
         STRANGER,
         &["call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "RequestName", "su", NAME, "0"],

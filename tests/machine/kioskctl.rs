@@ -203,6 +203,7 @@ fn every_verb_says_what_is_written_down() {
     work(&mut shell, &claim);
     refusals(&mut shell, &sold);
     narrow(&mut shell);
+    report(&mut shell);
     bundle(&mut shell);
     shell.machine().verify();
     shell.machine = None;
@@ -376,6 +377,23 @@ fn narrow(shell: &mut Shell<'_>) {
     shell.columns = None;
 }
 
+/// A technician leaves with it, and somebody else reads it.
+fn report(shell: &mut Shell<'_>) {
+    let folder = shell.folder.path().to_owned();
+    let [file, other] = ["K0001.report", "other.report"].map(|name| folder.join(name).to_str().unwrap().to_owned());
+    let key = folder.join("state/keys/kiosk.pem").to_str().unwrap().to_owned();
+    shell.text(&["test", "--quick", "--report", &file]);
+    shell.text(&["test", "--quick", "--report", &file]);
+    shell.json(&["test", "--quick", "--report", &other]);
+    shell.text(&["test", "--last"]);
+    shell.text(&["operations", "--limit", "1"]);
+    shell.both(&["verify", "--report", &file, "--key", &key]);
+    shell.text(&["verify", "--report", &file, "--key", &file]);
+    std::fs::write(&file, "{}").unwrap();
+    shell.text(&["verify", "--report", &file, "--key", &key]);
+    shell.text(&["verify", "--report", &file]);
+}
+
 /// The bundle's own members are in `bundle.rs`.
 fn bundle(shell: &mut Shell<'_>) {
     let folder = shell.folder.path().to_owned();
@@ -387,6 +405,9 @@ fn bundle(shell: &mut Shell<'_>) {
     shell.text(&["top"]);
     shell.text(&["bundle", &file, "--config", "configs/vending.toml"]);
     shell.text(&["bundle", &file, "--config", "configs/vending.toml"]);
+    let key = folder.join("state/keys/kiosk.pem").to_str().unwrap().to_owned();
+    shell.both(&["verify", "--bundle", &file, "--key", &key]);
+    shell.text(&["verify", "--key", &key]);
     shell.text(&["bundle", &again, "--config", "configs/gone.toml"]);
 }
 

@@ -12,6 +12,7 @@ mod kioskctl;
 mod menu;
 mod operations;
 mod rails;
+mod report;
 mod sales;
 mod service;
 mod street;

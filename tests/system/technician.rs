@@ -93,7 +93,7 @@ impl Street {
         ] {
             assert!(says.contains(line), "no {line} in {says}");
         }
-        assert!(says.ends_with(" 3 wrong\n"), "{says}");
+        assert!(says.contains(" 3 wrong\non record as bus-"), "{says}");
         self.board.tell(Order::Unplug(None));
         self.board.tell(Order::Blind(false));
 

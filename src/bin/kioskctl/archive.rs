@@ -1,4 +1,5 @@
-//! The file of a bundle: a compressed tar whose manifest has the hash of every other member, and is signed where there is a key.
+//! The file of a bundle: a compressed tar whose manifest has the hash of every other member, and beside it a seal: the kiosk's
+//! signed word for the hash of the manifest.
 
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};
@@ -6,15 +7,17 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::Context;
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::{Compression, GzBuilder};
 use kioskd::console::Out;
-use kioskd::signed::jws::{Purpose, Signer};
-use ring::digest::{SHA256, digest};
+use kioskd::signed::statement::Sha256Hex;
 use serde_json::{Map, Value, json};
 
 /// Everything stands in one folder of this name.
-const FOLDER: &str = "kioskd-bundle";
+pub const FOLDER: &str = "kioskd-bundle";
+pub const MANIFEST: &str = "manifest.json";
+/// What the packing says of where it was done: nothing (RFC 1952 §2.3.1).
+pub const SYSTEM: u8 = 255;
+pub const SEAL: &str = "manifest.jws";
 
 #[derive(Default)]
 pub struct Archive {
@@ -46,22 +49,23 @@ impl Archive {
         mut self,
         into: &Path,
         facts: Value,
-        signer: Result<Signer, String>,
+        seal: impl FnOnce(&Sha256Hex) -> Result<String, String>,
         made: u64,
     ) -> anyhow::Result<Value> {
-        let members = self.members.iter().map(|(name, bytes)| {
-            let hash = data_encoding::HEXLOWER.encode(digest(&SHA256, bytes).as_ref());
-            json!({ "name": name, "bytes": bytes.len(), "sha256": hash })
-        });
+        let members = self
+            .members
+            .iter()
+            .map(|(name, bytes)| json!({ "name": name, "bytes": bytes.len(), "sha256": Sha256Hex::of(bytes) }));
         let mut manifest = json!({ "made": facts, "members": members.collect::<Value>(), "left_out": self.left_out });
-        match signer {
-            Ok(signer) => {
-                manifest["signed_by"] = signer.kid().into();
-                self.members.insert(0, ("manifest.jws".into(), signer.sign(Purpose::Bundle, &manifest)?));
+        let mut written = format!("{manifest:#}\n").into_bytes();
+        match seal(&Sha256Hex::of(&written)) {
+            Ok(seal) => self.members.insert(0, (SEAL.into(), seal.into_bytes())),
+            Err(why) => {
+                manifest["unsigned"] = why.into();
+                written = format!("{manifest:#}\n").into_bytes();
             }
-            Err(why) => manifest["unsigned"] = why.into(),
         }
-        self.members.insert(0, ("manifest.json".into(), format!("{manifest:#}\n").into_bytes()));
+        self.members.insert(0, (MANIFEST.into(), written));
         if into == Path::new("-") {
             self.pack(Out, made)?;
         } else {
@@ -76,7 +80,8 @@ impl Archive {
     }
 
     fn pack(&self, into: impl Write, made: u64) -> io::Result<()> {
-        let mut tar = tar::Builder::new(GzEncoder::new(into, Compression::default()));
+        let mut tar =
+            tar::Builder::new(GzBuilder::new().mtime(0).operating_system(SYSTEM).write(into, Compression::default()));
         for (name, bytes) in &self.members {
             let mut head = tar::Header::new_ustar();
             head.set_size(bytes.len() as u64);

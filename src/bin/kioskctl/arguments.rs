@@ -52,21 +52,28 @@ Examples:
     #[command(after_help = "\
 It tells what the kiosk says of each part, and then tries with you each relay, the drop sensor, the door, the paper and the touch of \
 the glass. With a person it \
-begins maintenance and ends it; Enter is yes, n is no, q leaves.
+begins maintenance and ends it; Enter is yes, n is no, q leaves. What was found with a person goes on record, and with --report \
+what was found without one.
 
-Exit status: 0 nothing is wrong, 1 something is, 2 the kiosk could not be asked.
+Exit status: 0 nothing is wrong, 1 something is or it could not be recorded, 2 the kiosk could not be asked.
 
 Examples:
-  kioskctl test --quick     nothing moves and nobody is asked
-  kioskctl test --dry       what the whole test would do
-  kioskctl test             with somebody in front of the machine")]
+  kioskctl test --quick                 nothing moves and nobody is asked
+  kioskctl test --dry                   what the whole test would do
+  kioskctl test --report K0001.report   with you in front of the machine; you leave with a signed report")]
     Test {
         /// Without a person: nothing moves.
         #[arg(long)]
         quick: bool,
         /// Say what would be done with a person, and do nothing.
-        #[arg(long, conflicts_with = "quick")]
+        #[arg(long, conflicts_with_all = ["quick", "report"])]
         dry: bool,
+        /// Write what was found into a new file, signed by the kiosk.
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
+        /// Test nothing, and read the newest test on record.
+        #[arg(long, conflicts_with_all = ["quick", "dry"])]
+        last: bool,
     },
     /// Open claims, with the short codes that their customers have.
     #[command(after_help = "\
@@ -257,13 +264,28 @@ Examples:
         #[arg(long, value_name = "NUMBER", conflicts_with = "show")]
         print: Option<u32>,
     },
-    /// Verify the whole ledger: its chain, and that its tables say the same.
+    /// Verify the whole ledger: its chain, and that its tables say the same; or what a kiosk has given away.
     #[command(after_help = "\
-Every record is read, and every table is compared with what the records add up to. Reads the ledger, whether a kiosk runs or not. Exit status: 0 it holds, 1 it does not, or can't be read.
+Every record is read, and every table is compared with what the records add up to. Reads the ledger, whether a kiosk runs or not. \
+With --report or --bundle nothing is read but that file, and it holds when the kiosk with this key has signed it.
 
-Example:
-  sudo kioskctl verify")]
-    Verify,
+Exit status: 0 it holds, 1 it does not, or can't be read.
+
+Examples:
+  sudo kioskctl verify
+  kioskctl verify --report K0001.report --key K0001.pem
+  kioskctl verify --bundle kioskd-K0001-20261129T101500Z.tar.gz --key K0001.pem")]
+    Verify {
+        /// The report of a test, in place of the ledger.
+        #[arg(long, value_name = "FILE", requires = "key", group = "given-away")]
+        report: Option<PathBuf>,
+        /// A bundle for support, in place of the ledger.
+        #[arg(long, value_name = "FILE", requires = "key", group = "given-away")]
+        bundle: Option<PathBuf>,
+        /// The kiosk's public key.
+        #[arg(long, value_name = "PEM", requires = "given-away")]
+        key: Option<PathBuf>,
+    },
     /// The ledger's audit for other people's programs: an EVA-DTS data file.
     #[command(after_help = "\
 Example:
@@ -332,7 +354,8 @@ Example:
     #[command(after_help = "\
 It has the status, orders, claims, operations, what verify says, the configuration without its secrets, the machine and the journal. \
 It works without a running kiosk, too; what can't be had is left out, and the manifest says why. The manifest has the SHA-256 of \
-each member; it is signed where the caller may read [fleet] signing_key. Run it as root for all of it.
+each member, and the running kiosk signs it; without one it is signed where the caller may read [fleet] signing_key. Run it as \
+root for all of it.
 
 Exit status: 0 the file is written, 2 it is not.
 

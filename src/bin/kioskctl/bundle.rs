@@ -12,11 +12,12 @@ use std::process::{Command, ExitCode, Stdio};
 use jiff::Timestamp;
 use kioskd::config::{self, ConfigError};
 use kioskd::console::{complain, say};
+use kioskd::dbus::Writer;
 use kioskd::kiosk::{self, check};
 use kioskd::ledger::{Reader, Table};
 use kioskd::probe::probe;
-use kioskd::signed::jws::Signer;
 use kioskd::signed::keys::KeyError;
+use kioskd::signed::statement::Sha256Hex;
 use rustix::system::uname;
 use serde_json::{Value, json};
 
@@ -38,7 +39,7 @@ pub fn make(arguments: &Arguments, config: &Path, output: Option<&Path>) -> anyh
         Ok(reader) => ledger(&reader, &mut archive),
         Err(error) => archive.without("ledger", error),
     }
-    let (named, signer) = configuration(config, &mut archive);
+    let (named, writer) = configuration(config, &mut archive);
     machine(&arguments.state, &mut archive);
     journal(&mut archive, "journal.txt", &["--unit", "kioskd"]);
     journal(&mut archive, "kernel-log.txt", &["--dmesg"]);
@@ -54,7 +55,8 @@ pub fn make(arguments: &Arguments, config: &Path, output: Option<&Path>) -> anyh
         "kioskctl": env!("CARGO_PKG_VERSION"),
     });
     let left_out = archive.left_out().clone();
-    let manifest = archive.write(&into, facts, signer, now.as_second().unsigned_abs())?;
+    let seal = |sha256: &Sha256Hex| seal(arguments, sha256, writer);
+    let manifest = archive.write(&into, facts, seal, now.as_second().unsigned_abs())?;
     if into == Path::new("-") {
         return Ok(ExitCode::SUCCESS);
     }
@@ -70,6 +72,20 @@ pub fn make(arguments: &Arguments, config: &Path, output: Option<&Path>) -> anyh
     }
     say(format_args!("{}\n-> it has no key and no password; list it with: tar -tzf {0}", into.display()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The running kiosk's word for the manifest, or one by its key where the caller may read it. Or why there is none.
+fn seal(arguments: &Arguments, sha256: &Sha256Hex, writer: Result<Writer, String>) -> Result<String, String> {
+    let by_the_kiosk = match ask(arguments, async |kiosk| kiosk.seal_bundle(sha256).await) {
+        Ok(seal) => return Ok(seal),
+        Err(error) => error,
+    };
+    let sealed = writer.and_then(|writer| {
+        let seal =
+            writer.seal(sha256.clone(), rustix::process::getuid().as_raw()).map_err(|error| error.to_string())?;
+        seal.ok_or_else(|| "the configuration has no signing_key".into())
+    });
+    sealed.map_err(|why| format!("{why}; {by_the_kiosk}"))
 }
 
 /// What the running kiosk says of itself, and its id.
@@ -127,8 +143,9 @@ fn ledger(reader: &Reader, archive: &mut Archive) {
     }
 }
 
-/// The configuration without its secrets, the kiosk's id by it, and the key that signs the manifest, or why there is none.
-fn configuration(path: &Path, archive: &mut Archive) -> (Option<String>, Result<Signer, String>) {
+/// The configuration without its secrets, the kiosk's id by it, and its key to sign the manifest with, or why that
+/// can't be had.
+fn configuration(path: &Path, archive: &mut Archive) -> (Option<String>, Result<Writer, String>) {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -144,12 +161,8 @@ fn configuration(path: &Path, archive: &mut Archive) -> (Option<String>, Result<
     match check::parse(path, &bytes) {
         Ok(config) => {
             archive.json("check.json", &json!({ "file": path, "right": true }));
-            let signer = match kiosk::signer(&config) {
-                Ok(Some(signer)) => Ok(signer),
-                Ok(None) => Err("the configuration has no signing_key".into()),
-                Err(error) => Err(unread(&error).into()),
-            };
-            (Some(config.kiosk.id), signer)
+            let writer = kiosk::writer(&config).map_err(|error| unread(&error).to_owned());
+            (Some(config.kiosk.id), writer)
         }
         Err(error) => {
             let places: Vec<Value> = match &error {

@@ -58,7 +58,7 @@ pub fn read(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 false => say(operations(&lines))?,
             }
         }
-        Verb::Verify => {
+        Verb::Verify { .. } => {
             let end = reader.verify()?;
             match arguments.json {
                 true => {

@@ -8,11 +8,13 @@ mod export;
 mod ledger;
 mod manual;
 mod pin;
+mod report;
 mod running;
 mod screenshot;
 mod table;
 mod test;
 mod top;
+mod verify;
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -43,7 +45,7 @@ fn main() -> ExitCode {
                 | Verb::Claims
                 | Verb::Stock
                 | Verb::Operations { .. }
-                | Verb::Verify
+                | Verb::Verify { .. }
                 | Verb::Audit { .. }
                 | Verb::Export { .. }
                 | Verb::Fees { .. }
@@ -83,7 +85,10 @@ fn answer(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.verb {
         Verb::Status => running::status(arguments),
         Verb::Languages { .. } => running::languages(arguments),
-        Verb::Test { quick, dry } => test::run(arguments, *quick, *dry),
+        Verb::Test { last: true, report, .. } => report::last(arguments, report.as_deref()),
+        Verb::Test { quick, dry, report, .. } => test::run(arguments, *quick, *dry, report.as_deref()),
+        Verb::Verify { bundle: Some(file), key: Some(key), .. } => verify::bundle(file, key, *json),
+        Verb::Verify { report: Some(file), key: Some(key), .. } => verify::report(file, key, *json),
         Verb::Log { order, follow, lines } => log(order.as_deref(), *follow, *lines, *json),
         Verb::Bundle { config, output } => bundle::make(arguments, config, output.as_deref()),
         Verb::Completions { shell } => manual::completions(*shell),

@@ -216,6 +216,8 @@ pub fn operate(arguments: &Arguments, asked: &Operation) -> anyhow::Result<ExitC
         (true, Done::Energised { counted, .. }) => say(format_args!("{:#}", json!({ "fell": counted })))?,
         (true, Done::Order(order)) => say(format_args!("{:#}", json!({ "order": order })))?,
         (false, Done::Energised { outlet, counted }) => say(Outcome::Energised { outlet, counted })?,
+        // No verb is for this alone.
+        (_, Done::Recorded(request)) => say(format_args!("on record as {request}"))?,
         (false, Done::Changed(true)) => say("done")?,
         (false, Done::Changed(false)) => say("it was so already")?,
         (false, Done::Order(order)) => say(format_args!("begun; what comes of it: kioskctl why {order}"))?,

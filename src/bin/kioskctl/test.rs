@@ -2,20 +2,25 @@
 //! sensor counts, the door is seen, a page comes out, and a touch where it is made.
 //!
 //! Policy: nothing moves that nobody has agreed to, and everything happens in maintenance, which ends with the test unless it was
-//! begun before. Who leaves in the middle ends it there.
+//! begun before. Who leaves in the middle ends it there. What was found with a person is on record, and so is what somebody wants
+//! a report of; what a program may ask for every minute is not.
 
+use std::cell::Cell;
 use std::io::{self, BufRead, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use kioskd::console::{Out, say};
+use anyhow::Context;
+use kioskd::console::{Out, complain, say};
 use kioskd::dbus::{Check, CheckResult, Client, Done, NoAnswer};
 use kioskd::input::Aimed;
 use kioskd::operation::Operation;
-use kioskd::vocabulary::{Corner, Outlet, SlotId};
+use kioskd::vocabulary::{Corner, Outlet, SlotId, error_chain};
 use serde_json::{Value, json};
 
 use crate::arguments::Arguments;
+use crate::report;
 use crate::running::ask;
 
 /// So often, and so many times, the door is looked for.
@@ -34,9 +39,11 @@ enum Answer {
     Leave,
 }
 
-pub fn run(arguments: &Arguments, quick: bool, dry: bool) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments, quick: bool, dry: bool, file: Option<&Path>) -> anyhow::Result<ExitCode> {
+    // Before somebody has gone through all of it.
+    file.map(report::new_file).transpose()?;
     let checks = ask(arguments, async |kiosk| {
-        let mut test = Test { kiosk, checks: Vec::new(), quiet: arguments.json };
+        let mut test = Test { kiosk, checks: Vec::new(), quiet: arguments.json, left: Cell::new(false) };
         test.without_a_person().await?;
         if dry {
             test.would_do().await?;
@@ -45,13 +52,31 @@ pub fn run(arguments: &Arguments, quick: bool, dry: bool) -> anyhow::Result<Exit
         }
         Ok(test.checks)
     })?;
+    let on_record = !dry && (!quick || file.is_some());
+    let request =
+        on_record.then(|| report::record(arguments, &checks)).transpose().context("the test is not on record");
+    let kept = match (&request, file) {
+        (Ok(Some(request)), Some(file)) => report::keep(arguments, request, file).map(Some),
+        _ => Ok(None),
+    };
     let count = |wanted| checks.iter().filter(|check| check.result == wanted).count();
-    let [well, unknown, wrong] = [CheckResult::Well, CheckResult::Unknown, CheckResult::Wrong].map(count);
-    match arguments.json {
-        true => say(format_args!("{:#}", json!({ "checks": checks.iter().map(Check::json).collect::<Vec<Value>>() })))?,
-        false => say(format_args!("{well} well, {unknown} unknown, {wrong} wrong"))?,
+    let [well, unknown, wrong] = CheckResult::ALL.map(count);
+    let recorded = request.as_ref().ok().and_then(Option::as_ref);
+    if arguments.json {
+        let checks: Vec<Value> = checks.iter().map(Check::json).collect();
+        let file = file.filter(|_| matches!(kept, Ok(Some(_))));
+        say(format_args!("{:#}", json!({ "checks": checks, "recorded": recorded, "report": file })))?;
+    } else {
+        say(format_args!("{well} well, {unknown} unknown, {wrong} wrong"))?;
+        recorded.map(|request| say(format_args!("on record as {request}"))).transpose()?;
+        kept.as_ref().ok().and_then(Option::as_ref).map(say).transpose()?;
     }
-    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    // The findings were told first, for they can't be had again.
+    let failed = request.err().or(kept.err());
+    if let Some(error) = &failed {
+        complain(format_args!("kioskctl: {}", error_chain(error.as_ref())));
+    }
+    Ok(if wrong == 0 && failed.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 struct Test {
@@ -59,6 +84,8 @@ struct Test {
     checks: Vec<Check>,
     /// The answer is for a program, which wants nothing in between.
     quiet: bool,
+    /// Somebody had enough before its end.
+    left: Cell<bool>,
 }
 
 impl Test {
@@ -104,17 +131,26 @@ impl Test {
         let before = self.kiosk.reason("maintenance").await?;
         if !before {
             if self.question("Begin maintenance? Nothing is sold meanwhile.") != Answer::Yes {
+                self.note_where_left();
                 return Ok(());
             }
             self.kiosk.operate(&Operation::Maintenance { on: true }).await?;
         }
         let done = self.part_by_part().await;
+        if self.left.get() {
+            self.note_where_left();
+        }
         // However it went.
         if !before {
             self.kiosk.operate(&Operation::Maintenance { on: false }).await?;
             self.tell("maintenance has ended");
         }
         done
+    }
+
+    /// Or what was not tried would look as if it were well.
+    fn note_where_left(&mut self) {
+        self.note(Check::new("test", CheckResult::Unknown, "left before its end"));
     }
 
     async fn part_by_part(&mut self) -> Result<(), NoAnswer> {
@@ -259,15 +295,20 @@ impl Test {
             drop(write!(io::stderr(), "{words} [y]es, [n]o, [q]uit: ").and_then(|()| Out.flush()));
             let mut line = String::new();
             match io::stdin().lock().read_line(&mut line) {
-                Ok(0) | Err(_) => return Answer::Leave,
+                Ok(0) | Err(_) => return self.leave(),
                 Ok(_) => {}
             }
             match line.trim().to_lowercase().as_str() {
                 "" | "y" | "yes" => return Answer::Yes,
                 "n" | "no" => return Answer::No,
-                "q" | "quit" => return Answer::Leave,
+                "q" | "quit" => return self.leave(),
                 _ => {}
             }
         }
+    }
+
+    fn leave(&self) -> Answer {
+        self.left.set(true);
+        Answer::Leave
     }
 }

@@ -2,7 +2,8 @@
 
 use super::desk::{Desk, answers, lock, outlet, planogram, policy, product, slot};
 use crate::operation::{
-    Actor, KeyName, Known, LanguageTag, Operation, Outcome, Refusal, Request, RequestId, Right, Rights,
+    Actor, CheckResult, Finding, Findings, KeyName, Known, LanguageTag, Operation, Outcome, PartName, Refusal, Request,
+    RequestId, Right, Rights, Seen,
 };
 use crate::sale::recover::Recovered;
 use crate::sale::view::{OrderState, StopReason};
@@ -182,6 +183,30 @@ fn a_test_page_is_printed_once_and_on_record() {
     assert_eq!(pages(&step), 1);
     let known = Known { asked: request.asked.clone(), by: request.by.clone(), outcome: Some(outcome) };
     assert_eq!(pages(&desk.hear(Event::Asked { request, known: Some(known) })), 0);
+}
+
+#[test]
+fn a_test_is_on_record_and_changes_nothing_also_in_mid_sale() {
+    let mut desk = Desk::new();
+    let finding = Finding {
+        part: PartName::parse("slot A1").unwrap(),
+        result: CheckResult::Wrong,
+        says: Seen::parse("nothing fell").unwrap(),
+    };
+    let asked = Operation::RecordTest { checks: Findings::new(vec![finding]).unwrap() };
+    let outcome = Outcome::Changed { order: None, report: None };
+    let request = technician("t1", asked.clone());
+    let step = desk.hear(Event::Asked { request: request.clone(), known: None });
+    assert_eq!((kinds(&step), answers(&step)), (vec!["operation-begun", "operation-ended"], vec![outcome.clone()]));
+    assert_eq!(step.records[0], Record::OperationBegun { id: request.id, by: request.by, asked: asked.clone() });
+    assert_eq!(step.effects.len(), 1, "the answer, and nothing else: {step:?}");
+    let nobody = Request { rights: Rights::default(), ..technician("t2", asked.clone()) };
+    let refused = Outcome::Refused { why: Refusal::NoRight { right: Right::Service } };
+    assert_eq!(answers(&desk.hear(Event::Asked { request: nobody, known: None })), [refused]);
+    desk.offer(&["cola"]);
+    let shop = desk.state.shop.outlets();
+    assert_eq!(desk.outcome(asked), outcome);
+    assert_eq!(desk.state.shop.outlets(), shop);
 }
 
 #[test]

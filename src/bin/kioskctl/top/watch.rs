@@ -165,5 +165,6 @@ fn said(done: Done) -> String {
         Done::Order(order) => format!("order {order} has begun"),
         Done::Energised { outlet, counted } => Outcome::Energised { outlet, counted }.to_string(),
         Done::Report(number) => format!("report {number} was made"),
+        Done::Recorded(request) => format!("on record as {request}"),
     }
 }
