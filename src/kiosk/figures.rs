@@ -288,7 +288,7 @@ mod tests {
                 "  - prom_name: kioskd_{name}\n    mqtt_name: {name}\n    help: {help:?}\n    type: {kind}\n"
             );
         }
-        stands("docs/fleet.md", "| figure | kind | what |\n|---|---|---|\n", "\n", &table);
+        stands("docs/fleet.md", "| figure | kind | what |\n|---|---|---|\n", "\n\n", table.trim_end());
         stands("configs/fleet/mqtt-exporter.yml", "metrics:\n", "\u{0}", &exporter);
     }
 
