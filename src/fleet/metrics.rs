@@ -17,10 +17,11 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::figures::{Figure, exposition};
-use crate::service::End;
+use crate::service::{End, Supervisor};
 
 const AT_ONCE: usize = 4;
 /// For one request, from its connection to its last byte.
@@ -28,7 +29,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4");
 
 /// Answers with the figures that `now` gives; `None` where nobody can say any.
-pub async fn serve<F>(listen: SocketAddr, now: impl Fn() -> F + Clone + Send + Sync + 'static) -> End
+pub async fn serve<F>(
+    listen: SocketAddr,
+    now: impl Fn() -> F + Clone + Send + Sync + 'static,
+    supervisor: Supervisor,
+    runtime: Handle,
+) -> End
 where
     F: Future<Output = Option<Vec<Figure>>> + Send + 'static,
 {
@@ -55,11 +61,12 @@ where
         let mut connection = http1::Builder::new();
         connection.keep_alive(false).timer(TokioTimer::new()).header_read_timeout(PATIENCE);
         let connection = connection.serve_connection(TokioIo::new(stream), answer);
-        tokio::spawn(async move {
+        let answered = async move {
             // Whoever asked has gone, or was too slow: there is nobody to tell.
             drop(tokio::time::timeout(PATIENCE, connection).await);
             drop(place);
-        });
+        };
+        supervisor.job(&runtime, "an answer to a Prometheus", answered, |_| ());
     }
 }
 

@@ -176,7 +176,9 @@ impl Kiosk {
                 drop(inputs.send(Input::Figures(Wants::Scrape(answer))));
                 async move { figures.await.ok() }
             };
-            edges.supervisor.task(edges.runtime.handle(), "the metrics", metrics::serve(metrics.listen, now));
+            let (supervisor, runtime) = (edges.supervisor.clone(), edges.runtime.handle().clone());
+            let serve = metrics::serve(metrics.listen, now, supervisor, runtime);
+            edges.supervisor.task(edges.runtime.handle(), "the metrics", serve);
         }
     }
 }

@@ -12,9 +12,6 @@ use crate::kit::{self, BASE};
 
 const MINUTE: u64 = 60_000;
 
-/// Records of one sale.
-pub const SALE: u64 = 7;
-
 /// The records of a good sale, as the core writes them.
 pub fn sale(number: u64) -> (OrderId, Vec<Record>) {
     let order = OrderId::from_parts(BASE + number * MINUTE, u128::from(number) * 7_919);

@@ -11,9 +11,12 @@ use kioskd::sale::codes::REACH;
 use kioskd::vocabulary::{ChargeId, Evidence, OrderId, RefundId};
 use serde_json::Value;
 
-use crate::big::{self, SALE, sale};
+use crate::big::{self, sale};
 use crate::kit::{self, BASE, Shop};
 use kioskd_tests::child::command;
+
+/// Records of one sale.
+const SALE: u64 = 7;
 
 #[test]
 fn a_reader_follows_the_writer_record_by_record() {
