@@ -188,6 +188,9 @@ impl Client {
                 let answer = self.call(SERVICE, "RecordTest", &checks).await?;
                 answer.body().deserialize().map(Done::Recorded).map_err(NoAnswer::Lost)
             }
+            Operation::RotateKeys { .. } | Operation::ResendEvents { .. } => {
+                Err(NoAnswer::Refused("only the fleet asks for that, by a signed command".into()))
+            }
         }
     }
 

@@ -104,7 +104,8 @@ impl Error {
 
 fn refusal(why: &Refusal) -> &'static str {
     match why {
-        Refusal::NoRight { .. } => named!("NoRight"),
+        // Of these the last three are said to the fleet alone.
+        Refusal::NoRight { .. } | Refusal::Expired | Refusal::CounterUsed | Refusal::OnlyByRoot => named!("NoRight"),
         Refusal::NotLive => named!("NotLive"),
         Refusal::InMidSale => named!("InMidSale"),
         Refusal::NumberTaken => named!("NumberTaken"),

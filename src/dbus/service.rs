@@ -68,7 +68,7 @@ impl Service {
             Some(polkit) => polkit.rights(&asked, uid, call).await?,
             None => Rights::ALL,
         };
-        let request = Request { id, by, rights, live: true, asked: asked.clone() };
+        let request = Request { id, by, rights, live: true, expired: false, asked: asked.clone() };
         match self.kiosk.operate(request).await? {
             done @ (Outcome::Changed { .. } | Outcome::Energised { .. } | Outcome::Unchanged) => Ok(done),
             Outcome::Refused { why } => Err(Error::refused(&asked, &why)),

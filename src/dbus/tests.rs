@@ -16,6 +16,7 @@ fn request(number: usize) -> Request {
         by: Actor::Technician { uid: 1000 },
         rights: Rights::ALL,
         live: true,
+        expired: false,
         asked: Operation::Refill,
     }
 }

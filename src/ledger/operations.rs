@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row};
 use serde::Serialize;
 
 use super::{LedgerError, Reader, When};
-use crate::operation::{Actor, Findings, Known, Operation, Outcome, RequestId};
+use crate::operation::{Actor, Findings, KeysetText, Known, Operation, Outcome, RequestId};
 
 /// One operation of the audit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -123,6 +123,23 @@ impl Reader {
             }
             _ => Err(self.unreadable()),
         }
+    }
+
+    /// The keyset of the highest version that the fleet's root has put in force here.
+    pub fn keyset(&self) -> Result<Option<KeysetText>, LedgerError> {
+        let text: Option<String> = self
+            .connection
+            .query_row(
+                "SELECT json_extract(asked, '$.keyset') FROM operations
+                 WHERE id >= 'keyset-' AND id < 'keyset.' AND json_extract(asked, '$.do') = 'rotate-keys'
+                 AND json_extract(outcome, '$.result') = 'changed'
+                 ORDER BY json_extract(asked, '$.version') DESC LIMIT 1",
+                [],
+                |row| row.get(0),
+            )
+            .optional()
+            .map_err(LedgerError::sqlite(&self.path))?;
+        Ok(text.as_deref().and_then(KeysetText::parse))
     }
 
     fn unreadable(&self) -> LedgerError {

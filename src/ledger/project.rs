@@ -1,8 +1,9 @@
 //! Writes the tables that follow from the records: at every commit, and for `verify` once more from the beginning. A
 //! table is a function of the records and of nothing else, so that it can be compared with them.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::operation::{Actor, KeyName, ReplayWindow};
 use crate::sale::Order;
 use crate::sale::order::{Charge, RefundState};
 use crate::sale::record::Record;
@@ -66,6 +67,9 @@ pub fn record(change: &Connection, record: &Record) -> rusqlite::Result<()> {
                 json(by),
                 json(asked)
             ])?;
+            if let Actor::Fleet { kid, counter } = by {
+                take_counter(change, kid, *counter)?;
+            }
         }
         Record::OperationEnded { id, outcome } => {
             change
@@ -78,6 +82,29 @@ pub fn record(change: &Connection, record: &Record) -> rusqlite::Result<()> {
         Some((outlet, count)) => take(change, outlet, count),
         None => Ok(()),
     }
+}
+
+fn take_counter(change: &Connection, kid: &KeyName, counter: u64) -> rusqlite::Result<()> {
+    let known = change
+        .prepare_cached("SELECT kid, highest, seen FROM windows WHERE kid = ?1")?
+        .query_row([kid.as_str()], window)
+        .optional()?;
+    let mut window = known.map(|(_, window)| window).unwrap_or_default();
+    window.take(counter);
+    change
+        .prepare_cached(
+            "INSERT INTO windows (kid, highest, seen) VALUES (?1,?2,?3) ON CONFLICT (kid) DO UPDATE SET highest=?2, seen=?3",
+        )?
+        .execute(params![kid.as_str(), window.highest, format!("{:016x}", window.seen)])
+        .map(drop)
+}
+
+/// From the columns `kid`, `highest` and `seen`.
+pub(super) fn window(row: &Row<'_>) -> rusqlite::Result<(String, ReplayWindow)> {
+    let seen: String = row.get("seen")?;
+    // Other hands may have been at it; then no older number counts as new, and `verify` finds it.
+    let seen = u64::from_str_radix(&seen, 16).unwrap_or(u64::MAX);
+    Ok((row.get("kid")?, ReplayWindow { highest: row.get("highest")?, seen }))
 }
 
 fn take(change: &Connection, outlet: &Outlet, count: u32) -> rusqlite::Result<()> {

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::chain::{GENESIS, Link};
 use super::rebuild::Rebuilt;
 use super::story::Story;
-use super::{EventDocument, FILE, LedgerError, schema};
-use crate::operation::RequestId;
+use super::{EventDocument, FILE, LedgerError, project, schema};
+use crate::operation::{KeyName, RequestId};
 use crate::sale::codes::REACH;
 use crate::sale::recover::Recovered;
 use crate::sale::{Order, Record};
@@ -434,6 +434,12 @@ pub fn recover(connection: &Connection, path: &Path) -> Result<Recovered, Ledger
         .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
         .map_err(&wrap)?;
     recovered.operations = open.iter().filter_map(|id| RequestId::parse(id)).collect();
+    let windows: Vec<_> = connection
+        .prepare("SELECT kid, highest, seen FROM windows")
+        .and_then(|mut query| query.query_map([], project::window)?.collect())
+        .map_err(&wrap)?;
+    let named = |(kid, window): (String, _)| Some((KeyName::parse(&kid)?, window));
+    recovered.windows = windows.into_iter().filter_map(named).collect();
     recovered.locked = match newest([Record::KioskLocked { reason: String::new() }, Record::KioskUnlocked {}])? {
         Some(Record::KioskLocked { reason }) => Some(reason),
         _ => None,

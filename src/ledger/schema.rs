@@ -96,6 +96,9 @@ const TABLES: &str = "
     -- What people have asked of the machine, and what came of it; `outcome` is NULL while it is under way.
     CREATE TABLE operations (id TEXT PRIMARY KEY, actor TEXT NOT NULL, asked TEXT NOT NULL, outcome TEXT) WITHOUT ROWID;
     CREATE INDEX operations_open ON operations (id) WHERE outcome IS NULL;
+    -- Which commands of each of the fleet's keys were taken: the highest counter, and of the 64 up to it each as a bit, in
+    -- hexadecimal, the highest last.
+    CREATE TABLE windows (kid TEXT PRIMARY KEY, highest INTEGER NOT NULL, seen TEXT NOT NULL) WITHOUT ROWID;
 
     -- What the back end has not acknowledged.
     CREATE VIEW outbox AS

@@ -11,6 +11,7 @@
 
 mod findings;
 mod text;
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,7 +20,8 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 
 pub use findings::{BadFindings, CheckResult, Finding, Findings, PartName, Seen};
-pub use text::{KeyName, LanguageTag, Reason, RequestId};
+pub use text::{KeyName, KeysetText, LanguageTag, Reason, RequestId};
+pub use window::ReplayWindow;
 
 use crate::vocabulary::{Cause, ClaimSettlement, Language, OrderId, Outlet, ProductId, SlotId, StopReason};
 
@@ -32,6 +34,8 @@ pub struct Request {
     pub rights: Rights,
     /// Meant for this moment: somebody stands there, or has proved to know this run of the daemon.
     pub live: bool,
+    /// It came later than its sender has allowed.
+    pub expired: bool,
     pub asked: Operation,
 }
 
@@ -39,7 +43,7 @@ pub struct Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "actor", rename_all = "kebab-case")]
 pub enum Actor {
-    /// The holder of a key of the fleet's, by its counter.
+    /// The holder of a key of the fleet's, by its counter; the fleet's root, by its keyset's version.
     Fleet { kid: KeyName, counter: u64 },
     /// A user of this machine, as the bus names it.
     Technician { uid: u32 },
@@ -88,6 +92,10 @@ pub enum Operation {
     Reboot,
     /// A person has tested the machine, and this is what they have found; nothing is done for it.
     RecordTest { checks: Findings },
+    /// These are the fleet's keys from now on. Only the fleet's root may ask for it, whose signature the keyset bears.
+    RotateKeys { version: u64, keyset: KeysetText },
+    /// The events after this number are sent to the back end once more.
+    ResendEvents { after: u64 },
 }
 
 /// Units, at least one, by slot.
@@ -117,6 +125,8 @@ pub struct Rights {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timing {
     Any,
+    /// Only when asked for this moment, and then even while somebody buys.
+    Live,
     /// Not while somebody chooses, pays or waits for goods; and only when asked for this moment: what was on its way for
     /// a day must move nothing, and restart nothing.
     LiveBetweenSales,
@@ -136,7 +146,9 @@ impl Operation {
             | Self::PrintTest
             | Self::Languages { .. }
             | Self::Reboot
-            | Self::RecordTest { .. } => &[Right::Service],
+            | Self::RecordTest { .. }
+            | Self::RotateKeys { .. }
+            | Self::ResendEvents { .. } => &[Right::Service],
             Self::SettleClaim { .. } | Self::CashUp | Self::PrintReport { .. } => &[Right::Money],
             Self::Vend { .. } => &[Right::Motion, Right::Money],
             Self::TestVend { .. } | Self::Pulse { .. } => &[Right::Motion],
@@ -145,6 +157,8 @@ impl Operation {
 
     pub fn timing(&self) -> Timing {
         match self {
+            // Money goes out.
+            Self::SettleClaim { how: ClaimSettlement::Refund, .. } => Timing::Live,
             Self::Lock { .. }
             | Self::Unlock
             | Self::SetStock { .. }
@@ -157,10 +171,35 @@ impl Operation {
             | Self::PrintReport { .. }
             | Self::PrintTest
             | Self::Languages { .. }
-            | Self::RecordTest { .. } => Timing::Any,
+            | Self::RecordTest { .. }
+            | Self::RotateKeys { .. }
+            | Self::ResendEvents { .. } => Timing::Any,
             Self::Vend { .. } | Self::TestVend { .. } | Self::Pulse { .. } | Self::Reboot => Timing::LiveBetweenSales,
         }
     }
+
+    /// Every verb there is.
+    pub const VERBS: [&str; 19] = [
+        "lock",
+        "unlock",
+        "set-stock",
+        "refill",
+        "refill-slots",
+        "add-stock",
+        "settle-claim",
+        "vend",
+        "test-vend",
+        "maintenance",
+        "pulse",
+        "cash-up",
+        "print-report",
+        "print-test",
+        "languages",
+        "reboot",
+        "record-test",
+        "rotate-keys",
+        "resend-events",
+    ];
 
     /// As in JSON.
     pub fn verb(&self) -> &'static str {
@@ -182,7 +221,19 @@ impl Operation {
             Self::Languages { .. } => "languages",
             Self::Reboot => "reboot",
             Self::RecordTest { .. } => "record-test",
+            Self::RotateKeys { .. } => "rotate-keys",
+            Self::ResendEvents { .. } => "resend-events",
         }
+    }
+}
+
+impl Actor {
+    /// The key name under which the fleet's root acts; no other key may have it.
+    pub const ROOT: &'static str = "root";
+
+    /// Whether it is the fleet's root.
+    pub fn is_root(&self) -> bool {
+        matches!(self, Self::Fleet { kid, .. } if kid.as_str() == Self::ROOT)
     }
 }
 
@@ -207,10 +258,13 @@ impl Request {
         if let Some(right) = self.asked.needs().iter().find(|right| !self.rights.has(**right)) {
             return Err(Refusal::NoRight { right: *right });
         }
+        if self.expired {
+            return Err(Refusal::Expired);
+        }
         match self.asked.timing() {
-            Timing::LiveBetweenSales if !self.live => Err(Refusal::NotLive),
+            Timing::Live | Timing::LiveBetweenSales if !self.live => Err(Refusal::NotLive),
             Timing::LiveBetweenSales if busy => Err(Refusal::InMidSale),
-            Timing::Any | Timing::LiveBetweenSales => Ok(()),
+            Timing::Any | Timing::Live | Timing::LiveBetweenSales => Ok(()),
         }
     }
 }
@@ -250,10 +304,16 @@ pub enum Refusal {
     },
     /// It is done at once or not at all, and was not asked for this moment.
     NotLive,
+    /// It came later than its sender has allowed.
+    Expired,
     /// Somebody chooses, pays or waits for goods.
     InMidSale,
     /// Another request had this number.
     NumberTaken,
+    /// The key's command with this counter was taken before, or it is older than the newest 64.
+    CounterUsed,
+    /// Only the fleet's root says whose keys count.
+    OnlyByRoot,
     NoSuchSlot,
     NoSuchGate,
     NoSuchProduct,
@@ -344,6 +404,8 @@ impl fmt::Display for Operation {
             Self::Languages { languages } => write!(f, "offer the languages {}", strung(languages)),
             Self::Reboot => f.write_str("restart the board"),
             Self::RecordTest { checks } => write!(f, "record a test: {checks}"),
+            Self::RotateKeys { version, .. } => write!(f, "use the keys of keyset {version}"),
+            Self::ResendEvents { after } => write!(f, "send the events after {after} again"),
         }
     }
 }
@@ -375,8 +437,11 @@ impl fmt::Display for Refusal {
                 write!(f, "who asks may not {may}")
             }
             Self::NotLive => f.write_str("it is done at once or not at all, and was not asked for this moment"),
+            Self::Expired => f.write_str("it came too late"),
             Self::InMidSale => f.write_str("a sale is under way; ask again when it is over"),
             Self::NumberTaken => f.write_str("another request had this number; take a new one"),
+            Self::CounterUsed => f.write_str("the key's counter was used before; take a higher one"),
+            Self::OnlyByRoot => f.write_str("only the fleet's root says whose keys count"),
             Self::NoSuchSlot => f.write_str("there is no such slot"),
             Self::NoSuchGate => f.write_str("there is no such gate"),
             Self::NoSuchProduct => f.write_str("there is no such product"),

@@ -4,7 +4,7 @@ use super::*;
 
 fn request(asked: Operation) -> Request {
     let id = RequestId::parse("r1").unwrap();
-    Request { id, by: Actor::Menu, rights: Rights::ALL, live: true, asked }
+    Request { id, by: Actor::Menu, rights: Rights::ALL, live: true, expired: false, asked }
 }
 
 fn tested() -> Findings {
@@ -37,6 +37,8 @@ fn all() -> Vec<Operation> {
         Operation::Languages { languages: vec![LanguageTag::parse("zh-Hant").unwrap()] },
         Operation::Reboot,
         Operation::RecordTest { checks: tested() },
+        Operation::RotateKeys { version: 4, keyset: KeysetText::parse("{}").unwrap() },
+        Operation::ResendEvents { after: 7 },
     ]
 }
 
@@ -47,6 +49,7 @@ fn an_operation_is_read_as_it_is_written_and_named_by_its_verb() {
         assert_eq!(written["do"], operation.verb());
         assert_eq!(serde_json::from_value::<Operation>(written).unwrap(), operation);
     }
+    assert_eq!(all().iter().map(Operation::verb).collect::<Vec<_>>(), Operation::VERBS);
     let read = |value| serde_json::from_value::<Operation>(value);
     assert_eq!(read(json!({ "do": "refill" })).unwrap(), Operation::Refill);
     for bad in [
@@ -101,6 +104,19 @@ fn what_moves_or_restarts_something_is_asked_for_this_moment_and_between_sales()
         assert_eq!(asked.permitted(true), if moves { Err(Refusal::InMidSale) } else { Ok(()) });
         let late = Request { live: false, ..asked };
         assert_eq!(late.permitted(false), if moves { Err(Refusal::NotLive) } else { Ok(()) });
+    }
+}
+
+#[test]
+fn a_refund_by_hand_is_asked_for_this_moment_and_what_comes_too_late_is_refused() {
+    let settle = |how| request(Operation::SettleClaim { order: OrderId::from_parts(1, 1), how });
+    let late = |how, busy| Request { live: false, ..settle(how) }.permitted(busy);
+    assert_eq!(late(ClaimSettlement::Refund, false), Err(Refusal::NotLive));
+    assert_eq!(late(ClaimSettlement::Delivered, true), Ok(()));
+    assert_eq!(settle(ClaimSettlement::Refund).permitted(true), Ok(()), "somebody else buys meanwhile");
+    for asked in all() {
+        let expired = Request { expired: true, ..request(asked) };
+        assert_eq!(expired.permitted(false), Err(Refusal::Expired));
     }
 }
 

@@ -22,3 +22,8 @@ text!(
     Reason, "reason (one line of 1 to 200 characters)", TOLD,
     |text| (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control) && !text.trim().is_empty()
 );
+text!(
+    /// A keyset as its message: a JWS that the fleet's root has signed.
+    KeysetText, "keyset (a signed message of 1 to 8192 printable characters)", TOLD,
+    |text| (1..=8192).contains(&text.len()) && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
+);

@@ -186,6 +186,10 @@ pub enum Effect {
     },
     /// The test page, likewise.
     PrintTest,
+    /// The events after this number go to the back end once more.
+    ResendEvents {
+        after: u64,
+    },
     /// What came of a request, for who asked. It is on disk.
     Answer {
         id: RequestId,

@@ -49,7 +49,7 @@ pub use record::Record;
 pub use settle::PendingRefunds;
 pub use shop::Shop;
 
-use crate::operation::RequestId;
+use crate::operation::{Actor, KeyName, ReplayWindow, RequestId};
 use crate::vocabulary::{Language, Mono, OrderId, Outlet, Stamp};
 
 /// What the kiosk knows. Everything durable in it is in the ledger too.
@@ -72,6 +72,8 @@ pub struct State {
     pub unpaid_in_a_row: u32,
     /// Begun in an earlier run and not ended.
     pub open_operations: Vec<RequestId>,
+    /// Which commands of each of the fleet's keys were taken.
+    pub windows: BTreeMap<KeyName, ReplayWindow>,
     /// A relay that is being tried.
     pub pulse: Option<Pulse>,
     pub reboot: Reboot,
@@ -104,6 +106,7 @@ impl State {
             announced_stop: false,
             unpaid_in_a_row: 0,
             open_operations: Vec::new(),
+            windows: BTreeMap::new(),
             pulse: None,
             reboot: Reboot::default(),
             last_report: 0,
@@ -200,6 +203,9 @@ impl Turn<'_> {
             }
             Record::ServicePinRefused { in_a_row } => self.state.pin = PinGuard::after(*in_a_row, self.at.now),
             Record::ServiceOpened {} => self.state.pin = PinGuard::default(),
+            Record::OperationBegun { by: Actor::Fleet { kid, counter }, .. } => {
+                self.state.windows.entry(kid.clone()).or_default().take(*counter);
+            }
             Record::OperationEnded { id, outcome } => self.state.dialogue.operation_ended(id, outcome),
             _ => {}
         }

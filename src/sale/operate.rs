@@ -3,7 +3,7 @@
 use super::Turn;
 use super::event::Effect;
 use super::record::Record;
-use crate::operation::{Known, LanguageTag, Operation, Outcome, Refusal, Request, RequestId, Units};
+use crate::operation::{Actor, Known, LanguageTag, Operation, Outcome, Refusal, Request, RequestId, Units};
 use crate::vocabulary::{Cause, ClaimSettlement, Grant, Language, OrderId, Outlet, ProductId, SlotId};
 
 enum Done {
@@ -29,9 +29,18 @@ impl Turn<'_> {
             // Under way: who asked first is answered when it ends.
             Some(Known { outcome: None, .. }) => return,
             Some(Known { outcome: Some(outcome), .. }) => outcome,
+            // Without a record: nothing but its own sender's mistake, or somebody who has copied a key, leads here.
+            None if !self.has_new_counter(&request.by) => Outcome::Refused { why: Refusal::CounterUsed },
             None => return self.perform(&request),
         };
         self.effect(Effect::Answer { id: request.id, outcome });
+    }
+
+    fn has_new_counter(&self, by: &Actor) -> bool {
+        match by {
+            Actor::Fleet { kid, counter } => self.state.windows.get(kid).copied().unwrap_or_default().is_new(*counter),
+            Actor::Technician { .. } | Actor::Menu | Actor::Demo => true,
+        }
     }
 
     fn perform(&mut self, request: &Request) {
@@ -116,6 +125,13 @@ impl Turn<'_> {
             }
             // That it is on record is all of it.
             Operation::RecordTest { .. } => return Ok(Done::Sent),
+            // Which keys count is known where signatures are checked; here it is only written.
+            Operation::RotateKeys { .. } if request.by.is_root() => return Ok(Done::Sent),
+            Operation::RotateKeys { .. } => return Err(Refusal::OnlyByRoot),
+            Operation::ResendEvents { after } => {
+                self.effect(Effect::ResendEvents { after: *after });
+                return Ok(Done::Sent);
+            }
         }
         Ok(Done::Now)
     }

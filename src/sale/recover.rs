@@ -5,11 +5,13 @@
 //! Everything asked of a provider is asked anew. Expiries are counted from the start of the daemon: with no trusted
 //! clock the later bound is the safe one. What was written on another machine is settled and never delivered here.
 
+use std::collections::BTreeMap;
+
 use super::event::Effect;
 use super::record::{Closed, Record};
 use super::view::Outcome;
 use super::{Dialogue, Order, PinGuard, State, Turn};
-use crate::operation::RequestId;
+use crate::operation::{KeyName, ReplayWindow, RequestId};
 use crate::vocabulary::{BootId, Cause, DeliveryId, Language, Mono, OrderId, PaidWithoutIntent, ShortCode};
 
 /// What the ledger knows when the daemon starts.
@@ -29,6 +31,8 @@ pub struct Recovered {
     pub pins_refused: u32,
     /// Begun and not ended.
     pub operations: Vec<RequestId>,
+    /// Which commands of each of the fleet's keys were taken.
+    pub windows: BTreeMap<KeyName, ReplayWindow>,
     pub sales_stopped: bool,
     /// The number of the last report; 0 before the first.
     pub last_report: u32,
@@ -55,6 +59,7 @@ impl State {
         self.conditions.maintenance = recovered.maintenance;
         self.pin = PinGuard::after(recovered.pins_refused, Mono::default());
         self.open_operations = recovered.operations;
+        self.windows = recovered.windows;
         self.announced_stop = recovered.sales_stopped;
         self.last_report = recovered.last_report;
         self.chosen_languages = recovered.languages;

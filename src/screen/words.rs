@@ -117,7 +117,10 @@ impl Words<'_> {
             Refusal::HoldsLess { capacity } => self.with("refusal-holds-less", "capacity", &capacity.to_string()),
             Refusal::NoRoom { capacity, .. } => self.with("refusal-holds-less", "capacity", &capacity.to_string()),
             Refusal::CannotDeliver { reason } => self.reason_in_full(reason),
-            Refusal::NoRight { .. } => self.say("refusal-no-right"),
+            // Of these the last three are said to the fleet alone.
+            Refusal::NoRight { .. } | Refusal::Expired | Refusal::CounterUsed | Refusal::OnlyByRoot => {
+                self.say("refusal-no-right")
+            }
             Refusal::NotLive => self.say("refusal-not-live"),
             Refusal::InMidSale => self.say("refusal-in-mid-sale"),
             Refusal::NumberTaken => self.say("refusal-number-taken"),

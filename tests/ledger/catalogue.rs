@@ -273,6 +273,9 @@ fn refusals() -> Vec<Refusal> {
         Refusal::RelayIsTried,
         Refusal::NoSuchReport,
         Refusal::BadLanguages { configured: ["zh-Hant", "en"].map(Language::new).into() },
+        Refusal::Expired,
+        Refusal::CounterUsed,
+        Refusal::OnlyByRoot,
     ]
 }
 
@@ -298,6 +301,8 @@ fn operations() -> Vec<Operation> {
         Operation::RecordTest {
             checks: serde_json::from_value(json!([{ "part": "board", "result": "well", "says": "ok" }])).unwrap(),
         },
+        Operation::RotateKeys { version: 4, keyset: serde_json::from_value(json!("MESSAGE")).unwrap() },
+        Operation::ResendEvents { after: 1041 },
     ]
 }
 
@@ -368,6 +373,7 @@ fn render() -> String {
             one.needs().iter().map(|right| format!("`{}`", json!(right).as_str().unwrap())).collect();
         let timing = match one.timing() {
             kioskd::operation::Timing::Any => "at any time",
+            kioskd::operation::Timing::Live => "live",
             kioskd::operation::Timing::LiveBetweenSales => "live, between sales",
         };
         rows.push(vec![format!("`{word}`"), named(&fields), rights.join(" and "), timing.into(), doc]);

@@ -188,7 +188,11 @@ impl Shop {
             }
             Effect::CheckPin { .. } => Event::PinChecked { right: false },
             Effect::AskReboot => Event::RebootAnswered { result: Ok(()) },
-            Effect::Find { .. } | Effect::PrintTest | Effect::Answer { .. } | Effect::Reboot => return None,
+            Effect::Find { .. }
+            | Effect::PrintTest
+            | Effect::ResendEvents { .. }
+            | Effect::Answer { .. }
+            | Effect::Reboot => return None,
         })
     }
 
@@ -210,7 +214,7 @@ impl Shop {
     /// The service menu asks for something, under a number of its own.
     pub fn operate(&mut self, asked: Operation) {
         let id = RequestId::parse(&format!("request-{}", self.entropy)).unwrap();
-        let request = Request { id, by: Actor::Menu, rights: Rights::ALL, live: true, asked };
+        let request = Request { id, by: Actor::Menu, rights: Rights::ALL, live: true, expired: false, asked };
         self.feed(Event::Asked { request, known: None });
     }
 
@@ -419,6 +423,7 @@ pub fn same(live: &State, found: &Recovered, when: &str) {
     assert_eq!(found.sales_stopped, live.announced_stop, "{when}");
     assert_eq!(found.languages, live.chosen_languages, "{when}");
     assert_eq!(found.pins_refused, live.pin.wrong, "{when}");
+    assert_eq!(found.windows, live.windows, "{when}");
 }
 
 /// An order without its timers and open questions, and without the sensor's counts: a copy does not believe in those.

@@ -498,7 +498,11 @@ impl<'a> Run<'a> {
             // Now and then the board stays up after all.
             Effect::Reboot if world.calm || world.chance.percent(20) => world.tell(120_000, Event::NotRebooted),
             Effect::Reboot => self.journal.power.dies(),
-            Effect::Find { .. } | Effect::PrintReport { .. } | Effect::PrintTest | Effect::CheckPin { .. } => {}
+            Effect::Find { .. }
+            | Effect::PrintReport { .. }
+            | Effect::PrintTest
+            | Effect::ResendEvents { .. }
+            | Effect::CheckPin { .. } => {}
         }
     }
 

@@ -438,7 +438,7 @@ impl Turn<'_> {
         // A name of letters and digits is always one.
         let Some(id) = number else { return };
         self.go(super::At::Menu(At { place, said: Some(LastOperation { verb, id: id.clone(), outcome: None }) }));
-        let request = Request { id, by: Actor::Menu, rights: Rights::ALL, live: true, asked };
+        let request = Request { id, by: Actor::Menu, rights: Rights::ALL, live: true, expired: false, asked };
         self.asked(request, None);
     }
 }

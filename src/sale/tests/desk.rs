@@ -252,7 +252,7 @@ impl Desk {
     /// Somebody with every right asks for something, under a number of its own.
     pub fn operate(&mut self, asked: Operation) -> Step {
         let id = RequestId::parse(&format!("request-{}", self.steps)).unwrap();
-        let request = Request { id, by: Actor::Menu, rights: Rights::ALL, live: true, asked };
+        let request = Request { id, by: Actor::Menu, rights: Rights::ALL, live: true, expired: false, asked };
         self.hear(Event::Asked { request, known: None })
     }
 

@@ -12,7 +12,7 @@ use crate::vocabulary::{Cause, Evidence, Grant, Language, Mono, OrderId};
 
 fn technician(id: &str, asked: Operation) -> Request {
     let by = Actor::Technician { uid: 1000 };
-    Request { id: RequestId::parse(id).unwrap(), by, rights: Rights::ALL, live: true, asked }
+    Request { id: RequestId::parse(id).unwrap(), by, rights: Rights::ALL, live: true, expired: false, asked }
 }
 
 fn kinds(step: &Step) -> Vec<&'static str> {
