@@ -160,7 +160,11 @@ fn resolve(config: &mut Config, directory: &Path) {
     let look = font_sc_bold.iter_mut().chain(font_tc_bold).chain(font_more).chain(theme);
     config.rails.iter_mut().for_each(|rail| rail.provider.resolve(directory));
     let pictures = config.products.iter_mut().filter_map(|product| product.picture.as_mut());
-    let trust = config.fleet.iter_mut().flat_map(|fleet| [&mut fleet.ca, &mut fleet.cert]).flatten();
+    let trust = config
+        .fleet
+        .iter_mut()
+        .flat_map(|fleet| [&mut fleet.ca, &mut fleet.cert, &mut fleet.root, &mut fleet.keyset])
+        .flatten();
     for path in fixed.into_iter().chain(look).chain(pictures).chain(trust) {
         *path = directory.join(&path);
     }

@@ -241,6 +241,12 @@ pub struct Fleet {
     /// Whose acknowledgements count. Without one anybody counts who may publish on the topic.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub back_end: Vec<TrustedKey>,
+    /// The public key of the fleet's root (PEM), which signs keysets. With `keyset` the fleet's office can send commands.
+    #[schemars(extend("examples" = ["/etc/kioskd/root.pem"]))]
+    pub root: Option<PathBuf>,
+    /// Whose commands count, as `kioskfleet keyset` writes it; a newer one comes as a command. Needs `root`.
+    #[schemars(extend("examples" = ["/etc/kioskd/keyset.json"]))]
+    pub keyset: Option<PathBuf>,
     /// Who holds the merchant's keys in the back end, for rails of kind `gateway` and `emv`; needs `signing_key`.
     pub gateway: Option<TrustedGateway>,
     /// Events sent and not yet acknowledged.

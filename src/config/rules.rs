@@ -19,6 +19,9 @@ use jiff::tz::TimeZone;
 use super::document::{Found, Node, place};
 use super::words::{nearest, nearest_name, quote};
 use super::{Config, MAX_PICTURE, Theme};
+use crate::signed::jws::PublicKey;
+use crate::signed::keys::KeySource;
+use crate::signed::keyset::Keyset;
 use crate::signed::pin::PinHash;
 use crate::vocabulary::{CategoryId, ProductId};
 
@@ -33,7 +36,8 @@ const MOST_CATEGORIES: usize = 11;
 ///
 /// The answer is the theme that the file names, as far as it is right.
 pub(super) fn check(text: &str, file: Node<'_>, directory: &Path, found: &mut Found) -> Theme {
-    let mut rules = Rules { text, directory, found };
+    let fleet = file.get("kiosk").and_then(|kiosk| kiosk.get("fleet")?.text());
+    let mut rules = Rules { text, directory, fleet, found };
     file.get("kiosk").into_iter().for_each(|kiosk| rules.kiosk(kiosk));
     file.get("state").into_iter().for_each(|state| rules.state(state));
     file.get("glass").into_iter().for_each(|glass| rules.glass(glass));
@@ -66,6 +70,8 @@ pub(super) use texts::glyphs as check_glyphs;
 struct Rules<'a, 'f> {
     text: &'a str,
     directory: &'a Path,
+    /// The fleet's name.
+    fleet: Option<&'a str>,
     found: &'f mut Found,
 }
 
@@ -309,11 +315,54 @@ impl Rules<'_, '_> {
             }
             _ => {}
         }
+        self.keyset(fleet);
         if let Some(gateway) = fleet.get("gateway").filter(|_| fleet.get("signing_key").is_none()) {
             self.found.add(
                 gateway.at(),
                 "the gateway knows a kiosk by its key; write signing_key = \"file:/path/of/the.key\" in [fleet]",
             );
+        }
+    }
+
+    /// Whose commands count: the root's public key, and the keyset that it has signed for this fleet.
+    fn keyset(&mut self, fleet: Node<'_>) {
+        let (root, keyset) = match (fleet.get("root"), fleet.get("keyset")) {
+            (Some(root), Some(keyset)) => (root, keyset),
+            (Some(root), None) => {
+                return self.found.add(root.at(), "`root` signs a keyset; write keyset = \"keyset.json\"");
+            }
+            (None, Some(keyset)) => {
+                return self.found.add(keyset.at(), "`keyset` needs who signs it; write root = \"root.pem\"");
+            }
+            (None, None) => return,
+        };
+        let key = self.file(root, "root").and_then(|pem| {
+            let key = PublicKey::from_pem(&pem);
+            if key.is_none() {
+                self.found
+                    .add(root.at(), "`root` is not an Ed25519 public key (PEM); write the path of the root's .pem");
+            }
+            key
+        });
+        let message = self.file(keyset, "keyset");
+        let (Some(key), Some(message), Some(name)) = (key, message, self.fleet) else { return };
+        if let Err(why) = Keyset::open(&key, name, &message) {
+            let what = format!("`keyset` does not count: {why}; write the path of what `kioskfleet keyset` has made");
+            self.found.add(keyset.at(), what);
+        }
+    }
+
+    /// What is in a small file that is named there.
+    fn file(&mut self, node: Node<'_>, key: &str) -> Option<Vec<u8>> {
+        let path = node.text().filter(|path| !path.trim().is_empty())?;
+        match KeySource::File(self.directory.join(path)).public() {
+            Ok(bytes) => Some(bytes),
+            Err(_) => {
+                let what =
+                    format!("`{key}` {} can't be read; write the path of a file that kioskd may read", quote(path));
+                self.found.add(node.at(), what);
+                None
+            }
         }
     }
 

@@ -38,6 +38,12 @@ pub enum Purpose {
     Bundle,
     /// What a person has found when they tested a kiosk.
     TestReport,
+    /// The office asks a kiosk for something.
+    Command,
+    /// A kiosk says how far a command has come.
+    CommandStatus,
+    /// The fleet's root says whose commands count.
+    Keyset,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -130,7 +136,18 @@ impl fmt::Debug for PublicKey {
     }
 }
 
+impl From<[u8; 32]> for PublicKey {
+    fn from(key: [u8; 32]) -> Self {
+        Self(key)
+    }
+}
+
 impl PublicKey {
+    /// The key itself, without what stands around it.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// From SubjectPublicKeyInfo PEM, as `openssl pkey -pubout` writes it.
     pub fn from_pem(pem: &[u8]) -> Option<Self> {
         let der = SubjectPublicKeyInfoDer::from_pem_slice(pem).ok()?;

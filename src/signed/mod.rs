@@ -5,12 +5,14 @@
 //!
 //! - [`jws`] signed messages between a kiosk and its back end.
 //! - [`keys`] where keys lie, who may read them, and RSA with them.
+//! - [`keyset`] whose commands count, signed by the fleet's root.
 //! - [`pin`] the service PIN, of which only the hash is kept.
 //! - [`statement`] what a kiosk gives people to carry away: the report of a test, the seal of a bundle.
 //! - `roots` the certificates that TLS is verified against.
 
 pub mod jws;
 pub mod keys;
+pub mod keyset;
 pub mod pin;
 mod roots;
 pub mod statement;

@@ -52,7 +52,7 @@ fn read(text: &str, directory: &Path, found: &mut Found) -> Option<Theme> {
     let document: Spanned<DeValue<'_>> = Spanned::new(table.span(), DeValue::Table(table.get_ref().clone()));
     let file = Node(&document);
     shape::check(file, &theme_schema(), &[], found);
-    let mut rules = Rules { text, directory, found };
+    let mut rules = Rules { text, directory, fleet: None, found };
     rules.colors(file);
     if let Some(logo) = file.get("logo") {
         rules.picture(logo, "logo");
