@@ -6,6 +6,7 @@
 //!
 //! - [`topic`] has every topic as a type; no other place writes one as text.
 //! - [`link`] is the kiosk's connection to the broker.
+//! - [`command`] is what the office asks of a kiosk, and who is believed.
 //! - [`proof`] checks a kiosk's events and checkpoints with its public key.
 //! - [`tls`] configures how a client verifies its broker and identifies itself.
 //! - `gateway` is the process in the back end that holds the merchant's keys.
@@ -13,6 +14,7 @@
 //! - [`keygen`] makes key pairs for kiosks and gateways.
 
 mod back_off;
+pub mod command;
 pub mod figures;
 #[cfg(feature = "back-end")]
 pub mod gateway;
@@ -21,6 +23,7 @@ pub mod link;
 pub mod metrics;
 mod poll;
 pub mod proof;
+mod rate_limiter;
 pub mod tls;
 pub mod topic;
 

@@ -201,6 +201,14 @@ pub enum Filter {
     Fleet(Name),
     /// All alarms of one kiosk.
     Alarms(Address),
+    /// All commands to one kiosk.
+    Commands(Address),
+    /// All commands to every kiosk of a fleet.
+    EveryonesCommands(Name),
+    /// What one kiosk says of commands.
+    CommandStatuses(Address),
+    /// What every kiosk of a fleet says of commands.
+    EveryonesStatuses(Name),
     /// What every kiosk of a fleet asks the gateway.
     PayRequests(Name),
     /// The same, each message to only one of the clients of a group (`$share`, MQTT 5 §4.8.2; brokers have it for 3.1.1).
@@ -212,6 +220,10 @@ impl fmt::Display for Filter {
         match self {
             Filter::Fleet(fleet) => write!(f, "{ROOT}/{fleet}/#"),
             Filter::Alarms(Address { fleet, kiosk }) => write!(f, "{ROOT}/{fleet}/{kiosk}/alarm/+"),
+            Filter::Commands(Address { fleet, kiosk }) => write!(f, "{ROOT}/{fleet}/{kiosk}/cmd/+/+"),
+            Filter::EveryonesCommands(fleet) => write!(f, "{ROOT}/{fleet}/{EVERYONE}/cmd/+/+"),
+            Filter::CommandStatuses(Address { fleet, kiosk }) => write!(f, "{ROOT}/{fleet}/{kiosk}/cmd/+/+/status"),
+            Filter::EveryonesStatuses(fleet) => write!(f, "{ROOT}/{fleet}/+/cmd/+/+/status"),
             Filter::PayRequests(fleet) => write!(f, "{ROOT}/{fleet}/+/{}", Leaf::PayRequest),
             Filter::SharedPayRequests { fleet, group } => {
                 write!(f, "$share/{group}/{}", Filter::PayRequests(fleet.clone()))
@@ -302,6 +314,10 @@ mod tests {
         }
         assert_eq!(Filter::Fleet(name("demo")).to_string(), "kiosk/v1/demo/#");
         assert_eq!(k.to_string(), "demo/K0001");
+        assert_eq!(Filter::Commands(k.clone()).to_string(), "kiosk/v1/demo/K0001/cmd/+/+");
+        assert_eq!(Filter::EveryonesCommands(name("demo")).to_string(), "kiosk/v1/demo/all/cmd/+/+");
+        assert_eq!(Filter::CommandStatuses(k.clone()).to_string(), "kiosk/v1/demo/K0001/cmd/+/+/status");
+        assert_eq!(Filter::EveryonesStatuses(name("demo")).to_string(), "kiosk/v1/demo/+/cmd/+/+/status");
         assert_eq!(Filter::Alarms(k).to_string(), "kiosk/v1/demo/K0001/alarm/+");
         assert_eq!(Filter::PayRequests(name("demo")).to_string(), "kiosk/v1/demo/+/pay/request");
         let shared = Filter::SharedPayRequests { fleet: name("demo"), group: name("g") };

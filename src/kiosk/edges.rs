@@ -17,6 +17,7 @@ use super::{GlassHandle, Input, KioskError, glass};
 use crate::board::{self, Board, Claims, Lines};
 use crate::config::Faces;
 use crate::config::{Config, Panel};
+use crate::fleet::command::CommandDesk;
 use crate::fleet::link::{self, Link, LinkConfig};
 use crate::fleet::tls::ClientTls;
 use crate::fleet::topic::Name;
@@ -100,7 +101,12 @@ impl Edges {
     }
 
     /// Joins the fleet, where one is configured.
-    pub fn fleet(&self, config: &Config, boot: &BootId) -> Result<Option<Link>, KioskError> {
+    pub fn fleet(
+        &self,
+        config: &Config,
+        boot: &BootId,
+        commands: Option<Arc<CommandDesk>>,
+    ) -> Result<Option<Link>, KioskError> {
         let Some(fleet) = &config.fleet else { return Ok(None) };
         let outbox = match LedgerOutbox::open(&config.state.directory) {
             Ok(outbox) => outbox,
@@ -121,6 +127,7 @@ impl Edges {
             boot: boot.to_string(),
             signer: super::gateway::signer(config)?.map(Arc::new),
             back_end: back_end.map(|keys| super::gateway::keys(keys)).transpose()?,
+            commands,
             fallback,
             tls,
             pay: self.gateway.is_some(),
@@ -250,6 +257,7 @@ impl Edges {
             Effect::Print { .. }
             | Effect::PrintReport { .. }
             | Effect::PrintTest
+            | Effect::ResendEvents { .. }
             | Effect::Find { .. }
             | Effect::Answer { .. } => {}
         }

@@ -15,7 +15,7 @@ use crate::signed::keys::{KeyError, KeySource};
 use crate::vocabulary::Wall;
 
 const WANTED_PRIVATE: &str = "an Ed25519 private key (PEM, PKCS#8)";
-const WANTED_PUBLIC: &str = "an Ed25519 public key (PEM)";
+pub(super) const WANTED_PUBLIC: &str = "an Ed25519 public key (PEM)";
 
 /// Who speaks with the gateway, where one is configured.
 ///

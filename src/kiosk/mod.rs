@@ -9,6 +9,7 @@ mod broken;
 mod bus;
 pub mod check;
 mod clock;
+mod commands;
 pub mod contract;
 pub mod devices;
 mod edges;
@@ -40,6 +41,7 @@ use std::time::{Duration, Instant};
 use crate::board::BoardEvent;
 use crate::config::{self, Config};
 use crate::dbus::{self, Served};
+use crate::fleet::command::{self, CommandDesk};
 use crate::fleet::link::{FleetEvent, Link};
 use crate::ledger::{CashUp, DirectoryLock, Ledger, LedgerError};
 use crate::operation::{Known, Request, RequestId};
@@ -245,6 +247,9 @@ struct Kiosk {
     /// the middle of it.
     unprinted: bool,
     rejections: Option<Rejections>,
+    /// Who opens the fleet's commands.
+    desk: Option<Arc<CommandDesk>>,
+    commands_rejected: command::Rejections,
     warmth: TemperatureWatch,
     /// Requests whose outcome somebody waits for.
     pending_operations: BTreeMap<RequestId, tell::PendingOperation>,
@@ -271,13 +276,23 @@ impl Kiosk {
             }
         };
         let mut unprinted = false;
+        let mut desk = None;
         let (link, reads) = match reader {
             Some(reader) => {
+                desk = commands::desk(&config, &boot, &reader)?;
+                let told_again = commands::told_again(&reader, &state.open_operations).unwrap_or_else(|error| {
+                    tracing::warn!(%error, "what the newest commands have come to could not be read");
+                    Vec::new()
+                });
                 // In doubt the printer throws away what it holds.
                 unprinted = reader.report_may_be_half_printed().unwrap_or(true);
                 let reads = Reads::start(reader, &edges.supervisor);
                 let reads = reads.map_err(|source| KioskError::Start { what: "the ledger's reader", source })?;
-                (edges.fleet(&config, &boot)?, Some(reads))
+                let link = edges.fleet(&config, &boot, desk.clone())?;
+                if let Some(link) = link.as_ref().filter(|_| desk.is_some()) {
+                    told_again.into_iter().for_each(|status| link.status_sender().tell(status));
+                }
+                (link, Some(reads))
             }
             None => (None, None),
         };
@@ -290,6 +305,8 @@ impl Kiosk {
             heartbeat,
             unprinted,
             rejections: None,
+            desk,
+            commands_rejected: command::Rejections::default(),
             pending_operations: BTreeMap::new(),
             warmth: start::warmth(&config),
             receipt_header: ReceiptHeader::new(&config),
@@ -430,6 +447,7 @@ impl Kiosk {
             tracing::info!(order = record.order().map(|id| id.to_string()), "{}", record.kind());
         }
         self.recorded |= !step.records.is_empty();
+        self.tell_begun(&step.records);
         for effect in step.effects {
             self.execute(effect);
         }
@@ -465,6 +483,11 @@ impl Kiosk {
             },
             Effect::PrintReport { number, copy } => self.read_report(number, copy),
             Effect::PrintTest => self.edges.print_test(self.receipt_header.test_page(), self.unprinted),
+            Effect::ResendEvents { after } => {
+                if let Some(link) = &self.link {
+                    link.resend(after);
+                }
+            }
             Effect::Answer { id, outcome } => self.answered(&id, &outcome),
             other => self.edges.execute(other),
         }
@@ -490,9 +513,20 @@ impl Kiosk {
                 self.devices.link = Some(LinkStatus::Disconnected { why });
             }
             FleetEvent::AckRejected { why } => tracing::warn!(why, "an acknowledgement was refused"),
+            FleetEvent::Command(request) => self.commanded(*request),
+            FleetEvent::CommandRejected => {
+                self.count_rejected_commands();
+                let rejected = &self.commands_rejected;
+                let reason = rejected.last.as_ref().map(|(why, _)| why.to_string());
+                tracing::warn!(reason, count = rejected.count, "a message that should be a command is rejected");
+            }
             // Taken where it arrives, see `gateway::route`.
             FleetEvent::Pay { .. } => {}
         }
+    }
+
+    fn count_rejected_commands(&mut self) {
+        self.commands_rejected = self.desk.as_ref().map(|desk| desk.rejections()).unwrap_or_default();
     }
 
     fn twin(&mut self, why: Option<&'static str>) {
@@ -512,6 +546,7 @@ impl Kiosk {
         self.room_looked_at = Some(now);
         // Of a flood the client tells little; here is what it has counted since.
         self.rejections = self.edges.gateway.as_ref().map(|client| client.rejections());
+        self.count_rejected_commands();
         let Some(ledger) = &self.ledger else { return };
         let full = !ledger.has_room();
         let waiting = ledger.seq().saturating_sub(ledger.acknowledged());

@@ -62,6 +62,9 @@ pub(super) fn overridden(mut config: Config, options: &Options) -> Config {
     }
     if let (Some(keys), Some(fleet)) = (&options.keys, &mut config.fleet) {
         fleet.signing_key.get_or_insert_with(|| KeySource::File(keys.join("kiosk.key")));
+        if fleet.root.is_none() && fleet.keyset.is_none() {
+            (fleet.root, fleet.keyset) = (Some(keys.join("root.pem")), Some(keys.join("keyset.json")));
+        }
         if fleet.back_end.is_empty() {
             fleet.back_end.push(TrustedKey { kid: "back-end".into(), file: keys.join("back-end.pem") });
         }

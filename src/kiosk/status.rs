@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::devices::{ClockStatus, Devices, LinkStatus};
 use crate::config::Config;
+use crate::fleet::command;
 use crate::ledger::Ledger;
 use crate::payment::gateway::Rejections;
 use crate::printer::PrinterStatus;
@@ -74,6 +75,9 @@ pub struct Status {
     /// Told by its alarm: its number grows with every message that is not believed.
     #[serde(skip)]
     pub rejections: Option<Rejections>,
+    /// Likewise, of what should be commands.
+    #[serde(skip)]
+    pub commands_rejected: command::Rejections,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -133,6 +137,7 @@ pub(super) struct Facts<'a> {
     pub temperature_milli_c: Option<i32>,
     pub second_kiosk: Option<&'static str>,
     pub rejections: Option<Rejections>,
+    pub commands_rejected: &'a command::Rejections,
     pub now: Mono,
     pub wall: Option<Wall>,
 }
@@ -189,6 +194,7 @@ impl Status {
             languages_configured: state.policy.languages.clone(),
             second_kiosk: facts.second_kiosk,
             rejections: facts.rejections,
+            commands_rejected: facts.commands_rejected.clone(),
             pins_refused: state.pin.wrong,
         }
     }
@@ -198,6 +204,7 @@ impl Status {
         self.devices == *facts.devices
             && self.second_kiosk == facts.second_kiosk
             && self.rejections == facts.rejections
+            && self.commands_rejected == *facts.commands_rejected
             && self.rails_refusing == facts.state.conditions.refusing
             && self.refunds_pending == facts.refunds_pending()
             && self.reasons == facts.state.stop_reasons()
@@ -219,6 +226,7 @@ impl Status {
     pub(super) fn says_to_fleet(&self, other: &Self) -> bool {
         let mut then = self.clone();
         (then.rejections, then.devices.link) = (other.rejections, other.devices.link.clone());
+        then.commands_rejected = other.commands_rejected.clone();
         then.says(other)
     }
 
@@ -239,6 +247,11 @@ impl Status {
             self.rejections.and_then(|rejected| {
                 let (reason, last_ms) = rejected.last?;
                 Some(Alarm::PayRejected { reason: reason.to_string(), count: rejected.count, last_ms })
+            }),
+            self.commands_rejected.last.as_ref().map(|(reason, last_ms)| Alarm::CommandRejected {
+                reason: reason.to_string(),
+                count: self.commands_rejected.count,
+                last_ms: *last_ms,
             }),
             (!self.reasons.is_empty()).then(|| Alarm::SalesStopped { reasons: self.reasons.clone() }),
             printer.then(|| Alarm::Printer(self.devices.printer.clone())),
@@ -305,6 +318,12 @@ pub enum Alarm {
         count: u64,
         last_ms: Option<Wall>,
     },
+    /// Messages that should be commands and were not believed, likewise.
+    CommandRejected {
+        reason: String,
+        count: u64,
+        last_ms: Option<Wall>,
+    },
     SalesStopped {
         reasons: Vec<StopReason>,
     },
@@ -344,6 +363,7 @@ impl Alarm {
     pub fn kind(&self) -> &'static str {
         match self {
             Alarm::PayRejected { .. } => "pay-rejected",
+            Alarm::CommandRejected { .. } => "command-rejected",
             Alarm::SalesStopped { .. } => "sales-stopped",
             Alarm::Printer(_) => "printer",
             Alarm::RailRefused { .. } => "rail-refused",

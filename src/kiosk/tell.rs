@@ -73,6 +73,7 @@ impl Kiosk {
             temperature_milli_c: self.temperature_milli_c,
             second_kiosk: self.second_kiosk,
             rejections: self.rejections,
+            commands_rejected: &self.commands_rejected,
             now,
             wall,
         }
@@ -115,7 +116,8 @@ impl Kiosk {
     /// What only the kiosk knows, for the world's page. Who reads the ledger is answered once that is done.
     pub(super) fn answer(&mut self, id: u64, ask: Question) {
         if let Question::Operate { id: number, asked } = ask {
-            let request = Request { id: number, by: Actor::Demo, rights: Rights::ALL, live: true, asked };
+            let request =
+                Request { id: number, by: Actor::Demo, rights: Rights::ALL, live: true, expired: false, asked };
             let Some(world) = self.world.clone() else { return };
             let answered = move |outcome: Result<Outcome, String>| {
                 let answer = outcome.map_or_else(|why| told_error(&why), |outcome| serde_json::json!(outcome));
@@ -159,6 +161,9 @@ impl Kiosk {
     /// What the ledger knows of a request has been read.
     pub(super) fn asked(&mut self, request: Request, known: Result<Option<Known>, LedgerError>) {
         let number = request.id.clone();
+        if !self.still_counts(&request.by) {
+            return self.answer_all(&number, &Err("the key is revoked".into()));
+        }
         let taken = match known {
             Ok(known) => self.try_step(Event::Asked { request, known }).map_err(|not| not.to_string()),
             Err(error) => Err(error.to_string()),

@@ -4,8 +4,6 @@
 //! have the back end's signature. It counts when it names this ledger and the hash of an event that exists; any other
 //! one does not move the cursor.
 
-use std::time::{Duration, Instant};
-
 use super::{Outbox, OutboxError};
 use crate::fleet::proof::Position;
 use crate::signed::jws::{BadMessage, Keys, Purpose};
@@ -61,36 +59,6 @@ pub(super) fn verify(
     Ok(ack.seq)
 }
 
-/// Limits how often refused acknowledgements are reported, so that a flood from the network does not become a flood in
-/// the kiosk: [`BURST`](Self::BURST) at once, and then one a second.
-#[derive(Debug)]
-pub(super) struct RateLimiter {
-    left: u32,
-    refilled: Instant,
-}
-
-impl RateLimiter {
-    const BURST: u32 = 10;
-    const EVERY: Duration = Duration::from_secs(1);
-
-    pub fn new(now: Instant) -> Self {
-        Self { left: Self::BURST, refilled: now }
-    }
-
-    pub fn allowed(&mut self, now: Instant) -> bool {
-        while self.left < Self::BURST && now >= self.refilled + Self::EVERY {
-            self.left += 1;
-            self.refilled += Self::EVERY;
-        }
-        if self.left == Self::BURST {
-            self.refilled = now;
-        }
-        let allowed = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        allowed
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,16 +98,5 @@ mod tests {
             assert!(matches!(refused(malformed), Refused::Malformed(_)), "{malformed}");
         }
         assert!(matches!(refused(&" ".repeat(LONGEST + 1)), Refused::TooLong(_)));
-    }
-
-    #[test]
-    fn complaints_are_few() {
-        let start = Instant::now();
-        let mut rate_limiter = RateLimiter::new(start);
-        assert_eq!((0..1000).filter(|_| rate_limiter.allowed(start)).count(), 10);
-        let later = start + Duration::from_millis(3500);
-        assert_eq!((0..1000).filter(|_| rate_limiter.allowed(later)).count(), 3);
-        let much_later = start + Duration::from_secs(1000);
-        assert_eq!((0..1000).filter(|_| rate_limiter.allowed(much_later)).count(), 10);
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rumqttc::{AsyncClient, EventLoop, LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
 
 use super::{Broker, LinkConfig};
+use crate::fleet::command::CommandStatus;
 use crate::fleet::topic::{Leaf, Topic};
 
 pub(super) const ONLINE: &str = "online";
@@ -42,6 +43,8 @@ struct Waiting {
     number: Option<u16>,
     since: Instant,
     request: bool,
+    /// What it says of a command; nobody has it for sure before the broker's acknowledgement.
+    status: Option<CommandStatus>,
 }
 
 impl MqttClient {
@@ -118,7 +121,7 @@ impl MqttClient {
         }
         let taken = self.client.try_publish(topic.to_string(), qos, retain, payload).is_ok();
         if taken && qos != QoS::AtMostOnce {
-            self.waiting.push_back(Waiting { number: None, since: now, request: false });
+            self.waiting.push_back(Waiting { number: None, since: now, request: false, status: None });
         }
         taken
     }
@@ -126,9 +129,31 @@ impl MqttClient {
     /// Publishes a request to the gateway. Call it only while there is room.
     pub fn ask(&mut self, topic: &Topic, request: Vec<u8>, now: Instant) {
         if self.client.try_publish(topic.to_string(), QoS::AtLeastOnce, false, request).is_ok() {
-            self.waiting.push_back(Waiting { number: None, since: now, request: true });
+            self.waiting.push_back(Waiting { number: None, since: now, request: true, status: None });
             self.requests += 1;
         }
+    }
+
+    /// Publishes what is said of a command, and gives it back when there is no room now.
+    pub fn publish_status(
+        &mut self,
+        topic: &Topic,
+        status: CommandStatus,
+        payload: Vec<u8>,
+        now: Instant,
+    ) -> Result<(), CommandStatus> {
+        if !self.publish(topic, QoS::AtLeastOnce, false, payload, now) {
+            return Err(status);
+        }
+        if let Some(last) = self.waiting.back_mut() {
+            last.status = Some(status);
+        }
+        Ok(())
+    }
+
+    /// What was said of commands and may not have arrived.
+    pub fn unacknowledged_statuses(&mut self) -> impl Iterator<Item = CommandStatus> {
+        self.waiting.iter_mut().filter_map(|waiting| waiting.status.take())
     }
 
     /// Subscribes to a filter. Call it only at the start of a connection, when there is room.

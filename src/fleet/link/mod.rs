@@ -14,6 +14,8 @@
 //! - Requests to the gateway have room of their own beside the events. Without a connection they are refused, not
 //!   queued: the caller has a time-out. Replies are handed on as they came, cut to a little more than the longest valid
 //!   one.
+//! - A message on a command's topic is opened at once, in the link's task. What is believed goes to the kiosk, at a bounded
+//!   rate; of what is not, one a second is answered. The answers wait for a connection, the newest 64.
 //! - Every connection is a new client and a clean session. After a failure the next try comes after
 //!   `rand(0, min(back_off_max, back_off_unit * 2^n))`, so that not all kiosks of a fleet connect at the same moment.
 //! - While the first broker can't be reached, the second is tried in turn. From there the kiosk goes back as soon as the first
@@ -38,8 +40,10 @@ use tokio::task::JoinHandle;
 
 use self::pending::Pending;
 use self::session::Session;
+use super::command::{CommandDesk, CommandStatus};
 use super::tls::ClientTls;
 use super::topic::{Address, Name};
+use crate::operation::Request;
 use crate::service::{End, Supervisor};
 use crate::signed::jws::{Keys, Signer};
 
@@ -187,6 +191,8 @@ pub struct LinkConfig {
     pub signer: Option<Arc<Signer>>,
     /// The keys whose acknowledgements count; without them every acknowledgement that is true counts.
     pub back_end: Option<Keys>,
+    /// Opens commands; without it there are none.
+    pub commands: Option<Arc<CommandDesk>>,
     /// [`FleetEvent::Acknowledged`] comes at most so often.
     pub report_every: Duration,
     /// An alarm that the broker still shows and that nobody has raised so long after connecting is cleared.
@@ -216,6 +222,7 @@ impl LinkConfig {
             boot: String::new(),
             signer: None,
             back_end: None,
+            commands: None,
             report_every: Duration::from_secs(1),
             alarm_grace: Duration::from_secs(10),
         }
@@ -249,6 +256,11 @@ pub enum FleetEvent {
     Duplicate {
         why: Option<&'static str>,
     },
+    /// A command that is believed: whether it may be done is for the kiosk to say, and to answer.
+    Command(Box<Request>),
+    /// Messages were rejected that should be commands; [`CommandDesk::rejections`] has counted them. At most one a second
+    /// is reported.
+    CommandRejected,
     /// An unverified message on `pay/reply` or `pay/notice`; a longer one than [`LONGEST`](crate::signed::jws::LONGEST)
     /// is cut after one byte more. The receiver verifies it at once, in the link's task, so that a flood slows its
     /// sender; if it were queued, a flood would fill the memory.
@@ -273,6 +285,17 @@ impl RequestSender {
     #[must_use]
     pub fn ask(&self, message: Vec<u8>) -> bool {
         self.0.ask(message)
+    }
+}
+
+/// Says over the link how far commands have come.
+#[derive(Debug, Clone)]
+pub struct StatusSender(Arc<Pending>);
+
+impl StatusSender {
+    /// It is published now or on the next connection, the newest 64.
+    pub fn tell(&self, status: CommandStatus) {
+        self.0.status(status);
     }
 }
 
@@ -326,6 +349,16 @@ impl Link {
     /// Makes a sender for the client of the gateway.
     pub fn request_sender(&self) -> RequestSender {
         RequestSender(Arc::clone(&self.pending))
+    }
+
+    /// Makes a sender for what is said of commands.
+    pub fn status_sender(&self) -> StatusSender {
+        StatusSender(Arc::clone(&self.pending))
+    }
+
+    /// The events after this number are sent once more, whatever the back end has acknowledged.
+    pub fn resend(&self, after: u64) {
+        self.pending.resend(after);
     }
 
     /// There are new events in the outbox.

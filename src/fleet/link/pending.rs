@@ -11,10 +11,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::fleet::command::CommandStatus;
 use crate::fleet::topic::{Leaf, Name};
 
 /// So many requests may wait for room in the client; the gateway's client has only a few open at a time.
 const REQUESTS: usize = 32;
+
+/// So many statuses of commands wait for the connection; one more, and the oldest that is not final is dropped.
+const STATUSES: usize = 64;
 
 /// A message that does not come from the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +43,10 @@ struct Inner {
     telemetry: Option<String>,
     /// Requests in the order they were made; there are none without a connection.
     requests: VecDeque<Vec<u8>>,
+    /// What is still to be said of commands, the oldest first.
+    statuses: VecDeque<CommandStatus>,
+    /// The events after this number are to be sent again.
+    resend: Option<u64>,
     connected: bool,
     state_due: bool,
     alarms_due: BTreeSet<Name>,
@@ -91,6 +99,38 @@ impl Pending {
     /// Takes the oldest request, to send it now.
     pub fn take_request(&self) -> Option<Vec<u8>> {
         self.lock().requests.pop_front()
+    }
+
+    /// Hands over what is to be said of a command; it waits for a connection.
+    pub fn status(&self, status: CommandStatus) {
+        self.put(|inner| {
+            inner.statuses.push_back(status);
+            if inner.statuses.len() > STATUSES {
+                // Who hears the end of it can do without how it went.
+                let less = inner.statuses.iter().position(|known| !known.status.is_final()).unwrap_or(0);
+                inner.statuses.remove(less);
+            }
+        });
+    }
+
+    pub fn take_status(&self) -> Option<CommandStatus> {
+        self.lock().statuses.pop_front()
+    }
+
+    /// Puts back what was taken last, or may not have arrived.
+    pub fn put_back(&self, status: CommandStatus) {
+        let mut inner = self.lock();
+        if inner.statuses.len() < STATUSES {
+            inner.statuses.push_front(status);
+        }
+    }
+
+    pub fn resend(&self, after: u64) {
+        self.put(|inner| inner.resend = Some(inner.resend.map_or(after, |known| known.min(after))));
+    }
+
+    pub fn take_resend(&self) -> Option<u64> {
+        self.lock().resend.take()
     }
 
     pub fn outbox_changed(&self) {

@@ -6,19 +6,21 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rumqttc::{ConnectionError, Event, Outgoing, Packet, Publish, QoS, SubscribeReasonCode};
+use rumqttc::{ConnectionError, Event, EventLoop, Outgoing, Packet, Publish, QoS, SubscribeReasonCode};
 use tokio::net::TcpStream;
 
-use super::ack::{self, RateLimiter, Refused};
+use super::ack::{self, Refused};
 use super::client::{MqttClient, OFFLINE, ONLINE};
 use super::duplicate::DuplicateDetector;
 use super::pending::Pending;
 use super::window::{Due, Moved, Pace, Window};
 use super::{Broker, FleetEvent, LinkConfig, Outbox, OutboxEvent, Pay};
 use crate::fleet::back_off::{back_off, jitter};
+use crate::fleet::command::{self, Addressee, CommandStatus};
 use crate::fleet::poll_once;
 use crate::fleet::proof::Position;
-use crate::fleet::topic::{Filter, Leaf, Name, Topic};
+use crate::fleet::rate_limiter::RateLimiter;
+use crate::fleet::topic::{Address, Filter, Leaf, Name, Topic};
 use crate::signed::jws::{self, Purpose};
 
 /// A connection that lasted so long counts as good: after it the next try comes soon.
@@ -29,6 +31,9 @@ const DISCONNECT: Duration = Duration::from_secs(2);
 const REACH: Duration = Duration::from_secs(10);
 /// So many stale alarms are remembered; a kiosk has fewer kinds, so more of them are somebody else's doing.
 const STALE_ALARMS: usize = 256;
+/// Refused acknowledgements are reported so often at once, and then so rarely.
+const COMPLAINTS: u32 = 10;
+const COMPLAIN_EVERY: Duration = Duration::from_secs(1);
 /// When somebody else publishes that this kiosk is offline, it announces itself again, at most this often.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
 
@@ -86,7 +91,7 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         Self {
             window: Window::new(cursor, config.window(), pace, now),
             ledger: outbox.ledger(),
-            rate_limiter: RateLimiter::new(now),
+            rate_limiter: RateLimiter::new(COMPLAINTS, COMPLAIN_EVERY, now),
             // It is longer than the other kiosk would wait before it connects again.
             duplicates: DuplicateDetector::new(config.boot.clone(), config.back_off_max * 2),
             cursor_unreported: false,
@@ -159,7 +164,14 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             stale_alarms: BTreeSet::new(),
             closing: None,
         };
-        let conn = &mut connection;
+        let end = self.serve(&mut connection, events).await;
+        // Newest first, so that the oldest comes to stand first.
+        let unsaid: Vec<CommandStatus> = connection.client.unacknowledged_statuses().collect();
+        unsaid.into_iter().rev().for_each(|status| self.pending.put_back(status));
+        end
+    }
+
+    async fn serve(&mut self, conn: &mut Connection, events: EventLoop) -> End {
         let mut poll = pin!(poll_once(events));
         let mut first_is_back = pin!(self.first_is_back());
         loop {
@@ -328,6 +340,19 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         {
             conn.client.ask(&self.topic(Leaf::PayRequest), request, now);
         }
+        while let Some(status) = self.pending.take_status() {
+            if let Err(status) = self.publish_status(conn, status, now) {
+                self.pending.put_back(status);
+                break;
+            }
+        }
+        if let Some(after) = self.pending.take_resend()
+            && after < self.window.cursor()
+            && let Moved::To(_) = self.window.acknowledged(after, now)
+        {
+            self.caught_up = false;
+            self.cursor_unreported = true;
+        }
         if self.pending.take_outbox_changed() {
             self.caught_up = false;
         }
@@ -352,6 +377,20 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
                 }
             }
         }
+    }
+
+    /// Gives the status back when there is no room now.
+    fn publish_status(&self, conn: &mut Connection, status: CommandStatus, now: Instant) -> Result<(), CommandStatus> {
+        let (Ok(verb), Ok(id)) = (Name::parse(&status.verb), Name::parse(&status.id)) else {
+            // Numbers with a dot come from elsewhere than a topic, and nobody waits for them there.
+            return Ok(());
+        };
+        let payload = match &self.config.signer {
+            Some(signer) => signer.sign(Purpose::CommandStatus, &status),
+            None => serde_json::to_vec(&status),
+        };
+        let payload = payload.expect("texts and numbers always become JSON");
+        conn.client.publish_status(&self.topic(Leaf::CommandStatus { verb, id }), status, payload, now)
     }
 
     /// Publishes a checkpoint and the events it covers. `false` when there were fewer events than `limit`.
@@ -431,6 +470,11 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             conn.client.subscribe(self.topic(Leaf::PayReply), QoS::AtLeastOnce);
             conn.client.subscribe(self.topic(Leaf::PayNotice), QoS::AtLeastOnce);
         }
+        if self.config.commands.is_some() {
+            let Address { fleet, .. } = &self.config.address;
+            conn.client.subscribe(Filter::Commands(self.config.address.clone()), QoS::AtLeastOnce);
+            conn.client.subscribe(Filter::EveryonesCommands(fleet.clone()), QoS::AtLeastOnce);
+        }
         self.announce(conn, now);
         tracing::debug!(second_broker = self.away, "the link is up");
         (self.on)(FleetEvent::Connected);
@@ -442,10 +486,13 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
     }
 
     fn listen(&mut self, conn: &mut Connection, message: &Publish, now: Instant) {
-        let Ok(Topic::Kiosk(address, leaf)) = message.topic.parse() else { return };
-        if address != self.config.address {
-            return;
-        }
+        let leaf = match message.topic.parse() {
+            Ok(Topic::Kiosk(address, leaf)) if address == self.config.address => leaf,
+            Ok(Topic::Everyone { fleet, verb, id }) if fleet == self.config.address.fleet => {
+                return self.command(Addressee::Everyone, &verb, &id, &message.payload);
+            }
+            _ => return,
+        };
         match leaf {
             Leaf::Ack => self.acknowledged(conn, &message.payload, now),
             // It is the last will of an old connection that the broker closed only now, or forged.
@@ -462,9 +509,23 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             {
                 conn.stale_alarms.insert(kind);
             }
+            Leaf::Command { verb, id } => self.command(Addressee::ThisKiosk, &verb, &id, &message.payload),
             Leaf::PayReply if self.config.pay => self.pay(Pay::Reply, &message.payload),
             Leaf::PayNotice if self.config.pay => self.pay(Pay::Notice, &message.payload),
             _ => {}
+        }
+    }
+
+    fn command(&self, to: Addressee, verb: &Name, id: &Name, message: &[u8]) {
+        let Some(desk) = &self.config.commands else { return };
+        match desk.open(to, verb, id, message) {
+            Ok(request) => (self.on)(FleetEvent::Command(Box::new(request))),
+            Err(why) if desk.is_told() => {
+                let status = CommandStatus::rejected(verb.as_str(), id.as_str(), why.to_string());
+                self.pending.status(CommandStatus { message: Some(command::digest(message)), ..status });
+                (self.on)(FleetEvent::CommandRejected);
+            }
+            Err(_) => {}
         }
     }
 

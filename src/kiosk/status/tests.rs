@@ -77,6 +77,7 @@ pub fn quiet() -> Status {
         ledger_before: None,
         second_kiosk: None,
         rejections: None,
+        commands_rejected: command::Rejections::default(),
         // One less than raises an alarm.
         pins_refused: 4,
         ..full()
@@ -116,6 +117,7 @@ pub fn full() -> Status {
         languages_configured: ["zh-Hant", "zh-Hans", "en"].map(Language::new).into(),
         second_kiosk: Some("why"),
         pins_refused: 5,
+        commands_rejected: command::Rejections { count: 3, last: Some((command::Rejected::Audience, None)) },
         rejections: Some(Rejections {
             count: 2,
             harmless: 1,
@@ -187,7 +189,7 @@ fn every_alarm_is_documented_with_its_keys() {
     let status = Status { devices: Devices { printer: PrinterStatus::Unreachable { why: why() }, ..well() }, ..full() };
     let rows = documented("The alarms");
     let alarms = status.alarms();
-    assert_eq!(alarms.len(), 12, "an alarm of each kind: {alarms:?}");
+    assert_eq!(alarms.len(), 13, "an alarm of each kind: {alarms:?}");
     assert_eq!(alarms.keys().collect::<Vec<_>>(), rows.keys().collect::<Vec<_>>());
     for (kind, alarm) in &alarms {
         assert!(
