@@ -28,6 +28,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,9 +38,11 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::config::{Config, ConfigError, Panel};
 use crate::fleet;
 use crate::fleet::keygen::{KeygenError, keygen};
+use crate::operation::{Actor, KeyName};
 use crate::payment;
 use crate::signed::jws::Signer;
 use crate::signed::keys::{KeyError, KeySource};
+use crate::signed::keyset::{BadKeyset, KeyEntry, Keyset, KeysetContent, Role};
 use crate::vocabulary::BadName;
 use back_end::{BackEnd, Trust};
 use broker::BrokerError;
@@ -86,6 +90,8 @@ pub enum DemoError {
     Rail(#[from] payment::open::OpenError),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error("the demo's keyset: {0}")]
+    Keyset(#[from] BadKeyset),
     #[error(transparent)]
     Keygen(#[from] KeygenError),
     #[error("the fleet's or the kiosk's name in the configuration")]
@@ -148,7 +154,7 @@ pub async fn run(options: DemoOptions) -> Result<(), DemoError> {
     std::fs::create_dir_all(&state).map_err(|source| DemoError::Folder { path: state.clone(), source })?;
     let state = state.canonicalize().map_err(|source| DemoError::Folder { path: state, source })?;
 
-    let keys = keys(&state)?;
+    let keys = keys(&state, &config)?;
     let fleet = Fleet::start(&options, &config, trust(&config, &keys)?).await?;
     let socket = temporary.0.join("world.sock");
     let listener = UnixListener::bind(&socket).map_err(starting("the world's socket"))?;
@@ -240,29 +246,50 @@ impl Fleet {
     }
 }
 
-/// The kiosk's key pair and the back end's, made once for a state folder.
-fn keys(state: &Path) -> Result<PathBuf, DemoError> {
+/// The key pairs of the kiosk, the back end, the fleet's root and its office, and the keyset; made once for a state folder.
+fn keys(state: &Path, config: &Config) -> Result<PathBuf, DemoError> {
     let folder = state.join("keys");
     std::fs::create_dir_all(&folder).map_err(|source| DemoError::Folder { path: folder.clone(), source })?;
-    for name in ["kiosk", "back-end"] {
+    for name in ["kiosk", "back-end", Actor::ROOT, "office", "office-2"] {
         if !folder.join(format!("{name}.pem")).exists() {
             keygen(&folder, &fleet::topic::Name::parse(name)?)?;
         }
     }
+    let keyset = folder.join("keyset.json");
+    // A folder may be used again for a fleet of another name.
+    let root = private_key(&KeySource::File(folder.join("root.key")), Actor::ROOT)?.public();
+    let counts = |message: Vec<u8>| Keyset::open(&root, &config.kiosk.fleet, &message).is_ok();
+    if !std::fs::read(&keyset).is_ok_and(counts) {
+        std::fs::write(&keyset, keyset_of(&folder, config)?)
+            .map_err(|source| DemoError::Folder { path: keyset, source })?;
+    }
     Ok(folder)
+}
+
+fn keyset_of(folder: &Path, config: &Config) -> Result<String, DemoError> {
+    let entry = |name: &str| {
+        let key = private_key(&KeySource::File(folder.join(format!("{name}.key"))), name)?.public();
+        let kid = KeyName::parse(name).ok_or(BadKeyset::Text)?;
+        Ok::<_, DemoError>(KeyEntry { kid, key: BASE64_URL_SAFE_NO_PAD.encode(key.bytes()), roles: vec![Role::Sell] })
+    };
+    let keys = vec![entry("office")?, entry("office-2")?];
+    let content = KeysetContent { fleet: config.kiosk.fleet.clone(), version: 1, keys, revoked: Vec::new() };
+    let root = private_key(&KeySource::File(folder.join("root.key")), Actor::ROOT)?;
+    Ok(content.sign(&root)?.to_string())
+}
+
+fn private_key(place: &KeySource, kid: &str) -> Result<Signer, KeyError> {
+    let wanted = "an Ed25519 private key (PEM, PKCS#8)";
+    Signer::from_pem(&place.secret()?, kid).ok_or_else(|| KeyError::Malformed { place: place.to_string(), wanted })
 }
 
 /// What the back end knows: the kiosk's public key, whichever it signs with, and its own.
 fn trust(config: &Config, keys: &Path) -> Result<Trust, DemoError> {
     let own = |name: &str| KeySource::File(keys.join(name));
     let kiosk = config.fleet.as_ref().and_then(|fleet| fleet.signing_key.clone()).unwrap_or_else(|| own("kiosk.key"));
-    let open = |place: &KeySource, kid: &str| {
-        let wanted = "an Ed25519 private key (PEM, PKCS#8)";
-        Signer::from_pem(&place.secret()?, kid).ok_or_else(|| KeyError::Malformed { place: place.to_string(), wanted })
-    };
     let name = fleet::topic::Name::parse(&config.kiosk.id)?;
-    let kiosks = [(name, open(&kiosk, "kiosk")?.public())].into();
-    Ok(Trust { kiosks, signer: Some(open(&own("back-end.key"), "back-end")?) })
+    let kiosks = [(name, private_key(&kiosk, "kiosk")?.public())].into();
+    Ok(Trust { kiosks, signer: Some(private_key(&own("back-end.key"), "back-end")?) })
 }
 
 /// Passes on what is said in the fleet; the back end lives as long as the demo.

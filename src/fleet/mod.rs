@@ -11,6 +11,7 @@
 //! - [`tls`] configures how a client verifies its broker and identifies itself.
 //! - `gateway` is the process in the back end that holds the merchant's keys.
 //! - [`figures`] is telemetry, and [`metrics`] answers a Prometheus with it.
+//! - `office` makes keysets and sends commands.
 //! - [`keygen`] makes key pairs for kiosks and gateways.
 
 mod back_off;
@@ -21,6 +22,8 @@ pub mod gateway;
 pub mod keygen;
 pub mod link;
 pub mod metrics;
+#[cfg(feature = "back-end")]
+pub mod office;
 mod poll;
 pub mod proof;
 mod rate_limiter;

@@ -1,0 +1,404 @@
+//! Sends one command, and prints what its kiosks say of it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use data_encoding::HEXLOWER;
+use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, QoS, TlsConfiguration, Transport};
+use serde_json::{Map, Value, json};
+
+use super::OfficeError;
+use super::counter;
+use super::keyset::{public_key, signer};
+use crate::fleet::command::{self, CommandContent, CommandStatus, Stage, digest};
+use crate::fleet::link::Broker;
+use crate::fleet::tls;
+use crate::fleet::topic::{Address, Filter, Leaf, Name, Topic};
+use crate::operation::{Operation, RequestId, Timing};
+use crate::signed::jws::{Keys, Purpose};
+use crate::signed::keys::KeySource;
+use crate::signed::keyset::{BadKeyset, KeysetContent};
+
+const MAX_PACKET: usize = 1 << 20;
+/// Presence and state are retained, so they come at once or not at all.
+const RETAINED: Duration = Duration::from_secs(5);
+const RECONNECT: Duration = Duration::from_millis(500);
+
+/// Whom a command is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    All,
+    Kiosk(Name),
+}
+
+/// What `kioskfleet send` was told.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub broker: String,
+    pub ca: Option<PathBuf>,
+    /// The client's certificate and its private key.
+    pub identity: Option<(PathBuf, KeySource)>,
+    pub fleet: Name,
+    pub target: Target,
+    /// The private key that signs; its name is the file's, or `kid`.
+    pub sign: Option<PathBuf>,
+    pub kid: Option<String>,
+    /// The kiosk's public key: what it has not signed is ignored.
+    pub kiosk_key: Option<PathBuf>,
+    pub verb: String,
+    /// `NAME=VALUE`.
+    pub arguments: Vec<String>,
+    /// How long to wait for the end of it.
+    pub timeout: Duration,
+    /// After so long the kiosk refuses it, if it knows the time.
+    pub expires: Duration,
+    pub json: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// Everybody who has answered has done it, and somebody has.
+    Successful,
+    Failed,
+    /// Nobody has said how it ended.
+    Silent,
+}
+
+/// The message of a command and where it belongs.
+struct Command {
+    topic: Topic,
+    verb: Name,
+    id: Name,
+    message: Vec<u8>,
+}
+
+/// Sends it, prints what is said of it, and returns when it has ended or the time is up.
+///
+/// # Errors
+/// Nothing was sent, and what to do about it.
+pub fn send(wanted: &Wanted, print: impl FnMut(&str) -> std::io::Result<()>) -> Result<Sent, OfficeError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(OfficeError::Start)?;
+    runtime.block_on(Office::open(wanted, print)?.run())
+}
+
+struct Office<'w, P> {
+    wanted: &'w Wanted,
+    print: P,
+    client: AsyncClient,
+    events: EventLoop,
+    kiosk_key: Option<Keys>,
+    /// Whether it names the run of the daemon that it is for.
+    live: bool,
+    online: bool,
+    boot: Option<String>,
+    command: Option<Command>,
+    /// The last that each kiosk has said.
+    said: BTreeMap<Name, Stage>,
+}
+
+impl<'w, P: FnMut(&str) -> std::io::Result<()>> Office<'w, P> {
+    fn open(wanted: &'w Wanted, print: P) -> Result<Self, OfficeError> {
+        let live = if wanted.rotates() { false } else { wanted.operation()?.timing() != Timing::Any };
+        if live && wanted.target == Target::All {
+            return Err(OfficeError::LiveToAll(wanted.verb.clone()));
+        }
+        if !wanted.rotates() && wanted.sign.is_none() {
+            return Err(OfficeError::Unsigned);
+        }
+        let kiosk_key = match (&wanted.target, &wanted.kiosk_key) {
+            (Target::Kiosk(kiosk), Some(file)) => {
+                Some(Keys::new([(wanted.address(kiosk).to_string(), public_key(file)?)]))
+            }
+            _ => None,
+        };
+        let broker: Broker = wanted.broker.parse()?;
+        let random = getrandom::u64().map_err(|_| OfficeError::Random)?;
+        let mut options = MqttOptions::new(format!("kioskfleet.{random:016x}"), broker.host.clone(), broker.port);
+        options.set_clean_session(true).set_max_packet_size(MAX_PACKET, MAX_PACKET);
+        if broker.tls {
+            let identity = wanted.identity.as_ref().map(|(cert, key)| (cert.as_path(), key));
+            let config = tls::client(wanted.ca.as_deref(), identity)?;
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config)));
+        }
+        let (client, events) = AsyncClient::new(options, 64);
+        let (online, boot, command, said) = (false, None, None, BTreeMap::new());
+        Ok(Self { wanted, print, client, events, kiosk_key, live, online, boot, command, said })
+    }
+
+    async fn run(mut self) -> Result<Sent, OfficeError> {
+        let start = Instant::now();
+        let (mut until, mut unreachable) = (start + RETAINED.min(self.wanted.timeout), None);
+        loop {
+            let left = tokio::time::Instant::from_std(until);
+            let Ok(event) = tokio::time::timeout_at(left, self.events.poll()).await else { break };
+            match event {
+                Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                    unreachable = None;
+                    self.subscribe();
+                    // The connection it was sent on is lost; a kiosk that has it says again what came of it.
+                    self.publish();
+                }
+                Ok(Event::Incoming(Packet::Publish(message))) => self.hear(&message)?,
+                Ok(_) => {}
+                Err(error) => {
+                    unreachable = Some(error.to_string());
+                    tokio::time::sleep(RECONNECT).await;
+                }
+            }
+            if self.command.is_none() && self.ready() {
+                self.command = Some(self.wanted.command(self.boot.take())?);
+                self.publish();
+                until = Instant::now() + self.wanted.timeout;
+            }
+            if self.wanted.target != Target::All && self.said.values().any(|stage| stage.is_final()) {
+                break;
+            }
+        }
+        if self.command.is_none() {
+            let name = self.wanted.target.to_string();
+            return Err(match unreachable {
+                Some(why) => OfficeError::Unreachable(why),
+                None if !self.online => OfficeError::Offline(name),
+                None => OfficeError::NoState(name),
+            });
+        }
+        let ended: Vec<&Stage> = self.said.values().filter(|stage| stage.is_final()).collect();
+        Ok(match ended.as_slice() {
+            [] => Sent::Silent,
+            all if all.len() < self.said.len() => Sent::Silent,
+            all if all.iter().all(|stage| **stage == Stage::Successful) => Sent::Successful,
+            _ => Sent::Failed,
+        })
+    }
+
+    fn ready(&self) -> bool {
+        self.online && (self.boot.is_some() || !self.live)
+    }
+
+    /// The channel is empty at the start of a connection, so there is room.
+    fn subscribe(&mut self) {
+        let subscribe = |topic: String| drop(self.client.try_subscribe(topic, QoS::AtLeastOnce));
+        let Wanted { fleet, target, .. } = self.wanted;
+        match target {
+            Target::Kiosk(kiosk) => {
+                let topic = |leaf| self.wanted.address(kiosk).topic(leaf).to_string();
+                subscribe(Filter::CommandStatuses(self.wanted.address(kiosk)).to_string());
+                subscribe(topic(Leaf::Presence));
+                if self.live {
+                    subscribe(topic(Leaf::State));
+                }
+            }
+            Target::All => {
+                subscribe(Filter::EveryonesStatuses(fleet.clone()).to_string());
+                self.online = true;
+            }
+        }
+    }
+
+    fn publish(&mut self) {
+        if let Some(Command { topic, message, .. }) = &self.command {
+            drop(self.client.try_publish(topic.to_string(), QoS::AtLeastOnce, false, message.clone()));
+        }
+    }
+
+    fn hear(&mut self, message: &Publish) -> Result<(), OfficeError> {
+        let Ok(Topic::Kiosk(address, leaf)) = message.topic.parse() else { return Ok(()) };
+        match leaf {
+            Leaf::Presence => self.online = message.payload == "online",
+            Leaf::State => {
+                let state: Option<Value> = serde_json::from_slice(&message.payload).ok();
+                self.boot = state.and_then(|state| state["boot"].as_str().map(str::to_owned));
+            }
+            Leaf::CommandStatus { verb, id } => {
+                let Some(command) = self.command.as_ref().filter(|sent| sent.verb == verb && sent.id == id) else {
+                    return Ok(());
+                };
+                let known = self.said.get(&address.kiosk);
+                if let Some((status, verified)) = self.status(&message.payload)
+                    && known.is_none_or(|stage| !stage.is_final())
+                    && known != Some(&status.status)
+                    // Anybody may send a message under this number, and is told that it counts for nothing.
+                    && status.message.as_ref().is_none_or(|about| *about == digest(&command.message))
+                {
+                    self.said.insert(address.kiosk.clone(), status.status);
+                    self.say(&address.kiosk, &status, verified)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What a kiosk says, and whether that is certain.
+    fn status(&self, payload: &[u8]) -> Option<(CommandStatus, bool)> {
+        if let Some(keys) = &self.kiosk_key {
+            let opened = keys.open::<CommandStatus>(Purpose::CommandStatus, payload);
+            return opened
+                .inspect_err(|why| tracing::warn!(%why, "what the kiosk has not signed is ignored"))
+                .ok()
+                .map(|(status, _)| (status, true));
+        }
+        let content = unverified(payload).unwrap_or_else(|| payload.to_vec());
+        serde_json::from_slice(&content).ok().map(|status| (status, false))
+    }
+
+    fn say(&mut self, kiosk: &Name, status: &CommandStatus, verified: bool) -> Result<(), OfficeError> {
+        let line = if self.wanted.json {
+            let mut document = json!(status);
+            (document["kiosk"], document["verified"]) = (kiosk.as_str().into(), verified.into());
+            document.to_string()
+        } else {
+            let outcome = status.outcome.as_ref().filter(|_| status.status == Stage::Successful);
+            let more = status.reason.clone().or_else(|| outcome.map(ToString::to_string));
+            let more = more.map(|more| format!(": {}", crate::vocabulary::one_line(&more).collect::<String>()));
+            let stage = json!(status.status);
+            format!("{kiosk} {}{}", stage.as_str().unwrap_or_default(), more.unwrap_or_default())
+        };
+        (self.print)(&line).map_err(OfficeError::Print)
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Kiosk(kiosk) => kiosk.fmt(f),
+        }
+    }
+}
+
+impl Wanted {
+    fn address(&self, kiosk: &Name) -> Address {
+        Address { fleet: self.fleet.clone(), kiosk: kiosk.clone() }
+    }
+
+    /// A keyset is its root's own message.
+    fn rotates(&self) -> bool {
+        self.verb == "rotate-keys"
+    }
+
+    fn operation(&self) -> Result<Operation, OfficeError> {
+        let known = Operation::VERBS;
+        if !known.contains(&self.verb.as_str()) {
+            return Err(OfficeError::Verb(self.verb.clone(), known.join(", ")));
+        }
+        let pairs = self.arguments.iter().map(|text| text.split_once('=').ok_or(OfficeError::Argument(text.clone())));
+        let pairs: Vec<(&str, &str)> = pairs.collect::<Result<_, _>>()?;
+        operation(&self.verb, &pairs).ok_or(OfficeError::Arguments(self.verb.clone()))
+    }
+
+    /// Signs it; its counter is used up then.
+    fn command(&self, boot: Option<String>) -> Result<Command, OfficeError> {
+        let (id, message) = match &self.sign {
+            _ if self.rotates() => self.keyset()?,
+            Some(key) => self.signed(key, boot)?,
+            None => return Err(OfficeError::Unsigned),
+        };
+        let named = |text: &str| Name::parse(text).map_err(|_| OfficeError::Verb(text.to_owned(), String::new()));
+        let (verb, id) = (named(&self.verb)?, named(&id)?);
+        let topic = match &self.target {
+            Target::Kiosk(kiosk) => self.address(kiosk).topic(Leaf::Command { verb: verb.clone(), id: id.clone() }),
+            Target::All => Topic::Everyone { fleet: self.fleet.clone(), verb: verb.clone(), id: id.clone() },
+        };
+        Ok(Command { topic, verb, id, message })
+    }
+
+    fn signed(&self, key: &std::path::Path, nonce: Option<String>) -> Result<(String, Vec<u8>), OfficeError> {
+        let stem = key.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let signer = signer(key, self.kid.as_deref().unwrap_or(stem))?;
+        let mut document = serde_json::to_value(self.operation()?)?;
+        let mut args = document.as_object_mut().map(std::mem::take).unwrap_or_default();
+        args.remove("do");
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|_| OfficeError::Random)?;
+        let id = HEXLOWER.encode(&random);
+        let aud = match &self.target {
+            Target::Kiosk(kiosk) => command::one(&self.address(kiosk)),
+            Target::All => command::everyone(&self.fleet),
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let content = CommandContent {
+            aud,
+            jti: RequestId::parse(&id).ok_or(OfficeError::Random)?,
+            verb: self.verb.clone(),
+            args,
+            ctr: counter::next(key)?,
+            nonce,
+            exp: Some(now.saturating_add(self.expires).as_secs()),
+        };
+        Ok((id, signer.sign(Purpose::Command, &content)?))
+    }
+
+    fn keyset(&self) -> Result<(String, Vec<u8>), OfficeError> {
+        let file = match self.arguments.as_slice() {
+            [one] => one.strip_prefix("keyset=").ok_or_else(|| OfficeError::Argument(one.clone()))?,
+            _ => return Err(OfficeError::Arguments(self.verb.clone())),
+        };
+        let message = std::fs::read(file).map_err(|source| OfficeError::File { path: file.into(), source })?;
+        let content = unverified(&message).and_then(|content| serde_json::from_slice::<KeysetContent>(&content).ok());
+        let KeysetContent { version, .. } = content.ok_or(BadKeyset::Text)?;
+        Ok((format!("keyset-{version}"), message.trim_ascii_end().to_vec()))
+    }
+}
+
+/// The content of a signed message, whoever has signed it.
+fn unverified(message: &[u8]) -> Option<Vec<u8>> {
+    let message: Value = serde_json::from_slice(message).ok()?;
+    BASE64_URL_SAFE_NO_PAD.decode(message["payload"].as_str()?).ok()
+}
+
+/// An operation of what was typed: `3` may be a number or the name of a slot, whichever fits.
+fn operation(verb: &str, pairs: &[(&str, &str)]) -> Option<Operation> {
+    if pairs.len() > 8 {
+        return None;
+    }
+    (0..1_u32 << pairs.len()).find_map(|texts| {
+        let mut args = Map::new();
+        for (nth, (name, value)) in pairs.iter().enumerate() {
+            let text = || Value::from(*value);
+            let typed =
+                if texts >> nth & 1 == 1 { text() } else { serde_json::from_str(value).unwrap_or_else(|_| text()) };
+            if args.insert((*name).to_owned(), typed).is_some() {
+                return None;
+            }
+        }
+        command::operation(verb, &args)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operation::Reason;
+    use crate::vocabulary::SlotId;
+
+    #[test]
+    fn arguments_are_typed_as_their_operation_wants_them() {
+        let slot = |name: &str| SlotId::parse(name).unwrap();
+        assert_eq!(operation("unlock", &[]), Some(Operation::Unlock));
+        let set = operation("set-stock", &[("slot", "12"), ("count", "3")]);
+        assert_eq!(set, Some(Operation::SetStock { slot: slot("12"), count: 3 }));
+        let reason = operation("lock", &[("reason", "closed until 9")]);
+        assert_eq!(reason, Some(Operation::Lock { reason: Reason::parse("closed until 9").unwrap() }));
+        assert_eq!(
+            operation("lock", &[("reason", "9")]),
+            Some(Operation::Lock { reason: Reason::parse("9").unwrap() })
+        );
+        assert_eq!(operation("maintenance", &[("on", "true")]), Some(Operation::Maintenance { on: true }));
+        let slots = operation("refill-slots", &[("slots", r#"["A1","A2"]"#)]);
+        assert_eq!(slots, Some(Operation::RefillSlots { slots: [slot("A1"), slot("A2")].into() }));
+        for bad in [
+            ("lock", &[][..]),
+            ("lock", &[("reason", "a"), ("reason", "b")]),
+            ("unlock", &[("now", "1")]),
+            ("set-stock", &[("slot", "A1"), ("count", "many")]),
+            ("open-safe", &[]),
+        ] {
+            assert_eq!(operation(bad.0, bad.1), None, "{bad:?}");
+        }
+    }
+}
