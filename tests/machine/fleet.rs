@@ -49,7 +49,7 @@ pub fn listen(port: u16) -> (Running, Receiver<(String, Value)>) {
     })
 }
 
-fn listen_as<T: Send + 'static>(
+pub fn listen_as<T: Send + 'static>(
     port: u16,
     read: impl Fn(&str) -> T + Send + 'static,
 ) -> (Running, Receiver<(String, T)>) {
@@ -300,7 +300,7 @@ fn memory(pid: u32) -> (u64, u64) {
 }
 
 /// Publishes these at QoS 1 as fast as the broker takes them, and returns once it has taken all.
-fn publish_all(port: u16, topic: &str, messages: &[Vec<u8>]) {
+pub fn publish_all(port: u16, topic: &str, messages: &[Vec<u8>]) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();

@@ -3,6 +3,7 @@
 mod bundle;
 mod bus;
 mod contract;
+mod commands;
 mod crawl;
 mod fleet;
 mod gateway;

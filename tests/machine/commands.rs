@@ -1,0 +1,365 @@
+//! The fleet's office commands a machine over a real broker, with `kioskfleet send` as anybody types it; and whoever else
+//! is on that broker can do nothing with it.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use kioskd::fleet::command::{CommandContent, CommandStatus, Stage};
+use kioskd::operation::{KeyName, RequestId};
+use kioskd::signed::jws::{Keys, PublicKey, Purpose, Signer};
+use kioskd::signed::keyset::{KeyEntry, KeysetContent, Role};
+use serde_json::{Value, json};
+
+use crate::fleet::{free_port, listen_as, mosquitto, publish_all};
+use kioskd_tests::PATIENCE;
+use kioskd_tests::child::{Running, command};
+use kioskd_tests::machine::{Machine, Setup};
+
+struct Office {
+    machine: Machine,
+    port: u16,
+    _broker: Running,
+}
+
+impl Office {
+    fn start() -> Self {
+        let port = free_port();
+        let broker = mosquitto(port);
+        let setup = Setup { broker: Some(format!("mqtt://127.0.0.1:{port}")), panel: "640x400", ..Setup::default() };
+        Self { machine: Machine::start(&setup), port, _broker: broker }
+    }
+
+    fn key(&self, name: &str) -> String {
+        self.machine.state.join("keys").join(name).to_str().unwrap().to_owned()
+    }
+
+    fn signer(&self, name: &str) -> Signer {
+        Signer::from_pem(&std::fs::read(self.key(&format!("{name}.key"))).unwrap(), name).unwrap()
+    }
+
+    /// Whether it ended well, and the lines on standard output and standard error.
+    fn send_with(&self, options: &[&str], words: &[&str]) -> (bool, Vec<String>, String) {
+        let told = command(env!("CARGO_BIN_EXE_kioskfleet"))
+            .args(["send", "--fleet", "demo", "--broker", &format!("mqtt://127.0.0.1:{}", self.port)])
+            .args(options)
+            .args(words)
+            .output()
+            .unwrap();
+        let lines = String::from_utf8(told.stdout).unwrap().lines().map(str::to_owned).collect();
+        (told.status.success(), lines, String::from_utf8(told.stderr).unwrap())
+    }
+
+    fn send(&self, words: &[&str]) -> (bool, Vec<String>) {
+        let (key, kiosk) = (self.key("office.key"), self.key("kiosk.pem"));
+        let (well, lines, _) = self.send_with(&["--kiosk", "K0001", "--sign", &key, "--kiosk-key", &kiosk], words);
+        (well, lines)
+    }
+
+    fn done(&self, words: &[&str], end: &str) {
+        let trail = ["K0001 accepted", "K0001 executing", &format!("K0001 successful: {end}")].map(str::to_owned);
+        assert_eq!(self.send(words), (true, trail.to_vec()), "{words:?}: {}", self.machine.log());
+    }
+
+    /// Without a record.
+    fn rejected(&self, (well, lines): (bool, Vec<String>), why: &str) {
+        assert_eq!((well, lines), (false, vec![format!("K0001 rejected: {why}")]));
+    }
+
+    /// Believed, and not done.
+    fn refused(&self, words: &[&str], why: &str) {
+        let trail = ["K0001 accepted", "K0001 executing", &format!("K0001 rejected: {why}")].map(str::to_owned);
+        assert_eq!(self.send(words), (false, trail.to_vec()), "{words:?}");
+    }
+
+    fn publish(&self, topic: &str, message: &[u8]) {
+        publish_all(self.port, topic, &[message.to_vec()]);
+    }
+
+    fn operations(&self) -> Vec<Value> {
+        self.machine.get("/api/operations")["operations"].as_array().unwrap().clone()
+    }
+
+    fn state(&self) -> Value {
+        self.machine.get("/api/state")
+    }
+}
+
+/// What the kiosk says of commands, opened with its key.
+struct Ear {
+    _client: Running,
+    queue: std::sync::mpsc::Receiver<(String, String)>,
+    keys: Keys,
+}
+
+impl Ear {
+    fn of(office: &Office) -> Self {
+        let (client, queue) = listen_as(office.port, str::to_owned);
+        // What is retained comes first, and says that it listens.
+        let listens =
+            std::iter::from_fn(|| queue.recv_timeout(PATIENCE).ok()).any(|(topic, _)| topic.ends_with("/presence"));
+        assert!(listens);
+        let key = PublicKey::from_pem(&std::fs::read(office.key("kiosk.pem")).unwrap()).unwrap();
+        Self { _client: client, queue, keys: Keys::new([("demo/K0001".to_owned(), key)]) }
+    }
+
+    fn next(&self, within: Duration) -> Option<CommandStatus> {
+        loop {
+            let (topic, payload) = self.queue.recv_timeout(within).ok()?;
+            if topic.ends_with("/status") {
+                let (status, _) = self.keys.open(Purpose::CommandStatus, payload.as_bytes()).unwrap();
+                return Some(status);
+            }
+        }
+    }
+
+    /// The bytes of the next command, and its topic.
+    fn command(&self) -> (String, String) {
+        std::iter::from_fn(|| self.queue.recv_timeout(PATIENCE).ok())
+            .find(|(topic, _)| topic.contains("/cmd/") && !topic.ends_with("/status"))
+            .expect("a command")
+    }
+}
+
+#[test]
+fn the_office_locks_fills_gives_away_and_settles() {
+    let office = Office::start();
+    let machine = &office.machine;
+    office.done(&["lock", "reason=closed until nine"], "done");
+    machine.until("out-of-service");
+    assert_eq!(office.state()["reasons"][0], json!({ "kind": "locked", "detail": "closed until nine" }));
+    office.done(&["lock", "reason=closed until nine"], "it was so already");
+    office.done(&["unlock"], "done");
+    machine.until("attract");
+    office.done(&["set-stock", "slot=A1", "count=3"], "done");
+    assert_eq!(office.state()["stock"]["A1"]["count"], 3);
+    office.done(&["refill-slots", r#"slots=["A1"]"#], "done");
+    let a1 = office.state()["stock"]["A1"].clone();
+    assert_eq!(a1["count"], a1["capacity"]);
+    office.refused(&["set-stock", "slot=Z9", "count=3"], "there is no such slot");
+
+    let before = machine.pulses();
+    let (well, lines) = office.send(&["vend", "product=cola"]);
+    assert!(well && lines.last().unwrap().starts_with("K0001 successful: done, see order "), "{lines:?}");
+    machine.until_state("delivered");
+    assert_eq!(machine.pulses(), before + 1);
+
+    machine.until("attract");
+    machine.world(json!({ "provider": { "refund_failed": true }, "slot": { "name": "B2", "motor": "jam" } }));
+    let payload = machine.offer(&["chips"]);
+    machine.wallet(&payload, "pay");
+    let order = machine.until_state("claim");
+    let order = order["id"].as_str().unwrap();
+    office.done(&["settle-claim", &format!("order={order}"), "how=paid-outside"], "done");
+    let why = machine.get(&format!("/api/why?order={order}"))["text"].to_string();
+    assert!(why.contains("claim settled by the fleet's key office (command "), "{why}");
+
+    // Each by its own counter, one after the other.
+    let counters: Vec<u64> = office.operations().iter().filter_map(|line| line["by"]["counter"].as_u64()).collect();
+    assert_eq!(counters.len(), 8);
+    assert!(counters.windows(2).all(|pair| pair[0] == pair[1] + 1), "{counters:?}");
+
+    // What is typed wrong leaves nothing behind and says what to do.
+    let typed = |words: &[&str]| office.send_with(&["--kiosk", "K0001", "--sign", &office.key("office.key")], words);
+    for (words, says) in [
+        (&["open-safe"][..], "`open-safe` is no verb; there are lock, unlock,"),
+        (&["lock", "cleaning"], "an argument is written NAME=VALUE, not `cleaning`"),
+        (&["lock"], "`lock` does not have these arguments; docs/fleet.md lists each verb"),
+    ] {
+        let (well, lines, error) = typed(words);
+        assert!(!well && lines.is_empty() && error.contains(says), "{words:?}: {error}");
+    }
+    let (_, _, error) =
+        office.send_with(&["--kiosk", "all", "--sign", &office.key("office.key")], &["vend", "product=cola"]);
+    assert!(error.contains("send it to one kiosk"), "{error}");
+    let absent = office.send_with(&["--kiosk", "K9", "--sign", &office.key("office.key")], &["unlock"]);
+    assert!(!absent.0 && absent.2.contains("K9 is not online, so nothing was sent"), "{}", absent.2);
+    assert_eq!(office.operations().len(), 8);
+
+    // To every kiosk, and for programs.
+    let (well, lines, _) = office.send_with(
+        &["--kiosk", "all", "--sign", &office.key("office-2.key"), "--timeout", "5", "--json"],
+        &["lock", "reason=holiday"],
+    );
+    let last: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+    assert!(well && last["kiosk"] == "K0001" && last["status"] == "successful", "{lines:?}");
+    machine.verify();
+}
+
+/// Whoever owns the broker has every message that was ever sent, and sends whatever he likes.
+#[test]
+fn who_owns_the_broker_can_do_nothing_with_what_he_has_heard() {
+    let office = Office::start();
+    let ear = Ear::of(&office);
+    office.done(&["set-stock", "slot=A1", "count=1"], "done");
+    let (topic, message) = ear.command();
+    office.done(&["set-stock", "slot=A1", "count=7"], "done");
+    let before = office.operations();
+    while ear.next(Duration::from_secs(2)).is_some() {}
+
+    // The recorded bytes again: the stored outcome, and nothing else.
+    office.publish(&topic, message.as_bytes());
+    let said = ear.next(PATIENCE).unwrap();
+    assert_eq!((said.status, said.message), (Stage::Successful, None));
+    assert_eq!((office.state()["stock"]["A1"]["count"].as_u64(), office.operations()), (Some(7), before.clone()));
+
+    // Another number, another verb, another kiosk's, somebody else's, none at all.
+    let (stranger, office_key) = (office.signer("kiosk"), office.signer("office"));
+    let content = |aud: &str, id: &str, counter: u64| CommandContent {
+        aud: aud.into(),
+        jti: RequestId::parse(id).unwrap(),
+        verb: "lock".into(),
+        args: json!({ "reason": "mine" }).as_object().unwrap().clone(),
+        ctr: counter,
+        nonce: None,
+        exp: None,
+    };
+    let sign = |signer: &Signer, content: &CommandContent| signer.sign(Purpose::Command, content).unwrap();
+    let used = before[0]["by"]["counter"].as_u64().unwrap();
+    let lock = |id: &str| format!("kiosk/v1/demo/K0001/cmd/lock/{id}");
+    for (topic, message, why) in [
+        (topic.replace("set-stock", "refill"), message.clone().into_bytes(), "its verb or number is another"),
+        (format!("{topic}x"), message.clone().into_bytes(), "its verb or number is another"),
+        (lock("a"), b"lock!".to_vec(), "not a flattened JWS"),
+        (lock("b"), vec![b'x'; 60_000], "longer than 16384 bytes"),
+        (lock("c"), sign(&stranger, &content("demo/K0001", "c", used + 1)), "not known here"),
+        (lock("d"), sign(&office_key, &content("demo/K0002", "d", used + 1)), "for another kiosk"),
+    ] {
+        // One a second is answered.
+        std::thread::sleep(Duration::from_millis(1_100));
+        office.publish(&topic, &message);
+        let said = ear.next(PATIENCE).unwrap();
+        let reason = said.reason.unwrap();
+        assert!(said.status == Stage::Rejected && said.message.is_some() && reason.contains(why), "{reason}");
+    }
+    // A number that was used, by the key itself: not even on record.
+    office.publish(&lock("e"), &sign(&office_key, &content("demo/K0001", "e", used)));
+    let said = ear.next(PATIENCE).unwrap();
+    assert_eq!(said.reason.as_deref(), Some("the key's counter was used before; take a higher one"));
+    assert_eq!(office.operations(), before);
+
+    // What is for another run of the daemon moves nothing, and its counter is used.
+    let vend = |nonce: &str| CommandContent {
+        verb: "vend".into(),
+        args: json!({ "product": "cola" }).as_object().unwrap().clone(),
+        nonce: Some(nonce.into()),
+        ..content("demo/K0001", "f", 1)
+    };
+    let pulses = office.machine.pulses();
+    let late = sign(&office.signer("office-2"), &vend("0000000000000000"));
+    for _ in 0..2 {
+        office.publish("kiosk/v1/demo/K0001/cmd/vend/f", &late);
+        let said = std::iter::from_fn(|| ear.next(PATIENCE)).find(|status| status.status.is_final()).unwrap();
+        assert!(said.reason.unwrap().contains("was not asked for this moment"));
+    }
+    assert_eq!((office.machine.pulses(), office.operations().len()), (pulses, before.len() + 1));
+
+    // A flood: few answers, one alarm, and the office is heard all the same.
+    let log = office.machine.log().len();
+    publish_all(office.port, &lock("g"), &vec![b"lock!".to_vec(); 20_000]);
+    let (key, kiosk) = (office.key("office.key"), office.key("kiosk.pem"));
+    let (well, lines, error) =
+        office.send_with(&["--kiosk", "K0001", "--sign", &key, "--kiosk-key", &kiosk], &["lock", "reason=flood"]);
+    assert!(well, "{lines:?} {error}");
+    let answers = std::iter::from_fn(|| ear.next(Duration::from_secs(2))).filter(|said| said.id == "g").count();
+    assert!((1..20).contains(&answers), "{answers}");
+    let said = office.machine.log()[log..].matches("should be a command").count();
+    assert!((1..20).contains(&said), "{said}");
+    office.machine.wait("the alarm", || {
+        let (_client, queue) = listen_as(office.port, str::to_owned);
+        let alarm = std::iter::from_fn(|| queue.recv_timeout(Duration::from_secs(3)).ok())
+            .find(|(topic, _)| topic.ends_with("/alarm/command-rejected"))?;
+        let alarm: Value = serde_json::from_str(&alarm.1).unwrap();
+        (alarm["count"].as_u64() > Some(1_000) && alarm["reason"] == "not a flattened JWS signed with EdDSA")
+            .then_some(())
+    });
+    office.machine.verify();
+}
+
+/// The plug is pulled while a relay is on: the trail ends, and asking again moves nothing.
+#[test]
+fn a_command_that_a_crash_has_cut_ends_as_failed() {
+    let office = Office::start();
+    let ear = Ear::of(&office);
+    office.done(&["maintenance", "on=true"], "done");
+    drop(ear.command());
+    office.machine.world(json!({ "power": "cut", "at": "relay-on" }));
+    let (well, lines) = office.send(&["pulse", "outlet=slot:A1"]);
+    assert!(!well && lines.last().is_some_and(|last| last.starts_with("K0001 failed: ")), "{lines:?}");
+    assert_eq!(lines[..2], ["K0001 accepted", "K0001 executing"]);
+    let (topic, message) = ear.command();
+    let pulses = office.machine.pulses();
+    while ear.next(Duration::from_secs(2)).is_some() {}
+    office.publish(&topic, message.as_bytes());
+    let said = ear.next(PATIENCE).unwrap();
+    assert_eq!((said.status, office.machine.pulses()), (Stage::Failed, pulses));
+    office.machine.verify();
+}
+
+#[test]
+fn the_root_changes_the_keys_and_the_change_outlives_a_restart() {
+    let office = Office::start();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let run = |arguments: &[&str]| {
+        let told = command(env!("CARGO_BIN_EXE_kioskfleet")).args(arguments).stdout(Stdio::null()).status().unwrap();
+        assert!(told.success(), "{arguments:?}");
+    };
+    run(&["keygen", "--out", folder.path().to_str().unwrap(), "third"]);
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let keep = format!("office-2={}:sell", office.key("office-2.pem"));
+    let new = format!("third={}:sell", text(&at("third.pem")));
+    let (root, out) = (office.key("root.key"), text(&at("next.json")));
+    run(&[
+        "keyset",
+        "--root",
+        &root,
+        "--fleet",
+        "demo",
+        "--version",
+        "2",
+        "--key",
+        &keep,
+        "--key",
+        &new,
+        "--revoke",
+        "office",
+        "--out",
+        &out,
+    ]);
+    office.done(&["unlock"], "it was so already");
+    let rotate = || office.send_with(&["--kiosk", "K0001"], &["rotate-keys", &format!("keyset={out}")]);
+    let (well, lines, error) = rotate();
+    assert!(well && lines.len() == 3, "{lines:?} {error}");
+    let by = |key: &str| {
+        let (well, lines, _) = office.send_with(&["--kiosk", "K0001", "--sign", key], &["unlock"]);
+        (well, lines)
+    };
+    let unknown = "signed by a key that is not known here";
+    office.rejected(by(&office.key("office.key")), unknown);
+    assert!(by(&text(&at("third.key"))).0);
+
+    // The configuration still names the first; the ledger has the newer.
+    office.machine.world(json!({ "power": "cut" }));
+    office.machine.until("attract");
+    std::thread::sleep(Duration::from_millis(1_100));
+    office.rejected(by(&office.key("office.key")), unknown);
+    assert!(by(&text(&at("third.key"))).0);
+    // The stored answer, once more.
+    assert_eq!(rotate().1, ["K0001 successful: done"]);
+
+    let entry = |name: &str| {
+        use base64::Engine as _;
+        let key = base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(office.signer(name).public().bytes());
+        KeyEntry { kid: KeyName::parse(name).unwrap(), key, roles: vec![Role::Sell] }
+    };
+    let keys = vec![entry("office"), entry("office-2")];
+    let old = KeysetContent { fleet: "demo".into(), version: 1, keys, revoked: Vec::new() };
+    let old = old.sign(&office.signer("root")).unwrap();
+    let ear = Ear::of(&office);
+    std::thread::sleep(Duration::from_millis(1_100));
+    office.publish("kiosk/v1/demo/K0001/cmd/rotate-keys/keyset-1", old.as_str().as_bytes());
+    let said = ear.next(PATIENCE).unwrap();
+    assert_eq!(said.reason.as_deref(), Some("a keyset of this version or a later one is in force"));
+    office.machine.verify();
+}
