@@ -3,6 +3,16 @@
 #[path = "../../src/vocabulary/mod.rs"]
 pub mod vocabulary;
 
+#[path = "../../src/operation/mod.rs"]
+pub mod operation;
+
+#[path = "../../src/fleet"]
+pub mod fleet {
+    pub mod command;
+    mod rate_limiter;
+    pub mod topic;
+}
+
 #[path = "../../src/emv/mod.rs"]
 pub mod emv;
 

@@ -226,6 +226,17 @@ pub const SHAPE: &[Case] = cases! {
 };
 
 pub const RULES: &[Case] = cases! {
+    "broker = \"mqtt://127.0.0.1:1883\"" => "broker = \"mqtt://127.0.0.1:1883\"\nroot = \"root.pem\"":
+        "kiosk.toml:44:8: `root` signs a keyset; write keyset = \"keyset.json\"";
+    "broker = \"mqtt://127.0.0.1:1883\"" => "broker = \"mqtt://127.0.0.1:1883\"\nkeyset = \"keyset.json\"":
+        "kiosk.toml:44:10: `keyset` needs who signs it; write root = \"root.pem\"";
+    "broker = \"mqtt://127.0.0.1:1883\"" => "broker = \"mqtt://127.0.0.1:1883\"\nroot = \"none.pem\"\nkeyset = \"none.json\"":
+        "kiosk.toml:44:8: `root` `none.pem` can't be read; write the path of a file that kioskd may read"
+        "kiosk.toml:45:10: `keyset` `none.json` can't be read; write the path of a file that kioskd may read";
+    "broker = \"mqtt://127.0.0.1:1883\"" => "broker = \"mqtt://127.0.0.1:1883\"\nroot = \"cola.png\"\nkeyset = \"keyset.json\"":
+        "kiosk.toml:44:8: `root` is not an Ed25519 public key (PEM); write the path of the root's .pem";
+    "broker = \"mqtt://127.0.0.1:1883\"" => "broker = \"mqtt://127.0.0.1:1883\"\nroot = \"root.pem\"\nkeyset = \"other.json\"":
+        "kiosk.toml:45:10: `keyset` does not count: it is for the fleet `other`; write the path of what `kioskfleet keyset` has made";
     "broker = \"mqtt://127.0.0.1:1883\"" => "broker = \"mqtt://127.0.0.1:1883\"\n[[fleet.gateway.trusted]]\nkid = \"g\"\nfile = \"g.pub\"":
         "kiosk.toml:44:9: the gateway knows a kiosk by its key; write signing_key = \"file:/path/of/the.key\" in [fleet]";
     "[[rail]]\nkind = \"sandbox\"\nlabel = { en = \"Wallet\" }\npoll_seconds = 3" => "signing_key = \"file:k\"\n[[fleet.gateway.trusted]]\nkid = \"g\"\nfile = \"g.pub\"\n[[rail]]\nkind = \"emv\"\nlabel = { en = \"QR\" }\n[rail.merchant]\nprofile = \"vietqr\"\nbin = \"97041\"\naccount = \"257678859\"\nservice = \"account\"":

@@ -14,11 +14,22 @@ use std::path::{Path, PathBuf};
 
 use kioskd::config::{self, Config, ConfigError, Span};
 use kioskd::kiosk::check;
+use kioskd::signed::jws::{Purpose, Signer};
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const GOOD: &str = include_str!("kiosk.toml");
 const DEMO: &str = include_str!("../../configs/vending.toml");
+
+/// RFC 8037, appendix A.
+const ROOT: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
+-----END PRIVATE KEY-----
+";
+const ROOT_PUBLIC: &str = "-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=
+-----END PUBLIC KEY-----
+";
 
 /// A directory with the files that `kiosk.toml` names.
 fn directory() -> tempfile::TempDir {
@@ -30,6 +41,13 @@ fn directory() -> tempfile::TempDir {
         ("cola.png", "pictures/cola.png"),
     ] {
         std::os::unix::fs::symlink(assets.join(asset), directory.path().join(name)).unwrap();
+    }
+    let root = Signer::from_pem(ROOT.as_bytes(), "root").unwrap();
+    fs::write(directory.path().join("root.pem"), ROOT_PUBLIC).unwrap();
+    for (fleet, file) in [("street", "keyset.json"), ("other", "other.json")] {
+        let entry = |kid: &str, key: &str| json!({ "kid": kid, "key": key.repeat(43), "roles": ["sell"] });
+        let content = json!({ "fleet": fleet, "version": 1, "keys": [entry("a", "A"), entry("b", "E")] });
+        fs::write(directory.path().join(file), root.sign(Purpose::Keyset, &content).unwrap()).unwrap();
     }
     directory
 }
@@ -83,6 +101,9 @@ fn a_good_file_is_read_and_its_paths_start_at_the_file() {
     let (ca, key) = (directory.path().join("ca.pem"), format!("file:{}", directory.path().join("kiosk.key").display()));
     assert_eq!((fleet.ca, fleet.cert), (Some(ca), Some(PathBuf::from("/etc/kiosk.pem"))));
     assert_eq!(fleet.key.unwrap().to_string(), key);
+    let commanded = format!("{plain}\nroot = \"root.pem\"\nkeyset = \"keyset.json\"");
+    let fleet = check::parse(&file, GOOD.replacen(plain, &commanded, 1).as_bytes()).unwrap().fleet.unwrap();
+    assert_eq!(fleet.keyset, Some(directory.path().join("keyset.json")));
 
     let absolute = GOOD.replacen("\"state\"", "\"/var/lib/kioskd\"", 1);
     let config = check::parse(&file, absolute.as_bytes()).unwrap();

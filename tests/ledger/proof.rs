@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use kioskd::fleet::command::{self, CommandContent};
 use kioskd::fleet::keygen::keygen;
 use kioskd::fleet::proof::{Position, Refused, Sums, Totals, Verdict, Verifier};
 use kioskd::fleet::topic::Name;
@@ -12,6 +13,7 @@ use kioskd::operation::Operation;
 use kioskd::sale::{Condition, event::Event};
 use kioskd::signed::jws::{PublicKey, Purpose, Signer};
 use kioskd::signed::statement::TestReport;
+use kioskd::signed::jws::{Keys, PublicKey, Purpose, Signer};
 use serde_json::Value;
 
 use crate::kit::{self, Dice, Shop};
@@ -303,6 +305,27 @@ fn the_recipes_in_the_documentation_hold() {
     report(document, pem);
     let mut verifier = Verifier::new("street/K0001", PublicKey::from_pem(pem.as_bytes()).unwrap());
     assert!(verifier.checkpoint(checkpoint.trim().as_bytes()).is_ok());
+
+    let heading = "### What a command is";
+    let command = block(document, heading, "json");
+    std::fs::write(folder.path().join("command.json"), command).unwrap();
+    std::fs::write(folder.path().join("office.pem"), pem).unwrap();
+    let said = shell(folder.path(), block(document, heading, "sh"));
+    assert!(said.contains("Signature Verified Successfully"), "{said}");
+    let keys = Keys::new([("office".to_owned(), PublicKey::from_pem(pem.as_bytes()).unwrap())]);
+    let (content, _) = keys.open::<CommandContent>(Purpose::Command, command.trim().as_bytes()).unwrap();
+    assert_eq!(serde_json::to_string(&content).unwrap(), said.lines().last().unwrap());
+    assert!(command::operation(&content.verb, &content.args).is_some());
+}
+
+#[test]
+fn every_verb_of_a_command_is_in_the_documentation() {
+    let document = include_str!("../../docs/fleet.md");
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    let rows: std::collections::BTreeMap<&str, &str> = rows.collect();
+    for verb in Operation::VERBS {
+        assert!(rows.contains_key(verb), "docs/fleet.md does not have `{verb}`");
+    }
 }
 
 /// The report of a test in the same document, typed as it stands there, and with a byte changed.
