@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use kioskd::ledger::{DirectoryLock, FILE, Journal, Ledger, LedgerError};
-use kioskd::operation::{Actor, Operation, Reason, Request, RequestId, Rights};
+use kioskd::operation::{Actor, KeyName, Operation, Reason, Request, RequestId, Rights};
 use kioskd::sale::event::{Effect, Event, Illegal};
 use kioskd::sale::order::Watch;
 use kioskd::sale::policy::{Policy, RailPolicy};
@@ -218,6 +218,16 @@ impl Shop {
         self.feed(Event::Asked { request, known: None });
     }
 
+    /// The fleet's office asks for something, by the next counter of its key.
+    pub fn command(&mut self, asked: Operation) {
+        let kid = KeyName::parse("office").unwrap();
+        let counter = self.state.windows.get(&kid).map_or(7, |window| window.highest + 3);
+        let id = RequestId::parse(&format!("command-{counter}")).unwrap();
+        let by = Actor::Fleet { kid, counter };
+        let request = Request { id, by, rights: Rights::ALL, live: false, expired: false, asked };
+        self.feed(Event::Asked { request, known: None });
+    }
+
     /// A customer chooses; the QR is on the glass afterwards.
     pub fn offer(&mut self, products: &[&str]) -> OrderId {
         self.touch(Touch::Start);
@@ -321,9 +331,9 @@ impl Shop {
         self.wall = true;
         self.operate(Operation::Lock { reason: Reason::parse("cleaning").unwrap() });
         self.pass(1_000);
-        self.operate(Operation::Unlock);
+        self.command(Operation::Unlock);
         self.operate(Operation::Refill);
-        self.operate(Operation::SetStock { slot: slot("A1"), count: 5 });
+        self.command(Operation::SetStock { slot: slot("A1"), count: 5 });
         self.offer(&["cola"]);
         self.touch(Touch::Cancel);
         self.pass(10_000);

@@ -2,8 +2,8 @@
 
 mod bundle;
 mod bus;
-mod contract;
 mod commands;
+mod contract;
 mod crawl;
 mod fleet;
 mod gateway;

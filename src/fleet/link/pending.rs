@@ -212,6 +212,7 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::command::Stage;
 
     fn leaves(pending: &Pending) -> Vec<(String, String)> {
         pending.due().into_iter().map(|message| (message.leaf.to_string(), message.payload)).collect()
@@ -262,6 +263,33 @@ mod tests {
         assert!(!pending.ask(vec![1]));
         pending.connected();
         assert_eq!(pending.take_request(), None, "what was asked on the former connection is not asked on the new one");
+    }
+
+    #[test]
+    fn what_is_said_of_commands_waits_for_the_connection_and_ends_come_before_how_it_went() {
+        let pending = Pending::default();
+        let status = |id: usize, stage| CommandStatus::new("lock", id.to_string(), stage);
+        for id in 0..40 {
+            pending.status(status(id, Stage::Executing));
+            pending.status(status(id, Stage::Successful));
+        }
+        pending.connected();
+        let mut waiting: Vec<CommandStatus> = std::iter::from_fn(|| pending.take_status()).collect();
+        assert_eq!(waiting.len(), STATUSES);
+        assert_eq!(waiting.iter().filter(|status| status.status == Stage::Successful).count(), 40);
+        // What was taken and did not arrive comes back to where it was.
+        let [last, before] = [waiting.pop().unwrap(), waiting.pop().unwrap()];
+        pending.put_back(last.clone());
+        pending.put_back(before.clone());
+        assert_eq!([pending.take_status(), pending.take_status()], [Some(before), Some(last)]);
+        for id in 0..100 {
+            pending.status(status(id, Stage::Failed));
+        }
+        assert_eq!(pending.take_status(), Some(status(36, Stage::Failed)), "the oldest goes");
+        assert_eq!(pending.take_resend(), None);
+        pending.resend(9);
+        pending.resend(12);
+        assert_eq!((pending.take_resend(), pending.take_resend()), (Some(9), None));
     }
 
     #[test]

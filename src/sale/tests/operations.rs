@@ -4,6 +4,7 @@ use super::desk::{Desk, answers, lock, outlet, planogram, policy, product, slot}
 use crate::operation::{
     Actor, CheckResult, Finding, Findings, KeyName, Known, LanguageTag, Operation, Outcome, PartName, Refusal, Request,
     RequestId, Right, Rights, Seen,
+    Actor, KeyName, KeysetText, Known, LanguageTag, Operation, Outcome, Refusal, Request, RequestId, Right, Rights,
 };
 use crate::sale::recover::Recovered;
 use crate::sale::view::{OrderState, StopReason};
@@ -120,6 +121,60 @@ fn a_test_turns_the_slot_that_was_named_though_it_is_faulty_and_no_other() {
     assert!(!step.effects.iter().any(|effect| matches!(effect, Effect::Prepare { .. })), "not from another slot");
     assert_eq!(desk.order(order).state(), OrderState::NotDelivered);
     assert_eq!((desk.order(order).paid(), desk.order(order).amount()), (0, 0), "no revenue");
+}
+
+/// A command of the key `office`.
+fn command(counter: u64, asked: Operation) -> Request {
+    let by = Actor::Fleet { kid: KeyName::parse("office").unwrap(), counter };
+    Request { by, live: false, ..technician(&format!("c-{counter}"), asked) }
+}
+
+#[test]
+fn a_counter_is_taken_once_and_in_any_order_and_no_old_one_comes_back() {
+    let mut desk = Desk::new();
+    let mut ask = |request: Request| {
+        let step = desk.hear(Event::Asked { request, known: None });
+        let [outcome] = &answers(&step)[..] else { panic!("{step:?}") };
+        let on_record = kinds(&step).contains(&"operation-begun");
+        (outcome.clone(), on_record)
+    };
+    let used = (Outcome::Refused { why: Refusal::CounterUsed }, false);
+    let done = (Outcome::Unchanged, true);
+    assert_eq!(ask(command(100, Operation::Unlock)), done);
+    assert_eq!(ask(command(99, Operation::Unlock)), done, "it was overtaken");
+    assert_eq!(ask(command(99, Operation::Unlock)), used);
+    assert_eq!(ask(Request { id: RequestId::parse("other").unwrap(), ..command(100, Operation::Unlock) }), used);
+    assert_eq!(ask(command(36, Operation::Unlock)), used);
+    assert_eq!(ask(command(37, Operation::Unlock)), done);
+    let by = Actor::Fleet { kid: KeyName::parse("office-2").unwrap(), counter: 99 };
+    assert_eq!(ask(Request { by, ..command(1, Operation::Unlock) }), done, "each key counts for itself");
+
+    // What is refused with a record has used its counter.
+    let late = Request { expired: true, ..command(101, lock("late")) };
+    assert_eq!(ask(late), (Outcome::Refused { why: Refusal::Expired }, true));
+    let test = Operation::TestVend { slot: slot("A1") };
+    assert_eq!(ask(command(102, test)), (Outcome::Refused { why: Refusal::NotLive }, true));
+    let nobody = Request { rights: Rights::default(), ..command(103, lock("nobody")) };
+    assert_eq!(ask(nobody), (Outcome::Refused { why: Refusal::NoRight { right: Right::Service } }, true));
+    for counter in 101..=103 {
+        assert_eq!(ask(Request { id: RequestId::parse("again").unwrap(), ..command(counter, lock("again")) }), used);
+    }
+    assert_eq!(desk.state.conditions.locked, None);
+}
+
+#[test]
+fn keys_are_changed_by_the_root_alone_and_events_are_sent_again() {
+    let mut desk = Desk::new();
+    let keyset = KeysetText::parse("{}").unwrap();
+    let rotate = Operation::RotateKeys { version: 4, keyset };
+    assert_eq!(desk.outcome(rotate.clone()), Outcome::Refused { why: Refusal::OnlyByRoot });
+    let step = desk.hear(Event::Asked { request: command(1, rotate.clone()), known: None });
+    assert_eq!(answers(&step), [Outcome::Refused { why: Refusal::OnlyByRoot }]);
+    let by = Actor::Fleet { kid: KeyName::parse(Actor::ROOT).unwrap(), counter: 4 };
+    let step = desk.hear(Event::Asked { request: Request { by, ..command(2, rotate) }, known: None });
+    assert_eq!(answers(&step), [Outcome::Changed { order: None, report: None }]);
+    let step = desk.hear(Event::Asked { request: command(3, Operation::ResendEvents { after: 7 }), known: None });
+    assert!(step.effects.contains(&Effect::ResendEvents { after: 7 }));
 }
 
 #[test]
