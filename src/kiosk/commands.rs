@@ -113,3 +113,6 @@ impl Kiosk {
         self.desk.as_ref().is_none_or(|desk| desk.counts(by))
     }
 }
+
+#[cfg(test)]
+mod tests;
