@@ -256,6 +256,7 @@ fn who_owns_the_broker_can_do_nothing_with_what_he_has_heard() {
 
     // A flood: few answers, one alarm, and the office is heard all the same.
     let log = office.machine.log().len();
+    std::thread::sleep(Duration::from_millis(1_100));
     publish_all(office.port, &lock("g"), &vec![b"lock!".to_vec(); 20_000]);
     let (key, kiosk) = (office.key("office.key"), office.key("kiosk.pem"));
     let (well, lines, error) =
@@ -284,9 +285,9 @@ fn a_command_that_a_crash_has_cut_ends_as_failed() {
     office.done(&["maintenance", "on=true"], "done");
     drop(ear.command());
     office.machine.world(json!({ "power": "cut", "at": "relay-on" }));
+    // How it went may be cut with it, and how it ended may not.
     let (well, lines) = office.send(&["pulse", "outlet=slot:A1"]);
     assert!(!well && lines.last().is_some_and(|last| last.starts_with("K0001 failed: ")), "{lines:?}");
-    assert_eq!(lines[..2], ["K0001 accepted", "K0001 executing"]);
     let (topic, message) = ear.command();
     let pulses = office.machine.pulses();
     while ear.next(Duration::from_secs(2)).is_some() {}
