@@ -203,7 +203,7 @@ impl<'a> Run<'a> {
         };
         let id = RequestId::parse(&format!("r-{}", chance.next())).unwrap();
         let (rights, live) = (Rights { money: chance.percent(90), ..Rights::ALL }, chance.percent(90));
-        let request = Request { id, by: Actor::Menu, rights, live, asked };
+        let request = Request { id, by: Actor::Menu, rights, live, expired: false, asked };
         self.said.asked.push(request.clone());
         self.ask(request)
     }

@@ -134,21 +134,13 @@ impl MqttClient {
         }
     }
 
-    /// Publishes what is said of a command, and gives it back when there is no room now.
-    pub fn publish_status(
-        &mut self,
-        topic: &Topic,
-        status: CommandStatus,
-        payload: Vec<u8>,
-        now: Instant,
-    ) -> Result<(), CommandStatus> {
-        if !self.publish(topic, QoS::AtLeastOnce, false, payload, now) {
-            return Err(status);
+    /// Publishes what is said of a command; `false` when there is no room now.
+    pub fn publish_status(&mut self, topic: &Topic, status: &CommandStatus, payload: Vec<u8>, now: Instant) -> bool {
+        let taken = self.publish(topic, QoS::AtLeastOnce, false, payload, now);
+        if let Some(last) = self.waiting.back_mut().filter(|_| taken) {
+            last.status = Some(status.clone());
         }
-        if let Some(last) = self.waiting.back_mut() {
-            last.status = Some(status);
-        }
-        Ok(())
+        taken
     }
 
     /// What was said of commands and may not have arrived.

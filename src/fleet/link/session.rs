@@ -341,7 +341,7 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             conn.client.ask(&self.topic(Leaf::PayRequest), request, now);
         }
         while let Some(status) = self.pending.take_status() {
-            if let Err(status) = self.publish_status(conn, status, now) {
+            if !self.publish_status(conn, &status, now) {
                 self.pending.put_back(status);
                 break;
             }
@@ -379,15 +379,15 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         }
     }
 
-    /// Gives the status back when there is no room now.
-    fn publish_status(&self, conn: &mut Connection, status: CommandStatus, now: Instant) -> Result<(), CommandStatus> {
+    /// `false` when there is no room now.
+    fn publish_status(&self, conn: &mut Connection, status: &CommandStatus, now: Instant) -> bool {
         let (Ok(verb), Ok(id)) = (Name::parse(&status.verb), Name::parse(&status.id)) else {
             // Numbers with a dot come from elsewhere than a topic, and nobody waits for them there.
-            return Ok(());
+            return true;
         };
         let payload = match &self.config.signer {
-            Some(signer) => signer.sign(Purpose::CommandStatus, &status),
-            None => serde_json::to_vec(&status),
+            Some(signer) => signer.sign(Purpose::CommandStatus, status),
+            None => serde_json::to_vec(status),
         };
         let payload = payload.expect("texts and numbers always become JSON");
         conn.client.publish_status(&self.topic(Leaf::CommandStatus { verb, id }), status, payload, now)
