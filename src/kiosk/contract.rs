@@ -11,11 +11,13 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::status::{Alarm, Status};
+use crate::fleet::command::{CommandContent, CommandStatus};
 use crate::fleet::figures::Figure;
 use crate::fleet::proof::Position;
 use crate::fleet::topic::{Address, Leaf, Name};
 use crate::ledger::EventDocument;
 use crate::payment::gateway::wire::{Notice, Reply, Request};
+use crate::signed::keyset::KeysetContent;
 
 /// Who writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,7 @@ enum From {
     Kiosk,
     BackEnd,
     Gateway,
+    Office,
 }
 
 struct Message {
@@ -87,7 +90,10 @@ fn messages(schemas: &mut SchemaGenerator) -> Vec<Message> {
         ..plain(name, leaf, 1, false, what, reference("Signed"))
     };
     let kind = || Name::parse("KIND").expect("letters are a name");
+    let verb = || Name::parse("VERB").expect("letters are a name");
+    let id = || Name::parse("ID").expect("letters are a name");
     let position = of::<Position>(schemas);
+    let status = of::<CommandStatus>(schemas);
     let when = json!({
         "type": "object",
         "required": ["time_ms", "uptime_s"],
@@ -139,6 +145,23 @@ fn messages(schemas: &mut SchemaGenerator) -> Vec<Message> {
                 Leaf::Ack,
                 "The highest event that the back end holds without a gap.",
                 position,
+            )
+        },
+        signed(
+            "command",
+            From::Office,
+            Leaf::Command { verb: verb(), id: id() },
+            "The office asks for something, or the root says whose commands count; what is for all of a fleet has `all` in place of a kiosk.",
+            json!({ "anyOf": [of::<CommandContent>(schemas), of::<KeysetContent>(schemas)] }),
+        ),
+        Message {
+            payload: json!({ "anyOf": [reference("Signed"), status.clone()] }),
+            ..signed(
+                "command-status",
+                From::Kiosk,
+                Leaf::CommandStatus { verb: verb(), id: id() },
+                "How far a command has come.",
+                status,
             )
         },
         signed("pay-request", From::Kiosk, Leaf::PayRequest, "A question to the gateway.", of::<Request>(schemas)),
@@ -194,7 +217,12 @@ impl Message {
         if address.ends_with("/KIND") {
             parameters["kind"] = json!({ "description": "What kind; docs/fleet.md has them all." });
         }
+        if address.contains("/VERB/ID") {
+            parameters["verb"] = json!({ "description": "What is asked; docs/fleet.md has them all." });
+            parameters["id"] = json!({ "description": "The command's number: 1 to 64 letters, digits, `_` and `-`." });
+        }
         let address = address.replace("FLEET", "{fleet}").replace("KIOSK", "{kiosk}").replace("KIND", "{kind}");
+        let address = address.replace("/VERB/ID", "/{verb}/{id}");
         json!({
             "address": address,
             "parameters": parameters,

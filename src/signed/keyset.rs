@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::jws::{BadMessage, Keys, PublicKey, Purpose, Signer};
@@ -17,7 +18,7 @@ const MOST: usize = 16;
 const MOST_REVOKED: usize = 64;
 
 /// What a key may ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Everything about stock, goods, claims and whether it sells.
@@ -35,9 +36,10 @@ impl Role {
 }
 
 /// One key, as its keyset writes it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyEntry {
+    #[schemars(with = "String")]
     pub kid: KeyName,
     /// The 32 bytes of an Ed25519 key, in base64url.
     pub key: String,
@@ -45,7 +47,7 @@ pub struct KeyEntry {
 }
 
 /// What a keyset says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeysetContent {
     pub fleet: String,
@@ -54,6 +56,7 @@ pub struct KeysetContent {
     pub keys: Vec<KeyEntry>,
     /// Names that are not to be given again, because somebody else may have their keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
     pub revoked: Vec<KeyName>,
 }
 

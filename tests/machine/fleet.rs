@@ -61,7 +61,10 @@ pub fn listen_as<T: Send + 'static>(
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
             let (topic, payload) = line.split_once(' ').unwrap_or((&line, ""));
-            crate::contract::check(topic, payload);
+            // A stranger may say anything to a kiosk.
+            if !topic.contains("/cmd/") || topic.ends_with("/status") {
+                crate::contract::check(topic, payload);
+            }
             if heard.send((topic.to_owned(), read(payload))).is_err() {
                 return;
             }

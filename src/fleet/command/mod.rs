@@ -10,6 +10,7 @@
 
 mod desk;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -22,12 +23,13 @@ use crate::operation::{Operation, Outcome, RequestId};
 pub const LONGEST: usize = 16 << 10;
 
 /// What a command's signature covers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommandContent {
     /// `FLEET/KIOSK`, or `FLEET/all`.
     pub aud: String,
     /// The command's number, as in its topic.
+    #[schemars(with = "String")]
     pub jti: RequestId,
     /// As in its topic.
     pub verb: String,
@@ -68,7 +70,7 @@ pub fn operation(verb: &str, args: &Map<String, Value>) -> Option<Operation> {
 }
 
 /// How far a command has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// Believed, and on disk.
@@ -89,7 +91,7 @@ impl Stage {
 }
 
 /// What a kiosk says about a command. It stands on `cmd/VERB/ID/status`, signed where the kiosk has a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandStatus {
     pub id: String,
     pub verb: String,
@@ -99,6 +101,7 @@ pub struct CommandStatus {
     pub reason: Option<String>,
     /// What came of it, as in the ledger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Map<String, Value>>")]
     pub outcome: Option<Outcome>,
     /// Of a message that was not believed: its SHA-256 in hexadecimal. Anybody may have sent one under this number.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -27,6 +27,8 @@ pub(super) fn of(name: &str) -> (Value, Option<Value>) {
         "alarm" => return (alarm(), None),
         "checkpoint" => ("street/K0001", Purpose::Checkpoint, position()),
         "ack" => ("back-end", Purpose::Ack, position()),
+        "command" => ("office", Purpose::Command, command()),
+        "command-status" => ("street/K0001", Purpose::CommandStatus, command_status()),
         "pay-request" => ("street/K0001", Purpose::PayRequest, request()),
         "pay-reply" => ("gateway", Purpose::PayReply, reply()),
         "pay-notice" => ("gateway", Purpose::PayNotice, notice()),
@@ -42,6 +44,28 @@ fn position() -> Value {
         "ledger": "9c41d0e6b7a25f38",
         "seq": 1042,
         "hash": "abe69ebf3e7f45d9f8f1abfe64bfb82cae962a4e5d137af68a9d27bbf99cfcaf",
+    })
+}
+
+fn command() -> Value {
+    json!({
+        "aud": "street/K0001",
+        "jti": "7f3a90c1d2e45b68",
+        "verb": "set-stock",
+        "args": { "count": 3, "slot": "A1" },
+        "ctr": 1_796_011_697,
+        "nonce": "5b1f0c9d2e7a4836",
+        "exp": 1_796_015_297,
+    })
+}
+
+fn command_status() -> Value {
+    json!({
+        "id": "7f3a90c1d2e45b68",
+        "verb": "set-stock",
+        "status": "rejected",
+        "reason": "there is no such slot",
+        "outcome": { "result": "refused", "why": { "refusal": "no-such-slot" } },
     })
 }
 
