@@ -95,7 +95,8 @@ fn it_waits_for_nobody_and_disturbs_no_sale() {
     desk.deliver(order, 0, 1, Evidence::Dropped { count: 1 });
     desk.touch("done");
     let id = RequestId::parse("late").unwrap();
-    let late = Request { id, by: Actor::Menu, rights: Rights::ALL, live: false, asked: Operation::Reboot };
+    let late =
+        Request { id, by: Actor::Menu, rights: Rights::ALL, live: false, expired: false, asked: Operation::Reboot };
     let step = desk.hear(Event::Asked { request: late, known: None });
     assert_eq!(answers(&step), [Outcome::Refused { why: Refusal::NotLive }], "it was on its way for a day");
     ask(&mut desk);
