@@ -11,9 +11,8 @@ use kioskd::fleet::topic::Name;
 use kioskd::ledger::{EventDocument, FILE, Reader};
 use kioskd::operation::Operation;
 use kioskd::sale::{Condition, event::Event};
-use kioskd::signed::jws::{PublicKey, Purpose, Signer};
-use kioskd::signed::statement::TestReport;
 use kioskd::signed::jws::{Keys, PublicKey, Purpose, Signer};
+use kioskd::signed::statement::TestReport;
 use serde_json::Value;
 
 use crate::kit::{self, Dice, Shop};

@@ -2,9 +2,8 @@
 
 use super::desk::{Desk, answers, lock, outlet, planogram, policy, product, slot};
 use crate::operation::{
-    Actor, CheckResult, Finding, Findings, KeyName, Known, LanguageTag, Operation, Outcome, PartName, Refusal, Request,
-    RequestId, Right, Rights, Seen,
-    Actor, KeyName, KeysetText, Known, LanguageTag, Operation, Outcome, Refusal, Request, RequestId, Right, Rights,
+    Actor, CheckResult, Finding, Findings, KeyName, KeysetText, Known, LanguageTag, Operation, Outcome, PartName,
+    Refusal, Request, RequestId, Right, Rights, Seen,
 };
 use crate::sale::recover::Recovered;
 use crate::sale::view::{OrderState, StopReason};
