@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use kioskd_fuzz::vocabulary::{ChargeId, ChargeRef, Currency, RefundId, RefundReport, RefundRequest, Standing};
-use kioskd_fuzz::wechat_wire::{self as wire, Merchant, No};
+use kioskd_fuzz::wechat_wire::{self as wire, ErrorBody, Merchant};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ fuzz_target!(|body: &[u8]| {
     let (merchant, asked, refund) = &*ASKED;
     // What nobody reads may be broken: then there is nothing to compare with.
     let Ok(said) = serde_json::from_slice::<Value>(body) else {
-        drop((wire::report_of(merchant, asked, body), wire::refund_of(refund, body), No::parse(400, body)));
+        drop((wire::report_of(merchant, asked, body), wire::refund_of(refund, body), ErrorBody::parse(400, body)));
         return;
     };
     if let Ok(report) = wire::report_of(merchant, asked, body) {
@@ -58,7 +58,7 @@ fuzz_target!(|body: &[u8]| {
         assert!(said["code_url"] == payload.as_str() || said[0] == payload.as_str(), "{said}");
         assert!((1..=512).contains(&payload.len()) && payload.is_ascii());
     }
-    if let Some(no) = No::parse(400, body) {
+    if let Some(no) = ErrorBody::parse(400, body) {
         let one_line = |text: &str| text.chars().count() <= 200 && !text.contains(char::is_control);
         assert!(one_line(&no.code) && one_line(&no.message));
     }

@@ -33,7 +33,7 @@ struct Street {
 static STREET: LazyLock<Street> = LazyLock::new(|| {
     let private = || SigningKey::parse(PROVIDER).expect("a key");
     let public = || VerifyingKey::parse(PROVIDER_PUBLIC).expect("a key");
-    let wechat = WechatPay::new(wechat::Settings {
+    let wechat = WechatPay::new(wechat::WechatConfig {
         base_url: "http://127.0.0.1:9".into(),
         backup_url: None,
         ca: None,
@@ -47,7 +47,7 @@ static STREET: LazyLock<Street> = LazyLock::new(|| {
         notify_url: "https://pay.example.com/wechat".into(),
         platform_keys: vec![(SERIAL.into(), public())],
     });
-    let alipay = alipay::Alipay::new(alipay::Settings {
+    let alipay = alipay::Alipay::new(alipay::AlipayConfig {
         base_url: "http://127.0.0.1:9/gateway.do".into(),
         ca: None,
         timeout: Duration::from_secs(1),
