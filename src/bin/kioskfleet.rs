@@ -48,6 +48,7 @@ enum Verb {
         /// The root's private key, as `keygen` makes it.
         #[arg(long, value_name = "FILE")]
         root: PathBuf,
+        /// Its name, as in the topics.
         #[arg(long, value_parser = name)]
         fleet: Name,
         /// Higher than that of the keyset before.
@@ -82,6 +83,7 @@ struct SendArguments {
     /// The private key of --cert.
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
+    /// The fleet's name, as in the topics.
     #[arg(long, value_parser = name)]
     fleet: Name,
     /// The kiosk's name, or `all`.

@@ -417,6 +417,8 @@ fn troubles() {
         println!("{what}: {}", state(what));
     }
     println!("{}", std::fs::read_to_string(case.at("bus.md")).unwrap());
+    let journal = std::fs::read_to_string(case.at("journal")).unwrap();
+    assert!(journal.contains("System is rebooting"), "logind has not restarted the machine");
 }
 
 /// Weeks pass in minutes, because time passes where nobody has anything to do. The broker is away all the while.

@@ -9,7 +9,8 @@ use kioskd::screen::drm::screenshot;
 use serde_json::Value;
 
 use crate::Seen;
-use crate::guest::{OUTSIDE, Street, until};
+use crate::guest::{OUTSIDE, PATIENCE, Street, until};
+use crate::ssh::over;
 use crate::street::{DOOR, Finger, Order, TAMPER, tell};
 
 const UDC: &str = "/sys/kernel/config/usb_gadget/printer/UDC";
@@ -92,6 +93,14 @@ impl Street {
         self.told("jam", state);
         self.receipt();
         self.board.tell(Order::Jam(false));
+    }
+
+    /// The board is restarted by logind, which ends this, too, and switches the machine off.
+    pub fn restart(self) -> ! {
+        let told = over("technician", &[], &["kioskctl", "reboot", "--yes"]).output().unwrap();
+        assert!(String::from_utf8_lossy(&told.stdout).contains("the board restarts"), "{told:?}");
+        std::thread::sleep(PATIENCE);
+        panic!("the board does not go down");
     }
 
     /// A file that can't be right is not started with; the glass says so, and a file that is right is taken at once.
