@@ -28,8 +28,6 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,7 +38,6 @@ use crate::fleet;
 use crate::fleet::keygen::{KeygenError, keygen};
 use crate::operation::{Actor, KeyName};
 use crate::payment;
-use crate::signed::jws::Signer;
 use crate::signed::keys::{KeyError, KeySource};
 use crate::signed::keyset::{BadKeyset, KeyEntry, Keyset, KeysetContent, Role};
 use crate::vocabulary::BadName;
@@ -256,31 +253,21 @@ fn keys(state: &Path, config: &Config) -> Result<PathBuf, DemoError> {
         }
     }
     let keyset = folder.join("keyset.json");
+    let root = KeySource::File(folder.join("root.key")).signer(Actor::ROOT)?;
     // A folder may be used again for a fleet of another name.
-    let root = private_key(&KeySource::File(folder.join("root.key")), Actor::ROOT)?.public();
-    let counts = |message: Vec<u8>| Keyset::open(&root, &config.kiosk.fleet, &message).is_ok();
+    let counts = |message: Vec<u8>| Keyset::open(&root.public(), &config.kiosk.fleet, &message).is_ok();
     if !std::fs::read(&keyset).is_ok_and(counts) {
-        std::fs::write(&keyset, keyset_of(&folder, config)?)
+        let entry = |name: &str| {
+            let key = KeySource::File(folder.join(format!("{name}.pem"))).signers_key()?;
+            let kid = KeyName::parse(name).ok_or(BadKeyset::Text)?;
+            Ok::<_, DemoError>(KeyEntry::new(kid, &key, vec![Role::Sell]))
+        };
+        let keys = vec![entry("office")?, entry("office-2")?];
+        let content = KeysetContent { fleet: config.kiosk.fleet.clone(), version: 1, keys, revoked: Vec::new() };
+        std::fs::write(&keyset, content.sign(&root)?.to_string())
             .map_err(|source| DemoError::Folder { path: keyset, source })?;
     }
     Ok(folder)
-}
-
-fn keyset_of(folder: &Path, config: &Config) -> Result<String, DemoError> {
-    let entry = |name: &str| {
-        let key = private_key(&KeySource::File(folder.join(format!("{name}.key"))), name)?.public();
-        let kid = KeyName::parse(name).ok_or(BadKeyset::Text)?;
-        Ok::<_, DemoError>(KeyEntry { kid, key: BASE64_URL_SAFE_NO_PAD.encode(key.bytes()), roles: vec![Role::Sell] })
-    };
-    let keys = vec![entry("office")?, entry("office-2")?];
-    let content = KeysetContent { fleet: config.kiosk.fleet.clone(), version: 1, keys, revoked: Vec::new() };
-    let root = private_key(&KeySource::File(folder.join("root.key")), Actor::ROOT)?;
-    Ok(content.sign(&root)?.to_string())
-}
-
-fn private_key(place: &KeySource, kid: &str) -> Result<Signer, KeyError> {
-    let wanted = "an Ed25519 private key (PEM, PKCS#8)";
-    Signer::from_pem(&place.secret()?, kid).ok_or_else(|| KeyError::Malformed { place: place.to_string(), wanted })
 }
 
 /// What the back end knows: the kiosk's public key, whichever it signs with, and its own.
@@ -288,8 +275,8 @@ fn trust(config: &Config, keys: &Path) -> Result<Trust, DemoError> {
     let own = |name: &str| KeySource::File(keys.join(name));
     let kiosk = config.fleet.as_ref().and_then(|fleet| fleet.signing_key.clone()).unwrap_or_else(|| own("kiosk.key"));
     let name = fleet::topic::Name::parse(&config.kiosk.id)?;
-    let kiosks = [(name, private_key(&kiosk, "kiosk")?.public())].into();
-    Ok(Trust { kiosks, signer: Some(private_key(&own("back-end.key"), "back-end")?) })
+    let kiosks = [(name, kiosk.signer("kiosk")?.public())].into();
+    Ok(Trust { kiosks, signer: Some(own("back-end.key").signer("back-end")?) })
 }
 
 /// Passes on what is said in the fleet; the back end lives as long as the demo.

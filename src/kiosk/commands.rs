@@ -13,7 +13,6 @@ use crate::fleet::topic::{Address, Name};
 use crate::ledger::{LedgerError, OperationLine, Reader};
 use crate::operation::{Actor, Known, Operation, Outcome, Request, RequestId};
 use crate::sale::Record;
-use crate::signed::jws::PublicKey;
 use crate::signed::keys::{KeyError, KeySource};
 use crate::signed::keyset::Keyset;
 use crate::vocabulary::{BootId, Cause};
@@ -30,13 +29,11 @@ pub(super) fn desk(config: &Config, boot: &BootId, reader: &Reader) -> Result<Op
     let (Ok(fleet), Ok(kiosk)) = (Name::parse(&config.kiosk.fleet), Name::parse(&config.kiosk.id)) else {
         return Ok(None);
     };
-    let (root_at, keyset_at) = (KeySource::File(root.clone()), KeySource::File(keyset.clone()));
-    let malformed = |at: &KeySource, wanted| KeyError::Malformed { place: at.to_string(), wanted };
-    let root =
-        PublicKey::from_pem(&root_at.public()?).ok_or_else(|| malformed(&root_at, super::gateway::WANTED_PUBLIC))?;
-    let keyset = Keyset::open(&root, fleet.as_str(), &keyset_at.public()?).map_err(|why| {
+    let root = KeySource::File(root.clone()).signers_key()?;
+    let place = KeySource::File(keyset.clone());
+    let keyset = Keyset::open(&root, fleet.as_str(), &place.public()?).map_err(|why| {
         tracing::error!(%why, "the fleet's keyset does not count");
-        malformed(&keyset_at, "a keyset that the fleet's root has signed")
+        KeyError::Malformed { place: place.to_string(), wanted: "a keyset that the fleet's root has signed" }
     })?;
     let desk = CommandDesk::new(Address { fleet, kiosk }, boot.clone(), root, keyset, Clock::wall);
     match reader.keyset() {

@@ -10,12 +10,9 @@ use crate::config::{Config, TrustedKey};
 use crate::fleet::link::{FleetEvent, Pay};
 use crate::payment::gateway::{GatewayClient, GatewayClientConfig, Rejected, VerifiedNotice};
 use crate::sale::event::Event;
-use crate::signed::jws::{Keys, PublicKey, Signer};
+use crate::signed::jws::{Keys, Signer};
 use crate::signed::keys::{KeyError, KeySource};
 use crate::vocabulary::Wall;
-
-const WANTED_PRIVATE: &str = "an Ed25519 private key (PEM, PKCS#8)";
-pub(super) const WANTED_PUBLIC: &str = "an Ed25519 public key (PEM)";
 
 /// Who speaks with the gateway, where one is configured.
 ///
@@ -42,8 +39,7 @@ pub(super) fn client(config: &Config, inputs: &Sender<Input>) -> Result<Option<A
 pub(super) fn signer(config: &Config) -> Result<Option<Signer>, KeyError> {
     let Some(place) = config.fleet.as_ref().and_then(|fleet| fleet.signing_key.as_ref()) else { return Ok(None) };
     let kiosk = format!("{}/{}", config.kiosk.fleet, config.kiosk.id);
-    let signer = Signer::from_pem(&place.secret()?, kiosk);
-    signer.map(Some).ok_or_else(|| malformed(place, WANTED_PRIVATE))
+    place.signer(kiosk).map(Some)
 }
 
 /// Others' keys, by the names they give them.
@@ -51,16 +47,8 @@ pub(super) fn signer(config: &Config) -> Result<Option<Signer>, KeyError> {
 /// # Errors
 /// When one can't be read, or is not what it should be.
 pub(super) fn keys(all: &[TrustedKey]) -> Result<Keys, KeyError> {
-    let public = |key: &TrustedKey| {
-        let place = KeySource::File(key.file.clone());
-        let parsed = PublicKey::from_pem(&place.public()?).ok_or_else(|| malformed(&place, WANTED_PUBLIC))?;
-        Ok((key.kid.clone(), parsed))
-    };
+    let public = |key: &TrustedKey| Ok((key.kid.clone(), KeySource::File(key.file.clone()).signers_key()?));
     all.iter().map(public).collect::<Result<Vec<_>, KeyError>>().map(Keys::new)
-}
-
-fn malformed(place: &KeySource, wanted: &'static str) -> KeyError {
-    KeyError::Malformed { place: place.to_string(), wanted }
 }
 
 /// What the link heard. Answers are verified here, on the link's own task: what can't be believed never queues.

@@ -37,6 +37,7 @@ impl Kiosk {
     pub(super) fn show(&mut self) {
         let now = self.clock.now();
         self.follow(now);
+        self.tally.follow(now, self.told.as_ref().is_some_and(|told| told.selling), &self.state);
         let code = |order: &sale::Order| Some(self.receipt_header.code(order, &self.state));
         let mark = self.touch.shown_mark(self.state.conditions.maintenance);
         let showing = GlassContent { view: self.state.view(now, code), mark, order: scene::order(&self.state) };
@@ -48,7 +49,6 @@ impl Kiosk {
 
     fn follow(&mut self, now: Mono) {
         self.turns += 1;
-        self.tally.follow(now, self.state.stop_reasons().is_empty(), &self.state);
         let wall = Clock::wall();
         self.devices.follow(&self.state.conditions, self.ready, wall);
         let facts = self.facts(now, wall);

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate};
 use zeroize::Zeroizing;
 
+use super::jws::{PublicKey, Signer};
+
 /// Larger than any key or chain of certificates.
 const LARGEST: u64 = 256 << 10;
 
@@ -114,6 +116,19 @@ impl KeySource {
     /// When it can't be read or is no RSA public key or certificate.
     pub fn verifying_key(&self) -> Result<VerifyingKey, KeyError> {
         VerifyingKey::parse(&self.public()?).ok_or_else(|| self.malformed("an RSA public key or certificate"))
+    }
+
+    /// # Errors
+    /// When it can't be read or is no Ed25519 private key.
+    pub fn signer(&self, kid: impl Into<String>) -> Result<Signer, KeyError> {
+        let signer = Signer::from_pem(&self.secret()?, kid);
+        signer.ok_or_else(|| self.malformed("an Ed25519 private key (PEM, PKCS#8)"))
+    }
+
+    /// # Errors
+    /// When it can't be read or is no Ed25519 public key.
+    pub fn signers_key(&self) -> Result<PublicKey, KeyError> {
+        PublicKey::from_pem(&self.public()?).ok_or_else(|| self.malformed("an Ed25519 public key (PEM)"))
     }
 
     fn malformed(&self, wanted: &'static str) -> KeyError {

@@ -46,6 +46,12 @@ pub struct KeyEntry {
     pub roles: Vec<Role>,
 }
 
+impl KeyEntry {
+    pub fn new(kid: KeyName, key: &PublicKey, roles: Vec<Role>) -> Self {
+        Self { kid, key: BASE64_URL_SAFE_NO_PAD.encode(key.bytes()), roles }
+    }
+}
+
 /// What a keyset says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

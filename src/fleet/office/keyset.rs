@@ -4,14 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-
 use super::OfficeError;
 use crate::fleet::topic::Name;
 use crate::operation::{Actor, KeyName};
-use crate::signed::jws::{PublicKey, Signer};
-use crate::signed::keys::{KeyError, KeySource};
+use crate::signed::keys::KeySource;
 use crate::signed::keyset::{KeyEntry, KeysetContent, Role};
 
 /// One key as it is named on the command line: `NAME=FILE.pem:ROLE,ROLE`.
@@ -47,33 +43,16 @@ pub fn make_keyset(
     revoked: Vec<KeyName>,
     out: &Path,
 ) -> Result<(), OfficeError> {
-    let root = signer(root, Actor::ROOT)?;
+    let root = KeySource::File(root.into()).signer(Actor::ROOT)?;
     let entry = |KeyChoice { name, file, roles }: &KeyChoice| {
-        let key = public_key(file)?;
-        let key = BASE64_URL_SAFE_NO_PAD.encode(key.bytes());
-        Ok(KeyEntry { kid: name.clone(), key, roles: roles.clone() })
+        let key = KeySource::File(file.clone()).signers_key()?;
+        Ok(KeyEntry::new(name.clone(), &key, roles.clone()))
     };
     let keys = keys.iter().map(entry).collect::<Result<_, OfficeError>>()?;
     let text = KeysetContent { fleet: fleet.to_string(), version, keys, revoked }.sign(&root)?;
     let failed = |source| OfficeError::File { path: out.into(), source };
     let mut file = std::fs::File::create_new(out).map_err(failed)?;
     writeln!(file, "{text}").and_then(|()| file.sync_all()).map_err(failed)
-}
-
-/// A private key, by the name that others know it by.
-pub(super) fn signer(path: &Path, kid: &str) -> Result<Signer, OfficeError> {
-    let place = KeySource::File(path.into());
-    let wanted = "an Ed25519 private key (PEM, PKCS#8)";
-    let signer = Signer::from_pem(&place.secret()?, kid);
-    Ok(signer.ok_or_else(|| KeyError::Malformed { place: place.to_string(), wanted })?)
-}
-
-/// Somebody's public key.
-pub(super) fn public_key(path: &Path) -> Result<PublicKey, OfficeError> {
-    let place = KeySource::File(path.into());
-    let wanted = "an Ed25519 public key (PEM)";
-    let key = PublicKey::from_pem(&place.public()?);
-    Ok(key.ok_or_else(|| KeyError::Malformed { place: place.to_string(), wanted })?)
 }
 
 #[cfg(test)]
@@ -106,7 +85,7 @@ mod tests {
             |keys: &[KeyChoice]| make_keyset(&at("root.key"), &name("demo"), 2, keys, Vec::new(), &at("keyset.json"));
         assert!(make(&[choice("a")]).unwrap_err().to_string().contains("it has 1 keys"));
         make(&[choice("a"), choice("b")]).unwrap();
-        let root = public_key(&at("root.pem")).unwrap();
+        let root = KeySource::File(at("root.pem")).signers_key().unwrap();
         let keyset = Keyset::open(&root, "demo", &std::fs::read(at("keyset.json")).unwrap()).unwrap();
         assert_eq!((keyset.version(), keyset.rights("b")), (2, Some(Rights::ALL)));
         assert!(matches!(make(&[choice("a"), choice("b")]), Err(OfficeError::File { .. })));

@@ -12,7 +12,6 @@ use serde_json::{Map, Value, json};
 
 use super::OfficeError;
 use super::counter;
-use super::keyset::{public_key, signer};
 use crate::fleet::command::{self, CommandContent, CommandStatus, Stage, digest};
 use crate::fleet::link::Broker;
 use crate::fleet::tls;
@@ -111,7 +110,7 @@ impl<'w, P: FnMut(&str) -> std::io::Result<()>> Office<'w, P> {
         }
         let kiosk_key = match (&wanted.target, &wanted.kiosk_key) {
             (Target::Kiosk(kiosk), Some(file)) => {
-                Some(Keys::new([(wanted.address(kiosk).to_string(), public_key(file)?)]))
+                Some(Keys::new([(wanted.address(kiosk).to_string(), KeySource::File(file.clone()).signers_key()?)]))
             }
             _ => None,
         };
@@ -309,7 +308,7 @@ impl Wanted {
 
     fn signed(&self, key: &std::path::Path, nonce: Option<String>) -> Result<(String, Vec<u8>), OfficeError> {
         let stem = key.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let signer = signer(key, self.kid.as_deref().unwrap_or(stem))?;
+        let signer = KeySource::File(key.into()).signer(self.kid.as_deref().unwrap_or(stem))?;
         let mut document = serde_json::to_value(self.operation()?)?;
         let mut args = document.as_object_mut().map(std::mem::take).unwrap_or_default();
         args.remove("do");
