@@ -236,7 +236,6 @@ impl Rules<'_, '_> {
         }
     }
 
-    /// Polkit knows callers by their names on its own bus.
     fn metrics(&mut self, metrics: Node<'_>) {
         let listen = metrics.get("listen").and_then(|node| Some((node, node.text()?)));
         let Some((node, text)) = listen.filter(|(_, text)| !text.trim().is_empty()) else { return };
@@ -251,6 +250,7 @@ impl Rules<'_, '_> {
         self.found.add(node.at(), format!("{wrong}; write listen = \"127.0.0.1:9464\""));
     }
 
+    /// Polkit knows callers by their names on its own bus.
     fn dbus(&mut self, dbus: Node<'_>) {
         let asks = dbus.get("polkit").filter(|node| node.value().as_bool() == Some(true));
         let other = dbus.get("bus").and_then(Node::text).is_some_and(|bus| ["session", "none"].contains(&bus));

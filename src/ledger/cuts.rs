@@ -4,7 +4,7 @@ use rusqlite::OptionalExtension;
 
 use super::cash_up::{CashUp, Cut};
 use super::chain::GENESIS;
-use super::reader::{COLUMNS, Entry, RecordRow, parse, rows};
+use super::reader::{COLUMNS, ENTRIES, Entry, RecordRow, parse, rows};
 use super::{LedgerError, Reader, When};
 use crate::sale::Record;
 
@@ -35,8 +35,10 @@ impl Reader {
         // One read transaction: a daemon may be writing.
         let _moment = self.connection.unchecked_transaction().map_err(&wrap)?;
         let cuts = self.cuts()?;
+        let now = self.newest()?;
+        let newest = now.cut.seq;
         let (end, before) = match number {
-            0 => (self.newest()?, cuts.last()),
+            0 => (now, cuts.last()),
             number => {
                 let Some(at) = cuts.iter().position(|end| end.number == Some(number)) else { return Ok(None) };
                 let End { number, by, cut } = &cuts[at];
@@ -51,7 +53,6 @@ impl Reader {
         let mut report = CashUp::new(begin, end.cut);
         (report.number, report.by) = (end.number, end.by);
         report.ledger = self.ledger_at(report.end.seq)?;
-        let newest = self.newest()?.cut.seq;
         if report.begin.seq == 0 && report.end.seq > newest / 2 {
             // Of nearly all orders each is wanted; the others make no difference.
             self.each_order(|entries| {
@@ -67,9 +68,7 @@ impl Reader {
         };
         let mut query = self
             .connection
-            .prepare_cached(
-                "SELECT seq, wall, order_id, body FROM record WHERE order_id = ?1 AND seq <= ?2 ORDER BY seq",
-            )
+            .prepare_cached(&format!("{ENTRIES} WHERE order_id = ?1 AND seq <= ?2 ORDER BY seq"))
             .map_err(&wrap)?;
         for order in orders {
             let mut rows = query.query((order, end)).map_err(&wrap)?;

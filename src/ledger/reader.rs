@@ -53,8 +53,11 @@ pub(super) struct Entry {
     pub record: Record,
 }
 
+/// What an [`Entry`] is read from.
+pub(super) const ENTRIES: &str = "SELECT seq, wall, order_id, body FROM record";
+
 impl Entry {
-    /// From `seq`, `wall`, `order_id` and `body`, with the order's number. A ledger has many, so nothing is copied for it.
+    /// From a row of [`ENTRIES`], with the order's number. A ledger has many, so nothing is copied for it.
     pub fn read<'r>(row: &'r Row<'_>, path: &Path) -> Result<(Self, &'r str), LedgerError> {
         let wrap = LedgerError::sqlite(path);
         let text = |column: usize| row.get_ref(column).and_then(|text| Ok(text.as_str()?)).map_err(&wrap);
@@ -275,9 +278,7 @@ impl Reader {
         // One statement is one moment: a daemon may be writing.
         let mut query = self
             .connection
-            .prepare_cached(
-                "SELECT seq, wall, order_id, body FROM record WHERE order_id IS NOT NULL ORDER BY order_id, seq",
-            )
+            .prepare_cached(&format!("{ENTRIES} WHERE order_id IS NOT NULL ORDER BY order_id, seq"))
             .map_err(&wrap)?;
         let mut rows = query.query([]).map_err(&wrap)?;
         let (mut order, mut entries) = (String::new(), Vec::new());

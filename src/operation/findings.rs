@@ -6,10 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::text::{TOLD, is_line};
 use crate::vocabulary::text::text;
-
-/// Of a stranger's text so many characters are repeated.
-const TOLD: usize = 80;
 
 text!(
     /// A part of the machine, as its status and its test call it.
@@ -28,10 +26,6 @@ impl PartName {
 impl Seen {
     /// Characters.
     pub const LONGEST: usize = 200;
-}
-
-fn is_line(text: &str, longest: usize) -> bool {
-    (1..=longest).contains(&text.chars().count()) && !text.chars().any(char::is_control) && !text.trim().is_empty()
 }
 
 /// How a part is.

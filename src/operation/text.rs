@@ -3,7 +3,7 @@
 use crate::vocabulary::text::{is_name, text};
 
 /// Of a stranger's text so many characters are repeated.
-const TOLD: usize = 80;
+pub(super) const TOLD: usize = 80;
 
 text!(
     /// The number of a request, chosen by who asks.
@@ -19,11 +19,15 @@ text!(
 );
 text!(
     /// Why a person does something, in their words: one line.
-    Reason, "reason (one line of 1 to 200 characters)", TOLD,
-    |text| (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control) && !text.trim().is_empty()
+    Reason, "reason (one line of 1 to 200 characters)", TOLD, |text| is_line(text, 200)
 );
 text!(
     /// A keyset as its message: a JWS that the fleet's root has signed.
     KeysetText, "keyset (a signed message of 1 to 8192 printable characters)", TOLD,
     |text| (1..=8192).contains(&text.len()) && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
 );
+
+/// One line that says something, of so many characters at most.
+pub(super) fn is_line(text: &str, longest: usize) -> bool {
+    (1..=longest).contains(&text.chars().count()) && !text.chars().any(char::is_control) && !text.trim().is_empty()
+}

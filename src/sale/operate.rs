@@ -88,11 +88,15 @@ impl Turn<'_> {
             }
             Operation::Refill => {
                 let outlets = self.state.shop.outlets();
-                self.refill(outlets.iter().map(|known| &known.outlet))?;
+                self.refill(outlets.iter().map(|known| &known.outlet));
             }
             Operation::RefillSlots { slots } => {
                 let outlets: Vec<Outlet> = slots.iter().cloned().map(Outlet::Slot).collect();
-                self.refill(&outlets)?;
+                let known = self.state.shop.outlets();
+                if !outlets.iter().all(|outlet| known.iter().any(|known| known.outlet == *outlet)) {
+                    return Err(Refusal::NoSuchSlot);
+                }
+                self.refill(&outlets);
             }
             Operation::AddStock { units } => self.add_stock(units)?,
             Operation::SettleClaim { order, how } => self.settle_claim(*order, *how, request)?,
@@ -136,15 +140,10 @@ impl Turn<'_> {
         Ok(Done::Now)
     }
 
-    /// All of them or none.
-    fn refill<'o>(&mut self, outlets: impl IntoIterator<Item = &'o Outlet>) -> Result<(), Refusal> {
-        let mut records = Vec::new();
+    fn refill<'o>(&mut self, outlets: impl IntoIterator<Item = &'o Outlet>) {
         for outlet in outlets {
-            self.state.outlet(outlet).ok_or(Refusal::NoSuchSlot)?;
-            records.extend(self.state.shop.refill(outlet));
+            self.state.shop.refill(outlet).into_iter().for_each(|record| self.record(record));
         }
-        records.into_iter().for_each(|record| self.record(record));
-        Ok(())
     }
 
     /// All of them or none. A fault stays: who has put something in has not looked what was wrong.

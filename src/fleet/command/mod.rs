@@ -18,6 +18,7 @@ pub use desk::{Addressee, CommandDesk, Rejected, Rejections};
 
 use super::topic::Address;
 use crate::operation::{Operation, Outcome, RequestId};
+use crate::signed::statement::Sha256Hex;
 
 /// Longer messages, in bytes, are rejected unread.
 pub const LONGEST: usize = 16 << 10;
@@ -131,5 +132,5 @@ impl CommandStatus {
 
 /// The name of a message, by which its sender knows it.
 pub fn digest(message: &[u8]) -> String {
-    data_encoding::HEXLOWER.encode(ring::digest::digest(&ring::digest::SHA256, message).as_ref())
+    Sha256Hex::of(message).to_string()
 }
