@@ -291,6 +291,10 @@ mod tests {
             );
         }
         stands("docs/fleet.md", "| figure | kind | what |\n|---|---|---|\n", "\n\n", table.trim_end());
+        let paper = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/fleet.md")).unwrap();
+        for row in table.lines() {
+            assert_eq!(paper.matches(row).count(), 1, "{row}");
+        }
         stands("configs/fleet/mqtt-exporter.yml", "metrics:\n", "\u{0}", &exporter);
     }
 
