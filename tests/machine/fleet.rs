@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use kioskd::fleet::proof::{Position, Totals, Verdict, Verifier};
@@ -39,7 +40,7 @@ fn mosquitto_with(port: u16, arguments: &[&str]) -> Running {
 }
 
 /// `mosquitto_sub`, line by line: topic and payload.
-pub fn listen(port: u16) -> (Running, Receiver<(String, Value)>) {
+pub fn listen(port: u16) -> (Listener, Receiver<(String, Value)>) {
     listen_as(port, |payload| {
         let Ok(document) = serde_json::from_str::<Value>(payload) else { return json!(payload) };
         kioskd_tests::spelling::check("a message", &document);
@@ -49,16 +50,32 @@ pub fn listen(port: u16) -> (Running, Receiver<(String, Value)>) {
     })
 }
 
+/// Ends with what it has heard; a message that is not as it should be fails the test then at the latest.
+pub struct Listener {
+    client: Running,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.client.end();
+        let read = self.reader.take().map_or(Ok(()), JoinHandle::join);
+        if !std::thread::panicking() {
+            read.expect("every message is as it should be");
+        }
+    }
+}
+
 pub fn listen_as<T: Send + 'static>(
     port: u16,
     read: impl Fn(&str) -> T + Send + 'static,
-) -> (Running, Receiver<(String, T)>) {
+) -> (Listener, Receiver<(String, T)>) {
     let mut client = command("mosquitto_sub");
     client.args(["-p", &port.to_string(), "-q", "1", "-t", "kiosk/v1/demo/#", "-F", "%t %p"]).stdout(Stdio::piped());
     let mut client = Running::start(&mut client);
     let lines = BufReader::new(client.stdout.take().unwrap()).lines();
     let (heard, queue) = channel();
-    std::thread::spawn(move || {
+    let reader = std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
             let (topic, payload) = line.split_once(' ').unwrap_or((&line, ""));
             // A stranger may say anything to a kiosk.
@@ -70,7 +87,7 @@ pub fn listen_as<T: Send + 'static>(
             }
         }
     });
-    (client, queue)
+    (Listener { client, reader: Some(reader) }, queue)
 }
 
 /// Events of the kiosk's ledger from `queue` until one of `kind` has come, in order and without repeats.
