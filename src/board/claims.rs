@@ -5,9 +5,8 @@
 //! that was made safe is removed from it; one that could not be made safe stays in it, through later runs too, until
 //! the machine boots.
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use crate::config::Wiring;
@@ -69,12 +68,7 @@ impl Claims {
                     _ => Ok(()),
                 };
             }
-            let new = self.path.with_extension("new");
-            let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
-            file.write_all(&serde_json::to_vec_pretty(all)?)?;
-            file.sync_all()?;
-            std::fs::rename(&new, &self.path)?;
-            File::open(self.path.parent().unwrap_or(Path::new("/")))?.sync_all()
+            service::replace(&self.path, &serde_json::to_vec_pretty(all)?)
         };
         put().map_err(|source| ClaimsError::File { path: self.path.clone(), source })
     }

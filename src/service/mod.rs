@@ -8,9 +8,11 @@
 #[cfg(feature = "systemd")]
 pub mod journal;
 mod progress;
+mod replace;
 mod supervisor;
 
 pub use progress::{Heartbeat, Part, Watch, watch};
+pub use replace::replace;
 pub use supervisor::{End, Ended, Supervisor, Thread};
 
 use std::path::PathBuf;

@@ -183,7 +183,7 @@ mod tests {
     }
 
     /// Where threads and tasks may be started otherwise, and why that end is heard too.
-    const ELSEWHERE: [(&str, &str); 6] = [
+    const ELSEWHERE: [(&str, &str); 7] = [
         ("src/service/supervisor.rs", "this is where"),
         (
             "src/board/worker.rs",
@@ -191,6 +191,10 @@ mod tests {
         ),
         ("src/dbus/service.rs", "encoding a picture blocks; awaited on the spot, a panic is that call's fault"),
         ("src/input/watch.rs", "opening a device blocks; awaited on the spot, a panic is that device's fault"),
+        (
+            "src/kiosk/configuration.rs",
+            "a check blocks; awaited on the spot, a panic is a configuration that is refused",
+        ),
         ("src/kiosk/pin.rs", "a check blocks; awaited on the spot, a panic is a PIN that lets nobody in"),
         ("src/payment/http.rs", "an exchange blocks; awaited on the spot, a panic is an answer that was lost"),
     ];

@@ -1,13 +1,13 @@
 //! The counter of a key: the last number that was used, in a file beside it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::OfficeError;
 use crate::operation::ReplayWindow;
+use crate::service;
 
 /// `office.key.counter` beside `office.key`.
 fn beside(key: &Path) -> PathBuf {
@@ -33,18 +33,8 @@ pub(super) fn next(key: &Path) -> Result<u64, OfficeError> {
         Err(source) => return Err(failed(source)),
     };
     let next = next.filter(|next| *next <= ReplayWindow::MOST).ok_or(OfficeError::Counter { path: path.clone() })?;
-    let new = path.with_extension("counter.new");
-    write(&new, next).map_err(|source| OfficeError::File { path: new.clone(), source })?;
-    std::fs::rename(&new, &path).map_err(failed)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    service::replace(&path, format!("{next}\n").as_bytes()).map_err(failed)?;
     Ok(next)
-}
-
-fn write(path: &Path, number: u64) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    writeln!(file, "{number}")?;
-    file.sync_all()
 }
 
 #[cfg(test)]
