@@ -1,6 +1,7 @@
 //! The daemon's command line. Everything it does is in the library.
 
 use std::io::IsTerminal;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -102,9 +103,11 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Run { config, world, state, panel, broker, keys } => {
             match kiosk::run(&kiosk::Options { config, world, state, panel, broker, keys }) {
+                Ok(kiosk::Ended::Stopped) => Ok(ExitCode::SUCCESS),
+                Ok(kiosk::Ended::StartAnew) => Err(start_anew()).context("the kiosk could not start anew"),
                 // The report is in the form FILE:LINE:COL; nothing is put before it.
                 Err(kiosk::KioskError::Config(error)) => Ok(report(&error)),
-                other => other.map(|()| ExitCode::SUCCESS).map_err(Into::into),
+                Err(error) => Err(error.into()),
             }
         }
         #[cfg(feature = "demo")]
@@ -135,6 +138,15 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// The same process, as it was started. Returns only where that fails; a service manager starts it then.
+fn start_anew() -> std::io::Error {
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return error,
+    };
+    std::process::Command::new(program).args(std::env::args_os().skip(1)).exec()
 }
 
 fn relays_safe(config: &Path) -> ExitCode {

@@ -88,6 +88,11 @@ impl Fleet {
     pub(super) fn telemetry_every() -> Span {
         Span::seconds(60)
     }
+
+    /// Longer than a network that was away with the restart takes to come back.
+    pub(crate) fn trial() -> Span {
+        Span::seconds(300)
+    }
 }
 
 impl Product {

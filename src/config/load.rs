@@ -65,7 +65,11 @@ pub fn load_wiring(path: &Path) -> Result<Wiring, ConfigError> {
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
+/// The bytes of a file, as many as a configuration may have and one more.
+///
+/// # Errors
+/// When it can't be read.
+pub fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
     let mut bytes = Vec::new();
     // One byte more than allowed is enough to know, and an endless file ends here.
     std::fs::File::open(path)

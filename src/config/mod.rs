@@ -6,6 +6,7 @@
 //! `docs/configuration.md` is made from it. What a schema can't say (one line, two slots) is in `rules`.
 
 mod bus;
+mod change;
 mod defaults;
 mod devices;
 mod document;
@@ -25,13 +26,14 @@ mod wiring;
 mod words;
 
 pub use bus::{Bus, Dbus};
+pub use change::{foreign_changes, with_planogram, with_prices};
 pub use devices::{
     Board, DropSensor, Faces, Flow, Glass, LineDriver, Night, Panel, PaperText, PortDriver, Printer, RebootBy,
     Temperature,
 };
 pub use document::Problem;
 pub use input::{Calibration, Keypad, Scanner, Touch};
-pub use load::{ConfigError, LIMIT, Missing, Typeset, load, load_wiring, parse, rails_in};
+pub use load::{ConfigError, LIMIT, Missing, Typeset, load, load_wiring, parse, rails_in, read};
 pub use partial::{PartialConfig, load_partial};
 pub use rail::{Provider, Rail};
 pub use schema::schema;
@@ -265,6 +267,11 @@ pub struct Fleet {
     #[serde(default = "Fleet::telemetry_every")]
     #[schemars(extend("x-minimum" = "5s", "x-maximum" = "2min"))]
     pub telemetry_every: Span,
+    /// A configuration that came as a command is kept when the kiosk sells with it and reaches the broker. When that has not
+    /// come true after so long, the one before is in force again.
+    #[serde(default = "Fleet::trial")]
+    #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
+    pub trial: Span,
 }
 
 /// The same figures as in `telemetry`, for a Prometheus on this machine: `GET /metrics`.

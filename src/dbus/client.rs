@@ -188,7 +188,11 @@ impl Client {
                 let answer = self.call(SERVICE, "RecordTest", &checks).await?;
                 answer.body().deserialize().map(Done::Recorded).map_err(NoAnswer::Lost)
             }
-            Operation::RotateKeys { .. } | Operation::ResendEvents { .. } => {
+            Operation::RotateKeys { .. }
+            | Operation::ResendEvents { .. }
+            | Operation::ApplyConfig { .. }
+            | Operation::SetPrices { .. }
+            | Operation::SetPlanogram { .. } => {
                 Err(NoAnswer::Refused("only the fleet asks for that, by a signed command".into()))
             }
         }

@@ -104,8 +104,13 @@ impl Error {
 
 fn refusal(why: &Refusal) -> &'static str {
     match why {
-        // Of these the last three are said to the fleet alone.
-        Refusal::NoRight { .. } | Refusal::Expired | Refusal::CounterUsed | Refusal::OnlyByRoot => named!("NoRight"),
+        // Of these all but the first are said to the fleet alone.
+        Refusal::NoRight { .. }
+        | Refusal::Expired
+        | Refusal::CounterUsed
+        | Refusal::OnlyByRoot
+        | Refusal::BadConfig { .. }
+        | Refusal::ConfigIsTried => named!("NoRight"),
         Refusal::NotLive => named!("NotLive"),
         Refusal::InMidSale => named!("InMidSale"),
         Refusal::NumberTaken => named!("NumberTaken"),

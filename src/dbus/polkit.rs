@@ -59,6 +59,8 @@ impl Polkit {
             match right {
                 Right::Service => {}
                 Right::Motion => rights.motion = self.allows(MOTION, call).await?,
+                // Nothing on the bus needs it.
+                Right::Configure => rights.configure = false,
                 Right::Money => rights.money = self.allows(MONEY, call).await?,
             }
         }

@@ -247,7 +247,7 @@ impl Fleet {
 fn keys(state: &Path, config: &Config) -> Result<PathBuf, DemoError> {
     let folder = state.join("keys");
     std::fs::create_dir_all(&folder).map_err(|source| DemoError::Folder { path: folder.clone(), source })?;
-    for name in ["kiosk", "back-end", Actor::ROOT, "office", "office-2"] {
+    for name in ["kiosk", "back-end", Actor::ROOT, "office", "office-2", "config"] {
         if !folder.join(format!("{name}.pem")).exists() {
             keygen(&folder, &fleet::topic::Name::parse(name)?)?;
         }
@@ -257,12 +257,12 @@ fn keys(state: &Path, config: &Config) -> Result<PathBuf, DemoError> {
     // A folder may be used again for a fleet of another name.
     let counts = |message: Vec<u8>| Keyset::open(&root.public(), &config.kiosk.fleet, &message).is_ok();
     if !std::fs::read(&keyset).is_ok_and(counts) {
-        let entry = |name: &str| {
+        let entry = |name: &str, role| {
             let key = KeySource::File(folder.join(format!("{name}.pem"))).signers_key()?;
             let kid = KeyName::parse(name).ok_or(BadKeyset::Text)?;
-            Ok::<_, DemoError>(KeyEntry::new(kid, &key, vec![Role::Sell]))
+            Ok::<_, DemoError>(KeyEntry::new(kid, &key, vec![role]))
         };
-        let keys = vec![entry("office")?, entry("office-2")?];
+        let keys = vec![entry("office", Role::Sell)?, entry("office-2", Role::Sell)?, entry("config", Role::Config)?];
         let content = KeysetContent { fleet: config.kiosk.fleet.clone(), version: 1, keys, revoked: Vec::new() };
         std::fs::write(&keyset, content.sign(&root)?.to_string())
             .map_err(|source| DemoError::Folder { path: keyset, source })?;

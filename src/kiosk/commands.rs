@@ -51,8 +51,12 @@ pub(super) fn desk(config: &Config, boot: &BootId, reader: &Reader) -> Result<Op
 }
 
 /// What the fleet's newest commands have come to, by the ledger as a run of the daemon finds it; and those that are `open`,
-/// however many came after them.
-pub(super) fn told_again(reader: &Reader, open: &[RequestId]) -> Result<Vec<CommandStatus>, LedgerError> {
+/// however many came after them. `goes_on`: the start does not end it.
+pub(super) fn told_again(
+    reader: &Reader,
+    open: &[RequestId],
+    goes_on: Option<&RequestId>,
+) -> Result<Vec<CommandStatus>, LedgerError> {
     let mut known = BTreeMap::new();
     for id in open {
         known.extend(reader.operation(id)?.map(|Known { asked, by, outcome }| (id.clone(), (asked, by, outcome))));
@@ -60,12 +64,15 @@ pub(super) fn told_again(reader: &Reader, open: &[RequestId]) -> Result<Vec<Comm
     let newest = reader.operations(TOLD_AGAIN)?.into_iter();
     known.extend(newest.map(|OperationLine { id, asked, by, outcome, .. }| (id, (asked, by, outcome))));
     let fleets = known.into_iter().filter(|(_, (_, by, _))| matches!(by, Actor::Fleet { .. }));
-    let ended = fleets.map(|(id, (asked, _, outcome))| {
+    let told = fleets.map(|(id, (asked, _, outcome))| {
+        if outcome.is_none() && Some(&id) == goes_on {
+            return CommandStatus::new(asked.verb(), id.as_str(), Stage::Executing);
+        }
         // The start ends what the run before has left open.
         let outcome = outcome.unwrap_or(Outcome::Failed { why: Cause::Restarted });
         CommandStatus::ended(asked.verb(), id.as_str(), &outcome)
     });
-    Ok(ended.collect())
+    Ok(told.collect())
 }
 
 impl Kiosk {
@@ -103,6 +110,19 @@ impl Kiosk {
                 }
             }
         }
+    }
+
+    /// What a command has come to that was begun in an earlier run: nobody waits for it here, but its sender.
+    pub(super) fn tell_ended(&self, id: &RequestId) {
+        let (Some(link), Some(reads)) = (&self.link, &self.reads) else { return };
+        let (sender, id) = (link.status_sender(), id.clone());
+        reads.own(move |reader| match reader.operation(&id) {
+            Ok(Some(Known { asked, by: Actor::Fleet { .. }, outcome: Some(outcome) })) => {
+                sender.tell(CommandStatus::ended(asked.verb(), id.as_str(), &outcome));
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "what a command has come to could not be read"),
+        });
     }
 
     /// Whether a request was made with a key that still counts; what was not made with a key does.

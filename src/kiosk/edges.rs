@@ -259,7 +259,9 @@ impl Edges {
             | Effect::PrintTest
             | Effect::ResendEvents { .. }
             | Effect::Find { .. }
-            | Effect::Answer { .. } => {}
+            | Effect::Answer { .. }
+            | Effect::CheckConfig { .. }
+            | Effect::StartAnew => {}
         }
     }
 

@@ -10,6 +10,7 @@ mod bus;
 pub mod check;
 mod clock;
 mod commands;
+mod configuration;
 pub mod contract;
 pub mod devices;
 mod edges;
@@ -49,7 +50,7 @@ use crate::payment::gateway::Rejections;
 use crate::printer::PrinterStatus;
 use crate::sale::event::{Condition, Effect, Event};
 use crate::sale::order::Receipt;
-use crate::sale::{Order, State};
+use crate::sale::{Order, Record, State};
 use crate::service::{self, Heartbeat, Notification};
 use crate::vending::TemperatureWatch;
 use crate::vocabulary::{BootId, Cause, Mono, OrderId, Outlet, Point};
@@ -60,6 +61,7 @@ pub use bus::writer;
 use banner::Banner;
 use broken::Explained;
 use clock::Clock;
+use configuration::{Chosen, InForce};
 use devices::{Devices, LinkStatus};
 use edges::Edges;
 use glass::{GlassContent, GlassHandle};
@@ -167,34 +169,60 @@ pub(crate) enum Input {
     },
 }
 
-/// Runs the kiosk until it is told to stop.
+/// How a run ended that ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    Stopped,
+    /// It is to be started anew at once, from disk: another configuration is in force.
+    StartAnew,
+}
+
+/// Runs the kiosk until it is told to stop, or has to start anew.
 ///
 /// # Errors
 /// It could not start, or a part of it has died. A service manager's kiosk that could not start has said so on the glass.
-pub fn run(options: &Options) -> Result<(), KioskError> {
-    let (mut kiosk, queue, _watch) = match begin(options) {
+pub fn run(options: &Options) -> Result<Ended, KioskError> {
+    let mut trial = None;
+    let chosen = configuration::choose(options);
+    let begun = chosen.and_then(|chosen| {
+        trial = chosen.in_force.trial();
+        begin(options, chosen)
+    });
+    let (mut kiosk, queue, _watch) = match begun {
         Ok(begun) => begun,
         Err(error) => {
+            if trial.is_some_and(|trial| trial.failed(&error)) {
+                return Ok(Ended::StartAnew);
+            }
             return match broken::explain(options, &error) {
-                Explained::Yes => Ok(()),
+                Explained::Yes => Ok(Ended::Stopped),
                 Explained::No => Err(error),
             };
         }
     };
     let end = kiosk.turn_until_stopped(&queue);
+    let trial = kiosk.in_force.trial();
+    // Whoever starts anew is the same process, and does not stop for its service manager.
+    if !matches!(end, Ok(Ended::StartAnew)) {
+        service::notify(&Notification::Stopping);
+    }
     kiosk.end();
-    end
+    end.or_else(|error| match trial.is_some_and(|trial| trial.failed(&error)) {
+        true => Ok(Ended::StartAnew),
+        false => Err(error),
+    })
 }
 
 /// Puts everything together; the first page is on its way to the glass then.
-fn begin(options: &Options) -> Result<(Kiosk, Receiver<Input>, Option<service::Watch>), KioskError> {
-    let config = start::overridden(check::load(&options.config)?, options);
+fn begin(
+    options: &Options,
+    Chosen { config, in_force, lock }: Chosen,
+) -> Result<(Kiosk, Receiver<Input>, Option<service::Watch>), KioskError> {
     #[cfg(feature = "systemd")]
     service::journal::name_kiosk(&config.kiosk.fleet, &config.kiosk.id);
     let clock = Clock::start();
     let (inputs, queue) = channel();
-    // Before any relay, panel or printer is touched: they may be those of the daemon that is at work here.
-    let lock = match DirectoryLock::take(&config.state.directory) {
+    let lock = match lock {
         Err(held @ LedgerError::Held { .. }) => return Err(held.into()),
         other => other,
     };
@@ -208,7 +236,7 @@ fn begin(options: &Options) -> Result<(Kiosk, Receiver<Input>, Option<service::W
     let heartbeat = Heartbeat::default();
     let watch = start::watch(&supervisor, &edges, &heartbeat, inputs)?;
 
-    Ok((Kiosk::open(lock, config, clock, world, edges, heartbeat)?, queue, watch))
+    Ok((Kiosk::open(lock, config, in_force, clock, world, edges, heartbeat)?, queue, watch))
 }
 
 struct Kiosk {
@@ -216,6 +244,7 @@ struct Kiosk {
     ready: bool,
     heartbeat: Heartbeat,
     config: Config,
+    in_force: InForce,
     receipt_header: ReceiptHeader,
     clock: Clock,
     boot: BootId,
@@ -238,6 +267,8 @@ struct Kiosk {
     /// A record was written since the status was last looked at.
     recorded: bool,
     told: Option<Status>,
+    /// As soon as this turn is over.
+    starts_anew: bool,
     tally: figures::Tally,
     /// How often the loop has turned, and how often the status was made.
     turns: u64,
@@ -260,6 +291,7 @@ impl Kiosk {
     fn open(
         lock: Result<DirectoryLock, LedgerError>,
         config: Config,
+        mut in_force: InForce,
         clock: Clock,
         world: Option<Arc<World>>,
         edges: Edges,
@@ -269,7 +301,10 @@ impl Kiosk {
         let mut state = State::new(start::policy(&config), start::planogram(&config));
         let opened = start::open_ledger(lock, &config, &boot, &clock.stamp(), &mut state);
         let (ledger, reader, failure) = match opened {
-            Ok((ledger, reader)) => (Some(ledger), Some(reader), None),
+            Ok((ledger, reader)) => {
+                state.configuration.given_up = in_force.given_up.take();
+                (Some(ledger), Some(reader), None)
+            }
             Err(error) => {
                 tracing::error!(%error, "the ledger can't be used, so nothing is sold");
                 (None, None, Some(error.to_string()))
@@ -280,10 +315,12 @@ impl Kiosk {
         let (link, reads) = match reader {
             Some(reader) => {
                 desk = commands::desk(&config, &boot, &reader)?;
-                let told_again = commands::told_again(&reader, &state.open_operations).unwrap_or_else(|error| {
-                    tracing::warn!(%error, "what the newest commands have come to could not be read");
-                    Vec::new()
-                });
+                let goes_on = state.configuration.trial.as_ref().map(|trial| &trial.id);
+                let told_again =
+                    commands::told_again(&reader, &state.open_operations, goes_on).unwrap_or_else(|error| {
+                        tracing::warn!(%error, "what the newest commands have come to could not be read");
+                        Vec::new()
+                    });
                 // In doubt the printer throws away what it holds.
                 unprinted = reader.report_may_be_half_printed().unwrap_or(true);
                 let reads = Reads::start(reader, &edges.supervisor);
@@ -317,6 +354,7 @@ impl Kiosk {
             second_kiosk: None,
             recorded: true,
             told: None,
+            starts_anew: false,
             tally: figures::Tally::default(),
             turns: 0,
             made: 0,
@@ -331,6 +369,7 @@ impl Kiosk {
             bus: bus::start(&config, &edges)?,
             banner: Banner::here(),
             config,
+            in_force,
             edges,
             link,
         };
@@ -352,8 +391,11 @@ impl Kiosk {
     }
 
     /// The event loop.
-    fn turn_until_stopped(&mut self, queue: &Receiver<Input>) -> Result<(), KioskError> {
+    fn turn_until_stopped(&mut self, queue: &Receiver<Input>) -> Result<Ended, KioskError> {
         loop {
+            if self.starts_anew {
+                return Ok(Ended::StartAnew);
+            }
             let now = self.clock.now();
             self.heartbeat.beat();
             let wake = self.state.next_wake(now).map(|at| at.since(now));
@@ -364,10 +406,10 @@ impl Kiosk {
             };
             self.edges.board.answer_overdue(Instant::now());
             match input {
-                Ok(Input::Stop) => return Ok(()),
+                Ok(Input::Stop) => return Ok(Ended::Stopped),
                 Ok(Input::WorldGone) => {
                     tracing::info!("the simulated world has closed its socket");
-                    return Ok(());
+                    return Ok(Ended::Stopped);
                 }
                 Ok(Input::Died { part, why }) => return Err(KioskError::Died { part, why }),
                 Ok(input) => self.take(input),
@@ -445,6 +487,9 @@ impl Kiosk {
         for record in &step.records {
             self.tally.count(record);
             tracing::info!(order = record.order().map(|id| id.to_string()), "{}", record.kind());
+            if matches!(record, Record::ConfigKept { .. }) {
+                self.in_force.kept();
+            }
         }
         self.recorded |= !step.records.is_empty();
         self.tell_begun(&step.records);
@@ -489,6 +534,8 @@ impl Kiosk {
                 }
             }
             Effect::Answer { id, outcome } => self.answered(&id, &outcome),
+            Effect::CheckConfig { asked } => self.check_config(asked),
+            Effect::StartAnew => self.starts_anew = true,
             other => self.edges.execute(other),
         }
     }
@@ -507,6 +554,7 @@ impl Kiosk {
                 tracing::info!("the kiosk is connected to the fleet's broker");
                 self.devices.link = Some(LinkStatus::Connected);
                 self.tally.connected();
+                self.step(Event::FleetReached);
             }
             FleetEvent::Disconnected { why } => {
                 tracing::info!(why, "the kiosk is not connected to the fleet's broker");
@@ -560,7 +608,6 @@ impl Kiosk {
     }
 
     fn end(self) {
-        service::notify(&Notification::Stopping);
         tracing::debug!(turns = self.turns, made = self.made, "the loop has turned and the status was made this often");
         let Self { edges, link, bus, reads, ledger, .. } = self;
         drop(bus);

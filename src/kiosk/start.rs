@@ -149,6 +149,8 @@ pub(super) fn policy(config: &Config) -> Policy {
         sensor: config.board.drop_sensor.as_ref().is_some_and(|sensor| sensor.emitter.is_some()),
         service: config.service.is_some(),
         reboot: config.board.reboot != config::RebootBy::None,
+        fleet: config.fleet.is_some(),
+        trial: config.fleet.as_ref().map_or(config::Fleet::trial(), |fleet| fleet.trial).0,
         categories: config.categories.iter().map(|known| (known.id.clone(), known.name.clone())).collect(),
         rails: config
             .rails

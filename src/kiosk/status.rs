@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::configuration::{ConfigStatus, RejectedConfig};
 use super::devices::{ClockStatus, Devices, LinkStatus};
 use crate::config::Config;
 use crate::fleet::command;
@@ -37,6 +38,8 @@ pub struct Status {
     pub version: &'static str,
     /// The nonce of this run.
     pub boot: BootId,
+    /// With which configuration.
+    pub config: ConfigStatus,
     /// When it was so: milliseconds since 1970 UTC; `None` while the clock is unknown.
     pub time_ms: Option<Wall>,
     /// The same in seconds since this run began.
@@ -130,6 +133,7 @@ impl RefundsPending {
 /// Where it is made from.
 pub(super) struct Facts<'a> {
     pub config: &'a Config,
+    pub in_force: &'a ConfigStatus,
     pub boot: &'a BootId,
     pub state: &'a State,
     pub ledger: Option<&'a Ledger>,
@@ -175,6 +179,7 @@ impl Status {
             fleet: config.kiosk.fleet.clone(),
             version: env!("CARGO_PKG_VERSION"),
             boot: facts.boot.clone(),
+            config: facts.in_force.clone(),
             time_ms: facts.wall,
             uptime_s: facts.now.0 / 1_000,
             selling: reasons.is_empty(),
@@ -264,6 +269,7 @@ impl Status {
             (!self.unknown.is_empty()).then(|| Alarm::DeliveryUnknown { orders: self.unknown.clone() }),
             (self.pins_refused >= PINS_REFUSED).then_some(Alarm::ServicePin { in_a_row: self.pins_refused }),
             moved.map(|(ledger, before)| Alarm::LedgerMoved { ledger, before }),
+            self.config.rejected.clone().map(Alarm::ConfigRejected),
         ];
         all.into_iter().flatten().map(|alarm| (alarm.kind(), alarm)).collect()
     }
@@ -356,6 +362,8 @@ pub enum Alarm {
         ledger: String,
         before: String,
     },
+    /// A configuration was tried and not kept.
+    ConfigRejected(RejectedConfig),
 }
 
 impl Alarm {
@@ -375,6 +383,7 @@ impl Alarm {
             Alarm::DeliveryUnknown { .. } => "delivery-unknown",
             Alarm::ServicePin { .. } => "service-pin",
             Alarm::LedgerMoved { .. } => "ledger-moved",
+            Alarm::ConfigRejected(_) => "config-rejected",
         }
     }
 }

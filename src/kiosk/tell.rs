@@ -66,6 +66,7 @@ impl Kiosk {
     fn facts(&self, now: Mono, wall: Option<Wall>) -> Facts<'_> {
         Facts {
             config: &self.config,
+            in_force: &self.in_force.status,
             boot: &self.boot,
             state: &self.state,
             ledger: self.ledger.as_ref(),
@@ -176,6 +177,9 @@ impl Kiosk {
     /// What came of it; whoever has gone meanwhile finds it in the ledger.
     pub(super) fn answered(&mut self, number: &RequestId, outcome: &Outcome) {
         tracing::info!(%number, %outcome, "an operation has ended");
+        if !self.pending_operations.contains_key(number) {
+            self.tell_ended(number);
+        }
         self.answer_all(number, &Ok(outcome.clone()));
     }
 

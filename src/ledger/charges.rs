@@ -161,7 +161,10 @@ fn note(lines: &mut [ChargeLine], wall: When, record: &Record) {
         | Record::OperationBegun { .. }
         | Record::OperationEnded { .. }
         | Record::CashedUp { .. }
-        | Record::LanguagesChosen { .. } => {}
+        | Record::LanguagesChosen { .. }
+        | Record::ConfigTried { .. }
+        | Record::ConfigKept { .. }
+        | Record::ConfigRejected { .. } => {}
     }
 }
 

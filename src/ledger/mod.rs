@@ -17,6 +17,7 @@ mod cash_up;
 mod chain;
 mod charges;
 mod commit;
+mod configuration;
 mod cuts;
 mod eva_dts;
 mod event;
@@ -40,6 +41,7 @@ pub use cash_up::{CashUp, ClaimLine, Cut, Foreign, InCurrency, ProductSum, RailS
 pub use chain::GENESIS;
 pub use charges::{ChargeLine, PaymentLine, RefundLine};
 pub use commit::Ledger;
+pub use configuration::{Configurations, StoredConfig};
 pub use eva_dts::{Machine, Selection};
 pub use event::EventDocument;
 pub use export::{Rows, Table};

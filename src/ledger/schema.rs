@@ -13,7 +13,7 @@ use super::LedgerError;
 pub const APPLICATION_ID: i64 = 0x6b69_6f73;
 
 /// Raised with every change of the tables, and of what the records' bodies look like.
-const VERSION: i64 = 8;
+const VERSION: i64 = 9;
 
 const TABLES: &str = "
     -- Which ledger this is, where it lives, and how far the back end has acknowledged it.

@@ -20,10 +20,10 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 
 pub use findings::{BadFindings, CheckResult, Finding, Findings, PartName, Seen};
-pub use text::{KeyName, KeysetText, LanguageTag, Reason, RequestId};
+pub use text::{ConfigText, KeyName, KeysetText, LanguageTag, Reason, RequestId};
 pub use window::ReplayWindow;
 
-use crate::vocabulary::{Cause, ClaimSettlement, Language, OrderId, Outlet, ProductId, SlotId, StopReason};
+use crate::vocabulary::{Cause, ClaimSettlement, Language, Minor, OrderId, Outlet, ProductId, SlotId, StopReason};
 
 /// Something asked by somebody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +96,26 @@ pub enum Operation {
     RotateKeys { version: u64, keyset: KeysetText },
     /// The events after this number are sent to the back end once more.
     ResendEvents { after: u64 },
+    /// This is the configuration from now on. It is checked like a file, tried between sales, and kept once the machine
+    /// sells with it.
+    ApplyConfig { config: ConfigText },
+    /// Likewise the configuration that is in force, with these prices in place of those in it.
+    SetPrices { prices: BTreeMap<ProductId, Minor> },
+    /// Likewise, with other goods in these slots.
+    SetPlanogram { slots: BTreeMap<SlotId, Assignment> },
+}
+
+/// What is in a slot from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assignment {
+    pub product: ProductId,
+    /// So many units lie there, where the product is new in the slot; none where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock: Option<u32>,
+    /// So many fit; as before where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u32>,
 }
 
 /// Units, at least one, by slot.
@@ -111,6 +131,8 @@ pub enum Right {
     Motion,
     /// Decide about money, or give goods away.
     Money,
+    /// Say what the machine sells, at what price and by which devices.
+    Configure,
 }
 
 /// The rights somebody has.
@@ -119,6 +141,7 @@ pub struct Rights {
     pub service: bool,
     pub motion: bool,
     pub money: bool,
+    pub configure: bool,
 }
 
 /// When an operation may be done.
@@ -152,6 +175,7 @@ impl Operation {
             Self::SettleClaim { .. } | Self::CashUp | Self::PrintReport { .. } => &[Right::Money],
             Self::Vend { .. } => &[Right::Motion, Right::Money],
             Self::TestVend { .. } | Self::Pulse { .. } => &[Right::Motion],
+            Self::ApplyConfig { .. } | Self::SetPrices { .. } | Self::SetPlanogram { .. } => &[Right::Configure],
         }
     }
 
@@ -173,13 +197,16 @@ impl Operation {
             | Self::Languages { .. }
             | Self::RecordTest { .. }
             | Self::RotateKeys { .. }
-            | Self::ResendEvents { .. } => Timing::Any,
+            | Self::ResendEvents { .. }
+            | Self::ApplyConfig { .. }
+            | Self::SetPrices { .. }
+            | Self::SetPlanogram { .. } => Timing::Any,
             Self::Vend { .. } | Self::TestVend { .. } | Self::Pulse { .. } | Self::Reboot => Timing::LiveBetweenSales,
         }
     }
 
     /// Every verb there is.
-    pub const VERBS: [&str; 19] = [
+    pub const VERBS: [&str; 22] = [
         "lock",
         "unlock",
         "set-stock",
@@ -199,6 +226,9 @@ impl Operation {
         "record-test",
         "rotate-keys",
         "resend-events",
+        "apply-config",
+        "set-prices",
+        "set-planogram",
     ];
 
     /// As in JSON.
@@ -223,6 +253,9 @@ impl Operation {
             Self::RecordTest { .. } => "record-test",
             Self::RotateKeys { .. } => "rotate-keys",
             Self::ResendEvents { .. } => "resend-events",
+            Self::ApplyConfig { .. } => "apply-config",
+            Self::SetPrices { .. } => "set-prices",
+            Self::SetPlanogram { .. } => "set-planogram",
         }
     }
 }
@@ -238,13 +271,14 @@ impl Actor {
 }
 
 impl Rights {
-    pub const ALL: Self = Self { service: true, motion: true, money: true };
+    pub const ALL: Self = Self { service: true, motion: true, money: true, configure: true };
 
     fn has(self, right: Right) -> bool {
         match right {
             Right::Service => self.service,
             Right::Motion => self.motion,
             Right::Money => self.money,
+            Right::Configure => self.configure,
         }
     }
 }
@@ -348,6 +382,12 @@ pub enum Refusal {
     BadLanguages {
         configured: Vec<Language>,
     },
+    /// What is wrong with the configuration, a line each, as a file's check says it.
+    BadConfig {
+        problems: Vec<String>,
+    },
+    /// Another configuration is being tried, or waits for the end of a sale.
+    ConfigIsTried,
 }
 
 /// What is known of a request that was made before.
@@ -406,6 +446,17 @@ impl fmt::Display for Operation {
             Self::RecordTest { checks } => write!(f, "record a test: {checks}"),
             Self::RotateKeys { version, .. } => write!(f, "use the keys of keyset {version}"),
             Self::ResendEvents { after } => write!(f, "send the events after {after} again"),
+            Self::ApplyConfig { config } => write!(f, "apply a configuration of {} bytes", config.as_str().len()),
+            Self::SetPrices { prices } => {
+                let prices: Vec<String> =
+                    prices.iter().map(|(product, price)| format!(" of {product} to {price}")).collect();
+                write!(f, "set the price{}", prices.join(","))
+            }
+            Self::SetPlanogram { slots } => {
+                let slots: Vec<String> =
+                    slots.iter().map(|(slot, new)| format!(" {} in {slot}", new.product)).collect();
+                write!(f, "sell{}", slots.join(","))
+            }
         }
     }
 }
@@ -433,6 +484,7 @@ impl fmt::Display for Refusal {
                     Right::Service => "keep the machine",
                     Right::Motion => "move anything",
                     Right::Money => "decide about money",
+                    Right::Configure => "change the configuration",
                 };
                 write!(f, "who asks may not {may}")
             }
@@ -461,6 +513,8 @@ impl fmt::Display for Refusal {
             Self::BadLanguages { configured } => {
                 write!(f, "name at least one of {}, and each once", strung(configured))
             }
+            Self::BadConfig { problems } => f.write_str(&problems.join("; ")),
+            Self::ConfigIsTried => f.write_str("another configuration is being tried; ask again when that has ended"),
         }
     }
 }

@@ -27,10 +27,10 @@ fn all() -> Vec<Operation> {
         Operation::RefillSlots { slots: [slot.clone()].into() },
         Operation::AddStock { units: [(slot.clone(), NonZeroU32::MIN)].into() },
         Operation::SettleClaim { order, how: ClaimSettlement::PaidOutside },
-        Operation::Vend { product },
+        Operation::Vend { product: product.clone() },
         Operation::TestVend { slot: slot.clone() },
         Operation::Maintenance { on: true },
-        Operation::Pulse { outlet: Outlet::Slot(slot) },
+        Operation::Pulse { outlet: Outlet::Slot(slot.clone()) },
         Operation::CashUp,
         Operation::PrintReport { number: 3 },
         Operation::PrintTest,
@@ -39,6 +39,9 @@ fn all() -> Vec<Operation> {
         Operation::RecordTest { checks: tested() },
         Operation::RotateKeys { version: 4, keyset: KeysetText::parse("{}").unwrap() },
         Operation::ResendEvents { after: 7 },
+        Operation::ApplyConfig { config: ConfigText::parse("[kiosk]\n").unwrap() },
+        Operation::SetPrices { prices: [(ProductId::parse("cola").unwrap(), 320)].into() },
+        Operation::SetPlanogram { slots: [(slot, Assignment { product, stock: None, capacity: Some(9) })].into() },
     ]
 }
 
@@ -70,6 +73,13 @@ fn an_operation_is_read_as_it_is_written_and_named_by_its_verb() {
         json!({ "do": "languages", "languages": ["x".repeat(36)] }),
         json!({ "do": "record-test" }),
         json!({ "do": "record-test", "checks": [] }),
+        json!({ "do": "apply-config", "config": "" }),
+        json!({ "do": "apply-config", "config": "x".repeat((64 << 10) + 1) }),
+        json!({ "do": "apply-config", "config": "\"".repeat((28 << 10) + 1) }),
+        json!({ "do": "set-prices", "prices": { "co la": 3 } }),
+        json!({ "do": "set-prices", "prices": { "cola": 3.5 } }),
+        json!({ "do": "set-planogram", "slots": { "A1": { "stock": 3 } } }),
+        json!({ "do": "set-planogram", "slots": { "A1": { "product": "cola", "price": 3 } } }),
         json!({ "do": "settle-claim", "order": "1", "how": "refund" }),
         json!({ "do": "settle-claim", "order": OrderId::from_parts(1, 1), "how": "forget" }),
     ] {
@@ -80,11 +90,12 @@ fn an_operation_is_read_as_it_is_written_and_named_by_its_verb() {
 #[test]
 fn each_right_that_is_missing_refuses_what_needs_it() {
     for operation in all() {
-        for right in [Right::Service, Right::Motion, Right::Money] {
+        for right in [Right::Service, Right::Motion, Right::Money, Right::Configure] {
             let rights = match right {
                 Right::Service => Rights { service: false, ..Rights::ALL },
                 Right::Motion => Rights { motion: false, ..Rights::ALL },
                 Right::Money => Rights { money: false, ..Rights::ALL },
+                Right::Configure => Rights { configure: false, ..Rights::ALL },
             };
             let asked = Request { rights, ..request(operation.clone()) };
             let refused = Err(Refusal::NoRight { right });

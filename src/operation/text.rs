@@ -26,6 +26,22 @@ text!(
     KeysetText, "keyset (a signed message of 1 to 8192 printable characters)", TOLD,
     |text| (1..=8192).contains(&text.len()) && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
 );
+text!(
+    /// A configuration as its file would hold it.
+    ConfigText, "configuration (TOML, at most 64 KiB, and 112 KiB where it is quoted)", TOLD,
+    |text| (1..=64 << 10).contains(&text.len()) && quoted_twice(text) <= 112 << 10
+);
+
+/// So long it is in an event, which quotes a record that quotes it: a broker may refuse what is longer than 128 KiB.
+fn quoted_twice(text: &str) -> usize {
+    let quoted = |character: char| match character {
+        '"' | '\\' => 4,
+        '\n' | '\r' | '\t' => 3,
+        control if control.is_control() => 7,
+        other => other.len_utf8(),
+    };
+    text.chars().map(quoted).sum()
+}
 
 /// One line that says something, of so many characters at most.
 pub(super) fn is_line(text: &str, longest: usize) -> bool {

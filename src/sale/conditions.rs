@@ -154,7 +154,13 @@ impl Turn<'_> {
             }
             Condition::Tamper { active } => c.tamper = active,
             Condition::Board { answers } => c.board_answers = Some(answers),
-            Condition::Glass { dark } => c.glass_dark = dark,
+            Condition::Glass { dark } => {
+                let seen = dark.is_none();
+                c.glass_dark = dark;
+                if seen {
+                    self.glass_was_seen();
+                }
+            }
             Condition::Touch { fault } => c.touch_fault = fault,
             Condition::Disk { full } => c.disk_full = full,
             Condition::Outbox { full } => c.outbox_full = full,

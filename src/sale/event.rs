@@ -3,7 +3,8 @@
 use super::dialogue::Touch;
 use super::order::Order;
 use super::record::Offered;
-use crate::operation::{Known, Outcome, Refusal, Request, RequestId};
+use crate::operation::{ConfigText, Known, Operation, Outcome, Refusal, Request, RequestId};
+use crate::signed::statement::Sha256Hex;
 use crate::vocabulary::{
     BootId, Cause, ChargeId, ChargeRef, ChargeReport, Created, DeliveryId, Evidence, Grant, NewCharge, OrderId, Outlet,
     Pin, RailError, RailName, Reading, RefundId, RefundReport, RefundRequest, ShortCode, StopReason,
@@ -95,6 +96,22 @@ pub enum Event {
     },
     /// Nothing came of [`Effect::Reboot`], and the journal says why.
     NotRebooted,
+    /// The answer to [`Effect::CheckConfig`]: nothing where it is in force already, or what is wrong with it, a line each.
+    ConfigChecked {
+        result: Result<Option<Checked>, Vec<String>>,
+    },
+    /// The fleet's broker was reached.
+    FleetReached,
+}
+
+/// A configuration with which nothing is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    pub config: Sha256Hex,
+    /// What the file on the machine is.
+    pub base: Sha256Hex,
+    /// Where it was made of the one in force.
+    pub text: Option<ConfigText>,
 }
 
 /// Something the machine needs in order to sell.
@@ -207,6 +224,12 @@ pub enum Effect {
     AskReboot,
     /// Restart it. What came of the request is on disk, and who asked is told.
     Reboot,
+    /// Is the configuration right that this operation asks for? It takes a while.
+    CheckConfig {
+        asked: Operation,
+    },
+    /// The daemon ends and starts anew, with the configuration that the ledger says.
+    StartAnew,
 }
 
 /// An event that does not fit. Not an error of the machine: answers arrive late and fingers miss.

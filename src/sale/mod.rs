@@ -13,11 +13,12 @@
 //! Where to look: [`record`] what is written down · [`order`] what an order is, as a fold of its records · [`dialogue`]
 //! the customer's pages · `codes` order numbers · [`shop`] what is sold and where it comes out · `offer` from a basket to a
 //! charge · `operate` what people ask of it · `pulse` a relay
-//! that is tried · `reboot` of the board · `deliver` · `settle` charges and refunds · `recover` after a restart ·
+//! that is tried · `reboot` of the board · `configuration` that is tried · `deliver` · `settle` charges and refunds · `recover` after a restart ·
 //! `conditions` when it may sell · [`view`] an order as people see it.
 
 pub mod codes;
 mod conditions;
+pub mod configuration;
 mod deliver;
 pub mod dialogue;
 pub mod event;
@@ -38,6 +39,7 @@ pub mod view;
 use std::collections::BTreeMap;
 
 pub use conditions::Conditions;
+pub use configuration::Configuration;
 pub use dialogue::{Dialogue, Key, PinGuard, Touch};
 pub use event::{Condition, Effect, Event, Illegal};
 pub use order::Order;
@@ -80,6 +82,8 @@ pub struct State {
     /// The number of the last report; 0 before the first.
     pub last_report: u32,
     pub pin: PinGuard,
+    /// What is under way about the configuration.
+    pub configuration: Configuration,
     /// By a person; empty where nobody has. One that the configuration has no more is passed over.
     pub chosen_languages: Vec<Language>,
 }
@@ -111,6 +115,7 @@ impl State {
             reboot: Reboot::default(),
             last_report: 0,
             pin: PinGuard::default(),
+            configuration: Configuration::default(),
             chosen_languages: Vec::new(),
         }
     }
@@ -136,7 +141,10 @@ impl State {
     /// When [`Event::Tick`] is wanted next; `None` while nothing is timed.
     pub fn next_wake(&self, now: Mono) -> Option<Mono> {
         let (dialogue, settle) = (self.dialogue_wake(now), self.settle_wake());
-        [dialogue, self.lease_wake(), settle, self.probe_wake(), self.pause_wake()].into_iter().flatten().min()
+        [dialogue, self.lease_wake(), settle, self.probe_wake(), self.pause_wake(), self.trial_wake(now)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 
@@ -166,6 +174,8 @@ pub fn next(state: &mut State, at: &Stamp, event: Event) -> Result<Step, Illegal
         Event::Asked { request, known } => turn.asked(request, known),
         Event::RebootAnswered { result } => turn.reboot_answered(result)?,
         Event::NotRebooted => turn.not_rebooted(),
+        Event::ConfigChecked { result } => turn.config_checked(result)?,
+        Event::FleetReached => turn.fleet_reached(),
         Event::Started { boot, version } => turn.started(boot, version),
     }
     turn.conclude();
@@ -206,6 +216,7 @@ impl Turn<'_> {
             Record::OperationBegun { by: Actor::Fleet { kid, counter }, .. } => {
                 self.state.windows.entry(kid.clone()).or_default().take(*counter);
             }
+            Record::ConfigKept { .. } | Record::ConfigRejected { .. } => self.state.configuration.trial = None,
             Record::OperationEnded { id, outcome } => self.state.dialogue.operation_ended(id, outcome),
             _ => {}
         }
@@ -234,6 +245,7 @@ impl Turn<'_> {
         self.settle_all();
         self.print_claims();
         self.announce();
+        self.configure();
         self.sweep();
     }
 

@@ -300,7 +300,10 @@ impl Order {
             | Record::LanguagesChosen { .. }
             | Record::OperationBegun { .. }
             | Record::OperationEnded { .. }
-            | Record::CashedUp { .. } => {}
+            | Record::CashedUp { .. }
+            | Record::ConfigTried { .. }
+            | Record::ConfigKept { .. }
+            | Record::ConfigRejected { .. } => {}
         }
     }
 

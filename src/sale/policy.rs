@@ -47,6 +47,10 @@ pub struct Policy {
     pub service: bool,
     /// Somebody is configured who restarts the board.
     pub reboot: bool,
+    /// The kiosk belongs to a fleet.
+    pub fleet: bool,
+    /// A configuration with which the kiosk does not sell within this time is given up.
+    pub trial: Duration,
     /// In which the day of a payment is told, for its fee.
     pub zone: TimeZone,
 }

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::view::OrderState;
-use crate::operation::{Actor, Operation, Outcome, RequestId};
+use crate::operation::{Actor, ConfigText, Operation, Outcome, RequestId};
+use crate::signed::statement::Sha256Hex;
 use crate::vocabulary::fee::Rate;
 use crate::vocabulary::{
     BootId, Cause, ChargeId, ClaimSettlement, Currency, Goods, Grant, Language, Localized, Minor, OrderId, Outlet,
@@ -157,6 +158,34 @@ pub enum Record {
     CashedUp { number: u32, by: Actor },
     /// The glass offers these languages, in this order, from its next first page on.
     LanguagesChosen { languages: Vec<Language> },
+    /// The daemon starts anew with this configuration, for an operation that ends when it is kept or rejected. `base`: what
+    /// the file on the machine was then. `text`: where it is another than the operation has. `stopped`: why nothing was
+    /// sold before it, and `held` what was where.
+    ConfigTried {
+        id: RequestId,
+        config: Sha256Hex,
+        base: Sha256Hex,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<ConfigText>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        stopped: Vec<StopReason>,
+        held: Vec<Held>,
+    },
+    /// The machine sells with it, so it stays.
+    ConfigKept { config: Sha256Hex },
+    /// The one before it is in force again, and why.
+    ConfigRejected { config: Sha256Hex, why: Cause },
+}
+
+/// What was in an outlet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    pub outlet: Outlet,
+    pub goods: Goods,
+    pub count: u32,
+    pub capacity: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Cause>,
 }
 
 /// One unit of what an order is for, as it was offered.
@@ -274,6 +303,9 @@ impl Record {
             Record::OperationEnded { .. } => "operation-ended",
             Record::CashedUp { .. } => "cashed-up",
             Record::LanguagesChosen { .. } => "languages-chosen",
+            Record::ConfigTried { .. } => "config-tried",
+            Record::ConfigKept { .. } => "config-kept",
+            Record::ConfigRejected { .. } => "config-rejected",
         }
     }
 
@@ -329,7 +361,10 @@ impl Record {
             | Record::OperationBegun { .. }
             | Record::OperationEnded { .. }
             | Record::CashedUp { .. }
-            | Record::LanguagesChosen { .. } => None,
+            | Record::LanguagesChosen { .. }
+            | Record::ConfigTried { .. }
+            | Record::ConfigKept { .. }
+            | Record::ConfigRejected { .. } => None,
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use super::configuration::Trial;
 use super::event::Effect;
 use super::record::{Closed, Record};
 use super::view::Outcome;
@@ -38,6 +39,8 @@ pub struct Recovered {
     pub last_report: u32,
     /// Chosen by a person; empty where nobody has.
     pub languages: Vec<Language>,
+    /// The configuration on trial, by the record with which that began.
+    pub config_tried: Option<Record>,
     /// The ledger was written elsewhere, where somebody may take up the same orders.
     pub moved: bool,
 }
@@ -63,6 +66,7 @@ impl State {
         self.announced_stop = recovered.sales_stopped;
         self.last_report = recovered.last_report;
         self.chosen_languages = recovered.languages;
+        self.configuration.trial = recovered.config_tried.as_ref().and_then(Trial::of);
         self.dialogue = Dialogue::new(self.languages());
         self.orders = recovered.orders.into_iter().map(|order| (order.id, order)).collect();
     }
@@ -77,6 +81,7 @@ impl State {
 impl Turn<'_> {
     pub(super) fn started(&mut self, boot: BootId, version: String) {
         self.record(Record::BootStarted { boot, version });
+        self.resume_trial();
         self.end_open_operations();
         for record in self.state.shop.opening() {
             self.record(record);

@@ -117,10 +117,13 @@ impl Words<'_> {
             Refusal::HoldsLess { capacity } => self.with("refusal-holds-less", "capacity", &capacity.to_string()),
             Refusal::NoRoom { capacity, .. } => self.with("refusal-holds-less", "capacity", &capacity.to_string()),
             Refusal::CannotDeliver { reason } => self.reason_in_full(reason),
-            // Of these the last three are said to the fleet alone.
-            Refusal::NoRight { .. } | Refusal::Expired | Refusal::CounterUsed | Refusal::OnlyByRoot => {
-                self.say("refusal-no-right")
-            }
+            // Of these all but the first are said to the fleet alone.
+            Refusal::NoRight { .. }
+            | Refusal::Expired
+            | Refusal::CounterUsed
+            | Refusal::OnlyByRoot
+            | Refusal::BadConfig { .. }
+            | Refusal::ConfigIsTried => self.say("refusal-no-right"),
             Refusal::NotLive => self.say("refusal-not-live"),
             Refusal::InMidSale => self.say("refusal-in-mid-sale"),
             Refusal::NumberTaken => self.say("refusal-number-taken"),
@@ -163,6 +166,10 @@ impl Words<'_> {
             Cause::RefundSilent { hours, .. } => self.with("cause-refund-silent", "hours", &hours.to_string()),
             Cause::RailRemoved { rail } => self.with("cause-rail-removed", "rail", &rail.to_string()),
             Cause::Printer { detail } | Cause::NoReboot { detail } => detail.clone(),
+            // Of a configuration: the fleet alone hears them.
+            Cause::CantSell { .. } | Cause::FleetNotReached | Cause::NotStarted { .. } | Cause::FileChanged => {
+                why.to_string()
+            }
         }
     }
 

@@ -23,7 +23,7 @@ const MOST_REVOKED: usize = 64;
 pub enum Role {
     /// Everything about stock, goods, claims and whether it sells.
     Sell,
-    /// The configuration; no command is about it yet.
+    /// The configuration: what is sold at what price, and by which devices.
     Config,
     /// The software; no command is about it yet.
     Update,
@@ -117,8 +117,10 @@ impl Keyset {
         }
         let keys = content.keys()?;
         let rights = content.keys.iter().map(|entry| {
-            let all = entry.roles.contains(&Role::Sell);
-            (entry.kid.to_string(), if all { Rights::ALL } else { Rights::default() })
+            let has = |role| entry.roles.contains(&role);
+            let sell = has(Role::Sell);
+            let rights = Rights { service: sell, motion: sell, money: sell, configure: has(Role::Config) };
+            (entry.kid.to_string(), rights)
         });
         Ok(Self { version: content.version, keys: Keys::new(keys), rights: rights.collect(), text })
     }
@@ -227,8 +229,8 @@ MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
         let text = content.sign(&root()).unwrap();
         let keyset = open(format!("{text}\n").as_bytes()).unwrap();
         assert_eq!((keyset.version(), keyset.text()), (3, &text));
-        assert_eq!(keyset.rights("a"), Some(Rights::ALL));
-        assert_eq!(keyset.rights("b"), Some(Rights::default()));
+        assert_eq!(keyset.rights("a"), Some(Rights { configure: false, ..Rights::ALL }));
+        assert_eq!(keyset.rights("b"), Some(Rights { configure: true, ..Rights::default() }));
         assert_eq!(keyset.rights("root"), None);
     }
 

@@ -132,6 +132,14 @@ pub enum Cause {
     Printer { detail: String },
     /// A restart of the board that was asked for: it can't be done, and what is there to do about it.
     NoReboot { detail: String },
+    /// A configuration: the kiosk did not sell with it in time.
+    CantSell { reasons: Vec<StopReason> },
+    /// A configuration: the fleet's broker was not reached with it in time.
+    FleetNotReached,
+    /// A configuration: the kiosk did not start with it, in the words of what failed.
+    NotStarted { detail: String },
+    /// A configuration: the file on the machine was changed while it was being tried.
+    FileChanged,
 }
 
 impl Cause {
@@ -159,6 +167,10 @@ impl Cause {
             Self::RailRemoved { .. } => "rail-removed",
             Self::Printer { .. } => "printer",
             Self::NoReboot { .. } => "no-reboot",
+            Self::CantSell { .. } => "cant-sell",
+            Self::FleetNotReached => "fleet-not-reached",
+            Self::NotStarted { .. } => "not-started",
+            Self::FileChanged => "file-changed",
         }
     }
 }
@@ -190,6 +202,13 @@ impl fmt::Display for Cause {
             Self::RailRemoved { rail } => {
                 write!(f, "the rail {rail} is not configured any more, and nobody can say what was paid on it")
             }
+            Self::CantSell { reasons } => {
+                let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+                write!(f, "the kiosk could not sell with it: {}", reasons.join(", "))
+            }
+            Self::FleetNotReached => f.write_str("the kiosk could not reach the fleet with it"),
+            Self::NotStarted { detail } => write!(f, "the kiosk could not start with it: {detail}"),
+            Self::FileChanged => f.write_str("the file on the machine was changed meanwhile, and counts"),
         }
     }
 }
@@ -241,6 +260,10 @@ mod tests {
             Cause::RailRemoved { rail },
             Cause::Printer { detail: detail() },
             Cause::NoReboot { detail: detail() },
+            Cause::CantSell { reasons: vec![StopReason::SoldOut] },
+            Cause::FleetNotReached,
+            Cause::NotStarted { detail: detail() },
+            Cause::FileChanged,
         ];
         for cause in causes {
             let json = serde_json::to_value(&cause).unwrap();

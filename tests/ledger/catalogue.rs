@@ -6,7 +6,7 @@ use std::fmt::{Display, Write as _};
 use std::fs;
 use std::path::Path;
 
-use kioskd::operation::{Operation, Refusal, Right};
+use kioskd::operation::{Assignment, Operation, Refusal, Right};
 use kioskd::sale::Record;
 use kioskd::vocabulary::{
     Cause, ClaimSettlement, Currency, Language, Money, OrderId, ProductId, RailName, RefundId, StopReason,
@@ -23,6 +23,7 @@ const KEYS: &[(&str, &str)] = &[
     ("asked", "The [operation](#operation) that is asked for."),
     ("at_ms", "Wall clock, milliseconds since 1970 UTC."),
     ("attempt", "Which try at the unit, from 1; each has another outlet."),
+    ("base", "SHA-256 of the configuration's file on the machine."),
     ("before", "The ledger's former number, where it was copied or moved."),
     ("boot", "The number of this run of the daemon, 16 hexadecimal digits."),
     ("by", "Who has asked for it or decided it."),
@@ -32,6 +33,7 @@ const KEYS: &[(&str, &str)] = &[
     ("code", "The provider's own code."),
     ("count", "Units: that lie in the slot, or that the sensor saw fall."),
     ("counted", "Units that the sensor saw fall; none where no sensor can say."),
+    ("config", "SHA-256 of a configuration's text; in an operation, that text."),
     ("configured", "The languages of the configuration."),
     (
         "counter",
@@ -45,7 +47,12 @@ const KEYS: &[(&str, &str)] = &[
         "Minor units that the provider keeps of the payment, by the configured rates; none where no rate is configured.",
     ),
     ("goods", "What is sold: `product:ID`, or `stay:ID` for a car's time in a car park."),
+    ("fault", "Why the outlet may not be used."),
     ("grant", "Why nothing is to be paid, as a [word](#grant)."),
+    (
+        "held",
+        "What was where when the trial began, one entry an outlet: `outlet`, `goods`, `count`, `capacity`, `fault`.",
+    ),
     ("home", "A fingerprint of the board, the storage and the file."),
     ("hours", "For so many hours nobody has confirmed the refund."),
     ("how", "How the claim was [settled](#claimsettlement)."),
@@ -69,6 +76,7 @@ const KEYS: &[(&str, &str)] = &[
     ("outlet", "Where it comes out: `slot:A1`, `gate:exit-1`, or `pass` where nothing moves."),
     ("paid", "Amount and currency that were paid."),
     ("payment", "The verified payment: `id`, `amount`, `currency`, `order`."),
+    ("problems", "What is wrong, a line each, with file, line and column."),
     ("price", "Minor units, tax within."),
     ("product", "A product's id in the configuration."),
     ("rail", "A rail's name in the configuration."),
@@ -84,7 +92,9 @@ const KEYS: &[(&str, &str)] = &[
     ("slip", "What the slip [is](#slip)."),
     ("slot", "A slot's name in the configuration."),
     ("state", "What the order [came to](#orderstate)."),
+    ("stopped", "Why nothing was sold before, each with its [word](#stopreason) in `kind`; left out where it sold."),
     ("tax", "The rate within the price; none where none is configured."),
+    ("text", "The text of the configuration, where it is another than the operation has."),
     ("total", "Minor units that the provider has given back by itself on this charge, all together."),
     ("uid", "A user of this machine."),
     ("until_told", "True where the provider's own word settles the claim; left out where it does not."),
@@ -249,6 +259,10 @@ fn causes() -> Vec<Cause> {
         Cause::RailRemoved { rail: RailName::parse("wechat").unwrap() },
         Cause::Printer { detail: detail() },
         Cause::NoReboot { detail: detail() },
+        Cause::CantSell { reasons: vec![StopReason::SoldOut] },
+        Cause::FleetNotReached,
+        Cause::NotStarted { detail: detail() },
+        Cause::FileChanged,
     ]
 }
 
@@ -276,11 +290,14 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Expired,
         Refusal::CounterUsed,
         Refusal::OnlyByRoot,
+        Refusal::BadConfig { problems: vec!["/etc/kioskd/kiosk.toml:38:9: a price is missing".into()] },
+        Refusal::ConfigIsTried,
     ]
 }
 
 fn operations() -> Vec<Operation> {
     let slot = || kit::slot("A1");
+    let product = || ProductId::parse("cola").unwrap();
     vec![
         Operation::Lock { reason: serde_json::from_value(json!("WORDS")).unwrap() },
         Operation::Unlock,
@@ -289,7 +306,7 @@ fn operations() -> Vec<Operation> {
         Operation::RefillSlots { slots: [slot()].into() },
         Operation::AddStock { units: [(slot(), std::num::NonZeroU32::MIN)].into() },
         Operation::SettleClaim { order: OrderId::from_parts(1_795_392_000_000, 7), how: ClaimSettlement::Refund },
-        Operation::Vend { product: ProductId::parse("cola").unwrap() },
+        Operation::Vend { product: product() },
         Operation::TestVend { slot: slot() },
         Operation::Maintenance { on: true },
         Operation::Pulse { outlet: kit::outlet("A1") },
@@ -303,6 +320,11 @@ fn operations() -> Vec<Operation> {
         },
         Operation::RotateKeys { version: 4, keyset: serde_json::from_value(json!("MESSAGE")).unwrap() },
         Operation::ResendEvents { after: 1041 },
+        Operation::ApplyConfig { config: serde_json::from_value(json!("[kiosk]\nid = …")).unwrap() },
+        Operation::SetPrices { prices: [(product(), 320)].into() },
+        Operation::SetPlanogram {
+            slots: [(slot(), Assignment { product: product(), stock: Some(8), capacity: None })].into(),
+        },
     ]
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use kioskd::operation::{Actor, KeyName, Operation, Outcome, Refusal, RequestId};
+use kioskd::operation::{Actor, ConfigText, KeyName, Operation, Outcome, Refusal, RequestId};
 use kioskd::sale::Record;
-use kioskd::sale::record::{Closed, Settling, Slip, Surplus};
+use kioskd::sale::record::{Closed, Held, Settling, Slip, Surplus};
 use kioskd::sale::view::{OrderState, StopReason};
+use kioskd::signed::statement::Sha256Hex;
 use kioskd::vocabulary::{
     BootId, Cause, ChargeId, ClaimSettlement, Goods, Grant, Language, OrderId, Outlet, Payment, PaymentId, ProductId,
     RailName, RefundId, StayId, Wall,
@@ -25,6 +26,7 @@ pub fn one_of_each() -> Vec<Record> {
     let stay = kioskd::sale::record::Offered { goods: Goods::Stay(StayId::parse("S1").unwrap()), ..kit::cola() };
     let (c, o) = (|| charge.clone(), || outlet.clone());
     let request = || RequestId::parse("r-1").unwrap();
+    let digest = || Sha256Hex::of(b"");
     let why = || Cause::TooWarm { max_milli_c: 8_000, minutes: 30 };
     vec![
         Record::LedgerBegun { ledger: "9c41".into(), home: "here".into(), before: Some("8d30".into()) },
@@ -99,6 +101,22 @@ pub fn one_of_each() -> Vec<Record> {
         Record::OperationEnded { id: request(), outcome: Outcome::Refused { why: Refusal::HoldsLess { capacity: 2 } } },
         Record::CashedUp { number: 7, by: Actor::Technician { uid: 1000 } },
         Record::LanguagesChosen { languages: ["zh-Hant", "en"].map(Language::new).into() },
+        Record::ConfigTried {
+            id: request(),
+            config: digest(),
+            base: digest(),
+            text: Some(ConfigText::parse("[kiosk]\n").unwrap()),
+            stopped: vec![StopReason::SoldOut],
+            held: vec![Held {
+                outlet: o(),
+                goods: Goods::Product(ProductId::parse("cola").unwrap()),
+                count: 5,
+                capacity: 9,
+                fault: Some(why()),
+            }],
+        },
+        Record::ConfigKept { config: digest() },
+        Record::ConfigRejected { config: digest(), why: Cause::FleetNotReached },
     ]
 }
 

@@ -192,7 +192,9 @@ impl Shop {
             | Effect::PrintTest
             | Effect::ResendEvents { .. }
             | Effect::Answer { .. }
-            | Effect::Reboot => return None,
+            | Effect::Reboot
+            | Effect::CheckConfig { .. }
+            | Effect::StartAnew => return None,
         })
     }
 
@@ -454,6 +456,8 @@ fn durable(order: &Order) -> Order {
 pub fn policy(unknown_delivery: UnknownDelivery) -> Policy {
     let seconds = Duration::from_secs;
     Policy {
+        fleet: false,
+        trial: Duration::from_secs(60),
         categories: Vec::new(),
         pickup_numbers: false,
         kiosk: "K1".into(),

@@ -16,21 +16,25 @@ use kioskd_tests::PATIENCE;
 use kioskd_tests::child::{Running, command};
 use kioskd_tests::machine::{Machine, Setup};
 
-struct Office {
-    machine: Machine,
+pub struct Office {
+    pub machine: Machine,
     port: u16,
     _broker: Running,
 }
 
 impl Office {
     fn start() -> Self {
+        Self::with(Setup::default())
+    }
+
+    pub fn with(setup: Setup) -> Self {
         let port = free_port();
         let broker = mosquitto(port);
-        let setup = Setup { broker: Some(format!("mqtt://127.0.0.1:{port}")), panel: "640x400", ..Setup::default() };
+        let setup = Setup { broker: Some(format!("mqtt://127.0.0.1:{port}")), panel: "640x400", ..setup };
         Self { machine: Machine::start(&setup), port, _broker: broker }
     }
 
-    fn key(&self, name: &str) -> String {
+    pub fn key(&self, name: &str) -> String {
         self.machine.state.join("keys").join(name).to_str().unwrap().to_owned()
     }
 
@@ -39,7 +43,7 @@ impl Office {
     }
 
     /// Whether it ended well, and the lines on standard output and standard error.
-    fn send_with(&self, options: &[&str], words: &[&str]) -> (bool, Vec<String>, String) {
+    pub fn send_with(&self, options: &[&str], words: &[&str]) -> (bool, Vec<String>, String) {
         let told = command(env!("CARGO_BIN_EXE_kioskfleet"))
             .args(["send", "--fleet", "demo", "--broker", &self.machine.mqtt])
             .args(options)
@@ -80,7 +84,7 @@ impl Office {
         self.machine.get("/api/operations")["operations"].as_array().unwrap().clone()
     }
 
-    fn state(&self) -> Value {
+    pub fn state(&self) -> Value {
         self.machine.get("/api/state")
     }
 }
@@ -230,7 +234,7 @@ fn who_owns_the_broker_can_do_nothing_with_what_he_has_heard() {
         (topic.replace("set-stock", "refill"), message.clone().into_bytes(), "its verb or number is another"),
         (format!("{topic}x"), message.clone().into_bytes(), "its verb or number is another"),
         (lock("a"), b"lock!".to_vec(), "not a flattened JWS"),
-        (lock("b"), vec![b'x'; 60_000], "longer than 16384 bytes"),
+        (lock("b"), vec![b'x'; 140_000], "longer than 131072 bytes"),
         (lock("c"), sign(&stranger, &content("demo/K0001", "c", used + 1)), "not known here"),
         (lock("d"), sign(&office_key, &content("demo/K0002", "d", used + 1)), "for another kiosk"),
     ] {

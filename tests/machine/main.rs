@@ -3,6 +3,7 @@
 mod bundle;
 mod bus;
 mod commands;
+mod configuration;
 mod contract;
 mod crawl;
 mod fleet;

@@ -40,6 +40,7 @@ pub fn before_an_effect(run: &mut Run, effect: &Effect) {
             (!on_disk).then(|| ("P4", format!("charge {} is not on disk", charge.charge)))
         }
         Effect::Reboot => may_reboot(run).err().map(|what| ("P4", what.to_owned())),
+        Effect::StartAnew => may_start_anew(run).err().map(|what| ("P4", what.to_owned())),
         _ => None,
     };
     if let Some((promise, what)) = broken {
@@ -97,6 +98,46 @@ fn may_reboot(run: &Run) -> Result<(), &'static str> {
     }
     let sells = state.busy() || state.stop_reasons().is_empty() || state.orders.values().any(Order::unresolved);
     if sells { Err("the board is restarted in the middle of a sale") } else { Ok(()) }
+}
+
+/// The daemon starts anew between sales, and after it is on disk with which configuration.
+fn may_start_anew(run: &Run) -> Result<(), &'static str> {
+    let since_start = run.journal.all().iter().rev().take_while(|record| !matches!(record, Record::BootStarted { .. }));
+    let mut changes = since_start.filter(|record| {
+        matches!(record, Record::ConfigTried { .. } | Record::ConfigKept { .. } | Record::ConfigRejected { .. })
+    });
+    match changes.next() {
+        Some(Record::ConfigTried { .. } | Record::ConfigRejected { .. }) if !run.live().busy() => Ok(()),
+        Some(Record::ConfigTried { .. } | Record::ConfigRejected { .. }) => Err("starts anew in the middle of a sale"),
+        _ => Err("starts anew, and no other configuration is in force"),
+    }
+}
+
+/// Each configuration that was tried was kept or rejected, and who had asked for it was told just that, once.
+fn configurations(run: &mut Run) {
+    let mut open = None;
+    let mut broken = None;
+    for record in run.journal.all() {
+        match (record, &open) {
+            (Record::ConfigTried { id, .. }, None) => open = Some((id.clone(), None)),
+            (Record::ConfigKept { .. }, Some((id, None))) => open = Some((id.clone(), Some(true))),
+            (Record::ConfigRejected { .. }, Some((id, None))) => open = Some((id.clone(), Some(false))),
+            (Record::OperationEnded { id, outcome }, Some((tried, kept))) if id == tried => {
+                if *kept != Some(matches!(outcome, Outcome::Changed { .. })) {
+                    broken = Some(format!("{id} ended {outcome:?}, and kept is {kept:?}"));
+                }
+                open = None;
+            }
+            (Record::ConfigTried { .. } | Record::ConfigKept { .. } | Record::ConfigRejected { .. }, _) => {
+                broken = Some(format!("{record:?} while {open:?}"));
+            }
+            _ => {}
+        }
+    }
+    let waits = run.live().configuration.trial.is_some();
+    if let Some(what) = broken.or_else(|| (open.is_some() && !waits).then(|| format!("{open:?} never ends"))) {
+        run.world.breaks("P4", what);
+    }
 }
 
 /// P1 and P8: once, for a payment that the provider knows and that fits, in time, and another slot only after a proven no.
@@ -282,6 +323,7 @@ pub fn at_the_end(run: &mut Run) {
 
 /// What people have asked for is done once, and what they were told of it is what was done.
 fn operations(run: &mut Run) {
+    configurations(run);
     for (id, outcome) in std::mem::take(&mut run.said.answers) {
         let records = run.journal.all();
         let about = |record: &&Record| match record {

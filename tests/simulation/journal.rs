@@ -250,6 +250,8 @@ impl Memory {
                 Record::OperationBegun { id, .. } => recovered.operations.push(id.clone()),
                 Record::CashedUp { number, .. } => recovered.last_report = *number,
                 Record::LanguagesChosen { languages } => recovered.languages.clone_from(languages),
+                Record::ConfigTried { .. } => recovered.config_tried = Some(record.clone()),
+                Record::ConfigKept { .. } | Record::ConfigRejected { .. } => recovered.config_tried = None,
                 Record::OperationEnded { id, .. } => recovered.operations.retain(|open| open != id),
                 _ => {}
             }

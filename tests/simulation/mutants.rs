@@ -54,10 +54,11 @@ pub enum Mutant {
     UnitGivenAwayAgain,
     RequestForgotten,
     AnswerBeforeTheDisk,
+    TrialForgotten,
 }
 
 impl Mutant {
-    pub const ALL: [Mutant; 45] = [
+    pub const ALL: [Mutant; 46] = [
         Mutant::IntentNotSynced,
         Mutant::RefundNotSynced,
         Mutant::EffectsBeforeCommit,
@@ -103,6 +104,7 @@ impl Mutant {
         Mutant::UnitGivenAwayAgain,
         Mutant::RequestForgotten,
         Mutant::AnswerBeforeTheDisk,
+        Mutant::TrialForgotten,
     ];
 
     pub fn named(name: &str) -> Self {
@@ -326,6 +328,7 @@ impl Mutant {
                 let granted = recovered.orders.iter_mut().filter(|order| order.grant().is_some());
                 granted.flat_map(|order| &mut order.items).for_each(|item| item.attempts.clear());
             }
+            Mutant::TrialForgotten => recovered.config_tried = None,
             Mutant::RefundForgottenOnRestart => {
                 recovered.orders.retain(|order| order.charges.iter().all(|charge| charge.refunds.is_empty()));
             }

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use kioskd::kiosk::turn::{TurnError, turn};
-use kioskd::operation::{Actor, LanguageTag, Operation, Outcome as Told, Reason, Request, RequestId, Rights};
+use kioskd::operation::{
+    Actor, ConfigText, LanguageTag, Operation, Outcome as Told, Reason, Request, RequestId, Rights,
+};
 use kioskd::sale::dialogue::{OrderPage, Page, ShopPage};
-use kioskd::sale::event::{Effect, Event};
+use kioskd::sale::event::{Checked, Effect, Event};
 use kioskd::sale::policy::Policy;
 use kioskd::sale::view::OrderState;
 use kioskd::sale::{Condition, Key, Order, Record, Shop, State, Touch};
+use kioskd::signed::statement::Sha256Hex;
 use kioskd::vending::Planogram;
-use kioskd::vocabulary::{BootId, ClaimSettlement, Evidence, Mono, OrderId, Outlet, Stamp, Wall};
+use kioskd::vocabulary::{BootId, Cause, ClaimSettlement, Evidence, Mono, OrderId, Outlet, Stamp, Wall};
 
 use crate::chance::Chance;
 use crate::checks;
@@ -46,6 +49,8 @@ pub struct Run<'a> {
     mutant: Option<Mutant>,
     story: bool,
     pub boot_at: u64,
+    /// It has died in order to start anew.
+    starts_anew: bool,
     crashes: u32,
     events: u32,
 }
@@ -99,7 +104,22 @@ impl<'a> Run<'a> {
         let said = Said { locked: Some(false), ..Said::default() };
         let blocked = BTreeMap::new();
         let (boot_at, crashes, events) = (1_000, 0, 0);
-        Self { trade, world, journal, policy, shop, said, blocked, state, mutant, story, boot_at, crashes, events }
+        Self {
+            trade,
+            world,
+            journal,
+            policy,
+            shop,
+            said,
+            blocked,
+            state,
+            mutant,
+            story,
+            boot_at,
+            starts_anew: false,
+            crashes,
+            events,
+        }
     }
 
     /// Everything, until nothing is open that anybody but a person could end.
@@ -199,6 +219,7 @@ impl<'a> Run<'a> {
                 let tags: &[&str] = chance.pick(&[&["zh-Hans", "en"][..], &["en"], &["en", "zh-Hans"], &["fr"]]);
                 Operation::Languages { languages: tags.iter().map(|tag| LanguageTag::parse(tag).unwrap()).collect() }
             }
+            (_, 9) if chance.percent(30) => Operation::ApplyConfig { config: ConfigText::parse("[kiosk]").unwrap() },
             _ => Operation::Refill,
         };
         let id = RequestId::parse(&format!("r-{}", chance.next())).unwrap();
@@ -289,12 +310,16 @@ impl<'a> Run<'a> {
         }
         let end = self.world.now + FOR_EVER;
         while self.world.broken.is_none() && self.world.now < end {
-            let open = self.state.orders.values().any(|order| !order.ended && !stuck_with_a_person(order));
+            let open = self.state.orders.values().any(|order| !order.ended && !stuck_with_a_person(order))
+                || self.state.configuration.trial.is_some();
             if !open && self.world.next_due().is_none() {
                 return;
             }
             if self.turn().is_err() {
-                return self.world.breaks("harness", "a crash after the calm".into());
+                if !self.starts_anew {
+                    return self.world.breaks("harness", "a crash after the calm".into());
+                }
+                self.crash_and_restart();
             }
         }
         if self.world.broken.is_none() {
@@ -498,6 +523,21 @@ impl<'a> Run<'a> {
             // Now and then the board stays up after all.
             Effect::Reboot if world.calm || world.chance.percent(20) => world.tell(120_000, Event::NotRebooted),
             Effect::Reboot => self.journal.power.dies(),
+            Effect::CheckConfig { .. } => {
+                let digest = || Sha256Hex::of(&[]);
+                let result = match world.chance.below(10) {
+                    0 => Ok(None),
+                    1..=2 => Err(vec!["it is wrong".into()]),
+                    _ => Ok(Some(Checked { config: digest(), base: digest(), text: None })),
+                };
+                let wait = world.chance.below(3_000);
+                world.tell(wait, Event::ConfigChecked { result });
+            }
+            // The daemon that starts anew forgets as much as one that is cut off.
+            Effect::StartAnew => {
+                self.starts_anew = true;
+                self.journal.power.dies();
+            }
             Effect::Find { .. }
             | Effect::PrintReport { .. }
             | Effect::PrintTest
@@ -514,12 +554,23 @@ impl<'a> Run<'a> {
         for (which, on) in self.blocked.clone() {
             self.trouble_of(which, on)?;
         }
-        self.step(Event::Condition(Condition::Board { answers })).map(|_| ())
+        self.step(Event::Condition(Condition::Board { answers }))?;
+        // Nothing else waits for these.
+        if self.state.configuration.trial.is_some() {
+            if !self.blocked.get("glass").copied().unwrap_or_default() {
+                self.step(Event::Condition(Condition::Glass { dark: None }))?;
+            }
+            if self.world.chance.percent(80) {
+                self.step(Event::FleetReached)?;
+            }
+        }
+        Ok(())
     }
 
     fn crash_and_restart(&mut self) {
         loop {
             self.crashes += 1;
+            self.starts_anew = false;
             self.say(|| "~~ the power is cut ~~".into());
             self.journal.crash();
             self.world.crash();
@@ -530,6 +581,10 @@ impl<'a> Run<'a> {
             }
             self.state = blank(&self.policy, self.shop.as_ref());
             self.state.restore(recovered);
+            if self.state.configuration.trial.is_some() && self.world.chance.percent(20) {
+                let why = Cause::NotStarted { detail: "it has died".into() };
+                self.state.configuration.given_up = Some(why);
+            }
             if self.start().is_ok() {
                 return checks::after_a_start(self);
             }

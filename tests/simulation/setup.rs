@@ -67,6 +67,8 @@ pub fn policy(chance: &mut Chance) -> Policy {
         sensor: true,
         service: false,
         reboot: true,
+        fleet: true,
+        trial: seconds(60),
         zone: jiff::tz::TimeZone::UTC,
         rails: rails()[..chance.pick(&[1, 2, 2])].iter().map(rail).collect(),
     }

@@ -21,7 +21,7 @@ use crate::operation::{Operation, Outcome, RequestId};
 use crate::signed::statement::Sha256Hex;
 
 /// Longer messages, in bytes, are rejected unread.
-pub const LONGEST: usize = 16 << 10;
+pub const LONGEST: usize = 128 << 10;
 
 /// What a command's signature covers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -87,7 +87,7 @@ mod tests {
         make(&[choice("a"), choice("b")]).unwrap();
         let root = KeySource::File(at("root.pem")).signers_key().unwrap();
         let keyset = Keyset::open(&root, "demo", &std::fs::read(at("keyset.json")).unwrap()).unwrap();
-        assert_eq!((keyset.version(), keyset.rights("b")), (2, Some(Rights::ALL)));
+        assert_eq!((keyset.version(), keyset.rights("b")), (2, Some(Rights { configure: false, ..Rights::ALL })));
         assert!(matches!(make(&[choice("a"), choice("b")]), Err(OfficeError::File { .. })));
     }
 }

@@ -1,6 +1,9 @@
 //! Sends one command, and prints what its kiosks say of it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -287,6 +290,9 @@ impl Wanted {
         }
         let pairs = self.arguments.iter().map(|text| text.split_once('=').ok_or(OfficeError::Argument(text.clone())));
         let pairs: Vec<(&str, &str)> = pairs.collect::<Result<_, _>>()?;
+        let read = pairs.into_iter().map(|(name, value)| Ok((name, contents(value)?)));
+        let read: Vec<(&str, Cow<'_, str>)> = read.collect::<Result<_, OfficeError>>()?;
+        let pairs: Vec<(&str, &str)> = read.iter().map(|(name, value)| (*name, value.as_ref())).collect();
         operation(&self.verb, &pairs).ok_or(OfficeError::Arguments(self.verb.clone()))
     }
 
@@ -348,6 +354,17 @@ impl Wanted {
 fn unverified(message: &[u8]) -> Option<Vec<u8>> {
     let message: Value = serde_json::from_slice(message).ok()?;
     BASE64_URL_SAFE_NO_PAD.decode(message["payload"].as_str()?).ok()
+}
+
+/// What was typed, or after an `@` what is in the file of that name.
+fn contents(value: &str) -> Result<Cow<'_, str>, OfficeError> {
+    let Some(file) = value.strip_prefix('@') else { return Ok(value.into()) };
+    let failed = |source| OfficeError::File { path: file.into(), source };
+    let mut text = String::new();
+    // One byte more than a command takes is enough to be refused.
+    let most = command::LONGEST as u64 + 1;
+    File::open(file).and_then(|file| file.take(most).read_to_string(&mut text)).map_err(failed)?;
+    Ok(text.into())
 }
 
 /// An operation of what was typed: `3` may be a number or the name of a slot, whichever fits.

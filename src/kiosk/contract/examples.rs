@@ -100,6 +100,11 @@ fn state() -> Value {
         "fleet": "street",
         "version": "0.1.0",
         "boot": "5b1f0c9d2e7a4836",
+        "config": {
+            "digest": "0a3666a0710c08aa6d0de92ce72beeb5b93124cce1bf3701c9d6cdeb543cb73e",
+            "origin": "fleet",
+            "trial": false,
+        },
         "time_ms": 1_795_608_412_077_u64,
         "uptime_s": 86_412,
         "selling": false,

@@ -8,6 +8,7 @@ use std::time::Instant;
 use embedded_hal::digital::{ErrorType, InputPin, OutputPin};
 
 use super::super::clock::Clock;
+use super::super::configuration::InForce;
 use super::super::{Kiosk, start};
 use super::*;
 use crate::board::{Backend, BoardError, SimulatedI2c};
@@ -164,7 +165,16 @@ pub(in super::super) fn rig(fate: impl Fn() + Send + Sync + 'static) -> Rig {
         inputs: inputs.clone(),
     };
     let hold = Ok(DirectoryLock::take(&config.state.directory).unwrap());
-    let kiosk = Kiosk::open(hold, config, Clock::start(), None, edges, Heartbeat::default()).unwrap();
+    let kiosk = Kiosk::open(
+        hold,
+        config,
+        InForce::file(std::path::Path::new("kiosk.toml"), "".into()),
+        Clock::start(),
+        None,
+        edges,
+        Heartbeat::default(),
+    )
+    .unwrap();
     Rig { kiosk, queue, inputs, rail, slips, _state: state }
 }
 

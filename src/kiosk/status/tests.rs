@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
+use super::super::configuration::Origin;
 use super::super::devices::{BoardStatus, DropSensorStatus, GlassStatus, InputStatus, ThermometerStatus};
 use super::super::edges::tests::{rig, sell};
 use super::super::{Input, Kiosk};
@@ -12,6 +13,7 @@ use crate::board::BoardEvent;
 use crate::input::Role;
 use crate::payment::gateway::Rejected;
 use crate::sale::event::Event;
+use crate::signed::statement::Sha256Hex;
 
 const DOCUMENTATION: &str = include_str!("../../../docs/fleet.md");
 const TECHNICIAN: &str = include_str!("../../../docs/technician.md");
@@ -66,6 +68,7 @@ fn devices() -> Vec<Devices> {
 /// It sells and nothing is wrong.
 pub fn quiet() -> Status {
     Status {
+        config: ConfigStatus { rejected: None, ..full().config },
         selling: true,
         reasons: vec![],
         faults: vec![],
@@ -94,6 +97,13 @@ pub fn full() -> Status {
         fleet: "street".into(),
         version: "0.1.0",
         boot: BootId::parse("5b1f0c9d2e7a4836").unwrap(),
+        config: ConfigStatus {
+            digest: Sha256Hex::of(b"this"),
+            origin: Origin::Fleet,
+            trial: true,
+            rejected: Some(RejectedConfig { digest: Sha256Hex::of(b"that"), why: why(), cause: "cant-sell" }),
+            unused: Some(Sha256Hex::of(b"other")),
+        },
         time_ms: Some(Wall(1_795_392_000_000)),
         uptime_s: 61,
         selling: false,
@@ -189,7 +199,7 @@ fn every_alarm_is_documented_with_its_keys() {
     let status = Status { devices: Devices { printer: PrinterStatus::Unreachable { why: why() }, ..well() }, ..full() };
     let rows = documented("The alarms");
     let alarms = status.alarms();
-    assert_eq!(alarms.len(), 13, "an alarm of each kind: {alarms:?}");
+    assert_eq!(alarms.len(), 14, "an alarm of each kind: {alarms:?}");
     assert_eq!(alarms.keys().collect::<Vec<_>>(), rows.keys().collect::<Vec<_>>());
     for (kind, alarm) in &alarms {
         assert!(

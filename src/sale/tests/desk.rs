@@ -10,7 +10,7 @@ use crate::sale::shop::{OutletStatus, Product};
 use crate::sale::{Condition, Effect, Event, Illegal, Order, Policy, Record, State, Step, next};
 use crate::vending::{Planogram, Slot};
 use crate::vocabulary::{
-    BootId, ChargeId, ChargeReport, Created, Currency, DeliveryId, Evidence, Language, Localized, Mono, OrderId,
+    BootId, Cause, ChargeId, ChargeReport, Created, Currency, DeliveryId, Evidence, Language, Localized, Mono, OrderId,
     Outlet, PaidWithoutIntent, Payment, PaymentId, ProductId, RailError, RailName, Reading, RefundId, RefundReport,
     SlotId, Stamp, Standing, UnknownDelivery, Wall,
 };
@@ -39,6 +39,8 @@ pub fn outlet(name: &str) -> Outlet {
 pub fn policy() -> Policy {
     let words = |text: &str| Localized([(Language::new("en"), text.to_owned())].into());
     Policy {
+        fleet: true,
+        trial: Duration::from_secs(60),
         categories: Vec::new(),
         kiosk: "K1".into(),
         attach: "main/K1".into(),
@@ -105,6 +107,11 @@ impl Desk {
 
     /// The power goes and comes: all that is left is what was written.
     pub fn restart(&mut self) -> Step {
+        self.restart_with(planogram(), None)
+    }
+
+    /// Likewise with these goods in the machine's file then. `given_up`: why a configuration on trial is not used.
+    pub fn restart_with(&mut self, goods: Planogram, given_up: Option<Cause>) -> Step {
         let mut ids: Vec<OrderId> = self.records.iter().filter_map(Record::order).collect();
         ids.dedup();
         ids.sort_unstable();
@@ -112,10 +119,24 @@ impl Desk {
         let fold = |id: &OrderId| Order::fold(self.records.iter().filter(|record| record.order() == Some(*id)));
         let orders: Vec<Order> = ids.iter().filter_map(fold).filter(|order| !order.ended).collect();
         let last_order = ids.last().copied();
-        self.state = State::new(self.state.policy.clone(), planogram());
+        self.state = State::new(self.state.policy.clone(), goods);
         let codes = ids.iter().map(|id| id.short_code()).collect();
         let shop = self.records.clone();
-        self.state.restore(Recovered { orders, last_order, codes, shop, ..Recovered::default() });
+        let ended = |record: &&Record| matches!(record, Record::ConfigKept { .. } | Record::ConfigRejected { .. });
+        let tries = |record: &&Record| matches!(record, Record::ConfigTried { .. });
+        let config_tried = self.records.iter().rev().take_while(|record| !ended(record)).find(tries).cloned();
+        let open = |record: &Record| match record {
+            Record::OperationBegun { id, .. } => Some(id.clone()),
+            _ => None,
+        };
+        let mut operations: Vec<RequestId> = self.records.iter().filter_map(open).collect();
+        operations.retain(|open| {
+            let ends = |record: &Record| matches!(record, Record::OperationEnded { id, .. } if id == open);
+            !self.records.iter().any(ends)
+        });
+        let recovered = Recovered { orders, last_order, codes, shop, config_tried, operations, ..Recovered::default() };
+        self.state.restore(recovered);
+        self.state.configuration.given_up = given_up;
         self.now = 0;
         let step = self.hear(Event::Started { boot: BootId::parse("boot-2").unwrap(), version: "1".into() });
         self.hear(Event::Condition(Condition::Board { answers: true }));
@@ -245,8 +266,8 @@ impl Desk {
     }
 
     /// The provider is there.
-    pub fn probed(&mut self) {
-        self.hear(Event::Probed { rail: wallet(), result: Ok(()) });
+    pub fn probed(&mut self) -> Step {
+        self.hear(Event::Probed { rail: wallet(), result: Ok(()) })
     }
 
     /// Somebody with every right asks for something, under a number of its own.

@@ -1,6 +1,7 @@
 //! The rules of a sale, one test each. Crashes, races and their combinations are `tests/simulation`.
 
 mod closing;
+mod configuration;
 pub(super) mod desk;
 mod glass;
 mod grants;

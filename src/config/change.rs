@@ -1,0 +1,198 @@
+//! A configuration that is made of another: other prices, other goods, and what only the machine's own file may say. The
+//! rest of the text stays as somebody wrote it.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::document::{Found, Node, place};
+use super::syntax;
+use super::words::quote;
+use crate::operation::Assignment;
+use crate::vocabulary::{Minor, ProductId, SlotId};
+
+/// What ties the machine to its ledger, its fleet and whose commands count. Whoever could change it from afar could shut
+/// everybody out, himself too.
+const LOCAL: [(&str, &str); 6] = [
+    ("kiosk", "id"),
+    ("kiosk", "fleet"),
+    ("state", "directory"),
+    ("fleet", "signing_key"),
+    ("fleet", "root"),
+    ("fleet", "keyset"),
+];
+
+/// The same configuration with other prices.
+///
+/// # Errors
+/// Which products are not in it, a line each.
+pub fn with_prices(text: &str, prices: &BTreeMap<ProductId, Minor>) -> Result<String, Vec<String>> {
+    with(text, |file, edits| {
+        for (product, price) in prices {
+            match file.all("product").find(|known| is(*known, "id", product.as_str())) {
+                Some(known) => edits.set(known, "price", price.to_string()),
+                None => edits.wrong.push(format!("there is no product `{product}` in the configuration")),
+            }
+        }
+    })
+}
+
+/// The same configuration with other goods in some slots.
+///
+/// # Errors
+/// Which slots are not in it, a line each.
+pub fn with_planogram(text: &str, slots: &BTreeMap<SlotId, Assignment>) -> Result<String, Vec<String>> {
+    with(text, |file, edits| {
+        for (slot, Assignment { product, stock, capacity }) in slots {
+            let Some(known) = file.all("slot").find(|known| is(*known, "name", slot.as_str())) else {
+                edits.wrong.push(format!("there is no slot `{slot}` in the configuration"));
+                continue;
+            };
+            let new = !is(known, "product", product.as_str());
+            edits.set(known, "product", serde_json::Value::from(product.as_str()).to_string());
+            if let Some(stock) = stock.or_else(|| new.then_some(0)) {
+                edits.set(known, "stock", stock.to_string());
+            }
+            if let Some(capacity) = capacity {
+                edits.set(known, "capacity", capacity.to_string());
+            }
+        }
+    })
+}
+
+/// What a configuration that came from afar would change and may not, as the check of a file says it. `path` is told.
+pub fn foreign_changes(path: &Path, now: &str, new: &str) -> Vec<String> {
+    let (mut found, mut none) = (Found::default(), Found::default());
+    let (Some(now_table), Some(new_table)) = (syntax::parse(now, &mut none), syntax::parse(new, &mut found)) else {
+        return Vec::new();
+    };
+    let now_file = Spanned::new(now_table.span(), DeValue::Table(now_table.into_inner()));
+    let new_file = Spanned::new(new_table.span(), DeValue::Table(new_table.into_inner()));
+    let value = |file: &Spanned<DeValue<'_>>, text: &str, table, key| {
+        Node(file).get(table).and_then(|table| table.get(key)).map(|node| text[node.0.span()].to_owned())
+    };
+    for (table, key) in LOCAL {
+        let (is, wanted) = (value(&now_file, now, table, key), value(&new_file, new, table, key));
+        if is == wanted {
+            continue;
+        }
+        let there = Node(&new_file).get(table);
+        let at = there.and_then(|table| table.get(key)).or(there).map_or(0, Node::at);
+        let advice = match is {
+            Some(is) => format!("write {key} = {is}"),
+            None => "leave it out".to_owned(),
+        };
+        found.add(at, format!("{} of [{table}] is changed on the machine alone; {advice}", quote(key)));
+    }
+    let told = |(at, what)| {
+        let (line, column) = place(new, at);
+        format!("{}:{line}:{column}: {what}", path.display())
+    };
+    found.sorted().into_iter().map(told).collect()
+}
+
+fn is(table: Node<'_>, key: &str, value: &str) -> bool {
+    table.get(key).and_then(Node::text) == Some(value)
+}
+
+/// What is written in the place of what.
+#[derive(Default)]
+struct Edits {
+    all: Vec<(Range<usize>, String)>,
+    wrong: Vec<String>,
+}
+
+impl Edits {
+    fn set(&mut self, table: Node<'_>, key: &str, value: String) {
+        match table.get(key) {
+            Some(node) => self.all.push((node.0.span(), value)),
+            None => self.wrong.push(format!("the configuration does not say {} here", quote(key))),
+        }
+    }
+}
+
+fn with(text: &str, edit: impl FnOnce(Node<'_>, &mut Edits)) -> Result<String, Vec<String>> {
+    let mut found = Found::default();
+    let Some(table) = syntax::parse(text, &mut found) else {
+        return Err(found.sorted().into_iter().map(|(_, what)| what).collect());
+    };
+    let file = Spanned::new(table.span(), DeValue::Table(table.into_inner()));
+    let mut edits = Edits::default();
+    edit(Node(&file), &mut edits);
+    if !edits.wrong.is_empty() {
+        return Err(edits.wrong);
+    }
+    // From the end, so that what is before stays where it is.
+    edits.all.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
+    let mut changed = text.to_owned();
+    for (range, value) in edits.all {
+        changed.replace_range(range, &value);
+    }
+    Ok(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "[kiosk]\nid = \"K1\"\nfleet = \"street\"\n[state]\ndirectory = \"state\"\n\
+        [[product]]\nid = \"cola\"\nprice = 300 # since May\n[[product]]\nprice = 1_050\nid = \"tea\"\n\
+        [[slot]]\nname = \"A1\"\nproduct = \"cola\"\nstock = 8\ncapacity = 8\n";
+
+    fn product(id: &str) -> ProductId {
+        ProductId::parse(id).unwrap()
+    }
+
+    fn slot(name: &str) -> SlotId {
+        SlotId::parse(name).unwrap()
+    }
+
+    #[test]
+    fn prices_change_and_every_other_character_stays() {
+        let prices = [(product("cola"), 320), (product("tea"), 900)].into();
+        let changed = with_prices(FILE, &prices).unwrap();
+        assert_eq!(changed, FILE.replace("price = 300", "price = 320").replace("1_050", "900"));
+        let wrong = with_prices(FILE, &[(product("cola"), 1), (product("milk"), 2)].into()).unwrap_err();
+        assert_eq!(wrong, ["there is no product `milk` in the configuration"]);
+    }
+
+    #[test]
+    fn other_goods_in_a_slot_begin_with_nothing_unless_somebody_says_so() {
+        let assign = |product: &str, stock, capacity| {
+            let new = Assignment { product: ProductId::parse(product).unwrap(), stock, capacity };
+            with_planogram(FILE, &[(slot("A1"), new)].into()).unwrap()
+        };
+        let tea = FILE.replace("product = \"cola\"", "product = \"tea\"");
+        assert_eq!(assign("tea", None, None), tea.replace("stock = 8", "stock = 0"));
+        assert_eq!(assign("tea", Some(5), Some(6)), tea.replace("stock = 8", "stock = 5").replace("y = 8", "y = 6"));
+        assert_eq!(assign("cola", None, Some(9)), FILE.replace("y = 8", "y = 9"), "the count is not asked for again");
+        let wrong = with_planogram(
+            FILE,
+            &[(slot("B9"), Assignment { product: product("tea"), stock: None, capacity: None })].into(),
+        );
+        assert_eq!(wrong.unwrap_err(), ["there is no slot `B9` in the configuration"]);
+    }
+
+    #[test]
+    fn what_ties_the_machine_is_not_changed_from_afar() {
+        let path = Path::new("kiosk.toml");
+        assert!(foreign_changes(path, FILE, &FILE.replace("300", "310")).is_empty());
+        assert_eq!(
+            foreign_changes(path, FILE, &FILE.replace("K1", "K2")),
+            ["kiosk.toml:2:6: `id` of [kiosk] is changed on the machine alone; write id = \"K1\""]
+        );
+        let more = FILE.replace("[state]", "[fleet]\nroot = \"mine.pem\"\n[state]");
+        assert_eq!(
+            foreign_changes(path, FILE, &more),
+            ["kiosk.toml:5:8: `root` of [fleet] is changed on the machine alone; leave it out"]
+        );
+        let less = FILE.replace("directory = \"state\"\n", "");
+        assert_eq!(
+            foreign_changes(path, FILE, &less),
+            ["kiosk.toml:4:1: `directory` of [state] is changed on the machine alone; write directory = \"state\""]
+        );
+    }
+}

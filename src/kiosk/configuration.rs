@@ -1,0 +1,281 @@
+//! With which configuration the kiosk runs: the file's, or one that came from the fleet.
+//!
+//! Policy: the file on the machine is the base. It says where the ledger is, and the ledger has what came from the fleet.
+//! The fleet's newest that was kept is used as long as the file is what it was then: who has changed the file on the
+//! machine since has the last word, and the state says so. Each start with one on trial is counted on disk before anything
+//! is done with it. What can't be read, does not start, or has been started too often is given up, and the one before is
+//! used; the sale records why.
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Kiosk, KioskError, Options, check, start};
+use crate::config::{self, Config, ConfigError};
+use crate::ledger::{Configurations, DirectoryLock, LedgerError, Reader, StoredConfig};
+use crate::operation::{ConfigText, Operation};
+use crate::sale::event::{Checked, Event};
+use crate::service;
+use crate::signed::statement::Sha256Hex;
+use crate::vocabulary::Cause;
+
+/// In the state directory, while a configuration is on trial. Losing it gives the trial its starts back.
+const NOTE: &str = "trial";
+/// So often the kiosk is started with a configuration on trial.
+const STARTS: u32 = 3;
+/// So many problems are told, each of so many characters.
+const TOLD: usize = 20;
+const LONGEST: usize = 300;
+
+/// What the kiosk was started with, as the state says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ConfigStatus {
+    /// SHA-256 of its text.
+    #[schemars(with = "String")]
+    pub digest: Sha256Hex,
+    pub origin: Origin,
+    /// It is kept when the kiosk sells with it.
+    pub trial: bool,
+    /// The newest that was not kept, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<RejectedConfig>,
+    /// The fleet's, which is not used because the file on the machine was changed after it came, or because it can't be read
+    /// any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub unused: Option<Sha256Hex>,
+}
+
+/// Where a configuration came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The file on the machine.
+    File,
+    /// A command.
+    Fleet,
+}
+
+/// A configuration that was not kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RejectedConfig {
+    #[schemars(with = "String")]
+    pub digest: Sha256Hex,
+    pub why: String,
+    pub cause: &'static str,
+}
+
+/// The kiosk's configuration, and where its ledger is.
+pub(super) struct Chosen {
+    pub config: Config,
+    pub in_force: InForce,
+    /// Of the file's state directory.
+    pub lock: Result<DirectoryLock, LedgerError>,
+}
+
+/// What is known of the configuration of this run.
+#[derive(Debug)]
+pub(super) struct InForce {
+    file: PathBuf,
+    pub status: ConfigStatus,
+    /// Why the one on trial is not used.
+    pub given_up: Option<Cause>,
+    text: Arc<str>,
+    base: Sha256Hex,
+    trial: Option<TrialNote>,
+}
+
+/// Which trial it is, how often the kiosk was started with it, and why it could not be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Note {
+    seq: u64,
+    starts: u32,
+    why: Option<String>,
+}
+
+/// The file with the note.
+#[derive(Debug, Clone)]
+pub(super) struct TrialNote {
+    path: PathBuf,
+    note: Note,
+}
+
+impl TrialNote {
+    fn read(directory: &Path, seq: u64) -> Self {
+        let path = directory.join(NOTE);
+        let written = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Note>(&text).ok());
+        let note = written.filter(|note| note.seq == seq).unwrap_or(Note { seq, starts: 0, why: None });
+        Self { path, note }
+    }
+
+    fn write(&self) -> std::io::Result<()> {
+        service::replace(&self.path, &serde_json::to_vec(&self.note)?)
+    }
+
+    /// The kiosk can't be started with it, so the next start is without it. False where that can't be written.
+    pub fn failed(mut self, why: &impl Display) -> bool {
+        self.note.why = Some(why.to_string());
+        self.write().inspect_err(|error| tracing::error!(%error, "a failed trial can't be noted")).is_ok()
+    }
+}
+
+/// Reads the file and the ledger; what stands in `options` goes before both.
+///
+/// # Errors
+/// The file can't be read, or is wrong: then nobody knows where the ledger is.
+pub(super) fn choose(options: &Options) -> Result<Chosen, KioskError> {
+    let bytes = config::read(&options.config)?;
+    let mut config = start::overridden(check::parse(&options.config, &bytes)?, options);
+    // What was parsed is UTF-8.
+    let text: Arc<str> = String::from_utf8_lossy(&bytes).into();
+    // Before any relay, panel or printer is touched: they may be those of the daemon that is at work here.
+    let lock = DirectoryLock::take(&config.state.directory);
+    let mut in_force = InForce::file(&options.config, text);
+    if let Ok(lock) = &lock
+        // Of a ledger that can't be read the kiosk speaks when it opens it.
+        && let Ok(stored) = Reader::open(lock.directory()).and_then(|reader| reader.configurations())
+    {
+        config = in_force.take_up(options, lock.directory(), stored).unwrap_or(config);
+    }
+    Ok(Chosen { config, in_force, lock })
+}
+
+impl InForce {
+    /// That is the file's.
+    pub fn file(path: &Path, text: Arc<str>) -> Self {
+        let base = Sha256Hex::of(text.as_bytes());
+        let digest = base.clone();
+        let status = ConfigStatus { digest, origin: Origin::File, trial: false, rejected: None, unused: None };
+        Self { file: path.into(), status, given_up: None, text, base, trial: None }
+    }
+
+    /// Another configuration than the file's, where one counts.
+    fn take_up(&mut self, options: &Options, directory: &Path, stored: Configurations) -> Option<Config> {
+        self.status.rejected = stored.rejected.map(|(digest, why)| RejectedConfig::new(digest, &why));
+        if let Some(trial) = stored.trial {
+            match self.start_trial(options, directory, &trial) {
+                Ok(config) => return Some(config),
+                Err(why) => {
+                    tracing::error!(%why, digest = %trial.digest, "the configuration on trial is given up");
+                    self.status.rejected = Some(RejectedConfig::new(trial.digest, &why));
+                    self.given_up = Some(why);
+                }
+            }
+        }
+        let kept = stored.kept?;
+        let used = if kept.base == self.base { self.stored(options, &kept) } else { Err(Cause::FileChanged) };
+        used.inspect_err(|why| {
+            tracing::warn!(%why, digest = %kept.digest, "the fleet's configuration is not used");
+            self.status.unused = Some(kept.digest.clone());
+        })
+        .ok()
+    }
+
+    /// Counted before it is used.
+    fn start_trial(&mut self, options: &Options, directory: &Path, trial: &StoredConfig) -> Result<Config, Cause> {
+        if trial.base != self.base {
+            return Err(Cause::FileChanged);
+        }
+        let not_started = |detail: String| Cause::NotStarted { detail };
+        let mut note = TrialNote::read(directory, trial.seq);
+        if let Some(why) = note.note.why {
+            return Err(not_started(why));
+        }
+        if note.note.starts >= STARTS {
+            return Err(not_started(format!("it was started {STARTS} times and did not stay up")));
+        }
+        note.note.starts += 1;
+        note.write().map_err(|error| not_started(format!("{}: {error}", note.path.display())))?;
+        let config = self.stored(options, trial)?;
+        self.status.trial = true;
+        self.trial = Some(note);
+        Ok(config)
+    }
+
+    fn stored(&mut self, options: &Options, stored: &StoredConfig) -> Result<Config, Cause> {
+        let text = stored.text.as_str();
+        let parsed = check::parse(&options.config, text.as_bytes());
+        let config = parsed.map_err(|error| Cause::NotStarted { detail: problems(&error).join("; ") })?;
+        self.text = text.into();
+        (self.status.digest, self.status.origin) = (stored.digest.clone(), Origin::Fleet);
+        Ok(start::overridden(config, options))
+    }
+
+    /// Where the run is one of a trial.
+    pub fn trial(&self) -> Option<TrialNote> {
+        self.trial.clone()
+    }
+
+    /// The trial has ended well.
+    pub fn kept(&mut self) {
+        (self.status.trial, self.status.rejected) = (false, None);
+        if let Some(note) = self.trial.take()
+            && let Err(error) = std::fs::remove_file(&note.path)
+        {
+            tracing::debug!(%error, "the note of a trial stays");
+        }
+    }
+}
+
+impl RejectedConfig {
+    fn new(digest: Sha256Hex, why: &Cause) -> Self {
+        Self { digest, why: why.to_string(), cause: why.kind() }
+    }
+}
+
+/// A line each, so many and so long as an answer takes.
+fn problems(error: &ConfigError) -> Vec<String> {
+    error.to_string().lines().map(|line| line.chars().take(LONGEST).collect()).take(TOLD).collect()
+}
+
+/// What an operation asks for, checked as a file is; `None` where it is in force. Takes some ten milliseconds and more.
+fn checked(
+    file: &Path,
+    now: &str,
+    (digest, base): (&Sha256Hex, Sha256Hex),
+    asked: &Operation,
+) -> Result<Option<Checked>, Vec<String>> {
+    let made = match asked {
+        Operation::ApplyConfig { .. } => None,
+        Operation::SetPrices { prices } => Some(config::with_prices(now, prices)?),
+        Operation::SetPlanogram { slots } => Some(config::with_planogram(now, slots)?),
+        _ => return Err(vec!["it asks for no configuration".to_owned()]),
+    };
+    let made = match made.as_deref().map(ConfigText::parse) {
+        Some(None) => return Err(vec!["the configuration becomes longer than 64 KiB".to_owned()]),
+        other => other.flatten(),
+    };
+    let new = match (&made, asked) {
+        (Some(made), _) => made,
+        (None, Operation::ApplyConfig { config }) => config,
+        (None, _) => return Ok(None),
+    };
+    let config = Sha256Hex::of(new.as_str().as_bytes());
+    if config == *digest {
+        return Ok(None);
+    }
+    check::parse(file, new.as_str().as_bytes()).map_err(|error| problems(&error))?;
+    let foreign = config::foreign_changes(file, now, new.as_str());
+    if foreign.is_empty() { Ok(Some(Checked { config, base, text: made })) } else { Err(foreign) }
+}
+
+impl Kiosk {
+    /// The sale goes on meanwhile.
+    pub(super) fn check_config(&self, asked: Operation) {
+        let InForce { file, text, base, status, .. } = &self.in_force;
+        let (now, digest, base) = (Arc::clone(text), status.digest.clone(), base.clone());
+        let (file, inputs) = (file.clone(), self.edges.inputs.clone());
+        let check = move || checked(&file, &now, (&digest, base), &asked);
+        let check = async move {
+            let ended = tokio::task::spawn_blocking(check).await;
+            ended.unwrap_or_else(|_| Err(vec!["its check has not come to an end".to_owned()]))
+        };
+        self.edges.supervisor.job(self.edges.runtime.handle(), "the check of a configuration", check, move |result| {
+            let result = result.unwrap_or_else(|panic| Err(vec![panic]));
+            drop(inputs.send(super::Input::Event(Event::ConfigChecked { result })));
+        });
+    }
+}
