@@ -190,6 +190,7 @@ impl Client {
             }
             Operation::RotateKeys { .. }
             | Operation::ResendEvents { .. }
+            | Operation::Refund { .. }
             | Operation::ApplyConfig { .. }
             | Operation::SetPrices { .. }
             | Operation::SetPlanogram { .. } => {

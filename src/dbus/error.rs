@@ -110,6 +110,10 @@ fn refusal(why: &Refusal) -> &'static str {
         | Refusal::CounterUsed
         | Refusal::OnlyByRoot
         | Refusal::BadConfig { .. }
+        | Refusal::NoSuchOrder
+        | Refusal::OrderIsOpen
+        | Refusal::ClaimIsOpen
+        | Refusal::LessIsLeft { .. }
         | Refusal::ConfigIsTried => named!("NoRight"),
         Refusal::NotLive => named!("NotLive"),
         Refusal::InMidSale => named!("InMidSale"),

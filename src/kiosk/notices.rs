@@ -1,9 +1,10 @@
-//! Takes notices: what a provider reports by itself. The order may be settled long since; then it is read from the
-//! ledger first.
+//! What concerns an order that may be settled long since: what a provider reports by itself, and what a person asks about
+//! it. Then it is read from the ledger first.
 
 use std::collections::BTreeMap;
 
 use super::{Input, Kiosk};
+use crate::operation::{Known, Request};
 use crate::payment::gateway::VerifiedNotice;
 use crate::sale::Order;
 use crate::sale::event::Event;
@@ -14,15 +15,25 @@ const WAITING: usize = 256;
 
 /// Verified.
 pub(crate) enum Notice {
-    Rail { charge: ChargeId, report: ChargeReport },
+    Rail {
+        charge: ChargeId,
+        report: ChargeReport,
+    },
     Gateway(VerifiedNotice),
+    /// Money is to be given back. `known`: what the ledger has under the request's number.
+    Refund {
+        request: Request,
+        known: Option<Known>,
+        order: OrderId,
+    },
 }
 
 impl Notice {
-    fn charge(&self) -> &ChargeId {
+    fn order(&self) -> Option<OrderId> {
         match self {
-            Notice::Rail { charge, .. } => charge,
-            Notice::Gateway(noticed) => &noticed.charge.charge,
+            Notice::Rail { charge, .. } => charge.order(),
+            Notice::Gateway(noticed) => noticed.charge.charge.order(),
+            Notice::Refund { order, .. } => Some(*order),
         }
     }
 }
@@ -35,9 +46,12 @@ pub(super) struct WaitingNotices(BTreeMap<OrderId, Vec<Notice>>);
 impl Kiosk {
     /// A charge that nobody watches any more has news: its order is taken up again, then the notice is taken.
     pub(super) fn notice(&mut self, notice: Notice) {
-        let settled = notice.charge().order().filter(|id| !self.state.orders.contains_key(id));
+        let settled = notice.order().filter(|id| !self.state.orders.contains_key(id));
         let (Some(id), Some(reads)) = (settled, &self.reads) else { return self.take_notice(notice) };
         if self.waiting_notices.0.values().map(Vec::len).sum::<usize>() >= WAITING {
+            if let Notice::Refund { request, .. } = notice {
+                return self.answer_all(&request.id, &Err("too much is asked of old orders at once; ask again".into()));
+            }
             return tracing::warn!(order = %id, "a payment notice was dropped, because too many for old orders came at once; its sender repeats it");
         }
         let waiting = self.waiting_notices.0.entry(id).or_default();
@@ -57,7 +71,7 @@ impl Kiosk {
                 self.state.revive(*order, self.clock.now());
                 self.recorded = true;
             }
-            Ok(None) => tracing::warn!(order = %id, "a payment notice is for an order that this kiosk does not know"),
+            Ok(None) => tracing::warn!(order = %id, "something is about an order that this kiosk does not know"),
             Err(error) => tracing::error!(error, order = %id, "an old order can't be read"),
         }
         for notice in self.waiting_notices.0.remove(&id).unwrap_or_default() {
@@ -69,6 +83,7 @@ impl Kiosk {
         match notice {
             Notice::Rail { charge, report } => self.step(Event::Reported { charge, result: Ok(report), asked: false }),
             Notice::Gateway(noticed) => self.noticed(noticed),
+            Notice::Refund { request, known, .. } => self.decide(request, known),
         }
     }
 }

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::glass::GlassContent;
+use super::notices::Notice;
 use super::status::{Facts, Status};
 use super::{Clock, Input, Kiosk, bus, scene};
 use crate::dbus::Answered;
 use crate::ledger::{LedgerError, Reader};
-use crate::operation::{Actor, Known, Outcome, Refusal, Request, RequestId, Rights};
+use crate::operation::{Actor, Known, Operation, Outcome, Refusal, Request, RequestId, Rights};
 use crate::sale;
 use crate::sale::event::Event;
 use crate::service::{self, Notification};
@@ -165,12 +166,21 @@ impl Kiosk {
         if !self.still_counts(&request.by) {
             return self.answer_all(&number, &Err("the key is revoked".into()));
         }
-        let taken = match known {
-            Ok(known) => self.try_step(Event::Asked { request, known }).map_err(|not| not.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(error) = taken {
-            self.answer_all(&number, &Err(error));
+        match (known, &request.asked) {
+            (Err(error), _) => self.answer_all(&number, &Err(error.to_string())),
+            (Ok(known), Operation::Refund { order, .. }) => {
+                let order = *order;
+                self.notice(Notice::Refund { request, known, order });
+            }
+            (Ok(known), _) => self.decide(request, known),
+        }
+    }
+
+    /// Everything that has to be read has been read.
+    pub(super) fn decide(&mut self, request: Request, known: Option<Known>) {
+        let number = request.id.clone();
+        if let Err(not) = self.try_step(Event::Asked { request, known }) {
+            self.answer_all(&number, &Err(not.to_string()));
         }
     }
 
@@ -183,7 +193,7 @@ impl Kiosk {
         self.answer_all(number, &Ok(outcome.clone()));
     }
 
-    fn answer_all(&mut self, number: &RequestId, answer: &Result<Outcome, String>) {
+    pub(super) fn answer_all(&mut self, number: &RequestId, answer: &Result<Outcome, String>) {
         let waits = self.pending_operations.remove(number).map(|asking| asking.waits).unwrap_or_default();
         waits.into_iter().for_each(|answered| answered(answer.clone()));
     }

@@ -140,6 +140,7 @@ fn note(lines: &mut [ChargeLine], wall: When, record: &Record) {
         | Record::RefundFailed { .. }
         | Record::ClaimOpened { .. }
         | Record::ClaimSettled { .. }
+        | Record::RefundDecided { .. }
         | Record::ReceiptPrinted { .. }
         | Record::ReceiptNotPrinted { .. }
         | Record::OrderEnded { .. }

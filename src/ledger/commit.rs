@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use super::chain::Link;
 use super::lock::{self, DirectoryLock};
 use super::reserve::Reserve;
-use super::{FILE, Journal, LedgerError, fingerprint, project, reader, schema};
+use super::{FILE, Journal, LedgerError, configuration, fingerprint, project, reader, schema};
 use crate::sale;
 use crate::sale::record::Record;
 use crate::vocabulary::{BootId, Stamp};
@@ -145,7 +145,8 @@ impl Ledger {
     /// What was open when the daemon last stopped.
     pub fn recover(&self) -> Result<sale::recover::Recovered, LedgerError> {
         let recovered = reader::recover(&self.connection, &self.path)?;
-        Ok(sale::recover::Recovered { moved: self.moved.is_some(), ..recovered })
+        let config_tried = configuration::newest(&self.connection, &self.path)?.trial;
+        Ok(sale::recover::Recovered { moved: self.moved.is_some(), config_tried, ..recovered })
     }
 
     /// Folds the log into the file and closes it, so that the file alone is the whole ledger. After a failed write

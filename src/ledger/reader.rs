@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::chain::{GENESIS, Link};
 use super::rebuild::Rebuilt;
 use super::story::Story;
-use super::{EventDocument, FILE, LedgerError, configuration, project, schema};
+use super::{EventDocument, FILE, LedgerError, project, schema};
 use crate::operation::{KeyName, RequestId};
 use crate::sale::codes::REACH;
 use crate::sale::recover::Recovered;
@@ -430,7 +430,6 @@ pub fn recover(connection: &Connection, path: &Path) -> Result<Recovered, Ledger
     if let Some(Record::LanguagesChosen { languages }) = chosen.first().map(|row| parse(row, path)).transpose()? {
         recovered.languages = languages;
     }
-    recovered.config_tried = configuration::newest(connection, path)?.trial;
     let open: Vec<String> = connection
         .prepare("SELECT id FROM operations WHERE outcome IS NULL ORDER BY id")
         .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())

@@ -196,6 +196,9 @@ fn tell(record: &Record, currency: Option<Currency>) -> String {
             let by = by.as_ref().map_or("the provider's word".to_owned(), ToString::to_string);
             format!("claim settled by {by}: {how}")
         }
+        Record::RefundDecided { amount, by, .. } => {
+            format!("{} given back by {by}, for goods that were delivered", money(amount))
+        }
         Record::ReceiptPrinted { slip, .. } => format!("{} printed", slip_name(*slip)),
         Record::ReceiptNotPrinted { slip, why, .. } => format!("no {} on paper: {why}", slip_name(*slip)),
         Record::OrderEnded { state, .. } => format!("ended: {}", word(state)),

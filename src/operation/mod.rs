@@ -71,6 +71,13 @@ pub enum Operation {
     AddStock { units: Units },
     /// A person has decided a claim.
     SettleClaim { order: OrderId, how: ClaimSettlement },
+    /// A person gives back what was paid for goods that were delivered: so much, or all that is left of it. Of what was not
+    /// delivered the kiosk gives back by itself.
+    Refund {
+        order: OrderId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount: Option<Minor>,
+    },
     /// One unit of a product, given away.
     Vend { product: ProductId },
     /// One unit out of this slot, faulty or not, to see whether it works. No revenue.
@@ -172,7 +179,7 @@ impl Operation {
             | Self::RecordTest { .. }
             | Self::RotateKeys { .. }
             | Self::ResendEvents { .. } => &[Right::Service],
-            Self::SettleClaim { .. } | Self::CashUp | Self::PrintReport { .. } => &[Right::Money],
+            Self::SettleClaim { .. } | Self::Refund { .. } | Self::CashUp | Self::PrintReport { .. } => &[Right::Money],
             Self::Vend { .. } => &[Right::Motion, Right::Money],
             Self::TestVend { .. } | Self::Pulse { .. } => &[Right::Motion],
             Self::ApplyConfig { .. } | Self::SetPrices { .. } | Self::SetPlanogram { .. } => &[Right::Configure],
@@ -182,7 +189,7 @@ impl Operation {
     pub fn timing(&self) -> Timing {
         match self {
             // Money goes out.
-            Self::SettleClaim { how: ClaimSettlement::Refund, .. } => Timing::Live,
+            Self::SettleClaim { how: ClaimSettlement::Refund, .. } | Self::Refund { .. } => Timing::Live,
             Self::Lock { .. }
             | Self::Unlock
             | Self::SetStock { .. }
@@ -206,7 +213,7 @@ impl Operation {
     }
 
     /// Every verb there is.
-    pub const VERBS: [&str; 22] = [
+    pub const VERBS: [&str; 23] = [
         "lock",
         "unlock",
         "set-stock",
@@ -214,6 +221,7 @@ impl Operation {
         "refill-slots",
         "add-stock",
         "settle-claim",
+        "refund",
         "vend",
         "test-vend",
         "maintenance",
@@ -241,6 +249,7 @@ impl Operation {
             Self::RefillSlots { .. } => "refill-slots",
             Self::AddStock { .. } => "add-stock",
             Self::SettleClaim { .. } => "settle-claim",
+            Self::Refund { .. } => "refund",
             Self::Vend { .. } => "vend",
             Self::TestVend { .. } => "test-vend",
             Self::Maintenance { .. } => "maintenance",
@@ -388,6 +397,15 @@ pub enum Refusal {
     },
     /// Another configuration is being tried, or waits for the end of a sale.
     ConfigIsTried,
+    NoSuchOrder,
+    /// A unit of it is on its way.
+    OrderIsOpen,
+    /// A person settles its claim, and that says what goes back.
+    ClaimIsOpen,
+    /// So much is left of what was paid for it, in minor units.
+    LessIsLeft {
+        left: Minor,
+    },
 }
 
 /// What is known of a request that was made before.
@@ -433,6 +451,10 @@ impl fmt::Display for Operation {
                 };
                 write!(f, "settle the claim of order {order}: {how}")
             }
+            Self::Refund { order, amount: Some(amount) } => {
+                write!(f, "give back {amount} minor units of order {order}")
+            }
+            Self::Refund { order, amount: None } => write!(f, "give back what is left of order {order}"),
             Self::Vend { product } => write!(f, "give away one {product}"),
             Self::TestVend { slot } => write!(f, "test {slot}"),
             Self::Maintenance { on: true } => f.write_str("begin maintenance"),
@@ -514,6 +536,10 @@ impl fmt::Display for Refusal {
                 write!(f, "name at least one of {}, and each once", strung(configured))
             }
             Self::BadConfig { problems } => f.write_str(&problems.join("; ")),
+            Self::NoSuchOrder => f.write_str("there is no such order"),
+            Self::OrderIsOpen => f.write_str("the order is not over yet; ask again when it is"),
+            Self::ClaimIsOpen => f.write_str("the order has an open claim; settle that"),
+            Self::LessIsLeft { left } => write!(f, "of what was paid for it {left} minor units are left"),
             Self::ConfigIsTried => f.write_str("another configuration is being tried; ask again when that has ended"),
         }
     }

@@ -4,7 +4,7 @@ use super::Turn;
 use super::event::Effect;
 use super::record::Record;
 use crate::operation::{Actor, Known, LanguageTag, Operation, Outcome, Refusal, Request, RequestId, Units};
-use crate::vocabulary::{Cause, ClaimSettlement, Grant, Language, OrderId, Outlet, ProductId, SlotId};
+use crate::vocabulary::{Cause, ClaimSettlement, Grant, Language, Minor, OrderId, Outlet, ProductId, SlotId};
 
 enum Done {
     /// Whatever it has changed.
@@ -100,6 +100,7 @@ impl Turn<'_> {
             }
             Operation::AddStock { units } => self.add_stock(units)?,
             Operation::SettleClaim { order, how } => self.settle_claim(*order, *how, request)?,
+            Operation::Refund { order, amount } => self.give_back(*order, *amount, request)?,
             Operation::Vend { product } => return self.give_away(product, request).map(Done::Begun),
             Operation::TestVend { slot } => return self.test(slot, request).map(Done::Begun),
             Operation::Maintenance { on: true } => {
@@ -172,6 +173,24 @@ impl Turn<'_> {
         }
         self.record(Record::ClaimSettled { order, how, by: Some(request.by.clone()) });
         self.restart_silence(order);
+        Ok(())
+    }
+
+    /// Money goes back for goods that were delivered, because a person says so; the provider is asked when it is on disk.
+    fn give_back(&mut self, order: OrderId, amount: Option<Minor>, request: &Request) -> Result<(), Refusal> {
+        let known = self.state.orders.get(&order).ok_or(Refusal::NoSuchOrder)?;
+        if known.waiting() || known.unresolved() {
+            return Err(Refusal::OrderIsOpen);
+        }
+        if known.claim_open() {
+            return Err(Refusal::ClaimIsOpen);
+        }
+        let left = known.left_to_give_back();
+        let amount = amount.unwrap_or(left);
+        if !(1..=left).contains(&amount) {
+            return Err(Refusal::LessIsLeft { left });
+        }
+        self.record(Record::RefundDecided { order, amount, by: request.by.clone() });
         Ok(())
     }
 

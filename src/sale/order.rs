@@ -26,6 +26,8 @@ pub struct Order {
     /// It may come out there and nowhere else.
     pub only: Option<Outlet>,
     pub claim: Option<Claim>,
+    /// What a person has given back of what was delivered.
+    pub given_back: Minor,
     pub receipt: Receipt,
     pub ended: bool,
     /// Volatile: the sensor is being read for this delivery; its intent is not written yet.
@@ -184,6 +186,7 @@ impl Order {
             entitlement: None,
             only: None,
             claim: None,
+            given_back: 0,
             receipt: Receipt::NotYet,
             ended: false,
             preparing: None,
@@ -277,6 +280,10 @@ impl Order {
                 }
                 self.judge(*how);
             }
+            Record::RefundDecided { amount, .. } => {
+                self.ended = false;
+                self.given_back += amount;
+            }
             Record::ReceiptPrinted { slip, .. } => self.receipt = Receipt::Printed(*slip),
             Record::ReceiptNotPrinted { slip, why, .. } => self.receipt = Receipt::NotPrinted(*slip, why.clone()),
             Record::OrderEnded { .. } => self.ended = true,
@@ -363,12 +370,19 @@ impl Order {
         self.charges.iter().map(|charge| open(charge).max(0)).sum()
     }
 
-    /// What a charge may keep: the price of what fell, or may still fall, for its payment.
+    /// What a charge may keep: the price of what fell, or may still fall, for its payment, and was not given back.
     pub fn kept(&self, charge: &Charge) -> Minor {
         if self.bought() != Some(&charge.id) {
             return 0;
         }
-        self.items.iter().filter(|item| item.keeps()).map(|item| item.price).sum()
+        let price: Minor = self.items.iter().filter(|item| item.keeps()).map(|item| item.price).sum();
+        (price - self.given_back).max(0)
+    }
+
+    /// What a person could still give back: paid for goods that were delivered, here still, and owed to nobody.
+    pub fn left_to_give_back(&self) -> Minor {
+        let bought = self.bought().and_then(|id| self.charge(id));
+        bought.map_or(0, |charge| (charge.refundable() - charge.waived - self.owed(charge)).clamp(0, self.kept(charge)))
     }
 
     /// What a charge owes and no refund under way or done covers.

@@ -112,6 +112,8 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<Actor>,
     },
+    /// A person gives back so much of what was paid for goods that were delivered.
+    RefundDecided { order: OrderId, amount: Minor, by: Actor },
     /// By the printer's word the slip is on paper and cut.
     ReceiptPrinted { order: OrderId, slip: Slip },
     /// Nobody can say that the slip is on paper; it is not printed again.
@@ -283,6 +285,7 @@ impl Record {
             Record::RefundFailed { .. } => "refund-failed",
             Record::ClaimOpened { .. } => "claim-opened",
             Record::ClaimSettled { .. } => "claim-settled",
+            Record::RefundDecided { .. } => "refund-decided",
             Record::ReceiptPrinted { .. } => "receipt-printed",
             Record::ReceiptNotPrinted { .. } => "receipt-not-printed",
             Record::OrderEnded { .. } => "order-ended",
@@ -340,6 +343,7 @@ impl Record {
             | Record::RefundFailed { order, .. }
             | Record::ClaimOpened { order, .. }
             | Record::ClaimSettled { order, .. }
+            | Record::RefundDecided { order, .. }
             | Record::ReceiptPrinted { order, .. }
             | Record::ReceiptNotPrinted { order, .. }
             | Record::OrderEnded { order, .. } => Some(*order),

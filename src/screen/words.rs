@@ -123,6 +123,10 @@ impl Words<'_> {
             | Refusal::CounterUsed
             | Refusal::OnlyByRoot
             | Refusal::BadConfig { .. }
+            | Refusal::NoSuchOrder
+            | Refusal::OrderIsOpen
+            | Refusal::ClaimIsOpen
+            | Refusal::LessIsLeft { .. }
             | Refusal::ConfigIsTried => self.say("refusal-no-right"),
             Refusal::NotLive => self.say("refusal-not-live"),
             Refusal::InMidSale => self.say("refusal-in-mid-sale"),

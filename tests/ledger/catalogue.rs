@@ -66,6 +66,7 @@ const KEYS: &[(&str, &str)] = &[
     ("label", "What the goods were called when they were offered, by language."),
     ("languages", "What the glass offers, in the order of its switch; a new customer sees the first."),
     ("last", "True where no other outlet will be tried for this unit."),
+    ("left", "Minor units."),
     ("ledger", "This ledger's number."),
     ("life_ms", "Milliseconds in which the provider may take a payment: the time on the glass and its one extension."),
     ("max_milli_c", "Thousandths of a degree Celsius."),
@@ -292,6 +293,10 @@ fn refusals() -> Vec<Refusal> {
         Refusal::OnlyByRoot,
         Refusal::BadConfig { problems: vec!["/etc/kioskd/kiosk.toml:38:9: a price is missing".into()] },
         Refusal::ConfigIsTried,
+        Refusal::NoSuchOrder,
+        Refusal::OrderIsOpen,
+        Refusal::ClaimIsOpen,
+        Refusal::LessIsLeft { left: 300 },
     ]
 }
 
@@ -306,6 +311,7 @@ fn operations() -> Vec<Operation> {
         Operation::RefillSlots { slots: [slot()].into() },
         Operation::AddStock { units: [(slot(), std::num::NonZeroU32::MIN)].into() },
         Operation::SettleClaim { order: OrderId::from_parts(1_795_392_000_000, 7), how: ClaimSettlement::Refund },
+        Operation::Refund { order: OrderId::from_parts(1_795_392_000_000, 7), amount: Some(300) },
         Operation::Vend { product: product() },
         Operation::TestVend { slot: slot() },
         Operation::Maintenance { on: true },

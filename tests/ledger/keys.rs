@@ -71,6 +71,7 @@ pub fn one_of_each() -> Vec<Record> {
         Record::RefundConfirmed { order, charge: c(), refund: refund.clone(), amount: 300 },
         Record::RefundFailed { order, charge: c(), refund, amount: 300, why: why() },
         Record::ClaimOpened { order, amount: 300, why: why(), until_told: true },
+        Record::RefundDecided { order, amount: 300, by: Actor::Technician { uid: 1000 } },
         Record::ClaimSettled { order, how: ClaimSettlement::PaidOutside, by: Some(Actor::Technician { uid: 1000 }) },
         Record::ReceiptPrinted { order, slip: Slip::Receipt },
         Record::ReceiptNotPrinted { order, slip: Slip::Receipt, why: why() },

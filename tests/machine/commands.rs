@@ -199,6 +199,32 @@ fn the_office_locks_fills_gives_away_and_settles() {
     machine.verify();
 }
 
+/// Of an order that is settled long since, too, and each minor unit once.
+#[test]
+fn money_goes_back_for_goods_that_fell() {
+    let office = Office::with(Setup::fast());
+    let machine = &office.machine;
+    let payload = machine.offer(&["cola"]);
+    machine.wallet(&payload, "pay");
+    let order = machine.until_state("delivered")["id"].as_str().unwrap().to_owned();
+    let named = format!("order={order}");
+    let refunded = || machine.get("/api/wallet")["charges"][0]["refunded"].as_i64().unwrap();
+    office.done(&["refund", &named, "amount=100"], "done");
+    machine.wait("a part of it", || (refunded() == 100).then_some(()));
+    machine.until_settled();
+    office.done(&["refund", &named], "done");
+    machine.wait("the rest", || (refunded() == 300).then_some(()));
+    machine.until_settled();
+    office.refused(&["refund", &named], "of what was paid for it 0 minor units are left");
+    office.refused(&["refund", "order=01M7Q5CWN0T6N3P67VC9XJJJG9"], "there is no such order");
+    let why = machine.get(&format!("/api/why?order={order}"))["text"].to_string();
+    assert!(why.contains("2.00 CNY given back by the fleet's key office (command "), "{why}");
+    assert!(!why.contains("claim"), "{why}");
+    let known = machine.newest();
+    assert_eq!((known["paid"].as_i64(), known["refunded"].as_i64()), (Some(300), Some(300)));
+    machine.verify();
+}
+
 /// Whoever owns the broker has every message that was ever sent, and sends whatever he likes.
 #[test]
 fn who_owns_the_broker_can_do_nothing_with_what_he_has_heard() {

@@ -425,6 +425,7 @@ fn money(run: &Run, order: &Order, charges: &[ProviderCharge]) -> Result<(), Bro
     };
     let bought = order.bought().is_some();
     let kept_here: i64 = order.items.iter().filter(keeps).filter(|_| bought).map(|item| item.price).sum();
+    let kept_here = kept_here - order.given_back;
     // A provider's whim may give back what was delivered. Then, and only then, somebody was told.
     let given_away = whim && order.claim.is_some() && kept_there < kept_here;
     // A person may have paid back by other means, or let the customer have it.

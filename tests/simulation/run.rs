@@ -220,6 +220,16 @@ impl<'a> Run<'a> {
                 Operation::Languages { languages: tags.iter().map(|tag| LanguageTag::parse(tag).unwrap()).collect() }
             }
             (_, 9) if chance.percent(30) => Operation::ApplyConfig { config: ConfigText::parse("[kiosk]").unwrap() },
+            (_, 9) if chance.percent(30) => {
+                let orders: Vec<OrderId> = self.state.orders.keys().copied().collect();
+                match orders.is_empty() {
+                    true => Operation::Refill,
+                    false => Operation::Refund {
+                        order: chance.pick(&orders),
+                        amount: chance.pick(&[None, Some(100), Some(300)]),
+                    },
+                }
+            }
             _ => Operation::Refill,
         };
         let id = RequestId::parse(&format!("r-{}", chance.next())).unwrap();

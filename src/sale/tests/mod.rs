@@ -12,6 +12,7 @@ mod operations;
 mod pulse;
 mod rails;
 mod reboot;
+mod refunds;
 mod restart;
 mod schedule;
 mod silence;
