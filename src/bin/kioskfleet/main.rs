@@ -1,0 +1,97 @@
+//! The fleet manager's command line: one file a verb. Everything it does is in the library.
+
+mod keyset;
+mod send;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use kioskd::console::{complain, say};
+use kioskd::fleet::gateway::{self, RunError};
+use kioskd::fleet::topic::Name;
+use kioskd::kiosk::contract;
+use kioskd::vocabulary::error_chain;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// The back end of a fleet of kiosks.
+#[derive(Parser)]
+#[command(name = "kioskfleet", version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Hold the merchant's keys, and ask the providers for the kiosks.
+    Gateway {
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Print the contract between kiosks and their back end: every message, as an AsyncAPI 3 document.
+    Contract,
+    /// Make an Ed25519 key pair: NAME.key, which stays where it is used, and NAME.pem, which everybody may have.
+    Keygen {
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// A kiosk's name, or any other.
+        #[arg(value_parser = name)]
+        name: Name,
+    },
+    /// Make a keyset: whose commands the kiosks of a fleet obey. The root signs it; keep the root off every network.
+    Keyset(keyset::Arguments),
+    /// Send a signed command to a kiosk, or to all of a fleet, and print what comes of it.
+    ///
+    /// Ends well only when it was done. Verbs and their arguments are in docs/fleet.md.
+    Send(send::Arguments),
+}
+
+fn name(text: &str) -> Result<Name, String> {
+    Name::parse(text).map_err(|error| error.to_string())
+}
+
+fn main() -> ExitCode {
+    let Arguments { verb } = Arguments::parse();
+    log_to_stderr();
+    match act(verb) {
+        Ok(code) => code,
+        Err(error) => {
+            match error.downcast_ref() {
+                // The report is in the form FILE:LINE:COL; nothing is put before it.
+                Some(RunError::Config(error)) => complain(error),
+                _ => complain(format_args!("kioskfleet: {}", error_chain(error.as_ref()))),
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(verb: Verb) -> anyhow::Result<ExitCode> {
+    match verb {
+        Verb::Gateway { config } => gateway::run(&config)?,
+        Verb::Contract => say(contract::text().trim_end())?,
+        Verb::Keygen { out, name } => {
+            let gateway::Pair { private, public } = gateway::keygen(&out, &name)?;
+            say(format_args!("private: {}\npublic: {}", private.display(), public.display()))?;
+        }
+        Verb::Keyset(arguments) => arguments.make()?,
+        Verb::Send(arguments) => return arguments.send(),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn log_to_stderr() {
+    // Libraries speak only when something is wrong with them.
+    let filter = Targets::new().with_default(LevelFilter::WARN).with_target("kioskd", LevelFilter::INFO);
+    let writer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        // There is nowhere else to say that standard error can't be written.
+        .log_internal_errors(false);
+    tracing_subscriber::registry().with(filter).with(writer).init();
+}

@@ -1,0 +1,93 @@
+//! `kioskfleet send`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use kioskd::console::{complain, say};
+use kioskd::fleet::office::{self, Sent, Target, Wanted};
+use kioskd::fleet::topic::Name;
+use kioskd::signed::keys::KeySource;
+
+use crate::name;
+
+#[derive(Args)]
+pub struct Arguments {
+    /// mqtts://HOST:PORT, or mqtt://HOST:PORT without TLS.
+    #[arg(long, value_name = "URL")]
+    broker: String,
+    /// With TLS: the CA that certifies the broker, in place of the system's.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// With TLS: your own certificate; needs its key.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// The private key of --cert.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// The fleet's name, as in the topics.
+    #[arg(long, value_parser = name)]
+    fleet: Name,
+    /// The kiosk's name, or `all`.
+    #[arg(long, value_name = "KIOSK", value_parser = target)]
+    kiosk: Target,
+    /// The private key that signs; its counter stands beside it, in FILE.counter.
+    #[arg(long, value_name = "FILE")]
+    sign: Option<PathBuf>,
+    /// The key's name in the keyset, where it is not the file's.
+    #[arg(long, value_name = "NAME")]
+    kid: Option<String>,
+    /// The kiosk's public key; then what it has not signed is ignored.
+    #[arg(long, value_name = "FILE")]
+    kiosk_key: Option<PathBuf>,
+    /// Seconds to wait for the end of it.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    timeout: u64,
+    /// Seconds after which the kiosk refuses it, if it knows the time.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    expires: u64,
+    /// One JSON document a line.
+    #[arg(long)]
+    json: bool,
+    /// What it is to do: lock, unlock, set-stock, vend and others.
+    verb: String,
+    /// What the verb has beside it.
+    #[arg(value_name = "NAME=VALUE")]
+    arguments: Vec<String>,
+}
+
+impl Arguments {
+    pub fn send(self) -> anyhow::Result<ExitCode> {
+        let Self { broker, ca, cert, key, fleet, kiosk, sign, kid, kiosk_key, timeout, expires, .. } = self;
+        let wanted = Wanted {
+            broker,
+            ca,
+            identity: cert.zip(key.map(KeySource::File)),
+            fleet,
+            target: kiosk,
+            sign,
+            kid,
+            kiosk_key,
+            verb: self.verb,
+            arguments: self.arguments,
+            timeout: Duration::from_secs(timeout),
+            expires: Duration::from_secs(expires),
+            json: self.json,
+        };
+        match office::send(&wanted, |line| say(format_args!("{line}")))? {
+            Sent::Successful => return Ok(ExitCode::SUCCESS),
+            Sent::Failed => {}
+            Sent::Silent => complain(format_args!(
+                "kioskfleet: {} has not said within {timeout} s how it ended; it may have been done: look at its state and \
+                 its events before you send it again",
+                wanted.target
+            )),
+        }
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    if text == "all" { Ok(Target::All) } else { name(text).map(Target::Kiosk) }
+}
