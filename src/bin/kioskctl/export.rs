@@ -14,7 +14,7 @@ use kioskd::ledger::{Machine, Reader, Selection, Table as Exported};
 use kioskd::vocabulary::{Cause, Currency, Language, Money};
 use serde_json::Value;
 
-use crate::table::Table;
+use kioskd::console::Table;
 
 /// The data file of the machine that the configuration describes, by the ledger in `state`.
 pub fn audit(state: &Path, config: &Path, output: Option<&Path>) -> anyhow::Result<ExitCode> {

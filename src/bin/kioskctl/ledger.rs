@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::arguments::{Arguments, Verb};
 use crate::export::money;
-use crate::table::Table;
+use kioskd::console::Table;
 
 /// What is in the ledger.
 pub fn read(arguments: &Arguments) -> anyhow::Result<ExitCode> {

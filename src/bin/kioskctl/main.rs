@@ -11,7 +11,6 @@ mod pin;
 mod report;
 mod running;
 mod screenshot;
-mod table;
 mod test;
 mod top;
 mod verify;

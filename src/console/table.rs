@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use kioskd::vocabulary::one_line;
+use crate::vocabulary::one_line;
 use rustix::termios::tcgetwinsize;
 
 /// A row a thing; a column that is empty in all rows is left out.

@@ -3,8 +3,14 @@
 //! Policy: a reader who has heard enough and left (`| head -1`) is no error and stops nothing that is under way; a full
 //! disk behind a redirection is one. Nothing that is said, or that can't be, ends the process.
 
+mod progress;
+mod table;
+
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
+
+pub use progress::Progress;
+pub use table::Table;
 
 /// Standard output; what nobody reads any more counts as written.
 #[derive(Debug, Default)]
