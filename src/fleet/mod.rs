@@ -12,9 +12,12 @@
 //! - `gateway` is the process in the back end that holds the merchant's keys.
 //! - [`figures`] is telemetry, and [`metrics`] answers a Prometheus with it.
 //! - `office` makes keysets and sends commands.
+//! - `collector` stores what the kiosks tell, and acknowledges it.
 //! - [`keygen`] makes key pairs for kiosks and gateways.
 
 mod back_off;
+#[cfg(feature = "back-end")]
+pub mod collector;
 pub mod command;
 pub mod figures;
 #[cfg(feature = "back-end")]

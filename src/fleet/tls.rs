@@ -85,8 +85,18 @@ impl ClientTls {
     /// Those of [`client`], as the files are now.
     pub fn of(fleet: &config::Fleet) -> Result<Self, TlsError> {
         let (ca, cert, key) = (fleet.ca.clone(), fleet.cert.clone(), fleet.key.clone());
-        let files = Self(Arc::new(move || client(ca.as_deref(), cert.as_deref().zip(key.as_ref()))));
-        files.now().map(|_| files)
+        Self::made(move || client(ca.as_deref(), cert.as_deref().zip(key.as_ref())))
+    }
+
+    /// As `make` makes it each time.
+    ///
+    /// # Errors
+    /// Those of `make`, now.
+    pub fn made(
+        make: impl Fn() -> Result<Arc<ClientConfig>, TlsError> + Send + Sync + 'static,
+    ) -> Result<Self, TlsError> {
+        let made = Self(Arc::new(make));
+        made.now().map(|_| made)
     }
 
     /// # Errors

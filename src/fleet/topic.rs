@@ -194,11 +194,29 @@ impl FromStr for Topic {
     }
 }
 
+/// What every kiosk tells its back end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    Presence,
+    State,
+    Telemetry,
+    Events,
+    Checkpoints,
+    Alarms,
+}
+
+impl Told {
+    pub const ALL: [Self; 6] =
+        [Self::Presence, Self::State, Self::Telemetry, Self::Events, Self::Checkpoints, Self::Alarms];
+}
+
 /// What can be subscribed to besides one topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filter {
     /// All that is said in a fleet.
     Fleet(Name),
+    /// One of the things that every kiosk of a fleet tells.
+    Told { fleet: Name, told: Told },
     /// All alarms of one kiosk.
     Alarms(Address),
     /// All commands to one kiosk.
@@ -219,6 +237,17 @@ impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Filter::Fleet(fleet) => write!(f, "{ROOT}/{fleet}/#"),
+            Filter::Told { fleet, told } => {
+                let leaf = match told {
+                    Told::Presence => "presence",
+                    Told::State => "state",
+                    Told::Telemetry => "telemetry",
+                    Told::Events => "event/+",
+                    Told::Checkpoints => "checkpoint",
+                    Told::Alarms => "alarm/+",
+                };
+                write!(f, "{ROOT}/{fleet}/+/{leaf}")
+            }
             Filter::Alarms(Address { fleet, kiosk }) => write!(f, "{ROOT}/{fleet}/{kiosk}/alarm/+"),
             Filter::Commands(Address { fleet, kiosk }) => write!(f, "{ROOT}/{fleet}/{kiosk}/cmd/+/+"),
             Filter::EveryonesCommands(fleet) => write!(f, "{ROOT}/{fleet}/{EVERYONE}/cmd/+/+"),
@@ -313,6 +342,9 @@ mod tests {
             assert_eq!(text.parse(), Ok(topic));
         }
         assert_eq!(Filter::Fleet(name("demo")).to_string(), "kiosk/v1/demo/#");
+        let told = |told| Filter::Told { fleet: name("demo"), told }.to_string();
+        assert_eq!(told(Told::Events), "kiosk/v1/demo/+/event/+");
+        assert_eq!(told(Told::State), "kiosk/v1/demo/+/state");
         assert_eq!(k.to_string(), "demo/K0001");
         assert_eq!(Filter::Commands(k.clone()).to_string(), "kiosk/v1/demo/K0001/cmd/+/+");
         assert_eq!(Filter::EveryonesCommands(name("demo")).to_string(), "kiosk/v1/demo/all/cmd/+/+");

@@ -136,7 +136,8 @@ impl Rows {
     }
 }
 
-fn csv(value: &Value) -> String {
+/// One cell.
+pub fn csv(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => {

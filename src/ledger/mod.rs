@@ -44,7 +44,7 @@ pub use commit::Ledger;
 pub use configuration::{Configurations, StoredConfig};
 pub use eva_dts::{Machine, Selection};
 pub use event::EventDocument;
-pub use export::{Rows, Table};
+pub use export::{Rows, Table, csv};
 pub use fees::{Days, FeeReport, Sum};
 pub use lock::DirectoryLock;
 pub use operations::{OperationLine, RecordedTest};

@@ -3,10 +3,16 @@
 #![cfg(feature = "demo")]
 
 mod access;
+#[cfg(feature = "back-end")]
+mod collector;
 mod duplicates;
 mod fallback;
 mod kit;
 mod pay;
+/// A sale in small with a ledger of its own.
+#[allow(dead_code, reason = "the ledger's tests use the rest")]
+#[path = "../ledger/kit.rs"]
+mod shop;
 mod tls;
 mod trust;
 

@@ -98,7 +98,7 @@ fn launch(script: &Path, state: &Path, port: u16) -> (Running, Value) {
 }
 
 /// The interpreter with the doubles' packages: the virtual environment at `$KIOSKD_PY`, else `target/test-tools/py`.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     let place = std::env::var_os("KIOSKD_PY").map_or_else(|| repository().join("target/test-tools/py"), PathBuf::from);
     let python = place.join("bin/python3");
     assert!(

@@ -1,7 +1,12 @@
 //! The fleet manager's command line: one file a verb. Everything it does is in the library.
 
+mod collect;
+mod export;
 mod keyset;
+mod machines;
+mod place;
 mod send;
+mod watch;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -32,6 +37,20 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Store what the kiosks of a fleet tell, and acknowledge it: the back end as one command. See docs/collector.md.
+    Collect(collect::Arguments),
+    /// List the machines, as they were last heard.
+    Ls(machines::LsArguments),
+    /// Tell everything that is known of one machine.
+    Show(machines::ShowArguments),
+    /// The list in a terminal, always new.
+    Watch(machines::LsArguments),
+    /// Write events to a file: CSV, JSON lines or Parquet.
+    Export(export::ExportArguments),
+    /// Make every ledger's books again from the stored events, by the kiosks' public keys; tell whose chain breaks where.
+    ///
+    /// Ends well only when nothing is broken.
+    Verify(export::VerifyArguments),
     /// Print the contract between kiosks and their back end: every message, as an AsyncAPI 3 document.
     Contract,
     /// Make an Ed25519 key pair: NAME.key, which stays where it is used, and NAME.pem, which everybody may have.
@@ -73,6 +92,12 @@ fn main() -> ExitCode {
 fn act(verb: Verb) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Gateway { config } => gateway::run(&config)?,
+        Verb::Collect(arguments) => arguments.collect()?,
+        Verb::Ls(arguments) => return arguments.list(),
+        Verb::Show(arguments) => return arguments.show(),
+        Verb::Watch(arguments) => return watch::watch(&arguments),
+        Verb::Export(arguments) => return arguments.export(),
+        Verb::Verify(arguments) => return arguments.verify(),
         Verb::Contract => say(contract::text().trim_end())?,
         Verb::Keygen { out, name } => {
             let gateway::Pair { private, public } = gateway::keygen(&out, &name)?;

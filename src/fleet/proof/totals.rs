@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::ledger::EventDocument;
 use crate::sale::view::Outcome;
 use crate::sale::{Order, Record};
@@ -16,7 +18,7 @@ pub struct Totals {
 }
 
 /// In one currency; money in minor units.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Sums {
     pub orders: u64,
     pub ended: u64,

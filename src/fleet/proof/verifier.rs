@@ -12,6 +12,8 @@ use crate::signed::jws::{BadMessage, Keys, PublicKey, Purpose};
 
 /// Bytes of an event that is looked at. The longest real one, an order of twenty units, is a twentieth of it.
 const LONGEST: usize = 64 << 10;
+/// The longest name in an event: a hash.
+const NAME: usize = 64;
 /// Events that wait for a checkpoint, and their bytes; the oldest give way. More than a kiosk's largest window.
 const HELD: usize = 2048;
 const HELD_BYTES: usize = 4 << 20;
@@ -70,18 +72,32 @@ pub enum Refused {
 pub struct Verifier {
     keys: Option<Keys>,
     books: BTreeMap<String, Book>,
+    remember: usize,
 }
 
 impl Verifier {
     /// `kid` is `fleet/kiosk`, as the kiosk calls its key.
     pub fn new(kid: impl Into<String>, key: PublicKey) -> Self {
-        Self { keys: Some(Keys::new([(kid.into(), key)])), books: BTreeMap::new() }
+        Self { keys: Some(Keys::new([(kid.into(), key)])), ..Self::unsigned() }
     }
 
     /// For a kiosk whose key is not known: it finds what was changed or lost on the way, but whoever may publish in the
     /// kiosk's name can go on with the chain.
     pub fn unsigned() -> Self {
-        Self { keys: None, books: BTreeMap::new() }
+        Self { keys: None, books: BTreeMap::new(), remember: REMEMBERED }
+    }
+
+    /// The same that remembers only so many hashes of each ledger, 1 at least, for who has them elsewhere.
+    #[must_use]
+    pub fn remembering(self, hashes: usize) -> Self {
+        Self { remember: hashes.max(1), ..self }
+    }
+
+    /// What was proved before and is stored: it goes on from there. `seal` is the checkpoint that reached it.
+    pub fn resume(&mut self, position: Position, seal: Vec<u8>) {
+        let Position { ledger, seq, hash } = position;
+        let remembered = VecDeque::from_iter((seq > 0).then(|| hash.clone()));
+        self.books.insert(ledger, Book { seq, hash, remembered, seal, remember: self.remember, ..Book::default() });
     }
 
     /// A message on `event/{kind}`. The ledger it is about, where it may be the kiosk's.
@@ -96,7 +112,9 @@ impl Verifier {
             (_, Some(book)) => book,
             (Some(_), None) => return Err(Refused::Foreign),
             (None, None) if known >= LEDGERS => return Err(Refused::Full),
-            (None, None) => self.books.entry(ledger.clone()).or_default(),
+            (None, None) => {
+                self.books.entry(ledger.clone()).or_insert_with(|| Book { remember: self.remember, ..Book::default() })
+            }
         };
         let taken = book.event(Proved { event, document }, self.keys.is_some())?;
         Ok((ledger, taken))
@@ -112,7 +130,9 @@ impl Verifier {
         if self.books.len() >= LEDGERS && !self.books.contains_key(&ledger) {
             return Err(Refused::Full);
         }
-        let taken = self.books.entry(ledger.clone()).or_default().checkpoint(seq, hash)?;
+        let book =
+            self.books.entry(ledger.clone()).or_insert_with(|| Book { remember: self.remember, ..Book::default() });
+        let taken = book.checkpoint(seq, hash, message)?;
         Ok((ledger, taken))
     }
 
@@ -120,6 +140,21 @@ impl Verifier {
     pub fn position(&self, ledger: &str) -> Option<Position> {
         let book = self.books.get(ledger)?;
         Some(Position { ledger: ledger.into(), seq: book.seq, hash: book.hash.clone() })
+    }
+
+    /// The checkpoint that reached a ledger's position, as the kiosk has signed it; empty where there is none.
+    pub fn seal(&self, ledger: &str) -> &[u8] {
+        self.books.get(ledger).map_or(&[], |book| &book.seal)
+    }
+
+    /// Whether it can tell this event of a ledger from another in its place.
+    pub fn remembers(&self, ledger: &str, seq: u64) -> bool {
+        self.books.get(ledger).is_some_and(|book| book.was(seq, "").is_some())
+    }
+
+    /// Bytes of all events that wait.
+    pub fn held_bytes(&self) -> usize {
+        self.books.values().map(|book| book.bytes).sum()
     }
 
     /// Events that no checkpoint has reached yet, whoever sent them.
@@ -150,9 +185,15 @@ fn open(kind: &Name, payload: &[u8]) -> Result<(EventDocument, String), Refused>
     let document = serde_json::to_string(&event).map_err(|_| Refused::Malformed)?;
     let said: RecordHead = serde_json::from_str(&event.text).map_err(|_| Refused::Malformed)?;
     // Line ends part what is hashed, so there are none inside.
-    let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let plain = |text: &str| {
+        (1..=NAME).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
     let agrees = event.kind == kind.as_str() && event.kind == said.kind && event.order == said.order;
-    if document.as_bytes() != payload || event.seq == 0 || !agrees || !plain(&event.boot) || !plain(&event.prev) {
+    let names = [&event.boot, &event.prev, &event.ledger].into_iter().chain(&event.order).all(|text| plain(text));
+    // What a kiosk counts fits in a signed number, which is what databases have.
+    let counted = [event.seq, event.mono, event.ts.unwrap_or_default()].into_iter().all(|n| i64::try_from(n).is_ok());
+    if document.as_bytes() != payload || event.seq == 0 || !agrees || !names || !counted {
         return Err(Refused::Malformed);
     }
     if event.recomputed() != event.hash {
@@ -173,7 +214,17 @@ struct Book {
     arrived: VecDeque<String>,
     bytes: usize,
     /// Signed points ahead.
-    targets: BTreeMap<u64, String>,
+    targets: BTreeMap<u64, Target>,
+    /// The checkpoint that reached `seq`.
+    seal: Vec<u8>,
+    /// How many hashes are remembered.
+    remember: usize,
+}
+
+#[derive(Debug)]
+struct Target {
+    hash: String,
+    message: Vec<u8>,
 }
 
 impl Book {
@@ -218,16 +269,16 @@ impl Book {
         Ok(if early { Verdict::Early } else { taken })
     }
 
-    fn checkpoint(&mut self, seq: u64, hash: String) -> Result<Verdict, Refused> {
+    fn checkpoint(&mut self, seq: u64, hash: String, message: &[u8]) -> Result<Verdict, Refused> {
         if seq <= self.seq {
             return if self.was(seq, &hash) == Some(false) { Err(Refused::Forked(seq)) } else { Ok(Verdict::Again) };
         }
         match self.targets.get(&seq) {
-            Some(known) if *known == hash => return Ok(Verdict::Again),
+            Some(known) if known.hash == hash => return Ok(Verdict::Again),
             Some(_) => return Err(Refused::Forked(seq)),
             None => {}
         }
-        self.targets.insert(seq, hash);
+        self.targets.insert(seq, Target { hash, message: message.to_vec() });
         if self.targets.len() > TARGETS {
             // It comes again with its events.
             self.targets.pop_last();
@@ -239,7 +290,8 @@ impl Book {
     /// first that is whole is taken.
     fn advance(&mut self) -> Result<Verdict, Refused> {
         let (mut events, mut discarded) = (Vec::new(), 0);
-        while let Some((seq, path)) = self.targets.iter().find_map(|(&seq, hash)| Some((seq, self.path(seq, hash)?))) {
+        while let Some((seq, path)) = self.targets.iter().find_map(|(&seq, at)| Some((seq, self.path(seq, &at.hash)?)))
+        {
             if path.last().is_some_and(|first| self.held[first].event.prev != self.end()) {
                 if events.is_empty() {
                     self.targets.remove(&seq);
@@ -253,6 +305,7 @@ impl Book {
                     events.push(self.prove(proved));
                 }
             }
+            self.seal = self.targets.remove(&seq).map(|target| target.message).unwrap_or_default();
             self.targets.retain(|&target, _| target > seq);
             // Whatever else claimed these places was not the kiosk's, or not this one's.
             let before = self.held.len();
@@ -289,7 +342,7 @@ impl Book {
     fn prove(&mut self, proved: Proved) -> Proved {
         self.seq = proved.event.seq;
         self.hash.clone_from(&proved.event.hash);
-        if self.remembered.len() == REMEMBERED {
+        if self.remembered.len() >= self.remember {
             self.remembered.pop_front();
         }
         self.remembered.push_back(self.hash.clone());

@@ -1,0 +1,51 @@
+//! `kioskfleet collect`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use kioskd::fleet::collector::{self, Settings};
+use kioskd::fleet::topic::Name;
+use kioskd::signed::keys::KeySource;
+
+use crate::name;
+use crate::place::PlaceArguments;
+
+#[derive(Args)]
+pub struct Arguments {
+    /// mqtts://HOST:PORT, or mqtt://HOST:PORT without TLS; the nodes of one cluster with commas between them. Once for each of
+    /// several brokers.
+    #[arg(long = "broker", value_name = "URL", required = true)]
+    brokers: Vec<String>,
+    /// With TLS: the CA that certifies the broker, in place of the system's.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// With TLS: the collector's own certificate; needs its key.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// The private key of --cert.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// The fleet's name, as in the topics.
+    #[arg(long, value_parser = name)]
+    fleet: Name,
+    /// This collector's own name: of several each has another.
+    #[arg(long, value_parser = name, default_value = "collector")]
+    name: Name,
+    /// Where the kiosks' public keys are, KIOSK.pem each. With it only what the kiosks have signed for is believed.
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
+    /// The private key that signs acknowledgements; its file's name is the key's.
+    #[arg(long, value_name = "FILE")]
+    sign: Option<PathBuf>,
+    #[command(flatten)]
+    place: PlaceArguments,
+}
+
+impl Arguments {
+    pub fn collect(self) -> anyhow::Result<()> {
+        let place = self.place.place()?;
+        let Self { brokers, ca, cert, key, fleet, name, keys, sign, .. } = self;
+        let identity = cert.zip(key.map(KeySource::File));
+        Ok(collector::collect(&Settings { brokers, ca, identity, fleet, name, keys, sign, place })?)
+    }
+}
