@@ -2,6 +2,7 @@
 
 mod kit;
 mod many;
+mod rabbit;
 
 use std::time::{Duration, Instant};
 
