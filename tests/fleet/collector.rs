@@ -1,5 +1,6 @@
 //! `kioskfleet collect` as a process, by Debian's mosquitto: what it stores, acknowledges and tells, on SQLite.
 
+mod figures;
 mod kit;
 mod many;
 mod rabbit;
@@ -112,6 +113,32 @@ async fn a_collector_that_is_killed_again_and_again_has_each_event_once() {
     assert!(hashes.lines().eq((1..=ALL).map(fleet::hash)));
     collector.stop();
     kiosk.link.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn watch_follows_the_fleet_in_a_terminal() {
+    let (broker, safe, state) = (Mosquitto::start(), Safe::new(), tempfile::tempdir().unwrap());
+    let store = Store::directory(state.path());
+    let _collector = Collector::start(&store, &plain(broker.addr, &safe));
+    let kiosks = ["K1", "K2"].map(|kiosk| Real::start(kiosk, &safe, broker.addr));
+    for kiosk in &kiosks {
+        kiosk.link.state(json!({ "selling": true, "version": NASTY }));
+    }
+    until("both are there", || {
+        state.path().join("fleet.db").exists()
+            && answered("ls", &store, &[]).status.success()
+            && documents("ls", &store, &[]).iter().filter(|line| line["selling"] == true).count() == 2
+    });
+    let terminal = Terminal::start(&store, &["watch"]);
+    terminal.until(&["2 machines, 2 online, 2 selling", "K1     online", "<script>alert(1)</script> [2J =cmd()"]);
+    kiosks[0].link.state(json!({ "selling": false, "reasons": [{ "kind": "door-open" }] }));
+    terminal.until(&["2 machines, 2 online, 1 selling", "no: door-open"]);
+    let [first, second] = kiosks;
+    first.link.stop().await;
+    terminal.until(&["2 machines, 1 online, 1 selling", "K1     offline"]);
+    terminal.press("q");
+    terminal.until(&["ended with 0"]);
+    second.link.stop().await;
 }
 
 /// Who holds the database's lock holds everything back, and nothing is acknowledged that is not on the disk.

@@ -125,6 +125,7 @@ fn draw(frame: &mut Frame<'_>, look: Option<&Look>, wrong: Option<&str>, at: &mu
     };
     let shown = rows.iter().zip(lines).map(|(row, line)| Row::new(row.clone()).style(style(line)));
     let table = Table::new(shown, widths)
+        .column_spacing(2)
         .header(Row::new(HEADS.map(str::trim)).style(bold))
         .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
     frame.render_stateful_widget(table, body, at);

@@ -157,3 +157,6 @@ fn sessions(settings: &Settings) -> Result<Vec<SessionConfig>, CollectError> {
     }
     Ok(configs)
 }
+
+#[cfg(test)]
+mod tests;

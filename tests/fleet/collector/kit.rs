@@ -412,3 +412,51 @@ fn postgres(program: &str) -> Command {
 pub fn address(kiosk: &str) -> Address {
     Address { fleet: name(FLEET), kiosk: Name::parse(kiosk).unwrap() }
 }
+
+/// A terminal with one verb in it, by tmux, whose server ends with it.
+pub struct Terminal {
+    folder: TempDir,
+    _server: Running,
+}
+
+impl Terminal {
+    pub fn start(store: &Store, words: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Running::start(tmux(&folder).arg("-D").env("LC_ALL", "C.UTF-8"));
+        let terminal = Self { folder, _server: server };
+        until("tmux answers", || terminal.tmux(&["set-option", "-g", "history-limit", "0"]).is_some());
+        let mut start = vec!["new-session", "-d", "-x", "120", "-y", "20"];
+        start.extend(["sh", "-c", "\"$0\" \"$@\"; echo ended with $?; read _", env!("CARGO_BIN_EXE_kioskfleet")]);
+        start.extend(words.iter().copied().chain(store.0.iter().map(String::as_str)));
+        terminal.tmux(&start).unwrap();
+        terminal
+    }
+
+    fn tmux(&self, words: &[&str]) -> Option<String> {
+        let done = tmux(&self.folder).arg("-N").args(words).output().unwrap();
+        done.status.success().then(|| String::from_utf8(done.stdout).unwrap())
+    }
+
+    pub fn until(&self, texts: &[&str]) {
+        let by = Instant::now() + PATIENCE;
+        loop {
+            let screen = self.tmux(&["capture-pane", "-p"]).unwrap();
+            if texts.iter().all(|text| screen.contains(text)) {
+                return;
+            }
+            assert!(Instant::now() < by, "{texts:?} is not on the screen:\n{screen}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub fn press(&self, key: &str) {
+        self.tmux(&["send-keys", key]).unwrap();
+    }
+}
+
+fn tmux(folder: &TempDir) -> Command {
+    let mut tmux = command("tmux");
+    tmux.env_remove("TMUX").env("TERM", "xterm-256color").arg("-S").arg(folder.path().join("socket"));
+    tmux.args(["-f", "/dev/null"]);
+    tmux
+}
