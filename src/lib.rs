@@ -7,7 +7,8 @@
 //! - [`probe`] what this machine has · [`console`] what the command lines say
 //! - [`kiosk`] where everything is put together, and the event loop: take an [event](sale::Event), decide, commit, act
 //! - [`dbus`] the kiosk on the machine's bus, for technicians and other programs
-//! - [`fleet`] the ledger's events to the back end, its acknowledgements, and the gateway with the merchant's keys
+//! - [`fleet`] the ledger's events to the back end, its acknowledgements, the gateway with the merchant's keys, and
+//!   the collector
 //! - [`ledger`] what was decided, on disk before anything is done about it
 //! - [`payment`] rails (WeChat Pay, Alipay, EMV codes, the gateway, the sandbox) and bills
 //! - The other edges: [`printer`] the paper · [`screen`] the glass · [`input`] touch, keypad and scanner · [`board`] relays

@@ -28,9 +28,9 @@ pub struct Arguments {
     /// The fleet's name, as in the topics.
     #[arg(long, value_parser = name)]
     fleet: Name,
-    /// This collector's own name: of several each has another.
-    #[arg(long, value_parser = name, default_value = "collector")]
-    name: Name,
+    /// This collector's own name: of several each has another. Without it, the machine's.
+    #[arg(long, value_parser = name)]
+    name: Option<Name>,
     /// Where the kiosks' public keys are, KIOSK.pem each. With it only what the kiosks have signed for is believed.
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
@@ -45,7 +45,16 @@ impl Arguments {
     pub fn collect(self) -> anyhow::Result<()> {
         let place = self.place.place()?;
         let Self { brokers, ca, cert, key, fleet, name, keys, sign, .. } = self;
+        let name = name.unwrap_or_else(machine);
         let identity = cert.zip(key.map(KeySource::File));
         Ok(collector::collect(&Settings { brokers, ca, identity, fleet, name, keys, sign, place })?)
     }
+}
+
+/// What this machine is called, as a name.
+fn machine() -> Name {
+    let system = rustix::system::uname();
+    let host = system.nodename().to_string_lossy();
+    let plain: String = host.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(Name::MAX).collect();
+    Name::parse(&plain).unwrap_or_else(|_| Name::parse("collector").expect("letters are a name"))
 }

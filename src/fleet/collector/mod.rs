@@ -45,7 +45,7 @@ pub use self::place::Place;
 pub use self::reading::{Alarm, Command, Ledger, Line, Machine, Presence};
 
 /// Messages between the connections and the desk; each is bounded.
-const INBOX: usize = 1000;
+const INBOX: usize = 500;
 /// How long the last batch may take.
 const END: Duration = Duration::from_secs(10);
 

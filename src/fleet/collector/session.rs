@@ -30,7 +30,7 @@ const INFLIGHT: u16 = 1000;
 const MAX_INCOMING: usize = 4 << 20;
 const MAX_OUTGOING: usize = 268_435_455;
 /// Bytes of a message that is looked at.
-const LONGEST: usize = 64 << 10;
+const LONGEST: usize = 128 << 10;
 const CONNECT_SECONDS: u64 = 10;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// rumqttc pings, so something happens more often than this.

@@ -127,6 +127,20 @@ fn leases_are_shared_out_and_given_back_and_nobody_holds_anothers() {
 }
 
 #[test]
+fn the_longest_event_of_a_kiosk_is_believed() {
+    // As long a configuration as a command may bring, each end of its lines quoted twice.
+    let config =
+        crate::operation::ConfigText::parse(&format!("{}{}", "\n".repeat(20_000), "x".repeat(40_000))).unwrap();
+    let text = serde_json::json!({ "kind": "config-tried", "config": config }).to_string();
+    let mut event = EventDocument { text, kind: "config-tried".into(), ..chain(1).remove(0) };
+    event.hash = event.recomputed();
+    let document = serde_json::to_string(&event).unwrap();
+    assert!(document.len() > 96 << 10, "{}", document.len());
+    let taken = crate::fleet::proof::Verifier::unsigned().event(&name("config-tried"), document.as_bytes());
+    assert!(taken.is_ok(), "{taken:?}");
+}
+
+#[test]
 fn kiosks_are_spread_over_all_shares() {
     let mut counts = [0_u32; store::SHARES as usize];
     for nth in 0..6_400 {

@@ -10,8 +10,8 @@ use crate::fleet::topic::Name;
 use crate::ledger::{EventDocument, GENESIS};
 use crate::signed::jws::{BadMessage, Keys, PublicKey, Purpose};
 
-/// Bytes of an event that is looked at. The longest real one, an order of twenty units, is a twentieth of it.
-const LONGEST: usize = 64 << 10;
+/// Bytes of an event that is looked at. The longest real one has a configuration in it, whose text is quoted twice.
+const LONGEST: usize = 128 << 10;
 /// The longest name in an event: a hash.
 const NAME: usize = 64;
 /// Events that wait for a checkpoint, and their bytes; the oldest give way. More than a kiosk's largest window.

@@ -20,12 +20,18 @@ fn processors(pid: u32) -> f64 {
     fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }
 
-async fn measure(what: &str, store: &Store, count: impl Fn() -> u64, bytes: impl Fn() -> u64) {
-    let each = if std::env::var_os("KIOSKD_LONG").is_some() { 2_000 } else { 100 };
+async fn measure(what: &str, window: u16, store: &Store, count: impl Fn() -> u64, bytes: impl Fn() -> u64) {
+    let each = if window == 1 {
+        50
+    } else if std::env::var_os("KIOSKD_LONG").is_some() {
+        2_000
+    } else {
+        100
+    };
     let (broker, safe) = (Mosquitto::start(), Safe::new());
     let collector = Collector::start(store, &plain(broker.addr, &safe));
     collector.until("the collector listens");
-    let config = LinkConfig { window: 1000, retry_first: PATIENCE, ..settings(broker.addr) };
+    let config = LinkConfig { window, retry_first: PATIENCE, ..settings(broker.addr) };
     let outbox = Fake::with(each);
     // Made before the clock runs.
     crate::kit::hash(each);
@@ -69,7 +75,7 @@ async fn how_much_goes_into_sqlite() {
         db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
         std::fs::metadata(file).unwrap().len()
     };
-    measure("SQLite", &Store::directory(state.path()), count, bytes).await;
+    measure("SQLite", 1000, &Store::directory(state.path()), count, bytes).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -78,5 +84,13 @@ async fn how_much_goes_into_postgresql() {
     let number = |query: &str| server.ask(query).trim().parse::<u64>().unwrap();
     let count = || number("SELECT count(*) FROM event");
     let size = "SELECT sum(pg_total_relation_size(relid))::bigint FROM pg_partition_tree('event') WHERE isleaf";
-    measure("PostgreSQL", &server.store(), count, || number(size)).await;
+    measure("PostgreSQL", 1000, &server.store(), count, || number(size)).await;
+}
+
+/// As in everyday life: each event has a checkpoint and an acknowledgement of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_much_one_event_costs_that_comes_alone() {
+    let server = Server::start();
+    let count = || server.ask("SELECT count(*) FROM event").trim().parse().unwrap();
+    measure("PostgreSQL, one by one", 1, &server.store(), count, || 0).await;
 }
