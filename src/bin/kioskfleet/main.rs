@@ -2,6 +2,7 @@
 
 mod collect;
 mod export;
+mod broker;
 mod keyset;
 mod machines;
 mod place;

@@ -8,24 +8,14 @@ use clap::Args;
 use kioskd::console::{complain, say};
 use kioskd::fleet::office::{self, Sent, Target, Wanted};
 use kioskd::fleet::topic::Name;
-use kioskd::signed::keys::KeySource;
 
+use crate::broker::Broker;
 use crate::name;
 
 #[derive(Args)]
 pub struct Arguments {
-    /// mqtts://HOST:PORT, or mqtt://HOST:PORT without TLS.
-    #[arg(long, value_name = "URL")]
-    broker: String,
-    /// With TLS: the CA that certifies the broker, in place of the system's.
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
-    /// With TLS: your own certificate; needs its key.
-    #[arg(long, value_name = "FILE", requires = "key")]
-    cert: Option<PathBuf>,
-    /// The private key of --cert.
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    key: Option<PathBuf>,
+    #[command(flatten)]
+    broker: Broker,
     /// The fleet's name, as in the topics.
     #[arg(long, value_parser = name)]
     fleet: Name,
@@ -59,11 +49,9 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn send(self) -> anyhow::Result<ExitCode> {
-        let Self { broker, ca, cert, key, fleet, kiosk, sign, kid, kiosk_key, timeout, expires, .. } = self;
+        let Self { broker, fleet, kiosk, sign, kid, kiosk_key, timeout, expires, .. } = self;
         let wanted = Wanted {
-            broker,
-            ca,
-            identity: cert.zip(key.map(KeySource::File)),
+            access: broker.access(),
             fleet,
             target: kiosk,
             sign,

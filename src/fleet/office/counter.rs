@@ -16,10 +16,11 @@ fn beside(key: &Path) -> PathBuf {
     name.into()
 }
 
-/// The next number of a key. It is on disk when this returns, and nobody else is given it.
+/// The next `count` numbers of a key, of which this is the first. They are on disk as used when this returns, and nobody
+/// else is given them.
 ///
 /// Without a file it begins at the time in seconds, which is more than was used before a file that was lost.
-pub(super) fn next(key: &Path) -> Result<u64, OfficeError> {
+pub(super) fn take(key: &Path, count: u64) -> Result<u64, OfficeError> {
     let path = beside(key);
     let failed = |source| OfficeError::File { path: path.clone(), source };
     // The key's file is never replaced, so whoever has the lock on it is alone.
@@ -32,8 +33,10 @@ pub(super) fn next(key: &Path) -> Result<u64, OfficeError> {
         }
         Err(source) => return Err(failed(source)),
     };
-    let next = next.filter(|next| *next <= ReplayWindow::MOST).ok_or(OfficeError::Counter { path: path.clone() })?;
-    service::replace(&path, format!("{next}\n").as_bytes()).map_err(failed)?;
+    let last = |next: u64| next.checked_add(count.saturating_sub(1)).filter(|last| *last <= ReplayWindow::MOST);
+    let (next, last) =
+        next.and_then(|next| Some((next, last(next)?))).ok_or(OfficeError::Counter { path: path.clone() })?;
+    service::replace(&path, format!("{last}\n").as_bytes()).map_err(failed)?;
     Ok(next)
 }
 
@@ -48,6 +51,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let key = folder.path().join("office.key");
         std::fs::write(&key, "").unwrap();
+        let next = |key: &Path| take(key, 1);
         let first = next(&key).unwrap();
         assert!(first > 1_700_000_000, "more than was ever used");
         let given = std::thread::scope(|scope| {
@@ -57,7 +61,8 @@ mod tests {
         assert_eq!(given, (first + 1..=first + 64).collect());
         // What a crash leaves behind is in nobody's way.
         std::fs::write(folder.path().join("office.key.counter.new"), "9").unwrap();
-        assert_eq!(next(&key).unwrap(), first + 65);
+        assert_eq!(take(&key, 10).unwrap(), first + 65);
+        assert_eq!(next(&key).unwrap(), first + 75);
         std::fs::write(beside(&key), "many").unwrap();
         assert!(matches!(next(&key), Err(OfficeError::Counter { .. })));
         std::fs::write(beside(&key), ReplayWindow::MOST.to_string()).unwrap();

@@ -3,14 +3,18 @@
 //! Policy: the broker is believed in nothing. What a kiosk says of a command counts for its signature where its key is
 //! known. The counter of a key is on disk before a command with it leaves, so no crash uses one twice.
 
+mod access;
 mod counter;
 mod keyset;
 mod send;
+mod signing;
 
 use std::path::PathBuf;
 
+pub use access::Access;
 pub use keyset::{KeyChoice, make_keyset};
 pub use send::{Sent, Target, Wanted, send};
+pub use signing::{SigningKey, names_the_run, status};
 
 use super::link::BadBroker;
 use super::tls::TlsError;

@@ -7,24 +7,20 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use data_encoding::HEXLOWER;
-use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, QoS, TlsConfiguration, Transport};
+use rumqttc::{AsyncClient, Event, EventLoop, Packet, Publish, QoS};
 use serde_json::{Map, Value, json};
 
 use super::OfficeError;
-use super::counter;
+use super::access::Access;
+use super::signing::{SigningKey, names_the_run, status, unverified};
 use crate::fleet::command::{self, CommandContent, CommandStatus, Stage, digest};
-use crate::fleet::link::Broker;
-use crate::fleet::tls;
 use crate::fleet::topic::{Address, Filter, Leaf, Name, Topic};
-use crate::operation::{Operation, RequestId, Timing};
-use crate::signed::jws::{Keys, Purpose};
+use crate::operation::{Operation, RequestId};
+use crate::signed::jws::Keys;
 use crate::signed::keys::KeySource;
 use crate::signed::keyset::{BadKeyset, KeysetContent};
 
-const MAX_PACKET: usize = 1 << 20;
 /// Presence and state are retained, so they come at once or not at all.
 const RETAINED: Duration = Duration::from_secs(5);
 const RECONNECT: Duration = Duration::from_millis(500);
@@ -39,10 +35,7 @@ pub enum Target {
 /// What `kioskfleet send` was told.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    pub broker: String,
-    pub ca: Option<PathBuf>,
-    /// The client's certificate and its private key.
-    pub identity: Option<(PathBuf, KeySource)>,
+    pub access: Access,
     pub fleet: Name,
     pub target: Target,
     /// The private key that signs; its name is the file's, or `kid`.
@@ -104,7 +97,7 @@ struct Office<'w, P> {
 
 impl<'w, P: FnMut(&str) -> std::io::Result<()>> Office<'w, P> {
     fn open(wanted: &'w Wanted, print: P) -> Result<Self, OfficeError> {
-        let live = if wanted.rotates() { false } else { wanted.operation()?.timing() != Timing::Any };
+        let live = if wanted.rotates() { false } else { names_the_run(&wanted.operation()?) };
         if live && wanted.target == Target::All {
             return Err(OfficeError::LiveToAll(wanted.verb.clone()));
         }
@@ -117,16 +110,7 @@ impl<'w, P: FnMut(&str) -> std::io::Result<()>> Office<'w, P> {
             }
             _ => None,
         };
-        let broker: Broker = wanted.broker.parse()?;
-        let random = getrandom::u64().map_err(|_| OfficeError::Random)?;
-        let mut options = MqttOptions::new(format!("kioskfleet.{random:016x}"), broker.host.clone(), broker.port);
-        options.set_clean_session(true).set_max_packet_size(MAX_PACKET, MAX_PACKET);
-        if broker.tls {
-            let identity = wanted.identity.as_ref().map(|(cert, key)| (cert.as_path(), key));
-            let config = tls::client(wanted.ca.as_deref(), identity)?;
-            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(config)));
-        }
-        let (client, events) = AsyncClient::new(options, 64);
+        let (client, events) = wanted.access.open(64)?;
         let (online, boot, command, said) = (false, None, None, BTreeMap::new());
         Ok(Self { wanted, print, client, events, kiosk_key, live, online, boot, command, said })
     }
@@ -220,7 +204,7 @@ impl<'w, P: FnMut(&str) -> std::io::Result<()>> Office<'w, P> {
                     return Ok(());
                 };
                 let known = self.said.get(&address.kiosk);
-                if let Some((status, verified)) = self.status(&message.payload)
+                if let Some((status, verified)) = status(self.kiosk_key.as_ref(), &message.payload)
                     && known.is_none_or(|stage| !stage.is_final())
                     && known != Some(&status.status)
                     // Anybody may send a message under this number, and is told that it counts for nothing.
@@ -233,19 +217,6 @@ impl<'w, P: FnMut(&str) -> std::io::Result<()>> Office<'w, P> {
             _ => {}
         }
         Ok(())
-    }
-
-    /// What a kiosk says, and whether that is certain.
-    fn status(&self, payload: &[u8]) -> Option<(CommandStatus, bool)> {
-        if let Some(keys) = &self.kiosk_key {
-            let opened = keys.open::<CommandStatus>(Purpose::CommandStatus, payload);
-            return opened
-                .inspect_err(|why| tracing::warn!(%why, "what the kiosk has not signed is ignored"))
-                .ok()
-                .map(|(status, _)| (status, true));
-        }
-        let content = unverified(payload).unwrap_or_else(|| payload.to_vec());
-        serde_json::from_slice(&content).ok().map(|status| (status, false))
     }
 
     fn say(&mut self, kiosk: &Name, status: &CommandStatus, verified: bool) -> Result<(), OfficeError> {
@@ -313,8 +284,7 @@ impl Wanted {
     }
 
     fn signed(&self, key: &std::path::Path, nonce: Option<String>) -> Result<(String, Vec<u8>), OfficeError> {
-        let stem = key.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let signer = KeySource::File(key.into()).signer(self.kid.as_deref().unwrap_or(stem))?;
+        let key = SigningKey::open(key, self.kid.as_deref())?;
         let mut document = serde_json::to_value(self.operation()?)?;
         let mut args = document.as_object_mut().map(std::mem::take).unwrap_or_default();
         args.remove("do");
@@ -331,11 +301,11 @@ impl Wanted {
             jti: RequestId::parse(&id).ok_or(OfficeError::Random)?,
             verb: self.verb.clone(),
             args,
-            ctr: counter::next(key)?,
+            ctr: key.counters(1)?,
             nonce,
             exp: Some(now.saturating_add(self.expires).as_secs()),
         };
-        Ok((id, signer.sign(Purpose::Command, &content)?))
+        Ok((id, key.command(&content)?))
     }
 
     fn keyset(&self) -> Result<(String, Vec<u8>), OfficeError> {
@@ -348,12 +318,6 @@ impl Wanted {
         let KeysetContent { version, .. } = content.ok_or(BadKeyset::Text)?;
         Ok((format!("keyset-{version}"), message.trim_ascii_end().to_vec()))
     }
-}
-
-/// The content of a signed message, whoever has signed it.
-fn unverified(message: &[u8]) -> Option<Vec<u8>> {
-    let message: Value = serde_json::from_slice(message).ok()?;
-    BASE64_URL_SAFE_NO_PAD.decode(message["payload"].as_str()?).ok()
 }
 
 /// What was typed, or after an `@` what is in the file of that name.

@@ -1,0 +1,30 @@
+//! What the verbs that speak over the broker say of it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use kioskd::fleet::office::Access;
+use kioskd::signed::keys::KeySource;
+
+#[derive(Args)]
+pub struct Broker {
+    /// mqtts://HOST:PORT, or mqtt://HOST:PORT without TLS.
+    #[arg(long, value_name = "URL")]
+    broker: String,
+    /// With TLS: the CA that certifies the broker, in place of the system's.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// With TLS: your own certificate; needs its key.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// The private key of --cert.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+}
+
+impl Broker {
+    pub fn access(self) -> Access {
+        let Self { broker, ca, cert, key } = self;
+        Access { broker, ca, identity: cert.zip(key.map(KeySource::File)) }
+    }
+}
