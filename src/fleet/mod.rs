@@ -30,6 +30,8 @@ pub mod office;
 mod poll;
 pub mod proof;
 mod rate_limiter;
+#[cfg(feature = "back-end")]
+pub mod rollout;
 pub mod tls;
 pub mod topic;
 

@@ -227,6 +227,10 @@ pub enum Filter {
     CommandStatuses(Address),
     /// What every kiosk of a fleet says of commands.
     EveryonesStatuses(Name),
+    /// The presence of every kiosk of a fleet.
+    Presences(Name),
+    /// The events of one kind of every kiosk of a fleet.
+    Events { fleet: Name, kind: Name },
     /// What every kiosk of a fleet asks the gateway.
     PayRequests(Name),
     /// The same, each message to only one of the clients of a group (`$share`, MQTT 5 §4.8.2; brokers have it for 3.1.1).
@@ -253,6 +257,8 @@ impl fmt::Display for Filter {
             Filter::EveryonesCommands(fleet) => write!(f, "{ROOT}/{fleet}/{EVERYONE}/cmd/+/+"),
             Filter::CommandStatuses(Address { fleet, kiosk }) => write!(f, "{ROOT}/{fleet}/{kiosk}/cmd/+/+/status"),
             Filter::EveryonesStatuses(fleet) => write!(f, "{ROOT}/{fleet}/+/cmd/+/+/status"),
+            Filter::Presences(fleet) => write!(f, "{ROOT}/{fleet}/+/{}", Leaf::Presence),
+            Filter::Events { fleet, kind } => write!(f, "{ROOT}/{fleet}/+/{}", Leaf::Event(kind.clone())),
             Filter::PayRequests(fleet) => write!(f, "{ROOT}/{fleet}/+/{}", Leaf::PayRequest),
             Filter::SharedPayRequests { fleet, group } => {
                 write!(f, "$share/{group}/{}", Filter::PayRequests(fleet.clone()))
@@ -350,6 +356,9 @@ mod tests {
         assert_eq!(Filter::EveryonesCommands(name("demo")).to_string(), "kiosk/v1/demo/all/cmd/+/+");
         assert_eq!(Filter::CommandStatuses(k.clone()).to_string(), "kiosk/v1/demo/K0001/cmd/+/+/status");
         assert_eq!(Filter::EveryonesStatuses(name("demo")).to_string(), "kiosk/v1/demo/+/cmd/+/+/status");
+        assert_eq!(Filter::Presences(name("demo")).to_string(), "kiosk/v1/demo/+/presence");
+        let paid = Filter::Events { fleet: name("demo"), kind: name("order-paid") };
+        assert_eq!(paid.to_string(), "kiosk/v1/demo/+/event/order-paid");
         assert_eq!(Filter::Alarms(k).to_string(), "kiosk/v1/demo/K0001/alarm/+");
         assert_eq!(Filter::PayRequests(name("demo")).to_string(), "kiosk/v1/demo/+/pay/request");
         let shared = Filter::SharedPayRequests { fleet: name("demo"), group: name("g") };

@@ -44,6 +44,8 @@ pub enum Purpose {
     CommandStatus,
     /// The fleet's root says whose commands count.
     Keyset,
+    /// A second person approves what is about to be sent to many kiosks.
+    RolloutApproval,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -170,6 +172,10 @@ pub struct Keys(BTreeMap<String, PublicKey>);
 impl Keys {
     pub fn new(keys: impl IntoIterator<Item = (String, PublicKey)>) -> Self {
         Self(keys.into_iter().collect())
+    }
+
+    pub fn get(&self, kid: &str) -> Option<&PublicKey> {
+        self.0.get(kid)
     }
 
     /// The content and the `kid` of its signer.

@@ -6,6 +6,7 @@ mod broker;
 mod keyset;
 mod machines;
 mod place;
+mod rollout;
 mod send;
 mod watch;
 
@@ -68,6 +69,13 @@ enum Verb {
     ///
     /// Ends well only when it was done. Verbs and their arguments are in docs/fleet.md.
     Send(send::Arguments),
+    /// Send a command to many kiosks, wave by wave, as a plan says; halt when too few say that they have done it.
+    ///
+    /// What was done stands beside the plan, in PLAN.state: typed again it goes on from there. docs/rollout.md has plans.
+    /// Ends with 0 when it is complete, with 3 when it waits for --continue, and with 1 when it has halted.
+    Rollout(rollout::Arguments),
+    /// Approve the plan of a rollout as it stands, with your own key; somebody else starts it.
+    Approve(rollout::Approval),
 }
 
 fn name(text: &str) -> Result<Name, String> {
@@ -106,6 +114,8 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
         }
         Verb::Keyset(arguments) => arguments.make()?,
         Verb::Send(arguments) => return arguments.send(),
+        Verb::Rollout(arguments) => return arguments.run(),
+        Verb::Approve(arguments) => arguments.approve()?,
     }
     Ok(ExitCode::SUCCESS)
 }
