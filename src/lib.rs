@@ -4,6 +4,7 @@
 //! only from rooms below it in this order, so each can be read and tested without those above.
 //!
 //! - `demo` the machine in a box: the simulated world, on a web page
+//! - `simulate` a fleet of machines whose surroundings are pretended, for load and for trying a rollout
 //! - [`probe`] what this machine has · [`console`] what the command lines say
 //! - [`kiosk`] where everything is put together, and the event loop: take an [event](sale::Event), decide, commit, act
 //! - [`dbus`] the kiosk on the machine's bus, for technicians and other programs
@@ -44,6 +45,8 @@ pub mod sale;
 pub mod screen;
 pub mod service;
 pub mod signed;
+#[cfg(feature = "back-end")]
+pub mod simulate;
 pub mod vending;
 pub mod vocabulary;
 pub mod world;

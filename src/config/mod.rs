@@ -255,7 +255,8 @@ pub struct Fleet {
     #[serde(default = "Fleet::window")]
     #[schemars(range(min = 1, max = 1000))]
     pub window: u16,
-    /// After a cold start the first connection waits a random part of this, so that a street does not come back as one.
+    /// After a start, and after the broker was lost, the kiosk waits a random part of this or longer before it connects, so that
+    /// a street does not come back as one. Brokers take some hundred connections with TLS a second: `"60s"` for 10,000 kiosks.
     #[serde(default = "Fleet::start_delay")]
     #[schemars(extend("x-minimum" = "0s", "x-maximum" = "1h"))]
     pub start_delay: Span,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::{Clock, Kiosk};
 use crate::config::{Config, Fleet};
 use crate::fleet::command::{CommandDesk, CommandStatus, Stage};
+use crate::fleet::link::Link;
 use crate::fleet::topic::{Address, Name};
 use crate::ledger::{LedgerError, OperationLine, Reader};
 use crate::operation::{Actor, Known, Operation, Outcome, Request, RequestId};
@@ -24,7 +25,7 @@ const TOLD_AGAIN: usize = 16;
 ///
 /// # Errors
 /// When the root or the keyset can't be read, or is not what it should be.
-pub(super) fn desk(config: &Config, boot: &BootId, reader: &Reader) -> Result<Option<Arc<CommandDesk>>, KeyError> {
+pub(crate) fn desk(config: &Config, boot: &BootId, reader: &Reader) -> Result<Option<Arc<CommandDesk>>, KeyError> {
     let Some(Fleet { root: Some(root), keyset: Some(keyset), .. }) = &config.fleet else { return Ok(None) };
     let (Ok(fleet), Ok(kiosk)) = (Name::parse(&config.kiosk.fleet), Name::parse(&config.kiosk.id)) else {
         return Ok(None);
@@ -52,7 +53,7 @@ pub(super) fn desk(config: &Config, boot: &BootId, reader: &Reader) -> Result<Op
 
 /// What the fleet's newest commands have come to, by the ledger as a run of the daemon finds it; and those that are `open`,
 /// however many came after them. `goes_on`: the start does not end it.
-pub(super) fn told_again(
+pub(crate) fn told_again(
     reader: &Reader,
     open: &[RequestId],
     goes_on: Option<&RequestId>,
@@ -73,6 +74,18 @@ pub(super) fn told_again(
         CommandStatus::ended(asked.verb(), id.as_str(), &outcome)
     });
     Ok(told.collect())
+}
+
+/// What was written of commands, before anything is done about it.
+pub(crate) fn tell_begun(link: &Link, records: &[Record]) {
+    for record in records {
+        if let Record::OperationBegun { id, by: Actor::Fleet { .. }, asked } = record {
+            let sender = link.status_sender();
+            for stage in [Stage::Accepted, Stage::Executing] {
+                sender.tell(CommandStatus::new(asked.verb(), id.as_str(), stage));
+            }
+        }
+    }
 }
 
 impl Kiosk {
@@ -101,14 +114,8 @@ impl Kiosk {
 
     /// What was written of commands, before anything is done about it.
     pub(super) fn tell_begun(&self, records: &[Record]) {
-        let Some(link) = &self.link else { return };
-        for record in records {
-            if let Record::OperationBegun { id, by: Actor::Fleet { .. }, asked } = record {
-                let sender = link.status_sender();
-                for stage in [Stage::Accepted, Stage::Executing] {
-                    sender.tell(CommandStatus::new(asked.verb(), id.as_str(), stage));
-                }
-            }
+        if let Some(link) = &self.link {
+            tell_begun(link, records);
         }
     }
 

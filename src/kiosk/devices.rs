@@ -126,7 +126,7 @@ impl Devices {
 
     /// Takes over what the sale knows of the board and the glass, and what the clock says. `lit`: the glass has
     /// reported once.
-    pub(super) fn follow(&mut self, conditions: &Conditions, lit: bool, wall: Option<Wall>) {
+    pub(crate) fn follow(&mut self, conditions: &Conditions, lit: bool, wall: Option<Wall>) {
         self.board = match conditions.board_answers {
             None => BoardStatus::Starting,
             Some(true) => BoardStatus::Ok,

@@ -107,35 +107,19 @@ impl Edges {
         boot: &BootId,
         commands: Option<Arc<CommandDesk>>,
     ) -> Result<Option<Link>, KioskError> {
-        let Some(fleet) = &config.fleet else { return Ok(None) };
+        if config.fleet.is_none() {
+            return Ok(None);
+        }
         let outbox = match LedgerOutbox::open(&config.state.directory) {
             Ok(outbox) => outbox,
             Err(error) => return Err(KioskError::Died { part: "the outbox", why: error.to_string() }),
         };
-        let wrong = |why: String| KioskError::Broker(fleet.broker.clone(), why);
-        let name = |text: &str| Name::parse(text).map_err(|e| wrong(e.to_string()));
-        let (fleet_name, kiosk) = (name(&config.kiosk.fleet)?, name(&config.kiosk.id)?);
-        let broker: link::Broker = fleet.broker.parse().map_err(|e: link::BadBroker| wrong(e.to_string()))?;
-        let fallback = fleet.fallback.as_ref().map(|text| text.parse()).transpose();
-        let fallback = fallback.map_err(|e: link::BadBroker| wrong(e.to_string()))?;
-        let tls = if broker.tls { Some(ClientTls::of(fleet)?) } else { None };
-        if tls.is_none() && !broker.is_here() {
+        let Some(settings) = link_settings(config, boot, commands)? else { return Ok(None) };
+        if settings.tls.is_none() && !settings.broker.is_here() {
+            let broker = &settings.broker;
             tracing::warn!(%broker, "the connection to the broker has no TLS: anybody on its way can read it and keep the kiosk offline");
         }
-        let back_end = Some(&fleet.back_end).filter(|keys| !keys.is_empty());
-        let settings = LinkConfig {
-            boot: boot.to_string(),
-            signer: super::gateway::signer(config)?.map(Arc::new),
-            back_end: back_end.map(|keys| super::gateway::keys(keys)).transpose()?,
-            commands,
-            fallback,
-            tls,
-            pay: self.gateway.is_some(),
-            window: fleet.window,
-            start_delay: fleet.start_delay.0,
-            back_off_max: fleet.reconnect_max.0,
-            ..LinkConfig::new(fleet_name, kiosk, broker)
-        };
+        let settings = LinkConfig { pay: self.gateway.is_some(), ..settings };
         let inputs = self.inputs.clone();
         let client = self.gateway.clone();
         let link = link::start(&self.supervisor, self.runtime.handle(), settings, outbox, move |event| {
@@ -415,6 +399,38 @@ fn start_printer(
         }
     })?;
     Ok(jobs)
+}
+
+/// What the configuration says of the connection to the fleet; `None` where it has none.
+///
+/// # Errors
+/// A name, a broker or a key in it is not what it should be.
+pub(crate) fn link_settings(
+    config: &Config,
+    boot: &BootId,
+    commands: Option<Arc<CommandDesk>>,
+) -> Result<Option<LinkConfig>, KioskError> {
+    let Some(fleet) = &config.fleet else { return Ok(None) };
+    let wrong = |why: String| KioskError::Broker(fleet.broker.clone(), why);
+    let name = |text: &str| Name::parse(text).map_err(|e| wrong(e.to_string()));
+    let (fleet_name, kiosk) = (name(&config.kiosk.fleet)?, name(&config.kiosk.id)?);
+    let broker: link::Broker = fleet.broker.parse().map_err(|e: link::BadBroker| wrong(e.to_string()))?;
+    let fallback = fleet.fallback.as_ref().map(|text| text.parse()).transpose();
+    let fallback = fallback.map_err(|e: link::BadBroker| wrong(e.to_string()))?;
+    let tls = if broker.tls { Some(ClientTls::of(fleet)?) } else { None };
+    let back_end = Some(&fleet.back_end).filter(|keys| !keys.is_empty());
+    Ok(Some(LinkConfig {
+        boot: boot.to_string(),
+        signer: super::gateway::signer(config)?.map(Arc::new),
+        back_end: back_end.map(|keys| super::gateway::keys(keys)).transpose()?,
+        commands,
+        fallback,
+        tls,
+        window: fleet.window,
+        start_delay: fleet.start_delay.0,
+        back_off_max: fleet.reconnect_max.0,
+        ..LinkConfig::new(fleet_name, kiosk, broker)
+    }))
 }
 
 #[cfg(test)]

@@ -252,7 +252,7 @@ pub(super) fn known() -> Vec<Figure> {
 }
 
 /// `VmRSS` of proc(5), which the kernel says in kB.
-fn resident() -> Option<u64> {
+pub(crate) fn resident() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

@@ -73,7 +73,7 @@ pub(super) fn overridden(mut config: Config, options: &Options) -> Config {
 }
 
 /// One run of the daemon; not one of the kernel, because a killed daemon forgets too.
-pub(super) fn new_boot() -> BootId {
+pub(crate) fn new_boot() -> BootId {
     let mut bytes = [0u8; 8];
     getrandom::fill(&mut bytes).unwrap_or_default();
     BootId::parse(&HEXLOWER.encode(&bytes)).expect("sixteen hex digits are a boot number")
@@ -101,7 +101,7 @@ pub(super) fn connect(
     World::connect(socket, supervisor, route).map_err(|source| KioskError::World { path: socket.into(), source })
 }
 
-pub(super) fn open_ledger(
+pub(crate) fn open_ledger(
     lock: Result<DirectoryLock, LedgerError>,
     config: &Config,
     boot: &BootId,
@@ -121,7 +121,7 @@ pub(super) fn open_ledger(
 }
 
 /// What the operator wrote about sales.
-pub(super) fn policy(config: &Config) -> Policy {
+pub(crate) fn policy(config: &Config) -> Policy {
     let (kiosk, sale) = (&config.kiosk, &config.sale);
     Policy {
         kiosk: kiosk.id.clone(),
@@ -167,7 +167,7 @@ pub(super) fn policy(config: &Config) -> Policy {
     }
 }
 
-pub(super) fn planogram(config: &Config) -> Planogram {
+pub(crate) fn planogram(config: &Config) -> Planogram {
     let products = config.products.iter().map(|product| Product {
         id: product.id.clone(),
         name: product.name.clone(),

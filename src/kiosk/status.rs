@@ -131,7 +131,7 @@ impl RefundsPending {
 }
 
 /// Where it is made from.
-pub(super) struct Facts<'a> {
+pub(crate) struct Facts<'a> {
     pub config: &'a Config,
     pub in_force: &'a ConfigStatus,
     pub boot: &'a BootId,
@@ -153,7 +153,7 @@ impl Facts<'_> {
 }
 
 impl Status {
-    pub(super) fn of(facts: &Facts<'_>) -> Self {
+    pub(crate) fn of(facts: &Facts<'_>) -> Self {
         let Facts { config, state, ledger, devices, .. } = facts;
         let reasons = state.stop_reasons();
         let open = || state.orders.values().filter(|order| !order.ended);
@@ -205,7 +205,7 @@ impl Status {
     }
 
     /// Whether it shows the facts still, as long as no record was written: stock, claims and orders change with a record.
-    pub(super) fn holds(&self, facts: &Facts<'_>) -> bool {
+    pub(crate) fn holds(&self, facts: &Facts<'_>) -> bool {
         self.devices == *facts.devices
             && self.second_kiosk == facts.second_kiosk
             && self.rejections == facts.rejections
@@ -228,7 +228,7 @@ impl Status {
     }
 
     /// The same for the fleet, which is not told everything.
-    pub(super) fn says_to_fleet(&self, other: &Self) -> bool {
+    pub(crate) fn says_to_fleet(&self, other: &Self) -> bool {
         let mut then = self.clone();
         (then.rejections, then.devices.link) = (other.rejections, other.devices.link.clone());
         then.commands_rejected = other.commands_rejected.clone();

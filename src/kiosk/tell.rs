@@ -12,6 +12,7 @@ use super::notices::Notice;
 use super::status::{Facts, Status};
 use super::{Clock, Input, Kiosk, bus, scene};
 use crate::dbus::Answered;
+use crate::fleet::link::Link;
 use crate::ledger::{LedgerError, Reader};
 use crate::operation::{Actor, Known, Operation, Outcome, Refusal, Request, RequestId, Rights};
 use crate::sale;
@@ -88,11 +89,10 @@ impl Kiosk {
             bus.show(bus::shown(&status));
         }
         if told.as_ref().is_none_or(|told| !told.says_to_fleet(&status)) {
-            let document = status.document();
-            if let Some(link) = &self.link {
-                link.state(document.clone());
-            }
-            self.tell(&ToWorld::State { document });
+            self.tell(&ToWorld::State { document: status.document() });
+        }
+        if let Some(link) = &self.link {
+            tell_fleet(link, told.as_ref(), &status);
         }
         if let Some(banner) = &mut self.banner {
             banner.tell(&status, &self.config.kiosk.time_zone);
@@ -100,17 +100,6 @@ impl Kiosk {
         let line = status.to_string();
         if told.as_ref().is_none_or(|told| told.to_string() != line) {
             service::notify(&Notification::Status(&line));
-        }
-        if let Some(link) = &self.link {
-            let (was, is) = (told.as_ref().map(Status::alarms).unwrap_or_default(), status.alarms());
-            for (kind, alarm) in &is {
-                if was.get(kind) != Some(alarm) {
-                    link.alarm(kind, Some(status.alarm(alarm)));
-                }
-            }
-            for kind in was.keys().filter(|kind| !is.contains_key(*kind)) {
-                link.alarm(kind, None);
-            }
         }
         self.told = Some(status);
     }
@@ -202,6 +191,22 @@ impl Kiosk {
         if let Some(world) = &self.world {
             say(world, message);
         }
+    }
+}
+
+/// The fleet hears its state and its alarms where they differ from what was `told` last.
+pub(crate) fn tell_fleet(link: &Link, told: Option<&Status>, status: &Status) {
+    if told.is_none_or(|told| !told.says_to_fleet(status)) {
+        link.state(status.document());
+    }
+    let (was, is) = (told.map(Status::alarms).unwrap_or_default(), status.alarms());
+    for (kind, alarm) in &is {
+        if was.get(kind) != Some(alarm) {
+            link.alarm(kind, Some(status.alarm(alarm)));
+        }
+    }
+    for kind in was.keys().filter(|kind| !is.contains_key(*kind)) {
+        link.alarm(kind, None);
     }
 }
 

@@ -149,6 +149,15 @@ impl Ledger {
         Ok(sale::recover::Recovered { moved: self.moved.is_some(), config_tried, ..recovered })
     }
 
+    /// Folds the log in whenever it has so many pages; for where many ledgers share a small disk.
+    ///
+    /// # Errors
+    /// SQLite will not.
+    pub fn fold_log_after(&self, pages: u32) -> Result<(), LedgerError> {
+        let set = self.connection.pragma_update(None, "wal_autocheckpoint", pages);
+        set.map_err(LedgerError::sqlite(&self.path))
+    }
+
     /// Folds the log into the file and closes it, so that the file alone is the whole ledger. After a failed write
     /// nothing is written any more, this neither.
     pub fn close(self) {

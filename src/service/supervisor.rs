@@ -199,8 +199,9 @@ mod tests {
         ("src/payment/http.rs", "an exchange blocks; awaited on the spot, a panic is an answer that was lost"),
     ];
 
-    /// They run in other processes than the daemon: the back end's, the parent of the demo's kiosk, and a technician's.
-    const OTHERS: [&str; 3] = ["src/fleet/gateway/", "src/demo/", "src/bin/kioskctl/"];
+    /// They run in other processes than the daemon: the back end's, those of a simulated fleet, the parent of the demo's kiosk,
+    /// and a technician's.
+    const OTHERS: [&str; 4] = ["src/fleet/gateway/", "src/simulate/", "src/demo/", "src/bin/kioskctl/"];
 
     fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {

@@ -13,6 +13,7 @@ mod pay;
 #[allow(dead_code, reason = "the ledger's tests use the rest")]
 #[path = "../ledger/kit.rs"]
 mod shop;
+mod rollout;
 mod tls;
 mod trust;
 

@@ -9,6 +9,7 @@ mod place;
 mod rollout;
 mod send;
 mod watch;
+mod simulate;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -74,6 +75,10 @@ enum Verb {
     /// What was done stands beside the plan, in PLAN.state: typed again it goes on from there. docs/rollout.md has plans.
     /// Ends with 0 when it is complete, with 3 when it waits for --continue, and with 1 when it has halted.
     Rollout(rollout::Arguments),
+    /// Run a fleet of simulated machines: the real sale, a real ledger and a real connection each.
+    ///
+    /// For load, and for trying a rollout. The office's key and everybody's public keys are in DIR/keys.
+    Simulate(simulate::Arguments),
     /// Approve the plan of a rollout as it stands, with your own key; somebody else starts it.
     Approve(rollout::Approval),
 }
@@ -115,6 +120,7 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Keyset(arguments) => arguments.make()?,
         Verb::Send(arguments) => return arguments.send(),
         Verb::Rollout(arguments) => return arguments.run(),
+        Verb::Simulate(arguments) => return arguments.simulate(),
         Verb::Approve(arguments) => arguments.approve()?,
     }
     Ok(ExitCode::SUCCESS)

@@ -17,7 +17,8 @@
 //! - A message on a command's topic is opened at once, in the link's task. What is believed goes to the kiosk, at a bounded
 //!   rate; of what is not, one a second is answered. The answers wait for a connection, the newest 64.
 //! - Every connection is a new client and a clean session. After a failure the next try comes after
-//!   `rand(0, min(back_off_max, back_off_unit * 2^n))`, so that not all kiosks of a fleet connect at the same moment.
+//!   `rand(0, max(start_delay, min(back_off_max, back_off_unit * 2^n)))`, so that not all kiosks of a fleet connect at the
+//!   same moment: neither when their street has power again, nor when their broker is back.
 //! - While the first broker can't be reached, the second is tried in turn. From there the kiosk goes back as soon as the first
 //!   takes connections again; both get the same, and nothing is lost between them, for the outbox knows what is due.
 
@@ -169,7 +170,7 @@ pub struct LinkConfig {
     pub client_id: String,
     /// Events published and not acknowledged, 1 to 1000.
     pub window: u16,
-    /// The first connection waits a random part of this.
+    /// The first connection waits a random part of this, and after a connection was lost the next one of this or more.
     pub start_delay: Duration,
     /// Without progress for so long the next event is sent again; also the least time between two moves back.
     pub retry_first: Duration,

@@ -15,7 +15,7 @@ use super::duplicate::DuplicateDetector;
 use super::pending::Pending;
 use super::window::{Due, Moved, Pace, Window};
 use super::{Broker, FleetEvent, LinkConfig, Outbox, OutboxEvent, Pay};
-use crate::fleet::back_off::{back_off, jitter};
+use crate::fleet::back_off::{jitter, reconnect};
 use crate::fleet::command::{self, Addressee, CommandStatus};
 use crate::fleet::poll_once;
 use crate::fleet::proof::Position;
@@ -128,7 +128,8 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
                     }
                 }
             }
-            pause = jitter(back_off(failures, self.config.back_off_unit, self.config.back_off_max));
+            let LinkConfig { back_off_unit, back_off_max, start_delay, .. } = self.config;
+            pause = jitter(reconnect(failures, back_off_unit, back_off_max, start_delay));
             failures = failures.saturating_add(1);
         }
     }

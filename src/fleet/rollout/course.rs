@@ -352,16 +352,6 @@ impl Course {
         [like(before), like(after)].into_iter().flatten().filter(|expected| *expected >= COMPARABLE).collect()
     }
 
-    /// When something is due without anything being heard; `None` where nothing is.
-    pub fn wake(&self) -> Option<Wall> {
-        let deadlines = self.open().map(|(_, sent)| later(sent.at, self.rules.timeout));
-        let soak = match self.phase {
-            Phase::Soaking { since, .. } => Some(later(self.soak_begun.unwrap_or(since), self.rules.soak)),
-            _ => None,
-        };
-        deadlines.chain(soak).min()
-    }
-
     /// Those that may have been changed: they were asked and have not said that it had no effect.
     pub fn changed(&self) -> BTreeSet<Name> {
         let changed = self.sent.iter().filter(|(_, sent)| !matches!(sent.end, Some(End::Rejected { .. })));
@@ -379,10 +369,6 @@ impl Course {
 
 fn since(then: Wall, now: Wall) -> Duration {
     Duration::from_millis(now.0.saturating_sub(then.0))
-}
-
-fn later(then: Wall, by: Duration) -> Wall {
-    Wall(then.0.saturating_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)))
 }
 
 #[cfg(test)]

@@ -66,7 +66,6 @@ fn soaking(rules: Rules) -> Course {
 fn waves_follow_each_other_after_their_soak() {
     let mut course = soaking(rules());
     assert_eq!(carry_out(&mut course, 5 * MINUTE), []);
-    assert_eq!(course.wake(), Some(Wall(5 * MINUTE + 1)));
     let asked = carry_out(&mut course, 5 * MINUTE + 1);
     assert_eq!(asked, kiosks(1, 11));
     assert!(!says(&mut course, &asked[0], Stage::Accepted, 6 * MINUTE));
@@ -88,7 +87,6 @@ fn silence_is_a_failure_and_what_comes_later_changes_nothing() {
     let asked = carry_out(&mut course, 0);
     assert_eq!(asked, kiosks(0, 1));
     says(&mut course, &asked[0], Stage::Executing, 1);
-    assert_eq!(course.wake(), Some(Wall(10 * MINUTE)));
     // Nobody has looked at the clock meanwhile.
     assert!(!says(&mut course, &asked[0], Stage::Successful, 10 * MINUTE));
     assert_eq!(carry_out(&mut course, 10 * MINUTE), []);
@@ -171,7 +169,8 @@ fn machines_that_sell_less_than_the_others_halt_it() {
     course.apply(&Entry::WaveBegun { wave: 0, at: Wall(0) });
     course.apply(&Entry::WaveEnded { wave: 0, at: Wall(1) });
     assert_eq!(course.decide(Wall(60 * MINUTE), true, 4), Decision::default());
-    assert_eq!(course.wake(), Some(Wall(65 * MINUTE)));
+    assert_eq!(course.proceed(Wall(65 * MINUTE - 1)), None);
+    assert!(course.proceed(Wall(65 * MINUTE)).is_some());
 }
 
 #[test]

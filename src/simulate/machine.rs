@@ -1,0 +1,464 @@
+//! One simulated machine: the real sale, a real ledger, the real link to the fleet; what stands around it is pretended.
+//!
+//! A run of it is everything that a power cut takes away. It is opened from its folder again, as a daemon would be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use super::surroundings::{Due, Surroundings};
+use crate::config::{self, Config};
+use crate::fleet::command::{CommandDesk, CommandStatus, Rejections};
+use crate::fleet::link::{self, FleetEvent, Link, LinkConfig};
+use crate::fleet::tls::ClientTls;
+use crate::kiosk::clock::Clock;
+use crate::kiosk::devices::Devices;
+use crate::kiosk::outbox::LedgerOutbox;
+use crate::kiosk::status::{Facts, Status};
+use crate::kiosk::turn::turn;
+use crate::kiosk::{KioskError, commands, edges, start, tell};
+use crate::ledger::{DirectoryLock, Ledger, Reader};
+use crate::operation::{Actor, Operation, Outcome, Request, RequestId, Rights};
+use crate::sale::dialogue::{OrderPage, Page, ShopPage};
+use crate::sale::event::{Condition, Effect, Event};
+use crate::sale::{Key, Record, State, Touch};
+use crate::service::Supervisor;
+use crate::vocabulary::{BootId, StopReason};
+
+/// A customer's finger comes so often, in milliseconds.
+const TAP: u64 = 400;
+/// Until somebody comes who fills an empty machine.
+const REFILL: u64 = 10_000;
+/// Without power or network, in milliseconds: this and up to as much more.
+const AWAY: u64 = 5_000;
+/// Pages of a ledger's log before it is folded in: thousands of logs share one disk.
+const LOG_PAGES: u32 = 64;
+
+/// What all machines of a process share.
+pub struct Shared {
+    pub supervisor: Supervisor,
+    pub runtime: Handle,
+    /// In place of the machine's own.
+    pub broker: String,
+    pub tls: Option<ClientTls>,
+    pub spread: Option<Duration>,
+    /// Of the process.
+    pub start: Instant,
+    /// Where a link's events go: the machine, its run, and what it heard.
+    pub hear: Arc<dyn Fn(usize, u64, FleetEvent) + Send + Sync>,
+}
+
+impl Shared {
+    pub fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// What a machine has counted since the process began.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
+    /// Of its ledger: events made, and those that the back end has acknowledged.
+    pub made: u64,
+    pub acknowledged: u64,
+    pub sold: u64,
+    pub connects: u64,
+    pub cuts: u64,
+    pub losses: u64,
+    pub commands: u64,
+    /// Steps that the ledger would not take.
+    pub failed: u64,
+}
+
+pub struct Machine {
+    index: usize,
+    folder: PathBuf,
+    around: Surroundings,
+    /// It hears no command.
+    silent: bool,
+    run: Option<Run>,
+    /// How often it was started.
+    runs: u64,
+    pub counts: Counts,
+    pub connected: bool,
+    /// Why it could not be started.
+    pub dead: Option<String>,
+    /// Its next due as the clock of the process knows it.
+    pub scheduled: Option<u64>,
+}
+
+struct Run {
+    config: Config,
+    /// Milliseconds of the process.
+    began: u64,
+    clock: Clock,
+    boot: BootId,
+    state: State,
+    ledger: Ledger,
+    desk: Option<Arc<CommandDesk>>,
+    link: Option<Link>,
+    devices: Devices,
+    told: Option<Status>,
+    rejections: Rejections,
+    recorded: bool,
+    /// Commands under way, with their verbs.
+    waits: BTreeMap<RequestId, &'static str>,
+}
+
+impl Machine {
+    pub fn new(index: usize, folder: PathBuf, around: Surroundings, silent: bool) -> Self {
+        Self {
+            index,
+            folder,
+            around,
+            silent,
+            run: None,
+            runs: 0,
+            counts: Counts::default(),
+            connected: false,
+            dead: None,
+            scheduled: None,
+        }
+    }
+
+    /// Opens it from its folder.
+    pub fn power_on(&mut self, shared: &Shared) {
+        self.runs += 1;
+        match self.open(shared) {
+            Ok(run) => {
+                self.dead = None;
+                self.run = Some(run);
+                self.begin(shared);
+            }
+            Err(error) => {
+                tracing::debug!(folder = %self.folder.display(), %error, "a simulated machine does not start");
+                self.dead = Some(error.to_string());
+            }
+        }
+    }
+
+    fn open(&self, shared: &Shared) -> Result<Run, KioskError> {
+        // Nobody looks at its glass, so no face is opened.
+        let mut config = config::load(&self.folder.join("kiosk.toml"), |_| Ok(Box::new(|_, _| BTreeSet::new())))?;
+        // Thousands of reserves would fill the disk that they share.
+        config.state.reserve.0 = 0;
+        let clock = Clock::start();
+        let boot = start::new_boot();
+        let mut state = State::new(start::policy(&config), start::planogram(&config));
+        let lock = DirectoryLock::take(&config.state.directory);
+        let (ledger, reader) = start::open_ledger(lock, &config, &boot, &clock.stamp(), &mut state)?;
+        ledger.fold_log_after(LOG_PAGES)?;
+        let desk = if self.silent { None } else { commands::desk(&config, &boot, &reader)? };
+        let mut run = Run {
+            devices: Devices::of(&config),
+            config,
+            began: shared.now(),
+            clock,
+            boot,
+            state,
+            ledger,
+            desk,
+            link: None,
+            told: None,
+            rejections: Rejections::default(),
+            recorded: true,
+            waits: BTreeMap::new(),
+        };
+        run.link = self.join(&run, shared)?;
+        if let (Some(link), Some(_)) = (&run.link, &run.desk) {
+            for status in commands::told_again(&reader, &run.state.open_operations)? {
+                link.status_sender().tell(status);
+            }
+        }
+        Ok(run)
+    }
+
+    /// Connects to the fleet.
+    fn join(&self, run: &Run, shared: &Shared) -> Result<Option<Link>, KioskError> {
+        let mut config = run.config.clone();
+        if let Some(fleet) = &mut config.fleet {
+            // TLS is the process's own: each machine's would be read anew for each connection.
+            fleet.broker = shared.broker.replacen("mqtts:", "mqtt:", 1);
+            fleet.fallback = None;
+            fleet.start_delay.0 = shared.spread.unwrap_or(fleet.start_delay.0);
+        }
+        let Some(settings) = edges::link_settings(&config, &run.boot, run.desk.clone())? else { return Ok(None) };
+        let mut settings = LinkConfig { tls: shared.tls.clone(), ..settings };
+        settings.broker.tls = shared.tls.is_some();
+        let outbox = LedgerOutbox::open(&run.config.state.directory)?;
+        let (index, number) = (self.index, self.runs);
+        let hear = Arc::clone(&shared.hear);
+        let on = move |event| hear(index, number, event);
+        Ok(Some(link::start(&shared.supervisor, &shared.runtime, settings, outbox, on)))
+    }
+
+    fn begin(&mut self, shared: &Shared) {
+        let Some(run) = &self.run else { return };
+        let (boot, version) = (run.boot.clone(), env!("CARGO_PKG_VERSION").to_owned());
+        self.step(shared, Event::Started { boot, version });
+        for condition in [Condition::Door { open: false }, Condition::Glass { dark: None }] {
+            self.step(shared, Event::Condition(condition));
+        }
+        self.step(shared, Event::Condition(Condition::Board { answers: true }));
+    }
+
+    /// Everything volatile is gone.
+    fn power_off(&mut self) {
+        self.look();
+        self.connected = false;
+        self.run = None;
+    }
+
+    /// Nothing new begins; `true` once nothing is open and everything is acknowledged.
+    pub fn rest(&mut self, shared: &Shared) {
+        self.around.rest(shared.now());
+    }
+
+    pub fn has_come_to_rest(&self) -> bool {
+        let Some(run) = &self.run else { return self.dead.is_some() };
+        self.counts.made == self.counts.acknowledged && run.state.orders.values().all(|order| order.ended)
+    }
+
+    /// Closes the ledger as a daemon that was told to stop does.
+    pub fn close(&mut self) {
+        self.look();
+        if let Some(Run { link, ledger, .. }) = self.run.take() {
+            drop(link);
+            ledger.close();
+        }
+    }
+
+    /// Brings its counts up to date.
+    pub fn look(&mut self) {
+        if let Some(run) = &self.run {
+            (self.counts.made, self.counts.acknowledged) = (run.ledger.seq(), run.ledger.acknowledged());
+        }
+    }
+
+    /// When it wants to be called next, in milliseconds of the process.
+    pub fn next_due(&self) -> Option<u64> {
+        let run = self.run.as_ref();
+        let wake = run.and_then(|run| Some(run.began + run.state.next_wake(run.clock.now())?.0));
+        wake.into_iter().chain(self.around.next_due()).min()
+    }
+
+    /// Does what is due by now.
+    pub fn happen(&mut self, shared: &Shared) {
+        let now = shared.now();
+        while let Some(due) = self.around.happen(now) {
+            self.due(shared, due);
+        }
+        let wakes = |run: &Run| run.state.next_wake(run.clock.now()).is_some_and(|at| run.began + at.0 <= now);
+        if self.run.as_ref().is_some_and(wakes) {
+            self.step(shared, Event::Tick);
+        }
+        self.tell();
+    }
+
+    fn due(&mut self, shared: &Shared, due: Due) {
+        let now = shared.now();
+        match due {
+            Due::Tell { run, event } if run == self.runs => self.step(shared, *event),
+            Due::Tell { .. } => {}
+            Due::Customer => self.customer(shared),
+            Due::Technician => self.refill(shared),
+            Due::PowerCut => {
+                self.counts.cuts += 1;
+                self.power_off();
+                let wait = AWAY + self.around.chance.below(AWAY);
+                self.around.later(now + wait, Due::PowerBack);
+            }
+            Due::PowerBack => {
+                self.power_on(shared);
+                self.around.next_mishaps(now);
+            }
+            Due::NetworkLost => {
+                self.counts.losses += 1;
+                self.connected = false;
+                if let Some(run) = &mut self.run {
+                    run.link = None;
+                }
+                let wait = AWAY + self.around.chance.below(AWAY);
+                self.around.later(now + wait, Due::NetworkBack);
+            }
+            Due::NetworkBack => {
+                self.rejoin(shared);
+                self.around.next_mishaps(now);
+            }
+        }
+    }
+
+    fn rejoin(&mut self, shared: &Shared) {
+        let Some(run) = self.run.as_ref().filter(|run| run.link.is_none()) else { return };
+        match self.join(run, shared) {
+            Ok(link) => {
+                if let Some(run) = &mut self.run {
+                    // A new link knows nothing of what the one before was told.
+                    (run.link, run.told) = (link, None);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "a simulated machine can't join its fleet again"),
+        }
+    }
+
+    fn customer(&mut self, shared: &Shared) {
+        let now = shared.now();
+        let Some(run) = &self.run else { return self.around.next_customer(now) };
+        let page = run.state.view(run.clock.now(), |_| None).page;
+        let touch = match page {
+            Page::Shop(ShopPage::Attract { .. }) if self.around.is_resting() => return,
+            Page::Shop(ShopPage::Attract { .. }) => Touch::Start,
+            Page::Shop(ShopPage::Choose { tiles, .. }) => {
+                let there: Vec<_> = tiles.into_iter().filter(|tile| tile.available > 0).collect();
+                let nth = self.around.chance.below(there.len() as u64);
+                match usize::try_from(nth).ok().and_then(|nth| there.into_iter().nth(nth)) {
+                    Some(tile) => Touch::Product(tile.product),
+                    None => Touch::Done,
+                }
+            }
+            Page::Shop(ShopPage::Basket { .. }) => Touch::Pay,
+            Page::Shop(ShopPage::Confirm { code, entered, .. }) => match code.bytes().nth(entered.len()) {
+                Some(digit) => Touch::Key(Key::Digit(digit.saturating_sub(b'0'))),
+                None => Touch::Key(Key::Ok),
+            },
+            // The wallet is in their other hand.
+            Page::Order(OrderPage::Pay { .. } | OrderPage::Delivering { .. }) => {
+                return self.around.stays(now, 4 * TAP);
+            }
+            Page::OutOfService { reasons, .. } => {
+                if reasons.contains(&StopReason::SoldOut) {
+                    self.around.later(now + REFILL, Due::Technician);
+                }
+                return self.around.next_customer(now);
+            }
+            _ => {
+                self.step(shared, Event::Touch(Touch::Done));
+                return self.around.next_customer(now);
+            }
+        };
+        self.step(shared, Event::Touch(touch));
+        self.around.stays(now, TAP);
+    }
+
+    fn refill(&mut self, shared: &Shared) {
+        let Some(id) = RequestId::parse(&format!("refill-{}-{}", self.runs, shared.now())) else { return };
+        let by = Actor::Technician { uid: 0 };
+        let asked = Operation::Refill;
+        let request = Request { id, by, rights: Rights::ALL, live: true, expired: false, asked };
+        self.step(shared, Event::Asked { request, known: None });
+    }
+
+    /// What the link has heard. `run`: for which start of the machine.
+    pub fn heard(&mut self, shared: &Shared, number: u64, event: FleetEvent) {
+        if number != self.runs {
+            return;
+        }
+        let Some(run) = &mut self.run else { return };
+        match event {
+            FleetEvent::Connected => {
+                self.connected = true;
+                self.counts.connects += 1;
+            }
+            FleetEvent::Disconnected { .. } => self.connected = false,
+            FleetEvent::Acknowledged { seq } => run.ledger.acknowledge(seq),
+            FleetEvent::Command(request) => self.command(shared, *request),
+            FleetEvent::CommandRejected => {
+                run.rejections = run.desk.as_ref().map(|desk| desk.rejections()).unwrap_or_default();
+            }
+            FleetEvent::AckRejected { .. } | FleetEvent::Duplicate { .. } | FleetEvent::Pay { .. } => {}
+        }
+        self.tell();
+    }
+
+    fn command(&mut self, shared: &Shared, request: Request) {
+        self.counts.commands += 1;
+        let Some(run) = &mut self.run else { return };
+        let (id, verb) = (request.id.clone(), request.asked.verb());
+        let known = Reader::open(&run.config.state.directory).and_then(|reader| reader.operation(&id));
+        match known {
+            Ok(known) => {
+                run.waits.insert(id, verb);
+                self.step(shared, Event::Asked { request, known });
+            }
+            Err(error) => self.say(CommandStatus::rejected(verb, id.as_str(), error.to_string())),
+        }
+    }
+
+    fn say(&self, status: CommandStatus) {
+        if let Some(link) = self.run.as_ref().and_then(|run| run.link.as_ref()) {
+            link.status_sender().tell(status);
+        }
+    }
+
+    /// One event, whole: decide, commit, then act.
+    fn step(&mut self, shared: &Shared, event: Event) {
+        let Some(run) = &mut self.run else { return };
+        let at = run.clock.stamp();
+        let step = match turn(&mut run.state, Some(&mut run.ledger), &at, event) {
+            Ok(step) => step,
+            Err(crate::kiosk::turn::TurnError::Illegal(_)) => return,
+            Err(error) => {
+                self.counts.failed += 1;
+                return tracing::error!(%error, folder = %self.folder.display(), "a step was not taken");
+            }
+        };
+        run.recorded |= !step.records.is_empty();
+        let sold = step.records.iter().filter(|record| matches!(record, Record::OrderPaid { .. })).count();
+        self.counts.sold += sold as u64;
+        if let Some(link) = &run.link
+            && !step.records.is_empty()
+        {
+            commands::tell_begun(link, &step.records);
+            link.wake();
+        }
+        for effect in step.effects {
+            match self.around.answer(shared.now(), self.runs, effect) {
+                None => {}
+                Some(Effect::Answer { id, outcome }) => self.answer(&id, &outcome),
+                Some(Effect::ResendEvents { after }) => {
+                    if let Some(link) = self.run.as_ref().and_then(|run| run.link.as_ref()) {
+                        link.resend(after);
+                    }
+                }
+                Some(other) => tracing::debug!(?other, "nothing of a simulated machine does this"),
+            }
+        }
+    }
+
+    fn answer(&mut self, id: &RequestId, outcome: &Outcome) {
+        let Some(run) = &mut self.run else { return };
+        if let Some(verb) = run.waits.remove(id) {
+            self.say(CommandStatus::ended(verb, id.as_str(), outcome));
+        }
+    }
+
+    /// The fleet hears of what has changed.
+    fn tell(&mut self) {
+        let Some(run) = &mut self.run else { return };
+        let Some(link) = &run.link else { return };
+        let wall = Clock::wall();
+        run.devices.follow(&run.state.conditions, true, wall);
+        let facts = Facts {
+            config: &run.config,
+            boot: &run.boot,
+            state: &run.state,
+            ledger: Some(&run.ledger),
+            devices: &run.devices,
+            temperature_milli_c: None,
+            second_kiosk: None,
+            rejections: None,
+            commands_rejected: &run.rejections,
+            now: run.clock.now(),
+            wall,
+        };
+        if !run.recorded && run.told.as_ref().is_some_and(|told| told.holds(&facts)) {
+            return;
+        }
+        let status = Status::of(&facts);
+        run.recorded = false;
+        tell::tell_fleet(link, run.told.as_ref(), &status);
+        run.told = Some(status);
+    }
+}

@@ -1,0 +1,304 @@
+//! Roll-outs, as a fleet manager types them, over simulated machines on a real broker. What each machine has done its own
+//! ledger says.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::sync::mpsc;
+use std::time::Instant;
+
+use kioskd::ledger::{OperationLine, Reader};
+use kioskd::operation::{Actor, Outcome};
+use kioskd_tests::child::{Running, command};
+use serde_json::Value;
+
+use crate::kit::{Mosquitto, PATIENCE};
+
+/// Machines that sell, their broker, and the office's folder.
+struct Street {
+    machines: usize,
+    broker: Mosquitto,
+    folder: tempfile::TempDir,
+    _simulation: Running,
+    said: mpsc::Receiver<Value>,
+}
+
+fn lines(child: &mut Running) -> mpsc::Receiver<Value> {
+    let out = BufReader::new(child.stdout.take().unwrap());
+    let (tell, said) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in out.lines().map_while(Result::ok) {
+            drop(tell.send(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"))));
+        }
+    });
+    said
+}
+
+/// Waits for the first that fits.
+fn hear(said: &mpsc::Receiver<Value>, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    let by = Instant::now() + PATIENCE;
+    let mut last = Value::Null;
+    loop {
+        let left = by.saturating_duration_since(Instant::now());
+        let line = said.recv_timeout(left).unwrap_or_else(|_| panic!("{what} was not said, but {last}"));
+        if fits(&line) {
+            return line;
+        }
+        last = line;
+    }
+}
+
+impl Street {
+    fn open(machines: usize, more: &[&str]) -> Self {
+        let broker = Mosquitto::start();
+        // Each sale would wait for the disk otherwise, and so would every other test.
+        let shared = Path::new("/dev/shm");
+        let folder = if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap();
+        let mut simulation = command(env!("CARGO_BIN_EXE_kioskfleet"));
+        simulation.args(["simulate", &machines.to_string(), "--json", "--report", "1", "--spread", "1"]);
+        simulation.arg("--broker").arg(format!("mqtt://{}", broker.addr)).arg("--state").arg(folder.path()).args(more);
+        let mut simulation = Running::start(simulation.stdin(Stdio::piped()).stdout(Stdio::piped()));
+        let said = lines(&mut simulation);
+        hear(&said, "that all are connected", |line| {
+            assert_eq!(line["dead"], 0, "{line}");
+            line["said"] == "all-connected"
+        });
+        Self { machines, broker, folder, _simulation: simulation, said }
+    }
+
+    fn at(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    fn names(&self) -> Vec<String> {
+        (1..=self.machines).map(|number| format!("K{number:05}")).collect()
+    }
+
+    /// A plan over all machines; `more` are its lines beside them.
+    fn plan(&self, name: &str, more: &str) -> PathBuf {
+        let path = self.at(name);
+        let names = serde_json::to_string(&self.names()).unwrap();
+        let text = format!("fleet = \"sim\"\nkiosk_keys = \"keys/{{kiosk}}.pem\"\nmachines = {names}\n{more}\n");
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn rollout(&self, plan: &Path, options: &[&str]) -> std::process::Command {
+        let mut rollout = command(env!("CARGO_BIN_EXE_kioskfleet"));
+        rollout.arg("rollout").arg(plan).arg("--broker").arg(format!("mqtt://{}", self.broker.addr));
+        rollout.arg("--sign").arg(self.at("keys/office.key")).args(options);
+        rollout
+    }
+
+    fn run(&self, plan: &Path, options: &[&str]) -> Told {
+        Told::of(self.rollout(plan, options).output().unwrap())
+    }
+
+    /// What the office's key has asked of a machine, by its own ledger; the newest first.
+    fn asked(&self, kiosk: &str) -> Vec<OperationLine> {
+        let operations = Reader::open(&self.at(kiosk)).unwrap().operations(100).unwrap();
+        operations.into_iter().filter(|line| matches!(line.by, Actor::Fleet { .. })).collect()
+    }
+
+    /// How often each machine was asked for a verb.
+    fn counts(&self, verb: &str) -> Vec<usize> {
+        let count = |kiosk: &String| self.asked(kiosk).iter().filter(|line| line.asked.verb() == verb).count();
+        self.names().iter().map(count).collect()
+    }
+}
+
+#[derive(Debug)]
+struct Told {
+    code: Option<i32>,
+    lines: Vec<String>,
+    errors: String,
+}
+
+impl Told {
+    fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let lines = text(output.stdout).lines().map(str::to_owned).collect();
+        Self { code: output.status.code(), lines, errors: text(output.stderr) }
+    }
+
+    fn says(&self, line: &str) -> bool {
+        self.lines.iter().any(|said| said == line)
+    }
+}
+
+const LOCK: &str = r#"
+verb = "lock"
+arguments = { reason = "closed" }
+undo = { verb = "unlock" }
+waves = [2, "50%", "100%"]
+soak = "1s"
+timeout = "20s"
+per_second = 200
+"#;
+
+#[test]
+fn two_hundred_machines_are_changed_in_waves_and_changed_back() {
+    let street = Street::open(200, &["--every", "10"]);
+    let plan = street.plan("lock.toml", LOCK);
+    let told = street.run(&plan, &[]);
+    assert_eq!(told.code, Some(0), "{told:?}");
+    let wanted = [
+        "200 machines in 3 waves",
+        "wave 1 of 3: 2 machines",
+        "wave 1: 2 of 2 successful",
+        "wave 1: good",
+        "wave 2 of 3: 98 machines",
+        "wave 2: 98 of 98 successful",
+        "wave 2: good",
+        "wave 3 of 3: 100 machines",
+        "wave 3: 100 of 100 successful",
+        "wave 3: good",
+        "complete",
+    ];
+    assert_eq!(told.lines, wanted);
+    assert_eq!(street.counts("lock"), vec![1; 200]);
+    // It is complete, and nothing is done again.
+    assert_eq!(street.run(&plan, &[]).lines, ["complete"; 0]);
+    let told = street.run(&plan, &["--undo"]);
+    assert_eq!((told.code, told.says("complete")), (Some(0), true), "{told:?}");
+    assert_eq!((street.counts("lock"), street.counts("unlock")), (vec![1; 200], vec![1; 200]));
+    assert_eq!(street.run(&plan, &["--undo"]).lines, ["there is nothing to undo"]);
+    let told = street.run(&plan, &[]);
+    assert!(told.code == Some(1) && told.errors.contains("is being undone"), "{told:?}");
+    // Everybody sells again.
+    let before = hear(&street.said, "how it goes", |line| line["said"] == "running")["sold"].as_u64().unwrap();
+    hear(&street.said, "sales", |line| line["sold"].as_u64().is_some_and(|sold| sold > before + 20));
+}
+
+#[test]
+fn silence_halts_the_first_wave_and_is_named() {
+    let street = Street::open(40, &["--silent", "60", "--every", "1000"]);
+    let waves = LOCK.replace("[2, \"50%\", \"100%\"]", "[10, \"100%\"]").replace("20s", "4s");
+    let told = street.run(&street.plan("lock.toml", &waves), &[]);
+    assert!(told.code == Some(1) && told.errors.contains("has halted"), "{told:?}");
+    let done: Vec<String> = street.names().into_iter().filter(|kiosk| !street.asked(kiosk).is_empty()).collect();
+    let silent: Vec<String> = street.names()[..10].iter().filter(|kiosk| !done.contains(kiosk)).cloned().collect();
+    assert!(done.iter().all(|kiosk| street.names()[..10].contains(kiosk)), "nobody of the second wave: {done:?}");
+    assert!((2..10).contains(&silent.len()), "{silent:?}");
+    for kiosk in &silent {
+        assert!(told.says(&format!("{kiosk} silent")), "{kiosk} is not named: {told:?}");
+    }
+    let halted = format!("halted in wave 1: {} of 10 machines can be successful at most, 10 must be", done.len());
+    assert!(told.says(&halted), "{halted}: {told:?}");
+    assert!(!told.lines.iter().any(|line| line.starts_with("wave 2")), "{told:?}");
+}
+
+#[test]
+fn what_machines_reject_halts_it_with_their_reason() {
+    let street = Street::open(20, &["--every", "1000"]);
+    let plan = "verb = \"set-stock\"\narguments = { slot = \"Z9\", count = 1 }\nwaves = [5, \"100%\"]\nper_second = 1";
+    let told = street.run(&street.plan("stock.toml", plan), &[]);
+    assert_eq!(told.code, Some(1), "{told:?}");
+    let named = told.lines.iter().filter(|line| line.contains("rejected: there is no such slot")).count();
+    // One is asked a second, and the first says no long before the next is asked.
+    assert!((1..5).contains(&named), "{told:?}");
+    assert_eq!(
+        street.counts("set-stock").iter().sum::<usize>(),
+        named,
+        "who was not asked is not asked after the halt"
+    );
+}
+
+#[test]
+fn a_rollout_that_was_killed_goes_on_and_each_machine_does_it_once() {
+    let street = Street::open(60, &["--every", "1000"]);
+    let plan = street.plan("lock.toml", &LOCK.replace("[2, \"50%\", \"100%\"]", "[\"100%\"]").replace("= 200", "= 15"));
+    for killed_after in [5, 10] {
+        let mut rollout = Running::start(street.rollout(&plan, &["--json"]).stdout(Stdio::piped()));
+        let said = lines(&mut rollout);
+        for _ in 0..killed_after {
+            hear(&said, "a success", |line| line["end"] == "successful");
+        }
+        // SIGKILL, with commands on their way.
+        rollout.end();
+    }
+    let state = std::fs::read_to_string(street.at("lock.toml.state")).unwrap();
+    let written = |word: &str| state.lines().filter(|line| line.contains(word)).count();
+    assert!(written("successful") >= 15 && written("\"sent\"") < 60, "it was killed in mid-wave:\n{state}");
+    let told = street.run(&plan, &[]);
+    assert!(told.code == Some(0) && told.says("wave 1: 60 of 60 successful"), "{told:?}");
+    assert_eq!(street.counts("lock"), vec![1; 60]);
+    let locked = |line: &OperationLine| matches!(line.outcome, Some(Outcome::Changed { .. }));
+    assert!(street.names().iter().all(|kiosk| street.asked(kiosk).iter().all(locked)));
+    // Another plan under the same name is not this one.
+    let other = street.plan("lock.toml", &LOCK.replace("closed", "opened"));
+    assert!(street.run(&other, &[]).errors.contains("is another than when this rollout began"));
+}
+
+#[test]
+fn it_waits_for_a_second_person_for_its_hour_and_for_the_word_to_go_on() {
+    let street = Street::open(4, &["--every", "1000"]);
+    let more = "pause_after_each_wave = true\napproval = { keys = { office-2 = \"keys/office-2.pem\" } }";
+    let plan = street.plan("lock.toml", &format!("{LOCK}{more}"));
+    let told = street.run(&plan, &[]);
+    assert!(told.code == Some(1) && told.errors.contains("another person types `kioskfleet approve`"), "{told:?}");
+    let mut approve = command(env!("CARGO_BIN_EXE_kioskfleet"));
+    let approved =
+        approve.arg("approve").arg(&plan).arg("--sign").arg(street.at("keys/office-2.key")).output().unwrap();
+    assert!(approved.status.success(), "{approved:?}");
+    let told = street.run(&plan, &[]);
+    assert_eq!((told.code, told.says("approved by office-2")), (Some(3), true), "{told:?}");
+    assert!(told.lines.last().unwrap().starts_with("paused after wave 1"), "{told:?}");
+    assert_eq!(street.run(&plan, &[]).code, Some(3), "it is paused still");
+    let told = street.run(&plan, &["--continue"]);
+    assert_eq!((told.code, told.says("complete")), (Some(0), true), "two waves of two: {told:?}");
+    assert_eq!(street.counts("lock"), vec![1; 4]);
+    // An hour that is not now.
+    let hour = hour_of_the_day() + 2;
+    let window = format!("{LOCK}window = \"{:02}:00-{:02}:00\"\n", hour % 24, (hour + 1) % 24);
+    let plan = street.plan("later.toml", &window.replace("closed", "later"));
+    let mut rollout = Running::start(street.rollout(&plan, &["--json"]).stdout(Stdio::piped()));
+    let said = lines(&mut rollout);
+    hear(&said, "that it has begun", |line| line["said"] == "begun");
+    assert!(said.recv_timeout(std::time::Duration::from_secs(2)).is_err(), "no wave begins");
+    assert_eq!(street.counts("lock"), vec![1; 4]);
+}
+
+/// Of the day, in UTC.
+fn hour_of_the_day() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    since.as_secs() / 3_600 % 24
+}
+
+#[test]
+fn machines_that_sell_no_more_halt_it_in_their_soak() {
+    let street = Street::open(100, &["--every", "2"]);
+    let plan = LOCK.replace("[2, \"50%\", \"100%\"]", "[20, \"100%\"]").replace("soak = \"1s\"", "soak = \"12s\"");
+    let told = street.run(&street.plan("lock.toml", &format!("{plan}sales_drop = 50\n")), &[]);
+    let halted = told.lines.iter().any(|line| line.starts_with("halted in wave 1: its machines have sold"));
+    assert!(told.code == Some(1) && halted, "{told:?}");
+    assert_eq!(street.counts("lock").iter().sum::<usize>(), 20);
+}
+
+#[test]
+fn whoever_is_online_is_meant_where_nobody_is_listed() {
+    let street = Street::open(3, &["--every", "1000"]);
+    let path = street.at("online.toml");
+    let listed = format!("fleet = \"sim\"\nmachines = \"online\"\n{LOCK}");
+    std::fs::write(&path, listed).unwrap();
+    let told = street.run(&path, &[]);
+    assert_eq!((told.code, told.lines[0].as_str()), (Some(0), "3 machines in 2 waves"), "{told:?}");
+    assert_eq!(street.counts("lock"), vec![1; 3]);
+}
+
+#[test]
+fn a_simulated_fleet_sells_through_mishaps_and_its_ledgers_hold() {
+    let mut street =
+        Street::open(20, &["--every", "3", "--jams", "10", "--cuts", "120", "--losses", "60", "--seed", "7"]);
+    hear(&street.said, "power cuts and sales", |line| {
+        line["cuts"].as_u64() > Some(3) && line["losses"].as_u64() > Some(2) && line["sold"].as_u64() > Some(50)
+    });
+    street.broker.restart();
+    let after = hear(&street.said, "how it goes", |line| line["said"] == "running")["sold"].as_u64().unwrap();
+    let line = hear(&street.said, "sales without a stop", |line| line["sold"].as_u64() > Some(after + 20));
+    assert_eq!((&line["failed"], &line["dead"]), (&Value::from(0), &Value::from(0)), "{line}");
+    for kiosk in street.names() {
+        let verified = Reader::open(&street.at(&kiosk)).unwrap().verify().unwrap();
+        assert!(verified.orders > 0, "{kiosk}");
+    }
+}
