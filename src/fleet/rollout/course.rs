@@ -307,7 +307,8 @@ impl Course {
             let why = Halt::NotEnough { machines, successful: possible, needed };
             return Decision { entries: vec![Entry::Halted { wave, why, at: now }], send: Vec::new() };
         }
-        if ended == machines && successful >= needed {
+        // All have ended, so as many were successful as could be.
+        if ended == machines {
             return Decision { entries: vec![Entry::WaveEnded { wave, at: now }], send: Vec::new() };
         }
         if asked == machines {
