@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Clock, Kiosk};
 use crate::config::{Config, Fleet};
 use crate::fleet::command::{CommandDesk, CommandStatus, Stage};
-use crate::fleet::link::Link;
+use crate::fleet::link::{Link, StatusSender};
 use crate::fleet::topic::{Address, Name};
 use crate::ledger::{LedgerError, OperationLine, Reader};
 use crate::operation::{Actor, Known, Operation, Outcome, Request, RequestId};
@@ -76,6 +76,17 @@ pub(crate) fn told_again(
     Ok(told.collect())
 }
 
+/// What a command has come to that was begun in an earlier run, by the ledger.
+pub(crate) fn tell_ended(sender: &StatusSender, reader: &Reader, id: &RequestId) {
+    match reader.operation(id) {
+        Ok(Some(Known { asked, by: Actor::Fleet { .. }, outcome: Some(outcome) })) => {
+            sender.tell(CommandStatus::ended(asked.verb(), id.as_str(), &outcome));
+        }
+        Ok(_) => {}
+        Err(error) => tracing::error!(%error, "what a command has come to could not be read"),
+    }
+}
+
 /// What was written of commands, before anything is done about it.
 pub(crate) fn tell_begun(link: &Link, records: &[Record]) {
     for record in records {
@@ -123,13 +134,7 @@ impl Kiosk {
     pub(super) fn tell_ended(&self, id: &RequestId) {
         let (Some(link), Some(reads)) = (&self.link, &self.reads) else { return };
         let (sender, id) = (link.status_sender(), id.clone());
-        reads.own(move |reader| match reader.operation(&id) {
-            Ok(Some(Known { asked, by: Actor::Fleet { .. }, outcome: Some(outcome) })) => {
-                sender.tell(CommandStatus::ended(asked.verb(), id.as_str(), &outcome));
-            }
-            Ok(_) => {}
-            Err(error) => tracing::error!(%error, "what a command has come to could not be read"),
-        });
+        reads.own(move |reader| tell_ended(&sender, reader, &id));
     }
 
     /// Whether a request was made with a key that still counts; what was not made with a key does.

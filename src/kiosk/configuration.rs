@@ -13,7 +13,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Kiosk, KioskError, Options, check, start};
+use super::{Kiosk, KioskError, Options, start};
 use crate::config::{self, Config, ConfigError};
 use crate::ledger::{Configurations, DirectoryLock, LedgerError, Reader, StoredConfig};
 use crate::operation::{ConfigText, Operation};
@@ -21,6 +21,9 @@ use crate::sale::event::{Checked, Event};
 use crate::service;
 use crate::signed::statement::Sha256Hex;
 use crate::vocabulary::Cause;
+
+/// What has come of a check; what is wrong, a line each.
+pub(crate) type CheckedConfig = Result<Option<Checked>, Vec<String>>;
 
 /// In the state directory, while a configuration is on trial. Losing it gives the trial its starts back.
 const NOTE: &str = "trial";
@@ -68,8 +71,11 @@ pub struct RejectedConfig {
     pub cause: &'static str,
 }
 
+/// How the text of a configuration file is read and checked.
+pub(crate) type Parse = fn(&Path, &[u8]) -> Result<Config, ConfigError>;
+
 /// The kiosk's configuration, and where its ledger is.
-pub(super) struct Chosen {
+pub(crate) struct Chosen {
     pub config: Config,
     pub in_force: InForce,
     /// Of the file's state directory.
@@ -78,8 +84,9 @@ pub(super) struct Chosen {
 
 /// What is known of the configuration of this run.
 #[derive(Debug)]
-pub(super) struct InForce {
+pub(crate) struct InForce {
     file: PathBuf,
+    parse: Parse,
     pub status: ConfigStatus,
     /// Why the one on trial is not used.
     pub given_up: Option<Cause>,
@@ -98,7 +105,7 @@ struct Note {
 
 /// The file with the note.
 #[derive(Debug, Clone)]
-pub(super) struct TrialNote {
+pub(crate) struct TrialNote {
     path: PathBuf,
     note: Note,
 }
@@ -126,14 +133,14 @@ impl TrialNote {
 ///
 /// # Errors
 /// The file can't be read, or is wrong: then nobody knows where the ledger is.
-pub(super) fn choose(options: &Options) -> Result<Chosen, KioskError> {
+pub(crate) fn choose(options: &Options, parse: Parse) -> Result<Chosen, KioskError> {
     let bytes = config::read(&options.config)?;
-    let mut config = start::overridden(check::parse(&options.config, &bytes)?, options);
+    let mut config = start::overridden(parse(&options.config, &bytes)?, options);
     // What was parsed is UTF-8.
     let text: Arc<str> = String::from_utf8_lossy(&bytes).into();
     // Before any relay, panel or printer is touched: they may be those of the daemon that is at work here.
     let lock = DirectoryLock::take(&config.state.directory);
-    let mut in_force = InForce::file(&options.config, text);
+    let mut in_force = InForce::file(&options.config, text, parse);
     if let Ok(lock) = &lock
         // Of a ledger that can't be read the kiosk speaks when it opens it.
         && let Ok(stored) = Reader::open(lock.directory()).and_then(|reader| reader.configurations())
@@ -145,11 +152,11 @@ pub(super) fn choose(options: &Options) -> Result<Chosen, KioskError> {
 
 impl InForce {
     /// That is the file's.
-    pub fn file(path: &Path, text: Arc<str>) -> Self {
+    pub fn file(path: &Path, text: Arc<str>, parse: Parse) -> Self {
         let base = Sha256Hex::of(text.as_bytes());
         let digest = base.clone();
         let status = ConfigStatus { digest, origin: Origin::File, trial: false, rejected: None, unused: None };
-        Self { file: path.into(), status, given_up: None, text, base, trial: None }
+        Self { file: path.into(), parse, status, given_up: None, text, base, trial: None }
     }
 
     /// Another configuration than the file's, where one counts.
@@ -197,11 +204,19 @@ impl InForce {
 
     fn stored(&mut self, options: &Options, stored: &StoredConfig) -> Result<Config, Cause> {
         let text = stored.text.as_str();
-        let parsed = check::parse(&options.config, text.as_bytes());
+        let parsed = (self.parse)(&options.config, text.as_bytes());
         let config = parsed.map_err(|error| Cause::NotStarted { detail: problems(&error).join("; ") })?;
         self.text = text.into();
         (self.status.digest, self.status.origin) = (stored.digest.clone(), Origin::Fleet);
         Ok(start::overridden(config, options))
+    }
+
+    /// What is to be run in order to check what an operation asks for.
+    pub fn check(&self, asked: Operation) -> impl FnOnce() -> CheckedConfig + Send + 'static {
+        let Self { file, parse, text, base, status, .. } = self;
+        let (now, digest, base) = (Arc::clone(text), status.digest.clone(), base.clone());
+        let (file, parse) = (file.clone(), *parse);
+        move || checked((&file, parse), &now, (&digest, base), &asked)
     }
 
     /// Where the run is one of a trial.
@@ -233,11 +248,11 @@ fn problems(error: &ConfigError) -> Vec<String> {
 
 /// What an operation asks for, checked as a file is; `None` where it is in force. Takes some ten milliseconds and more.
 fn checked(
-    file: &Path,
+    (file, parse): (&Path, Parse),
     now: &str,
     (digest, base): (&Sha256Hex, Sha256Hex),
     asked: &Operation,
-) -> Result<Option<Checked>, Vec<String>> {
+) -> CheckedConfig {
     let made = match asked {
         Operation::ApplyConfig { .. } => None,
         Operation::SetPrices { prices } => Some(config::with_prices(now, prices)?),
@@ -257,7 +272,7 @@ fn checked(
     if config == *digest {
         return Ok(None);
     }
-    check::parse(file, new.as_str().as_bytes()).map_err(|error| problems(&error))?;
+    parse(file, new.as_str().as_bytes()).map_err(|error| problems(&error))?;
     let foreign = config::foreign_changes(file, now, new.as_str());
     if foreign.is_empty() { Ok(Some(Checked { config, base, text: made })) } else { Err(foreign) }
 }
@@ -265,10 +280,7 @@ fn checked(
 impl Kiosk {
     /// The sale goes on meanwhile.
     pub(super) fn check_config(&self, asked: Operation) {
-        let InForce { file, text, base, status, .. } = &self.in_force;
-        let (now, digest, base) = (Arc::clone(text), status.digest.clone(), base.clone());
-        let (file, inputs) = (file.clone(), self.edges.inputs.clone());
-        let check = move || checked(&file, &now, (&digest, base), &asked);
+        let (check, inputs) = (self.in_force.check(asked), self.edges.inputs.clone());
         let check = async move {
             let ended = tokio::task::spawn_blocking(check).await;
             ended.unwrap_or_else(|_| Err(vec!["its check has not come to an end".to_owned()]))

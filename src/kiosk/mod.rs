@@ -183,7 +183,7 @@ pub enum Ended {
 /// It could not start, or a part of it has died. A service manager's kiosk that could not start has said so on the glass.
 pub fn run(options: &Options) -> Result<Ended, KioskError> {
     let mut trial = None;
-    let chosen = configuration::choose(options);
+    let chosen = configuration::choose(options, check::parse);
     let begun = chosen.and_then(|chosen| {
         trial = chosen.in_force.trial();
         begin(options, chosen)

@@ -3,24 +3,25 @@
 //! A run of it is everything that a power cut takes away. It is opened from its folder again, as a daemon would be.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
 use super::surroundings::{Due, Surroundings};
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigError, LineDriver};
 use crate::fleet::command::{CommandDesk, CommandStatus, Rejections};
 use crate::fleet::link::{self, FleetEvent, Link, LinkConfig};
 use crate::fleet::tls::ClientTls;
 use crate::kiosk::clock::Clock;
+use crate::kiosk::configuration::{self, Chosen, InForce, TrialNote};
 use crate::kiosk::devices::Devices;
 use crate::kiosk::outbox::LedgerOutbox;
 use crate::kiosk::status::{Facts, Status};
 use crate::kiosk::turn::turn;
-use crate::kiosk::{KioskError, commands, edges, start, tell};
-use crate::ledger::{DirectoryLock, Ledger, Reader};
+use crate::kiosk::{KioskError, Options, commands, edges, start, tell};
+use crate::ledger::{Ledger, Reader};
 use crate::operation::{Actor, Operation, Outcome, Request, RequestId, Rights};
 use crate::sale::dialogue::{OrderPage, Page, ShopPage};
 use crate::sale::event::{Condition, Effect, Event};
@@ -91,6 +92,7 @@ pub struct Machine {
 
 struct Run {
     config: Config,
+    in_force: InForce,
     /// Milliseconds of the process.
     began: u64,
     clock: Clock,
@@ -105,6 +107,8 @@ struct Run {
     recorded: bool,
     /// Commands under way, with their verbs.
     waits: BTreeMap<RequestId, &'static str>,
+    /// As soon as this step is over.
+    starts_anew: bool,
 }
 
 impl Machine {
@@ -126,11 +130,16 @@ impl Machine {
     /// Opens it from its folder.
     pub fn power_on(&mut self, shared: &Shared) {
         self.runs += 1;
-        match self.open(shared) {
+        let mut trial = None;
+        match self.open(shared, &mut trial) {
             Ok(run) => {
                 self.dead = None;
                 self.run = Some(run);
                 self.begin(shared);
+            }
+            // The next start is without it.
+            Err(error) if trial.is_some_and(|trial| trial.failed(&error)) => {
+                self.around.later(shared.now(), Due::PowerBack);
             }
             Err(error) => {
                 tracing::debug!(folder = %self.folder.display(), %error, "a simulated machine does not start");
@@ -139,21 +148,31 @@ impl Machine {
         }
     }
 
-    fn open(&self, shared: &Shared) -> Result<Run, KioskError> {
-        // Nobody looks at its glass, so no face is opened.
-        let mut config = config::load(&self.folder.join("kiosk.toml"), |_| Ok(Box::new(|_, _| BTreeSet::new())))?;
+    /// `trial`: the note of the configuration it was opened with, where that is on trial.
+    fn open(&self, shared: &Shared, trial: &mut Option<TrialNote>) -> Result<Run, KioskError> {
+        // TLS is the process's own: each machine's would be read anew for each connection.
+        let broker = shared.broker.replacen("mqtts:", "mqtt:", 1);
+        let file = self.folder.join("kiosk.toml");
+        let options = Options { config: file, broker: Some(broker), ..Options::default() };
+        let Chosen { mut config, mut in_force, lock } = configuration::choose(&options, parse)?;
+        *trial = in_force.trial();
+        if !matches!(config.board.lines, LineDriver::Simulated) {
+            let why = "a simulated machine has none but a simulated one".into();
+            return Err(KioskError::Died { part: "the board", why });
+        }
         // Thousands of reserves would fill the disk that they share.
         config.state.reserve.0 = 0;
         let clock = Clock::start();
         let boot = start::new_boot();
         let mut state = State::new(start::policy(&config), start::planogram(&config));
-        let lock = DirectoryLock::take(&config.state.directory);
         let (ledger, reader) = start::open_ledger(lock, &config, &boot, &clock.stamp(), &mut state)?;
         ledger.fold_log_after(LOG_PAGES)?;
+        state.configuration.given_up = in_force.given_up.take();
         let desk = if self.silent { None } else { commands::desk(&config, &boot, &reader)? };
         let mut run = Run {
             devices: Devices::of(&config),
             config,
+            in_force,
             began: shared.now(),
             clock,
             boot,
@@ -165,10 +184,12 @@ impl Machine {
             rejections: Rejections::default(),
             recorded: true,
             waits: BTreeMap::new(),
+            starts_anew: false,
         };
         run.link = self.join(&run, shared)?;
         if let (Some(link), Some(_)) = (&run.link, &run.desk) {
-            for status in commands::told_again(&reader, &run.state.open_operations)? {
+            let goes_on = run.state.configuration.trial.as_ref().map(|trial| &trial.id);
+            for status in commands::told_again(&reader, &run.state.open_operations, goes_on)? {
                 link.status_sender().tell(status);
             }
         }
@@ -179,9 +200,6 @@ impl Machine {
     fn join(&self, run: &Run, shared: &Shared) -> Result<Option<Link>, KioskError> {
         let mut config = run.config.clone();
         if let Some(fleet) = &mut config.fleet {
-            // TLS is the process's own: each machine's would be read anew for each connection.
-            fleet.broker = shared.broker.replacen("mqtts:", "mqtt:", 1);
-            fleet.fallback = None;
             fleet.start_delay.0 = shared.spread.unwrap_or(fleet.start_delay.0);
         }
         let Some(settings) = edges::link_settings(&config, &run.boot, run.desk.clone())? else { return Ok(None) };
@@ -360,6 +378,7 @@ impl Machine {
             FleetEvent::Connected => {
                 self.connected = true;
                 self.counts.connects += 1;
+                self.step(shared, Event::FleetReached);
             }
             FleetEvent::Disconnected { .. } => self.connected = false,
             FleetEvent::Acknowledged { seq } => run.ledger.acknowledge(seq),
@@ -405,6 +424,9 @@ impl Machine {
             }
         };
         run.recorded |= !step.records.is_empty();
+        if step.records.iter().any(|record| matches!(record, Record::ConfigKept { .. })) {
+            run.in_force.kept();
+        }
         let sold = step.records.iter().filter(|record| matches!(record, Record::OrderPaid { .. })).count();
         self.counts.sold += sold as u64;
         if let Some(link) = &run.link
@@ -417,6 +439,12 @@ impl Machine {
             match self.around.answer(shared.now(), self.runs, effect) {
                 None => {}
                 Some(Effect::Answer { id, outcome }) => self.answer(&id, &outcome),
+                Some(Effect::CheckConfig { asked }) => self.check(shared, asked),
+                Some(Effect::StartAnew) => {
+                    if let Some(run) = &mut self.run {
+                        run.starts_anew = true;
+                    }
+                }
                 Some(Effect::ResendEvents { after }) => {
                     if let Some(link) = self.run.as_ref().and_then(|run| run.link.as_ref()) {
                         link.resend(after);
@@ -425,12 +453,31 @@ impl Machine {
                 Some(other) => tracing::debug!(?other, "nothing of a simulated machine does this"),
             }
         }
+        if self.run.as_ref().is_some_and(|run| run.starts_anew) {
+            self.close();
+            self.connected = false;
+            self.power_on(shared);
+        }
+    }
+
+    /// It takes a while, and this process's other machines wait for it.
+    fn check(&mut self, shared: &Shared, asked: Operation) {
+        let Some(run) = &self.run else { return };
+        let result = run.in_force.check(asked)();
+        let event = Box::new(Event::ConfigChecked { result });
+        self.around.later(shared.now(), Due::Tell { run: self.runs, event });
     }
 
     fn answer(&mut self, id: &RequestId, outcome: &Outcome) {
         let Some(run) = &mut self.run else { return };
         if let Some(verb) = run.waits.remove(id) {
-            self.say(CommandStatus::ended(verb, id.as_str(), outcome));
+            return self.say(CommandStatus::ended(verb, id.as_str(), outcome));
+        }
+        // It was begun in an earlier run.
+        match (&run.link, Reader::open(&run.config.state.directory)) {
+            (Some(link), Ok(reader)) => commands::tell_ended(&link.status_sender(), &reader, id),
+            (None, _) => {}
+            (_, Err(error)) => tracing::warn!(%error, "what a command has come to could not be read"),
         }
     }
 
@@ -442,6 +489,7 @@ impl Machine {
         run.devices.follow(&run.state.conditions, true, wall);
         let facts = Facts {
             config: &run.config,
+            in_force: &run.in_force.status,
             boot: &run.boot,
             state: &run.state,
             ledger: Some(&run.ledger),
@@ -461,4 +509,9 @@ impl Machine {
         tell::tell_fleet(link, run.told.as_ref(), &status);
         run.told = Some(status);
     }
+}
+
+/// Nobody looks at its glass, so no face is opened.
+fn parse(path: &Path, bytes: &[u8]) -> Result<Config, ConfigError> {
+    config::parse(path, bytes, |_| Ok(Box::new(|_, _| BTreeSet::new())))
 }

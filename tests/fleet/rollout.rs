@@ -204,6 +204,83 @@ fn what_machines_reject_halts_it_with_their_reason() {
     );
 }
 
+/// The first wave has ten machines. Each has a file of its own, and `bad` makes it of the one that it has.
+fn configure(street: &Street, name: &str, bad: impl Fn(&str) -> String) -> PathBuf {
+    let folder = street.at(&format!("{name}-files"));
+    std::fs::create_dir_all(&folder).unwrap();
+    for kiosk in street.names() {
+        let now = std::fs::read_to_string(street.at(&kiosk).join("kiosk.toml")).unwrap();
+        std::fs::write(folder.join(format!("{kiosk}.toml")), bad(&now)).unwrap();
+        std::fs::write(folder.join(format!("{kiosk}.old.toml")), now).unwrap();
+    }
+    let plan = format!(
+        "verb = \"apply-config\"\narguments = {{ config = \"@{name}-files/{{kiosk}}.toml\" }}\n\
+         undo = {{ verb = \"apply-config\", arguments = {{ config = \"@{name}-files/{{kiosk}}.old.toml\" }} }}\n\
+         waves = [10, \"100%\"]\nsoak = \"1s\"\ntimeout = \"40s\"\nper_second = 100\n"
+    );
+    street.plan(&format!("{name}.toml"), &plan)
+}
+
+/// The rollout has halted in the first wave, whose machines say why; everybody sells by what they had before.
+fn halts_and_goes_back(street: &Street, name: &str, bad: impl Fn(&str) -> String, why: &str) {
+    let plan = configure(street, name, bad);
+    let told = street.run(&plan, &[]);
+    assert_eq!(told.code, Some(1), "{told:?}");
+    let halted = told.lines.iter().any(|line| line.starts_with("halted in wave 1"));
+    let named: Vec<&String> = told.lines.iter().filter(|line| line.contains(why)).collect();
+    assert!(halted && !named.is_empty(), "{told:?}");
+    let asked = street.names().iter().map(|kiosk| street.asked(kiosk).len()).collect::<Vec<_>>();
+    assert!(asked[10..].iter().all(|count| *count == asked[199]), "nobody of the second wave: {asked:?}");
+    // Those that had not ended when it halted go back as well, and all ten sell again after that.
+    let sells_again = |kiosk: &str| {
+        let table = Reader::open(&street.at(kiosk)).unwrap().orders(1_000).unwrap();
+        table["orders"].as_array().map_or(0, Vec::len)
+    };
+    let settled = |kiosk: &String| {
+        let stored = Reader::open(&street.at(kiosk)).unwrap().configurations().unwrap();
+        stored.rejected.is_some() && stored.trial.is_none() && stored.kept.is_none()
+    };
+    let first = &street.names()[..10];
+    kioskd_tests::wait_for("that all have gone back", PATIENCE, || first.iter().all(settled).then_some(()));
+    let before: Vec<usize> = first.iter().map(|kiosk| sells_again(kiosk)).collect();
+    kioskd_tests::wait_for("that all sell again", PATIENCE, || {
+        first.iter().zip(&before).all(|(kiosk, before)| sells_again(kiosk) > *before).then_some(())
+    });
+    let line = hear(&street.said, "how it goes", |line| line["said"] == "running");
+    assert_eq!(line["dead"], 0, "{line}");
+}
+
+#[test]
+fn a_configuration_with_which_machines_cannot_sell_or_start_stops_in_the_first_wave_and_they_go_back() {
+    let street = Street::open(200, &["--every", "5"]);
+    let no_board = |now: &str| {
+        now.replace("[board]\ndriver = \"simulated\"", "[board]\ndriver = \"gpiochip\"\ni2c = \"/dev/i2c-1\"")
+    };
+    halts_and_goes_back(&street, "no-board", no_board, "could not start with it");
+    // Other goods, and nothing of them is there.
+    let sold_out = |now: &str| {
+        let now = now.replace("\"cola\"", "\"soda\"").replace("\"tea\"", "\"milk\"").replace("stock = 20", "stock = 0");
+        now.replace("[fleet]\n", "[fleet]\ntrial = \"3s\"\n")
+    };
+    halts_and_goes_back(&street, "sold-out", sold_out, "could not sell with it");
+    // A good one is kept by all, and undone with what they had before.
+    let plan = configure(&street, "good", |now| now.replace("price = 300", "price = 310"));
+    let told = street.run(&plan, &[]);
+    assert_eq!((told.code, told.says("wave 2: 190 of 190 successful")), (Some(0), true), "{told:?}");
+    let digests = || {
+        let stored = |kiosk: &String| Reader::open(&street.at(kiosk)).unwrap().configurations().unwrap().kept;
+        street
+            .names()
+            .iter()
+            .map(|kiosk| stored(kiosk).unwrap().text.as_str().contains("price = 310"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(digests(), vec![true; 200]);
+    let told = street.run(&plan, &["--undo"]);
+    assert_eq!((told.code, told.says("complete")), (Some(0), true), "{told:?}");
+    assert_eq!(digests(), vec![false; 200]);
+}
+
 #[test]
 fn a_rollout_that_was_killed_goes_on_and_each_machine_does_it_once() {
     let street = Street::open(60, &["--every", "1000"]);

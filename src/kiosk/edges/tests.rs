@@ -168,7 +168,7 @@ pub(in super::super) fn rig(fate: impl Fn() + Send + Sync + 'static) -> Rig {
     let kiosk = Kiosk::open(
         hold,
         config,
-        InForce::file(std::path::Path::new("kiosk.toml"), "".into()),
+        InForce::file(std::path::Path::new("kiosk.toml"), "".into(), crate::kiosk::check::parse),
         Clock::start(),
         None,
         edges,
