@@ -86,6 +86,8 @@ pub struct Machine {
     pub connected: bool,
     /// Why it could not be started.
     pub dead: Option<String>,
+    /// When its sale wants to be woken, in milliseconds of the process.
+    wake: Option<u64>,
     /// Its next due as the clock of the process knows it.
     pub scheduled: Option<u64>,
 }
@@ -123,6 +125,7 @@ impl Machine {
             counts: Counts::default(),
             connected: false,
             dead: None,
+            wake: None,
             scheduled: None,
         }
     }
@@ -256,10 +259,10 @@ impl Machine {
     }
 
     /// When it wants to be called next, in milliseconds of the process.
-    pub fn next_due(&self) -> Option<u64> {
+    pub fn next_due(&mut self) -> Option<u64> {
         let run = self.run.as_ref();
-        let wake = run.and_then(|run| Some(run.began + run.state.next_wake(run.clock.now())?.0));
-        wake.into_iter().chain(self.around.next_due()).min()
+        self.wake = run.and_then(|run| Some(run.began + run.state.next_wake(run.clock.now())?.0));
+        self.wake.into_iter().chain(self.around.next_due()).min()
     }
 
     /// Does what is due by now.
@@ -268,8 +271,8 @@ impl Machine {
         while let Some(due) = self.around.happen(now) {
             self.due(shared, due);
         }
-        let wakes = |run: &Run| run.state.next_wake(run.clock.now()).is_some_and(|at| run.began + at.0 <= now);
-        if self.run.as_ref().is_some_and(wakes) {
+        // As it was known before: what is over is not among the next any more.
+        if self.wake.take_if(|wake| *wake <= now).is_some() {
             self.step(shared, Event::Tick);
         }
         self.tell();

@@ -76,8 +76,12 @@ impl Street {
 
     /// A plan over all machines; `more` are its lines beside them.
     fn plan(&self, name: &str, more: &str) -> PathBuf {
+        self.plan_for(&self.names(), name, more)
+    }
+
+    fn plan_for(&self, names: &[String], name: &str, more: &str) -> PathBuf {
         let path = self.at(name);
-        let names = serde_json::to_string(&self.names()).unwrap();
+        let names = serde_json::to_string(names).unwrap();
         let text = format!("fleet = \"sim\"\nkiosk_keys = \"keys/{{kiosk}}.pem\"\nmachines = {names}\n{more}\n");
         std::fs::write(&path, text).unwrap();
         path
@@ -205,11 +209,11 @@ fn what_machines_reject_halts_it_with_their_reason() {
 }
 
 /// The first wave has ten machines. Each has a file of its own, and `bad` makes it of the one that it has.
-fn configure(street: &Street, name: &str, bad: impl Fn(&str) -> String) -> PathBuf {
+fn configure(street: &Street, names: &[String], name: &str, bad: impl Fn(&str) -> String) -> PathBuf {
     let folder = street.at(&format!("{name}-files"));
     std::fs::create_dir_all(&folder).unwrap();
-    for kiosk in street.names() {
-        let now = std::fs::read_to_string(street.at(&kiosk).join("kiosk.toml")).unwrap();
+    for kiosk in names {
+        let now = std::fs::read_to_string(street.at(kiosk).join("kiosk.toml")).unwrap();
         std::fs::write(folder.join(format!("{kiosk}.toml")), bad(&now)).unwrap();
         std::fs::write(folder.join(format!("{kiosk}.old.toml")), now).unwrap();
     }
@@ -218,12 +222,12 @@ fn configure(street: &Street, name: &str, bad: impl Fn(&str) -> String) -> PathB
          undo = {{ verb = \"apply-config\", arguments = {{ config = \"@{name}-files/{{kiosk}}.old.toml\" }} }}\n\
          waves = [10, \"100%\"]\nsoak = \"1s\"\ntimeout = \"40s\"\nper_second = 100\n"
     );
-    street.plan(&format!("{name}.toml"), &plan)
+    street.plan_for(names, &format!("{name}.toml"), &plan)
 }
 
 /// The rollout has halted in the first wave, whose machines say why; everybody sells by what they had before.
 fn halts_and_goes_back(street: &Street, name: &str, bad: impl Fn(&str) -> String, why: &str) {
-    let plan = configure(street, name, bad);
+    let plan = configure(street, &street.names(), name, bad);
     let told = street.run(&plan, &[]);
     assert_eq!(told.code, Some(1), "{told:?}");
     let halted = told.lines.iter().any(|line| line.starts_with("halted in wave 1"));
@@ -264,21 +268,18 @@ fn a_configuration_with_which_machines_cannot_sell_or_start_stops_in_the_first_w
     };
     halts_and_goes_back(&street, "sold-out", sold_out, "could not sell with it");
     // A good one is kept by all, and undone with what they had before.
-    let plan = configure(&street, "good", |now| now.replace("price = 300", "price = 310"));
+    let some = &street.names()[..20];
+    let plan = configure(&street, some, "good", |now| now.replace("price = 300", "price = 310"));
     let told = street.run(&plan, &[]);
-    assert_eq!((told.code, told.says("wave 2: 190 of 190 successful")), (Some(0), true), "{told:?}");
-    let digests = || {
-        let stored = |kiosk: &String| Reader::open(&street.at(kiosk)).unwrap().configurations().unwrap().kept;
-        street
-            .names()
-            .iter()
-            .map(|kiosk| stored(kiosk).unwrap().text.as_str().contains("price = 310"))
-            .collect::<Vec<_>>()
+    assert_eq!((told.code, told.says("wave 2: 10 of 10 successful")), (Some(0), true), "{told:?}");
+    let changed = || {
+        let kept = |kiosk: &String| Reader::open(&street.at(kiosk)).unwrap().configurations().unwrap().kept;
+        some.iter().filter(|kiosk| kept(kiosk).unwrap().text.as_str().contains("price = 310")).count()
     };
-    assert_eq!(digests(), vec![true; 200]);
+    assert_eq!(changed(), 20);
     let told = street.run(&plan, &["--undo"]);
     assert_eq!((told.code, told.says("complete")), (Some(0), true), "{told:?}");
-    assert_eq!(digests(), vec![false; 200]);
+    assert_eq!(changed(), 0);
 }
 
 #[test]
