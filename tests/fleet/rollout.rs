@@ -267,14 +267,17 @@ fn a_configuration_with_which_machines_cannot_sell_or_start_stops_in_the_first_w
         now.replace("[fleet]\n", "[fleet]\ntrial = \"3s\"\n")
     };
     halts_and_goes_back(&street, "sold-out", sold_out, "could not sell with it");
-    // A good one is kept by all, and undone with what they had before.
-    let some = &street.names()[..20];
-    let plan = configure(&street, some, "good", |now| now.replace("price = 300", "price = 310"));
+}
+
+#[test]
+fn a_good_configuration_is_kept_and_undone_with_what_each_machine_had() {
+    let street = Street::open(20, &["--every", "1000"]);
+    let plan = configure(&street, &street.names(), "good", |now| now.replace("price = 300", "price = 310"));
     let told = street.run(&plan, &[]);
     assert_eq!((told.code, told.says("wave 2: 10 of 10 successful")), (Some(0), true), "{told:?}");
     let changed = || {
         let kept = |kiosk: &String| Reader::open(&street.at(kiosk)).unwrap().configurations().unwrap().kept;
-        some.iter().filter(|kiosk| kept(kiosk).unwrap().text.as_str().contains("price = 310")).count()
+        street.names().iter().filter(|kiosk| kept(kiosk).unwrap().text.as_str().contains("price = 310")).count()
     };
     assert_eq!(changed(), 20);
     let told = street.run(&plan, &["--undo"]);
