@@ -191,6 +191,7 @@ impl Client {
             Operation::RotateKeys { .. }
             | Operation::ResendEvents { .. }
             | Operation::Refund { .. }
+            | Operation::Screenshot
             | Operation::ApplyConfig { .. }
             | Operation::SetPrices { .. }
             | Operation::SetPlanogram { .. } => {

@@ -108,7 +108,13 @@ impl Kiosk {
             Operation::RotateKeys { keyset, .. } => self.desk.clone().map(|desk| (desk, keyset.clone())),
             _ => None,
         };
+        let picture = matches!(request.asked, Operation::Screenshot)
+            .then(|| self.send_picture(sender.clone(), request.id.clone()));
         let answered = move |outcome: Result<Outcome, String>| {
+            let outcome = match (picture, outcome) {
+                (Some(picture), Ok(outcome)) => return picture(outcome),
+                (_, outcome) => outcome,
+            };
             // On disk: from here on the new keys count, and the old ones do not.
             if let (Some((desk, keyset)), Ok(Outcome::Changed { .. })) = (keyset, &outcome)
                 && let Err(why) = desk.adopt(&keyset)

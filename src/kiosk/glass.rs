@@ -66,8 +66,10 @@ impl GlassHandle {
         let mut mailbox = mailbox.lock().unwrap_or_else(PoisonError::into_inner);
         if mailbox.pictures.len() < PICTURES {
             mailbox.pictures.push(wanted);
-            changed.notify_one();
+            return changed.notify_one();
         }
+        drop(mailbox);
+        wanted(Err("too many want a picture at once; ask again".into()));
     }
 
     pub fn close(&self) {

@@ -110,6 +110,8 @@ pub enum Operation {
     SetPrices { prices: BTreeMap<ProductId, Minor> },
     /// Likewise, with other goods in these slots.
     SetPlanogram { slots: BTreeMap<SlotId, Assignment> },
+    /// Who asks sees what a customer sees now. It is on record that he has looked.
+    Screenshot,
 }
 
 /// What is in a slot from now on.
@@ -178,7 +180,8 @@ impl Operation {
             | Self::Reboot
             | Self::RecordTest { .. }
             | Self::RotateKeys { .. }
-            | Self::ResendEvents { .. } => &[Right::Service],
+            | Self::ResendEvents { .. }
+            | Self::Screenshot => &[Right::Service],
             Self::SettleClaim { .. } | Self::Refund { .. } | Self::CashUp | Self::PrintReport { .. } => &[Right::Money],
             Self::Vend { .. } => &[Right::Motion, Right::Money],
             Self::TestVend { .. } | Self::Pulse { .. } => &[Right::Motion],
@@ -189,7 +192,9 @@ impl Operation {
     pub fn timing(&self) -> Timing {
         match self {
             // Money goes out.
-            Self::SettleClaim { how: ClaimSettlement::Refund, .. } | Self::Refund { .. } => Timing::Live,
+            Self::SettleClaim { how: ClaimSettlement::Refund, .. } | Self::Refund { .. } | Self::Screenshot => {
+                Timing::Live
+            }
             Self::Lock { .. }
             | Self::Unlock
             | Self::SetStock { .. }
@@ -213,7 +218,7 @@ impl Operation {
     }
 
     /// Every verb there is.
-    pub const VERBS: [&str; 23] = [
+    pub const VERBS: [&str; 24] = [
         "lock",
         "unlock",
         "set-stock",
@@ -237,6 +242,7 @@ impl Operation {
         "apply-config",
         "set-prices",
         "set-planogram",
+        "screenshot",
     ];
 
     /// As in JSON.
@@ -265,6 +271,7 @@ impl Operation {
             Self::ApplyConfig { .. } => "apply-config",
             Self::SetPrices { .. } => "set-prices",
             Self::SetPlanogram { .. } => "set-planogram",
+            Self::Screenshot => "screenshot",
         }
     }
 }
@@ -465,6 +472,7 @@ impl fmt::Display for Operation {
             Self::PrintTest => f.write_str("print a test page"),
             Self::Languages { languages } => write!(f, "offer the languages {}", strung(languages)),
             Self::Reboot => f.write_str("restart the board"),
+            Self::Screenshot => f.write_str("a picture of the glass"),
             Self::RecordTest { checks } => write!(f, "record a test: {checks}"),
             Self::RotateKeys { version, .. } => write!(f, "use the keys of keyset {version}"),
             Self::ResendEvents { after } => write!(f, "send the events after {after} again"),

@@ -43,6 +43,7 @@ fn all() -> Vec<Operation> {
         Operation::ApplyConfig { config: ConfigText::parse("[kiosk]\n").unwrap() },
         Operation::SetPrices { prices: [(ProductId::parse("cola").unwrap(), 320)].into() },
         Operation::SetPlanogram { slots: [(slot, Assignment { product, stock: None, capacity: Some(9) })].into() },
+        Operation::Screenshot,
     ]
 }
 
@@ -115,7 +116,7 @@ fn what_moves_or_restarts_something_is_asked_for_this_moment_and_between_sales()
         let asked = request(operation);
         assert_eq!(asked.permitted(true), if moves { Err(Refusal::InMidSale) } else { Ok(()) });
         let late = Request { live: false, ..asked };
-        let live = moves || matches!(late.asked, Operation::Refund { .. });
+        let live = moves || matches!(late.asked, Operation::Refund { .. } | Operation::Screenshot);
         assert_eq!(late.permitted(false), if live { Err(Refusal::NotLive) } else { Ok(()) });
     }
 }

@@ -183,7 +183,7 @@ mod tests {
     }
 
     /// Where threads and tasks may be started otherwise, and why that end is heard too.
-    const ELSEWHERE: [(&str, &str); 7] = [
+    const ELSEWHERE: [(&str, &str); 8] = [
         ("src/service/supervisor.rs", "this is where"),
         (
             "src/board/worker.rs",
@@ -195,6 +195,7 @@ mod tests {
             "src/kiosk/configuration.rs",
             "a check blocks; awaited on the spot, a panic is a configuration that is refused",
         ),
+        ("src/kiosk/pictures.rs", "encoding a picture blocks; awaited on the spot, a panic is that command's fault"),
         ("src/kiosk/pin.rs", "a check blocks; awaited on the spot, a panic is a PIN that lets nobody in"),
         ("src/payment/http.rs", "an exchange blocks; awaited on the spot, a panic is an answer that was lost"),
     ];

@@ -331,6 +331,7 @@ fn operations() -> Vec<Operation> {
         Operation::SetPlanogram {
             slots: [(slot(), Assignment { product: product(), stock: Some(8), capacity: None })].into(),
         },
+        Operation::Screenshot,
     ]
 }
 

@@ -10,6 +10,10 @@
 
 mod desk;
 
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -107,11 +111,83 @@ pub struct CommandStatus {
     /// Of a message that was not believed: its SHA-256 in hexadecimal. Anybody may have sent one under this number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// With `executing`: a part of a file that belongs to the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+    /// With `successful`: the file that was sent in parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileOfParts>,
+}
+
+/// A part of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Part {
+    /// From 1.
+    pub number: u32,
+    /// At most 48 KiB in base64, so that the message stays below what any broker takes.
+    pub data: String,
+}
+
+/// A file that was sent in parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileOfParts {
+    pub parts: u32,
+    /// Of the whole, in hexadecimal.
+    #[schemars(with = "String")]
+    pub sha256: Sha256Hex,
+}
+
+/// So many bytes of a file are in one part, and so many parts does a file have at most: they wait for the connection with
+/// everything else that is said of commands.
+const PART: usize = 48 << 10;
+const MOST_PARTS: usize = 24;
+
+/// A file as the statuses that carry it, and what the last status says of it; `None` for one that is too large.
+pub fn in_parts(verb: &str, id: &str, file: &[u8]) -> Option<(Vec<CommandStatus>, FileOfParts)> {
+    let parts: Vec<CommandStatus> = (1..)
+        .zip(file.chunks(PART))
+        .map(|(number, data)| {
+            let part = Some(Part { number, data: BASE64_STANDARD.encode(data) });
+            CommandStatus { part, ..CommandStatus::new(verb, id, Stage::Executing) }
+        })
+        .collect();
+    let whole = FileOfParts { parts: u32::try_from(parts.len()).ok()?, sha256: Sha256Hex::of(file) };
+    (parts.len() <= MOST_PARTS).then_some((parts, whole))
+}
+
+/// The parts of a file as they come, in whatever order and however often.
+#[derive(Debug, Clone, Default)]
+pub struct Collected(BTreeMap<u32, Vec<u8>>);
+
+impl Collected {
+    pub fn take(&mut self, part: &Part) {
+        if self.0.len() < MOST_PARTS
+            && let Ok(data) = BASE64_STANDARD.decode(&part.data)
+            && data.len() <= PART
+        {
+            self.0.insert(part.number, data);
+        }
+    }
+
+    /// The file, once all of it has come and it is what was said.
+    pub fn whole(&self, file: &FileOfParts) -> Option<Vec<u8>> {
+        let all: Vec<u8> = (1..=file.parts).map_while(|number| self.0.get(&number)).flatten().copied().collect();
+        (Sha256Hex::of(&all) == file.sha256).then_some(all)
+    }
 }
 
 impl CommandStatus {
     pub fn new(verb: impl Into<String>, id: impl Into<String>, status: Stage) -> Self {
-        Self { id: id.into(), verb: verb.into(), status, reason: None, outcome: None, message: None }
+        Self {
+            id: id.into(),
+            verb: verb.into(),
+            status,
+            reason: None,
+            outcome: None,
+            message: None,
+            part: None,
+            file: None,
+        }
     }
 
     /// What came of a command.
