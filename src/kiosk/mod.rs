@@ -20,7 +20,6 @@ mod glass;
 mod input;
 mod notices;
 pub(crate) mod outbox;
-mod outbox;
 mod pictures;
 mod pin;
 mod print_queue;

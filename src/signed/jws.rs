@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Bytes of a whole message; a report of many payments is a tenth of it.
-pub const LONGEST: usize = 64 << 10;
+pub const LONGEST: usize = 128 << 10;
 /// The 32 bytes of an Ed25519 key stand at the end of its SubjectPublicKeyInfo (RFC 8410 §4), after these.
 const SPKI_HEAD: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 

@@ -9,11 +9,11 @@ mod duplicates;
 mod fallback;
 mod kit;
 mod pay;
+mod rollout;
 /// A sale in small with a ledger of its own.
 #[allow(dead_code, reason = "the ledger's tests use the rest")]
 #[path = "../ledger/kit.rs"]
 mod shop;
-mod rollout;
 mod tls;
 mod trust;
 

@@ -199,6 +199,25 @@ fn the_office_locks_fills_gives_away_and_settles() {
     machine.verify();
 }
 
+/// The very pixels, and whose they are is certain.
+#[test]
+fn the_office_sees_what_a_customer_sees() {
+    let office = Office::start();
+    let file = tempfile::tempdir().unwrap();
+    let file = file.path().join("glass.png");
+    let (key, kiosk, save) = (office.key("office.key"), office.key("kiosk.pem"), file.to_str().unwrap());
+    let options = ["--kiosk", "K0001", "--sign", &key, "--kiosk-key", &kiosk];
+    let (well, lines, error) = office.send_with(&options, &["screenshot"]);
+    assert!(!well && lines.is_empty() && error.contains("write --save FILE"), "{error}");
+    let (well, lines, error) = office.send_with(&options, &["screenshot", "--save", save]);
+    let trail = ["K0001 accepted", "K0001 executing", "K0001 successful: done"];
+    assert_eq!((well, lines), (true, trail.map(str::to_owned).to_vec()), "{error}");
+    let pixels = |png: &[u8]| image::load_from_memory(png).unwrap().into_rgb8();
+    let there = pixels(&office.machine.bytes("/api/screen.png"));
+    assert_eq!(pixels(&std::fs::read(&file).unwrap()), there, "the first page does not move for a while");
+    assert_eq!(office.operations()[0]["asked"]["do"], "screenshot", "that somebody has looked is on record");
+}
+
 /// Of an order that is settled long since, too, and each minor unit once.
 #[test]
 fn money_goes_back_for_goods_that_fell() {

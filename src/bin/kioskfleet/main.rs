@@ -1,15 +1,15 @@
 //! The fleet manager's command line: one file a verb. Everything it does is in the library.
 
+mod broker;
 mod collect;
 mod export;
-mod broker;
 mod keyset;
 mod machines;
 mod place;
 mod rollout;
 mod send;
-mod watch;
 mod simulate;
+mod watch;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;

@@ -40,6 +40,9 @@ pub struct Arguments {
     /// One JSON document a line.
     #[arg(long)]
     json: bool,
+    /// Of `screenshot`: where the picture goes.
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
     /// What it is to do: lock, unlock, set-stock, vend and others.
     verb: String,
     /// What the verb has beside it.
@@ -62,6 +65,7 @@ impl Arguments {
             timeout: Duration::from_secs(timeout),
             expires: Duration::from_secs(expires),
             json: self.json,
+            save: self.save,
         };
         match office::send(&wanted, |line| say(format_args!("{line}")))? {
             Sent::Successful => return Ok(ExitCode::SUCCESS),

@@ -25,7 +25,7 @@ use crate::operation::{Operation, Outcome, RequestId};
 use crate::signed::statement::Sha256Hex;
 
 /// Longer messages, in bytes, are rejected unread.
-pub const LONGEST: usize = 128 << 10;
+pub const LONGEST: usize = crate::signed::jws::LONGEST;
 
 /// What a command's signature covers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

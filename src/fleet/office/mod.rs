@@ -43,6 +43,10 @@ pub enum OfficeError {
     Argument(String),
     #[error("`{0}` moves goods or money: send it to one kiosk, by its name")]
     LiveToAll(String),
+    #[error("a picture comes with the answer: write --save FILE")]
+    NowhereToSave,
+    #[error("not every part of the file has come; ask for it again")]
+    PartsMissing,
     #[error("a command is signed: write --sign NAME.key")]
     Unsigned,
     #[error("the command can't be written")]

@@ -14,9 +14,10 @@ use serde_json::{Map, Value, json};
 use super::OfficeError;
 use super::access::Access;
 use super::signing::{SigningKey, names_the_run, status, unverified};
-use crate::fleet::command::{self, CommandContent, CommandStatus, Stage, digest};
+use crate::fleet::command::{self, Collected, CommandContent, CommandStatus, FileOfParts, Stage, digest};
 use crate::fleet::topic::{Address, Filter, Leaf, Name, Topic};
 use crate::operation::{Operation, RequestId};
+use crate::service;
 use crate::signed::jws::Keys;
 use crate::signed::keys::KeySource;
 use crate::signed::keyset::{BadKeyset, KeysetContent};
@@ -51,6 +52,8 @@ pub struct Wanted {
     /// After so long the kiosk refuses it, if it knows the time.
     pub expires: Duration,
     pub json: bool,
+    /// Where the file goes that belongs to the answer.
+    pub save: Option<PathBuf>,
 }
 
 /// What came of it.
@@ -93,6 +96,7 @@ struct Office<'w, P> {
     command: Option<Command>,
     /// The last that each kiosk has said.
     said: BTreeMap<Name, Stage>,
+    parts: Collected,
 }
 
 impl<'w, P: FnMut(&str) -> std::io::Result<()>> Office<'w, P> {
@@ -110,9 +114,13 @@ impl<'w, P: FnMut(&str) -> std::io::Result<()>> Office<'w, P> {
             }
             _ => None,
         };
+        if wanted.save.is_none() && wanted.verb == Operation::Screenshot.verb() {
+            return Err(OfficeError::NowhereToSave);
+        }
         let (client, events) = wanted.access.open(64)?;
         let (online, boot, command, said) = (false, None, None, BTreeMap::new());
-        Ok(Self { wanted, print, client, events, kiosk_key, live, online, boot, command, said })
+        let parts = Collected::default();
+        Ok(Self { wanted, print, client, events, kiosk_key, live, online, boot, command, said, parts })
     }
 
     async fn run(mut self) -> Result<Sent, OfficeError> {
@@ -204,19 +212,34 @@ impl<'w, P: FnMut(&str) -> std::io::Result<()>> Office<'w, P> {
                     return Ok(());
                 };
                 let known = self.said.get(&address.kiosk);
-                if let Some((status, verified)) = status(self.kiosk_key.as_ref(), &message.payload)
+                let heard = status(self.kiosk_key.as_ref(), &message.payload);
+                if let Some(part) = heard.as_ref().and_then(|(status, _)| status.part.as_ref()) {
+                    self.parts.take(part);
+                    return Ok(());
+                }
+                if let Some((status, verified)) = heard
                     && known.is_none_or(|stage| !stage.is_final())
                     && known != Some(&status.status)
                     // Anybody may send a message under this number, and is told that it counts for nothing.
                     && status.message.as_ref().is_none_or(|about| *about == digest(&command.message))
                 {
                     self.said.insert(address.kiosk.clone(), status.status);
+                    if let Some(file) = &status.file {
+                        self.save(file)?;
+                    }
                     self.say(&address.kiosk, &status, verified)?;
                 }
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// The file of the answer, which came before its end.
+    fn save(&self, file: &FileOfParts) -> Result<(), OfficeError> {
+        let Some(path) = &self.wanted.save else { return Ok(()) };
+        let whole = self.parts.whole(file).ok_or(OfficeError::PartsMissing)?;
+        service::replace(path, &whole).map_err(|source| OfficeError::File { path: path.clone(), source })
     }
 
     fn say(&mut self, kiosk: &Name, status: &CommandStatus, verified: bool) -> Result<(), OfficeError> {
