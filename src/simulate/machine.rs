@@ -398,9 +398,19 @@ impl Machine {
         self.counts.commands += 1;
         let Some(run) = &mut self.run else { return };
         let (id, verb) = (request.id.clone(), request.asked.verb());
-        let known = Reader::open(&run.config.state.directory).and_then(|reader| reader.operation(&id));
+        let known = Reader::open(&run.config.state.directory).and_then(|reader| {
+            // What a person asks about an order that is settled needs that order.
+            let settled = match &request.asked {
+                Operation::Refund { order, .. } if !run.state.orders.contains_key(order) => reader.order(*order)?,
+                _ => None,
+            };
+            Ok((reader.operation(&id)?, settled))
+        });
         match known {
-            Ok(known) => {
+            Ok((known, settled)) => {
+                if let Some(order) = settled {
+                    run.state.revive(order, run.clock.now());
+                }
                 run.waits.insert(id, verb);
                 self.step(shared, Event::Asked { request, known });
             }
