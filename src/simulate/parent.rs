@@ -128,7 +128,7 @@ impl Shares {
                 () = end => true,
             };
             let sum = self.sum();
-            if !all_connected && sum.connected >= options.machines && sum.started >= options.machines {
+            if !all_connected && sum.reached >= options.machines {
                 all_connected = true;
                 self.say("all-connected", begun, json)?;
             }
@@ -173,6 +173,7 @@ impl Shares {
             sum.machines += one.machines;
             sum.started += one.started;
             sum.connected += one.connected;
+            sum.reached += one.reached;
             sum.made += one.made;
             sum.acknowledged += one.acknowledged;
             sum.sold += one.sold;

@@ -30,6 +30,8 @@ pub struct Figures {
     pub machines: u64,
     pub started: u64,
     pub connected: u64,
+    /// Those that were connected once at least.
+    pub reached: u64,
     /// New connections in this second.
     pub connects: u64,
     pub made: u64,
@@ -239,6 +241,7 @@ impl Share {
             let counts = machine.counts;
             figures.started += 1;
             figures.connected += u64::from(machine.connected);
+            figures.reached += u64::from(counts.connects > 0);
             figures.made += counts.made;
             figures.acknowledged += counts.acknowledged;
             figures.sold += counts.sold;
