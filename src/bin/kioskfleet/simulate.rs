@@ -25,7 +25,7 @@ pub struct Arguments {
     /// Where keys and ledgers lie; what is there goes on. On a disk each sale waits for the disk, on tmpfs it does not.
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
-    /// Seconds between two customers of a machine, on average. A sale makes about five events.
+    /// Seconds between two customers of a machine, on average. A sale makes five to seven events.
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0)]
     every: f64,
     /// Seconds over which machines spread their connects after a start and after they have lost the broker; 60 by their
