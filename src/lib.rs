@@ -8,6 +8,7 @@
 //! - [`probe`] what this machine has · [`console`] what the command lines say
 //! - [`kiosk`] where everything is put together, and the event loop: take an [event](sale::Event), decide, commit, act
 //! - [`dbus`] the kiosk on the machine's bus, for technicians and other programs
+//! - [`update`] new software: fetched, installed, and the former started again
 //! - [`fleet`] the ledger's events to the back end, its acknowledgements, the gateway with the merchant's keys, and
 //!   the collector
 //! - [`ledger`] what was decided, on disk before anything is done about it
@@ -47,6 +48,7 @@ pub mod service;
 pub mod signed;
 #[cfg(feature = "back-end")]
 pub mod simulate;
+pub mod update;
 pub mod vending;
 pub mod vocabulary;
 pub mod world;

@@ -22,6 +22,7 @@ mod shown;
 mod syntax;
 mod theme;
 mod units;
+mod update;
 mod wiring;
 mod words;
 
@@ -41,6 +42,7 @@ pub use service::ServiceMenu;
 pub use shown::shown;
 pub use theme::{Color, Hours, Palette, Slide, Theme, contrast};
 pub use units::{Bytes, Span};
+pub use update::{InstallBy, Update};
 pub use wiring::{Bias, Expander, ExpanderChip, Line, Wired, Wiring};
 pub(crate) use words::nearest;
 
@@ -89,6 +91,8 @@ pub struct Config {
     #[serde(default)]
     pub dbus: Dbus,
     pub service: Option<ServiceMenu>,
+    #[serde(default)]
+    pub update: Update,
     /// How people pay; one to eight, each name once.
     #[serde(rename = "rail")]
     #[schemars(length(min = 1))]

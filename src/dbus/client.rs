@@ -194,7 +194,8 @@ impl Client {
             | Operation::Screenshot
             | Operation::ApplyConfig { .. }
             | Operation::SetPrices { .. }
-            | Operation::SetPlanogram { .. } => {
+            | Operation::SetPlanogram { .. }
+            | Operation::InstallUpdate { .. } => {
                 Err(NoAnswer::Refused("only the fleet asks for that, by a signed command".into()))
             }
         }

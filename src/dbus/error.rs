@@ -114,7 +114,12 @@ fn refusal(why: &Refusal) -> &'static str {
         | Refusal::OrderIsOpen
         | Refusal::ClaimIsOpen
         | Refusal::LessIsLeft { .. }
-        | Refusal::ConfigIsTried => named!("NoRight"),
+        | Refusal::ConfigIsTried
+        | Refusal::NoInstaller { .. }
+        | Refusal::UpdateUnderWay { .. }
+        | Refusal::FellBackBefore
+        | Refusal::OlderThanRuns { .. }
+        | Refusal::OtherMachine { .. } => named!("NoRight"),
         Refusal::NotLive => named!("NotLive"),
         Refusal::InMidSale => named!("InMidSale"),
         Refusal::NumberTaken => named!("NumberTaken"),

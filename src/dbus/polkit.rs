@@ -57,7 +57,8 @@ impl Polkit {
         }
         for right in asked.needs() {
             match right {
-                Right::Service => {}
+                // No method of the bus asks for new software.
+                Right::Service | Right::Update => {}
                 Right::Motion => rights.motion = self.allows(MOTION, call).await?,
                 // Nothing on the bus needs it.
                 Right::Configure => rights.configure = false,

@@ -247,7 +247,7 @@ impl Fleet {
 fn keys(state: &Path, config: &Config) -> Result<PathBuf, DemoError> {
     let folder = state.join("keys");
     std::fs::create_dir_all(&folder).map_err(|source| DemoError::Folder { path: folder.clone(), source })?;
-    for name in ["kiosk", "back-end", Actor::ROOT, "office", "office-2", "config"] {
+    for name in ["kiosk", "back-end", Actor::ROOT, "office", "office-2", "config", "update"] {
         if !folder.join(format!("{name}.pem")).exists() {
             keygen(&folder, &fleet::topic::Name::parse(name)?)?;
         }
@@ -262,7 +262,9 @@ fn keys(state: &Path, config: &Config) -> Result<PathBuf, DemoError> {
             let kid = KeyName::parse(name).ok_or(BadKeyset::Text)?;
             Ok::<_, DemoError>(KeyEntry::new(kid, &key, vec![role]))
         };
-        let keys = vec![entry("office", Role::Sell)?, entry("office-2", Role::Sell)?, entry("config", Role::Config)?];
+        let roles =
+            [("office", Role::Sell), ("office-2", Role::Sell), ("config", Role::Config), ("update", Role::Update)];
+        let keys = roles.into_iter().map(|(name, role)| entry(name, role)).collect::<Result<_, _>>()?;
         let content = KeysetContent { fleet: config.kiosk.fleet.clone(), version: 1, keys, revoked: Vec::new() };
         std::fs::write(&keyset, content.sign(&root)?.to_string())
             .map_err(|source| DemoError::Folder { path: keyset, source })?;

@@ -6,6 +6,7 @@
 //! reached, before the kiosk can hear of it.
 
 mod serve;
+mod software;
 mod switches;
 #[cfg(test)]
 pub(super) mod tests;
@@ -90,6 +91,7 @@ pub struct SimulatedWorld {
     pub paper: Paper,
     pub process: KioskProcess,
     proxy: Option<Proxy>,
+    copies: Mutex<software::Copies>,
     door: Option<String>,
     network: AtomicBool,
     armed: Mutex<Option<CutPoint>>,
@@ -134,6 +136,7 @@ impl SimulatedWorld {
             paper: Paper::new(parts.paper_columns),
             process: KioskProcess::default(),
             proxy: parts.proxy,
+            copies: Mutex::default(),
             door: parts.door,
             network: AtomicBool::new(true),
             armed: Mutex::default(),

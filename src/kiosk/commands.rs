@@ -52,11 +52,11 @@ pub(crate) fn desk(config: &Config, boot: &BootId, reader: &Reader) -> Result<Op
 }
 
 /// What the fleet's newest commands have come to, by the ledger as a run of the daemon finds it; and those that are `open`,
-/// however many came after them. `goes_on`: the start does not end it.
+/// however many came after them. `goes_on`: the start does not end these.
 pub(crate) fn told_again(
     reader: &Reader,
     open: &[RequestId],
-    goes_on: Option<&RequestId>,
+    goes_on: &[&RequestId],
 ) -> Result<Vec<CommandStatus>, LedgerError> {
     let mut known = BTreeMap::new();
     for id in open {
@@ -66,7 +66,7 @@ pub(crate) fn told_again(
     known.extend(newest.map(|OperationLine { id, asked, by, outcome, .. }| (id, (asked, by, outcome))));
     let fleets = known.into_iter().filter(|(_, (_, by, _))| matches!(by, Actor::Fleet { .. }));
     let told = fleets.map(|(id, (asked, _, outcome))| {
-        if outcome.is_none() && Some(&id) == goes_on {
+        if outcome.is_none() && goes_on.contains(&&id) {
             return CommandStatus::new(asked.verb(), id.as_str(), Stage::Executing);
         }
         // The start ends what the run before has left open.

@@ -30,6 +30,7 @@ use crate::screen::open_panel;
 use crate::screen::text::{TextError, Typesetter};
 use crate::service::{End, Supervisor};
 use crate::signed::pin::PinHash;
+use crate::update::{Trial, Updater};
 use crate::vocabulary::{BootId, Evidence, OrderId, Outlet, RailError, RailName};
 use crate::world::{ToWorld, World};
 
@@ -50,6 +51,8 @@ pub(super) struct Edges {
     pub gateway: Option<Arc<GatewayClient>>,
     printer: Sender<PrintJob>,
     reboot: Arc<dyn Reboot>,
+    updater: Arc<Updater>,
+    pub trial: Trial,
     /// Whom the service menu opens for.
     pin: Option<PinHash>,
     pub supervisor: Supervisor,
@@ -95,9 +98,12 @@ impl Edges {
         let gateway = super::gateway::client(config, &inputs)?;
         let rails = payment::open::rails(&config.rails, world, gateway.as_ref())?;
         let reboot = reboot::open(&config.board, world);
+        let (state, room) = (&config.state.directory, config.state.min_free.0);
+        let updater = Arc::new(Updater::new(&config.update, &config.board.lines, world, state, room));
+        let trial = Trial::new(state);
         let pin = config.service.as_ref().map(|service| service.pin.clone());
         let supervisor = supervisor.clone();
-        Ok(Self { runtime, board, glass, rails, gateway, printer, reboot, pin, supervisor, inputs })
+        Ok(Self { runtime, board, glass, rails, gateway, printer, reboot, updater, trial, pin, supervisor, inputs })
     }
 
     /// Joins the fleet, where one is configured.
@@ -237,6 +243,16 @@ impl Edges {
                     drop(inputs.send(Input::Event(Event::NotRebooted)));
                 });
             }
+            Effect::Update(task) => {
+                let (updater, to_loop) = (Arc::clone(&self.updater), self.inputs.clone());
+                let tell = Arc::new(move |text| drop(to_loop.send(Input::UpdateProgress(text))));
+                let (of, inputs) = (task.clone(), self.inputs.clone());
+                let work = async move { updater.carry_out(task, tell).await };
+                self.supervisor.job(self.runtime.handle(), "the update", work, move |event| {
+                    let event = event.unwrap_or_else(|panic| of.failed(panic));
+                    drop(inputs.send(Input::Event(Event::Update(event))));
+                });
+            }
             // The loop's own: they need what only it has.
             Effect::Print { .. }
             | Effect::PrintReport { .. }
@@ -277,6 +293,20 @@ impl Edges {
             // A rail that panics is a rail that did not answer.
             let result = result.unwrap_or_else(|panic| Err(RailError::Unknown(panic)));
             drop(inputs.send(Input::Event(event(result))));
+        });
+    }
+
+    /// The board is restarted then, whatever is told to anybody.
+    pub fn restart_after(&self, wait: Duration) {
+        let reboot = Arc::clone(&self.reboot);
+        let restart = async move {
+            tokio::time::sleep(wait).await;
+            reboot.reboot().await
+        };
+        self.supervisor.job(self.runtime.handle(), "the restart", restart, move |result: Result<_, String>| {
+            if let Err(why) = result.and_then(|done: Result<(), String>| done) {
+                tracing::error!(why, "the board was not restarted");
+            }
         });
     }
 

@@ -29,6 +29,7 @@ mod receipts;
 mod reports;
 mod scene;
 mod sensors;
+mod software;
 pub(crate) mod start;
 pub mod status;
 pub(crate) mod tell;
@@ -41,7 +42,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use crate::board::BoardEvent;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Span};
 use crate::dbus::{self, Served};
 use crate::fleet::command::{self, CommandDesk};
 use crate::fleet::link::{FleetEvent, Link};
@@ -130,6 +131,8 @@ pub(crate) enum Input {
         id: OrderId,
         order: Result<Option<Box<Order>>, String>,
     },
+    /// How far an update has come, in the installer's words.
+    UpdateProgress(String),
     /// From an input device of the kernel.
     Device(crate::input::InputEvent),
     Board(BoardEvent),
@@ -283,6 +286,8 @@ struct Kiosk {
     desk: Option<Arc<CommandDesk>>,
     commands_rejected: command::Rejections,
     warmth: TemperatureWatch,
+    /// The installer's last words.
+    update_progress: Option<String>,
     /// Requests whose outcome somebody waits for.
     pending_operations: BTreeMap<RequestId, tell::PendingOperation>,
 }
@@ -316,9 +321,10 @@ impl Kiosk {
         let (link, reads) = match reader {
             Some(reader) => {
                 desk = commands::desk(&config, &boot, &reader)?;
-                let goes_on = state.configuration.trial.as_ref().map(|trial| &trial.id);
+                let trial = state.configuration.trial.as_ref().map(|trial| &trial.id);
+                let goes_on: Vec<&RequestId> = trial.into_iter().chain(state.updates.operation()).collect();
                 let told_again =
-                    commands::told_again(&reader, &state.open_operations, goes_on).unwrap_or_else(|error| {
+                    commands::told_again(&reader, &state.open_operations, &goes_on).unwrap_or_else(|error| {
                         tracing::warn!(%error, "what the newest commands have come to could not be read");
                         Vec::new()
                     });
@@ -345,6 +351,7 @@ impl Kiosk {
             rejections: None,
             desk,
             commands_rejected: command::Rejections::default(),
+            update_progress: None,
             pending_operations: BTreeMap::new(),
             warmth: start::warmth(&config),
             receipt_header: ReceiptHeader::new(&config),
@@ -380,7 +387,10 @@ impl Kiosk {
 
     fn begin(&mut self, failure: Option<String>) {
         match failure {
-            Some(why) => self.step(Event::Condition(Condition::LedgerFailed { why })),
+            Some(why) => {
+                self.ledger_failed();
+                self.step(Event::Condition(Condition::LedgerFailed { why }));
+            }
             None => {
                 let version = env!("CARGO_PKG_VERSION").to_owned();
                 self.step(Event::Started { boot: self.boot.clone(), version });
@@ -443,6 +453,10 @@ impl Kiosk {
                 self.step(event);
             }
             Input::Nudge => {}
+            Input::UpdateProgress(text) => {
+                tracing::info!(text, "an update goes on");
+                self.update_progress = Some(text);
+            }
             Input::Finger { at, ms } => self.finger(at, ms),
             Input::Notice(notice) => self.notice(notice),
             Input::Old { id, order } => self.revive(id, order),
@@ -474,7 +488,10 @@ impl Kiosk {
     fn step(&mut self, event: Event) {
         match self.try_step(event) {
             Ok(()) => {}
-            Err(not @ TurnError::Failed(_)) => tracing::error!("{not}"),
+            Err(not @ TurnError::Failed(_)) => {
+                tracing::error!("{not}");
+                self.ledger_failed();
+            }
             Err(not) => tracing::debug!(%not, "an event had no effect"),
         }
     }
@@ -506,6 +523,7 @@ impl Kiosk {
     }
 
     fn execute(&mut self, effect: Effect) {
+        self.watch_the_trial(&effect);
         match effect {
             Effect::Print { order } => {
                 if let Some(order) = self.state.orders.get(&order) {
@@ -554,12 +572,14 @@ impl Kiosk {
             FleetEvent::Connected => {
                 tracing::info!("the kiosk is connected to the fleet's broker");
                 self.devices.link = Some(LinkStatus::Connected);
+                self.step(Event::Condition(Condition::Fleet { connected: true }));
                 self.tally.connected();
                 self.step(Event::FleetReached);
             }
             FleetEvent::Disconnected { why } => {
                 tracing::info!(why, "the kiosk is not connected to the fleet's broker");
                 self.devices.link = Some(LinkStatus::Disconnected { why });
+                self.step(Event::Condition(Condition::Fleet { connected: false }));
             }
             FleetEvent::AckRejected { why } => tracing::warn!(why, "an acknowledgement was refused"),
             FleetEvent::Command(request) => self.commanded(*request),

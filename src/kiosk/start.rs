@@ -151,6 +151,7 @@ pub(crate) fn policy(config: &Config) -> Policy {
         reboot: config.board.reboot != config::RebootBy::None,
         fleet: config.fleet.is_some(),
         trial: config.fleet.as_ref().map_or(config::Fleet::trial(), |fleet| fleet.trial).0,
+        update_gate: config.update.gate.0,
         categories: config.categories.iter().map(|known| (known.id.clone(), known.name.clone())).collect(),
         rails: config
             .rails

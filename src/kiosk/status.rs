@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::configuration::{ConfigStatus, RejectedConfig};
 use super::devices::{ClockStatus, Devices, LinkStatus};
+use super::software::SoftwareStatus;
 use crate::config::Config;
 use crate::fleet::command;
 use crate::ledger::Ledger;
@@ -64,6 +65,7 @@ pub struct Status {
     pub ledger: Option<String>,
     /// The number it had where it was copied or moved from, in the run that noticed.
     pub ledger_before: Option<String>,
+    pub software: SoftwareStatus,
     /// What the glass offers; the first is the one that a new customer sees.
     pub languages: Vec<Language>,
     /// Of which those can be chosen.
@@ -142,6 +144,7 @@ pub(crate) struct Facts<'a> {
     pub second_kiosk: Option<&'static str>,
     pub rejections: Option<Rejections>,
     pub commands_rejected: &'a command::Rejections,
+    pub update_progress: Option<&'a str>,
     pub now: Mono,
     pub wall: Option<Wall>,
 }
@@ -149,6 +152,10 @@ pub(crate) struct Facts<'a> {
 impl Facts<'_> {
     fn refunds_pending(&self) -> Option<RefundsPending> {
         self.state.pending_refunds(self.now, self.wall).as_ref().map(RefundsPending::of)
+    }
+
+    fn software(&self) -> SoftwareStatus {
+        SoftwareStatus::of(&self.state.updates, self.state.policy.reboot, self.update_progress)
     }
 }
 
@@ -195,6 +202,7 @@ impl Status {
             rails_refusing: state.conditions.refusing.clone(),
             ledger: ledger.map(|ledger| ledger.id().to_owned()),
             ledger_before: ledger.and_then(|ledger| ledger.moved().map(str::to_owned)),
+            software: facts.software(),
             languages: state.languages(),
             languages_configured: state.policy.languages.clone(),
             second_kiosk: facts.second_kiosk,
@@ -213,6 +221,7 @@ impl Status {
             && self.rails_refusing == facts.state.conditions.refusing
             && self.refunds_pending == facts.refunds_pending()
             && self.reasons == facts.state.stop_reasons()
+            && self.software == facts.software()
     }
 
     /// Whether it says the same as another, whenever that was. How warm it is changes all the time, and is said when

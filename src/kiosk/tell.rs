@@ -77,6 +77,7 @@ impl Kiosk {
             second_kiosk: self.second_kiosk,
             rejections: self.rejections,
             commands_rejected: &self.commands_rejected,
+            update_progress: self.update_progress.as_deref(),
             now,
             wall,
         }

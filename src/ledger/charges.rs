@@ -165,7 +165,16 @@ fn note(lines: &mut [ChargeLine], wall: When, record: &Record) {
         | Record::LanguagesChosen { .. }
         | Record::ConfigTried { .. }
         | Record::ConfigKept { .. }
-        | Record::ConfigRejected { .. } => {}
+        | Record::ConfigRejected { .. }
+        | Record::UpdateBegun { .. }
+        | Record::UpdateInstalling { .. }
+        | Record::UpdateInstalled { .. }
+        | Record::UpdateRestarting { .. }
+        | Record::UpdateTried { .. }
+        | Record::UpdateSick { .. }
+        | Record::UpdatePassed { .. }
+        | Record::UpdateGood { .. }
+        | Record::UpdateFellBack { .. } => {}
     }
 }
 

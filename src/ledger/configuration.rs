@@ -4,7 +4,8 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::reader::{self, COLUMNS, RecordRow};
+use super::reader::parse;
+use super::row::{COLUMNS, rows};
 use super::{LedgerError, Reader};
 use crate::operation::{ConfigText, Known, Operation, RequestId};
 use crate::sale::Record;
@@ -46,9 +47,9 @@ pub(super) struct Newest {
 pub(super) fn newest(connection: &Connection, path: &Path) -> Result<Newest, LedgerError> {
     let newest = |kind: &str, before: u64| -> Result<Option<(u64, Record)>, LedgerError> {
         let query = format!("{COLUMNS} WHERE order_id IS NULL AND kind = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT 1");
-        let rows =
-            reader::rows(connection, &query, rusqlite::params![kind, before]).map_err(LedgerError::sqlite(path))?;
-        rows.first().map(|row: &RecordRow| Ok((row.seq, reader::parse(row, path)?))).transpose()
+        let rows = rows(connection, &query, rusqlite::params![kind, before]).map_err(LedgerError::sqlite(path))?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(parse(connection, row, path)?.map(|record| (row.seq, record)))
     };
     let all = i64::MAX.unsigned_abs();
     let (tried, kept) = (newest("config-tried", all)?, newest("config-kept", all)?);

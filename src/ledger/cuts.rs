@@ -4,7 +4,8 @@ use rusqlite::OptionalExtension;
 
 use super::cash_up::{CashUp, Cut};
 use super::chain::GENESIS;
-use super::reader::{COLUMNS, ENTRIES, Entry, RecordRow, parse, rows};
+use super::reader::{ENTRIES, Entry, parse};
+use super::row::{COLUMNS, RecordRow, rows};
 use super::{LedgerError, Reader, When};
 use crate::sale::Record;
 
@@ -74,7 +75,7 @@ impl Reader {
             let mut rows = query.query((order, end)).map_err(&wrap)?;
             let mut entries = Vec::new();
             while let Some(row) = rows.next().map_err(&wrap)? {
-                entries.push(Entry::read(row, &self.path)?.0);
+                entries.extend(Entry::read(row, &self.connection, &self.path)?.0);
             }
             report.take(entries.iter().map(|entry| (entry.seq, &entry.record)));
         }
@@ -99,8 +100,8 @@ impl Reader {
     fn cuts(&self) -> Result<Vec<End>, LedgerError> {
         let query = format!("{COLUMNS} WHERE order_id IS NULL AND kind = ?1 ORDER BY seq");
         let found = rows(&self.connection, &query, ["cashed-up"]).map_err(LedgerError::sqlite(&self.path))?;
-        let end = |row: &RecordRow| match parse(row, &self.path)? {
-            Record::CashedUp { number, by } => Ok(End { number: Some(number), by: Some(by), cut: cut(row) }),
+        let end = |row: &RecordRow| match parse(&self.connection, row, &self.path)? {
+            Some(Record::CashedUp { number, by }) => Ok(End { number: Some(number), by: Some(by), cut: cut(row) }),
             _ => Err(LedgerError::Unreadable { path: self.path.clone(), what: "a report's cut can't be read" }),
         };
         found.iter().map(end).collect()
@@ -123,7 +124,7 @@ impl Reader {
     fn ledger_at(&self, seq: u64) -> Result<String, LedgerError> {
         let query = format!("{COLUMNS} WHERE order_id IS NULL AND kind = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1");
         let found = rows(&self.connection, &query, ("ledger-begun", seq)).map_err(LedgerError::sqlite(&self.path))?;
-        match found.first().map(|row| parse(row, &self.path)).transpose()? {
+        match found.first().map(|row| parse(&self.connection, row, &self.path)).transpose()?.flatten() {
             Some(Record::LedgerBegun { ledger, .. }) => Ok(ledger),
             _ => Ok(String::new()),
         }

@@ -31,9 +31,11 @@ mod reader;
 mod rebuild;
 mod reconcile;
 mod reserve;
+mod row;
 mod schema;
 mod story;
 mod totals;
+mod understood;
 
 use std::path::{Path, PathBuf};
 

@@ -3,6 +3,8 @@
 use rusqlite::{OptionalExtension, Row};
 use serde::Serialize;
 
+use super::reader::parse;
+use super::row::{COLUMNS, rows};
 use super::{LedgerError, Reader, When};
 use crate::operation::{Actor, Findings, KeysetText, Known, Operation, Outcome, RequestId};
 
@@ -87,10 +89,16 @@ impl Reader {
             .map_err(&wrap)?;
         let line = |(seq, wall, id, written): (u64, When, String, Written)| {
             let id = RequestId::parse(&id).ok_or_else(|| self.unreadable())?;
-            let Known { asked, by, outcome } = written.known().map_err(|_| self.unreadable())?;
-            Ok(OperationLine { seq, wall, id, by, asked, outcome })
+            let Known { asked, by, outcome } = match written.known() {
+                Ok(known) => known,
+                // Newer software has done it, which knows more of them.
+                Err(_) if self.is_foreign(&id)? => return Ok(None),
+                Err(_) => return Err(self.unreadable()),
+            };
+            Ok(Some(OperationLine { seq, wall, id, by, asked, outcome }))
         };
-        rows.into_iter().map(line).collect()
+        let lines: Result<Vec<_>, _> = rows.into_iter().map(line).collect();
+        Ok(lines?.into_iter().flatten().collect())
     }
 
     /// The test that was recorded under this number, or the newest.
@@ -140,6 +148,21 @@ impl Reader {
             .optional()
             .map_err(LedgerError::sqlite(&self.path))?;
         Ok(text.as_deref().and_then(KeysetText::parse))
+    }
+
+    /// Whether another version of kioskd has begun or ended this operation, in words of its own.
+    fn is_foreign(&self, id: &RequestId) -> Result<bool, LedgerError> {
+        let query = format!(
+            "{COLUMNS} WHERE order_id IS NULL AND kind IN ('operation-begun', 'operation-ended')
+             AND json_extract(body, '$.id') = ?1"
+        );
+        let found = rows(&self.connection, &query, [id.as_str()]).map_err(LedgerError::sqlite(&self.path))?;
+        for row in &found {
+            if parse(&self.connection, row, &self.path)?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn unreadable(&self) -> LedgerError {

@@ -1,6 +1,7 @@
 //! Reads the ledger, for the start of the daemon, the fleet's outbox, and `kioskctl`, whether a daemon runs or not. It
 //! never writes.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
@@ -9,15 +10,17 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row};
 use serde_json::{Value, json};
 
-use super::chain::{GENESIS, Link};
+use super::chain::GENESIS;
 use super::rebuild::Rebuilt;
+use super::row::{COLUMNS, RecordRow, rows};
 use super::story::Story;
+use super::understood::{fits, understood};
 use super::{EventDocument, FILE, LedgerError, project, schema};
 use crate::operation::{KeyName, RequestId};
 use crate::sale::codes::REACH;
 use crate::sale::recover::Recovered;
 use crate::sale::{Order, Record};
-use crate::vocabulary::{Goods, OrderId, Outlet, ProductId, ShortCode, SlotId};
+use crate::vocabulary::{Cause, Goods, OrderId, Outlet, ProductId, ShortCode, SlotId};
 
 /// Milliseconds since 1970 UTC; `None` while the kiosk's clock was unknown.
 pub type When = Option<u64>;
@@ -57,13 +60,18 @@ pub(super) struct Entry {
 pub(super) const ENTRIES: &str = "SELECT seq, wall, order_id, body FROM record";
 
 impl Entry {
-    /// From a row of [`ENTRIES`], with the order's number. A ledger has many, so nothing is copied for it.
-    pub fn read<'r>(row: &'r Row<'_>, path: &Path) -> Result<(Self, &'r str), LedgerError> {
+    /// From a row of [`ENTRIES`], with the order's number. A ledger has many, so nothing is copied for it. `None` where
+    /// another version of kioskd has written it.
+    pub fn read<'r>(
+        row: &'r Row<'_>,
+        connection: &Connection,
+        path: &Path,
+    ) -> Result<(Option<Self>, &'r str), LedgerError> {
         let wrap = LedgerError::sqlite(path);
         let text = |column: usize| row.get_ref(column).and_then(|text| Ok(text.as_str()?)).map_err(&wrap);
-        let seq = row.get(0).map_err(&wrap)?;
-        let record = record(seq, text(3)?, path)?;
-        Ok((Self { seq, wall: row.get(1).map_err(&wrap)?, record }, text(2)?))
+        let (seq, wall) = (row.get(0).map_err(&wrap)?, row.get(1).map_err(&wrap)?);
+        let record = understood(connection, path, seq, text(3)?)?;
+        Ok((record.map(|record| Self { seq, wall, record }), text(2)?))
     }
 }
 
@@ -73,44 +81,18 @@ pub struct Verified {
     pub seq: u64,
     pub hash: String,
     pub orders: u64,
+    /// Of these records another version of kioskd has written so many that this one does not know; with any of them the
+    /// tables can't be compared.
+    pub passed_over: u64,
 }
 
 impl Verified {
     pub fn json(&self) -> Value {
-        json!({ "records": self.seq, "orders": self.orders, "hash": self.hash })
-    }
-}
-
-pub(super) struct RecordRow {
-    pub(super) seq: u64,
-    boot: String,
-    mono: u64,
-    pub(super) wall: Option<u64>,
-    order: Option<String>,
-    kind: String,
-    body: String,
-    pub(super) hash: String,
-}
-
-pub(super) const COLUMNS: &str = "SELECT seq, boot, mono, wall, order_id, kind, body, hash FROM record";
-
-impl RecordRow {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            seq: row.get(0)?,
-            boot: row.get(1)?,
-            mono: row.get(2)?,
-            wall: row.get(3)?,
-            order: row.get(4)?,
-            kind: row.get(5)?,
-            body: row.get(6)?,
-            hash: row.get(7)?,
-        })
-    }
-
-    fn link(&self) -> Link<'_> {
-        let Self { seq, boot, mono, wall, kind, body, .. } = self;
-        Link { seq: *seq, boot, mono: *mono, wall: *wall, kind, body }
+        let mut verified = json!({ "records": self.seq, "orders": self.orders, "hash": self.hash });
+        if self.passed_over > 0 {
+            verified["passed_over"] = self.passed_over.into();
+        }
+        verified
     }
 }
 
@@ -245,8 +227,9 @@ impl Reader {
         }
         let mut story = Story::new(id);
         for row in rows {
-            let record = parse(&row, &self.path)?;
-            story.push(row.seq, row.boot, row.mono, row.wall, record);
+            if let Some(record) = parse(&self.connection, &row, &self.path)? {
+                story.push(row.seq, row.boot, row.mono, row.wall, record);
+            }
         }
         Ok(Some(story))
     }
@@ -264,8 +247,15 @@ impl Reader {
         if end.seq == 0 {
             return Err(LedgerError::Unreadable { path: self.path.clone(), what: EMPTY });
         }
-        self.each_order(|entries| again.order(entries.iter().map(|entry| &entry.record)))?;
-        let orders = again.compare(&moment, end.seq)?;
+        self.each_order(|entries| match again.order(entries.iter().map(|entry| &entry.record)) {
+            // Its offer may be among what is passed over.
+            Err(LedgerError::Differs { .. }) if end.passed_over > 0 => Ok(()),
+            other => other,
+        })?;
+        let orders = match end.passed_over {
+            0 => again.compare(&moment, end.seq)?,
+            _ => again.orders()?,
+        };
         Ok(Verified { orders, ..end })
     }
 
@@ -283,13 +273,13 @@ impl Reader {
         let mut rows = query.query([]).map_err(&wrap)?;
         let (mut order, mut entries) = (String::new(), Vec::new());
         while let Some(row) = rows.next().map_err(&wrap)? {
-            let (entry, of) = Entry::read(row, &self.path)?;
+            let (entry, of) = Entry::read(row, &self.connection, &self.path)?;
             if of != order {
                 take(&entries)?;
                 entries.clear();
                 of.clone_into(&mut order);
             }
-            entries.push(entry);
+            entries.extend(entry);
         }
         take(&entries)
     }
@@ -364,31 +354,16 @@ fn uri(path: &Path) -> String {
     format!("file:{path}?immutable=1")
 }
 
-pub(super) fn rows(
-    connection: &Connection,
-    query: &str,
-    parameters: impl rusqlite::Params,
-) -> rusqlite::Result<Vec<RecordRow>> {
-    connection.prepare_cached(query)?.query_map(parameters, RecordRow::read)?.collect()
-}
-
-pub(super) fn parse(row: &RecordRow, path: &Path) -> Result<Record, LedgerError> {
-    record(row.seq, &row.body, path)
-}
-
-fn record(seq: u64, body: &str, path: &Path) -> Result<Record, LedgerError> {
-    serde_json::from_str(body).map_err(|error| LedgerError::Corrupt {
-        path: path.into(),
-        seq,
-        what: format!("can't be read: {error}"),
-    })
+/// `None` where another version of kioskd has written it.
+pub(super) fn parse(connection: &Connection, row: &RecordRow, path: &Path) -> Result<Option<Record>, LedgerError> {
+    understood(connection, path, row.seq, &row.body)
 }
 
 fn order(connection: &Connection, path: &Path, id: OrderId) -> Result<Option<Order>, LedgerError> {
     let found = rows(connection, &format!("{COLUMNS} WHERE order_id = ?1 ORDER BY seq"), [id.to_string()])
         .map_err(LedgerError::sqlite(path))?;
-    let records = found.iter().map(|row| parse(row, path)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Order::fold(&records))
+    let records = found.iter().map(|row| parse(connection, row, path)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Order::fold(records.iter().flatten()))
 }
 
 /// Orders not ended, stock, and what else outlives a restart.
@@ -399,6 +374,7 @@ pub fn recover(connection: &Connection, path: &Path) -> Result<Recovered, Ledger
         .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
         .map_err(&wrap)?;
     let mut recovered = Recovered::default();
+    let mut updates = BTreeMap::new();
     for id in ids.iter().filter_map(|id| OrderId::parse(id)) {
         recovered.orders.extend(order(connection, path, id)?);
     }
@@ -411,6 +387,9 @@ pub fn recover(connection: &Connection, path: &Path) -> Result<Recovered, Ledger
         .and_then(|mut query| query.query_map([REACH as u64], |row| row.get(0))?.collect())
         .map_err(&wrap)?;
     recovered.codes = codes.iter().rev().filter_map(|code| ShortCode::parse(code)).collect();
+    let first = |found: &[RecordRow]| -> Result<Option<Record>, LedgerError> {
+        Ok(found.first().map(|row| parse(connection, row, path)).transpose()?.flatten())
+    };
     // One kind a question, so that each is answered by the index and none by reading the whole chain.
     let query = format!("{COLUMNS} WHERE order_id IS NULL AND kind = ?1 ORDER BY seq DESC LIMIT 1");
     let newest = |kinds: [Record; 2]| -> Result<Option<Record>, LedgerError> {
@@ -418,18 +397,26 @@ pub fn recover(connection: &Connection, path: &Path) -> Result<Recovered, Ledger
         for kind in kinds {
             found.extend(rows(connection, &query, [kind.kind()]).map_err(&wrap)?);
         }
-        found.iter().max_by_key(|row| row.seq).map(|row| parse(row, path)).transpose()
+        let newest = found.iter().max_by_key(|row| row.seq).map(|row| parse(connection, row, path)).transpose()?;
+        Ok(newest.flatten())
     };
     let sales = newest([Record::SalesStopped { reasons: Vec::new() }, Record::SalesResumed {}])?;
     recovered.sales_stopped = matches!(sales, Some(Record::SalesStopped { .. }));
     let cut = rows(connection, &query, ["cashed-up"]).map_err(&wrap)?;
-    if let Some(Record::CashedUp { number, .. }) = cut.first().map(|row| parse(row, path)).transpose()? {
+    if let Some(Record::CashedUp { number, .. }) = first(&cut)? {
         recovered.last_report = number;
     }
     let chosen = rows(connection, &query, ["languages-chosen"]).map_err(&wrap)?;
-    if let Some(Record::LanguagesChosen { languages }) = chosen.first().map(|row| parse(row, path)).transpose()? {
+    if let Some(Record::LanguagesChosen { languages }) = first(&chosen)? {
         recovered.languages = languages;
     }
+    for kind in Record::UPDATES {
+        let query = format!("{COLUMNS} WHERE order_id IS NULL AND kind = ?1 ORDER BY seq");
+        let found = rows(connection, &query, [kind]).map_err(&wrap)?;
+        updates.extend(found.into_iter().map(|row| (row.seq, row)));
+    }
+    let updates = updates.values().map(|row| parse(connection, row, path)).collect::<Result<Vec<_>, _>>()?;
+    recovered.updates = updates.into_iter().flatten().collect();
     let open: Vec<String> = connection
         .prepare("SELECT id FROM operations WHERE outcome IS NULL ORDER BY id")
         .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
@@ -483,7 +470,8 @@ fn verify_from(
         .query_row("SELECT hash FROM record WHERE seq = ?1", [seq], |row| row.get(0))
         .optional()
         .map_err(&wrap)?;
-    let mut end = Verified { seq, hash: first.unwrap_or_else(|| GENESIS.to_owned()), orders: 0 };
+    let hash = first.unwrap_or_else(|| GENESIS.to_owned());
+    let mut end = Verified { seq, hash, orders: 0, passed_over: 0 };
     loop {
         let batch = rows(connection, &format!("{COLUMNS} WHERE seq > ?1 ORDER BY seq LIMIT ?2"), (end.seq, BATCH))
             .map_err(&wrap)?;
@@ -497,11 +485,19 @@ fn verify_from(
             if row.link().hash(&end.hash) != row.hash {
                 return Err(corrupt(row.seq, "is not what was written"));
             }
-            let record = parse(&row, path)?;
-            if record.order().map(|id| id.to_string()) != row.order || record.kind() != row.kind {
+            // The chain vouches for it.
+            let record = serde_json::from_str::<Record>(&row.body).ok();
+            let fits = match &record {
+                Some(record) => record.order().map(|id| id.to_string()) == row.order && record.kind() == row.kind,
+                None => fits(&row),
+            };
+            if !fits {
                 return Err(corrupt(row.seq, "stands under another order or kind than its own"));
             }
-            take(&record)?;
+            match record {
+                Some(record) => take(&record)?,
+                None => end.passed_over += 1,
+            }
             (end.seq, end.hash) = (row.seq, row.hash);
         }
     }
@@ -531,7 +527,9 @@ fn shop(connection: &Connection, path: &Path) -> Result<Vec<Record>, LedgerError
         found.map_err(&wrap)
     };
     for (outlet, why) in pairs("SELECT outlet, why FROM faults")? {
-        let (outlet, why) = Outlet::parse(&outlet).zip(serde_json::from_str(&why).ok()).ok_or_else(unreadable)?;
+        let outlet = Outlet::parse(&outlet).ok_or_else(unreadable)?;
+        // A fault stays one, whatever a newer version calls it.
+        let why = serde_json::from_str(&why).unwrap_or(Cause::Board { detail: why });
         records.push(Record::OutletFaulty { outlet, why });
     }
     for (key, value) in pairs("SELECT key, value FROM notes")? {

@@ -56,14 +56,23 @@ impl Rebuilt {
     pub fn compare(&self, file: &Connection, seq: u64) -> Result<u64, LedgerError> {
         let wrap = LedgerError::sqlite(&self.path);
         let mut found = Vec::new();
-        self.table(file, &Table::schema(), &mut found).map_err(&wrap)?;
+        // What newer software has added to the tables is not for us to judge.
+        if !schema::is_newer(file).map_err(&wrap)? {
+            self.table(file, &Table::schema(), &mut found).map_err(&wrap)?;
+        }
         self.told(&found)?;
         self.cursor(file, seq)?;
         for table in self.tables().map_err(&wrap)? {
             self.table(file, &table, &mut found).map_err(&wrap)?;
         }
         self.told(&found)?;
-        self.connection.query_row("SELECT count(*) FROM orders", [], |row| row.get(0)).map_err(&wrap)
+        self.orders()
+    }
+
+    /// How many there are.
+    pub fn orders(&self) -> Result<u64, LedgerError> {
+        let count = self.connection.query_row("SELECT count(*) FROM orders", [], |row| row.get(0));
+        count.map_err(LedgerError::sqlite(&self.path))
     }
 
     /// How far the back end has acknowledged is in no record; it can only be a number of one. Taken over as it is.

@@ -1,6 +1,9 @@
 //! The tables. Written to be read with `sqlite3 kiosk.db`.
 //!
-//! Policy: nothing is released, so a file of another version is refused, whichever is the older.
+//! Policy: an older file is refused, because nothing is released yet. One that is newer by one version is opened and gone
+//! on with, because a machine may go back from an update and must sell then. So whoever changes the tables adds to them
+//! and nothing else: a table, or a column that has a default or may be NULL, and never one that an insert from before
+//! would miss. What a newer kind of record would have changed in them stays undone until the newer software runs again.
 
 use std::cmp::Ordering;
 use std::path::Path;
@@ -12,7 +15,7 @@ use super::LedgerError;
 /// "kios", so that a stranger's database is not taken for ours.
 pub const APPLICATION_ID: i64 = 0x6b69_6f73;
 
-/// Raised with every change of the tables, and of what the records' bodies look like.
+/// Raised with every change of the tables. Records need no number: who does not know one passes it over.
 const VERSION: i64 = 9;
 
 const TABLES: &str = "
@@ -115,9 +118,15 @@ pub fn known(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
     let found = version.map_err(LedgerError::sqlite(path))?;
     match found.cmp(&VERSION) {
         Ordering::Equal => Ok(()),
+        Ordering::Greater if found == VERSION + 1 => Ok(()),
         Ordering::Greater => Err(LedgerError::Newer { path: path.into(), found, known: VERSION }),
         Ordering::Less => Err(LedgerError::Older { path: path.into(), found, known: VERSION }),
     }
+}
+
+/// Whether newer software has changed the tables.
+pub fn is_newer(connection: &Connection) -> rusqlite::Result<bool> {
+    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? > VERSION)
 }
 
 /// Makes the tables of an empty file, and refuses one that is not a ledger of this version.

@@ -10,6 +10,7 @@
 //! may do is in the request; whether it may be done now is for the sale to say.
 
 mod findings;
+mod software;
 mod text;
 mod window;
 
@@ -20,6 +21,7 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 
 pub use findings::{BadFindings, CheckResult, Finding, Findings, PartName, Seen};
+pub use software::{BundlePlace, Compatible, Digest, Version};
 pub use text::{ConfigText, KeyName, KeysetText, LanguageTag, Reason, RequestId};
 pub use window::ReplayWindow;
 
@@ -112,6 +114,22 @@ pub enum Operation {
     SetPlanogram { slots: BTreeMap<SlotId, Assignment> },
     /// Who asks sees what a customer sees now. It is on record that he has looked.
     Screenshot,
+    /// Install the software in this bundle, whose file has this SHA-256 and whose manifest says this version, and restart
+    /// the board when nobody buys. It has ended when the new software has proved itself, or the former runs again.
+    InstallUpdate {
+        bundle: BundlePlace,
+        sha256: Digest,
+        version: Version,
+        /// The kind of machine; others refuse it.
+        #[serde(default)]
+        compatible: Option<Compatible>,
+        /// Although this bundle fell back before.
+        #[serde(default)]
+        retry: bool,
+        /// Although it is older than what runs.
+        #[serde(default)]
+        downgrade: bool,
+    },
 }
 
 /// What is in a slot from now on.
@@ -142,6 +160,8 @@ pub enum Right {
     Money,
     /// Say what the machine sells, at what price and by which devices.
     Configure,
+    /// Decide which software runs.
+    Update,
 }
 
 /// The rights somebody has.
@@ -151,6 +171,7 @@ pub struct Rights {
     pub motion: bool,
     pub money: bool,
     pub configure: bool,
+    pub update: bool,
 }
 
 /// When an operation may be done.
@@ -186,6 +207,7 @@ impl Operation {
             Self::Vend { .. } => &[Right::Motion, Right::Money],
             Self::TestVend { .. } | Self::Pulse { .. } => &[Right::Motion],
             Self::ApplyConfig { .. } | Self::SetPrices { .. } | Self::SetPlanogram { .. } => &[Right::Configure],
+            Self::InstallUpdate { .. } => &[Right::Update],
         }
     }
 
@@ -212,13 +234,14 @@ impl Operation {
             | Self::ResendEvents { .. }
             | Self::ApplyConfig { .. }
             | Self::SetPrices { .. }
-            | Self::SetPlanogram { .. } => Timing::Any,
+            | Self::SetPlanogram { .. }
+            | Self::InstallUpdate { .. } => Timing::Any,
             Self::Vend { .. } | Self::TestVend { .. } | Self::Pulse { .. } | Self::Reboot => Timing::LiveBetweenSales,
         }
     }
 
     /// Every verb there is.
-    pub const VERBS: [&str; 24] = [
+    pub const VERBS: [&str; 25] = [
         "lock",
         "unlock",
         "set-stock",
@@ -243,6 +266,7 @@ impl Operation {
         "set-prices",
         "set-planogram",
         "screenshot",
+        "install-update",
     ];
 
     /// As in JSON.
@@ -272,6 +296,7 @@ impl Operation {
             Self::SetPrices { .. } => "set-prices",
             Self::SetPlanogram { .. } => "set-planogram",
             Self::Screenshot => "screenshot",
+            Self::InstallUpdate { .. } => "install-update",
         }
     }
 }
@@ -287,7 +312,7 @@ impl Actor {
 }
 
 impl Rights {
-    pub const ALL: Self = Self { service: true, motion: true, money: true, configure: true };
+    pub const ALL: Self = Self { service: true, motion: true, money: true, configure: true, update: true };
 
     fn has(self, right: Right) -> bool {
         match right {
@@ -295,6 +320,7 @@ impl Rights {
             Right::Motion => self.motion,
             Right::Money => self.money,
             Right::Configure => self.configure,
+            Right::Update => self.update,
         }
     }
 }
@@ -413,6 +439,24 @@ pub enum Refusal {
     LessIsLeft {
         left: Minor,
     },
+    /// Nobody here installs bundles.
+    NoInstaller {
+        how: String,
+    },
+    /// Another update is under way.
+    UpdateUnderWay {
+        version: Version,
+    },
+    /// This bundle was tried here, and the machine went back from it.
+    FellBackBefore,
+    /// It is older than what runs.
+    OlderThanRuns {
+        runs: Version,
+    },
+    /// The bundle is for another kind of machine.
+    OtherMachine {
+        compatible: String,
+    },
 }
 
 /// What is known of a request that was made before.
@@ -487,6 +531,7 @@ impl fmt::Display for Operation {
                     slots.iter().map(|(slot, new)| format!(" {} in {slot}", new.product)).collect();
                 write!(f, "sell{}", slots.join(","))
             }
+            Self::InstallUpdate { version, .. } => write!(f, "install version {version}"),
         }
     }
 }
@@ -515,6 +560,7 @@ impl fmt::Display for Refusal {
                     Right::Motion => "move anything",
                     Right::Money => "decide about money",
                     Right::Configure => "change the configuration",
+                    Right::Update => "decide which software runs",
                 };
                 write!(f, "who asks may not {may}")
             }
@@ -549,6 +595,19 @@ impl fmt::Display for Refusal {
             Self::ClaimIsOpen => f.write_str("the order has an open claim; settle that"),
             Self::LessIsLeft { left } => write!(f, "of what was paid for it {left} minor units are left"),
             Self::ConfigIsTried => f.write_str("another configuration is being tried; ask again when that has ended"),
+            Self::NoInstaller { how } => write!(f, "no bundle is installed here: {how}"),
+            Self::UpdateUnderWay { version } => {
+                write!(f, "an update to {version} is under way; send it when that has ended")
+            }
+            Self::FellBackBefore => {
+                f.write_str("the machine went back from this very bundle before; send another, or add retry=true")
+            }
+            Self::OlderThanRuns { runs } => {
+                write!(f, "{runs} runs here, which is newer; add downgrade=true if it is meant")
+            }
+            Self::OtherMachine { compatible } => {
+                write!(f, "the bundle is for another machine than this `{compatible}`")
+            }
         }
     }
 }

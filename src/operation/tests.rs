@@ -44,6 +44,14 @@ fn all() -> Vec<Operation> {
         Operation::SetPrices { prices: [(ProductId::parse("cola").unwrap(), 320)].into() },
         Operation::SetPlanogram { slots: [(slot, Assignment { product, stock: None, capacity: Some(9) })].into() },
         Operation::Screenshot,
+        Operation::InstallUpdate {
+            bundle: BundlePlace::parse("https://example.com/kiosk.raucb").unwrap(),
+            sha256: Digest::parse(&"0".repeat(64)).unwrap(),
+            version: Version::parse("0.2.0").unwrap(),
+            compatible: None,
+            retry: false,
+            downgrade: false,
+        },
     ]
 }
 
@@ -82,6 +90,9 @@ fn an_operation_is_read_as_it_is_written_and_named_by_its_verb() {
         json!({ "do": "set-prices", "prices": { "cola": 3.5 } }),
         json!({ "do": "set-planogram", "slots": { "A1": { "stock": 3 } } }),
         json!({ "do": "set-planogram", "slots": { "A1": { "product": "cola", "price": 3 } } }),
+        json!({ "do": "install-update", "bundle": "/b", "version": "1" }),
+        json!({ "do": "install-update", "bundle": "/b", "version": "1", "sha256": "0".repeat(63) }),
+        json!({ "do": "install-update", "bundle": "/b", "version": "1", "sha256": "0".repeat(64), "force": true }),
         json!({ "do": "settle-claim", "order": "1", "how": "refund" }),
         json!({ "do": "settle-claim", "order": OrderId::from_parts(1, 1), "how": "forget" }),
     ] {
@@ -92,12 +103,13 @@ fn an_operation_is_read_as_it_is_written_and_named_by_its_verb() {
 #[test]
 fn each_right_that_is_missing_refuses_what_needs_it() {
     for operation in all() {
-        for right in [Right::Service, Right::Motion, Right::Money, Right::Configure] {
+        for right in [Right::Service, Right::Motion, Right::Money, Right::Configure, Right::Update] {
             let rights = match right {
                 Right::Service => Rights { service: false, ..Rights::ALL },
                 Right::Motion => Rights { motion: false, ..Rights::ALL },
                 Right::Money => Rights { money: false, ..Rights::ALL },
                 Right::Configure => Rights { configure: false, ..Rights::ALL },
+                Right::Update => Rights { update: false, ..Rights::ALL },
             };
             let asked = Request { rights, ..request(operation.clone()) };
             let refused = Err(Refusal::NoRight { right });

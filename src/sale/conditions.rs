@@ -160,7 +160,9 @@ impl Turn<'_> {
                 if seen {
                     self.glass_was_seen();
                 }
+                self.state.updates.glass_has_spoken = true;
             }
+            Condition::Fleet { connected } => self.state.updates.connected = connected,
             Condition::Touch { fault } => c.touch_fault = fault,
             Condition::Disk { full } => c.disk_full = full,
             Condition::Outbox { full } => c.outbox_full = full,

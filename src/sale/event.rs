@@ -3,6 +3,7 @@
 use super::dialogue::Touch;
 use super::order::Order;
 use super::record::Offered;
+use super::software::{UpdateEvent, UpdateTask};
 use crate::operation::{ConfigText, Known, Operation, Outcome, Refusal, Request, RequestId};
 use crate::signed::statement::Sha256Hex;
 use crate::vocabulary::{
@@ -102,6 +103,8 @@ pub enum Event {
     },
     /// The fleet's broker was reached.
     FleetReached,
+    /// From who installs software.
+    Update(UpdateEvent),
 }
 
 /// A configuration with which nothing is wrong.
@@ -148,6 +151,10 @@ pub enum Condition {
     /// Latched until the daemon is started anew.
     LedgerFailed {
         why: String,
+    },
+    /// Whether the fleet's broker is there. It stops no sale.
+    Fleet {
+        connected: bool,
     },
 }
 
@@ -230,6 +237,8 @@ pub enum Effect {
     },
     /// The daemon ends and starts anew, with the configuration that the ledger says.
     StartAnew,
+    /// For who installs software; it answers with one [`UpdateEvent`].
+    Update(UpdateTask),
 }
 
 /// An event that does not fit. Not an error of the machine: answers arrive late and fingers miss.

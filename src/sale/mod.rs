@@ -13,7 +13,8 @@
 //! Where to look: [`record`] what is written down · [`order`] what an order is, as a fold of its records · [`dialogue`]
 //! the customer's pages · `codes` order numbers · [`shop`] what is sold and where it comes out · `offer` from a basket to a
 //! charge · `operate` what people ask of it · `pulse` a relay
-//! that is tried · `reboot` of the board · `configuration` that is tried · `deliver` · `settle` charges and refunds · `recover` after a restart ·
+//! that is tried · `reboot` of the board · `configuration` that is tried · [`update`] of the [`software`] · `deliver` ·
+//! `settle` charges and refunds · `recover` after a restart ·
 //! `conditions` when it may sell · [`view`] an order as people see it.
 
 pub mod codes;
@@ -32,8 +33,10 @@ pub mod record;
 pub mod recover;
 mod settle;
 pub mod shop;
+pub mod software;
 #[cfg(test)]
 mod tests;
+pub mod update;
 pub mod view;
 
 use std::collections::BTreeMap;
@@ -50,6 +53,7 @@ pub use record::Record;
 
 pub use settle::PendingRefunds;
 pub use shop::Shop;
+pub use update::Updates;
 
 use crate::operation::{Actor, KeyName, ReplayWindow, RequestId};
 use crate::vocabulary::{Language, Mono, OrderId, Outlet, Stamp};
@@ -86,6 +90,7 @@ pub struct State {
     pub configuration: Configuration,
     /// By a person; empty where nobody has. One that the configuration has no more is passed over.
     pub chosen_languages: Vec<Language>,
+    pub updates: Updates,
 }
 
 /// The outcome of one event: first `records` are committed, all or none, then `effects` happen in order.
@@ -117,6 +122,7 @@ impl State {
             pin: PinGuard::default(),
             configuration: Configuration::default(),
             chosen_languages: Vec::new(),
+            updates: Updates::default(),
         }
     }
 
@@ -141,7 +147,8 @@ impl State {
     /// When [`Event::Tick`] is wanted next; `None` while nothing is timed.
     pub fn next_wake(&self, now: Mono) -> Option<Mono> {
         let (dialogue, settle) = (self.dialogue_wake(now), self.settle_wake());
-        [dialogue, self.lease_wake(), settle, self.probe_wake(), self.pause_wake(), self.trial_wake(now)]
+        let (trial, update) = (self.trial_wake(now), self.update_wake(now));
+        [dialogue, self.lease_wake(), settle, self.probe_wake(), self.pause_wake(), trial, update]
             .into_iter()
             .flatten()
             .min()
@@ -176,6 +183,7 @@ pub fn next(state: &mut State, at: &Stamp, event: Event) -> Result<Step, Illegal
         Event::NotRebooted => turn.not_rebooted(),
         Event::ConfigChecked { result } => turn.config_checked(result)?,
         Event::FleetReached => turn.fleet_reached(),
+        Event::Update(event) => turn.update(event)?,
         Event::Started { boot, version } => turn.started(boot, version),
     }
     turn.conclude();
@@ -220,6 +228,7 @@ impl Turn<'_> {
             Record::OperationEnded { id, outcome } => self.state.dialogue.operation_ended(id, outcome),
             _ => {}
         }
+        self.state.updates.apply(&record);
         if let Some(order) = record.order().and_then(|id| self.state.orders.get_mut(&id)) {
             order.apply(&record);
         }
@@ -246,6 +255,7 @@ impl Turn<'_> {
         self.print_claims();
         self.announce();
         self.configure();
+        self.go_on_with_the_update();
         self.sweep();
     }
 

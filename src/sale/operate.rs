@@ -140,6 +140,9 @@ impl Turn<'_> {
                 self.effect(Effect::ResendEvents { after: *after });
                 return Ok(Done::Sent);
             }
+            Operation::InstallUpdate { .. } => {
+                return self.begin_update(request).map(|begun| if begun { Done::Later } else { Done::Now });
+            }
         }
         Ok(Done::Now)
     }
@@ -240,7 +243,8 @@ impl Turn<'_> {
 
     /// What a run that ended in the middle has left open can't be brought to its end any more.
     pub(super) fn end_open_operations(&mut self) {
-        for id in std::mem::take(&mut self.state.open_operations) {
+        let held = self.state.updates.operation().cloned();
+        for id in std::mem::take(&mut self.state.open_operations).into_iter().filter(|id| Some(id) != held.as_ref()) {
             self.record(Record::OperationEnded { id, outcome: Outcome::Failed { why: Cause::Restarted } });
         }
     }

@@ -305,6 +305,15 @@ impl Order {
             | Record::ServicePinRefused { .. }
             | Record::ServiceOpened { .. }
             | Record::LanguagesChosen { .. }
+            | Record::UpdateBegun { .. }
+            | Record::UpdateInstalling { .. }
+            | Record::UpdateInstalled { .. }
+            | Record::UpdateRestarting { .. }
+            | Record::UpdateTried { .. }
+            | Record::UpdateSick { .. }
+            | Record::UpdatePassed { .. }
+            | Record::UpdateGood { .. }
+            | Record::UpdateFellBack { .. }
             | Record::OperationBegun { .. }
             | Record::OperationEnded { .. }
             | Record::CashedUp { .. }

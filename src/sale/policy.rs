@@ -51,6 +51,8 @@ pub struct Policy {
     pub fleet: bool,
     /// A configuration with which the kiosk does not sell within this time is given up.
     pub trial: Duration,
+    /// So long new software may take to prove itself.
+    pub update_gate: Duration,
     /// In which the day of a payment is told, for its fee.
     pub zone: TimeZone,
 }

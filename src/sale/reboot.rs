@@ -33,7 +33,7 @@ impl Turn<'_> {
         Ok(true)
     }
 
-    fn may_reboot(&self) -> Result<(), Refusal> {
+    pub(super) fn may_reboot(&self) -> Result<(), Refusal> {
         if self.state.pulse.is_some() {
             return Err(Refusal::RelayIsTried);
         }
@@ -65,5 +65,6 @@ impl Turn<'_> {
     /// Nothing came of [`Effect::Reboot`].
     pub(super) fn not_rebooted(&mut self) {
         self.state.reboot.promised = false;
+        self.not_rebooted_for_the_update();
     }
 }

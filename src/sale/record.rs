@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::view::OrderState;
-use crate::operation::{Actor, ConfigText, Operation, Outcome, RequestId};
+use crate::operation::{Actor, BundlePlace, Compatible, ConfigText, Digest, Operation, Outcome, RequestId, Version};
 use crate::signed::statement::Sha256Hex;
 use crate::vocabulary::fee::Rate;
 use crate::vocabulary::{
@@ -177,6 +177,46 @@ pub enum Record {
     ConfigKept { config: Sha256Hex },
     /// The one before it is in force again, and why.
     ConfigRejected { config: Sha256Hex, why: Cause },
+    /// An update is under way; on disk before anything of it is fetched. `from`: the version that runs. `copy`: which of
+    /// the machine's copies of its software that is.
+    UpdateBegun {
+        operation: RequestId,
+        bundle: BundlePlace,
+        sha256: Digest,
+        version: Version,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        compatible: Option<Compatible>,
+        from: Version,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        copy: Option<String>,
+    },
+    /// The bundle is here and is what was asked for; on disk before the copy that does not run is written. `connected`: the
+    /// fleet's broker was there.
+    UpdateInstalling { operation: RequestId, connected: bool },
+    /// The copy that does not run is written, and is the one that starts next. `kernel_boot`: the run of the board's
+    /// kernel in which that was.
+    UpdateInstalled { operation: RequestId, kernel_boot: String },
+    /// Nobody buys, and the board is restarted for the update.
+    UpdateRestarting { operation: RequestId },
+    /// The new software runs, for trial: it has to pass the health gate.
+    UpdateTried {
+        operation: RequestId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        copy: Option<String>,
+    },
+    /// The health gate was not passed in time, and the former software is started again.
+    UpdateSick { operation: RequestId, detail: String },
+    /// The health gate is passed; on disk before the new software is marked good. `detail`: why it was passed without the
+    /// fleet's broker.
+    UpdatePassed {
+        operation: RequestId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+    /// The new software is marked good, and is the one that starts from now on.
+    UpdateGood { operation: RequestId, version: Version, sha256: Digest },
+    /// The former software runs again. The bundle is refused from now on, until it is asked for in spite of that.
+    UpdateFellBack { operation: RequestId, version: Version, sha256: Digest, detail: String },
 }
 
 /// What was in an outlet.
@@ -263,6 +303,19 @@ pub enum Slip {
 }
 
 impl Record {
+    /// The kinds that are about updates.
+    pub const UPDATES: [&str; 9] = [
+        "update-begun",
+        "update-installing",
+        "update-installed",
+        "update-restarting",
+        "update-tried",
+        "update-sick",
+        "update-passed",
+        "update-good",
+        "update-fell-back",
+    ];
+
     /// The kind as it stands in the ledger and in the event's topic.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -309,6 +362,15 @@ impl Record {
             Record::ConfigTried { .. } => "config-tried",
             Record::ConfigKept { .. } => "config-kept",
             Record::ConfigRejected { .. } => "config-rejected",
+            Record::UpdateBegun { .. } => "update-begun",
+            Record::UpdateInstalling { .. } => "update-installing",
+            Record::UpdateInstalled { .. } => "update-installed",
+            Record::UpdateRestarting { .. } => "update-restarting",
+            Record::UpdateTried { .. } => "update-tried",
+            Record::UpdateSick { .. } => "update-sick",
+            Record::UpdatePassed { .. } => "update-passed",
+            Record::UpdateGood { .. } => "update-good",
+            Record::UpdateFellBack { .. } => "update-fell-back",
         }
     }
 
@@ -368,7 +430,16 @@ impl Record {
             | Record::LanguagesChosen { .. }
             | Record::ConfigTried { .. }
             | Record::ConfigKept { .. }
-            | Record::ConfigRejected { .. } => None,
+            | Record::ConfigRejected { .. }
+            | Record::UpdateBegun { .. }
+            | Record::UpdateInstalling { .. }
+            | Record::UpdateInstalled { .. }
+            | Record::UpdateRestarting { .. }
+            | Record::UpdateTried { .. }
+            | Record::UpdateSick { .. }
+            | Record::UpdatePassed { .. }
+            | Record::UpdateGood { .. }
+            | Record::UpdateFellBack { .. } => None,
         }
     }
 }

@@ -41,6 +41,8 @@ pub struct Recovered {
     pub languages: Vec<Language>,
     /// The configuration on trial, by the record with which that began.
     pub config_tried: Option<Record>,
+    /// What was written about updates, in order.
+    pub updates: Vec<Record>,
     /// The ledger was written elsewhere, where somebody may take up the same orders.
     pub moved: bool,
 }
@@ -67,6 +69,7 @@ impl State {
         self.last_report = recovered.last_report;
         self.chosen_languages = recovered.languages;
         self.configuration.trial = recovered.config_tried.as_ref().and_then(Trial::of);
+        self.updates.restore(&recovered.updates, &self.open_operations, recovered.moved);
         self.dialogue = Dialogue::new(self.languages());
         self.orders = recovered.orders.into_iter().map(|order| (order.id, order)).collect();
     }
@@ -83,6 +86,7 @@ impl Turn<'_> {
         self.record(Record::BootStarted { boot, version });
         self.resume_trial();
         self.end_open_operations();
+        self.look_at_the_software();
         for record in self.state.shop.opening() {
             self.record(record);
         }

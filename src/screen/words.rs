@@ -127,7 +127,12 @@ impl Words<'_> {
             | Refusal::OrderIsOpen
             | Refusal::ClaimIsOpen
             | Refusal::LessIsLeft { .. }
-            | Refusal::ConfigIsTried => self.say("refusal-no-right"),
+            | Refusal::ConfigIsTried
+            | Refusal::NoInstaller { .. }
+            | Refusal::UpdateUnderWay { .. }
+            | Refusal::FellBackBefore
+            | Refusal::OlderThanRuns { .. }
+            | Refusal::OtherMachine { .. } => self.say("refusal-no-right"),
             Refusal::NotLive => self.say("refusal-not-live"),
             Refusal::InMidSale => self.say("refusal-in-mid-sale"),
             Refusal::NumberTaken => self.say("refusal-number-taken"),
@@ -169,11 +174,14 @@ impl Words<'_> {
             Cause::GoodsGoneMoneyBack => self.say("cause-goods-gone-money-back"),
             Cause::RefundSilent { hours, .. } => self.with("cause-refund-silent", "hours", &hours.to_string()),
             Cause::RailRemoved { rail } => self.with("cause-rail-removed", "rail", &rail.to_string()),
-            Cause::Printer { detail } | Cause::NoReboot { detail } => detail.clone(),
             // Of a configuration: the fleet alone hears them.
             Cause::CantSell { .. } | Cause::FleetNotReached | Cause::NotStarted { .. } | Cause::FileChanged => {
                 why.to_string()
             }
+            Cause::Printer { detail }
+            | Cause::NoReboot { detail }
+            | Cause::UpdateFailed { detail }
+            | Cause::FellBack { detail } => detail.clone(),
         }
     }
 

@@ -25,7 +25,7 @@ pub enum Role {
     Sell,
     /// The configuration: what is sold at what price, and by which devices.
     Config,
-    /// The software; no command is about it yet.
+    /// Which software runs.
     Update,
 }
 
@@ -119,8 +119,8 @@ impl Keyset {
         let rights = content.keys.iter().map(|entry| {
             let has = |role| entry.roles.contains(&role);
             let sell = has(Role::Sell);
-            let rights = Rights { service: sell, motion: sell, money: sell, configure: has(Role::Config) };
-            (entry.kid.to_string(), rights)
+            let (configure, update) = (has(Role::Config), has(Role::Update));
+            (entry.kid.to_string(), Rights { service: sell, motion: sell, money: sell, configure, update })
         });
         Ok(Self { version: content.version, keys: Keys::new(keys), rights: rights.collect(), text })
     }
@@ -229,8 +229,8 @@ MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
         let text = content.sign(&root()).unwrap();
         let keyset = open(format!("{text}\n").as_bytes()).unwrap();
         assert_eq!((keyset.version(), keyset.text()), (3, &text));
-        assert_eq!(keyset.rights("a"), Some(Rights { configure: false, ..Rights::ALL }));
-        assert_eq!(keyset.rights("b"), Some(Rights { configure: true, ..Rights::default() }));
+        assert_eq!(keyset.rights("a"), Some(Rights { configure: false, update: false, ..Rights::ALL }));
+        assert_eq!(keyset.rights("b"), Some(Rights { configure: true, update: true, ..Rights::default() }));
         assert_eq!(keyset.rights("root"), None);
     }
 

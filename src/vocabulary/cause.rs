@@ -140,6 +140,10 @@ pub enum Cause {
     NotStarted { detail: String },
     /// A configuration: the file on the machine was changed while it was being tried.
     FileChanged,
+    /// An update that is not installed, and why.
+    UpdateFailed { detail: String },
+    /// An update after which the former software runs again, and why.
+    FellBack { detail: String },
 }
 
 impl Cause {
@@ -171,6 +175,8 @@ impl Cause {
             Self::FleetNotReached => "fleet-not-reached",
             Self::NotStarted { .. } => "not-started",
             Self::FileChanged => "file-changed",
+            Self::UpdateFailed { .. } => "update-failed",
+            Self::FellBack { .. } => "fell-back",
         }
     }
 }
@@ -186,7 +192,11 @@ impl fmt::Display for Cause {
             Self::NothingFellAnywhere => f.write_str("nothing came out of any outlet tried"),
             Self::NoOutletLeft => f.write_str("no outlet with these goods is left"),
             Self::SensorFailed => f.write_str("the drop sensor did not pass its self-test"),
-            Self::Board { detail } | Self::Printer { detail } | Self::NoReboot { detail } => f.write_str(detail),
+            Self::Board { detail }
+            | Self::Printer { detail }
+            | Self::NoReboot { detail }
+            | Self::UpdateFailed { detail } => f.write_str(detail),
+            Self::FellBack { detail } => write!(f, "the former software runs again: {detail}"),
             Self::MotorNotHome => f.write_str("its motor has not come home"),
             Self::TooWarm { max_milli_c, minutes } => {
                 let max = f64::from(*max_milli_c) / 1_000.0;
@@ -264,6 +274,8 @@ mod tests {
             Cause::FleetNotReached,
             Cause::NotStarted { detail: detail() },
             Cause::FileChanged,
+            Cause::UpdateFailed { detail: detail() },
+            Cause::FellBack { detail: detail() },
         ];
         for cause in causes {
             let json = serde_json::to_value(&cause).unwrap();

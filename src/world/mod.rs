@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::operation::{Operation, RequestId};
+use crate::operation::{Operation, RequestId, Version};
 use crate::vocabulary::{Point, Rect, Target};
 
 /// Larger than a whole 4K frame is a broken peer.
@@ -54,6 +54,28 @@ pub enum Ask {
     Rail { request: Value },
     /// Take the plug out and put it in again; answered with `null` before that.
     Reboot,
+    /// To the installer of the machine's software; answered with what runs then.
+    Copies { ask: CopyAsk },
+}
+
+/// The simulated machine has two copies of its software, and a boot loader.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CopyAsk {
+    Look,
+    /// The copy that does not run is being written.
+    Write,
+    /// It is, and starts next.
+    Written {
+        version: Version,
+    },
+    /// The one that runs has all its attempts again. `next`: it starts next.
+    Good {
+        next: bool,
+    },
+    OtherNext,
+    /// It is not started any more.
+    OtherNever,
 }
 
 /// From the world to the kiosk's drivers.

@@ -24,6 +24,7 @@ const KEYS: &[(&str, &str)] = &[
     ("at_ms", "Wall clock, milliseconds since 1970 UTC."),
     ("attempt", "Which try at the unit, from 1; each has another outlet."),
     ("base", "SHA-256 of the configuration's file on the machine."),
+    ("bundle", "Where the bundle of an update is fetched from."),
     ("before", "The ledger's former number, where it was copied or moved."),
     ("boot", "The number of this run of the daemon, 16 hexadecimal digits."),
     ("by", "Who has asked for it or decided it."),
@@ -34,6 +35,9 @@ const KEYS: &[(&str, &str)] = &[
     ("count", "Units: that lie in the slot, or that the sensor saw fall."),
     ("counted", "Units that the sensor saw fall; none where no sensor can say."),
     ("config", "SHA-256 of a configuration's text; in an operation, that text."),
+    ("compatible", "The kind of machine that a bundle is for."),
+    ("connected", "Whether the fleet's broker was there."),
+    ("copy", "Which of the machine's copies of its software runs, as the boot loader calls it."),
     ("configured", "The languages of the configuration."),
     (
         "counter",
@@ -46,6 +50,7 @@ const KEYS: &[(&str, &str)] = &[
         "fee_estimate",
         "Minor units that the provider keeps of the payment, by the configured rates; none where no rate is configured.",
     ),
+    ("from", "The version that runs when an update begins."),
     ("goods", "What is sold: `product:ID`, or `stay:ID` for a car's time in a car park."),
     ("fault", "Why the outlet may not be used."),
     ("grant", "Why nothing is to be paid, as a [word](#grant)."),
@@ -60,6 +65,7 @@ const KEYS: &[(&str, &str)] = &[
     ("in_a_row", "So many one after the other."),
     ("item", "Which unit of the order, from 0."),
     ("items", "The units, one entry each: `goods`, `label`, `price`, `tax`."),
+    ("kernel_boot", "The run of the board's kernel, as Linux numbers it."),
     ("key", "The shop's own name for what it has noted."),
     ("kid", "The name of a key of the fleet's."),
     ("kind", "The record's kind; in a reason, the [word](#stopreason)."),
@@ -71,6 +77,7 @@ const KEYS: &[(&str, &str)] = &[
     ("life_ms", "Milliseconds in which the provider may take a payment: the time on the glass and its one extension."),
     ("max_milli_c", "Thousandths of a degree Celsius."),
     ("minutes", "Minutes."),
+    ("operation", "The number of the operation that it belongs to."),
     ("number", "The report's."),
     ("order", "The order's number. In a payment: the order that the provider says it was for."),
     ("outcome", "What came of the operation, with its [word](#outcome) in `result`."),
@@ -87,6 +94,8 @@ const KEYS: &[(&str, &str)] = &[
     ("refusal", "Why an operation is not done, as a [word](#refusal)."),
     ("result", "What came of an operation, as a [word](#outcome)."),
     ("report", "The number of a report of what was taken."),
+    ("runs", "The version that runs."),
+    ("sha256", "Of a bundle's file."),
     ("right", "The [right](#right) that is missing."),
     ("settled_by", "What [settles](#settling) a delivery that no sensor can tell."),
     ("short_code", "The six digits beside the QR, on the receipt and in the payment's description."),
@@ -100,7 +109,7 @@ const KEYS: &[(&str, &str)] = &[
     ("uid", "A user of this machine."),
     ("until_told", "True where the provider's own word settles the claim; left out where it does not."),
     ("value", "What the shop has noted, in its own form; left out where it has forgotten the key."),
-    ("version", "The program's version."),
+    ("version", "The program's version; of an update, that of the new software, as its bundle says."),
     (
         "why",
         "The cause: a [cause](#cause), or for `order-closed`, `payment-surplus` and a refusal a word of its own list.",
@@ -264,6 +273,8 @@ fn causes() -> Vec<Cause> {
         Cause::FleetNotReached,
         Cause::NotStarted { detail: detail() },
         Cause::FileChanged,
+        Cause::UpdateFailed { detail: detail() },
+        Cause::FellBack { detail: detail() },
     ]
 }
 
@@ -297,6 +308,11 @@ fn refusals() -> Vec<Refusal> {
         Refusal::OrderIsOpen,
         Refusal::ClaimIsOpen,
         Refusal::LessIsLeft { left: 300 },
+        Refusal::NoInstaller { how: "WORDS".into() },
+        Refusal::UpdateUnderWay { version: keys::version() },
+        Refusal::FellBackBefore,
+        Refusal::OlderThanRuns { runs: keys::version() },
+        Refusal::OtherMachine { compatible: "KIND".into() },
     ]
 }
 
@@ -332,6 +348,14 @@ fn operations() -> Vec<Operation> {
             slots: [(slot(), Assignment { product: product(), stock: Some(8), capacity: None })].into(),
         },
         Operation::Screenshot,
+        Operation::InstallUpdate {
+            bundle: keys::bundle(),
+            sha256: keys::sha256(),
+            version: keys::version(),
+            compatible: None,
+            retry: false,
+            downgrade: false,
+        },
     ]
 }
 

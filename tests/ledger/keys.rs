@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use kioskd::operation::{Actor, ConfigText, KeyName, Operation, Outcome, Refusal, RequestId};
+use kioskd::operation::{
+    Actor, BundlePlace, ConfigText, Digest, KeyName, Operation, Outcome, Refusal, RequestId, Version,
+};
 use kioskd::sale::Record;
 use kioskd::sale::record::{Closed, Held, Settling, Slip, Surplus};
 use kioskd::sale::view::{OrderState, StopReason};
@@ -14,6 +16,18 @@ use kioskd::vocabulary::{
 use serde_json::{Value, json};
 
 use crate::kit;
+
+pub fn version() -> Version {
+    Version::parse("2026.12.1").unwrap()
+}
+
+pub fn bundle() -> BundlePlace {
+    BundlePlace::parse("https://updates.example.com/kiosk.raucb").unwrap()
+}
+
+pub fn sha256() -> Digest {
+    Digest::parse(&"0a".repeat(32)).unwrap()
+}
 
 /// Each kind once, with everything that may be left out.
 pub fn one_of_each() -> Vec<Record> {
@@ -118,6 +132,28 @@ pub fn one_of_each() -> Vec<Record> {
         },
         Record::ConfigKept { config: digest() },
         Record::ConfigRejected { config: digest(), why: Cause::FleetNotReached },
+        Record::UpdateBegun {
+            operation: request(),
+            bundle: bundle(),
+            sha256: sha256(),
+            version: version(),
+            compatible: kioskd::operation::Compatible::parse("kioskos-rpi4"),
+            from: Version::parse("2026.11.30").unwrap(),
+            copy: Some("A".into()),
+        },
+        Record::UpdateInstalling { operation: request(), connected: true },
+        Record::UpdateInstalled { operation: request(), kernel_boot: "0d7f2a3c".into() },
+        Record::UpdateRestarting { operation: request() },
+        Record::UpdateTried { operation: request(), copy: Some("B".into()) },
+        Record::UpdateSick { operation: request(), detail: "no frame is on the glass".into() },
+        Record::UpdatePassed { operation: request(), detail: Some("no fleet is configured".into()) },
+        Record::UpdateGood { operation: request(), version: version(), sha256: sha256() },
+        Record::UpdateFellBack {
+            operation: request(),
+            version: version(),
+            sha256: sha256(),
+            detail: "no frame is on the glass".into(),
+        },
     ]
 }
 

@@ -194,7 +194,8 @@ impl Shop {
             | Effect::Answer { .. }
             | Effect::Reboot
             | Effect::CheckConfig { .. }
-            | Effect::StartAnew => return None,
+            | Effect::StartAnew
+            | Effect::Update(_) => return None,
         })
     }
 
@@ -458,6 +459,7 @@ pub fn policy(unknown_delivery: UnknownDelivery) -> Policy {
     Policy {
         fleet: false,
         trial: Duration::from_secs(60),
+        update_gate: Duration::from_secs(300),
         categories: Vec::new(),
         pickup_numbers: false,
         kiosk: "K1".into(),

@@ -12,6 +12,7 @@ mod holding;
 mod keys;
 mod kit;
 mod money;
+mod newer;
 mod parking;
 mod proof;
 mod reading;

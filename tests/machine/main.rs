@@ -21,3 +21,4 @@ mod street;
 mod telemetry;
 mod terminal;
 mod trouble;
+mod update;

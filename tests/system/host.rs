@@ -222,7 +222,7 @@ impl Case {
 
 /// The machine is several processes that wait for each other; where they need not wake each other on another processor,
 /// it is more than twice as fast.
-fn one_processor() -> String {
+pub fn one_processor() -> String {
     let allowed = sched_getaffinity(None).unwrap();
     (0..CpuSet::MAX_CPU).rfind(|&processor| allowed.is_set(processor)).expect("a processor").to_string()
 }

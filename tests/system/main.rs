@@ -13,6 +13,7 @@ mod ssh;
 mod street;
 mod technician;
 mod troubles;
+mod update;
 
 use serde::{Deserialize, Serialize};
 

@@ -65,9 +65,15 @@ pub fn read(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                     say(format_args!("{:#}", end.json()))?;
                 }
                 false => {
-                    let Verified { seq, orders, hash } = end;
+                    let Verified { seq, orders, hash, passed_over } = end;
                     let (records, orders) = (plural(seq, "record"), plural(orders, "order"));
                     say(format_args!("the ledger holds: {records}, {orders}; the chain ends in {hash}"))?;
+                    if passed_over > 0 {
+                        let records = plural(passed_over, "record");
+                        say(format_args!(
+                            "{records} of another version of kioskd can't be read by this one, so the tables were not compared"
+                        ))?;
+                    }
                 }
             }
         }

@@ -53,6 +53,7 @@ impl SimulatedWorld {
             match message {
                 ToWorld::Hello { lines, slots, panel } => {
                     self.machine.hello(&lines, &slots);
+                    lock(&self.copies).start();
                     if let Err(error) = self.glass.resize(panel.0, panel.1) {
                         tracing::error!(%error, "the kiosk has announced a panel that can't be shown");
                         break;
@@ -131,6 +132,7 @@ impl SimulatedWorld {
             Ask::PrinterRead { wait_ms } => {
                 Ok(self.paper.read(Duration::from_millis(wait_ms).min(PRINTER_WAIT)).into())
             }
+            Ask::Copies { ask } => Ok(lock(&self.copies).asked(ask)),
             Ask::Rail { .. } | Ask::Reboot => Err("nobody asks a device for this".into()),
         }
     }

@@ -128,6 +128,19 @@ fn state() -> Value {
         "ledger": "9c41d0e6b7a25f38",
         "ledger_before": null,
         "languages": ["zh-Hant", "en"],
+        "software": {
+            "version": "2026.11.30",
+            "copy": "A",
+            "no_installer": null,
+            "no_fallback": "no fallback: the machine's other copy of its software can't be started",
+            "update": {
+                "id": "7f3a90c1d2e45b68",
+                "version": "2026.12.1",
+                "stage": "installing",
+                "says": "90 %: Copying image to rootfs.1",
+            },
+            "refused": [],
+        },
     })
 }
 

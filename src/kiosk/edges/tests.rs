@@ -152,6 +152,7 @@ pub(in super::super) fn rig(fate: impl Fn() + Send + Sync + 'static) -> Rig {
     let board = board::start_on(&wires, &supervisor, &config.board, &config.slots, GRACE, report).unwrap();
     let rail = Arc::new(Generous::default());
     let (printer, slips) = channel();
+    let updater = Updater::new(&config.update, &config.board.lines, None, &config.state.directory, 0);
     let edges = Edges {
         runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap(),
         board,
@@ -160,6 +161,8 @@ pub(in super::super) fn rig(fate: impl Fn() + Send + Sync + 'static) -> Rig {
         gateway: None,
         printer,
         reboot: reboot::open(&config.board, None),
+        updater: Arc::new(updater),
+        trial: Trial::new(&config.state.directory),
         pin: None,
         supervisor,
         inputs: inputs.clone(),

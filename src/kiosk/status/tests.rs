@@ -7,6 +7,7 @@ use serde_json::json;
 use super::super::configuration::Origin;
 use super::super::devices::{BoardStatus, DropSensorStatus, GlassStatus, InputStatus, ThermometerStatus};
 use super::super::edges::tests::{rig, sell};
+use super::super::software::{SoftwareStatus, UpdateStatus};
 use super::super::{Input, Kiosk};
 use super::*;
 use crate::board::BoardEvent;
@@ -92,7 +93,21 @@ pub fn full() -> Status {
     let order = OrderId::from_parts(1_795_392_000_000, 7);
     let slot = || SlotId::parse("A1").unwrap();
     let product = ProductId::parse("cola").unwrap();
+    let software = SoftwareStatus {
+        version: Some("2026.11.30".into()),
+        copy: Some("A".into()),
+        no_installer: Some(why()),
+        no_fallback: Some(why()),
+        update: Some(UpdateStatus {
+            id: "u-1".into(),
+            version: "2026.12.1".into(),
+            stage: "installing",
+            says: "90 %: Copying image to rootfs.1".into(),
+        }),
+        refused: vec!["0".repeat(64)],
+    };
     Status {
+        software,
         kiosk: "K0001".into(),
         fleet: "street".into(),
         version: "0.1.0",

@@ -185,6 +185,11 @@ impl Dialogue {
         }
     }
 
+    /// The first page is on the glass: nobody is in the middle of anything.
+    pub fn at_rest(&self) -> bool {
+        matches!(self.at, At::Shop(shop::At::Attract))
+    }
+
     /// Somebody is in the service menu.
     pub fn in_service(&self) -> bool {
         matches!(self.at, At::Menu(_))

@@ -67,6 +67,7 @@ pub fn policy() -> Policy {
         sensor: true,
         service: true,
         reboot: true,
+        update_gate: Duration::from_secs(300),
         rails: vec![rail("sandbox")],
         zone: jiff::tz::TimeZone::UTC,
     }
@@ -134,8 +135,9 @@ impl Desk {
             let ends = |record: &Record| matches!(record, Record::OperationEnded { id, .. } if id == open);
             !self.records.iter().any(ends)
         });
-        let recovered = Recovered { orders, last_order, codes, shop, config_tried, operations, ..Recovered::default() };
-        self.state.restore(recovered);
+        let updates = self.records.iter().filter(|record| Record::UPDATES.contains(&record.kind())).cloned().collect();
+        let left = Recovered { orders, last_order, codes, shop, operations, updates, ..Recovered::default() };
+        self.state.restore(Recovered { config_tried, ..left });
         self.state.configuration.given_up = given_up;
         self.now = 0;
         let step = self.hear(Event::Started { boot: BootId::parse("boot-2").unwrap(), version: "1".into() });

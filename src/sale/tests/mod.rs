@@ -17,4 +17,5 @@ mod restart;
 mod schedule;
 mod silence;
 mod slips;
+mod update;
 mod views;

@@ -97,7 +97,7 @@ fn what_the_office_signs_is_a_request_by_its_key_and_counter() {
     let wanted = Request {
         id: RequestId::parse("c1").unwrap(),
         by: Actor::Fleet { kid: KeyName::parse("office").unwrap(), counter: 7 },
-        rights: Rights { configure: false, ..Rights::ALL },
+        rights: Rights { configure: false, update: false, ..Rights::ALL },
         live: false,
         expired: false,
         asked: Operation::Lock { reason: Reason::parse("cleaning").unwrap() },
@@ -114,7 +114,7 @@ fn what_the_office_signs_is_a_request_by_its_key_and_counter() {
 fn a_key_without_the_role_has_no_right() {
     let fleet = Fleet::new();
     let request = fleet.open("lock", "c1", &sign(&fleet.watcher, &lock())).unwrap();
-    assert_eq!(request.rights, Rights { configure: true, ..Rights::default() });
+    assert_eq!(request.rights, Rights { configure: true, update: true, ..Rights::default() });
     assert!(request.permitted(false).is_err());
 }
 
