@@ -4,8 +4,8 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::reader::parse;
 use super::row::{COLUMNS, rows};
+use super::understood::understood;
 use super::{LedgerError, Reader};
 use crate::operation::{ConfigText, Known, Operation, RequestId};
 use crate::sale::Record;
@@ -49,7 +49,7 @@ pub(super) fn newest(connection: &Connection, path: &Path) -> Result<Newest, Led
         let query = format!("{COLUMNS} WHERE order_id IS NULL AND kind = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT 1");
         let rows = rows(connection, &query, rusqlite::params![kind, before]).map_err(LedgerError::sqlite(path))?;
         let Some(row) = rows.first() else { return Ok(None) };
-        Ok(parse(connection, row, path)?.map(|record| (row.seq, record)))
+        Ok(understood(connection, path, row.seq, &row.body)?.map(|record| (row.seq, record)))
     };
     let all = i64::MAX.unsigned_abs();
     let (tried, kept) = (newest("config-tried", all)?, newest("config-kept", all)?);

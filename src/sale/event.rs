@@ -11,6 +11,8 @@ use crate::vocabulary::{
     Pin, RailError, RailName, Reading, RefundId, RefundReport, RefundRequest, ShortCode, StopReason,
 };
 
+// One lives at a time, and what somebody asks for has many words.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
 pub enum Event {
     /// Time has passed; see [`State::next_wake`](super::State::next_wake).

@@ -93,7 +93,7 @@ impl Bus {
     async fn property(&self, name: &str) -> Result<String, String> {
         let told = self.0.call_method(Some(NAME), "/", Some(PROPERTIES), "Get", &(INSTALLER, name)).await;
         let value: Result<OwnedVariant, _> = told.and_then(|told| told.body().deserialize());
-        value.and_then(|value| Ok(String::try_from(value)?)).map_err(|error| not_asked(&error))
+        value.and_then(String::try_from).map_err(|error| not_asked(&error))
     }
 
     /// Who is RAUC now.

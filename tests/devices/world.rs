@@ -88,7 +88,7 @@ fn answer(machine: &Machine, paper: &Paper, deaf: &AtomicBool, ask: Ask) -> Opti
         Ask::I2c { address, write, read } => machine.i2c(address, &write, read).map(|bytes| json!(bytes)),
         Ask::PrinterWrite { bytes } => paper.write(&bytes).map(|()| Value::Null),
         Ask::PrinterRead { wait_ms } => Ok(json!(paper.read(Duration::from_millis(wait_ms)))),
-        Ask::Rail { .. } | Ask::Reboot => Err("not in this world".into()),
+        Ask::Rail { .. } | Ask::Reboot | Ask::Copies { .. } => Err("not in this world".into()),
     })
 }
 

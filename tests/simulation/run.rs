@@ -544,6 +544,8 @@ impl<'a> Run<'a> {
                 world.tell(wait, Event::ConfigChecked { result });
             }
             // The daemon that starts anew forgets as much as one that is cut off.
+            // This machine has one copy of its software.
+            Effect::Update(_) => {}
             Effect::StartAnew => {
                 self.starts_anew = true;
                 self.journal.power.dies();

@@ -69,6 +69,7 @@ pub fn policy(chance: &mut Chance) -> Policy {
         reboot: true,
         fleet: true,
         trial: seconds(60),
+        update_gate: seconds(300),
         zone: jiff::tz::TimeZone::UTC,
         rails: rails()[..chance.pick(&[1, 2, 2])].iter().map(rail).collect(),
     }

@@ -32,6 +32,8 @@ pub struct Weather {
     pub silent: u64,
 }
 
+// Few wait at a time.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 pub enum Due {
     /// To whatever kiosk lives then.

@@ -235,7 +235,7 @@ fn a_power_cut_at_any_step_is_followed_by_the_next_or_by_the_same_once_more() {
                 answer(&mut desk, manifest("2"));
             }
             desk.restart();
-            assert_eq!(tasks(&see(&mut desk, "1", copy, 2).effects), [fetch.clone()]);
+            assert_eq!(tasks(&see(&mut desk, "1", copy, 2).effects), vec![fetch.clone()]);
             assert!(tasks(&see(&mut desk, "1", copy, 2).effects).is_empty(), "once");
             answer(&mut desk, manifest("2"));
             assert!(restarts(&answer(&mut desk, UpdateEvent::Installed(Ok(())))));
