@@ -295,7 +295,7 @@ impl<'w> Machine<'w> {
     }
 
     /// Until it has nothing more to do.
-    fn to_the_end(&mut self, mut cut: impl FnMut(&str, u32) -> Option<Cut>) -> Started {
+    fn until_its_end(&mut self, mut cut: impl FnMut(&str, u32) -> Option<Cut>) -> Started {
         for _ in 0..STARTS {
             let (copy, left) = self.choose();
             let wanted = cut(&self.variables()["BOOT_ORDER"], left);
@@ -341,7 +341,7 @@ fn campaign(works: &Works, order: &Order, health: Health, seed: u64) {
     let mut chance = Chance(seed);
     let mut machine = Machine::new(works, std::slice::from_ref(order));
     let mut cuts = 0;
-    let last = machine.to_the_end(|order, left| {
+    let last = machine.until_its_end(|order, left| {
         // All attempts of new software, used up by cuts, are a fallback, and nobody could tell it from another.
         let spares = order.starts_with('B') && left == 0;
         if cuts == CUTS || spares || chance.below(100) < 20 {
@@ -414,7 +414,7 @@ fn a_corrupt_bundle_leaves_no_fallback_until_another_is_installed() {
     std::fs::write(works.at("bad.raucb"), &bytes).unwrap();
     let bad = works.order("bad.raucb", "2");
     let mut machine = Machine::new(&works, &[bad, good]);
-    let last = machine.to_the_end(|_, _| None);
+    let last = machine.until_its_end(|_, _| None);
     println!("{:?}", machine.told);
     // Its first start tried the bad one.
     let first = std::fs::read_to_string(works.at("first")).unwrap();
