@@ -83,8 +83,14 @@ impl Stop {
 /// The other end of every connection.
 pub struct Sessions {
     fleet: Name,
-    outgoing: Vec<(mpsc::Sender<(Topic, Vec<u8>)>, Arc<AtomicBool>)>,
+    outgoing: Vec<Outgoing>,
     stop: Stop,
+}
+
+/// To one broker, while the connection is up.
+struct Outgoing {
+    queue: mpsc::Sender<(Topic, Vec<u8>)>,
+    up: Arc<AtomicBool>,
 }
 
 impl Sessions {
@@ -95,7 +101,7 @@ impl Sessions {
             let up = Arc::new(AtomicBool::new(false));
             let task = SessionTask { config, inbox: inbox.clone(), queue, up: Arc::clone(&up) };
             tokio::spawn(task.run());
-            (outgoing, up)
+            Outgoing { queue: outgoing, up }
         };
         Self { fleet, outgoing: configs.into_iter().map(start).collect(), stop }
     }
@@ -104,8 +110,8 @@ impl Sessions {
     /// and is answered then.
     pub fn acknowledge(&self, kiosk: &Name, message: &[u8]) {
         let topic = Address { fleet: self.fleet.clone(), kiosk: kiosk.clone() }.topic(Leaf::Ack);
-        for (outgoing, _) in self.outgoing.iter().filter(|(_, up)| up.load(Ordering::Relaxed)) {
-            drop(outgoing.try_send((topic.clone(), message.to_vec())));
+        for Outgoing { queue, .. } in self.outgoing.iter().filter(|outgoing| outgoing.up.load(Ordering::Relaxed)) {
+            drop(queue.try_send((topic.clone(), message.to_vec())));
         }
     }
 
