@@ -20,11 +20,10 @@ pub(crate) enum Notice {
         report: ChargeReport,
     },
     Gateway(VerifiedNotice),
-    /// Money is to be given back. `known`: what the ledger has under the request's number.
+    /// Money is to be given back, with what the ledger has under the request's number.
     Refund {
-        request: Request,
-        known: Option<Known>,
         order: OrderId,
+        asked: Box<(Request, Option<Known>)>,
     },
 }
 
@@ -49,8 +48,8 @@ impl Kiosk {
         let settled = notice.order().filter(|id| !self.state.orders.contains_key(id));
         let (Some(id), Some(reads)) = (settled, &self.reads) else { return self.take_notice(notice) };
         if self.waiting_notices.0.values().map(Vec::len).sum::<usize>() >= WAITING {
-            if let Notice::Refund { request, .. } = notice {
-                return self.answer_all(&request.id, &Err("too much is asked of old orders at once; ask again".into()));
+            if let Notice::Refund { asked, .. } = notice {
+                return self.answer_all(&asked.0.id, &Err("too much is asked of old orders at once; ask again".into()));
             }
             return tracing::warn!(order = %id, "a payment notice was dropped, because too many for old orders came at once; its sender repeats it");
         }
@@ -83,7 +82,7 @@ impl Kiosk {
         match notice {
             Notice::Rail { charge, report } => self.step(Event::Reported { charge, result: Ok(report), asked: false }),
             Notice::Gateway(noticed) => self.noticed(noticed),
-            Notice::Refund { request, known, .. } => self.decide(request, known),
+            Notice::Refund { asked, .. } => self.decide(asked.0, asked.1),
         }
     }
 }

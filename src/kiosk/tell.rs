@@ -160,7 +160,7 @@ impl Kiosk {
             (Err(error), _) => self.answer_all(&number, &Err(error.to_string())),
             (Ok(known), Operation::Refund { order, .. }) => {
                 let order = *order;
-                self.notice(Notice::Refund { request, known, order });
+                self.notice(Notice::Refund { order, asked: Box::new((request, known)) });
             }
             (Ok(known), _) => self.decide(request, known),
         }

@@ -183,7 +183,7 @@ mod tests {
     }
 
     /// Where threads and tasks may be started otherwise, and why that end is heard too.
-    const ELSEWHERE: [(&str, &str); 8] = [
+    const ELSEWHERE: [(&str, &str); 9] = [
         ("src/service/supervisor.rs", "this is where"),
         (
             "src/board/worker.rs",

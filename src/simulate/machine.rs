@@ -191,8 +191,9 @@ impl Machine {
         };
         run.link = self.join(&run, shared)?;
         if let (Some(link), Some(_)) = (&run.link, &run.desk) {
-            let goes_on = run.state.configuration.trial.as_ref().map(|trial| &trial.id);
-            for status in commands::told_again(&reader, &run.state.open_operations, goes_on)? {
+            let trial = run.state.configuration.trial.as_ref().map(|trial| &trial.id);
+            let goes_on: Vec<_> = trial.into_iter().chain(run.state.updates.operation()).collect();
+            for status in commands::told_again(&reader, &run.state.open_operations, &goes_on)? {
                 link.status_sender().tell(status);
             }
         }
@@ -511,6 +512,7 @@ impl Machine {
             second_kiosk: None,
             rejections: None,
             commands_rejected: &run.rejections,
+            update_progress: None,
             now: run.clock.now(),
             wall,
         };

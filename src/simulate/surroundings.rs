@@ -183,6 +183,10 @@ impl Surroundings {
             Effect::CheckPin { .. } => self.tell(now, run, 50, Event::PinChecked { right: false }),
             Effect::AskReboot => self.tell(now, run, 50, Event::RebootAnswered { result: Ok(()) }),
             Effect::Reboot => self.later(now + 500, Due::PowerCut),
+            Effect::Update(task) => {
+                let event = task.failed("a simulated machine installs nothing".to_owned());
+                self.tell(now, run, 50, Event::Update(event));
+            }
             Effect::PrintReport { .. } | Effect::PrintTest => {}
             other => return Some(other),
         }
