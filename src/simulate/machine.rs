@@ -341,7 +341,7 @@ impl Machine {
                 }
             }
             Page::Shop(ShopPage::Basket { .. }) => Touch::Pay,
-            Page::Shop(ShopPage::Confirm { code, entered, .. }) => match code.bytes().nth(entered.len()) {
+            Page::Shop(ShopPage::Confirm { code, entered, .. }) => match code.as_bytes().get(entered.len()).copied() {
                 Some(digit) => Touch::Key(Key::Digit(digit.saturating_sub(b'0'))),
                 None => Touch::Key(Key::Ok),
             },

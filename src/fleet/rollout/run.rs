@@ -430,10 +430,12 @@ impl<W: Watch> Room<'_, W> {
                 }
             }
             // It was away when it was asked, and may not have heard it.
-            Leaf::Presence if message.payload == "online" => {
-                if self.course.open().any(|(open, _)| *open == kiosk) && !heard.accepted.contains(&kiosk) {
-                    heard.due.insert(kiosk);
-                }
+            Leaf::Presence
+                if message.payload == "online"
+                    && self.course.open().any(|(open, _)| *open == kiosk)
+                    && !heard.accepted.contains(&kiosk) =>
+            {
+                heard.due.insert(kiosk);
             }
             Leaf::Event(_) => self.sold(kiosk, &message.payload, heard),
             _ => {}
