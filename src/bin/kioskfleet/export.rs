@@ -58,7 +58,7 @@ impl ExportArguments {
             As::Jsonl => Format::JsonLines,
             As::Parquet => Format::Parquet,
         };
-        let at = |date: &Option<Date>| date.map(|date| milliseconds(date)).transpose();
+        let at = |date: &Option<Date>| date.map(milliseconds).transpose();
         let wanted = Wanted {
             kiosk: self.kiosk.clone(),
             kinds: self.kind.clone(),
