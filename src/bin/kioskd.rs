@@ -1,6 +1,6 @@
 //! The daemon's command line. Everything it does is in the library.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,6 +10,8 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use kioskd::board::SafeReport;
 use kioskd::console::{self, complain, say};
+use kioskd::fleet::enroll;
+use kioskd::fleet::topic::{Address, Name};
 use kioskd::payment::probe::{Ending, ProbeRequest};
 use kioskd::vocabulary::error_chain;
 use kioskd::{board, config, kiosk, payment, probe, screen};
@@ -71,6 +73,29 @@ enum Verb {
     },
     /// Save what is on the screen as a PNG picture; root only.
     Screenshot { file: PathBuf },
+    /// Ask to be let into a fleet, and take the answer. Private keys are made here, stay here, and are never overwritten.
+    ///
+    /// Without --accept it makes the keys that are not there and prints the request, which is no secret, for
+    /// `kioskfleet enroll`. With it the office's answer is checked and written. docs/enroll.md tells the whole way.
+    Enroll {
+        #[arg(long, value_parser = name, required_unless_present = "accept", requires = "kiosk")]
+        fleet: Option<Name>,
+        /// What the machine is called.
+        #[arg(long, value_name = "ID", value_parser = name, requires = "fleet")]
+        kiosk: Option<Name>,
+        /// Where keys, certificate and configuration are.
+        #[arg(long, value_name = "DIR", default_value = "/etc/kioskd")]
+        out: PathBuf,
+        /// Write the request there, in place of standard output.
+        #[arg(long, value_name = "FILE", requires = "fleet")]
+        output: Option<PathBuf>,
+        /// The office's answer; `-` is standard input.
+        #[arg(long, value_name = "FILE", conflicts_with = "fleet")]
+        accept: Option<PathBuf>,
+        /// Put the answer in the place of another configuration, keyset or root that is there.
+        #[arg(long, requires = "accept")]
+        replace: bool,
+    },
     /// Print the JSON schema of the configuration.
     Schema,
     /// Make one smallest charge on a rail with its own keys, show its QR, poll, and close it or give it back: for the
@@ -131,6 +156,11 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
             picture.save(&file).with_context(|| format!("{}", file.display()))?;
             Ok(ExitCode::SUCCESS)
         }
+        Verb::Enroll { fleet, kiosk, out, output, accept, replace } => match (accept, fleet.zip(kiosk)) {
+            (Some(answer), _) => accepted(&out, &answer, replace),
+            (None, Some((fleet, kiosk))) => ask(&out, &Address { fleet, kiosk }, output.as_deref()),
+            (None, None) => anyhow::bail!("write --fleet and --kiosk, or --accept"),
+        },
         Verb::PayProbe { config, rail, wait } => pay_probe(&config, &rail, Duration::from_secs(wait)),
         Verb::Schema => {
             let schema = serde_json::to_string_pretty(&config::schema()).context("the schema")?;
@@ -184,6 +214,63 @@ fn pay_probe(file: &Path, name: &str, wait: Duration) -> anyhow::Result<ExitCode
         Ending::Good => ExitCode::SUCCESS,
         Ending::Bad => ExitCode::FAILURE,
     })
+}
+
+/// Prints the request; all that is said beside it is for people.
+fn ask(out: &Path, of: &Address, output: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let asked = enroll::machine::ask(out, of)?;
+    for key in &asked.made {
+        complain(format_args!("made: {}, which never leaves this machine", key.display()));
+    }
+    for key in &asked.kept {
+        complain(format_args!("there already, and used: {}", key.display()));
+    }
+    complain(format_args!("fingerprint: {}", asked.fingerprint));
+    match output {
+        Some(path) => {
+            std::fs::write(path, &asked.text).with_context(|| format!("{}", path.display()))?;
+            complain(format_args!("carry {} to the office: kioskfleet enroll --request ...", path.display()));
+        }
+        None => {
+            complain("carry what follows to the office: kioskfleet enroll --request ...");
+            say(asked.text.trim_end())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Exit status 0 when the machine can be started with what came.
+fn accepted(out: &Path, answer: &Path, replace: bool) -> anyhow::Result<ExitCode> {
+    let mut text = Vec::new();
+    // Twice what a line may have, for white space, and one byte more.
+    let most = 2 * enroll::answer::LONGEST as u64 + 1;
+    if answer == Path::new("-") {
+        std::io::stdin().take(most).read_to_end(&mut text).context("standard input")?;
+    } else {
+        let file = std::fs::File::open(answer).with_context(|| format!("{}", answer.display()))?;
+        file.take(most).read_to_end(&mut text).with_context(|| format!("{}", answer.display()))?;
+    }
+    let accepted = enroll::machine::accept(out, &String::from_utf8_lossy(&text), replace)?;
+    for path in &accepted.written {
+        say(format_args!("written: {}", path.display()))?;
+    }
+    let file = &accepted.configuration;
+    if let Err(error) = kiosk::check::load(file) {
+        complain(&error);
+        complain(format_args!(
+            "{} is not ready: put that right, then type: kioskd check {}",
+            accepted.of,
+            file.display()
+        ));
+        return Ok(ExitCode::FAILURE);
+    }
+    say(format_args!("{} is ready; a new certificate counts from the next connection on", accepted.of))?;
+    say("where the configuration is new, type: sudo systemctl restart kioskd")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn name(text: &str) -> Result<Name, String> {
+    Name::parse(text).map_err(|error| error.to_string())
 }
 
 fn report(error: &config::ConfigError) -> ExitCode {

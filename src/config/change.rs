@@ -63,6 +63,37 @@ pub fn with_planogram(text: &str, slots: &BTreeMap<SlotId, Assignment>) -> Resul
     })
 }
 
+/// What makes a machine's configuration of a fleet's: who it is and where its fleet is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrolled<'a> {
+    pub id: &'a str,
+    pub fleet: &'a str,
+    /// The keys of `[fleet]`, each with its text.
+    pub link: Vec<(&'a str, String)>,
+    /// The key and the file of the back end.
+    pub back_end: Option<(&'a str, &'a str)>,
+}
+
+/// The same configuration for one machine. What is not said in `[kiosk]` and `[fleet]` yet comes below their headings.
+///
+/// # Errors
+/// Where that can't be written, a line each.
+pub fn enrolled(text: &str, machine: &Enrolled<'_>) -> Result<String, Vec<String>> {
+    let written = |text: &str| serde_json::Value::from(text).to_string();
+    with(text, |file, edits| {
+        let own = [("id", written(machine.id)), ("fleet", written(machine.fleet))];
+        edits.put(text, file, "kiosk", &own);
+        let mut link: Vec<(&str, String)> = machine.link.iter().map(|(key, value)| (*key, written(value))).collect();
+        if let Some((kid, path)) = machine.back_end {
+            if file.get("fleet").is_some_and(|fleet| fleet.get("back_end").is_some()) {
+                edits.wrong.push("`back_end` of [fleet] is there already; leave it out of the template".into());
+            }
+            link.push(("back_end", format!("[{{ kid = {}, file = {} }}]", written(kid), written(path))));
+        }
+        edits.put(text, file, "fleet", &link);
+    })
+}
+
 /// What a configuration that came from afar would change and may not, as the check of a file says it. `path` is told.
 pub fn foreign_changes(path: &Path, now: &str, new: &str) -> Vec<String> {
     let (mut found, mut none) = (Found::default(), Found::default());
@@ -112,6 +143,37 @@ impl Edits {
             None => self.wrong.push(format!("the configuration does not say {} here", quote(key))),
         }
     }
+
+    /// Sets what `[name]` says, and writes below its heading what it does not.
+    fn put(&mut self, text: &str, file: Node<'_>, name: &str, values: &[(&str, String)]) {
+        let table = file.get(name);
+        let mut missing = String::new();
+        for (key, value) in values {
+            match table.and_then(|table| table.get(key)) {
+                Some(node) => self.all.push((node.0.span(), value.clone())),
+                None => missing += &format!("{key} = {value}\n"),
+            }
+        }
+        let Some(table) = table else {
+            return self.all.push((text.len()..text.len(), format!("\n\n[{name}]\n{missing}")));
+        };
+        let rest = &text[table.at()..];
+        if missing.is_empty() {
+        } else if !rest.lines().next().is_some_and(|line| is_heading(line, name)) {
+            self.wrong.push(format!("write [{name}] as a heading, with its keys in the lines below"));
+        } else if let Some(end) = rest.find('\n') {
+            let below = table.at() + end + 1;
+            self.all.push((below..below, missing));
+        } else {
+            self.all.push((text.len()..text.len(), format!("\n{missing}")));
+        }
+    }
+}
+
+/// Whether a line is the heading of a table of this name.
+fn is_heading(line: &str, name: &str) -> bool {
+    let inner = line.trim_start().strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    inner.is_some_and(|(inner, _)| inner.trim() == name)
 }
 
 fn with(text: &str, edit: impl FnOnce(Node<'_>, &mut Edits)) -> Result<String, Vec<String>> {
@@ -174,6 +236,38 @@ mod tests {
             &[(slot("B9"), Assignment { product: product("tea"), stock: None, capacity: None })].into(),
         );
         assert_eq!(wrong.unwrap_err(), ["there is no slot `B9` in the configuration"]);
+    }
+
+    #[test]
+    fn a_machine_of_a_fleet_is_written_into_a_template() {
+        let machine = |back_end| Enrolled {
+            id: "K2",
+            fleet: "lane",
+            link: vec![("broker", "mqtts://b:8883".into()), ("ca", "ca.pem".into())],
+            back_end,
+        };
+        let own = FILE.replace("\"K1\"", "\"K2\"").replace("\"street\"", "\"lane\"");
+        let both = "broker = \"mqtts://b:8883\"\nca = \"ca.pem\"\n";
+        assert_eq!(enrolled(FILE, &machine(None)).unwrap(), format!("{own}\n\n[fleet]\n{both}"));
+        // What stands there stays where it stands.
+        let fleet = "[fleet] # ours\nwindow = 3\nbroker = \"mqtt://x:1\" # old\n[fleet.gateway]\n";
+        let more = "[fleet] # ours\nca = \"ca.pem\"\nback_end = [{ kid = \"b\", file = \"b.pem\" }]\nwindow = 3\n\
+            broker = \"mqtts://b:8883\" # old\n[fleet.gateway]\n";
+        let changed = enrolled(&format!("{fleet}{FILE}"), &machine(Some(("b", "b.pem")))).unwrap();
+        assert_eq!(changed, format!("{more}{own}"));
+        assert_eq!(
+            enrolled("[kiosk]\n[fleet]", &machine(None)).unwrap(),
+            format!("[kiosk]\nid = \"K2\"\nfleet = \"lane\"\n[fleet]\n{both}")
+        );
+        // Only a heading says where a key belongs.
+        for odd in ["fleet = { window = 3 }\n", "fleet.window = 3\n", "[fleet.gateway]\n"] {
+            let wrong = enrolled(&format!("{odd}{FILE}"), &machine(None)).unwrap_err();
+            assert_eq!(wrong, ["write [fleet] as a heading, with its keys in the lines below"], "{odd}");
+        }
+        let twice = format!("{FILE}[fleet]\nback_end = []\n");
+        let wrong = enrolled(&twice, &machine(Some(("b", "b.pem")))).unwrap_err();
+        assert_eq!(wrong, ["`back_end` of [fleet] is there already; leave it out of the template"]);
+        assert!(enrolled(&twice, &machine(None)).unwrap().contains("back_end = []"));
     }
 
     #[test]

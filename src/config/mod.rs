@@ -27,7 +27,7 @@ mod wiring;
 mod words;
 
 pub use bus::{Bus, Dbus};
-pub use change::{foreign_changes, with_planogram, with_prices};
+pub use change::{Enrolled, enrolled, foreign_changes, with_planogram, with_prices};
 pub use devices::{
     Board, DropSensor, Faces, Flow, Glass, LineDriver, Night, Panel, PaperText, PortDriver, Printer, RebootBy,
     Temperature,

@@ -11,6 +11,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use zeroize::Zeroizing;
 
 use crate::fleet::topic::Name;
+use crate::signed::jws::PublicKey;
 
 /// RFC 8410 §7: PrivateKeyInfo, version 1; the 32 bytes of the seed follow.
 const PKCS8_HEAD: [u8; 16] =
@@ -56,8 +57,16 @@ pub fn keygen(directory: &Path, name: &Name) -> Result<Pair, KeygenError> {
 fn pems(seed: &[u8; 32]) -> Option<(Zeroizing<String>, Zeroizing<String>)> {
     let key = Ed25519KeyPair::from_seed_unchecked(seed).ok()?;
     let private = Zeroizing::new([PKCS8_HEAD.as_slice(), seed].concat());
-    let public = [SPKI_HEAD.as_slice(), key.public_key().as_ref()].concat();
-    Some((pem("PRIVATE KEY", &private), pem("PUBLIC KEY", &public)))
+    Some((pem("PRIVATE KEY", &private), spki(key.public_key().as_ref())))
+}
+
+fn spki(key: &[u8]) -> Zeroizing<String> {
+    pem("PUBLIC KEY", &[SPKI_HEAD.as_slice(), key].concat())
+}
+
+/// A public key as [`keygen`] writes it.
+pub fn public_pem(key: &PublicKey) -> String {
+    spki(key.bytes()).to_string()
 }
 
 /// Both kinds of key fit on one line of base64.
@@ -78,7 +87,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::signed::jws::{Keys, PublicKey, Purpose, Signer};
+    use crate::signed::jws::{Keys, Purpose, Signer};
 
     #[test]
     fn the_key_of_rfc_8037() {
@@ -107,7 +116,9 @@ mod tests {
         assert_eq!(std::fs::metadata(&pair.private).unwrap().permissions().mode() & 0o777, 0o600);
         let private = std::fs::read(&pair.private).unwrap();
         let signer = Signer::from_pem(&private, "k").unwrap();
-        let public = PublicKey::from_pem(&std::fs::read(&pair.public).unwrap()).unwrap();
+        let pem = std::fs::read_to_string(&pair.public).unwrap();
+        let public = PublicKey::from_pem(pem.as_bytes()).unwrap();
+        assert_eq!(public_pem(&public), pem);
         let message = signer.sign(Purpose::PayReply, &"yes").unwrap();
         let opened = Keys::new([("k".into(), public)]).open::<String>(Purpose::PayReply, &message).unwrap();
         assert_eq!(opened.0, "yes");

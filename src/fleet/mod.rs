@@ -13,12 +13,14 @@
 //! - [`figures`] is telemetry, and [`metrics`] answers a Prometheus with it.
 //! - `office` makes keysets and sends commands.
 //! - `collector` stores what the kiosks tell, and acknowledges it.
+//! - [`enroll`] is how a machine comes into a fleet: its request, and the office's answer.
 //! - [`keygen`] makes key pairs for kiosks and gateways.
 
 mod back_off;
 #[cfg(feature = "back-end")]
 pub mod collector;
 pub mod command;
+pub mod enroll;
 pub mod figures;
 #[cfg(feature = "back-end")]
 pub mod gateway;

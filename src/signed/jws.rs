@@ -46,6 +46,8 @@ pub enum Purpose {
     Keyset,
     /// A second person approves what is about to be sent to many kiosks.
     RolloutApproval,
+    /// A machine asks to be let into a fleet.
+    EnrollmentRequest,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -23,7 +23,7 @@ const USERS: [&str; 6] = ["K1", "K2", "back-end", "gateway", "office", "nobody"]
 const END: &str = "test/end";
 
 /// The file as it stands there, for the tests' fleet.
-fn acl(directory: &Path) -> PathBuf {
+pub fn acl(directory: &Path) -> PathBuf {
     let file = directory.join("acl");
     let rules = include_str!("../../configs/mosquitto.acl").replace("/street/", "/test/");
     std::fs::write(&file, format!("pattern read {END}\n{rules}\nuser back-end\ntopic write {END}\n")).unwrap();

@@ -6,6 +6,7 @@ mod access;
 #[cfg(feature = "back-end")]
 mod collector;
 mod duplicates;
+mod enroll;
 mod fallback;
 mod kit;
 mod pay;

@@ -2,6 +2,7 @@
 
 mod broker;
 mod collect;
+mod enroll;
 mod export;
 mod keyset;
 mod machines;
@@ -66,6 +67,10 @@ enum Verb {
     },
     /// Make a keyset: whose commands the kiosks of a fleet obey. The root signs it; keep the root off every network.
     Keyset(keyset::Arguments),
+    /// Let a machine into the fleet: certify it, write its first configuration, and print the line to paste at it.
+    ///
+    /// At the machine `kioskd enroll` makes the request. With --renew the machine gets a new certificate and nothing else.
+    Enroll(enroll::Arguments),
     /// Send a signed command to a kiosk, or to all of a fleet, and print what comes of it.
     ///
     /// Ends well only when it was done. Verbs and their arguments are in docs/fleet.md.
@@ -118,6 +123,7 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
             say(format_args!("private: {}\npublic: {}", private.display(), public.display()))?;
         }
         Verb::Keyset(arguments) => arguments.make()?,
+        Verb::Enroll(arguments) => arguments.enroll()?,
         Verb::Send(arguments) => return arguments.send(),
         Verb::Rollout(arguments) => return arguments.run(),
         Verb::Simulate(arguments) => return arguments.simulate(),

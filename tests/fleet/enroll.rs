@@ -1,0 +1,203 @@
+//! Two machines come into a fleet as people do it: by what `kioskd enroll` and `kioskfleet enroll` print, through a broker that
+//! asks for certificates and keeps the project's access list. openssl is the CA, and looks at what was made.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use kioskd_tests::child::{Running, command};
+use kioskd_tests::{Demo, PATIENCE, program, wait_for};
+use serde_json::Value;
+
+use super::access::acl;
+use super::kit::Mosquitto;
+
+struct Office {
+    folder: tempfile::TempDir,
+    broker: Mosquitto,
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// What it says on standard output, when it ends well.
+fn told(done: &Output) -> String {
+    assert!(done.status.success(), "{}{}", text(&done.stdout), text(&done.stderr));
+    text(&done.stdout)
+}
+
+/// A program with words that are typed in this folder.
+fn typed(folder: &Path, program: impl AsRef<std::ffi::OsStr>, words: &str) -> Output {
+    command(program).current_dir(folder).args(words.split_whitespace()).output().unwrap()
+}
+
+fn openssl(folder: &Path, words: &str) -> String {
+    told(&typed(folder, "openssl", words))
+}
+
+fn authority(folder: &Path, name: &str) {
+    let curve = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(folder, &format!("req -x509 {curve} -keyout {name}.key -out {name}.pem -days 1000 -subj /CN={name}"));
+}
+
+/// `NAME.key` and `NAME.crt`, by openssl alone.
+fn certify(folder: &Path, ca: &str, name: &str, says: &str) {
+    let curve = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(folder, &format!("req -new {curve} -keyout {name}.key -out {name}.csr -subj /CN={name}"));
+    std::fs::write(folder.join("ext"), says).unwrap();
+    let by = format!("-CA {ca}.pem -CAkey {ca}.key -days 30 -extfile ext");
+    openssl(folder, &format!("x509 -req -in {name}.csr {by} -out {name}.crt"));
+}
+
+impl Office {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path();
+        authority(here, "ca");
+        certify(here, "ca", "broker", "subjectAltName = IP:127.0.0.1\n");
+        certify(here, "ca", "office", "extendedKeyUsage = clientAuth\n");
+        for (pair, at) in [("root", "keys"), ("office", "keys"), ("config", "keys"), ("back-end", "keys")] {
+            std::fs::create_dir_all(here.join(at)).unwrap();
+            told(&typed(here, program("kioskfleet"), &format!("keygen --out {at} {pair}")));
+        }
+        let keys = "--key office=keys/office.pem:sell --key config=keys/config.pem:config --out keyset.json";
+        let keyset = format!("keyset --root keys/root.key --fleet test --version 1 {keys}");
+        told(&typed(here, program("kioskfleet"), &keyset));
+        let assets = kioskd_tests::repository().join("assets");
+        let template = std::fs::read_to_string(kioskd_tests::repository().join("configs/vending.toml")).unwrap();
+        let template = template.replace("../assets", assets.to_str().unwrap());
+        std::fs::write(here.join("template.toml"), template).unwrap();
+        let at = |file: &str| here.join(file);
+        let broker = Mosquitto::with_access(&at("ca.pem"), &at("broker.crt"), &at("broker.key"), &acl(here));
+        Self { folder, broker }
+    }
+
+    fn at(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    fn url(&self) -> String {
+        format!("mqtts://{}", self.broker.secure.unwrap())
+    }
+
+    fn said(&self, words: &str) -> Output {
+        typed(self.folder.path(), program("kioskfleet"), words)
+    }
+
+    /// From the bare machine to what `kioskd run` is started with.
+    fn enroll(&self, kiosk: &str) -> PathBuf {
+        let here = self.folder.path();
+        std::fs::create_dir(self.at(&format!("m-{kiosk}"))).unwrap();
+        let ask = format!("enroll --fleet test --kiosk {kiosk} --out m-{kiosk} --output {kiosk}.request");
+        let asked = typed(here, program("kioskd"), &ask);
+        told(&asked);
+        let asked = text(&asked.stderr);
+        let subject = openssl(here, &format!("req -verify -in {kiosk}.request -noout -subject"));
+        assert!(subject.trim().ends_with(&format!("CN = {kiosk}")) || subject.trim().ends_with(&format!("CN={kiosk}")));
+
+        let whom = "--keyset keyset.json --root keys/root.pem --back-end keys/back-end.pem --template template.toml";
+        let issue = format!("enroll --ca ca.pem --ca-key ca.key --request {kiosk}.request --days 90 --out register");
+        let issued = self.said(&format!("{issue} {whom} --broker {}", self.url()));
+        let line = told(&issued);
+        let fingerprint = |text: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix("fingerprint: ")).unwrap();
+            line[..24].to_owned()
+        };
+        assert_eq!(fingerprint(&text(&issued.stderr)), fingerprint(&asked), "what two people compare by telephone");
+        openssl(here, &format!("verify -purpose sslclient -CAfile ca.pem register/{kiosk}/kiosk.pem"));
+
+        // What the shell would do with the line.
+        let word = line.trim().strip_prefix("echo ").unwrap().split_once(" | ").unwrap();
+        assert_eq!(word.1, "sudo -u kioskd kioskd enroll --accept -");
+        let mut accept = command(program("kioskd"));
+        accept.current_dir(here).args(["enroll", "--accept", "-", "--out", &format!("m-{kiosk}")]);
+        let accepted = told(&Running::answer(&mut accept, word.0.as_bytes()));
+        assert!(accepted.contains(&format!("test/{kiosk} is ready")), "{accepted}");
+        let key = openssl(here, &format!("pkey -in m-{kiosk}/kiosk.key -pubout"));
+        assert_eq!(openssl(here, &format!("x509 -in m-{kiosk}/kiosk.pem -noout -pubkey")), key);
+        self.at(&format!("m-{kiosk}/kiosk.toml"))
+    }
+
+    fn run(&self, configuration: &Path) -> Demo {
+        let state = configuration.with_file_name("state");
+        let words = ["--config", configuration.to_str().unwrap(), "--broker", &self.url(), "--panel", "640x400"];
+        Demo::start(&[&words[..], &["--state", state.to_str().unwrap()]].concat())
+    }
+
+    /// What mosquitto's own client is told with a certificate, by topic, after a moment.
+    fn hears(&self, topic: &str) -> Vec<String> {
+        let who = "--cafile ca.pem --cert office.crt --key office.key -q 1 --retained-only -W 1 -F %t=%p";
+        let port = self.broker.secure.unwrap().port();
+        let words = format!("-h 127.0.0.1 -p {port} {who} -t {topic}");
+        let heard = typed(self.folder.path(), "mosquitto_sub", &words);
+        text(&heard.stdout).lines().map(str::to_owned).collect()
+    }
+
+    /// Whether the broker lets somebody with this certificate in to say it.
+    fn say(&self, cert: &str, key: &str, topic: &str) -> bool {
+        let port = self.broker.secure.unwrap().port();
+        let who = format!("--cafile ca.pem --cert {cert} --key {key} -q 1 -r -m offline");
+        let words = format!("-h 127.0.0.1 -p {port} {who} -t {topic}");
+        typed(self.folder.path(), "mosquitto_pub", &words).status.success()
+    }
+
+    /// A command to K1 over TLS, believed by the key in the register.
+    fn send(&self, key: &str, words: &[&str]) {
+        let who = "--ca ca.pem --cert office.crt --key office.key --fleet test --kiosk K1 --kiosk-key register/K1.pem";
+        let mut send = command(program("kioskfleet"));
+        send.current_dir(self.folder.path()).args(["send", "--broker", &self.url()]).args(who.split(' '));
+        send.args(["--sign", key, "--timeout", "60"]).args(words);
+        let trail = told(&send.output().unwrap());
+        assert_eq!(trail, "K1 accepted\nK1 executing\nK1 successful: done\n", "{words:?}");
+    }
+}
+
+/// What a customer pays for a cola.
+fn price(demo: &Demo) -> Value {
+    demo.choose("cola");
+    demo.wallet(&demo.qr(), "pay");
+    let amount = demo.last_order(&["delivered"])["amount"].clone();
+    demo.page(&["thanks"]);
+    demo.tap("done");
+    demo.page(&["attract"]);
+    amount
+}
+
+#[test]
+fn two_machines_come_into_a_fleet_and_nobody_else_does() {
+    let office = Office::start();
+    let (one, two) = (office.run(&office.enroll("K1")), office.run(&office.enroll("K2")));
+    let online = || {
+        let heard = office.hears("kiosk/v1/test/+/presence");
+        (heard.iter().filter(|line| line.ends_with("=online")).count() == 2).then_some(())
+    };
+    wait_for("both are online, each by its own certificate", PATIENCE, online);
+
+    office.send("keys/office.key", &["lock", "reason=cleaning"]);
+    assert_eq!(one.json("/api/state")["reasons"][0]["detail"], "cleaning");
+    assert_eq!(two.json("/api/state")["selling"], true);
+    office.send("keys/office.key", &["unlock"]);
+    assert_eq!((price(&one), price(&two)), (300.into(), 300.into()));
+    office.send("keys/config.key", &["set-prices", r#"prices={"cola": 320}"#]);
+    assert_eq!((price(&one), price(&two)), (320.into(), 300.into()), "the one glass, and not the other");
+
+    // Another CA's certificate of the same name; a kiosk's own, under another's name and under its own.
+    let here = office.folder.path();
+    authority(here, "stranger");
+    certify(here, "stranger", "K1", "extendedKeyUsage = clientAuth\n");
+    let theirs = "kiosk/v1/test/K1/alarm/door";
+    assert!(!office.say("K1.crt", "K1.key", theirs));
+    assert!(office.say("m-K2/kiosk.pem", "m-K2/kiosk.key", theirs), "it is let in, and told nothing");
+    assert!(office.say("m-K2/kiosk.pem", "m-K2/kiosk.key", "kiosk/v1/test/K2/alarm/mine"));
+    assert_eq!(office.hears("kiosk/v1/test/+/alarm/mine").len(), 1);
+    assert_eq!(office.hears(theirs), [""; 0]);
+    assert_eq!(office.hears("kiosk/v1/test/K1/presence"), ["kiosk/v1/test/K1/presence=online"]);
+
+    // A renewal is the same way, and the running machine needs no restart for it.
+    told(&typed(here, program("kioskd"), "enroll --fleet test --kiosk K1 --out m-K1 --output K1.again"));
+    let renewed = told(&office.said("enroll --renew --ca ca.pem --ca-key ca.key --request K1.again --out register"));
+    std::fs::write(office.at("answer"), renewed.split(' ').nth(1).unwrap()).unwrap();
+    told(&typed(here, program("kioskd"), "enroll --accept answer --out m-K1"));
+    openssl(here, "verify -purpose sslclient -CAfile ca.pem m-K1/kiosk.pem");
+    office.send("keys/office.key", &["lock", "reason=renewed"]);
+}
