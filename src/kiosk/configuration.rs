@@ -17,6 +17,7 @@ use super::{Kiosk, KioskError, Options, start};
 use crate::config::{self, Config, ConfigError};
 use crate::ledger::{Configurations, DirectoryLock, LedgerError, Reader, StoredConfig};
 use crate::operation::{ConfigText, Operation};
+use crate::sale::State;
 use crate::sale::event::{Checked, Event};
 use crate::service;
 use crate::signed::statement::Sha256Hex;
@@ -217,6 +218,13 @@ impl InForce {
         let (now, digest, base) = (Arc::clone(text), status.digest.clone(), base.clone());
         let (file, parse) = (file.clone(), *parse);
         move || checked((&file, parse), &now, (&digest, base), &asked)
+    }
+
+    /// Why the configuration that is on trial by the ledger is not the one of this run.
+    pub fn why_not_tried(&mut self, state: &State) -> Option<Cause> {
+        let unread = state.configuration.trial.is_some() && !self.status.trial;
+        let unread = unread.then(|| Cause::NotStarted { detail: "what the ledger has of it can't be read".to_owned() });
+        self.given_up.take().or(unread)
     }
 
     /// Where the run is one of a trial.

@@ -204,17 +204,17 @@ pub fn run(options: &Options) -> Result<Ended, KioskError> {
             };
         }
     };
-    let end = kiosk.turn_until_stopped(&queue);
     let trial = kiosk.in_force.trial();
+    let end = kiosk.turn_until_stopped(&queue).or_else(|error| match trial.is_some_and(|trial| trial.failed(&error)) {
+        true => Ok(Ended::StartAnew),
+        false => Err(error),
+    });
     // Whoever starts anew is the same process, and does not stop for its service manager.
     if !matches!(end, Ok(Ended::StartAnew)) {
         service::notify(&Notification::Stopping);
     }
     kiosk.end();
-    end.or_else(|error| match trial.is_some_and(|trial| trial.failed(&error)) {
-        true => Ok(Ended::StartAnew),
-        false => Err(error),
-    })
+    end
 }
 
 /// Puts everything together; the first page is on its way to the glass then.
@@ -308,7 +308,7 @@ impl Kiosk {
         let opened = start::open_ledger(lock, &config, &boot, &clock.stamp(), &mut state);
         let (ledger, reader, failure) = match opened {
             Ok((ledger, reader)) => {
-                state.configuration.given_up = in_force.given_up.take();
+                state.configuration.given_up = in_force.why_not_tried(&state);
                 (Some(ledger), Some(reader), None)
             }
             Err(error) => {

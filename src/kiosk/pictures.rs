@@ -2,7 +2,7 @@
 
 use super::Kiosk;
 use crate::dbus::Screenshot;
-use crate::fleet::command::{CommandStatus, in_parts};
+use crate::fleet::command::{CommandStatus, Stage, in_parts};
 use crate::fleet::link::StatusSender;
 use crate::operation::{Outcome, RequestId};
 
@@ -34,7 +34,10 @@ impl Kiosk {
                             parts.into_iter().for_each(|part| sender.tell(part));
                             sender.tell(CommandStatus { file: Some(file), ..said });
                         }
-                        Err(why) => sender.tell(CommandStatus::rejected(VERB, id.as_str(), why)),
+                        Err(why) => {
+                            let failed = CommandStatus::new(VERB, id.as_str(), Stage::Failed);
+                            sender.tell(CommandStatus { reason: Some(why), ..failed });
+                        }
                     }
                 });
             }));

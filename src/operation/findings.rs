@@ -88,7 +88,7 @@ pub enum BadFindings {
 
 impl Findings {
     pub const MOST: usize = 400;
-    /// As they stand in an event, whose text is JSON within JSON. An event has 64 KiB, and so has a report.
+    /// As they stand in an event, whose text is JSON within JSON, and in a report; both stay below 64 KiB.
     pub const BYTES: usize = 44 << 10;
 
     /// # Errors

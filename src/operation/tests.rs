@@ -85,7 +85,7 @@ fn an_operation_is_read_as_it_is_written_and_named_by_its_verb() {
         json!({ "do": "record-test", "checks": [] }),
         json!({ "do": "apply-config", "config": "" }),
         json!({ "do": "apply-config", "config": "x".repeat((64 << 10) + 1) }),
-        json!({ "do": "apply-config", "config": "\"".repeat((28 << 10) + 1) }),
+        json!({ "do": "apply-config", "config": "\"".repeat((24 << 10) + 1) }),
         json!({ "do": "set-prices", "prices": { "co la": 3 } }),
         json!({ "do": "set-prices", "prices": { "cola": 3.5 } }),
         json!({ "do": "set-planogram", "slots": { "A1": { "stock": 3 } } }),

@@ -28,11 +28,11 @@ text!(
 );
 text!(
     /// A configuration as its file would hold it.
-    ConfigText, "configuration (TOML, at most 64 KiB, and 112 KiB where it is quoted)", TOLD,
-    |text| (1..=64 << 10).contains(&text.len()) && quoted_twice(text) <= 112 << 10
+    ConfigText, "configuration (TOML, at most 64 KiB, and 96 KiB where it is quoted)", TOLD,
+    |text| (1..=64 << 10).contains(&text.len()) && quoted_twice(text) <= 96 << 10
 );
 
-/// So long it is in an event, which quotes a record that quotes it: a broker may refuse what is longer than 128 KiB.
+/// So long it is in an event, which quotes a record that quotes it and has more in it: a broker may refuse what is longer than 128 KiB.
 fn quoted_twice(text: &str) -> usize {
     let quoted = |character: char| match character {
         '"' | '\\' => 4,

@@ -17,7 +17,7 @@ use crate::vocabulary::{Cause, Goods, Mono, StopReason};
 #[derive(Debug, Clone, Default)]
 pub struct Configuration {
     asked: Option<Asked>,
-    /// The daemon was started with it.
+    /// The daemon was started with it, or it is `given_up`.
     pub trial: Option<Trial>,
     /// Why the one on trial was not used to start this run with.
     pub given_up: Option<Cause>,

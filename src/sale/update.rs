@@ -167,12 +167,17 @@ impl UnderWay {
         }
     }
 
-    /// Whether the new software runs. Where it has the version of the former, only the copy tells them apart.
+    /// Whether the new software runs. Once it is written the copy tells, whatever an image calls itself; before that the
+    /// version does, and where it is that of the former, the copy again.
     fn runs(&self, software: &Software) -> bool {
         let elsewhere = match &software.copies {
             Copies::Two { running, .. } => self.copy.as_ref() != Some(running),
             Copies::Unknown { .. } | Copies::One { .. } => false,
         };
+        let written = !matches!(self.stage, UpdateStage::Fetching | UpdateStage::Installing);
+        if written && self.copy.is_some() && matches!(software.copies, Copies::Two { .. }) {
+            return elsewhere;
+        }
         software.version.as_ref() == Some(&self.version) && (self.version != self.from || elsewhere)
     }
 }
@@ -196,6 +201,11 @@ impl State {
     /// Whether the new software may be called good, and why that is so without the broker.
     fn health(&self, update: &UnderWay) -> Result<Option<String>, String> {
         let conditions = &self.conditions;
+        let runs = self.updates.software.as_ref().and_then(|software| software.version.as_ref());
+        if runs != Some(&update.version) {
+            let runs = runs.map_or("none".to_owned(), ToString::to_string);
+            return Err(format!("it says that it is version {runs}, and {} was asked for", update.version));
+        }
         if !self.updates.glass_has_spoken {
             return Err("no frame is on the glass".into());
         }
@@ -310,7 +320,11 @@ impl Turn<'_> {
         updates.look_at = (!knows).then(|| now + ASK_AGAIN);
         // Where one version is written over itself, only the copies tell how it went.
         let copies = knows || updates.under_way.as_ref().is_none_or(|update| update.version != update.from);
-        let tells = copies && (software.version.is_some() || updates.under_way.is_none());
+        let written = updates
+            .under_way
+            .as_ref()
+            .is_none_or(|update| !matches!(update.stage, UpdateStage::Fetching | UpdateStage::Installing));
+        let tells = copies && (software.version.is_some() || written && knows);
         updates.software = Some(software);
         if tells && !std::mem::replace(&mut updates.taken_up, true) {
             self.take_up();
@@ -458,6 +472,8 @@ impl Turn<'_> {
                 self.restart_for(update.operation);
             }
             UpdateStage::Trial if self.state.reboot.promised => {}
+            // Which software runs is not known yet.
+            UpdateStage::Trial if !self.state.updates.taken_up && !over => {}
             UpdateStage::Trial => match self.state.health(&update) {
                 Ok(detail) => {
                     self.record(Record::UpdatePassed { operation: update.operation, detail });

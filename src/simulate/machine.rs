@@ -170,7 +170,7 @@ impl Machine {
         let mut state = State::new(start::policy(&config), start::planogram(&config));
         let (ledger, reader) = start::open_ledger(lock, &config, &boot, &clock.stamp(), &mut state)?;
         ledger.fold_log_after(LOG_PAGES)?;
-        state.configuration.given_up = in_force.given_up.take();
+        state.configuration.given_up = in_force.why_not_tried(&state);
         let desk = if self.silent { None } else { commands::desk(&config, &boot, &reader)? };
         let mut run = Run {
             devices: Devices::of(&config),

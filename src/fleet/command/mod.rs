@@ -124,7 +124,7 @@ pub struct CommandStatus {
 pub struct Part {
     /// From 1.
     pub number: u32,
-    /// At most 48 KiB in base64, so that the message stays below what any broker takes.
+    /// In base64, at most 48 KiB of the file, which are 64 KiB here; so the message stays below what any broker takes.
     pub data: String,
 }
 

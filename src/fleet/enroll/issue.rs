@@ -84,7 +84,9 @@ pub enum IssueError {
     KeyKind,
     #[error("the certificate request is for another name than {0}")]
     Name(Address),
-    #[error("a machine can't be called `{0}`: by the broker's access list that user is somebody else")]
+    #[error(
+        "a machine can't be called `{0}`: by the broker's access list, or in the machine's own folder, that is somebody else"
+    )]
     Reserved(String),
     #[error("{of} is in the register already ({path}). With --renew its certificate is renewed; where its board was replaced, \
              move {path} and its folder away first", path = path.display())]
@@ -139,7 +141,8 @@ pub fn issue(order: &Order, check: Check) -> Result<Issued, IssueError> {
     let request = Request::parse(&order.request)?;
     let of = &request.of;
     let asked = possessed(&request)?;
-    if ACCESS.lines().any(|line| line.trim() == format!("user {}", of.kiosk)) {
+    let access = ACCESS.lines().any(|line| line.trim() == format!("user {}", of.kiosk));
+    if access || files::are_named(of.kiosk.as_str()) {
         return Err(IssueError::Reserved(of.kiosk.to_string()));
     }
     registered(order, &request)?;

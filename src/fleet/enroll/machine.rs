@@ -38,6 +38,8 @@ pub enum EnrollError {
     Key(#[from] KeyError),
     #[error("{path} is not a private key that can be used here; move it away and ask again", path = path.display())]
     NotAKey { path: PathBuf },
+    #[error("a machine can't be called `{0}`: a file of that name is the fleet's; choose another")]
+    TakenName(String),
     #[error(transparent)]
     Ask(#[from] CannotAsk),
     #[error(transparent)]
@@ -96,6 +98,9 @@ fn own(out: &Path) -> Result<(), EnrollError> {
 /// # Errors
 /// When a key can't be read or written.
 pub fn ask(out: &Path, of: &Address) -> Result<Asked, EnrollError> {
+    if files::are_named(of.kiosk.as_str()) {
+        return Err(EnrollError::TakenName(of.kiosk.to_string()));
+    }
     own(out)?;
     let (key, signing) = (out.join(files::KEY), out.join(format!("{}.key", of.kiosk)));
     let (mut made, mut kept) = (Vec::new(), Vec::new());

@@ -28,6 +28,13 @@ pub mod files {
     pub const KEYSET: &str = "keyset.json";
     pub const BACK_END: &str = "back-end.pem";
     pub const CONFIGURATION: &str = "kiosk.toml";
+
+    /// Whether the own files of a machine of this name would be among these.
+    pub fn are_named(kiosk: &str) -> bool {
+        [CERTIFICATE, CA, ROOT, KEYSET, BACK_END]
+            .iter()
+            .any(|file| file.split_once('.').is_some_and(|(name, _)| name == kiosk))
+    }
 }
 
 /// Twenty digits that two people can compare by telephone: of both public keys of a machine, and the same for as long as

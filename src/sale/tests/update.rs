@@ -455,3 +455,35 @@ fn nothing_is_decided_before_it_is_known_what_runs() {
     let effects = desk.wait(301);
     assert!(tasks(&effects).contains(&UpdateTask::Return), "{effects:?}");
 }
+
+/// Whatever an image calls itself: the copy that was written is the new software, and the other is the former.
+#[test]
+fn an_image_of_another_version_is_sick_and_the_former_copy_stays_good() {
+    for says in [Some("3"), None] {
+        let mut desk = installed();
+        desk.restart();
+        let runs = Software { version: says.map(version), ..software("2", "B", 2, true) };
+        let step = answer(&mut desk, UpdateEvent::Seen(runs));
+        assert_eq!((kinds(&step), tasks(&step.effects)), (vec!["update-tried"], vec![]), "{says:?}");
+        frame(&mut desk);
+        broker(&mut desk, true);
+        let effects = desk.wait(301);
+        assert!(!desk.records.iter().any(|record| record.kind() == "update-passed"));
+        assert_eq!(tasks(&effects), [UpdateTask::Return], "{says:?}");
+        answer(&mut desk, UpdateEvent::Returns(Ok(())));
+        desk.restart();
+        let why = fell_back(&see(&mut desk, "1", "A", 3));
+        assert!(why.contains("and 2 was asked for"), "{why}");
+    }
+}
+
+/// The former software finds the trial in the ledger, and must not pass its gate.
+#[test]
+fn the_gate_is_passed_by_nobody_of_whom_it_is_not_known_which_he_is() {
+    let mut desk = on_trial();
+    desk.restart();
+    for step in [frame(&mut desk), broker(&mut desk, true)] {
+        assert!(!kinds(&step).contains(&"update-passed"), "{step:?}");
+    }
+    fell_back(&see(&mut desk, "1", "A", 3));
+}

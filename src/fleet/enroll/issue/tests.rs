@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use rcgen::{BasicConstraints, IsCa};
 use tempfile::TempDir;
 
+use super::super::machine::EnrollError;
 use super::*;
 use crate::fleet::enroll::machine::{self, accept, ask};
 use crate::fleet::keygen::keygen;
@@ -185,7 +186,11 @@ fn requests_that_are_not_believed() {
     let ed = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
     assert!(order(&super::super::request::write(&street("K1"), &ed, &signer, &key).unwrap()).contains("another kind"));
     // A name by which the broker's list lets somebody else in.
-    for user in ["back-end", "gateway", "office"] {
+    for taken in ["kiosk", "ca", "root", "keyset", "back-end"] {
+        let refused = ask(&town.at("m1"), &street(taken));
+        assert!(matches!(refused, Err(EnrollError::TakenName(_))), "{taken}: {refused:?}");
+    }
+    for user in ["gateway", "office"] {
         assert!(order(&town.machine("m3", user)).contains(&format!("a machine can't be called `{user}`")));
     }
     assert!(!town.at("register").exists(), "nothing was written");
