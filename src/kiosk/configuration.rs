@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{Kiosk, KioskError, Options, start};
 use crate::config::{self, Config, ConfigError};
 use crate::ledger::{Configurations, DirectoryLock, LedgerError, Reader, StoredConfig};
-use crate::operation::{ConfigText, Operation};
+use crate::operation::{ConfigText, Digest, Operation};
 use crate::sale::State;
 use crate::sale::event::{Checked, Event};
 use crate::service;
@@ -39,7 +39,7 @@ const LONGEST: usize = 300;
 pub struct ConfigStatus {
     /// SHA-256 of its text.
     #[schemars(with = "String")]
-    pub digest: Sha256Hex,
+    pub digest: Digest,
     pub origin: Origin,
     /// It is kept when the kiosk sells with it.
     pub trial: bool,
@@ -50,7 +50,7 @@ pub struct ConfigStatus {
     /// any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
-    pub unused: Option<Sha256Hex>,
+    pub unused: Option<Digest>,
 }
 
 /// Where a configuration came from.
@@ -67,7 +67,7 @@ pub enum Origin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RejectedConfig {
     #[schemars(with = "String")]
-    pub digest: Sha256Hex,
+    pub digest: Digest,
     pub why: String,
     pub cause: &'static str,
 }
@@ -92,7 +92,7 @@ pub(crate) struct InForce {
     /// Why the one on trial is not used.
     pub given_up: Option<Cause>,
     text: Arc<str>,
-    base: Sha256Hex,
+    base: Digest,
     trial: Option<TrialNote>,
 }
 
@@ -154,7 +154,7 @@ pub(crate) fn choose(options: &Options, parse: Parse) -> Result<Chosen, KioskErr
 impl InForce {
     /// That is the file's.
     pub fn file(path: &Path, text: Arc<str>, parse: Parse) -> Self {
-        let base = Sha256Hex::of(text.as_bytes());
+        let base = Sha256Hex::of(text.as_bytes()).digest();
         let digest = base.clone();
         let status = ConfigStatus { digest, origin: Origin::File, trial: false, rejected: None, unused: None };
         Self { file: path.into(), parse, status, given_up: None, text, base, trial: None }
@@ -244,7 +244,7 @@ impl InForce {
 }
 
 impl RejectedConfig {
-    fn new(digest: Sha256Hex, why: &Cause) -> Self {
+    fn new(digest: Digest, why: &Cause) -> Self {
         Self { digest, why: why.to_string(), cause: why.kind() }
     }
 }
@@ -258,7 +258,7 @@ fn problems(error: &ConfigError) -> Vec<String> {
 fn checked(
     (file, parse): (&Path, Parse),
     now: &str,
-    (digest, base): (&Sha256Hex, Sha256Hex),
+    (digest, base): (&Digest, Digest),
     asked: &Operation,
 ) -> CheckedConfig {
     let made = match asked {
@@ -276,7 +276,7 @@ fn checked(
         (None, Operation::ApplyConfig { config }) => config,
         (None, _) => return Ok(None),
     };
-    let config = Sha256Hex::of(new.as_str().as_bytes());
+    let config = Sha256Hex::of(new.as_str().as_bytes()).digest();
     if config == *digest {
         return Ok(None);
     }

@@ -7,9 +7,8 @@ use rusqlite::Connection;
 use super::row::{COLUMNS, rows};
 use super::understood::understood;
 use super::{LedgerError, Reader};
-use crate::operation::{ConfigText, Known, Operation, RequestId};
+use crate::operation::{ConfigText, Digest, Known, Operation, RequestId};
 use crate::sale::Record;
-use crate::signed::statement::Sha256Hex;
 use crate::vocabulary::Cause;
 
 /// What the ledger says of configurations; all of it is empty where none ever came.
@@ -20,7 +19,7 @@ pub struct Configurations {
     /// A newer one that is on trial.
     pub trial: Option<StoredConfig>,
     /// A newer one that was rejected, and why.
-    pub rejected: Option<(Sha256Hex, Cause)>,
+    pub rejected: Option<(Digest, Cause)>,
 }
 
 /// A configuration in the ledger.
@@ -29,9 +28,9 @@ pub struct StoredConfig {
     /// Of the record with which its trial began.
     pub seq: u64,
     pub id: RequestId,
-    pub digest: Sha256Hex,
+    pub digest: Digest,
     /// What the file on the machine was then.
-    pub base: Sha256Hex,
+    pub base: Digest,
     pub text: ConfigText,
 }
 

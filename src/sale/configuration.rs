@@ -9,8 +9,7 @@
 use super::event::{Checked, Effect, Illegal};
 use super::record::{Held, Record};
 use super::{State, Turn};
-use crate::operation::{Outcome, Refusal, Request, RequestId};
-use crate::signed::statement::Sha256Hex;
+use crate::operation::{Digest, Outcome, Refusal, Request, RequestId};
 use crate::vocabulary::{Cause, Goods, Mono, StopReason};
 
 /// What is under way about the configuration.
@@ -34,7 +33,7 @@ struct Asked {
 #[derive(Debug, Clone)]
 pub struct Trial {
     pub id: RequestId,
-    pub config: Sha256Hex,
+    pub config: Digest,
     stopped: Vec<StopReason>,
     held: Vec<Held>,
     since: Mono,
@@ -156,7 +155,7 @@ impl Turn<'_> {
         }
     }
 
-    fn give_up(&mut self, id: RequestId, config: Sha256Hex, why: Cause) {
+    fn give_up(&mut self, id: RequestId, config: Digest, why: Cause) {
         self.record(Record::ConfigRejected { config, why: why.clone() });
         self.end_operation(id, Outcome::Failed { why });
     }

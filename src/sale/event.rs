@@ -4,8 +4,7 @@ use super::dialogue::Touch;
 use super::order::Order;
 use super::record::Offered;
 use super::software::{UpdateEvent, UpdateTask};
-use crate::operation::{ConfigText, Known, Operation, Outcome, Refusal, Request, RequestId};
-use crate::signed::statement::Sha256Hex;
+use crate::operation::{ConfigText, Digest, Known, Operation, Outcome, Refusal, Request, RequestId};
 use crate::vocabulary::{
     BootId, Cause, ChargeId, ChargeRef, ChargeReport, Created, DeliveryId, Evidence, Grant, NewCharge, OrderId, Outlet,
     Pin, RailError, RailName, Reading, RefundId, RefundReport, RefundRequest, ShortCode, StopReason,
@@ -112,9 +111,9 @@ pub enum Event {
 /// A configuration with which nothing is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
-    pub config: Sha256Hex,
+    pub config: Digest,
     /// What the file on the machine is.
-    pub base: Sha256Hex,
+    pub base: Digest,
     /// Where it was made of the one in force.
     pub text: Option<ConfigText>,
 }

@@ -28,6 +28,8 @@ pub struct Order {
     pub claim: Option<Claim>,
     /// What a person has given back of what was delivered.
     pub given_back: Minor,
+    /// A person has decided about what was paid in another currency.
+    pub foreign_decided: bool,
     pub receipt: Receipt,
     pub ended: bool,
     /// Volatile: the sensor is being read for this delivery; its intent is not written yet.
@@ -187,6 +189,7 @@ impl Order {
             only: None,
             claim: None,
             given_back: 0,
+            foreign_decided: false,
             receipt: Receipt::NotYet,
             ended: false,
             preparing: None,
@@ -225,6 +228,7 @@ impl Order {
             Record::PaymentSurplus { charge, payment, .. } => {
                 // Money on an order that had ended opens it again.
                 self.ended = false;
+                self.foreign_decided &= payment.currency == self.currency;
                 self.on_charge(charge, |c| c.payments.push(payment.clone()));
             }
             Record::OrderClosed { why, .. } => self.closed = Some(why.clone()),
@@ -447,6 +451,7 @@ impl Order {
             // Nobody has decided anything; nothing was open.
             ClaimSettlement::ByProvider => return,
         };
+        self.foreign_decided = true;
         let held = self.items.iter_mut().filter(|item| item.settled_by == Some(Settling::Claim));
         held.for_each(|item| {
             item.settled_by = Some(if money_back { Settling::Refund } else { Settling::AssumedDelivered });
@@ -483,7 +488,7 @@ impl Order {
     fn undecided(&self) -> bool {
         let held = self.items.iter().any(|item| item.settled_by == Some(Settling::Claim));
         let foreign = |c: &Charge| c.payments.iter().any(|payment| payment.currency != c.currency);
-        held || self.charges.iter().any(foreign)
+        held || !self.foreign_decided && self.charges.iter().any(foreign)
     }
 
     /// The charge whose QR may be on the glass: the last one offered, while nothing is paid.

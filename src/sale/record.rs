@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use super::view::OrderState;
 use crate::operation::{Actor, BundlePlace, Compatible, ConfigText, Digest, Operation, Outcome, RequestId, Version};
-use crate::signed::statement::Sha256Hex;
 use crate::vocabulary::fee::Rate;
 use crate::vocabulary::{
     BootId, Cause, ChargeId, ClaimSettlement, Currency, Goods, Grant, Language, Localized, Minor, OrderId, Outlet,
@@ -165,8 +164,8 @@ pub enum Record {
     /// sold before it, and `held` what was where.
     ConfigTried {
         id: RequestId,
-        config: Sha256Hex,
-        base: Sha256Hex,
+        config: Digest,
+        base: Digest,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         text: Option<ConfigText>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -174,9 +173,9 @@ pub enum Record {
         held: Vec<Held>,
     },
     /// The machine sells with it, so it stays.
-    ConfigKept { config: Sha256Hex },
+    ConfigKept { config: Digest },
     /// The one before it is in force again, and why.
-    ConfigRejected { config: Sha256Hex, why: Cause },
+    ConfigRejected { config: Digest, why: Cause },
     /// An update is under way; on disk before anything of it is fetched. `from`: the version that runs. `copy`: which of
     /// the machine's copies of its software that is.
     UpdateBegun {

@@ -203,7 +203,14 @@ mod tests {
 
     /// They run in other processes than the daemon: the back end's, those of a simulated fleet, the parent of the demo's kiosk,
     /// and a technician's.
-    const OTHERS: [&str; 4] = ["src/fleet/gateway/", "src/simulate/", "src/demo/", "src/bin/kioskctl/"];
+    const OTHERS: [&str; 6] = [
+        "src/fleet/gateway/",
+        "src/fleet/collector/",
+        "src/simulate/",
+        "src/demo/",
+        "src/bin/kioskctl/",
+        "src/bin/kioskfleet/",
+    ];
 
     fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {

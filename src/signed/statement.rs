@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::jws::{BadMessage, PublicKey, Purpose, Signer};
-use crate::operation::{Actor, Findings};
+use crate::operation::{Actor, Digest, Findings};
 use crate::vocabulary::Wall;
 use crate::vocabulary::text::text;
 
@@ -182,6 +182,11 @@ text!(
 );
 
 impl Sha256Hex {
+    /// The same as a word of what is asked and written down.
+    pub fn digest(&self) -> Digest {
+        Digest::parse(self.as_str()).expect("both are 64 digits of lower-case hexadecimal")
+    }
+
     pub fn of(bytes: &[u8]) -> Self {
         Self(HEXLOWER.encode(digest(&SHA256, bytes).as_ref()))
     }

@@ -203,7 +203,8 @@ async fn what_does_not_fit_is_not_stored_and_not_acknowledged() {
     collector.until("another event was sent in the place of a stored one");
     // Not events, and of nobody: too large, with numbers that no database has, with a name that has an end in it.
     for bad in [
-        "x".repeat(70_000),
+        // It would be the next event, were it not longer than what is looked at.
+        format!("{}{}", fleet::payload(4), " ".repeat(128 << 10)),
         fleet::payload(4).replace("\"seq\":4", "\"seq\":18446744073709551615"),
         fleet::payload(4).replace(fleet::LEDGER, "a\\u0000b"),
         "{}".into(),
@@ -341,7 +342,7 @@ async fn a_database_that_does_not_answer_makes_nothing_grow() {
     collector.until("the database is away");
     let grown = memory(collector.pid()).saturating_sub(before);
     println!("{} MB of events offered; the collector has grown by {grown} KiB", lines.len() >> 20);
-    assert!(grown < 24 << 10, "{grown} KiB");
+    assert!(grown << 10 < lines.len() as u64 / 2, "{grown} KiB of {} bytes", lines.len());
     held.execute_batch("ROLLBACK").unwrap();
     // What the flood has brought is stored in order; what the broker has dropped would come again from a kiosk.
     let begin = Instant::now();

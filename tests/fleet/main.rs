@@ -6,10 +6,12 @@ mod access;
 #[cfg(feature = "back-end")]
 mod collector;
 mod duplicates;
+#[cfg(feature = "back-end")]
 mod enroll;
 mod fallback;
 mod kit;
 mod pay;
+#[cfg(feature = "back-end")]
 mod rollout;
 /// A sale in small with a ledger of its own.
 #[allow(dead_code, reason = "the ledger's tests use the rest")]

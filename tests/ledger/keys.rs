@@ -40,7 +40,7 @@ pub fn one_of_each() -> Vec<Record> {
     let stay = kioskd::sale::record::Offered { goods: Goods::Stay(StayId::parse("S1").unwrap()), ..kit::cola() };
     let (c, o) = (|| charge.clone(), || outlet.clone());
     let request = || RequestId::parse("r-1").unwrap();
-    let digest = || Sha256Hex::of(b"");
+    let digest = || Sha256Hex::of(b"").digest();
     let why = || Cause::TooWarm { max_milli_c: 8_000, minutes: 30 };
     vec![
         Record::LedgerBegun { ledger: "9c41".into(), home: "here".into(), before: Some("8d30".into()) },

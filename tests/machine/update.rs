@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kioskd::signed::statement::Sha256Hex;
 use serde_json::{Value, json};
@@ -18,7 +18,6 @@ struct Server {
     asked: Arc<AtomicUsize>,
     /// How much of it the second was asked for.
     resumed_at: Arc<AtomicUsize>,
-    _ends: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -30,7 +29,6 @@ impl Server {
             sha256: Sha256Hex::of(&file).to_string(),
             asked: Arc::default(),
             resumed_at: Arc::default(),
-            _ends: Arc::default(),
         };
         let (asked, resumed_at) = (Arc::clone(&server.asked), Arc::clone(&server.resumed_at));
         std::thread::spawn(move || {
@@ -189,7 +187,8 @@ fn what_is_not_what_was_asked_for_is_not_installed() {
     assert!(from_file(&"0".repeat(64), "9.1.0").contains(&format!("its SHA-256 is {sum}")));
     assert!(from_file(&sum, "9.2.0").contains("the bundle has version 9.1.0, and 9.2.0 was asked for"));
     assert!(from_file(&sum, "9.1.0").contains("the bundle is for `kioskd-other`, and this machine is `kioskd-demo`"));
-    assert!(written(&machine).iter().all(|kind| kind == "update-begun"));
+    let kinds = written(&machine);
+    assert!(!kinds.is_empty() && kinds.iter().all(|kind| kind == "update-begun"), "{kinds:?}");
     assert!(file.exists(), "somebody else's file is not ours to remove");
     assert_eq!((&software(&machine)["no_fallback"], &software(&machine)["update"]), (&Value::Null, &Value::Null));
 }

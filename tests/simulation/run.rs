@@ -534,7 +534,7 @@ impl<'a> Run<'a> {
             Effect::Reboot if world.calm || world.chance.percent(20) => world.tell(120_000, Event::NotRebooted),
             Effect::Reboot => self.journal.power.dies(),
             Effect::CheckConfig { .. } => {
-                let digest = || Sha256Hex::of(&[]);
+                let digest = || Sha256Hex::of(&[]).digest();
                 let result = match world.chance.below(10) {
                     0 => Ok(None),
                     1..=2 => Err(vec!["it is wrong".into()]),
@@ -543,9 +543,9 @@ impl<'a> Run<'a> {
                 let wait = world.chance.below(3_000);
                 world.tell(wait, Event::ConfigChecked { result });
             }
-            // The daemon that starts anew forgets as much as one that is cut off.
             // This machine has one copy of its software.
             Effect::Update(_) => {}
+            // The daemon that starts anew forgets as much as one that is cut off.
             Effect::StartAnew => {
                 self.starts_anew = true;
                 self.journal.power.dies();

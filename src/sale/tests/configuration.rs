@@ -3,22 +3,25 @@
 use std::time::Duration;
 
 use super::desk::{Desk, answers, outlet, planogram, policy, product, slot};
-use crate::operation::{Assignment, ConfigText, Operation, Outcome, Refusal};
+use crate::operation::{Assignment, ConfigText, Digest, Operation, Outcome, Refusal};
 use crate::sale::event::Checked;
 use crate::sale::view::StopReason;
 use crate::sale::{Condition, Effect, Event, Policy, Record, Step};
-use crate::signed::statement::Sha256Hex;
 use crate::vending::{Planogram, Slot};
 use crate::vocabulary::Cause;
 
 const DONE: Outcome = Outcome::Changed { order: None, report: None };
+
+fn digest(digit: char) -> Digest {
+    Digest::parse(&digit.to_string().repeat(64)).unwrap()
+}
 
 fn apply() -> Operation {
     Operation::ApplyConfig { config: ConfigText::parse("[kiosk]").unwrap() }
 }
 
 fn checked() -> Checked {
-    Checked { config: Sha256Hex::of(b"new"), base: Sha256Hex::of(b"file"), text: None }
+    Checked { config: digest('b'), base: digest('f'), text: None }
 }
 
 fn kinds(step: &Step) -> Vec<&'static str> {
@@ -48,7 +51,7 @@ fn lit(desk: &mut Desk) -> Step {
 
 fn given_up(step: &Step) -> Option<Cause> {
     let rejected = step.records.iter().find_map(|record| match record {
-        Record::ConfigRejected { config, why } if *config == Sha256Hex::of(b"new") => Some(why.clone()),
+        Record::ConfigRejected { config, why } if *config == digest('b') => Some(why.clone()),
         _ => None,
     })?;
     assert_eq!(answers(step), [Outcome::Failed { why: rejected.clone() }], "who asked hears the same");
