@@ -14,8 +14,7 @@ use super::sales::OrderLine;
 use super::shown::Stock;
 use super::{NAME, PATH, builder};
 use crate::config::{Bus, Calibration};
-use crate::operation::{LanguageTag, Operation, Units};
-use crate::signed::statement::Sha256Hex;
+use crate::operation::{Digest, LanguageTag, Operation, Units};
 use crate::vocabulary::{ClaimSettlement, Corner, Outlet, SlotId, Spot};
 
 /// Longer than a kiosk takes for an answer.
@@ -272,7 +271,7 @@ impl Client {
     ///
     /// # Errors
     /// The kiosk has no key, or there is no answer.
-    pub async fn seal_bundle(&self, sha256: &Sha256Hex) -> Result<String, NoAnswer> {
+    pub async fn seal_bundle(&self, sha256: &Digest) -> Result<String, NoAnswer> {
         self.call(SERVICE, "SealBundle", &sha256.as_str()).await?.body().deserialize().map_err(NoAnswer::Lost)
     }
 

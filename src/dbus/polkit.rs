@@ -58,10 +58,10 @@ impl Polkit {
         for right in asked.needs() {
             match right {
                 // No method of the bus asks for new software.
-                Right::Service | Right::Update => {}
+                Right::Service => {}
                 Right::Motion => rights.motion = self.allows(MOTION, call).await?,
-                // Nothing on the bus needs it.
-                Right::Configure => rights.configure = false,
+                // Nothing on the bus needs them.
+                Right::Configure | Right::Update => (rights.configure, rights.update) = (false, false),
                 Right::Money => rights.money = self.allows(MONEY, call).await?,
             }
         }

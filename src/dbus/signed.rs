@@ -4,8 +4,9 @@
 
 use super::error::Error;
 use crate::ledger::RecordedTest;
+use crate::operation::Digest;
 use crate::signed::jws::Signer;
-use crate::signed::statement::{BundleSeal, Clock, Sha256Hex, Statement, TestReport};
+use crate::signed::statement::{BundleSeal, Clock, Statement, TestReport};
 use crate::vocabulary::Wall;
 
 /// In whose name it is said.
@@ -34,7 +35,7 @@ impl Writer {
     ///
     /// # Errors
     /// It is not JSON.
-    pub fn seal(&self, sha256: Sha256Hex, uid: u32) -> serde_json::Result<Option<String>> {
+    pub fn seal(&self, sha256: Digest, uid: u32) -> serde_json::Result<Option<String>> {
         let (kiosk, fleet, time_ms) = (self.kiosk.clone(), self.fleet.clone(), (self.clock)());
         let seal = BundleSeal { sha256, kiosk, fleet, time_ms, uid };
         self.signer.as_ref().map(|signer| seal.signed(signer)).transpose()

@@ -227,8 +227,6 @@ pub enum Filter {
     CommandStatuses(Address),
     /// What every kiosk of a fleet says of commands.
     EveryonesStatuses(Name),
-    /// The presence of every kiosk of a fleet.
-    Presences(Name),
     /// The events of one kind of every kiosk of a fleet.
     Events { fleet: Name, kind: Name },
     /// What every kiosk of a fleet asks the gateway.
@@ -257,7 +255,6 @@ impl fmt::Display for Filter {
             Filter::EveryonesCommands(fleet) => write!(f, "{ROOT}/{fleet}/{EVERYONE}/cmd/+/+"),
             Filter::CommandStatuses(Address { fleet, kiosk }) => write!(f, "{ROOT}/{fleet}/{kiosk}/cmd/+/+/status"),
             Filter::EveryonesStatuses(fleet) => write!(f, "{ROOT}/{fleet}/+/cmd/+/+/status"),
-            Filter::Presences(fleet) => write!(f, "{ROOT}/{fleet}/+/{}", Leaf::Presence),
             Filter::Events { fleet, kind } => write!(f, "{ROOT}/{fleet}/+/{}", Leaf::Event(kind.clone())),
             Filter::PayRequests(fleet) => write!(f, "{ROOT}/{fleet}/+/{}", Leaf::PayRequest),
             Filter::SharedPayRequests { fleet, group } => {
@@ -356,7 +353,7 @@ mod tests {
         assert_eq!(Filter::EveryonesCommands(name("demo")).to_string(), "kiosk/v1/demo/all/cmd/+/+");
         assert_eq!(Filter::CommandStatuses(k.clone()).to_string(), "kiosk/v1/demo/K0001/cmd/+/+/status");
         assert_eq!(Filter::EveryonesStatuses(name("demo")).to_string(), "kiosk/v1/demo/+/cmd/+/+/status");
-        assert_eq!(Filter::Presences(name("demo")).to_string(), "kiosk/v1/demo/+/presence");
+        assert_eq!(told(Told::Presence), "kiosk/v1/demo/+/presence");
         let paid = Filter::Events { fleet: name("demo"), kind: name("order-paid") };
         assert_eq!(paid.to_string(), "kiosk/v1/demo/+/event/order-paid");
         assert_eq!(Filter::Alarms(k).to_string(), "kiosk/v1/demo/K0001/alarm/+");

@@ -20,7 +20,6 @@ use crate::operation::{ConfigText, Digest, Operation};
 use crate::sale::State;
 use crate::sale::event::{Checked, Event};
 use crate::service;
-use crate::signed::statement::Sha256Hex;
 use crate::vocabulary::Cause;
 
 /// What has come of a check; what is wrong, a line each.
@@ -154,7 +153,7 @@ pub(crate) fn choose(options: &Options, parse: Parse) -> Result<Chosen, KioskErr
 impl InForce {
     /// That is the file's.
     pub fn file(path: &Path, text: Arc<str>, parse: Parse) -> Self {
-        let base = Sha256Hex::of(text.as_bytes()).digest();
+        let base = Digest::of(text.as_bytes());
         let digest = base.clone();
         let status = ConfigStatus { digest, origin: Origin::File, trial: false, rejected: None, unused: None };
         Self { file: path.into(), parse, status, given_up: None, text, base, trial: None }
@@ -276,7 +275,7 @@ fn checked(
         (None, Operation::ApplyConfig { config }) => config,
         (None, _) => return Ok(None),
     };
-    let config = Sha256Hex::of(new.as_str().as_bytes()).digest();
+    let config = Digest::of(new.as_str().as_bytes());
     if config == *digest {
         return Ok(None);
     }

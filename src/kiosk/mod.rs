@@ -574,7 +574,6 @@ impl Kiosk {
                 self.devices.link = Some(LinkStatus::Connected);
                 self.step(Event::Condition(Condition::Fleet { connected: true }));
                 self.tally.connected();
-                self.step(Event::FleetReached);
             }
             FleetEvent::Disconnected { why } => {
                 tracing::info!(why, "the kiosk is not connected to the fleet's broker");

@@ -13,7 +13,7 @@ text!(
         && (text.starts_with('/') || is_plain_http(text).is_some())
 );
 text!(
-    /// The SHA-256 of a bundle's file, by which it is known here.
+    /// A SHA-256 in lower-case hexadecimal, by which a file or a message is known.
     Digest, "SHA-256 (64 hexadecimal digits in lower case)", TOLD,
     |text| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 );

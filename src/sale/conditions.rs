@@ -24,6 +24,11 @@ pub struct Conditions {
     /// `None` until the board has said so for the first time.
     pub board_answers: Option<bool>,
     pub glass_dark: Option<String>,
+    /// It has shown a frame, or has said that it can't.
+    pub glass_has_spoken: bool,
+    /// The fleet's broker is there, and was there before in this run.
+    pub fleet_connected: bool,
+    pub fleet_reached: bool,
     /// Why nobody can touch the glass.
     pub touch_fault: Option<String>,
     pub disk_full: bool,
@@ -154,15 +159,11 @@ impl Turn<'_> {
             }
             Condition::Tamper { active } => c.tamper = active,
             Condition::Board { answers } => c.board_answers = Some(answers),
-            Condition::Glass { dark } => {
-                let seen = dark.is_none();
-                c.glass_dark = dark;
-                if seen {
-                    self.glass_was_seen();
-                }
-                self.state.updates.glass_has_spoken = true;
+            Condition::Glass { dark } => (c.glass_dark, c.glass_has_spoken) = (dark, true),
+            Condition::Fleet { connected } => {
+                c.fleet_connected = connected;
+                c.fleet_reached |= connected;
             }
-            Condition::Fleet { connected } => self.state.updates.connected = connected,
             Condition::Touch { fault } => c.touch_fault = fault,
             Condition::Disk { full } => c.disk_full = full,
             Condition::Outbox { full } => c.outbox_full = full,

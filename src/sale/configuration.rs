@@ -37,10 +37,6 @@ pub struct Trial {
     stopped: Vec<StopReason>,
     held: Vec<Held>,
     since: Mono,
-    /// Somebody can see the glass.
-    seen: bool,
-    /// The fleet's broker was reached in this run.
-    reached: bool,
 }
 
 impl Trial {
@@ -48,7 +44,7 @@ impl Trial {
     pub fn of(record: &Record) -> Option<Self> {
         let Record::ConfigTried { id, config, stopped, held, .. } = record else { return None };
         let (id, config, stopped, held) = (id.clone(), config.clone(), stopped.clone(), held.clone());
-        Some(Self { id, config, stopped, held, since: Mono::default(), seen: false, reached: false })
+        Some(Self { id, config, stopped, held, since: Mono::default() })
     }
 }
 
@@ -59,8 +55,7 @@ impl State {
         let rails = self.conditions.rails.values();
         let silent = [
             (self.conditions.board_answers.is_none()).then_some(StopReason::BoardDown),
-            (!trial.seen && self.conditions.glass_dark.is_none())
-                .then(|| StopReason::GlassDark("it has shown nothing yet".to_owned())),
+            (!self.conditions.glass_has_spoken).then(|| StopReason::GlassDark("it has shown nothing yet".to_owned())),
             (!rails.into_iter().any(|rail| rail.verified.is_some())).then_some(StopReason::RailDown),
         ];
         let before = |reason: &StopReason| trial.stopped.iter().any(|stopped| stopped.kind() == reason.kind());
@@ -141,7 +136,7 @@ impl Turn<'_> {
         let Some(trial) = &self.state.configuration.trial else { return };
         let over = self.at.now >= trial.since + self.state.policy.trial;
         let lacks = self.state.trial_lacks(trial);
-        let fleet = trial.reached || !self.state.policy.fleet;
+        let fleet = self.state.conditions.fleet_reached || !self.state.policy.fleet;
         let (id, config) = (trial.id.clone(), trial.config.clone());
         if lacks.is_empty() && fleet {
             self.record(Record::ConfigKept { config });
@@ -202,20 +197,6 @@ impl Turn<'_> {
         self.record(Record::SlotAssigned { slot, product, capacity, count });
         if let Some(why) = fault {
             self.record(Record::OutletFaulty { outlet, why });
-        }
-    }
-
-    /// The glass has shown something.
-    pub(super) fn glass_was_seen(&mut self) {
-        if let Some(trial) = &mut self.state.configuration.trial {
-            trial.seen = true;
-        }
-    }
-
-    /// The fleet's broker was reached.
-    pub(super) fn fleet_reached(&mut self) {
-        if let Some(trial) = &mut self.state.configuration.trial {
-            trial.reached = true;
         }
     }
 }

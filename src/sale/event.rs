@@ -102,8 +102,6 @@ pub enum Event {
     ConfigChecked {
         result: Result<Option<Checked>, Vec<String>>,
     },
-    /// The fleet's broker was reached.
-    FleetReached,
     /// From who installs software.
     Update(UpdateEvent),
 }

@@ -182,7 +182,6 @@ pub fn next(state: &mut State, at: &Stamp, event: Event) -> Result<Step, Illegal
         Event::RebootAnswered { result } => turn.reboot_answered(result)?,
         Event::NotRebooted => turn.not_rebooted(),
         Event::ConfigChecked { result } => turn.config_checked(result)?,
-        Event::FleetReached => turn.fleet_reached(),
         Event::Update(event) => turn.update(event)?,
         Event::Started { boot, version } => turn.started(boot, version),
     }

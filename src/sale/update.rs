@@ -40,10 +40,6 @@ pub struct Updates {
     pub under_way: Option<UnderWay>,
     /// Bundles from which the machine went back.
     pub fell_back: BTreeSet<Digest>,
-    /// The fleet's broker is there.
-    pub(super) connected: bool,
-    /// The glass has shown a frame, or has said that it can't.
-    pub(super) glass_has_spoken: bool,
     /// What the run before has left under way is taken up.
     taken_up: bool,
     /// Somebody has to be asked again, then.
@@ -206,7 +202,7 @@ impl State {
             let runs = runs.map_or("none".to_owned(), ToString::to_string);
             return Err(format!("it says that it is version {runs}, and {} was asked for", update.version));
         }
-        if !self.updates.glass_has_spoken {
+        if !conditions.glass_has_spoken {
             return Err("no frame is on the glass".into());
         }
         if let Some(dark) = &conditions.glass_dark {
@@ -215,7 +211,7 @@ impl State {
         if conditions.board_answers != Some(true) {
             return Err("the board does not answer".into());
         }
-        match (self.policy.fleet, self.updates.connected, update.was_connected) {
+        match (self.policy.fleet, conditions.fleet_connected, update.was_connected) {
             (true, true, _) => Ok(None),
             (true, false, true) => Err("the fleet's broker is not reached".into()),
             (true, false, false) => Ok(Some("the fleet's broker was not reached before the restart either".into())),
@@ -395,7 +391,7 @@ impl Turn<'_> {
         if let Some(detail) = wrong {
             return self.end_update(operation, Cause::UpdateFailed { detail });
         }
-        self.record(Record::UpdateInstalling { operation, connected: self.state.updates.connected });
+        self.record(Record::UpdateInstalling { operation, connected: self.state.conditions.fleet_connected });
         let (bundle, sha256) = (update.bundle.clone(), update.sha256.clone());
         self.effect(Effect::Update(UpdateTask::Install { bundle, sha256 }));
     }
@@ -506,7 +502,7 @@ impl Turn<'_> {
             Good::Asked | Good::Marked => false,
         };
         let next = updates.under_way.as_ref().is_some_and(|update| update.stage == UpdateStage::Passed);
-        if has_copies && updates.taken_up && updates.glass_has_spoken && due {
+        if has_copies && updates.taken_up && self.state.conditions.glass_has_spoken && due {
             updates.good = Good::Asked;
             self.effect(Effect::Update(UpdateTask::MarkGood { next }));
         }

@@ -118,6 +118,15 @@ impl KeySource {
         VerifyingKey::parse(&self.public()?).ok_or_else(|| self.malformed("an RSA public key or certificate"))
     }
 
+    /// The key's name is its file's, or `kid`.
+    ///
+    /// # Errors
+    /// As [`signer`](Self::signer).
+    pub fn named_signer(file: &Path, kid: Option<&str>) -> Result<Signer, KeyError> {
+        let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        Self::File(file.into()).signer(kid.unwrap_or(stem))
+    }
+
     /// # Errors
     /// When it can't be read or is no Ed25519 private key.
     pub fn signer(&self, kid: impl Into<String>) -> Result<Signer, KeyError> {

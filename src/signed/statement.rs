@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 use super::jws::{BadMessage, PublicKey, Purpose, Signer};
 use crate::operation::{Actor, Digest, Findings};
 use crate::vocabulary::Wall;
-use crate::vocabulary::text::text;
 
 /// A kiosk's content of one purpose.
 pub trait Statement: Serialize + DeserializeOwned {
@@ -151,7 +150,7 @@ impl fmt::Display for TestReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BundleSeal {
     /// Of its `manifest.json`, which has the hash of every other member.
-    pub sha256: Sha256Hex,
+    pub sha256: Digest,
     pub kiosk: String,
     pub fleet: String,
     /// When they had; none where the clock was not believed.
@@ -175,20 +174,10 @@ impl fmt::Display for BundleSeal {
     }
 }
 
-text!(
-    /// A SHA-256 in lower-case hexadecimal.
-    Sha256Hex, "SHA-256 (64 digits of lower-case hexadecimal)", 64,
-    |text| text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-);
-
-impl Sha256Hex {
-    /// The same as a word of what is asked and written down.
-    pub fn digest(&self) -> Digest {
-        Digest::parse(self.as_str()).expect("both are 64 digits of lower-case hexadecimal")
-    }
-
+// Here and not where it is a word only: what is pure computes no hash.
+impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
-        Self(HEXLOWER.encode(digest(&SHA256, bytes).as_ref()))
+        Self::parse(&HEXLOWER.encode(digest(&SHA256, bytes).as_ref())).expect("32 bytes are 64 digits")
     }
 }
 
@@ -245,7 +234,7 @@ MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
         let (report, key) = (report("it did not move", 1), signer("x").public());
         let message = report.document(Some(&signer("street/K0001"))).unwrap();
         let (kiosk, fleet) = (report.kiosk.clone(), report.fleet.clone());
-        let seal = BundleSeal { sha256: Sha256Hex::of(b""), kiosk, fleet, time_ms: None, uid: 0 };
+        let seal = BundleSeal { sha256: Digest::of(b""), kiosk, fleet, time_ms: None, uid: 0 };
         let sealed = seal.signed(&signer("street/K0001")).unwrap();
         let wrong = NotTheirs::Message(BadMessage::Purpose);
         assert_eq!(TestReport::read(sealed.as_bytes(), &key), Err(wrong.clone()));
@@ -256,9 +245,9 @@ MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
     #[test]
     fn a_hash_is_written_in_one_way() {
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(Sha256Hex::of(b"").as_str(), empty);
+        assert_eq!(Digest::of(b"").as_str(), empty);
         for bad in ["", "e3", &empty.to_uppercase(), &format!("{empty}0"), &empty.replace('e', "g")] {
-            assert_eq!(Sha256Hex::parse(bad), None, "{bad}");
+            assert_eq!(Digest::parse(bad), None, "{bad}");
         }
     }
 

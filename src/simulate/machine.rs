@@ -382,9 +382,12 @@ impl Machine {
             FleetEvent::Connected => {
                 self.connected = true;
                 self.counts.connects += 1;
-                self.step(shared, Event::FleetReached);
+                self.step(shared, Event::Condition(Condition::Fleet { connected: true }));
             }
-            FleetEvent::Disconnected { .. } => self.connected = false,
+            FleetEvent::Disconnected { .. } => {
+                self.connected = false;
+                self.step(shared, Event::Condition(Condition::Fleet { connected: false }));
+            }
             FleetEvent::Acknowledged { seq } => run.ledger.acknowledge(seq),
             FleetEvent::Command(request) => self.command(shared, *request),
             FleetEvent::CommandRejected => {

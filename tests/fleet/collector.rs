@@ -129,7 +129,7 @@ async fn watch_follows_the_fleet_in_a_terminal() {
             && answered("ls", &store, &[]).status.success()
             && documents("ls", &store, &[]).iter().filter(|line| line["selling"] == true).count() == 2
     });
-    let terminal = Terminal::start(&store, &["watch"]);
+    let terminal = terminal(&store, &["watch"]);
     terminal.until(&["2 machines, 2 online, 2 selling", "K1     online", "<script>alert(1)</script> [2J =cmd()"]);
     kiosks[0].link.state(json!({ "selling": false, "reasons": [{ "kind": "door-open" }] }));
     terminal.until(&["2 machines, 2 online, 1 selling", "no: door-open"]);

@@ -8,7 +8,6 @@ use kioskd::operation::{
 use kioskd::sale::Record;
 use kioskd::sale::record::{Closed, Held, Settling, Slip, Surplus};
 use kioskd::sale::view::{OrderState, StopReason};
-use kioskd::signed::statement::Sha256Hex;
 use kioskd::vocabulary::{
     BootId, Cause, ChargeId, ClaimSettlement, Goods, Grant, Language, OrderId, Outlet, Payment, PaymentId, ProductId,
     RailName, RefundId, StayId, Wall,
@@ -40,7 +39,7 @@ pub fn one_of_each() -> Vec<Record> {
     let stay = kioskd::sale::record::Offered { goods: Goods::Stay(StayId::parse("S1").unwrap()), ..kit::cola() };
     let (c, o) = (|| charge.clone(), || outlet.clone());
     let request = || RequestId::parse("r-1").unwrap();
-    let digest = || Sha256Hex::of(b"").digest();
+    let digest = || Digest::of(b"");
     let why = || Cause::TooWarm { max_milli_c: 8_000, minutes: 30 };
     vec![
         Record::LedgerBegun { ledger: "9c41".into(), home: "here".into(), before: Some("8d30".into()) },

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use kioskd::ledger::{LedgerError, Reader};
-use kioskd::operation::{Operation, Reason};
+use kioskd::operation::{Digest, Operation, Reason};
 use kioskd::sale::view::OrderState;
-use kioskd::signed::statement::Sha256Hex;
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
@@ -19,7 +18,7 @@ fn append(raw: &Connection, order: Option<&str>, body: &Value) {
         })
         .unwrap();
     let (kind, text) = (body["kind"].as_str().unwrap(), body.to_string());
-    let hash = Sha256Hex::of(format!("{prev}\n{seq}\n{boot}\n{mono}\n-\n{kind}\n{text}").as_bytes()).to_string();
+    let hash = Digest::of(format!("{prev}\n{seq}\n{boot}\n{mono}\n-\n{kind}\n{text}").as_bytes()).to_string();
     raw.execute(
         "INSERT INTO record VALUES (?1, ?2, ?3, NULL, ?4, ?5, ?6, ?7)",
         params![seq, boot, mono, order, kind, text, hash],

@@ -11,9 +11,10 @@ use kioskd::signed::jws::{Keys, PublicKey, Purpose, Signer};
 use kioskd::signed::keyset::{KeyEntry, KeysetContent, Role};
 use serde_json::{Value, json};
 
-use crate::fleet::{Listener, free_port, listen, listen_as, mosquitto, publish_all};
+use crate::fleet::{Listener, listen, listen_as, mosquitto, publish_all};
 use kioskd_tests::PATIENCE;
 use kioskd_tests::child::{Running, command};
+use kioskd_tests::free_port;
 use kioskd_tests::machine::{Machine, Setup};
 
 pub struct Office {

@@ -1,7 +1,7 @@
 //! The fleet's side, by a real broker and an independent client.
 
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::mpsc::{Receiver, channel};
@@ -17,11 +17,8 @@ use serde_json::{Value, json};
 
 use kioskd_tests::PATIENCE;
 use kioskd_tests::child::{Running, command};
+use kioskd_tests::free_port;
 use kioskd_tests::machine::{Machine, Setup};
-
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 pub fn mosquitto(port: u16) -> Running {
     mosquitto_with(port, &["-p", &port.to_string()])

@@ -6,11 +6,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use kioskd_tests::child::{Running, command};
+use kioskd_tests::free_port;
 use kioskd_tests::machine::{Machine, Setup};
 use kioskd_tests::repository;
 use serde_json::{Value, json};
 
-use crate::fleet::{free_port, listen, mosquitto};
+use crate::fleet::{listen, mosquitto};
 
 const TOPIC: &str = "kiosk/v1/demo/K0001/telemetry";
 

@@ -4,72 +4,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::bus::kit::Bus;
 use kioskd_tests::PATIENCE;
-use kioskd_tests::child::{Running, command};
+use kioskd_tests::child::command;
 use kioskd_tests::machine::{Machine, wait_at_most};
+use kioskd_tests::terminal::Terminal;
 
-/// A terminal with one program in it, by tmux. Its server runs in the foreground and ends with it.
-struct Terminal {
-    folder: TempDir,
-    _server: Running,
-}
-
-impl Terminal {
-    fn start(bus: &Bus, (columns, rows): (u16, u16), environment: &[&str], words: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let server = Running::start(tmux(&folder).arg("-D").env("LC_ALL", "C.UTF-8"));
-        let terminal = Self { folder, _server: server };
-        let up = wait_at_most(PATIENCE, || terminal.tmux(&["set-option", "-g", "history-limit", "0"]));
-        assert!(up.is_some(), "tmux does not start");
-        let (columns, rows) = (columns.to_string(), rows.to_string());
-        let address = format!("DBUS_SYSTEM_BUS_ADDRESS={}", bus.address());
-        let mut start = vec!["new-session", "-d", "-x", &columns, "-y", &rows, "-c"];
-        start.extend([terminal.folder.path().to_str().unwrap(), "env", &address]);
-        start.extend(environment);
-        // What it said last stays readable, and so does how it ended.
-        start.extend(["sh", "-c", "\"$0\" \"$@\"; echo ended with $?; read _", env!("CARGO_BIN_EXE_kioskctl")]);
-        start.extend(words);
-        terminal.tmux(&start).unwrap();
-        terminal
-    }
-
-    fn tmux(&self, words: &[&str]) -> Option<String> {
-        // Never another server than the one that ends with the test.
-        let done = tmux(&self.folder).arg("-N").args(words).output().unwrap();
-        done.status.success().then(|| String::from_utf8(done.stdout).unwrap())
-    }
-
-    fn screen(&self) -> String {
-        self.tmux(&["capture-pane", "-p"]).unwrap()
-    }
-
-    /// Waits until all of this is on the screen.
-    fn until(&self, texts: &[&str]) -> String {
-        let seen = wait_at_most(PATIENCE, || {
-            let screen = self.screen();
-            texts.iter().all(|text| screen.contains(text)).then_some(screen)
-        });
-        seen.unwrap_or_else(|| panic!("{texts:?} is not on the screen:\n{}", self.screen()))
-    }
-
-    fn press(&self, key: &str) {
-        self.tmux(&["send-keys", key]).unwrap();
-    }
-
-    fn resize(&self, columns: u16, rows: u16) {
-        let (columns, rows) = (columns.to_string(), rows.to_string());
-        self.tmux(&["resize-window", "-x", &columns, "-y", &rows]).unwrap();
-    }
-}
-
-fn tmux(folder: &TempDir) -> std::process::Command {
-    let mut tmux = command("tmux");
-    tmux.env_remove("TMUX").env("TERM", "xterm-256color").arg("-S").arg(folder.path().join("socket"));
-    tmux.args(["-f", "/dev/null"]);
-    tmux
+fn in_terminal(bus: &Bus, size: (u16, u16), environment: &[&str], words: &[&str]) -> Terminal {
+    let address = format!("DBUS_SYSTEM_BUS_ADDRESS={}", bus.address());
+    let environment = [&[address.as_str()], environment].concat();
+    Terminal::start(size, &environment, Path::new(env!("CARGO_BIN_EXE_kioskctl")), words)
 }
 
 fn start(bus: &Bus) -> Machine {
@@ -89,7 +34,7 @@ fn top_shows_the_kiosk_and_does_what_is_asked_and_outlives_it() {
     let machine = start(&bus);
     machine.wallet(&machine.offer(&["cola"]), "pay");
     machine.until_state("delivered");
-    let top = Terminal::start(&bus, (80, 24), &[], &["top"]);
+    let top = in_terminal(&bus, (80, 24), &[], &["top"]);
     top.until(&["K0001 of demo sells", "devices   board ok", "┌ glass", "delivered", "3.00 CNY", "q quit"]);
     top.press("Enter");
     top.until(&[" story ", "unit 1: fell from A"]);
@@ -114,14 +59,14 @@ fn top_shows_the_kiosk_and_does_what_is_asked_and_outlives_it() {
     let payload = machine.offer(&["tea"]);
     top.press("s");
     top.until(&["kiosk.png has what the customer sees"]);
-    assert_eq!(decoded(&top.folder.path().join("kiosk.png")), payload);
+    assert_eq!(decoded(&top.folder().join("kiosk.png")), payload);
 
     top.resize(200, 50);
     let wide = |screen: &String| {
         screen.lines().any(|line| line.chars().count() > 150) && screen.contains("waiting-payment  0.00 CNY")
     };
     assert!(wait_at_most(PATIENCE, || Some(top.screen()).filter(wide)).is_some(), "{}", top.screen());
-    let colored = wait_at_most(PATIENCE, || top.tmux(&["capture-pane", "-p", "-e"]).filter(|all| all.contains("▀")));
+    let colored = wait_at_most(PATIENCE, || Some(top.colored()).filter(|all| all.contains("▀")));
     assert!(colored.is_some(), "the glass is drawn of half blocks");
     // Where there is no room for a picture.
     top.resize(40, 20);
@@ -153,9 +98,9 @@ fn top_shows_the_kiosk_and_does_what_is_asked_and_outlives_it() {
 fn top_without_colours_or_without_a_terminal() {
     let bus = Bus::start();
     let _machine = start(&bus);
-    let top = Terminal::start(&bus, (80, 24), &["NO_COLOR=1"], &["top"]);
+    let top = in_terminal(&bus, (80, 24), &["NO_COLOR=1"], &["top"]);
     top.until(&["K0001 of demo sells", "q quit"]);
-    let all = top.tmux(&["capture-pane", "-p", "-e"]).unwrap();
+    let all = top.colored();
     assert!(!all.contains("\u{1b}[32m") && !all.contains("\u{1b}[38;"), "{all:?}");
     top.press("C-c");
     top.until(&["ended with 0"]);
@@ -215,11 +160,11 @@ fn a_screenshot_goes_to_a_file_a_pipe_or_the_terminal() {
     assert_eq!(told.status.code(), Some(2));
     assert!(String::from_utf8(told.stderr).unwrap().contains("/nowhere/glass.png could not be written: "));
 
-    let terminal = Terminal::start(&bus, (100, 100), &[], &["screenshot"]);
+    let terminal = in_terminal(&bus, (100, 100), &[], &["screenshot"]);
     let drawn = terminal.until(&["the code on the glass:", "ended with 0"]);
     assert!(drawn.lines().take(10).any(|line| line.contains('▀')), "the picture is drawn of half blocks:\n{drawn}");
     assert_eq!(code_on(&drawn).as_deref(), Some(payload.as_str()), "{drawn}");
-    let narrow = Terminal::start(&bus, (30, 40), &[], &["screenshot"]);
+    let narrow = in_terminal(&bus, (30, 40), &[], &["screenshot"]);
     let told = narrow.until(&["ended with 0"]);
     assert!(told.replace('\n', "").contains("wider terminal; it says kioskpay://"), "{told}");
 }
@@ -230,7 +175,7 @@ fn a_restart_of_the_board_is_asked_about_first() {
     let _machine = start(&bus);
     let boot = bus.property("Status", "Boot").unwrap();
     let asked = |key, told: &[&str]| {
-        let shell = Terminal::start(&bus, (80, 24), &[], &["reboot"]);
+        let shell = in_terminal(&bus, (80, 24), &[], &["reboot"]);
         shell.until(&["Restart the board? Nothing is sold until it is up again. y = yes"]);
         shell.press(key);
         shell.press("Enter");

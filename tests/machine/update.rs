@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kioskd::signed::statement::Sha256Hex;
+use kioskd::operation::Digest;
 use serde_json::{Value, json};
 
 use kioskd_tests::child::command;
@@ -26,7 +26,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let server = Self {
             port: listener.local_addr().unwrap().port(),
-            sha256: Sha256Hex::of(&file).to_string(),
+            sha256: Digest::of(&file).to_string(),
             asked: Arc::default(),
             resumed_at: Arc::default(),
         };
@@ -179,7 +179,7 @@ fn what_is_not_what_was_asked_for_is_not_installed() {
     assert!(large.last().unwrap().contains("larger than [update] max_size, 1 MiB"), "{large:?}");
     let file = machine.state.join("bundle");
     std::fs::write(&file, "version=9.1.0\ncompatible=kioskd-other\n").unwrap();
-    let sum = Sha256Hex::of(&std::fs::read(&file).unwrap()).to_string();
+    let sum = Digest::of(&std::fs::read(&file).unwrap()).to_string();
     let from_file = |sum: &str, version: &str| {
         let words = ["install-update".to_owned(), format!("bundle={}", file.display()), format!("sha256={sum}")];
         send(&machine, &[&words[..], &[format!("version={version}")]].concat()).pop().unwrap()

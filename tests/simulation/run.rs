@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 
 use kioskd::kiosk::turn::{TurnError, turn};
 use kioskd::operation::{
-    Actor, ConfigText, LanguageTag, Operation, Outcome as Told, Reason, Request, RequestId, Rights,
+    Actor, ConfigText, Digest, LanguageTag, Operation, Outcome as Told, Reason, Request, RequestId, Rights,
 };
 use kioskd::sale::dialogue::{OrderPage, Page, ShopPage};
 use kioskd::sale::event::{Checked, Effect, Event};
 use kioskd::sale::policy::Policy;
 use kioskd::sale::view::OrderState;
 use kioskd::sale::{Condition, Key, Order, Record, Shop, State, Touch};
-use kioskd::signed::statement::Sha256Hex;
 use kioskd::vending::Planogram;
 use kioskd::vocabulary::{BootId, Cause, ClaimSettlement, Evidence, Mono, OrderId, Outlet, Stamp, Wall};
 
@@ -534,7 +533,7 @@ impl<'a> Run<'a> {
             Effect::Reboot if world.calm || world.chance.percent(20) => world.tell(120_000, Event::NotRebooted),
             Effect::Reboot => self.journal.power.dies(),
             Effect::CheckConfig { .. } => {
-                let digest = || Sha256Hex::of(&[]).digest();
+                let digest = || Digest::of(&[]);
                 let result = match world.chance.below(10) {
                     0 => Ok(None),
                     1..=2 => Err(vec!["it is wrong".into()]),
@@ -573,7 +572,7 @@ impl<'a> Run<'a> {
                 self.step(Event::Condition(Condition::Glass { dark: None }))?;
             }
             if self.world.chance.percent(80) {
-                self.step(Event::FleetReached)?;
+                self.step(Event::Condition(Condition::Fleet { connected: true }))?;
             }
         }
         Ok(())

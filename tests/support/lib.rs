@@ -1,5 +1,5 @@
 //! The kits that more than one test program uses: child processes, seeded chance, doubles of providers, the demo as a whole
-//! machine, a site with brokers and gateways, and a real browser.
+//! machine, a site with brokers and gateways, a terminal, and a real browser.
 //!
 //! Nothing here sleeps long enough: everything waits for what it needs, and says what it saw when it never came.
 
@@ -11,10 +11,12 @@ pub mod double;
 pub mod machine;
 pub mod site;
 pub mod spelling;
+pub mod terminal;
 
 pub use browser::Browser;
 pub use demo::Demo;
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -34,6 +36,11 @@ pub fn program(name: &str) -> PathBuf {
     let program = folder.join(name);
     assert!(program.exists(), "{} is not built", program.display());
     program
+}
+
+/// A port on which nobody listens.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Asks until there is an answer.

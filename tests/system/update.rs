@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use kioskd::signed::statement::Sha256Hex;
+use kioskd::operation::Digest;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::host::one_processor;
 use kioskd_tests::chance::{Chance, seed};
 use kioskd_tests::child::{Running, command};
+use kioskd_tests::repository;
 
 /// For one start of the machine; longer than it takes.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -60,10 +61,6 @@ fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
-}
-
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// In which way new software is sick.
@@ -170,7 +167,7 @@ impl Works {
     }
 
     fn order(&self, file: &str, version: &str) -> Order {
-        let sha256 = Sha256Hex::of(&std::fs::read(self.at(file)).unwrap()).to_string();
+        let sha256 = Digest::of(&std::fs::read(self.at(file)).unwrap()).to_string();
         Order { file: file.into(), sha256, version: version.into() }
     }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::Context;
 use flate2::{Compression, GzBuilder};
 use kioskd::console::Out;
-use kioskd::signed::statement::Sha256Hex;
+use kioskd::operation::Digest;
 use serde_json::{Map, Value, json};
 
 /// Everything stands in one folder of this name.
@@ -49,16 +49,16 @@ impl Archive {
         mut self,
         into: &Path,
         facts: Value,
-        seal: impl FnOnce(&Sha256Hex) -> Result<String, String>,
+        seal: impl FnOnce(&Digest) -> Result<String, String>,
         made: u64,
     ) -> anyhow::Result<Value> {
         let members = self
             .members
             .iter()
-            .map(|(name, bytes)| json!({ "name": name, "bytes": bytes.len(), "sha256": Sha256Hex::of(bytes) }));
+            .map(|(name, bytes)| json!({ "name": name, "bytes": bytes.len(), "sha256": Digest::of(bytes) }));
         let mut manifest = json!({ "made": facts, "members": members.collect::<Value>(), "left_out": self.left_out });
         let mut written = format!("{manifest:#}\n").into_bytes();
-        match seal(&Sha256Hex::of(&written)) {
+        match seal(&Digest::of(&written)) {
             Ok(seal) => self.members.insert(0, (SEAL.into(), seal.into_bytes())),
             Err(why) => {
                 manifest["unsigned"] = why.into();

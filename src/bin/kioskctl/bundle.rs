@@ -15,9 +15,9 @@ use kioskd::console::{complain, say};
 use kioskd::dbus::Writer;
 use kioskd::kiosk::{self, check};
 use kioskd::ledger::{Reader, Table};
+use kioskd::operation::Digest;
 use kioskd::probe::probe;
 use kioskd::signed::keys::KeyError;
-use kioskd::signed::statement::Sha256Hex;
 use rustix::system::uname;
 use serde_json::{Value, json};
 
@@ -55,7 +55,7 @@ pub fn make(arguments: &Arguments, config: &Path, output: Option<&Path>) -> anyh
         "kioskctl": env!("CARGO_PKG_VERSION"),
     });
     let left_out = archive.left_out().clone();
-    let seal = |sha256: &Sha256Hex| seal(arguments, sha256, writer);
+    let seal = |sha256: &Digest| seal(arguments, sha256, writer);
     let manifest = archive.write(&into, facts, seal, now.as_second().unsigned_abs())?;
     if into == Path::new("-") {
         return Ok(ExitCode::SUCCESS);
@@ -75,7 +75,7 @@ pub fn make(arguments: &Arguments, config: &Path, output: Option<&Path>) -> anyh
 }
 
 /// The running kiosk's word for the manifest, or one by its key where the caller may read it. Or why there is none.
-fn seal(arguments: &Arguments, sha256: &Sha256Hex, writer: Result<Writer, String>) -> Result<String, String> {
+fn seal(arguments: &Arguments, sha256: &Digest, writer: Result<Writer, String>) -> Result<String, String> {
     let by_the_kiosk = match ask(arguments, async |kiosk| kiosk.seal_bundle(sha256).await) {
         Ok(seal) => return Ok(seal),
         Err(error) => error,

@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use anyhow::{Context, bail, ensure};
 use flate2::bufread::GzDecoder;
 use kioskd::console::say;
+use kioskd::operation::Digest;
 use kioskd::signed::jws::{LONGEST, PublicKey};
-use kioskd::signed::statement::{BundleSeal, NotTheirs, Sha256Hex, Statement, TestReport};
+use kioskd::signed::statement::{BundleSeal, NotTheirs, Statement, TestReport};
 use kioskd::vocabulary::{one_line, plural};
 use serde_json::{Value, json};
 
@@ -81,12 +82,12 @@ fn sealed(members: &[(String, Vec<u8>)], key: &PublicKey) -> anyhow::Result<(Bun
     let [(second, seal), rest @ ..] = rest else { bail!(NotTheirs::Unsigned) };
     ensure!(second == SEAL, NotTheirs::Unsigned);
     let (seal, by) = BundleSeal::open(seal, key)?;
-    ensure!(seal.sha256 == Sha256Hex::of(manifest), "{MANIFEST} is not what was sealed");
+    ensure!(seal.sha256 == Digest::of(manifest), "{MANIFEST} is not what was sealed");
     let manifest: Value = serde_json::from_slice(manifest)?;
     let named = manifest["members"].as_array().context("its manifest names no members")?;
     ensure!(named.len() == rest.len(), "its manifest names {} members, and it has {}", named.len(), rest.len());
     for (named, (name, bytes)) in named.iter().zip(rest) {
-        let is = json!({ "name": name, "bytes": bytes.len(), "sha256": Sha256Hex::of(bytes) });
+        let is = json!({ "name": name, "bytes": bytes.len(), "sha256": Digest::of(bytes) });
         ensure!(*named == is, "{name} is not what the manifest says");
     }
     Ok((seal, by, rest.len()))

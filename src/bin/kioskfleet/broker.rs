@@ -11,9 +11,16 @@ pub struct Broker {
     /// mqtts://HOST:PORT, or mqtt://HOST:PORT without TLS.
     #[arg(long, value_name = "URL")]
     broker: String,
+    #[command(flatten)]
+    tls: Tls,
+}
+
+/// With what a broker is spoken to in private.
+#[derive(Args)]
+pub struct Tls {
     /// With TLS: the CA that certifies the broker, in place of the system's.
     #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
+    pub ca: Option<PathBuf>,
     /// With TLS: your own certificate; needs its key.
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
@@ -24,7 +31,14 @@ pub struct Broker {
 
 impl Broker {
     pub fn access(self) -> Access {
-        let Self { broker, ca, cert, key } = self;
-        Access { broker, ca, identity: cert.zip(key.map(KeySource::File)) }
+        let Self { broker, tls } = self;
+        Access { broker, identity: tls.identity(), ca: tls.ca }
+    }
+}
+
+impl Tls {
+    /// The client's certificate, and where its key is.
+    pub fn identity(&self) -> Option<(PathBuf, KeySource)> {
+        self.cert.clone().zip(self.key.clone().map(KeySource::File))
     }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use kioskd::fleet::collector::{self, Settings};
 use kioskd::fleet::topic::Name;
-use kioskd::signed::keys::KeySource;
 
+use crate::broker::Tls;
 use crate::name;
 use crate::place::PlaceArguments;
 
@@ -16,15 +16,8 @@ pub struct Arguments {
     /// several brokers.
     #[arg(long = "broker", value_name = "URL", required = true)]
     brokers: Vec<String>,
-    /// With TLS: the CA that certifies the broker, in place of the system's.
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
-    /// With TLS: the collector's own certificate; needs its key.
-    #[arg(long, value_name = "FILE", requires = "key")]
-    cert: Option<PathBuf>,
-    /// The private key of --cert.
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    key: Option<PathBuf>,
+    #[command(flatten)]
+    tls: Tls,
     /// The fleet's name, as in the topics.
     #[arg(long, value_parser = name)]
     fleet: Name,
@@ -44,10 +37,10 @@ pub struct Arguments {
 impl Arguments {
     pub fn collect(self) -> anyhow::Result<()> {
         let place = self.place.place()?;
-        let Self { brokers, ca, cert, key, fleet, name, keys, sign, .. } = self;
+        let Self { brokers, tls, fleet, name, keys, sign, .. } = self;
         let name = name.unwrap_or_else(machine);
-        let identity = cert.zip(key.map(KeySource::File));
-        Ok(collector::collect(&Settings { brokers, ca, identity, fleet, name, keys, sign, place })?)
+        let identity = tls.identity();
+        Ok(collector::collect(&Settings { brokers, ca: tls.ca, identity, fleet, name, keys, sign, place })?)
     }
 }
 

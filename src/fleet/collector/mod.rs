@@ -92,13 +92,7 @@ pub fn collect(settings: &Settings) -> Result<(), CollectError> {
     } else {
         tracing::warn!("no --keys: whoever may publish in a kiosk's name is believed as long as the chain fits");
     }
-    let signer = match &settings.sign {
-        Some(file) => {
-            let kid = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-            Some(KeySource::File(file.clone()).signer(kid)?)
-        }
-        None => None,
-    };
+    let signer = settings.sign.as_ref().map(|file| KeySource::named_signer(file, None)).transpose()?;
     let mut database = settings.place.open(true)?;
     lease::make(&mut *database, &settings.fleet)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CollectError::Start)?;

@@ -21,8 +21,7 @@ use serde_json::{Map, Value};
 pub use desk::{Addressee, CommandDesk, Rejected, Rejections};
 
 use super::topic::Address;
-use crate::operation::{Operation, Outcome, RequestId};
-use crate::signed::statement::Sha256Hex;
+use crate::operation::{Digest, Operation, Outcome, RequestId};
 
 /// Longer messages, in bytes, are rejected unread.
 pub const LONGEST: usize = crate::signed::jws::LONGEST;
@@ -134,7 +133,7 @@ pub struct FileOfParts {
     pub parts: u32,
     /// Of the whole, in hexadecimal.
     #[schemars(with = "String")]
-    pub sha256: Sha256Hex,
+    pub sha256: Digest,
 }
 
 /// So many bytes of a file are in one part, and so many parts does a file have at most: they wait for the connection with
@@ -151,7 +150,7 @@ pub fn in_parts(verb: &str, id: &str, file: &[u8]) -> Option<(Vec<CommandStatus>
             CommandStatus { part, ..CommandStatus::new(verb, id, Stage::Executing) }
         })
         .collect();
-    let whole = FileOfParts { parts: u32::try_from(parts.len()).ok()?, sha256: Sha256Hex::of(file) };
+    let whole = FileOfParts { parts: u32::try_from(parts.len()).ok()?, sha256: Digest::of(file) };
     (parts.len() <= MOST_PARTS).then_some((parts, whole))
 }
 
@@ -172,7 +171,7 @@ impl Collected {
     /// The file, once all of it has come and it is what was said.
     pub fn whole(&self, file: &FileOfParts) -> Option<Vec<u8>> {
         let all: Vec<u8> = (1..=file.parts).map_while(|number| self.0.get(&number)).flatten().copied().collect();
-        (Sha256Hex::of(&all) == file.sha256).then_some(all)
+        (Digest::of(&all) == file.sha256).then_some(all)
     }
 }
 
@@ -208,5 +207,5 @@ impl CommandStatus {
 
 /// The name of a message, by which its sender knows it.
 pub fn digest(message: &[u8]) -> String {
-    Sha256Hex::of(message).to_string()
+    Digest::of(message).to_string()
 }

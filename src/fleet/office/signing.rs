@@ -26,9 +26,7 @@ impl SigningKey {
     /// # Errors
     /// The file is not there, or is no key.
     pub fn open(file: &Path, kid: Option<&str>) -> Result<Self, OfficeError> {
-        let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let signer = KeySource::File(file.into()).signer(kid.unwrap_or(stem))?;
-        Ok(Self { file: file.into(), signer })
+        Ok(Self { file: file.into(), signer: KeySource::named_signer(file, kid)? })
     }
 
     pub fn signer(&self) -> &Signer {

@@ -13,10 +13,9 @@ use crate::config::Span;
 use crate::fleet::command::{self, LONGEST};
 use crate::fleet::office::names_the_run;
 use crate::fleet::topic::Name;
-use crate::operation::{KeyName, Operation};
+use crate::operation::{Digest, KeyName, Operation};
 use crate::signed::jws::Keys;
 use crate::signed::keys::KeySource;
-use crate::signed::statement::Sha256Hex;
 
 /// Stands in the name of a file for a machine's own name.
 const KIOSK: &str = "{kiosk}";
@@ -287,7 +286,7 @@ impl Plan {
     pub fn digest(&self, texts: &Texts) -> Result<String, RolloutError> {
         let machines = self.machines_file.as_deref().map(read).transpose()?;
         let whole = json!({ "plan": self.text, "machines": machines, "files": texts });
-        Ok(Sha256Hex::of(whole.to_string().as_bytes()).to_string())
+        Ok(Digest::of(whole.to_string().as_bytes()).to_string())
     }
 
     /// The waves over these machines, none of them empty.

@@ -17,7 +17,7 @@ use super::{RolloutError, approval};
 use crate::fleet::command::{self, CommandContent, Stage};
 use crate::fleet::office::{self, Access, SigningKey};
 use crate::fleet::poll_once;
-use crate::fleet::topic::{Address, Filter, Leaf, Name, Topic};
+use crate::fleet::topic::{Address, Filter, Leaf, Name, Told, Topic};
 use crate::operation::RequestId;
 use crate::signed::jws::Keys;
 use crate::vocabulary::Wall;
@@ -186,7 +186,7 @@ async fn online(wanted: &Wanted, fleet: &Name, digest_of_plan: &str) -> Result<V
     while let Ok(event) = tokio::time::timeout_at(tokio::time::Instant::from_std(until), events.poll()).await {
         match event {
             Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                let filter = Filter::Presences(fleet.clone()).to_string();
+                let filter = Filter::Told { fleet: fleet.clone(), told: Told::Presence }.to_string();
                 drop(client.try_subscribe(filter, QoS::AtLeastOnce));
                 (why, until) = (None, Instant::now() + QUIET);
             }
@@ -413,7 +413,7 @@ impl<W: Watch> Room<'_, W> {
         let fleet = || self.plan.fleet.clone();
         let subscribe = |filter: Filter| drop(client.try_subscribe(filter.to_string(), QoS::AtLeastOnce));
         subscribe(Filter::EveryonesStatuses(fleet()));
-        subscribe(Filter::Presences(fleet()));
+        subscribe(Filter::Told { fleet: fleet(), told: Told::Presence });
         if self.plan.rules.sales_drop.is_some() {
             let kind = Name::parse("order-paid").expect("a word is a name");
             subscribe(Filter::Events { fleet: fleet(), kind });

@@ -12,9 +12,9 @@ use super::super::{Input, Kiosk};
 use super::*;
 use crate::board::BoardEvent;
 use crate::input::Role;
+use crate::operation::Digest;
 use crate::payment::gateway::Rejected;
 use crate::sale::event::Event;
-use crate::signed::statement::Sha256Hex;
 
 const DOCUMENTATION: &str = include_str!("../../../docs/fleet.md");
 const TECHNICIAN: &str = include_str!("../../../docs/technician.md");
@@ -113,11 +113,11 @@ pub fn full() -> Status {
         version: "0.1.0",
         boot: BootId::parse("5b1f0c9d2e7a4836").unwrap(),
         config: ConfigStatus {
-            digest: Sha256Hex::of(b"this").digest(),
+            digest: Digest::of(b"this"),
             origin: Origin::Fleet,
             trial: true,
-            rejected: Some(RejectedConfig { digest: Sha256Hex::of(b"that").digest(), why: why(), cause: "cant-sell" }),
-            unused: Some(Sha256Hex::of(b"other").digest()),
+            rejected: Some(RejectedConfig { digest: Digest::of(b"that"), why: why(), cause: "cant-sell" }),
+            unused: Some(Digest::of(b"other")),
         },
         time_ms: Some(Wall(1_795_392_000_000)),
         uptime_s: 61,

@@ -71,7 +71,7 @@ fn it_is_kept_once_an_order_could_be_taken_and_the_fleet_is_reached_and_who_aske
         };
         assert!(answers(&step).is_empty() && !kinds(&step).contains(&"config-kept"), "without the {missing}: {step:?}");
     }
-    let step = desk.hear(Event::FleetReached);
+    let step = desk.hear(Event::Condition(Condition::Fleet { connected: true }));
     assert_eq!((kinds(&step), answers(&step)), (vec!["config-kept", "operation-ended"], vec![DONE]));
     assert!(!starts_anew(&step) && desk.wait(600).iter().all(|effect| *effect != Effect::StartAnew));
     let again = desk.restart();
@@ -83,7 +83,7 @@ fn with_what_the_machine_can_not_sell_it_is_given_up_and_the_daemon_starts_witho
     let mut desk = Desk::new();
     tried(&mut desk);
     lit(&mut desk);
-    desk.hear(Event::FleetReached);
+    desk.hear(Event::Condition(Condition::Fleet { connected: true }));
     desk.now = 59_999;
     let step = desk.hear(Event::Tick);
     assert!(given_up(&step).is_none(), "there is time yet");
@@ -110,13 +110,17 @@ fn what_stopped_the_machine_before_counts_for_nothing_against_it_and_what_stops_
     desk.door(true);
     lit(&mut desk);
     desk.probed();
-    assert_eq!(answers(&desk.hear(Event::FleetReached)), [DONE], "somebody works on it, as before");
+    assert_eq!(
+        answers(&desk.hear(Event::Condition(Condition::Fleet { connected: true }))),
+        [DONE],
+        "somebody works on it, as before"
+    );
 
     let mut desk = Desk::new();
     tried(&mut desk);
     desk.hear(Event::Condition(Condition::Glass { dark: Some("no panel".into()) }));
     desk.probed();
-    desk.hear(Event::FleetReached);
+    desk.hear(Event::Condition(Condition::Fleet { connected: true }));
     desk.now = 60_000;
     let why = StopReason::GlassDark("no panel".into());
     assert_eq!(given_up(&desk.hear(Event::Tick)), Some(Cause::CantSell { reasons: vec![why] }));

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
 
 use kioskd::fleet::keygen::keygen;
 use kioskd::fleet::link::{self, FleetEvent, Link, LinkConfig, Outbox, OutboxError, OutboxEvent};
@@ -16,6 +15,8 @@ use kioskd::sale::{Condition, event::Event};
 use kioskd::service::Supervisor;
 use kioskd::signed::jws::{Keys, Signer};
 use kioskd_tests::child::{Running, command};
+use kioskd_tests::terminal::Terminal;
+use kioskd_tests::wait_for;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
@@ -149,11 +150,8 @@ impl Real {
 
     pub fn wait(&mut self) {
         let head = self.heads();
-        let by = Instant::now() + PATIENCE;
-        while self.acknowledged() != head {
-            assert!(Instant::now() < by, "{}: {} of {head} are acknowledged", self.name, self.acknowledged);
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let what = format!("{}: all of {head} acknowledged", self.name);
+        wait_for(&what, PATIENCE, || (self.acknowledged() == head).then_some(()));
     }
 }
 
@@ -231,11 +229,7 @@ impl Collector {
     pub fn stop(&mut self) {
         let mut child = self.child.take().unwrap();
         signal(child.id(), rustix::process::Signal::TERM);
-        let by = Instant::now() + PATIENCE;
-        while child.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < by, "it does not end: {}", self.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait_for("its end", PATIENCE, || child.try_wait().unwrap());
         assert!(child.wait().unwrap().success(), "{}", self.log());
     }
 
@@ -244,11 +238,7 @@ impl Collector {
     }
 
     pub fn until(&self, line: &str) {
-        let by = Instant::now() + PATIENCE;
-        while !self.log().contains(line) {
-            assert!(Instant::now() < by, "no `{line}` in its log:\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait_for(&format!("`{line}` in its log"), PATIENCE, || self.log().contains(line).then_some(()));
     }
 }
 
@@ -413,50 +403,8 @@ pub fn address(kiosk: &str) -> Address {
     Address { fleet: name(FLEET), kiosk: Name::parse(kiosk).unwrap() }
 }
 
-/// A terminal with one verb in it, by tmux, whose server ends with it.
-pub struct Terminal {
-    folder: TempDir,
-    _server: Running,
-}
-
-impl Terminal {
-    pub fn start(store: &Store, words: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let server = Running::start(tmux(&folder).arg("-D").env("LC_ALL", "C.UTF-8"));
-        let terminal = Self { folder, _server: server };
-        until("tmux answers", || terminal.tmux(&["set-option", "-g", "history-limit", "0"]).is_some());
-        let mut start = vec!["new-session", "-d", "-x", "120", "-y", "20"];
-        start.extend(["sh", "-c", "\"$0\" \"$@\"; echo ended with $?; read _", env!("CARGO_BIN_EXE_kioskfleet")]);
-        start.extend(words.iter().copied().chain(store.0.iter().map(String::as_str)));
-        terminal.tmux(&start).unwrap();
-        terminal
-    }
-
-    fn tmux(&self, words: &[&str]) -> Option<String> {
-        let done = tmux(&self.folder).arg("-N").args(words).output().unwrap();
-        done.status.success().then(|| String::from_utf8(done.stdout).unwrap())
-    }
-
-    pub fn until(&self, texts: &[&str]) {
-        let by = Instant::now() + PATIENCE;
-        loop {
-            let screen = self.tmux(&["capture-pane", "-p"]).unwrap();
-            if texts.iter().all(|text| screen.contains(text)) {
-                return;
-            }
-            assert!(Instant::now() < by, "{texts:?} is not on the screen:\n{screen}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    pub fn press(&self, key: &str) {
-        self.tmux(&["send-keys", key]).unwrap();
-    }
-}
-
-fn tmux(folder: &TempDir) -> Command {
-    let mut tmux = command("tmux");
-    tmux.env_remove("TMUX").env("TERM", "xterm-256color").arg("-S").arg(folder.path().join("socket"));
-    tmux.args(["-f", "/dev/null"]);
-    tmux
+/// A terminal with one verb in it.
+pub fn terminal(store: &Store, words: &[&str]) -> Terminal {
+    let words: Vec<&str> = words.iter().copied().chain(store.0.iter().map(String::as_str)).collect();
+    Terminal::start((120, 20), &[], Path::new(env!("CARGO_BIN_EXE_kioskfleet")), &words)
 }

@@ -158,7 +158,7 @@ async fn over_a_network_the_database_is_spoken_to_over_tls() {
     let ours = crate::tls::Authority::new(directory.path(), "operator");
     let other = crate::tls::Authority::new(directory.path(), "other");
     let (cert, _) = ours.certify("database", &["localhost"]);
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let port = kioskd_tests::free_port().to_string();
     let key = cert.with_extension("key");
     for file in [&cert, &key] {
         std::os::unix::fs::chown(file, Some(65534), Some(65534)).unwrap();

@@ -1,13 +1,14 @@
 //! A cluster of three RabbitMQ nodes, which keeps no retained message for a wildcard and has no shared subscriptions. The
 //! configuration is configs/fleet/rabbitmq.conf.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use kioskd::fleet::link::LinkConfig;
 use kioskd_tests::child::{Running, command};
+use kioskd_tests::free_port;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -17,10 +18,6 @@ use crate::kit::{settings, until};
 const NODES: usize = 3;
 /// Three virtual machines of Erlang start on few cores.
 const START: Duration = Duration::from_secs(120);
-
-fn free() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 struct Node {
     server: Option<Running>,
@@ -42,11 +39,11 @@ impl Cluster {
         std::fs::write(&cookie, "KIOSKDTESTS").unwrap();
         std::fs::set_permissions(&cookie, PermissionsExt::from_mode(0o400)).unwrap();
         std::fs::write(directory.path().join("plugins"), "[rabbitmq_mqtt].").unwrap();
-        let epmd = free();
+        let epmd = free_port();
         let mut names = command("epmd");
         names.args(["-address", "127.0.0.1", "-port", &epmd.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
         let names = Running::start(&mut names);
-        let nodes = (0..NODES).map(|_| Node { server: None, ports: [free(), free(), free()] }).collect();
+        let nodes = (0..NODES).map(|_| Node { server: None, ports: [free_port(), free_port(), free_port()] }).collect();
         let mut cluster = Self { nodes, epmd, directory, _epmd: names };
         until("epmd listens", || TcpStream::connect(("127.0.0.1", epmd)).is_ok());
         (0..NODES).for_each(|node| cluster.restart(node));
