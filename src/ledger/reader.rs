@@ -363,7 +363,8 @@ fn order(connection: &Connection, path: &Path, id: OrderId) -> Result<Option<Ord
     let found = rows(connection, &format!("{COLUMNS} WHERE order_id = ?1 ORDER BY seq"), [id.to_string()])
         .map_err(LedgerError::sqlite(path))?;
     let records = found.iter().map(|row| parse(connection, row, path)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Order::fold(records.iter().flatten()))
+    let unread = records.contains(&None);
+    Ok(Order::fold(records.iter().flatten()).map(|order| Order { unread, ..order }))
 }
 
 /// Orders not ended, stock, and what else outlives a restart.

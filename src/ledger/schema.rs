@@ -3,7 +3,9 @@
 //! Policy: an older file is refused, because nothing is released yet. One that is newer by one version is opened and gone
 //! on with, because a machine may go back from an update and must sell then. So whoever changes the tables adds to them
 //! and nothing else: a table, or a column that has a default or may be NULL, and never one that an insert from before
-//! would miss. What a newer kind of record would have changed in them stays undone until the newer software runs again.
+//! would miss. What is new about an order is a record more, never one in place of a payment's, a delivery's or a refund's,
+//! and an order about which a record can't be read is not delivered after a start. What a newer kind of record would have
+//! changed in the tables stays undone until the newer software runs again.
 
 use std::cmp::Ordering;
 use std::path::Path;

@@ -32,6 +32,8 @@ pub struct Order {
     pub foreign_decided: bool,
     pub receipt: Receipt,
     pub ended: bool,
+    /// Volatile: another version of kioskd has written something about it that this one can't read.
+    pub unread: bool,
     /// Volatile: the sensor is being read for this delivery; its intent is not written yet.
     pub preparing: Option<(DeliveryId, Outlet)>,
     /// Volatile: this slip was handed to the printer.
@@ -192,6 +194,7 @@ impl Order {
             foreign_decided: false,
             receipt: Receipt::NotYet,
             ended: false,
+            unread: false,
             preparing: None,
             printing: None,
             deadline: Mono::default(),

@@ -1,9 +1,10 @@
 //! After a start: what the ledger holds is taken up where it stood.
 //!
 //! Policy: an order that was waiting is closed, because its QR is gone. Paid and nothing energised: refund, or deliver now
-//! where the operator says so. Energised and nothing recorded: never energise again; ask the latched sensor what fell.
-//! Everything asked of a provider is asked anew. Expiries are counted from the start of the daemon: with no trusted
-//! clock the later bound is the safe one. What was written on another machine is settled and never delivered here.
+//! where the operator says so and this software can read all that is on record about the order. Energised and nothing
+//! recorded: never energise again; ask the latched sensor what fell. Everything asked of a provider is asked anew. Expiries
+//! are counted from the start of the daemon: with no trusted clock the later bound is the safe one. What was written on
+//! another machine is settled and never delivered here.
 
 use std::collections::BTreeMap;
 
@@ -109,7 +110,8 @@ impl Turn<'_> {
         }
         // What was granted is granted once more by whoever granted it, and not by a restart.
         let granted = order.grant().is_some();
-        let refund = granted || self.state.policy.paid_without_intent == PaidWithoutIntent::Refund;
+        // And what newer software has done for it may have been a delivery.
+        let refund = granted || order.unread || self.state.policy.paid_without_intent == PaidWithoutIntent::Refund;
         let mut give_up = Vec::new();
         let mut recall = None;
         for (index, item) in order.items.iter().enumerate().filter(|(_, item)| item.outcome == Outcome::Pending) {

@@ -8,9 +8,10 @@ use kioskd::ledger::{DirectoryLock, FILE, Journal, LedgerError, Reader};
 use kioskd::sale::view::OrderState;
 use kioskd::sale::{Event, Record};
 use kioskd::vocabulary::{ChargeId, PaidWithoutIntent, Payment, PaymentId};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::kit::{self, Shop};
+use crate::newer;
 use kioskd_tests::child::command;
 
 /// The file alone in a folder of its own.
@@ -193,7 +194,7 @@ fn a_copy_goes_on_under_a_number_of_its_own() {
 
 /// A kiosk that ended between a payment and its delivery and is to deliver when it comes back: what became of the order, and
 /// how often something was energised.
-fn resumed(moved: bool) -> (Vec<OrderState>, usize) {
+fn resumed(after: &str) -> (Vec<OrderState>, usize) {
     let directory = tempfile::tempdir().unwrap();
     let mut shop = Shop::open(directory.path());
     shop.start();
@@ -206,7 +207,12 @@ fn resumed(moved: bool) -> (Vec<OrderState>, usize) {
     shop.ledger.commit(&at, &[record], &shop.state).unwrap();
     shop.ledger.close();
     let copy = kit::copy_of(directory.path());
-    let mut shop = Shop::open(if moved { copy.path() } else { directory.path() });
+    if after == "newer software" {
+        let raw = rusqlite::Connection::open(kit::db_of(directory.path())).unwrap();
+        let order = order.to_string();
+        newer::append(&raw, Some(&order), &json!({ "kind": "basket-handed-over", "order": order }));
+    }
+    let mut shop = Shop::open(if after == "a copy" { copy.path() } else { directory.path() });
     shop.state.policy.paid_without_intent = PaidWithoutIntent::Resume;
     let recovered = shop.ledger.recover().unwrap();
     shop.state.restore(recovered);
@@ -221,8 +227,13 @@ fn resumed(moved: bool) -> (Vec<OrderState>, usize) {
 
 #[test]
 fn a_copy_gives_back_what_the_original_may_deliver() {
-    assert_eq!(resumed(false), (vec![OrderState::Delivered], 1));
-    assert_eq!(resumed(true), (vec![OrderState::Refunded], 0));
+    assert_eq!(resumed("a stop"), (vec![OrderState::Delivered], 1));
+    assert_eq!(resumed("a copy"), (vec![OrderState::Refunded], 0));
+}
+
+#[test]
+fn what_newer_software_may_have_delivered_is_given_back() {
+    assert_eq!(resumed("newer software"), (vec![OrderState::Refunded], 0));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::kit::{self, Shop};
 
 /// Another program's record at the end of the chain.
-fn append(raw: &Connection, order: Option<&str>, body: &Value) {
+pub fn append(raw: &Connection, order: Option<&str>, body: &Value) {
     let (seq, boot, mono, prev): (u64, String, u64, String) = raw
         .query_row("SELECT seq + 1, boot, mono + 5, hash FROM record ORDER BY seq DESC LIMIT 1", [], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
