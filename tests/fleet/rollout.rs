@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Instant;
 
@@ -12,7 +13,7 @@ use kioskd::operation::{Actor, Outcome};
 use kioskd_tests::child::{Running, command};
 use serde_json::Value;
 
-use crate::kit::{Mosquitto, PATIENCE};
+use crate::kit::{Mosquitto, PATIENCE, publish};
 
 /// Machines that sell, their broker, and the office's folder.
 struct Street {
@@ -362,7 +363,20 @@ fn whoever_is_online_is_meant_where_nobody_is_listed() {
     let path = street.at("online.toml");
     let listed = format!("fleet = \"sim\"\nmachines = \"online\"\n{LOCK}");
     std::fs::write(&path, listed).unwrap();
-    let told = street.run(&path, &[]);
+    // One comes and goes all the time, as somebody always does in a large fleet.
+    let (over, broker) = (AtomicBool::new(false), street.broker.addr);
+    let told = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let begun = Instant::now();
+            while !over.load(Ordering::SeqCst) {
+                assert!(begun.elapsed() < PATIENCE, "it waits until nobody comes or goes");
+                publish(broker, "kiosk/v1/sim/K9/presence", &["-q", "1"], b"offline");
+            }
+        });
+        let told = street.run(&path, &[]);
+        over.store(true, Ordering::SeqCst);
+        told
+    });
     assert_eq!((told.code, told.lines[0].as_str()), (Some(0), "3 machines in 2 waves"), "{told:?}");
     assert_eq!(street.counts("lock"), vec![1; 3]);
 }

@@ -192,7 +192,10 @@ async fn online(wanted: &Wanted, fleet: &Name, digest_of_plan: &str) -> Result<V
             }
             Ok(Event::Incoming(Packet::Publish(message))) => {
                 if let Ok(Topic::Kiosk(Address { kiosk, .. }, Leaf::Presence)) = message.topic.parse() {
-                    until = Instant::now() + QUIET;
+                    // What the broker has kept comes first; machines that come and go meanwhile never end.
+                    if message.retain {
+                        until = Instant::now() + QUIET;
+                    }
                     match message.payload == "online" {
                         true => online.insert(kiosk),
                         false => online.remove(&kiosk),
