@@ -277,7 +277,12 @@ fn what_is_refused_or_makes_no_sense_is_said_in_a_sentence() {
         (SERVICE, "TestReport", vec!["s", "a/b"], "`a/b` is not a number of a request"),
         (SERVICE, "TestReport", vec!["s", "bus-1"], "There is no test bus-1 in the ledger"),
         (SERVICE, "TestReport", vec!["s", ""], "There is no test in the ledger yet"),
-        (SERVICE, "SealBundle", vec!["s", &EMPTY.to_uppercase()], "is not a SHA-256 (64 digits of lower-case"),
+        (
+            SERVICE,
+            "SealBundle",
+            vec!["s", &EMPTY.to_uppercase()],
+            "is not a SHA-256 (64 hexadecimal digits in lower case)",
+        ),
         (SERVICE, "SealBundle", vec!["s", &long], "x…` is not a SHA-256"),
         (SALES, "Orders", vec!["u", "0"], "ask for 1 to 1000"),
         (SALES, "Orders", vec!["u", "1001"], "ask for 1 to 1000"),
