@@ -127,6 +127,39 @@ fn the_figures_of_a_sale_reach_a_prometheus_both_ways() {
         let amount = machine.wait(&format!("{selector} in Prometheus"), || seen(selector));
         assert_eq!(amount, "300", "{selector}");
     }
+
+    // Whatever the dashboard asks this Prometheus answers, with a number wherever the kiosk has said one.
+    let dashboard = std::fs::read_to_string(repository().join("configs/fleet/grafana.json")).unwrap();
+    let dashboard: Value = serde_json::from_str(&dashboard).unwrap();
+    let targets = dashboard["panels"].as_array().unwrap().iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    let asked: Vec<String> = targets.map(|target| target["expr"].as_str().unwrap().replace("$kiosk", ".+")).collect();
+    assert!(asked.len() >= 20, "{asked:?}");
+    for expression in asked {
+        // Nothing is silent, nothing is stopped, and there is no thermometer; a rate needs a second look.
+        let may_be_empty = ["== 0", "temperature"].iter().any(|part| expression.contains(part));
+        machine.wait(&expression, || {
+            let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let (status, answer) = get(&format!("http://{address}/api/v1/query?query={encoded}"));
+            assert_eq!(status, 200, "{expression}: {answer}");
+            let answer: Value = serde_json::from_str(&answer).unwrap();
+            (may_be_empty || answer["data"]["result"][0]["value"][1].is_string()).then_some(())
+        });
+    }
+}
+
+#[test]
+fn telegraf_is_told_the_topic_and_nothing_but_the_kiosk_and_its_fleet_is_taken_of_it() {
+    let text = std::fs::read_to_string(repository().join("configs/fleet/telegraf.conf")).unwrap();
+    let telegraf: toml::Table = text.parse().unwrap();
+    let consumer = &telegraf["inputs"]["mqtt_consumer"][0];
+    let topic = consumer["topics"][0].as_str().unwrap();
+    let (wild, own): (Vec<_>, Vec<_>) = topic.split('/').zip(TOPIC.split('/')).partition(|(ours, _)| *ours == "+");
+    assert!(own.iter().all(|(ours, kiosks)| ours == kiosks) && topic.split('/').count() == TOPIC.split('/').count());
+    let parsed = &consumer["topic_parsing"][0];
+    let places = topic.split('/').zip(parsed["tags"].as_str().unwrap().split('/'));
+    let tags: Vec<&str> = places.filter(|(part, _)| *part == "+").map(|(_, tag)| tag).collect();
+    assert_eq!((tags, wild.len()), (vec!["fleet", "kiosk"], 2));
+    assert_eq!(parsed["topic"].as_str().unwrap().replace('_', "+").split('/').count(), topic.split('/').count());
 }
 
 #[test]
