@@ -1,14 +1,16 @@
 //! Two machines come into a fleet as people do it: by what `kioskd enroll` and `kioskfleet enroll` print, through a broker that
-//! asks for certificates and keeps the project's access list. openssl is the CA, and looks at what was made.
+//! asks for certificates and keeps the project's access list. openssl is the CA, and looks at what was made. Then the office
+//! looks after them, and its collector stores what they say.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use kioskd_tests::child::{Running, command};
 use kioskd_tests::{Demo, PATIENCE, program, wait_for};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::access::acl;
+use super::collector::kit::{Collector, Store, documents};
 use super::kit::Mosquitto;
 
 struct Office {
@@ -56,6 +58,7 @@ impl Office {
         authority(here, "ca");
         certify(here, "ca", "broker", "subjectAltName = IP:127.0.0.1\n");
         certify(here, "ca", "office", "extendedKeyUsage = clientAuth\n");
+        certify(here, "ca", "back-end", "extendedKeyUsage = clientAuth\n");
         for (pair, at) in [("root", "keys"), ("office", "keys"), ("config", "keys"), ("back-end", "keys")] {
             std::fs::create_dir_all(here.join(at)).unwrap();
             told(&typed(here, program("kioskfleet"), &format!("keygen --out {at} {pair}")));
@@ -141,26 +144,45 @@ impl Office {
         typed(self.folder.path(), "mosquitto_pub", &words).status.success()
     }
 
-    /// A command to K1 over TLS, believed by the key in the register.
-    fn send(&self, key: &str, words: &[&str]) {
+    /// Over TLS, believing the kiosks in the register.
+    fn collect(&self, store: &Store) -> Collector {
+        let words = ["broker", "ca", "cert", "key", "keys", "sign"].map(|word| format!("--{word}"));
+        let files = ["ca.pem", "back-end.crt", "back-end.key", "register", "keys/back-end.key"];
+        let values = std::iter::once(self.url()).chain(files.map(|file| self.at(file).display().to_string()));
+        Collector::start(store, &words.into_iter().zip(values).flat_map(<[String; 2]>::from).collect::<Vec<_>>())
+    }
+
+    /// A command to K1 over TLS, believed by the key in the register, and what its trail ends with.
+    fn send(&self, key: &str, words: &[&str]) -> String {
         let who = "--ca ca.pem --cert office.crt --key office.key --fleet test --kiosk K1 --kiosk-key register/K1.pem";
         let mut send = command(program("kioskfleet"));
         send.current_dir(self.folder.path()).args(["send", "--broker", &self.url()]).args(who.split(' '));
         send.args(["--sign", key, "--timeout", "60"]).args(words);
         let trail = told(&send.output().unwrap());
-        assert_eq!(trail, "K1 accepted\nK1 executing\nK1 successful: done\n", "{words:?}");
+        let end = trail.strip_prefix("K1 accepted\nK1 executing\nK1 successful: done");
+        end.unwrap_or_else(|| panic!("{words:?}: {trail}")).trim_end().to_owned()
+    }
+
+    /// Likewise, and there is no more to say than that it is done.
+    fn done(&self, key: &str, words: &[&str]) {
+        assert_eq!(self.send(key, words), "", "{words:?}");
     }
 }
 
 /// What a customer pays for a cola.
 fn price(demo: &Demo) -> Value {
+    sold(demo)["amount"].clone()
+}
+
+/// The order of a customer who has bought a cola.
+fn sold(demo: &Demo) -> Value {
     demo.choose("cola");
     demo.wallet(&demo.qr(), "pay");
-    let amount = demo.last_order(&["delivered"])["amount"].clone();
+    let order = demo.last_order(&["delivered"]);
     demo.page(&["thanks"]);
     demo.tap("done");
     demo.page(&["attract"]);
-    amount
+    order
 }
 
 #[test]
@@ -173,13 +195,50 @@ fn two_machines_come_into_a_fleet_and_nobody_else_does() {
     };
     wait_for("both are online, each by its own certificate", PATIENCE, online);
 
-    office.send("keys/office.key", &["lock", "reason=cleaning"]);
+    // What the collector has stored of them, and a person sees.
+    let state = tempfile::tempdir().unwrap();
+    let store = Store::directory(state.path());
+    let mut collector = office.collect(&store);
+    collector.until("the collector listens");
+    let seen = |what: &str, wanted: [Value; 2]| {
+        let of = |line: &Value| json!([line["kiosk"], line["presence"], line["selling"]]);
+        let listed = || documents("ls", &store, &[]).iter().map(of).eq(wanted.iter().cloned());
+        wait_for(what, PATIENCE, || listed().then_some(()));
+    };
+    seen("both in the list", [json!(["K1", "online", true]), json!(["K2", "online", true])]);
+
+    office.done("keys/office.key", &["lock", "reason=cleaning"]);
+    seen("one is locked", [json!(["K1", "online", false]), json!(["K2", "online", true])]);
     assert_eq!(one.json("/api/state")["reasons"][0]["detail"], "cleaning");
     assert_eq!(two.json("/api/state")["selling"], true);
-    office.send("keys/office.key", &["unlock"]);
+    office.done("keys/office.key", &["unlock"]);
     assert_eq!((price(&one), price(&two)), (300.into(), 300.into()));
-    office.send("keys/config.key", &["set-prices", r#"prices={"cola": 320}"#]);
-    assert_eq!((price(&one), price(&two)), (320.into(), 300.into()), "the one glass, and not the other");
+    office.done("keys/config.key", &["set-prices", r#"prices={"cola": 320}"#]);
+    let order = sold(&one);
+    assert_eq!((&order["amount"], price(&two)), (&320.into(), 300.into()), "the one glass, and not the other");
+
+    // One for nothing, the money of another back, and a look at the glass.
+    let fell = one.fell();
+    let end = office.send("keys/office.key", &["vend", "product=cola"]);
+    assert!(end.starts_with(", see order "), "{end}");
+    let given = one.last_order(&["delivered"]);
+    assert_eq!((one.fell(), &given["paid"]), (fell + 1, &0.into()));
+    one.page(&["attract"]);
+    let named = format!("order={}", order["id"].as_str().unwrap());
+    office.done("keys/office.key", &["refund", &named]);
+    let returned = || {
+        let orders = one.orders();
+        orders.iter().find(|known| known["id"] == order["id"]).is_some_and(|known| known["refunded"] == 320)
+    };
+    wait_for("the money is back", PATIENCE, || returned().then_some(()));
+    office.done("keys/office.key", &["screenshot", "--save", "glass.png"]);
+    let pixels = |png: &[u8]| image::load_from_memory(png).unwrap().into_rgb8();
+    assert_eq!(pixels(&std::fs::read(office.at("glass.png")).unwrap()), pixels(&one.screen()));
+    // All of it is on record at the collector.
+    let stored = |kind: &str| documents("export", &store, &["--kiosk", "K1", "--kind", kind]).len();
+    wait_for("the refund at the collector", PATIENCE, || (stored("refund-confirmed") == 1).then_some(()));
+    assert_eq!((stored("order-paid"), stored("order-granted"), stored("refund-decided")), (2, 1, 1));
+    collector.stop();
 
     // Another CA's certificate of the same name; a kiosk's own, under another's name and under its own.
     let here = office.folder.path();
@@ -194,10 +253,13 @@ fn two_machines_come_into_a_fleet_and_nobody_else_does() {
     assert_eq!(office.hears("kiosk/v1/test/K1/presence"), ["kiosk/v1/test/K1/presence=online"]);
 
     // A renewal is the same way, and the running machine needs no restart for it.
+    let certificate = || openssl(here, "x509 -in m-K1/kiosk.pem -noout -serial -startdate");
+    let former = certificate();
     told(&typed(here, program("kioskd"), "enroll --fleet test --kiosk K1 --out m-K1 --output K1.again"));
     let renewed = told(&office.said("enroll --renew --ca ca.pem --ca-key ca.key --request K1.again --out register"));
     std::fs::write(office.at("answer"), renewed.split(' ').nth(1).unwrap()).unwrap();
     told(&typed(here, program("kioskd"), "enroll --accept answer --out m-K1"));
     openssl(here, "verify -purpose sslclient -CAfile ca.pem m-K1/kiosk.pem");
-    office.send("keys/office.key", &["lock", "reason=renewed"]);
+    assert_ne!(certificate(), former);
+    office.done("keys/office.key", &["lock", "reason=renewed"]);
 }
