@@ -5,8 +5,9 @@
 //!
 //! - `demo` the machine in a box: the simulated world, on a web page
 //! - `simulate` a fleet of machines whose surroundings are pretended, for load and for trying a rollout
-//! - [`probe`] what this machine has · [`console`] what the command lines say
+//! - [`console`] what the command lines say
 //! - [`kiosk`] where everything is put together, and the event loop: take an [event](sale::Event), decide, commit, act
+//! - [`bundle`] what support needs of a kiosk, in one file · [`probe`] what this machine has
 //! - [`dbus`] the kiosk on the machine's bus, for technicians and other programs
 //! - [`update`] new software: fetched, installed, and the former started again
 //! - [`fleet`] the ledger's events to the back end, its acknowledgements, the gateway with the merchant's keys, and
@@ -28,6 +29,7 @@
 #![deny(unsafe_code)]
 
 pub mod board;
+pub mod bundle;
 pub mod config;
 pub mod console;
 pub mod dbus;

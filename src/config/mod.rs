@@ -39,7 +39,7 @@ pub use partial::{PartialConfig, load_partial};
 pub use rail::{Provider, Rail};
 pub use schema::schema;
 pub use service::ServiceMenu;
-pub use shown::shown;
+pub use shown::{Redaction, shown};
 pub use theme::{Color, Hours, Palette, Slide, Theme, contrast};
 pub use units::{Bytes, Span};
 pub use update::{InstallBy, Update};

@@ -5,6 +5,8 @@
 //! with the key, and so does one of another form. Of a key's place only its kind stays: the rest may be the key itself, written
 //! where its place belongs. Of an address stay host and path. Comments go.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use toml::Value as Toml;
 
@@ -12,6 +14,70 @@ use super::schema::{Rule, schema};
 use super::{Bytes, Span};
 
 const GONE: &str = "(removed)";
+
+/// Shorter values are not looked for elsewhere: they stand in too many words.
+const SHORTEST: usize = 6;
+
+/// What of a configuration is kept from others, so that it is found wherever else it may stand, such as in a log.
+#[derive(Debug, Clone, Default)]
+pub struct Redaction {
+    /// The longest first.
+    words: Vec<String>,
+}
+
+impl Redaction {
+    /// Of what is no TOML nothing is known.
+    pub fn of(file: &[u8]) -> Self {
+        let Ok(table) = toml::from_slice::<toml::Table>(file) else { return Self::default() };
+        let (mut all, mut kept) = (BTreeSet::new(), BTreeSet::new());
+        texts(&json!(table), &mut all);
+        texts(&shown(file).unwrap_or_default(), &mut kept);
+        let bare = |text: &String| {
+            let bare = text.strip_prefix("file:").or_else(|| text.strip_prefix("credential:"));
+            bare.unwrap_or(text).to_owned()
+        };
+        let mut words: Vec<String> = all.difference(&kept).map(bare).filter(|word| word.len() >= SHORTEST).collect();
+        words.sort_unstable_by_key(|word| std::cmp::Reverse(word.len()));
+        Self { words }
+    }
+
+    /// A text without it, and without the user and the password of any address in it.
+    pub fn text(&self, text: &str) -> String {
+        let text = self.words.iter().fold(text.to_owned(), |text, word| text.replace(word, GONE));
+        let mut parts = text.split("://");
+        let mut all = parts.next().unwrap_or_default().to_owned();
+        for rest in parts {
+            let authority = rest.find(|c: char| c.is_whitespace() || "/\"'`<>".contains(c)).unwrap_or(rest.len());
+            let host = rest[..authority].rfind('@').map_or(0, |at| at + 1);
+            all.push_str("://");
+            all.push_str(&rest[host..]);
+        }
+        all
+    }
+
+    /// A document likewise; what is an address and nothing else is shown as one of the configuration is.
+    pub fn document(&self, of: &Value) -> Value {
+        match of {
+            Value::String(text) if text.contains(char::is_whitespace) => self.text(text).into(),
+            Value::String(text) => address(&self.text(text)).into(),
+            Value::Array(items) => items.iter().map(|item| self.document(item)).collect(),
+            Value::Object(table) => {
+                table.iter().map(|(key, is)| (self.text(key), self.document(is))).collect::<Map<_, _>>().into()
+            }
+            other => other.clone(),
+        }
+    }
+}
+
+/// Every text. A key is no secret of which anybody writes elsewhere, and may be a word of every day.
+fn texts(of: &Value, into: &mut BTreeSet<String>) {
+    match of {
+        Value::String(text) => drop(into.insert(text.clone())),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, into)),
+        Value::Object(table) => table.values().for_each(|is| texts(is, into)),
+        _ => {}
+    }
+}
 
 /// `None`: it is no TOML.
 pub fn shown(file: &[u8]) -> Option<Value> {
@@ -101,6 +167,34 @@ mod tests {
         let mut whole: Value = toml::from_str::<toml::Table>(DEMO).map(|table| json!(table)).unwrap();
         whole["service"]["pin"] = json!(GONE);
         assert_eq!(all, whole);
+    }
+
+    #[test]
+    fn what_is_kept_back_is_found_elsewhere_too() {
+        let file = b"[typo]\na = \"HUSHHUSH\"\n[kiosk]\nid = \"K0001A\"\n[service]\npin = \"$argon2id$HUSH\"\n\
+                     [fleet]\nkey = \"file:keys/HUSH.key\"\nbroker = \"mqtt://user:HUSH@broker:1883\"\n\
+                     [[rail]]\nkind = \"wechat\"\napi_v3_key = \"HU\"\n";
+        let redaction = Redaction::of(file);
+        let line = "K0001A: keys/HUSH.key is not readable; $argon2id$HUSH HUSHHUSH mqtt://user:HUSH@broker:1883 \
+                    https://a:HUSH/@b/c?d=1 (mqtts://x@y) a@b";
+        let told = redaction.text(line);
+        let wanted =
+            "K0001A: (removed) is not readable; (removed) (removed) (removed) https://a:HUSH/@b/c?d=1 (mqtts://y) a@b";
+        assert_eq!(told, wanted, "a password with a / in an address that is not the configuration's is nobody's");
+        let told = redaction.document(&json!({
+            "HUSHHUSH": ["mqtt://user:HUSH@broker:1883", 7],
+            "bundle": "https://u:p@host/kiosk.raucb?token=HUSH",
+            "told": "see https://u:p@host/?a=b and keys/HUSH.key",
+        }));
+        let wanted = json!({
+            "(removed)": ["(removed)", 7],
+            "bundle": "https://host/kiosk.raucb",
+            "told": "see https://host/?a=b and (removed)",
+        });
+        assert_eq!(told, wanted);
+        assert_eq!(Redaction::of(b"no = \"TOML").text("as it is"), "as it is");
+        // Of the demo nothing but the PIN's hash is looked for.
+        assert_eq!(Redaction::of(DEMO.as_bytes()).words.len(), 1);
     }
 
     /// Each key that the schema has, with something secret as its value, in whatever form.

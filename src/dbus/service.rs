@@ -15,6 +15,7 @@ use super::polkit::Polkit;
 use super::shown::Shown;
 use super::signed::Writer;
 use crate::operation::{Actor, CheckResult, Finding, Findings, Operation, Outcome, Reason, Request, RequestId, Rights};
+use crate::signed::statement::Holder;
 use crate::vocabulary::{ClaimSettlement, Corner, Outlet};
 
 #[derive(Clone)]
@@ -378,7 +379,8 @@ impl Service {
         #[zbus(connection)] bus: &Connection,
     ) -> Result<String, Error> {
         let sha256 = parsed(sha256)?;
-        let seal = self.writer.seal(sha256, caller(&call, bus).await?).map_err(Error::unavailable)?;
+        let seal =
+            self.writer.seal(sha256, Holder::User { uid: caller(&call, bus).await? }).map_err(Error::unavailable)?;
         seal.ok_or_else(Error::no_signing_key)
     }
 }

@@ -6,7 +6,7 @@ use super::error::Error;
 use crate::ledger::RecordedTest;
 use crate::operation::Digest;
 use crate::signed::jws::Signer;
-use crate::signed::statement::{BundleSeal, Clock, Statement, TestReport};
+use crate::signed::statement::{BundleSeal, Clock, Holder, Statement, TestReport};
 use crate::vocabulary::Wall;
 
 /// In whose name it is said.
@@ -31,13 +31,13 @@ impl Writer {
         Ok((report.to_string(), document))
     }
 
-    /// That this user has a bundle here and now whose manifest has this hash; `None` where there is no key.
+    /// That they have a bundle here and now whose manifest has this hash; `None` where there is no key.
     ///
     /// # Errors
     /// It is not JSON.
-    pub fn seal(&self, sha256: Digest, uid: u32) -> serde_json::Result<Option<String>> {
+    pub fn seal(&self, sha256: Digest, holder: Holder) -> serde_json::Result<Option<String>> {
         let (kiosk, fleet, time_ms) = (self.kiosk.clone(), self.fleet.clone(), (self.clock)());
-        let seal = BundleSeal { sha256, kiosk, fleet, time_ms, uid };
+        let seal = BundleSeal { sha256, kiosk, fleet, time_ms, holder };
         self.signer.as_ref().map(|signer| seal.signed(signer)).transpose()
     }
 }

@@ -159,6 +159,12 @@ impl Reader {
         self.meta("ledger")
     }
 
+    /// How many there are.
+    pub fn records(&self) -> Result<u64, LedgerError> {
+        let newest = "SELECT coalesce(max(seq), 0) FROM record";
+        self.connection.query_row(newest, [], |row| row.get(0)).map_err(LedgerError::sqlite(&self.path))
+    }
+
     pub fn acknowledged(&self) -> Result<u64, LedgerError> {
         Ok(self.meta("acknowledged")?.parse().unwrap_or(0))
     }

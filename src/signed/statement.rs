@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::jws::{BadMessage, PublicKey, Purpose, Signer};
-use crate::operation::{Actor, Digest, Findings};
+use crate::operation::{Actor, Digest, Findings, KeyName};
 use crate::vocabulary::Wall;
 
 /// A kiosk's content of one purpose.
@@ -155,7 +155,18 @@ pub struct BundleSeal {
     pub fleet: String,
     /// When they had; none where the clock was not believed.
     pub time_ms: Option<Wall>,
-    pub uid: u32,
+    #[serde(flatten)]
+    pub holder: Holder,
+}
+
+/// Who had it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Holder {
+    /// A user of the machine.
+    User { uid: u32 },
+    /// The holder of a key of the fleet's.
+    Key { kid: KeyName },
 }
 
 impl Statement for BundleSeal {
@@ -168,9 +179,13 @@ impl Statement for BundleSeal {
 
 impl fmt::Display for BundleSeal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kiosk, fleet, time_ms, uid, .. } = self;
-        let by = Actor::Technician { uid: *uid };
-        write!(f, "bundle of kiosk {kiosk} of fleet {fleet}, made by {by}, {}", told(*time_ms))
+        let Self { kiosk, fleet, time_ms, holder, .. } = self;
+        write!(f, "bundle of kiosk {kiosk} of fleet {fleet}, made ")?;
+        match holder {
+            Holder::User { uid } => write!(f, "by {}, ", Actor::Technician { uid: *uid })?,
+            Holder::Key { kid } => write!(f, "for the fleet's key {kid}, ")?,
+        }
+        f.write_str(&told(*time_ms))
     }
 }
 
@@ -234,12 +249,30 @@ MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
         let (report, key) = (report("it did not move", 1), signer("x").public());
         let message = report.document(Some(&signer("street/K0001"))).unwrap();
         let (kiosk, fleet) = (report.kiosk.clone(), report.fleet.clone());
-        let seal = BundleSeal { sha256: Digest::of(b""), kiosk, fleet, time_ms: None, uid: 0 };
+        let holder = Holder::User { uid: 0 };
+        let seal = BundleSeal { sha256: Digest::of(b""), kiosk, fleet, time_ms: None, holder };
         let sealed = seal.signed(&signer("street/K0001")).unwrap();
         let wrong = NotTheirs::Message(BadMessage::Purpose);
         assert_eq!(TestReport::read(sealed.as_bytes(), &key), Err(wrong.clone()));
         assert_eq!(BundleSeal::open(message.as_bytes(), &key), Err(wrong));
-        assert_eq!(BundleSeal::open(sealed.as_bytes(), &key), Ok((seal, "street/K0001".into())));
+        assert_eq!(BundleSeal::open(sealed.as_bytes(), &key), Ok((seal.clone(), "street/K0001".into())));
+        for (holder, written, told) in [
+            (Holder::User { uid: 7 }, json!({ "uid": 7 }), "made by a technician (user 7), "),
+            (
+                Holder::Key { kid: KeyName::parse("office").unwrap() },
+                json!({ "kid": "office" }),
+                "for the fleet's key office, ",
+            ),
+        ] {
+            let seal = BundleSeal { holder, ..seal.clone() };
+            let document = serde_json::to_value(&seal).unwrap();
+            for (key, is) in written.as_object().unwrap() {
+                assert_eq!(document[key], *is);
+            }
+            assert_eq!(document.as_object().unwrap().len(), 5);
+            assert!(seal.to_string().contains(told), "{seal}");
+            assert_eq!(serde_json::from_value::<BundleSeal>(document).unwrap(), seal);
+        }
     }
 
     #[test]

@@ -1,46 +1,41 @@
-//! Everything that support needs of a kiosk, in one file.
-//!
-//! Policy: it never fails for one part that can't be had: the manifest says what is left out and why. Nothing of it is a secret: of
-//! the configuration goes what [`kioskd::config::shown`] lets through, and of its mistakes their places alone, for the message may
-//! repeat what was written.
+//! `kioskctl bundle`: of what its user may read, whether a daemon runs or not.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+use anyhow::Context;
 use jiff::Timestamp;
-use kioskd::config::{self, ConfigError};
-use kioskd::console::{complain, say};
+use kioskd::bundle::{self, Archive, Packed};
+use kioskd::config::Redaction;
+use kioskd::console::{Out, complain, say};
 use kioskd::dbus::Writer;
 use kioskd::kiosk::{self, check};
-use kioskd::ledger::{Reader, Table};
+use kioskd::ledger::Reader;
 use kioskd::operation::Digest;
-use kioskd::probe::probe;
 use kioskd::signed::keys::KeyError;
-use rustix::system::uname;
-use serde_json::{Value, json};
+use kioskd::signed::statement::Holder;
+use serde_json::json;
 
-use crate::archive::Archive;
 use crate::arguments::Arguments;
 use crate::running::ask;
 
-/// Of orders and operations so many of the newest.
-const NEWEST: usize = 100;
-/// Open claims are told in full up to so many.
-const STORIES: usize = 50;
 const JOURNAL_LINES: &str = "1000";
 
 pub fn make(arguments: &Arguments, config: &Path, output: Option<&Path>) -> anyhow::Result<ExitCode> {
     let now = Timestamp::now();
-    let mut archive = Archive::default();
+    // What can't be read is said when its turn comes.
+    let redaction = fs::read(config).map_or_else(|_| Redaction::default(), |text| Redaction::of(&text));
+    let mut archive = Archive::new(redaction);
     let kiosk = running(arguments, &mut archive);
     match Reader::open(&arguments.state) {
-        Ok(reader) => ledger(&reader, &mut archive),
+        Ok(reader) => bundle::ledger(&reader, u64::MAX, &mut archive),
         Err(error) => archive.without("ledger", error),
     }
     let (named, writer) = configuration(config, &mut archive);
-    machine(&arguments.state, &mut archive);
+    bundle::machine(&arguments.state, &mut archive);
     journal(&mut archive, "journal.txt", &["--unit", "kioskd"]);
     journal(&mut archive, "kernel-log.txt", &["--dmesg"]);
 
@@ -55,8 +50,10 @@ pub fn make(arguments: &Arguments, config: &Path, output: Option<&Path>) -> anyh
         "kioskctl": env!("CARGO_PKG_VERSION"),
     });
     let left_out = archive.left_out().clone();
-    let seal = |sha256: &Digest| seal(arguments, sha256, writer);
-    let manifest = archive.write(&into, facts, seal, now.as_second().unsigned_abs())?;
+    let seal = |sha256: &Digest| seal(arguments, sha256, &writer);
+    let packed = archive.pack(&facts, seal, now.as_second().unsigned_abs(), usize::MAX)?;
+    let Packed { file, manifest } = packed;
+    write(&into, &file)?;
     if into == Path::new("-") {
         return Ok(ExitCode::SUCCESS);
     }
@@ -74,15 +71,28 @@ pub fn make(arguments: &Arguments, config: &Path, output: Option<&Path>) -> anyh
     Ok(ExitCode::SUCCESS)
 }
 
+/// Into a new file that only its owner may read, or to standard output where `into` is `-`.
+fn write(into: &Path, bundle: &[u8]) -> anyhow::Result<()> {
+    if into == Path::new("-") {
+        return Ok(Out.write_all(bundle).and_then(|()| Out.flush())?);
+    }
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(into);
+    let mut file = file.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => anyhow::anyhow!("{} is there already; name a new file", into.display()),
+        _ => anyhow::anyhow!("{}: {error}", into.display()),
+    })?;
+    file.write_all(bundle).and_then(|()| file.sync_all()).with_context(|| into.display().to_string())
+}
+
 /// The running kiosk's word for the manifest, or one by its key where the caller may read it. Or why there is none.
-fn seal(arguments: &Arguments, sha256: &Digest, writer: Result<Writer, String>) -> Result<String, String> {
+fn seal(arguments: &Arguments, sha256: &Digest, writer: &Result<Writer, String>) -> Result<String, String> {
     let by_the_kiosk = match ask(arguments, async |kiosk| kiosk.seal_bundle(sha256).await) {
         Ok(seal) => return Ok(seal),
         Err(error) => error,
     };
-    let sealed = writer.and_then(|writer| {
-        let seal =
-            writer.seal(sha256.clone(), rustix::process::getuid().as_raw()).map_err(|error| error.to_string())?;
+    let sealed = writer.as_ref().map_err(Clone::clone).and_then(|writer| {
+        let holder = Holder::User { uid: rustix::process::getuid().as_raw() };
+        let seal = writer.seal(sha256.clone(), holder).map_err(|error| error.to_string())?;
         seal.ok_or_else(|| "the configuration has no signing_key".into())
     });
     sealed.map_err(|why| format!("{why}; {by_the_kiosk}"))
@@ -94,51 +104,12 @@ fn running(arguments: &Arguments, archive: &mut Archive) -> Option<String> {
         Ok(report) => {
             let document = report.json();
             archive.json("status.json", &document);
-            archive.text("status.txt", format!("{report}\n"));
+            archive.text("status.txt", &format!("{report}\n"));
             document["kiosk"].as_str().map(str::to_owned)
         }
         Err(error) => {
             archive.without("status.json", error);
             None
-        }
-    }
-}
-
-fn ledger(reader: &Reader, archive: &mut Archive) {
-    let mut put = |name: &str, answer: Result<Value, kioskd::ledger::LedgerError>| match answer {
-        Ok(document) => archive.json(name, &document),
-        Err(error) => archive.without(name, error),
-    };
-    put("orders.json", reader.orders(NEWEST));
-    put("operations.json", reader.operations(NEWEST).map(|lines| json!({ "operations": lines })));
-    put("stock.json", reader.table(Table::Stock).map(|rows| rows.json()));
-    let claims = reader.table(Table::Claims).map(|rows| rows.json());
-    let open: Vec<String> = claims
-        .as_ref()
-        .ok()
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|claim| claim["id"].as_str().map(str::to_owned))
-        .take(STORIES)
-        .collect();
-    put("claims.json", claims);
-    put("report.json", reader.cash_up(0).map(|report| report.map_or(Value::Null, |report| report.json())));
-    let verified = match reader.verify() {
-        Ok(end) => {
-            let mut holds = end.json();
-            holds["holds"] = true.into();
-            holds
-        }
-        Err(error) => json!({ "holds": false, "why": error.to_string() }),
-    };
-    put("verify.json", Ok(verified));
-    for order in open {
-        let name = format!("claims/{order}.txt");
-        match reader.why(Some(&order)) {
-            Ok(Some(story)) => archive.text(&name, format!("{story}\n")),
-            Ok(None) => {}
-            Err(error) => archive.without(&name, error),
         }
     }
 }
@@ -154,26 +125,14 @@ fn configuration(path: &Path, archive: &mut Archive) -> (Option<String>, Result<
             return (None, Err(why));
         }
     };
-    match config::shown(&bytes) {
-        Some(shown) => archive.json("configuration.json", &shown),
-        None => archive.without("configuration.json", format!("{} is no TOML", path.display())),
-    }
-    match check::parse(path, &bytes) {
+    let checked = check::parse(path, &bytes);
+    bundle::configuration(path, &bytes, checked.as_ref(), archive);
+    match checked {
         Ok(config) => {
-            archive.json("check.json", &json!({ "file": path, "right": true }));
             let writer = kiosk::writer(&config).map_err(|error| unread(&error).to_owned());
             (Some(config.kiosk.id), writer)
         }
-        Err(error) => {
-            let places: Vec<Value> = match &error {
-                ConfigError::Wrong { problems, .. } => {
-                    problems.iter().map(|problem| json!({ "line": problem.line, "column": problem.column })).collect()
-                }
-                ConfigError::Read { .. } => Vec::new(),
-            };
-            archive.json("check.json", &json!({ "file": path, "right": false, "wrong_at": places }));
-            (None, Err("the configuration is not right: kioskd check says what to write".into()))
-        }
+        Err(_) => (None, Err("the configuration is not right: kioskd check says what to write".into())),
     }
 }
 
@@ -190,41 +149,11 @@ fn unread(error: &KeyError) -> &'static str {
     }
 }
 
-/// The system it runs on, and what is connected.
-fn machine(state: &Path, archive: &mut Archive) {
-    let name = uname();
-    let kernel = [name.sysname(), name.release(), name.version(), name.machine()].map(|text| text.to_string_lossy());
-    let read = |path: &str| fs::read_to_string(path).ok().map(|text| text.trim_matches(['\0', '\n']).to_owned());
-    let lines = |path: &str, wanted: &[&str]| -> Option<Vec<String>> {
-        let text = read(path)?;
-        let known = |line: &&str| wanted.iter().any(|key| line.starts_with(key));
-        Some(text.lines().filter(known).map(str::to_owned).collect())
-    };
-    let disk = rustix::fs::statvfs(state).ok().map(|disk| {
-        json!({ "bytes": disk.f_blocks * disk.f_frsize, "free": disk.f_bavail * disk.f_frsize, "inodes_free": disk.f_favail })
-    });
-    archive.json(
-        "machine.json",
-        &json!({
-            "kernel": kernel,
-            "system": lines("/etc/os-release", &["PRETTY_NAME=", "VERSION_ID="]),
-            "board": read("/proc/device-tree/model"),
-            "processors": std::thread::available_parallelism().ok().map(usize::from),
-            "memory": lines("/proc/meminfo", &["MemTotal:", "MemAvailable:", "SwapTotal:"]),
-            "load": read("/proc/loadavg"),
-            "seconds_up": read("/proc/uptime"),
-            "disk": disk,
-        }),
-    );
-    // Nothing is moved by looking, and no bus is asked.
-    archive.text("devices.txt", format!("{}\n", probe(false)));
-}
-
 fn journal(archive: &mut Archive, name: &str, whose: &[&str]) {
     let mut journalctl = Command::new("journalctl");
     journalctl.args(whose).args(["--lines", JOURNAL_LINES, "--no-pager", "--output", "short-iso-precise"]);
     match journalctl.stdin(Stdio::null()).output() {
-        Ok(told) if told.status.success() => archive.text(name, String::from_utf8_lossy(&told.stdout)),
+        Ok(told) if told.status.success() => archive.text(name, &String::from_utf8_lossy(&told.stdout)),
         Ok(told) => archive.without(name, String::from_utf8_lossy(&told.stderr).trim()),
         Err(error) => archive.without(name, format!("journalctl: {error}")),
     }

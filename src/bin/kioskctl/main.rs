@@ -1,7 +1,6 @@
 //! The field technician's command line. Some verbs read a ledger directly, whether a daemon runs or not; the others ask the
 //! running one, on the bus.
 
-mod archive;
 mod arguments;
 mod bundle;
 mod export;

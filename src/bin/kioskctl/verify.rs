@@ -8,14 +8,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail, ensure};
 use flate2::bufread::GzDecoder;
+use kioskd::bundle::{FOLDER, MANIFEST, SEAL, SYSTEM};
 use kioskd::console::say;
 use kioskd::operation::Digest;
 use kioskd::signed::jws::{LONGEST, PublicKey};
 use kioskd::signed::statement::{BundleSeal, NotTheirs, Statement, TestReport};
 use kioskd::vocabulary::{one_line, plural};
 use serde_json::{Value, json};
-
-use crate::archive::{FOLDER, MANIFEST, SEAL, SYSTEM};
 
 pub fn report(file: &Path, key: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let key = public_key(key)?;
