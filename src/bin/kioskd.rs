@@ -13,6 +13,7 @@ use kioskd::console::{self, complain, say};
 use kioskd::fleet::enroll;
 use kioskd::fleet::topic::{Address, Name};
 use kioskd::payment::probe::{Ending, ProbeRequest};
+use kioskd::service::Log;
 use kioskd::vocabulary::error_chain;
 use kioskd::{board, config, kiosk, payment, probe, screen};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -114,8 +115,8 @@ enum Verb {
 
 fn main() -> ExitCode {
     let Arguments { verb } = Arguments::parse();
-    log();
-    match act(verb) {
+    let log = log();
+    match act(verb, log) {
         Ok(code) => code,
         Err(error) => {
             complain(format_args!("kioskd: {}", error_chain(error.as_ref())));
@@ -124,10 +125,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn act(verb: Verb) -> anyhow::Result<ExitCode> {
+fn act(verb: Verb, log: Log) -> anyhow::Result<ExitCode> {
     match verb {
         Verb::Run { config, world, state, panel, broker, keys } => {
-            match kiosk::run(&kiosk::Options { config, world, state, panel, broker, keys }) {
+            match kiosk::run(&kiosk::Options { config, world, state, panel, broker, keys, log }) {
                 Ok(kiosk::Ended::Stopped) => Ok(ExitCode::SUCCESS),
                 Ok(kiosk::Ended::StartAnew) => Err(start_anew()).context("the kiosk could not start anew"),
                 // The report is in the form FILE:LINE:COL; nothing is put before it.
@@ -287,16 +288,18 @@ fn panel(text: &str) -> Result<(u32, u32), String> {
     Ok((side(width)?, side(height)?))
 }
 
-/// To the journal where systemd has started it, else to standard error.
-fn log() {
+/// To the journal where systemd has started it, else to standard error; and kept, the newest of it.
+fn log() -> Log {
     // Libraries speak only when something is wrong with them.
     let filter = Targets::new().with_default(LevelFilter::WARN).with_target("kioskd", LevelFilter::INFO);
     // The demo's broker logs every connection that ends as an error.
     let filter = filter.with_target("rumqttd", LevelFilter::OFF);
-    let log = tracing_subscriber::registry();
+    let kept = Log::default();
+    let log = tracing_subscriber::registry().with(filter).with(kept.clone());
     #[cfg(feature = "systemd")]
     if kioskd::service::journal::is_connected() {
-        return log.with(filter).with(kioskd::service::journal::Journal).init();
+        log.with(kioskd::service::journal::Journal).init();
+        return kept;
     }
     let writer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
@@ -304,7 +307,8 @@ fn log() {
         .with_target(false)
         // There is nowhere else to say that standard error can't be written.
         .log_internal_errors(false);
-    log.with(filter).with(writer).init();
+    log.with(writer).init();
+    kept
 }
 
 #[cfg(feature = "demo")]

@@ -14,7 +14,7 @@ use super::sales::OrderLine;
 use super::shown::Stock;
 use super::{NAME, PATH, builder};
 use crate::config::{Bus, Calibration};
-use crate::operation::{Digest, LanguageTag, Operation, Units};
+use crate::operation::{Digest, LanguageTag, Operation, Refusal, Units};
 use crate::vocabulary::{ClaimSettlement, Corner, Outlet, SlotId, Spot};
 
 /// Longer than a kiosk takes for an answer.
@@ -187,10 +187,12 @@ impl Client {
                 let answer = self.call(SERVICE, "RecordTest", &checks).await?;
                 answer.body().deserialize().map(Done::Recorded).map_err(NoAnswer::Lost)
             }
+            Operation::Screenshot | Operation::Logs { .. } | Operation::Bundle => {
+                Err(NoAnswer::Refused(Refusal::OnlyByFleet.to_string()))
+            }
             Operation::RotateKeys { .. }
             | Operation::ResendEvents { .. }
             | Operation::Refund { .. }
-            | Operation::Screenshot
             | Operation::ApplyConfig { .. }
             | Operation::SetPrices { .. }
             | Operation::SetPlanogram { .. }

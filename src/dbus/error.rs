@@ -109,6 +109,7 @@ fn refusal(why: &Refusal) -> &'static str {
         | Refusal::Expired
         | Refusal::CounterUsed
         | Refusal::OnlyByRoot
+        | Refusal::OnlyByFleet
         | Refusal::BadConfig { .. }
         | Refusal::NoSuchOrder
         | Refusal::OrderIsOpen

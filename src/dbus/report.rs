@@ -39,7 +39,7 @@ pub(super) fn advice(reason: &StopReason) -> &'static str {
 
 impl Report {
     /// `None`: the document is none.
-    pub(super) fn read(document: &str, link: (String, String)) -> Option<Self> {
+    pub(crate) fn read(document: &str, link: (String, String)) -> Option<Self> {
         Some(Self { document: serde_json::from_str(document).ok()?, link })
     }
 

@@ -81,7 +81,7 @@ pub(super) fn shown(status: &Status) -> Shown {
     }
 }
 
-fn fleet_link(link: Option<&LinkStatus>) -> Device {
+pub(super) fn fleet_link(link: Option<&LinkStatus>) -> Device {
     let (is, why) = match link {
         None => ("none", ""),
         Some(LinkStatus::Connecting) => ("connecting", ""),

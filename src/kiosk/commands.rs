@@ -108,13 +108,16 @@ impl Kiosk {
             Operation::RotateKeys { keyset, .. } => self.desk.clone().map(|desk| (desk, keyset.clone())),
             _ => None,
         };
-        let picture = matches!(request.asked, Operation::Screenshot)
-            .then(|| self.send_picture(sender.clone(), request.id.clone()));
+        let make = self.maker(&request);
         let answered = move |outcome: Result<Outcome, String>| {
-            let outcome = match (picture, outcome) {
-                (Some(picture), Ok(outcome)) => return picture(outcome),
-                (_, outcome) => outcome,
-            };
+            if let (Some(make), Ok(outcome @ Outcome::Changed { .. })) = (make, &outcome) {
+                // Asked again it is answered with what is stored, and the file is of now.
+                let place = sender.place(CommandStatus::ended(verb, id.as_str(), outcome));
+                if let Some(place) = place {
+                    make(place);
+                }
+                return;
+            }
             // On disk: from here on the new keys count, and the old ones do not.
             if let (Some((desk, keyset)), Ok(Outcome::Changed { .. })) = (keyset, &outcome)
                 && let Err(why) = desk.adopt(&keyset)

@@ -85,7 +85,7 @@ pub(crate) struct Chosen {
 /// What is known of the configuration of this run.
 #[derive(Debug)]
 pub(crate) struct InForce {
-    file: PathBuf,
+    pub file: PathBuf,
     parse: Parse,
     pub status: ConfigStatus,
     /// Why the one on trial is not used.
@@ -224,6 +224,11 @@ impl InForce {
         let unread = state.configuration.trial.is_some() && !self.status.trial;
         let unread = unread.then(|| Cause::NotStarted { detail: "what the ledger has of it can't be read".to_owned() });
         self.given_up.take().or(unread)
+    }
+
+    /// As its file would hold it.
+    pub fn text(&self) -> Arc<str> {
+        Arc::clone(&self.text)
     }
 
     /// Where the run is one of a trial.

@@ -15,12 +15,12 @@ pub mod contract;
 pub mod devices;
 pub(crate) mod edges;
 pub(crate) mod figures;
+mod files;
 mod gateway;
 mod glass;
 mod input;
 mod notices;
 pub(crate) mod outbox;
-mod pictures;
 mod pin;
 mod print_queue;
 mod reads;
@@ -53,7 +53,7 @@ use crate::printer::PrinterStatus;
 use crate::sale::event::{Condition, Effect, Event};
 use crate::sale::order::Receipt;
 use crate::sale::{Order, Record, State};
-use crate::service::{self, Heartbeat, Notification};
+use crate::service::{self, Heartbeat, Log, Notification};
 use crate::vending::TemperatureWatch;
 use crate::vocabulary::{BootId, Cause, Mono, OrderId, Outlet, Point};
 use crate::world::{Question, World};
@@ -88,6 +88,8 @@ pub struct Options {
     pub broker: Option<String>,
     /// Holds `kiosk.key` and `back-end.pem`, for where the configuration names neither.
     pub keys: Option<PathBuf>,
+    /// What is logged, for who asks over the fleet.
+    pub log: Log,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -240,13 +242,16 @@ fn begin(
     let heartbeat = Heartbeat::default();
     let watch = start::watch(&supervisor, &edges, &heartbeat, inputs)?;
 
-    Ok((Kiosk::open(lock, config, in_force, clock, world, edges, heartbeat)?, queue, watch))
+    let mut kiosk = Kiosk::open(lock, config, in_force, clock, world, edges, heartbeat)?;
+    kiosk.log = options.log.clone();
+    Ok((kiosk, queue, watch))
 }
 
 struct Kiosk {
     /// The service manager knows.
     ready: bool,
     heartbeat: Heartbeat,
+    log: Log,
     config: Config,
     in_force: InForce,
     receipt_header: ReceiptHeader,
@@ -347,6 +352,7 @@ impl Kiosk {
         let mut kiosk = Kiosk {
             ready: false,
             heartbeat,
+            log: Log::default(),
             unprinted,
             rejections: None,
             desk,

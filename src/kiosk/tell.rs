@@ -176,7 +176,13 @@ impl Kiosk {
 
     /// What came of it; whoever has gone meanwhile finds it in the ledger.
     pub(super) fn answered(&mut self, number: &RequestId, outcome: &Outcome) {
-        tracing::info!(%number, %outcome, "an operation has ended");
+        match outcome {
+            // What is wrong may repeat what was written; the office is told, and it is on record.
+            Outcome::Refused { why: Refusal::BadConfig { problems } } => {
+                tracing::info!(%number, problems = problems.len(), "an operation has ended: its configuration is wrong");
+            }
+            _ => tracing::info!(%number, %outcome, "an operation has ended"),
+        }
         if !self.pending_operations.contains_key(number) {
             self.tell_ended(number);
         }

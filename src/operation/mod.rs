@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use findings::{BadFindings, CheckResult, Finding, Findings, PartName, Seen};
 pub use software::{BundlePlace, Compatible, Digest, Version};
-pub use text::{ConfigText, KeyName, KeysetText, LanguageTag, Reason, RequestId};
+pub use text::{ConfigText, KeyName, KeysetText, LanguageTag, Moment, Reason, RequestId};
 pub use window::ReplayWindow;
 
 use crate::vocabulary::{Cause, ClaimSettlement, Language, Minor, OrderId, Outlet, ProductId, SlotId, StopReason};
@@ -114,6 +114,15 @@ pub enum Operation {
     SetPlanogram { slots: BTreeMap<SlotId, Assignment> },
     /// Who asks sees what a customer sees now. It is on record that he has looked.
     Screenshot,
+    /// Who asks gets the newest lines of the daemon's log, so many, and none from before.
+    Logs {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lines: Option<NonZeroU32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Moment>,
+    },
+    /// Who asks gets what support needs, in one file.
+    Bundle,
     /// Install the software in this bundle, whose file has this SHA-256 and whose manifest says this version, and restart
     /// the board when nobody buys. It has ended when the new software has proved itself, or the former runs again.
     InstallUpdate {
@@ -202,7 +211,9 @@ impl Operation {
             | Self::RecordTest { .. }
             | Self::RotateKeys { .. }
             | Self::ResendEvents { .. }
-            | Self::Screenshot => &[Right::Service],
+            | Self::Screenshot
+            | Self::Logs { .. }
+            | Self::Bundle => &[Right::Service],
             Self::SettleClaim { .. } | Self::Refund { .. } | Self::CashUp | Self::PrintReport { .. } => &[Right::Money],
             Self::Vend { .. } => &[Right::Motion, Right::Money],
             Self::TestVend { .. } | Self::Pulse { .. } => &[Right::Motion],
@@ -214,9 +225,9 @@ impl Operation {
     pub fn timing(&self) -> Timing {
         match self {
             // Money goes out.
-            Self::SettleClaim { how: ClaimSettlement::Refund, .. } | Self::Refund { .. } | Self::Screenshot => {
-                Timing::Live
-            }
+            Self::SettleClaim { how: ClaimSettlement::Refund, .. } | Self::Refund { .. } => Timing::Live,
+            // What is private now is for who asks now.
+            Self::Screenshot | Self::Logs { .. } | Self::Bundle => Timing::Live,
             Self::Lock { .. }
             | Self::Unlock
             | Self::SetStock { .. }
@@ -240,8 +251,13 @@ impl Operation {
         }
     }
 
+    /// Whether a file comes with the answer, so that only who has a way for one can be answered.
+    pub fn brings_a_file(&self) -> bool {
+        matches!(self, Self::Screenshot | Self::Logs { .. } | Self::Bundle)
+    }
+
     /// Every verb there is.
-    pub const VERBS: [&str; 25] = [
+    pub const VERBS: [&str; 27] = [
         "lock",
         "unlock",
         "set-stock",
@@ -266,6 +282,8 @@ impl Operation {
         "set-prices",
         "set-planogram",
         "screenshot",
+        "logs",
+        "bundle",
         "install-update",
     ];
 
@@ -296,6 +314,8 @@ impl Operation {
             Self::SetPrices { .. } => "set-prices",
             Self::SetPlanogram { .. } => "set-planogram",
             Self::Screenshot => "screenshot",
+            Self::Logs { .. } => "logs",
+            Self::Bundle => "bundle",
             Self::InstallUpdate { .. } => "install-update",
         }
     }
@@ -390,6 +410,8 @@ pub enum Refusal {
     CounterUsed,
     /// Only the fleet's root says whose keys count.
     OnlyByRoot,
+    /// Only the fleet is sent a file.
+    OnlyByFleet,
     NoSuchSlot,
     NoSuchGate,
     NoSuchProduct,
@@ -517,6 +539,13 @@ impl fmt::Display for Operation {
             Self::Languages { languages } => write!(f, "offer the languages {}", strung(languages)),
             Self::Reboot => f.write_str("restart the board"),
             Self::Screenshot => f.write_str("a picture of the glass"),
+            Self::Logs { lines, since } => {
+                f.write_str("the newest")?;
+                lines.iter().try_for_each(|lines| write!(f, " {lines}"))?;
+                f.write_str(" lines of the log")?;
+                since.iter().try_for_each(|since| write!(f, " since {since}"))
+            }
+            Self::Bundle => f.write_str("a bundle for support"),
             Self::RecordTest { checks } => write!(f, "record a test: {checks}"),
             Self::RotateKeys { version, .. } => write!(f, "use the keys of keyset {version}"),
             Self::ResendEvents { after } => write!(f, "send the events after {after} again"),
@@ -569,6 +598,9 @@ impl fmt::Display for Refusal {
             Self::InMidSale => f.write_str("a sale is under way; ask again when it is over"),
             Self::NumberTaken => f.write_str("another request had this number; take a new one"),
             Self::CounterUsed => f.write_str("the key's counter was used before; take a higher one"),
+            Self::OnlyByFleet => f.write_str(
+                "only the fleet is sent a file; on the machine it is kioskctl screenshot, kioskctl log or kioskctl bundle",
+            ),
             Self::OnlyByRoot => f.write_str("only the fleet's root says whose keys count"),
             Self::NoSuchSlot => f.write_str("there is no such slot"),
             Self::NoSuchGate => f.write_str("there is no such gate"),

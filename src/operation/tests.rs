@@ -44,6 +44,8 @@ fn all() -> Vec<Operation> {
         Operation::SetPrices { prices: [(ProductId::parse("cola").unwrap(), 320)].into() },
         Operation::SetPlanogram { slots: [(slot, Assignment { product, stock: None, capacity: Some(9) })].into() },
         Operation::Screenshot,
+        Operation::Logs { lines: NonZeroU32::new(100), since: Moment::parse("2026-11-30T09:00:00Z") },
+        Operation::Bundle,
         Operation::InstallUpdate {
             bundle: BundlePlace::parse("https://example.com/kiosk.raucb").unwrap(),
             sha256: Digest::parse(&"0".repeat(64)).unwrap(),
@@ -65,6 +67,7 @@ fn an_operation_is_read_as_it_is_written_and_named_by_its_verb() {
     assert_eq!(all().iter().map(Operation::verb).collect::<Vec<_>>(), Operation::VERBS);
     let read = |value| serde_json::from_value::<Operation>(value);
     assert_eq!(read(json!({ "do": "refill" })).unwrap(), Operation::Refill);
+    assert_eq!(read(json!({ "do": "logs" })).unwrap(), Operation::Logs { lines: None, since: None });
     for bad in [
         json!({ "do": "open-safe" }),
         json!({ "do": "lock" }),
@@ -93,6 +96,12 @@ fn an_operation_is_read_as_it_is_written_and_named_by_its_verb() {
         json!({ "do": "install-update", "bundle": "/b", "version": "1" }),
         json!({ "do": "install-update", "bundle": "/b", "version": "1", "sha256": "0".repeat(63) }),
         json!({ "do": "install-update", "bundle": "/b", "version": "1", "sha256": "0".repeat(64), "force": true }),
+        json!({ "do": "logs", "lines": 0 }),
+        json!({ "do": "logs", "lines": -1 }),
+        json!({ "do": "logs", "since": "yesterday" }),
+        json!({ "do": "logs", "since": "2026-11-30T09:00:00" }),
+        json!({ "do": "logs", "since": format!("2026-11-30T09:00:00{}Z", "0".repeat(40)) }),
+        json!({ "do": "logs", "unit": "sshd" }),
         json!({ "do": "settle-claim", "order": "1", "how": "refund" }),
         json!({ "do": "settle-claim", "order": OrderId::from_parts(1, 1), "how": "forget" }),
     ] {
@@ -128,7 +137,7 @@ fn what_moves_or_restarts_something_is_asked_for_this_moment_and_between_sales()
         let asked = request(operation);
         assert_eq!(asked.permitted(true), if moves { Err(Refusal::InMidSale) } else { Ok(()) });
         let late = Request { live: false, ..asked };
-        let live = moves || matches!(late.asked, Operation::Refund { .. } | Operation::Screenshot);
+        let live = moves || late.asked.brings_a_file() || matches!(late.asked, Operation::Refund { .. });
         assert_eq!(late.permitted(false), if live { Err(Refusal::NotLive) } else { Ok(()) });
     }
 }

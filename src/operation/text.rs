@@ -32,6 +32,17 @@ text!(
     |text| (1..=64 << 10).contains(&text.len()) && quoted_twice(text) <= 96 << 10
 );
 
+text!(
+    /// A moment, as RFC 3339 writes it.
+    Moment, "moment like `2026-11-30T09:00:00Z`", TOLD, |text| text.len() <= 40 && text.parse::<jiff::Timestamp>().is_ok()
+);
+
+impl Moment {
+    pub fn timestamp(&self) -> jiff::Timestamp {
+        self.as_str().parse().expect("it was one when it was read")
+    }
+}
+
 /// So long it is in an event, which quotes a record that quotes it and has more in it: a broker may refuse what is longer than 128 KiB.
 fn quoted_twice(text: &str) -> usize {
     let quoted = |character: char| match character {

@@ -128,8 +128,15 @@ impl Turn<'_> {
             Operation::Reboot => {
                 return self.reboot(request).map(|waits| if waits { Done::Later } else { Done::Now });
             }
-            // That it is on record is all of it; the picture is the glass's.
-            Operation::RecordTest { .. } | Operation::Screenshot => return Ok(Done::Sent),
+            // That it is on record is all of it.
+            Operation::RecordTest { .. } => return Ok(Done::Sent),
+            // Likewise; whoever has the file sends it when it is.
+            Operation::Screenshot | Operation::Logs { .. } | Operation::Bundle => {
+                return match request.by {
+                    Actor::Fleet { .. } => Ok(Done::Sent),
+                    Actor::Technician { .. } | Actor::Menu | Actor::Demo => Err(Refusal::OnlyByFleet),
+                };
+            }
             // Which keys count is known where signatures are checked; here it is only written.
             Operation::RotateKeys { .. } if request.by.is_root() => return Ok(Done::Sent),
             Operation::RotateKeys { .. } => return Err(Refusal::OnlyByRoot),

@@ -122,6 +122,7 @@ impl Words<'_> {
             | Refusal::Expired
             | Refusal::CounterUsed
             | Refusal::OnlyByRoot
+            | Refusal::OnlyByFleet
             | Refusal::BadConfig { .. }
             | Refusal::NoSuchOrder
             | Refusal::OrderIsOpen

@@ -7,10 +7,12 @@
 
 #[cfg(feature = "systemd")]
 pub mod journal;
+pub mod log;
 mod progress;
 mod replace;
 mod supervisor;
 
+pub use log::Log;
 pub use progress::{Heartbeat, Part, Watch, watch};
 pub use replace::replace;
 pub use supervisor::{End, Ended, Supervisor, Thread};

@@ -195,7 +195,7 @@ mod tests {
             "src/kiosk/configuration.rs",
             "a check blocks; awaited on the spot, a panic is a configuration that is refused",
         ),
-        ("src/kiosk/pictures.rs", "encoding a picture blocks; awaited on the spot, a panic is that command's fault"),
+        ("src/kiosk/files.rs", "making a file blocks; awaited on the spot, a panic is that command's fault"),
         ("src/kiosk/pin.rs", "a check blocks; awaited on the spot, a panic is a PIN that lets nobody in"),
         ("src/update/fetch.rs", "a download blocks; awaited on the spot, a panic is a bundle that was not fetched"),
         ("src/payment/http.rs", "an exchange blocks; awaited on the spot, a panic is an answer that was lost"),

@@ -6,7 +6,7 @@ use std::fmt::{Display, Write as _};
 use std::fs;
 use std::path::Path;
 
-use kioskd::operation::{Assignment, Operation, Refusal, Right};
+use kioskd::operation::{Assignment, Moment, Operation, Refusal, Right};
 use kioskd::sale::Record;
 use kioskd::vocabulary::{
     Cause, ClaimSettlement, Currency, Language, Money, OrderId, ProductId, RailName, RefundId, StopReason,
@@ -73,6 +73,7 @@ const KEYS: &[(&str, &str)] = &[
     ("languages", "What the glass offers, in the order of its switch; a new customer sees the first."),
     ("last", "True where no other outlet will be tried for this unit."),
     ("left", "Minor units."),
+    ("lines", "So many of the newest; as many as one gets where nothing is said."),
     ("ledger", "This ledger's number."),
     ("life_ms", "Milliseconds in which the provider may take a payment: the time on the glass and its one extension."),
     ("max_milli_c", "Thousandths of a degree Celsius."),
@@ -100,6 +101,7 @@ const KEYS: &[(&str, &str)] = &[
     ("settled_by", "What [settles](#settling) a delivery that no sensor can tell."),
     ("short_code", "The six digits beside the QR, on the receipt and in the payment's description."),
     ("slip", "What the slip [is](#slip)."),
+    ("since", "A moment, as RFC 3339 writes it."),
     ("slot", "A slot's name in the configuration."),
     ("state", "What the order [came to](#orderstate)."),
     ("stopped", "Why nothing was sold before, each with its [word](#stopreason) in `kind`; left out where it sold."),
@@ -302,6 +304,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Expired,
         Refusal::CounterUsed,
         Refusal::OnlyByRoot,
+        Refusal::OnlyByFleet,
         Refusal::BadConfig { problems: vec!["/etc/kioskd/kiosk.toml:38:9: a price is missing".into()] },
         Refusal::ConfigIsTried,
         Refusal::NoSuchOrder,
@@ -348,6 +351,8 @@ fn operations() -> Vec<Operation> {
             slots: [(slot(), Assignment { product: product(), stock: Some(8), capacity: None })].into(),
         },
         Operation::Screenshot,
+        Operation::Logs { lines: std::num::NonZeroU32::new(100), since: Moment::parse("2026-11-30T09:00:00Z") },
+        Operation::Bundle,
         Operation::InstallUpdate {
             bundle: keys::bundle(),
             sha256: keys::sha256(),

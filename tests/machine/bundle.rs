@@ -13,7 +13,7 @@ use kioskd_tests::machine::Machine;
 use kioskd_tests::repository;
 
 /// Stands in every secret, and nowhere else.
-const HUSH: &str = "HUSHHUSH";
+pub const HUSH: &str = "HUSHHUSH";
 
 /// A configuration with every key that keeps or names a secret, whose files have the word in them.
 fn planted(folder: &Path) -> PathBuf {
@@ -62,13 +62,13 @@ password = "{HUSH}"
 }
 
 /// As `tar` and `sha256sum` of the system read it.
-struct Opened {
+pub struct Opened {
     folder: tempfile::TempDir,
-    manifest: Value,
+    pub manifest: Value,
 }
 
 impl Opened {
-    fn new(file: &Path) -> Self {
+    pub fn new(file: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut tar = command("tar");
         tar.args(["--extract", "--gzip", "--file"]).arg(file).arg("--directory").arg(folder.path());
@@ -78,17 +78,17 @@ impl Opened {
         Self { folder, manifest: serde_json::from_slice(&manifest).unwrap() }
     }
 
-    fn text(&self, name: &str) -> String {
+    pub fn text(&self, name: &str) -> String {
         let path = self.folder.path().join("kioskd-bundle").join(name);
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}: {:#}", self.manifest))
     }
 
-    fn json(&self, name: &str) -> Value {
+    pub fn json(&self, name: &str) -> Value {
         serde_json::from_str(&self.text(name)).unwrap()
     }
 
     /// The manifest names every member with its hash, and there is no other.
-    fn whole(&self) -> BTreeMap<String, u64> {
+    pub fn whole(&self) -> BTreeMap<String, u64> {
         let folder = self.folder.path().join("kioskd-bundle");
         let members = self.manifest["members"].as_array().unwrap();
         let lines = members
@@ -109,12 +109,12 @@ impl Opened {
     }
 
     /// What the manifest was signed for, and by whom.
-    fn head(&self) -> Value {
+    pub fn head(&self) -> Value {
         let head = self.json("manifest.jws")["protected"].as_str().unwrap().to_owned();
         serde_json::from_slice(&data_encoding::BASE64URL_NOPAD.decode(head.as_bytes()).unwrap()).unwrap()
     }
 
-    fn has(&self, word: &str) -> bool {
+    pub fn has(&self, word: &str) -> bool {
         let found = command("grep").args(["-r", "-a", "-l", word]).arg(self.folder.path()).output().unwrap();
         !found.stdout.is_empty()
     }
@@ -228,7 +228,7 @@ fn a_manifest_is_signed_by_the_kiosks_key_and_openssl_believes_it() {
 }
 
 /// The commands of docs/technician.md, typed where the bundle and the key are: whether they agree, and what they say.
-fn by_the_paper(file: &Path, key: &Path) -> (bool, String) {
+pub fn by_the_paper(file: &Path, key: &Path) -> (bool, String) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::copy(file, folder.path().join("bundle.tar.gz")).unwrap();
     std::fs::copy(key, folder.path().join("K0001.pem")).unwrap();
@@ -241,7 +241,7 @@ fn by_the_paper(file: &Path, key: &Path) -> (bool, String) {
 }
 
 /// `kioskctl verify --bundle`: its exit status, and what it said or complained of.
-fn verify(file: &Path, key: &Path) -> (Option<i32>, String) {
+pub fn verify(file: &Path, key: &Path) -> (Option<i32>, String) {
     let mut kioskctl = command(env!("CARGO_BIN_EXE_kioskctl"));
     let told = kioskctl.args(["verify", "--bundle"]).arg(file).arg("--key").arg(key).output().unwrap();
     (told.status.code(), String::from_utf8([told.stdout, told.stderr].concat()).unwrap())

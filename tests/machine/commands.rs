@@ -19,34 +19,40 @@ use kioskd_tests::machine::{Machine, Setup};
 
 pub struct Office {
     pub machine: Machine,
-    port: u16,
+    pub port: u16,
     _broker: Running,
 }
 
 impl Office {
-    fn start() -> Self {
+    pub fn start() -> Self {
         Self::with(Setup::default())
     }
 
     pub fn with(setup: Setup) -> Self {
+        Self::by(setup, |broker| (broker, ())).0
+    }
+
+    /// The machine speaks with what is `between` it and the broker, which gives its port.
+    pub fn by<T>(setup: Setup, between: impl FnOnce(u16) -> (u16, T)) -> (Self, T) {
         let port = free_port();
         let broker = mosquitto(port);
-        let setup = Setup { broker: Some(format!("mqtt://127.0.0.1:{port}")), panel: "640x400", ..setup };
-        Self { machine: Machine::start(&setup), port, _broker: broker }
+        let (road, between) = between(port);
+        let setup = Setup { broker: Some(format!("mqtt://127.0.0.1:{road}")), panel: "640x400", ..setup };
+        (Self { machine: Machine::start(&setup), port, _broker: broker }, between)
     }
 
     pub fn key(&self, name: &str) -> String {
         self.machine.state.join("keys").join(name).to_str().unwrap().to_owned()
     }
 
-    fn signer(&self, name: &str) -> Signer {
+    pub fn signer(&self, name: &str) -> Signer {
         Signer::from_pem(&std::fs::read(self.key(&format!("{name}.key"))).unwrap(), name).unwrap()
     }
 
     /// Whether it ended well, and the lines on standard output and standard error.
     pub fn send_with(&self, options: &[&str], words: &[&str]) -> (bool, Vec<String>, String) {
         let told = command(env!("CARGO_BIN_EXE_kioskfleet"))
-            .args(["send", "--fleet", "demo", "--broker", &self.machine.mqtt])
+            .args(["send", "--fleet", "demo", "--broker", &format!("mqtt://127.0.0.1:{}", self.port)])
             .args(options)
             .args(words)
             .output()
@@ -77,7 +83,7 @@ impl Office {
         assert_eq!(self.send(words), (false, trail.to_vec()), "{words:?}");
     }
 
-    fn publish(&self, topic: &str, message: &[u8]) {
+    pub fn publish(&self, topic: &str, message: &[u8]) {
         publish_all(self.port, topic, &[message.to_vec()]);
     }
 
@@ -91,14 +97,14 @@ impl Office {
 }
 
 /// What the kiosk says of commands, opened with its key.
-struct Ear {
+pub struct Ear {
     _client: Listener,
     queue: std::sync::mpsc::Receiver<(String, String)>,
     keys: Keys,
 }
 
 impl Ear {
-    fn of(office: &Office) -> Self {
+    pub fn of(office: &Office) -> Self {
         let (client, queue) = listen_as(office.port, str::to_owned);
         // What is retained comes first, and says that it listens.
         let listens =
@@ -108,7 +114,7 @@ impl Ear {
         Self { _client: client, queue, keys: Keys::new([("demo/K0001".to_owned(), key)]) }
     }
 
-    fn next(&self, within: Duration) -> Option<CommandStatus> {
+    pub fn next(&self, within: Duration) -> Option<CommandStatus> {
         loop {
             let (topic, payload) = self.queue.recv_timeout(within).ok()?;
             if topic.ends_with("/status") {
@@ -128,7 +134,7 @@ impl Ear {
     }
 
     /// The bytes of the next command, and its topic.
-    fn command(&self) -> (String, String) {
+    pub fn command(&self) -> (String, String) {
         std::iter::from_fn(|| self.queue.recv_timeout(PATIENCE).ok())
             .find(|(topic, _)| topic.contains("/cmd/") && !topic.ends_with("/status"))
             .expect("a command")

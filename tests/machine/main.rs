@@ -6,6 +6,7 @@ mod commands;
 mod configuration;
 mod contract;
 mod crawl;
+mod files;
 mod fleet;
 mod gateway;
 mod holding;

@@ -31,7 +31,7 @@ pub struct Arguments {
     /// The kiosk's public key; then what it has not signed is ignored.
     #[arg(long, value_name = "FILE")]
     kiosk_key: Option<PathBuf>,
-    /// Seconds to wait for the end of it.
+    /// Seconds to wait for the end of it, or for the next part of a file.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u64,
     /// Seconds after which the kiosk refuses it, if it knows the time.
@@ -40,7 +40,8 @@ pub struct Arguments {
     /// One JSON document a line.
     #[arg(long)]
     json: bool,
-    /// Of `screenshot`: where the picture goes.
+    /// Of `screenshot`, `logs` and `bundle`: where the file goes that comes with the answer; `-` is standard output, and what is
+    /// said of the command goes to standard error then.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
     /// What it is to do: lock, unlock, set-stock, vend and others.
@@ -67,7 +68,14 @@ impl Arguments {
             json: self.json,
             save: self.save,
         };
-        match office::send(&wanted, |line| say(format_args!("{line}")))? {
+        let print = |line: &str| match wanted.to_standard_output() {
+            true => {
+                complain(format_args!("{line}"));
+                Ok(())
+            }
+            false => say(format_args!("{line}")),
+        };
+        match office::send(&wanted, print)? {
             Sent::Successful => return Ok(ExitCode::SUCCESS),
             Sent::Failed => {}
             Sent::Silent => complain(format_args!(

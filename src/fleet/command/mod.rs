@@ -7,18 +7,17 @@
 //! of the daemon that it is meant for.
 //!
 //! - `desk` is the kiosk's side: it opens messages, and counts those that it rejects.
+//! - `file` is what comes with an answer and is larger than a message.
 
 mod desk;
+mod file;
 
-use std::collections::BTreeMap;
-
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use desk::{Addressee, CommandDesk, Rejected, Rejections};
+pub use file::{Collected, FileOfParts, LARGEST, Part, Sending};
 
 use super::topic::Address;
 use crate::operation::{Digest, Operation, Outcome, RequestId};
@@ -116,63 +115,6 @@ pub struct CommandStatus {
     /// With `successful`: the file that was sent in parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileOfParts>,
-}
-
-/// A part of a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Part {
-    /// From 1.
-    pub number: u32,
-    /// In base64, at most 48 KiB of the file, which are 64 KiB here; so the message stays below what any broker takes.
-    pub data: String,
-}
-
-/// A file that was sent in parts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct FileOfParts {
-    pub parts: u32,
-    /// Of the whole, in hexadecimal.
-    #[schemars(with = "String")]
-    pub sha256: Digest,
-}
-
-/// So many bytes of a file are in one part, and so many parts does a file have at most: they wait for the connection with
-/// everything else that is said of commands.
-const PART: usize = 48 << 10;
-const MOST_PARTS: usize = 24;
-
-/// A file as the statuses that carry it, and what the last status says of it; `None` for one that is too large.
-pub fn in_parts(verb: &str, id: &str, file: &[u8]) -> Option<(Vec<CommandStatus>, FileOfParts)> {
-    let parts: Vec<CommandStatus> = (1..)
-        .zip(file.chunks(PART))
-        .map(|(number, data)| {
-            let part = Some(Part { number, data: BASE64_STANDARD.encode(data) });
-            CommandStatus { part, ..CommandStatus::new(verb, id, Stage::Executing) }
-        })
-        .collect();
-    let whole = FileOfParts { parts: u32::try_from(parts.len()).ok()?, sha256: Digest::of(file) };
-    (parts.len() <= MOST_PARTS).then_some((parts, whole))
-}
-
-/// The parts of a file as they come, in whatever order and however often.
-#[derive(Debug, Clone, Default)]
-pub struct Collected(BTreeMap<u32, Vec<u8>>);
-
-impl Collected {
-    pub fn take(&mut self, part: &Part) {
-        if self.0.len() < MOST_PARTS
-            && let Ok(data) = BASE64_STANDARD.decode(&part.data)
-            && data.len() <= PART
-        {
-            self.0.insert(part.number, data);
-        }
-    }
-
-    /// The file, once all of it has come and it is what was said.
-    pub fn whole(&self, file: &FileOfParts) -> Option<Vec<u8>> {
-        let all: Vec<u8> = (1..=file.parts).map_while(|number| self.0.get(&number)).flatten().copied().collect();
-        (Digest::of(&all) == file.sha256).then_some(all)
-    }
 }
 
 impl CommandStatus {

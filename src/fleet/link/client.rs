@@ -143,6 +143,11 @@ impl MqttClient {
         taken
     }
 
+    /// Whether a part of a file is on its way.
+    pub fn has_part(&self) -> bool {
+        self.waiting.iter().filter_map(|waiting| waiting.status.as_ref()).any(|status| status.part.is_some())
+    }
+
     /// What was said of commands and may not have arrived.
     pub fn unacknowledged_statuses(&mut self) -> impl Iterator<Item = CommandStatus> {
         self.waiting.iter_mut().filter_map(|waiting| waiting.status.take())

@@ -15,7 +15,8 @@
 //!   queued: the caller has a time-out. Replies are handed on as they came, cut to a little more than the longest valid
 //!   one.
 //! - A message on a command's topic is opened at once, in the link's task. What is believed goes to the kiosk, at a bounded
-//!   rate; of what is not, one a second is answered. The answers wait for a connection, the newest 64.
+//!   rate; of what is not, one a second is answered. The answers wait for a connection, the newest 64. A file that belongs to
+//!   one goes in parts, one after the other.
 //! - Every connection is a new client and a clean session. After a failure the next try comes after
 //!   `rand(0, max(start_delay, min(back_off_max, back_off_unit * 2^n)))`, so that not all kiosks of a fleet connect at the
 //!   same moment: neither when their street has power again, nor when their broker is back.
@@ -25,9 +26,13 @@
 mod ack;
 mod client;
 mod duplicate;
+mod files;
 mod pending;
+mod senders;
 mod session;
 mod window;
+
+pub use senders::{FilePlace, RequestSender, StatusSender};
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -41,7 +46,7 @@ use tokio::task::JoinHandle;
 
 use self::pending::Pending;
 use self::session::Session;
-use super::command::{CommandDesk, CommandStatus};
+use super::command::CommandDesk;
 use super::tls::ClientTls;
 use super::topic::{Address, Name};
 use crate::operation::Request;
@@ -277,29 +282,6 @@ pub enum Pay {
     Notice,
 }
 
-/// Sends requests to the gateway over the link.
-#[derive(Debug, Clone)]
-pub struct RequestSender(Arc<Pending>);
-
-impl RequestSender {
-    /// Publishes a signed request on `pay/request`. `false`: there is no connection, or too many wait already.
-    #[must_use]
-    pub fn ask(&self, message: Vec<u8>) -> bool {
-        self.0.ask(message)
-    }
-}
-
-/// Says over the link how far commands have come.
-#[derive(Debug, Clone)]
-pub struct StatusSender(Arc<Pending>);
-
-impl StatusSender {
-    /// It is published now or on the next connection, the newest 64.
-    pub fn tell(&self, status: CommandStatus) {
-        self.0.status(status);
-    }
-}
-
 /// A running link. Dropped without [`stop`](Self::stop) the connection breaks and the broker announces the last will.
 #[derive(Debug)]
 pub struct Link {
@@ -349,12 +331,12 @@ impl Link {
 
     /// Makes a sender for the client of the gateway.
     pub fn request_sender(&self) -> RequestSender {
-        RequestSender(Arc::clone(&self.pending))
+        RequestSender::new(&self.pending)
     }
 
     /// Makes a sender for what is said of commands.
     pub fn status_sender(&self) -> StatusSender {
-        StatusSender(Arc::clone(&self.pending))
+        StatusSender::new(&self.pending)
     }
 
     /// The events after this number are sent once more, whatever the back end has acknowledged.

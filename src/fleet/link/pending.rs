@@ -1,5 +1,5 @@
 //! Holds what the kiosk wants the link to send: the newest state, the alarms, the newest telemetry, requests to the
-//! gateway.
+//! gateway, what is said of commands.
 //!
 //! Policy: handing over never waits and never fails, whether or not there is a network. Only the newest of each is
 //! kept, so weeks offline take no memory. The broker retains state and alarms, so they are published again on every
@@ -8,10 +8,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use crate::fleet::command::CommandStatus;
+use super::files::{Files, NoFile};
+use crate::fleet::command::{CommandStatus, Sending};
 use crate::fleet::topic::{Leaf, Name};
 
 /// So many requests may wait for room in the client; the gateway's client has only a few open at a time.
@@ -45,6 +47,7 @@ struct Inner {
     requests: VecDeque<Vec<u8>>,
     /// What is still to be said of commands, the oldest first.
     statuses: VecDeque<CommandStatus>,
+    files: Files,
     /// The events after this number are to be sent again.
     resend: Option<u64>,
     connected: bool,
@@ -52,6 +55,14 @@ struct Inner {
     alarms_due: BTreeSet<Name>,
     outbox_changed: bool,
     stop: bool,
+}
+
+impl Inner {
+    fn say_first(&mut self, status: CommandStatus) {
+        if self.statuses.len() < STATUSES {
+            self.statuses.push_front(status);
+        }
+    }
 }
 
 impl Pending {
@@ -117,12 +128,39 @@ impl Pending {
         self.lock().statuses.pop_front()
     }
 
-    /// Puts back what was taken last, or may not have arrived.
+    /// One may be made for this command.
+    pub fn begin_file(&self, id: &str) -> Result<(), NoFile> {
+        self.lock().files.begin(id, Instant::now())
+    }
+
+    pub fn send_file(&self, file: Sending) {
+        self.put(|inner| inner.files.send(file));
+    }
+
+    /// It was not made.
+    pub fn leave_file(&self, id: &str) {
+        self.lock().files.leave(id);
+    }
+
+    /// The next part of a file, or its end. To be called when no part is on its way.
+    pub fn take_part(&self) -> Option<CommandStatus> {
+        self.lock().files.next()
+    }
+
+    /// Puts back what was taken last and could not go.
     pub fn put_back(&self, status: CommandStatus) {
         let mut inner = self.lock();
-        if inner.statuses.len() < STATUSES {
-            inner.statuses.push_front(status);
+        match status.part {
+            Some(_) => inner.files.put_back(&status),
+            None => inner.say_first(status),
         }
+    }
+
+    /// Puts back what went and may not have arrived.
+    pub fn lost(&self, status: CommandStatus) {
+        let mut inner = self.lock();
+        let again = if status.part.is_some() { inner.files.lost(&status) } else { Some(status) };
+        again.into_iter().for_each(|status| inner.say_first(status));
     }
 
     pub fn resend(&self, after: u64) {

@@ -168,7 +168,7 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         let end = self.serve(&mut connection, events).await;
         // Newest first, so that the oldest comes to stand first.
         let unsaid: Vec<CommandStatus> = connection.client.unacknowledged_statuses().collect();
-        unsaid.into_iter().rev().for_each(|status| self.pending.put_back(status));
+        unsaid.into_iter().rev().for_each(|status| self.pending.lost(status));
         end
     }
 
@@ -342,6 +342,15 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             conn.client.ask(&self.topic(Leaf::PayRequest), request, now);
         }
         while let Some(status) = self.pending.take_status() {
+            if !self.publish_status(conn, &status, now) {
+                self.pending.put_back(status);
+                break;
+            }
+        }
+        // The next when the broker has taken the one before.
+        while !conn.client.has_part()
+            && let Some(status) = self.pending.take_part()
+        {
             if !self.publish_status(conn, &status, now) {
                 self.pending.put_back(status);
                 break;

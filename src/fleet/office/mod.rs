@@ -43,8 +43,10 @@ pub enum OfficeError {
     Argument(String),
     #[error("`{0}` moves goods or money: send it to one kiosk, by its name")]
     LiveToAll(String),
-    #[error("a picture comes with the answer: write --save FILE")]
+    #[error("a file comes with the answer: write --save FILE, or --save - for standard output")]
     NowhereToSave,
+    #[error("{0} has done it and sends its file no more; ask for it again, with a new command")]
+    NoFile(String),
     #[error("not every part of the file has come; ask for it again")]
     PartsMissing,
     #[error("a command is signed: write --sign NAME.key")]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -47,12 +47,12 @@ pub struct Wanted {
     pub verb: String,
     /// `NAME=VALUE`.
     pub arguments: Vec<String>,
-    /// How long to wait for the end of it.
+    /// How long to wait for the end of it, or for the next part of its file.
     pub timeout: Duration,
     /// After so long the kiosk refuses it, if it knows the time.
     pub expires: Duration,
     pub json: bool,
-    /// Where the file goes that belongs to the answer.
+    /// Where the file goes that belongs to the answer; `-` is standard output.
     pub save: Option<PathBuf>,
 }
 
@@ -97,11 +97,15 @@ struct Office<'w, P> {
     /// The last that each kiosk has said.
     said: BTreeMap<Name, Stage>,
     parts: Collected,
+    /// A part has come that was not there before.
+    progress: bool,
+    saved: bool,
 }
 
 impl<'w, P: FnMut(&str) -> std::io::Result<()>> Office<'w, P> {
     fn open(wanted: &'w Wanted, print: P) -> Result<Self, OfficeError> {
-        let live = if wanted.rotates() { false } else { names_the_run(&wanted.operation()?) };
+        let asked = if wanted.rotates() { None } else { Some(wanted.operation()?) };
+        let live = asked.as_ref().is_some_and(names_the_run);
         if live && wanted.target == Target::All {
             return Err(OfficeError::LiveToAll(wanted.verb.clone()));
         }
@@ -114,13 +118,13 @@ impl<'w, P: FnMut(&str) -> std::io::Result<()>> Office<'w, P> {
             }
             _ => None,
         };
-        if wanted.save.is_none() && wanted.verb == Operation::Screenshot.verb() {
+        if wanted.save.is_none() && asked.is_some_and(|asked| asked.brings_a_file()) {
             return Err(OfficeError::NowhereToSave);
         }
         let (client, events) = wanted.access.open(64)?;
         let (online, boot, command, said) = (false, None, None, BTreeMap::new());
-        let parts = Collected::default();
-        Ok(Self { wanted, print, client, events, kiosk_key, live, online, boot, command, said, parts })
+        let (parts, progress, saved) = (Collected::default(), false, false);
+        Ok(Self { wanted, print, client, events, kiosk_key, live, online, boot, command, said, parts, progress, saved })
     }
 
     async fn run(mut self) -> Result<Sent, OfficeError> {
@@ -136,7 +140,12 @@ impl<'w, P: FnMut(&str) -> std::io::Result<()>> Office<'w, P> {
                     // The connection it was sent on is lost; a kiosk that has it says again what came of it.
                     self.publish();
                 }
-                Ok(Event::Incoming(Packet::Publish(message))) => self.hear(&message)?,
+                Ok(Event::Incoming(Packet::Publish(message))) => {
+                    self.hear(&message)?;
+                    if std::mem::take(&mut self.progress) {
+                        until = Instant::now() + self.wanted.timeout;
+                    }
+                }
                 Ok(_) => {}
                 Err(error) => {
                     unreachable = Some(error.to_string());
@@ -164,7 +173,13 @@ impl<'w, P: FnMut(&str) -> std::io::Result<()>> Office<'w, P> {
         Ok(match ended.as_slice() {
             [] => Sent::Silent,
             all if all.len() < self.said.len() => Sent::Silent,
-            all if all.iter().all(|stage| **stage == Stage::Successful) => Sent::Successful,
+            all if all.iter().all(|stage| **stage == Stage::Successful) => {
+                // Said of a command that was done in an earlier run, or before.
+                if self.wanted.save.is_some() && !self.saved {
+                    return Err(OfficeError::NoFile(self.wanted.target.to_string()));
+                }
+                Sent::Successful
+            }
             _ => Sent::Failed,
         })
     }
@@ -214,7 +229,7 @@ impl<'w, P: FnMut(&str) -> std::io::Result<()>> Office<'w, P> {
                 let known = self.said.get(&address.kiosk);
                 let heard = status(self.kiosk_key.as_ref(), &message.payload);
                 if let Some(part) = heard.as_ref().and_then(|(status, _)| status.part.as_ref()) {
-                    self.parts.take(part);
+                    self.progress |= self.parts.take(part);
                     return Ok(());
                 }
                 if let Some((status, verified)) = heard
@@ -236,9 +251,14 @@ impl<'w, P: FnMut(&str) -> std::io::Result<()>> Office<'w, P> {
     }
 
     /// The file of the answer, which came before its end.
-    fn save(&self, file: &FileOfParts) -> Result<(), OfficeError> {
+    fn save(&mut self, file: &FileOfParts) -> Result<(), OfficeError> {
         let Some(path) = &self.wanted.save else { return Ok(()) };
         let whole = self.parts.whole(file).ok_or(OfficeError::PartsMissing)?;
+        self.saved = true;
+        if self.wanted.to_standard_output() {
+            let mut out = std::io::stdout().lock();
+            return out.write_all(&whole).and_then(|()| out.flush()).map_err(OfficeError::Print);
+        }
         service::replace(path, &whole).map_err(|source| OfficeError::File { path: path.clone(), source })
     }
 
@@ -270,6 +290,11 @@ impl std::fmt::Display for Target {
 impl Wanted {
     fn address(&self, kiosk: &Name) -> Address {
         Address { fleet: self.fleet.clone(), kiosk: kiosk.clone() }
+    }
+
+    /// Where the file goes, and nothing else then.
+    pub fn to_standard_output(&self) -> bool {
+        self.save.as_ref().is_some_and(|path| path.as_os_str() == "-")
     }
 
     /// A keyset is its root's own message.

@@ -177,6 +177,25 @@ fn keys_are_changed_by_the_root_alone_and_events_are_sent_again() {
 }
 
 #[test]
+fn only_the_fleet_is_sent_a_file_and_that_it_was_asked_for_is_on_record() {
+    for (nth, verb) in
+        [(1, Operation::Screenshot), (2, Operation::Logs { lines: None, since: None }), (3, Operation::Bundle)]
+    {
+        let mut desk = Desk::new();
+        assert_eq!(desk.outcome(verb.clone()), Outcome::Refused { why: Refusal::OnlyByFleet });
+        let asked = Request { live: true, ..command(nth, verb.clone()) };
+        let step = desk.hear(Event::Asked { request: asked, known: None });
+        let done = Outcome::Changed { order: None, report: None };
+        assert_eq!(answers(&step), [done.clone()]);
+        let kinds: Vec<&str> = step.records.iter().map(|record| record.kind()).collect();
+        assert_eq!(kinds, ["operation-begun", "operation-ended"]);
+        // Another moment is not the one that it was signed for.
+        let step = desk.hear(Event::Asked { request: command(10 + nth, verb), known: None });
+        assert_eq!(answers(&step), [Outcome::Refused { why: Refusal::NotLive }]);
+    }
+}
+
+#[test]
 fn what_was_left_open_has_failed_after_a_restart() {
     let mut desk = Desk::new();
     let id = RequestId::parse("r1").unwrap();
