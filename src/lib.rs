@@ -10,6 +10,7 @@
 //! - [`bundle`] what support needs of a kiosk, in one file · [`probe`] what this machine has
 //! - [`dbus`] the kiosk on the machine's bus, for technicians and other programs
 //! - [`update`] new software: fetched, installed, and the former started again
+//! - [`download`] files known by their SHA-256, over HTTPS
 //! - [`fleet`] the ledger's events to the back end, its acknowledgements, the gateway with the merchant's keys, and
 //!   the collector
 //! - [`ledger`] what was decided, on disk before anything is done about it
@@ -35,6 +36,7 @@ pub mod console;
 pub mod dbus;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod download;
 pub mod emv;
 pub mod fleet;
 pub mod input;

@@ -16,7 +16,7 @@
 //! - [`enroll`] is how a machine comes into a fleet: its request, and the office's answer.
 //! - [`keygen`] makes key pairs for kiosks and gateways.
 
-mod back_off;
+pub(crate) mod back_off;
 #[cfg(feature = "back-end")]
 pub mod collector;
 pub mod command;
