@@ -9,9 +9,10 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::document::{Found, Node, place};
+use super::media::BY_DIGEST;
 use super::syntax;
 use super::words::quote;
-use crate::operation::Assignment;
+use crate::operation::{Assignment, MediaSlide, Medium};
 use crate::vocabulary::{Minor, ProductId, SlotId};
 
 /// What ties the machine to its ledger, its fleet and whose commands count. Whoever could change it from afar could shut
@@ -61,6 +62,52 @@ pub fn with_planogram(text: &str, slots: &BTreeMap<SlotId, Assignment>) -> Resul
             }
         }
     })
+}
+
+/// The same configuration with other pictures.
+///
+/// # Errors
+/// Which products are not in it, and where a picture can't be written, a line each.
+pub fn with_media(
+    text: &str,
+    products: &BTreeMap<ProductId, Medium>,
+    slides: Option<&[MediaSlide]>,
+    logo: Option<&Medium>,
+) -> Result<String, Vec<String>> {
+    let named = |medium: &Medium| serde_json::Value::from(format!("{BY_DIGEST}{}", medium.sha256)).to_string();
+    with(text, |file, edits| {
+        for (product, medium) in products {
+            match file.all("product").find(|known| is(*known, "id", product.as_str())) {
+                Some(known) => edits.set_or_add(text, known, "id", "picture", named(medium)),
+                None => edits.wrong.push(format!("there is no product `{product}` in the configuration")),
+            }
+        }
+        let mut look = Vec::new();
+        if let Some(logo) = logo {
+            look.push(("logo", named(logo)));
+        }
+        if let Some(slides) = slides {
+            let told = slides.iter().map(|MediaSlide { medium, hours }| {
+                let hours = hours.as_ref();
+                let hours = hours.map(|hours| format!(", from = \"{}\", until = \"{}\"", hours.from, hours.until));
+                format!("{{ picture = {}{} }}", named(medium), hours.unwrap_or_default())
+            });
+            look.push(("slides", format!("[{}]", told.collect::<Vec<_>>().join(", "))));
+            let there = file.get("glass").and_then(|glass| glass.get("slides"));
+            // Each of several tables has its own heading, in whose place a list can't be written.
+            if there.is_some_and(|there| !is_written_as_list(text, there)) {
+                edits.wrong.push("write the slides of [glass] as a list, slides = [{ picture = \"…\" }]".into());
+            }
+        }
+        if !look.is_empty() {
+            edits.put(text, file, "glass", &look);
+        }
+    })
+}
+
+fn is_written_as_list(text: &str, node: Node<'_>) -> bool {
+    let said = text.get(node.0.span()).unwrap_or_default();
+    said.starts_with('[') && said.ends_with(']') && !said.starts_with("[[")
 }
 
 /// What makes a machine's configuration of a fleet's: who it is and where its fleet is.
@@ -144,6 +191,25 @@ impl Edits {
         }
     }
 
+    /// Sets it, or writes it behind another key of the table, which is there.
+    fn set_or_add(&mut self, text: &str, table: Node<'_>, behind: &str, key: &str, value: String) {
+        let (there, behind) = (table.get(key), table.get(behind));
+        match (there, behind) {
+            (Some(node), _) => self.all.push((node.0.span(), value)),
+            (None, None) => self.wrong.push(format!("the configuration does not say {} here", quote(key))),
+            // On the same line as the others, in braces.
+            (None, Some(behind)) if text[table.at()..].starts_with('{') => {
+                let end = behind.0.span().end;
+                self.all.push((end..end, format!(", {key} = {value}")));
+            }
+            (None, Some(behind)) => {
+                let end = behind.0.span().end;
+                let end = text[end..].find('\n').map_or(text.len(), |line| end + line);
+                self.all.push((end..end, format!("\n{key} = {value}")));
+            }
+        }
+    }
+
     /// Sets what `[name]` says, and writes below its heading what it does not.
     fn put(&mut self, text: &str, file: Node<'_>, name: &str, values: &[(&str, String)]) {
         let table = file.get(name);
@@ -199,6 +265,7 @@ fn with(text: &str, edit: impl FnOnce(Node<'_>, &mut Edits)) -> Result<String, V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operation::{Digest, MediaUrl, SlideHours, TimeOfDay};
 
     const FILE: &str = "[kiosk]\nid = \"K1\"\nfleet = \"street\"\n[state]\ndirectory = \"state\"\n\
         [[product]]\nid = \"cola\"\nprice = 300 # since May\n[[product]]\nprice = 1_050\nid = \"tea\"\n\
@@ -236,6 +303,48 @@ mod tests {
             &[(slot("B9"), Assignment { product: product("tea"), stock: None, capacity: None })].into(),
         );
         assert_eq!(wrong.unwrap_err(), ["there is no slot `B9` in the configuration"]);
+    }
+
+    fn medium(letter: &str) -> Medium {
+        let url = MediaUrl::parse("https://media.example.com/x.png").unwrap();
+        Medium { sha256: Digest::parse(&letter.repeat(64)).unwrap(), url }
+    }
+
+    fn named(letter: &str) -> String {
+        format!("\"sha256:{}\"", letter.repeat(64))
+    }
+
+    #[test]
+    fn a_picture_is_set_where_it_stands_and_written_where_none_stands() {
+        let of = |text: &str, id: &str| with_media(text, &[(product(id), medium("a"))].into(), None, None);
+        let (a, both) = (named("a"), format!("{FILE}[glass]\ndriver = \"simulated\"\n"));
+        let new = FILE.replace("id = \"cola\"\n", &format!("id = \"cola\"\npicture = {a}\n"));
+        assert_eq!(of(FILE, "cola").unwrap(), new);
+        assert_eq!(of(&new.replace(&a, "'x.png' # mine"), "cola").unwrap(), new.replace(&a, &format!("{a} # mine")));
+        let remark = FILE.replace("id = \"tea\"", "id = \"tea\" # green");
+        let changed = of(&remark, "tea").unwrap();
+        assert_eq!(changed, remark.replace("# green", &format!("# green\npicture = {a}")));
+        let braces = "product = [{ id = \"cola\", price = 3 }]";
+        assert_eq!(of(braces, "cola").unwrap(), format!("product = [{{ id = \"cola\", picture = {a}, price = 3 }}]"));
+        assert_eq!(of(FILE, "milk").unwrap_err(), ["there is no product `milk` in the configuration"]);
+
+        let hours =
+            Some(SlideHours { from: TimeOfDay::parse("06:00").unwrap(), until: TimeOfDay::parse("10:30").unwrap() });
+        let slides = [MediaSlide { medium: medium("b"), hours }, MediaSlide { medium: medium("c"), hours: None }];
+        let look =
+            |text: &str, slides: &[MediaSlide]| with_media(text, &BTreeMap::new(), Some(slides), Some(&medium("d")));
+        let (b, c, d) = (named("b"), named("c"), named("d"));
+        let list = format!("[{{ picture = {b}, from = \"06:00\", until = \"10:30\" }}, {{ picture = {c} }}]");
+        let lines = format!("[glass]\nlogo = {d}\nslides = {list}\ndriver");
+        let shown = look(&both, &slides).unwrap();
+        assert_eq!(shown, both.replace("[glass]\ndriver", &lines));
+        assert_eq!(look(&shown, &[]).unwrap(), shown.replace(&list, "[]"), "none at all");
+        assert_eq!(look(&shown, &slides).unwrap(), shown);
+        let headings = format!("{both}[[glass.slides]]\npicture = \"x.png\"\n[[glass.slides]]\npicture = \"y.png\"\n");
+        for headings in [headings.as_str(), &headings[..headings.rfind("[[").unwrap()]] {
+            let wrong = look(headings, &slides).unwrap_err();
+            assert_eq!(wrong, ["write the slides of [glass] as a list, slides = [{ picture = \"…\" }]"]);
+        }
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Hours, Span, Theme};
+use super::media::placed;
+use super::{Hours, SlideFile, Span, Theme};
 
 /// The screen with its touch.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -29,7 +30,13 @@ pub struct Glass {
     /// A file with colours, logo, slides and texts; without it the light palette and the products.
     #[schemars(extend("examples" = ["themes/daylight.toml"]))]
     pub theme: Option<PathBuf>,
-    /// What stands in it.
+    /// A picture in place of the theme's `logo`; named like the `picture` of a product.
+    #[schemars(extend("examples" = ["logo.png"]))]
+    pub logo: Option<PathBuf>,
+    /// In place of the theme's slides, their pictures named like the `picture` of a product; an empty list is none, and then
+    /// the products are shown. `set-media` needs them as a list, `slides = [{ picture = "…" }]`.
+    pub slides: Option<Vec<SlideFile>>,
+    /// How it looks in the end.
     #[serde(skip)]
     pub look: Theme,
     /// Darker while nobody is there, at certain hours.
@@ -39,6 +46,16 @@ pub struct Glass {
 }
 
 impl Glass {
+    /// What stands here goes before what the theme says. `directory` is the file's own.
+    pub(super) fn dress(&mut self, directory: &Path) {
+        if let Some(logo) = &self.logo {
+            self.look.logo = Some(placed(directory, logo));
+        }
+        if let Some(slides) = &self.slides {
+            self.look.slides = slides.iter().map(|slide| slide.slide(directory)).collect();
+        }
+    }
+
     /// The fonts to set type in.
     pub fn faces(&self) -> Faces {
         Faces {

@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::document::{Found, Node, Problem, place};
+use super::media::placed;
 use super::{Config, Faces, Glass, Wiring, rules, schema, shape, syntax};
 use crate::vocabulary::Language;
 
@@ -138,6 +139,7 @@ fn check(text: &str, directory: &Path, typeset: Typeset, found: &mut Found) -> O
     match Config::deserialize(Deserializer::from(table)) {
         Ok(mut config) => {
             config.glass.look = look;
+            config.glass.dress(directory);
             rules::check_typed(&config, file, found);
             resolve(&mut config, directory);
             rules::check_glyphs(&config, file, typeset, found);
@@ -169,9 +171,10 @@ fn resolve(config: &mut Config, directory: &Path) {
         .iter_mut()
         .flat_map(|fleet| [&mut fleet.ca, &mut fleet.cert, &mut fleet.root, &mut fleet.keyset])
         .flatten();
-    for path in fixed.into_iter().chain(look).chain(pictures).chain(trust) {
+    for path in fixed.into_iter().chain(look).chain(trust).chain(&mut config.media.ca) {
         *path = directory.join(&path);
     }
+    pictures.for_each(|picture| *picture = placed(directory, picture));
     if let Some(fleet) = &mut config.fleet {
         let secrets = [&mut fleet.key, &mut fleet.signing_key];
         secrets.into_iter().flatten().for_each(|key| key.resolve(directory));

@@ -12,6 +12,7 @@ mod devices;
 mod document;
 mod input;
 mod load;
+mod media;
 mod partial;
 pub mod rail;
 mod rules;
@@ -27,7 +28,7 @@ mod wiring;
 mod words;
 
 pub use bus::{Bus, Dbus};
-pub use change::{Enrolled, enrolled, foreign_changes, with_planogram, with_prices};
+pub use change::{Enrolled, enrolled, foreign_changes, with_media, with_planogram, with_prices};
 pub use devices::{
     Board, DropSensor, Faces, Flow, Glass, LineDriver, Night, Panel, PaperText, PortDriver, Printer, RebootBy,
     Temperature,
@@ -35,12 +36,13 @@ pub use devices::{
 pub use document::Problem;
 pub use input::{Calibration, Keypad, Scanner, Touch};
 pub use load::{ConfigError, LIMIT, Missing, Typeset, load, load_wiring, parse, rails_in, read};
+pub use media::{Media, media_in};
 pub use partial::{PartialConfig, load_partial};
 pub use rail::{Provider, Rail};
 pub use schema::schema;
 pub use service::ServiceMenu;
 pub use shown::{Redaction, shown};
-pub use theme::{Color, Hours, Palette, Slide, Theme, contrast};
+pub use theme::{Color, Hours, Palette, Slide, SlideFile, Theme, contrast};
 pub use units::{Bytes, Span};
 pub use update::{InstallBy, Update};
 pub use wiring::{Bias, Expander, ExpanderChip, Line, Wired, Wiring};
@@ -93,6 +95,8 @@ pub struct Config {
     pub service: Option<ServiceMenu>,
     #[serde(default)]
     pub update: Update,
+    #[serde(default)]
+    pub media: Media,
     /// How people pay; one to eight, each name once.
     #[serde(rename = "rail")]
     #[schemars(length(min = 1))]
@@ -337,7 +341,7 @@ pub struct Product {
     /// Of one unit, in minor units: 300 is 3.00 CNY.
     #[schemars(range(min = 1, max = 10_000_000), extend("examples" = [300]))]
     pub price: Minor,
-    /// PNG or JPEG.
+    /// PNG or JPEG; or `sha256:` and the SHA-256 of a picture that has come [from the fleet](fleet.md#pictures).
     #[schemars(extend("examples" = ["pictures/cola.png"]))]
     pub picture: Option<PathBuf>,
     /// The tax within the price, shown on the receipt.

@@ -32,6 +32,8 @@ pub fn load_partial(path: &Path) -> PartialConfig {
         font_tc_bold: None,
         font_more: Vec::new(),
         theme: None,
+        logo: None,
+        slides: None,
         look: Theme::default(),
         night: None,
         panel: Panel::Drm { card: None, connector: None, mode: None, rotation: 0 },
@@ -39,6 +41,7 @@ pub fn load_partial(path: &Path) -> PartialConfig {
     let directory = path.parent().unwrap_or(Path::new(""));
     // Whatever is wrong with the look, the shipped one can say so.
     (glass.font_sc_bold, glass.font_tc_bold, glass.font_more, glass.theme) = (None, None, Vec::new(), None);
+    (glass.logo, glass.slides) = (None, None);
     for (font, installed) in [(&mut glass.font_sc, "kioskd-sans-sc.otf"), (&mut glass.font_tc, "kioskd-sans-tc.otf")] {
         *font = directory.join(&font);
         if !font.is_file() {

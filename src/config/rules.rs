@@ -17,8 +17,10 @@ use std::path::Path;
 use jiff::tz::TimeZone;
 
 use super::document::{Found, Node, place};
+use super::media::BY_DIGEST;
 use super::words::{nearest, nearest_name, quote};
 use super::{Config, MAX_PICTURE, Theme};
+use crate::operation::Digest;
 use crate::signed::jws::PublicKey;
 use crate::signed::keys::KeySource;
 use crate::signed::keyset::Keyset;
@@ -161,6 +163,11 @@ impl Rules<'_, '_> {
         self.form(glass, "mode", mode, "WIDTHxHEIGHT or WIDTHxHEIGHT@HZ, like \"1280x800@60\"");
         let device = |text: &str| after(text, "/dev/fb");
         self.form(glass, "device", device, "the path of a frame buffer, like \"/dev/fb0\"");
+        glass.get("logo").into_iter().for_each(|logo| self.named_picture(logo, "logo"));
+        for slide in glass.all("slides") {
+            slide.get("picture").into_iter().for_each(|picture| self.named_picture(picture, "picture"));
+            self.slide_hours(slide);
+        }
         glass.get("night").into_iter().for_each(|night| self.hours(night));
     }
 
@@ -170,6 +177,19 @@ impl Rules<'_, '_> {
             && let Some(text) = node.text().filter(|text| !text.trim().is_empty() && !good(text))
         {
             self.found.add(node.at(), format!("`{key}` can't be {}; write {write}", quote(text)));
+        }
+    }
+
+    /// Such a picture; or one from the fleet, named by its SHA-256. Whether that is there, only the machine can say.
+    fn named_picture(&mut self, node: Node<'_>, key: &str) {
+        match node.text().and_then(|text| text.strip_prefix(BY_DIGEST)) {
+            Some(digest) if Digest::parse(digest).is_none() => {
+                let what =
+                    format!("`{key}` has no SHA-256 after `{BY_DIGEST}`; write 64 hexadecimal digits in lower case");
+                self.found.add(node.at(), what);
+            }
+            Some(_) => {}
+            None => self.picture(node, key),
         }
     }
 
@@ -465,7 +485,7 @@ impl Rules<'_, '_> {
                 self.found.add(node.at(), what);
             }
             if let Some(node) = product.get("picture") {
-                self.picture(node, "picture");
+                self.named_picture(node, "picture");
             }
         }
     }

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Span;
+use super::media::placed;
 use crate::vocabulary::Language;
 
 /// `0xRRGGBB`.
@@ -275,21 +276,26 @@ pub(super) struct Colors {
 /// One slide, always or at certain hours.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SlideFile {
+pub struct SlideFile {
     /// PNG or JPEG; cut at its edges where it has another shape than the glass.
     #[schemars(extend("examples" = ["morning.jpg"]))]
-    pub picture: PathBuf,
+    pub(super) picture: PathBuf,
     /// From this time of the day, in the kiosk's time zone; needs `until`.
     #[schemars(extend("examples" = ["06:00"], "pattern" = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
-    pub from: Option<String>,
+    pub(super) from: Option<String>,
     /// Until this time; past midnight where it is the earlier.
     #[schemars(extend("examples" = ["10:30"], "pattern" = "^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
-    pub until: Option<String>,
+    pub(super) until: Option<String>,
 }
 
 impl SlideFile {
     fn hours(&self) -> Option<Hours> {
         Hours::parse(self.from.as_deref()?, self.until.as_deref()?)
+    }
+
+    /// `directory` is that of the file in which it stands.
+    pub(super) fn slide(&self, directory: &Path) -> Slide {
+        Slide { picture: placed(directory, &self.picture), hours: self.hours() }
     }
 }
 
@@ -311,11 +317,10 @@ pub(super) fn minute_of(text: &str) -> Option<u16> {
 impl ThemeFile {
     /// `directory` is the file's own.
     pub fn theme(&self, directory: &Path, palette: Palette, texts: BTreeMap<Language, String>) -> Theme {
-        let slide = |slide: &SlideFile| Slide { picture: directory.join(&slide.picture), hours: slide.hours() };
         Theme {
             palette,
             logo: self.logo.as_ref().map(|logo| directory.join(logo)),
-            slides: self.slides.iter().map(slide).collect(),
+            slides: self.slides.iter().map(|slide| slide.slide(directory)).collect(),
             slide_time: self.slide_time.0,
             texts,
         }

@@ -196,6 +196,7 @@ impl Client {
             | Operation::ApplyConfig { .. }
             | Operation::SetPrices { .. }
             | Operation::SetPlanogram { .. }
+            | Operation::SetMedia { .. }
             | Operation::InstallUpdate { .. } => {
                 Err(NoAnswer::Refused("only the fleet asks for that, by a signed command".into()))
             }

@@ -111,6 +111,7 @@ fn refusal(why: &Refusal) -> &'static str {
         | Refusal::OnlyByRoot
         | Refusal::OnlyByFleet
         | Refusal::BadConfig { .. }
+        | Refusal::BadMedia { .. }
         | Refusal::NoSuchOrder
         | Refusal::OrderIsOpen
         | Refusal::ClaimIsOpen

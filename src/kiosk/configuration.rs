@@ -6,6 +6,7 @@
 //! is done with it. What can't be read, does not start, or has been started too often is given up, and the one before is
 //! used; the sale records why.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,17 +14,21 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::media::{Media, Sweep};
 use super::{Kiosk, KioskError, Options, start};
 use crate::config::{self, Config, ConfigError};
 use crate::ledger::{Configurations, DirectoryLock, LedgerError, Reader, StoredConfig};
 use crate::operation::{ConfigText, Digest, Operation};
 use crate::sale::State;
-use crate::sale::event::{Checked, Event};
+use crate::sale::event::{Checked, Event, NotUsed};
 use crate::service;
 use crate::vocabulary::Cause;
 
-/// What has come of a check; what is wrong, a line each.
-pub(crate) type CheckedConfig = Result<Option<Checked>, Vec<String>>;
+/// What has come of a check.
+pub(crate) type CheckedConfig = Result<Option<Checked>, NotUsed>;
+
+/// Whether a picture is on this machine.
+pub(crate) type IsThere = Box<dyn Fn(&Digest) -> bool + Send>;
 
 /// In the state directory, while a configuration is on trial. Losing it gives the trial its starts back.
 const NOTE: &str = "trial";
@@ -50,6 +55,10 @@ pub struct ConfigStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub unused: Option<Digest>,
+    /// Pictures that it names by their SHA-256 and that are not there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
+    pub missing_media: Vec<Digest>,
 }
 
 /// Where a configuration came from.
@@ -93,6 +102,18 @@ pub(crate) struct InForce {
     text: Arc<str>,
     base: Digest,
     trial: Option<TrialNote>,
+    pictures: Pictures,
+}
+
+/// Which pictures are named by the configurations that count.
+#[derive(Debug, Default)]
+struct Pictures {
+    /// By the file on the machine.
+    file: BTreeSet<Digest>,
+    /// By the one of this run.
+    now: BTreeSet<Digest>,
+    /// By the others; `None` while it is not known what the ledger has.
+    others: Option<BTreeSet<Digest>>,
 }
 
 /// Which trial it is, how often the kiosk was started with it, and why it could not be.
@@ -155,8 +176,11 @@ impl InForce {
     pub fn file(path: &Path, text: Arc<str>, parse: Parse) -> Self {
         let base = Digest::of(text.as_bytes());
         let digest = base.clone();
-        let status = ConfigStatus { digest, origin: Origin::File, trial: false, rejected: None, unused: None };
-        Self { file: path.into(), parse, status, given_up: None, text, base, trial: None }
+        let (rejected, unused, missing_media) = (None, None, Vec::new());
+        let status = ConfigStatus { digest, origin: Origin::File, trial: false, rejected, unused, missing_media };
+        let file = config::media_in(&text);
+        let pictures = Pictures { now: file.clone(), file, others: None };
+        Self { file: path.into(), parse, status, given_up: None, text, base, trial: None, pictures }
     }
 
     /// Another configuration than the file's, where one counts.
@@ -207,16 +231,52 @@ impl InForce {
         let parsed = (self.parse)(&options.config, text.as_bytes());
         let config = parsed.map_err(|error| Cause::NotStarted { detail: problems(&error).join("; ") })?;
         self.text = text.into();
+        self.pictures.now = config::media_in(text);
         (self.status.digest, self.status.origin) = (stored.digest.clone(), Origin::Fleet);
         Ok(start::overridden(config, options))
     }
 
+    /// Whether the pictures are there that it names.
+    pub(super) fn look_for_media(&mut self, media: &Media) {
+        self.status.missing_media = self.pictures.now.iter().filter(|digest| !media.has(digest)).cloned().collect();
+        if !self.status.missing_media.is_empty() {
+            tracing::warn!(missing = ?self.status.missing_media, "pictures of the configuration are not there");
+        }
+    }
+
+    /// At a start: of one that was given up nothing is kept for its repetition.
+    pub(super) fn sweep_at_start(&mut self, media: &Media, reader: &Reader) {
+        match reader.configurations() {
+            Ok(Configurations { kept, trial, .. }) => {
+                let counts = kept.into_iter().chain(trial.filter(|_| self.status.trial));
+                let named = counts.flat_map(|stored| config::media_in(stored.text.as_str()));
+                self.pictures.others = Some(named.collect());
+            }
+            Err(error) => tracing::warn!(%error, "no picture is removed, because the ledger may name it"),
+        }
+        let given_up = self.given_up.is_some() || self.status.rejected.is_some();
+        self.sweep(media, if given_up { Sweep::Now } else { Sweep::Old });
+    }
+
+    /// Throws away what no configuration names that counts.
+    pub(super) fn sweep(&self, media: &Media, what: Sweep) {
+        if let Some(named) = self.named() {
+            media.sweep(&named, what);
+        }
+    }
+
+    /// What stays. `None` where nobody can say it.
+    fn named(&self) -> Option<BTreeSet<Digest>> {
+        let Pictures { file, now, others } = &self.pictures;
+        Some(file | now).zip(others.as_ref()).map(|(own, others)| &own | others)
+    }
+
     /// What is to be run in order to check what an operation asks for.
-    pub fn check(&self, asked: Operation) -> impl FnOnce() -> CheckedConfig + Send + 'static {
+    pub fn check(&self, asked: Operation, is_there: IsThere) -> impl FnOnce() -> CheckedConfig + Send + 'static {
         let Self { file, parse, text, base, status, .. } = self;
         let (now, digest, base) = (Arc::clone(text), status.digest.clone(), base.clone());
         let (file, parse) = (file.clone(), *parse);
-        move || checked((&file, parse), &now, (&digest, base), &asked)
+        move || checked((&file, parse), &now, (&digest, base), &asked, &is_there)
     }
 
     /// Why the configuration that is on trial by the ledger is not the one of this run.
@@ -239,6 +299,7 @@ impl InForce {
     /// The trial has ended well.
     pub fn kept(&mut self) {
         (self.status.trial, self.status.rejected) = (false, None);
+        self.pictures.others = Some(BTreeSet::new());
         if let Some(note) = self.trial.take()
             && let Err(error) = std::fs::remove_file(&note.path)
         {
@@ -264,15 +325,20 @@ fn checked(
     now: &str,
     (digest, base): (&Digest, Digest),
     asked: &Operation,
+    is_there: &IsThere,
 ) -> CheckedConfig {
     let made = match asked {
         Operation::ApplyConfig { .. } => None,
-        Operation::SetPrices { prices } => Some(config::with_prices(now, prices)?),
-        Operation::SetPlanogram { slots } => Some(config::with_planogram(now, slots)?),
-        _ => return Err(vec!["it asks for no configuration".to_owned()]),
+        Operation::SetPrices { prices } => Some(config::with_prices(now, prices).map_err(NotUsed::Wrong)?),
+        Operation::SetPlanogram { slots } => Some(config::with_planogram(now, slots).map_err(NotUsed::Wrong)?),
+        Operation::SetMedia { products, slides, logo } => {
+            let made = config::with_media(now, products, slides.as_deref(), logo.as_ref());
+            Some(made.map_err(NotUsed::Wrong)?)
+        }
+        _ => return Err(NotUsed::Wrong(vec!["it asks for no configuration".to_owned()])),
     };
     let made = match made.as_deref().map(ConfigText::parse) {
-        Some(None) => return Err(vec!["the configuration becomes longer than 64 KiB".to_owned()]),
+        Some(None) => return Err(NotUsed::Wrong(vec!["the configuration becomes longer than 64 KiB".to_owned()])),
         other => other.flatten(),
     };
     let new = match (&made, asked) {
@@ -284,21 +350,37 @@ fn checked(
     if config == *digest {
         return Ok(None);
     }
-    parse(file, new.as_str().as_bytes()).map_err(|error| problems(&error))?;
+    parse(file, new.as_str().as_bytes()).map_err(|error| NotUsed::Wrong(problems(&error)))?;
+    // One that is missed already keeps nobody from changing a price.
+    let known = config::media_in(now);
+    let missing =
+        config::media_in(new.as_str()).into_iter().filter(|digest| !known.contains(digest) && !is_there(digest));
+    let missing: Vec<String> = missing
+        .take(TOLD)
+        .map(|digest| format!("the picture sha256:{digest} is not on this machine; send it with set-media first"))
+        .collect();
+    if !missing.is_empty() {
+        return Err(NotUsed::BadMedia(missing));
+    }
     let foreign = config::foreign_changes(file, now, new.as_str());
-    if foreign.is_empty() { Ok(Some(Checked { config, base, text: made })) } else { Err(foreign) }
+    if foreign.is_empty() { Ok(Some(Checked { config, base, text: made })) } else { Err(NotUsed::Wrong(foreign)) }
 }
 
 impl Kiosk {
-    /// The sale goes on meanwhile.
+    /// The sale goes on meanwhile; pictures are fetched first.
     pub(super) fn check_config(&self, asked: Operation) {
-        let (check, inputs) = (self.in_force.check(asked), self.edges.inputs.clone());
+        let (media, inputs) = (Media::new(&self.config), self.edges.inputs.clone());
+        let named = self.in_force.named();
+        let its = media.clone();
+        let check = self.in_force.check(asked.clone(), Box::new(move |digest| its.has(digest)));
+        let work = move || media.fetch(&asked, named.as_ref()).and_then(|()| check());
+        let not_ended = || NotUsed::Wrong(vec!["its check has not come to an end".to_owned()]);
         let check = async move {
-            let ended = tokio::task::spawn_blocking(check).await;
-            ended.unwrap_or_else(|_| Err(vec!["its check has not come to an end".to_owned()]))
+            let ended = tokio::task::spawn_blocking(work).await;
+            ended.unwrap_or_else(|_| Err(not_ended()))
         };
         self.edges.supervisor.job(self.edges.runtime.handle(), "the check of a configuration", check, move |result| {
-            let result = result.unwrap_or_else(|panic| Err(vec![panic]));
+            let result = result.unwrap_or_else(|panic| Err(NotUsed::Wrong(vec![panic])));
             drop(inputs.send(super::Input::Event(Event::ConfigChecked { result })));
         });
     }

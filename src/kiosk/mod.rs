@@ -19,6 +19,7 @@ mod files;
 mod gateway;
 mod glass;
 mod input;
+mod media;
 mod notices;
 pub(crate) mod outbox;
 mod pin;
@@ -67,6 +68,7 @@ use configuration::{Chosen, InForce};
 use devices::{Devices, LinkStatus};
 use edges::Edges;
 use glass::{GlassContent, GlassHandle};
+use media::{Media, Sweep};
 use notices::Notice;
 use reads::Reads;
 use receipts::ReceiptHeader;
@@ -313,6 +315,9 @@ impl Kiosk {
         let opened = start::open_ledger(lock, &config, &boot, &clock.stamp(), &mut state);
         let (ledger, reader, failure) = match opened {
             Ok((ledger, reader)) => {
+                let media = Media::new(&config);
+                in_force.look_for_media(&media);
+                in_force.sweep_at_start(&media, &reader);
                 state.configuration.given_up = in_force.why_not_tried(&state);
                 (Some(ledger), Some(reader), None)
             }
@@ -456,6 +461,10 @@ impl Kiosk {
                         "first frame shown"
                     }));
                 }
+                if matches!(event, Event::ConfigChecked { .. }) {
+                    self.in_force.look_for_media(&Media::new(&self.config));
+                    self.recorded = true;
+                }
                 self.step(event);
             }
             Input::Nudge => {}
@@ -513,6 +522,7 @@ impl Kiosk {
             tracing::info!(order = record.order().map(|id| id.to_string()), "{}", record.kind());
             if matches!(record, Record::ConfigKept { .. }) {
                 self.in_force.kept();
+                self.in_force.sweep(&Media::new(&self.config), Sweep::Now);
             }
         }
         self.recorded |= !step.records.is_empty();

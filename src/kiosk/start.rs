@@ -7,7 +7,7 @@ use data_encoding::HEXLOWER;
 use jiff::tz::TimeZone;
 
 use super::notices::Notice;
-use super::{Edges, Input, KioskError, Options};
+use super::{Edges, Input, KioskError, Options, media};
 use crate::config::{self, Config, TrustedKey};
 use crate::ledger::{DirectoryLock, Ledger, LedgerError, Reader};
 use crate::sale::policy::RailPolicy;
@@ -69,6 +69,7 @@ pub(super) fn overridden(mut config: Config, options: &Options) -> Config {
             fleet.back_end.push(TrustedKey { kid: "back-end".into(), file: keys.join("back-end.pem") });
         }
     }
+    config.locate_media(&media::folder(&config.state.directory));
     config
 }
 

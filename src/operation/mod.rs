@@ -10,6 +10,7 @@
 //! may do is in the request; whether it may be done now is for the sale to say.
 
 mod findings;
+mod media;
 mod software;
 mod text;
 mod window;
@@ -21,6 +22,7 @@ use std::num::NonZeroU32;
 use serde::{Deserialize, Serialize};
 
 pub use findings::{BadFindings, CheckResult, Finding, Findings, PartName, Seen};
+pub use media::{MediaSlide, MediaUrl, Medium, SlideHours, TimeOfDay};
 pub use software::{BundlePlace, Compatible, Digest, Version};
 pub use text::{ConfigText, KeyName, KeysetText, LanguageTag, Moment, Reason, RequestId};
 pub use window::ReplayWindow;
@@ -112,6 +114,16 @@ pub enum Operation {
     SetPrices { prices: BTreeMap<ProductId, Minor> },
     /// Likewise, with other goods in these slots.
     SetPlanogram { slots: BTreeMap<SlotId, Assignment> },
+    /// Likewise, with other pictures of products, other slides or another logo. They are fetched before, each by its
+    /// SHA-256.
+    SetMedia {
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        products: BTreeMap<ProductId, Medium>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slides: Option<Vec<MediaSlide>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        logo: Option<Medium>,
+    },
     /// Who asks sees what a customer sees now. It is on record that he has looked.
     Screenshot,
     /// Who asks gets the newest lines of the daemon's log, so many, and none from before.
@@ -217,7 +229,9 @@ impl Operation {
             Self::SettleClaim { .. } | Self::Refund { .. } | Self::CashUp | Self::PrintReport { .. } => &[Right::Money],
             Self::Vend { .. } => &[Right::Motion, Right::Money],
             Self::TestVend { .. } | Self::Pulse { .. } => &[Right::Motion],
-            Self::ApplyConfig { .. } | Self::SetPrices { .. } | Self::SetPlanogram { .. } => &[Right::Configure],
+            Self::ApplyConfig { .. } | Self::SetPrices { .. } | Self::SetPlanogram { .. } | Self::SetMedia { .. } => {
+                &[Right::Configure]
+            }
             Self::InstallUpdate { .. } => &[Right::Update],
         }
     }
@@ -246,6 +260,7 @@ impl Operation {
             | Self::ApplyConfig { .. }
             | Self::SetPrices { .. }
             | Self::SetPlanogram { .. }
+            | Self::SetMedia { .. }
             | Self::InstallUpdate { .. } => Timing::Any,
             Self::Vend { .. } | Self::TestVend { .. } | Self::Pulse { .. } | Self::Reboot => Timing::LiveBetweenSales,
         }
@@ -257,7 +272,7 @@ impl Operation {
     }
 
     /// Every verb there is.
-    pub const VERBS: [&str; 27] = [
+    pub const VERBS: [&str; 28] = [
         "lock",
         "unlock",
         "set-stock",
@@ -281,6 +296,7 @@ impl Operation {
         "apply-config",
         "set-prices",
         "set-planogram",
+        "set-media",
         "screenshot",
         "logs",
         "bundle",
@@ -313,6 +329,7 @@ impl Operation {
             Self::ApplyConfig { .. } => "apply-config",
             Self::SetPrices { .. } => "set-prices",
             Self::SetPlanogram { .. } => "set-planogram",
+            Self::SetMedia { .. } => "set-media",
             Self::Screenshot => "screenshot",
             Self::Logs { .. } => "logs",
             Self::Bundle => "bundle",
@@ -450,6 +467,10 @@ pub enum Refusal {
     BadConfig {
         problems: Vec<String>,
     },
+    /// A picture is not what was asked for, or is none that can be shown: a line each.
+    BadMedia {
+        problems: Vec<String>,
+    },
     /// Another configuration is being tried, or waits for the end of a sale.
     ConfigIsTried,
     NoSuchOrder,
@@ -560,6 +581,13 @@ impl fmt::Display for Operation {
                     slots.iter().map(|(slot, new)| format!(" {} in {slot}", new.product)).collect();
                 write!(f, "sell{}", slots.join(","))
             }
+            Self::SetMedia { products, slides, logo } => {
+                let products = products.keys().map(|product| format!("the picture of {product}"));
+                let slides = slides.iter().map(|slides| format!("{} slides", slides.len()));
+                let logo = logo.iter().map(|_| "the logo".to_owned());
+                let all: Vec<String> = products.chain(slides).chain(logo).collect();
+                write!(f, "show other pictures: {}", all.join(", "))
+            }
             Self::InstallUpdate { version, .. } => write!(f, "install version {version}"),
         }
     }
@@ -621,7 +649,7 @@ impl fmt::Display for Refusal {
             Self::BadLanguages { configured } => {
                 write!(f, "name at least one of {}, and each once", strung(configured))
             }
-            Self::BadConfig { problems } => f.write_str(&problems.join("; ")),
+            Self::BadConfig { problems } | Self::BadMedia { problems } => f.write_str(&problems.join("; ")),
             Self::NoSuchOrder => f.write_str("there is no such order"),
             Self::OrderIsOpen => f.write_str("the order is not over yet; ask again when it is"),
             Self::ClaimIsOpen => f.write_str("the order has an open claim; settle that"),

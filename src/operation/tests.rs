@@ -16,6 +16,11 @@ fn tested() -> Findings {
     Findings::new(vec![finding]).unwrap()
 }
 
+fn medium() -> Medium {
+    let url = MediaUrl::parse("https://media.example.com/cola.png").unwrap();
+    Medium { sha256: Digest::parse(&"0".repeat(64)).unwrap(), url }
+}
+
 fn all() -> Vec<Operation> {
     let (slot, product) = (SlotId::parse("A1").unwrap(), ProductId::parse("cola").unwrap());
     let order = OrderId::from_parts(1, 1);
@@ -43,6 +48,20 @@ fn all() -> Vec<Operation> {
         Operation::ApplyConfig { config: ConfigText::parse("[kiosk]\n").unwrap() },
         Operation::SetPrices { prices: [(ProductId::parse("cola").unwrap(), 320)].into() },
         Operation::SetPlanogram { slots: [(slot, Assignment { product, stock: None, capacity: Some(9) })].into() },
+        Operation::SetMedia {
+            products: [(ProductId::parse("cola").unwrap(), medium())].into(),
+            slides: Some(vec![
+                MediaSlide { medium: medium(), hours: None },
+                MediaSlide {
+                    medium: medium(),
+                    hours: Some(SlideHours {
+                        from: TimeOfDay::parse("06:00").unwrap(),
+                        until: TimeOfDay::parse("10:30").unwrap(),
+                    }),
+                },
+            ]),
+            logo: None,
+        },
         Operation::Screenshot,
         Operation::Logs { lines: NonZeroU32::new(100), since: Moment::parse("2026-11-30T09:00:00Z") },
         Operation::Bundle,
@@ -93,6 +112,11 @@ fn an_operation_is_read_as_it_is_written_and_named_by_its_verb() {
         json!({ "do": "set-prices", "prices": { "cola": 3.5 } }),
         json!({ "do": "set-planogram", "slots": { "A1": { "stock": 3 } } }),
         json!({ "do": "set-planogram", "slots": { "A1": { "product": "cola", "price": 3 } } }),
+        json!({ "do": "set-media", "products": { "cola": { "url": "https://x/y" } } }),
+        json!({ "do": "set-media", "products": { "cola": { "sha256": "0".repeat(64), "url": "http://x/y" } } }),
+        json!({ "do": "set-media", "logo": { "sha256": "0".repeat(64), "url": "https://x/y", "size": 3 } }),
+        json!({ "do": "set-media", "slides": [{ "sha256": "0".repeat(64), "url": "https://x/y", "from": "06:00" }] }),
+        json!({ "do": "set-media", "pictures": {} }),
         json!({ "do": "install-update", "bundle": "/b", "version": "1" }),
         json!({ "do": "install-update", "bundle": "/b", "version": "1", "sha256": "0".repeat(63) }),
         json!({ "do": "install-update", "bundle": "/b", "version": "1", "sha256": "0".repeat(64), "force": true }),

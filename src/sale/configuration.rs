@@ -1,12 +1,12 @@
 //! A configuration that came from somebody is tried, and kept or given up.
 //!
-//! Policy: it is checked as a file is, while the sale goes on. It is recorded and the daemon starts anew with it only
+//! Policy: it is checked as a file is, and pictures that it needs are fetched, while the sale goes on. It is recorded and the daemon starts anew with it only
 //! between sales. From then on it is on trial: it is kept when the machine could take an order with it and the fleet is
 //! reached, and given up when that has not come true in time. What stopped the machine before counts for nothing against
 //! it. Whoever asked hears of it once, when it is kept or given up, in whichever run of the daemon that is. A
 //! configuration with which the daemon does not even start is given up by who starts it; here that is recorded.
 
-use super::event::{Checked, Effect, Illegal};
+use super::event::{Checked, Effect, Illegal, NotUsed};
 use super::record::{Held, Record};
 use super::{State, Turn};
 use crate::operation::{Digest, Outcome, Refusal, Request, RequestId};
@@ -85,7 +85,7 @@ impl Turn<'_> {
     }
 
     /// The answer to [`Effect::CheckConfig`].
-    pub(super) fn config_checked(&mut self, result: Result<Option<Checked>, Vec<String>>) -> Result<(), Illegal> {
+    pub(super) fn config_checked(&mut self, result: Result<Option<Checked>, NotUsed>) -> Result<(), Illegal> {
         let configuration = &mut self.state.configuration;
         let Some(asked) = configuration.asked.as_mut().filter(|asked| asked.checked.is_none()) else {
             return Err(Illegal::Refused("nobody has asked for another configuration"));
@@ -96,7 +96,9 @@ impl Turn<'_> {
                 return Ok(());
             }
             Ok(None) => Outcome::Unchanged,
-            Err(problems) => Outcome::Refused { why: Refusal::BadConfig { problems } },
+            Err(NotUsed::Wrong(problems)) => Outcome::Refused { why: Refusal::BadConfig { problems } },
+            Err(NotUsed::BadMedia(problems)) => Outcome::Refused { why: Refusal::BadMedia { problems } },
+            Err(NotUsed::NotFetched(detail)) => Outcome::Failed { why: Cause::MediaNotFetched { detail } },
         };
         let id = asked.id.clone();
         configuration.asked = None;

@@ -98,9 +98,9 @@ pub enum Event {
     },
     /// Nothing came of [`Effect::Reboot`], and the journal says why.
     NotRebooted,
-    /// The answer to [`Effect::CheckConfig`]: nothing where it is in force already, or what is wrong with it, a line each.
+    /// The answer to [`Effect::CheckConfig`]: nothing where it is in force already, or why it is not used.
     ConfigChecked {
-        result: Result<Option<Checked>, Vec<String>>,
+        result: Result<Option<Checked>, NotUsed>,
     },
     /// From who installs software.
     Update(UpdateEvent),
@@ -114,6 +114,17 @@ pub struct Checked {
     pub base: Digest,
     /// Where it was made of the one in force.
     pub text: Option<ConfigText>,
+}
+
+/// Why a configuration that somebody asked for is not tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotUsed {
+    /// What is wrong with it, a line each.
+    Wrong(Vec<String>),
+    /// What is wrong with its pictures, a line each.
+    BadMedia(Vec<String>),
+    /// A picture could not be fetched. It may be another time.
+    NotFetched(String),
 }
 
 /// Something the machine needs in order to sell.

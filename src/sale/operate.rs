@@ -140,7 +140,10 @@ impl Turn<'_> {
             // Which keys count is known where signatures are checked; here it is only written.
             Operation::RotateKeys { .. } if request.by.is_root() => return Ok(Done::Sent),
             Operation::RotateKeys { .. } => return Err(Refusal::OnlyByRoot),
-            Operation::ApplyConfig { .. } | Operation::SetPrices { .. } | Operation::SetPlanogram { .. } => {
+            Operation::ApplyConfig { .. }
+            | Operation::SetPrices { .. }
+            | Operation::SetPlanogram { .. }
+            | Operation::SetMedia { .. } => {
                 return self.ask_config(request).map(|()| Done::Later);
             }
             Operation::ResendEvents { after } => {

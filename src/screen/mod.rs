@@ -15,6 +15,7 @@ mod open;
 mod pages;
 mod paint;
 mod panel;
+pub mod picture;
 mod rotation;
 mod sheet;
 pub mod text;

@@ -1,25 +1,22 @@
 //! From nodes to pixels, in software, clipped to what changed.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use image::codecs::png::{CompressionType, FilterType as PngFilter, PngEncoder};
-use image::imageops::FilterType;
-use image::metadata::Orientation;
-use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageError, ImageReader, Limits, RgbaImage};
+use image::{ExtendedColorType, ImageEncoder, ImageError, RgbaImage};
 use qrcode::{EcLevel, QrCode, bits};
 
 use super::fit::fit;
 use super::icon::{self, Icon};
+use super::picture;
 use super::sheet::{Cut, Draw, Fit, Node, Picture, Text};
 use super::text::{Align, Typesetter};
-use crate::config::{Color, MAX_PICTURE};
+use crate::config::Color;
 use crate::vocabulary::{Point, Rect};
 
 /// White modules around a code; ISO/IEC 18004 asks for four.
 const QUIET: i32 = 4;
-/// Bytes that decoding one picture may take.
-const MAX_DECODED: u64 = 64 << 20;
 /// Bytes of pictures kept as they are shown.
 const MAX_KEPT: usize = 16 << 20;
 /// Width of a card's border.
@@ -174,9 +171,12 @@ impl Painter {
                 self.pictures.clear();
             }
             let path = &picture.path;
-            let loaded = load_picture(path, rect.w as u32, rect.h as u32, picture.fit)
+            let loaded = picture::load(path, rect.w as u32, rect.h as u32, picture.fit)
                 .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "a picture can't be shown"));
-            self.pictures.insert(key.clone(), loaded.ok());
+            // It may come yet.
+            if !loaded.as_ref().is_err_and(is_missing) {
+                self.pictures.insert(key.clone(), loaded.ok());
+            }
         }
         let Some(Some(pixels)) = self.pictures.get(&key) else { return };
         let (left, top) =
@@ -191,6 +191,10 @@ impl Painter {
             }
         }
     }
+}
+
+fn is_missing(error: &ImageError) -> bool {
+    matches!(error, ImageError::IoError(error) if error.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// A box with round corners.
@@ -218,44 +222,6 @@ fn round(frame: &mut Frame, rect: Rect, radius: i32, color: Color, clip: Rect) {
             *pixel = blend(*pixel, color, (coverage * 255.0) as u8);
         }
     }
-}
-
-/// Decoded, turned as its camera was held, and made to fit or to cover `w` x `h`. The large original is not kept.
-fn load_picture(path: &Path, w: u32, h: u32, fit: Fit) -> Result<RgbaImage, ImageError> {
-    let mut reader = ImageReader::open(path)?.with_guessed_format()?;
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_PICTURE);
-    limits.max_image_height = Some(MAX_PICTURE);
-    limits.max_alloc = Some(MAX_DECODED);
-    reader.limits(limits.clone());
-    let mut decoder = reader.into_decoder()?;
-    limits.reserve(decoder.total_bytes())?;
-    // What is smaller is turned with less.
-    let orientation = decoder.orientation()?;
-    let (w, h) = if on_its_side(orientation) { (h, w) } else { (w, h) };
-    let whole = DynamicImage::from_decoder(decoder)?;
-    let (across, down) = (f64::from(w) / f64::from(whole.width()), f64::from(h) / f64::from(whole.height()));
-    let scale = match fit {
-        Fit::Whole => across.min(down),
-        Fit::Cover => across.max(down),
-    };
-    let side = |of: u32| (f64::from(of) * scale).round().max(1.0) as u32;
-    let (width, height) = (side(whole.width()), side(whole.height()));
-    let scaled = match scale <= 0.5 {
-        // The mean of what becomes one pixel: a tenth of a filter's time, and the first frame waits for it. Of fewer
-        // than two by two pixels the mean is rough.
-        true => whole.thumbnail_exact(width, height),
-        false => whole.resize_exact(width, height, FilterType::Triangle),
-    };
-    let (left, top) = (width.saturating_sub(w) / 2, height.saturating_sub(h) / 2);
-    let mut picture = scaled.crop_imm(left, top, width.min(w), height.min(h));
-    picture.apply_orientation(orientation);
-    Ok(picture.into_rgba8())
-}
-
-fn on_its_side(orientation: Orientation) -> bool {
-    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
-    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
 
 /// Level M, raised while the version stays the same. Level L where a long text would get modules too small for a phone.
@@ -321,43 +287,4 @@ pub(super) fn drawn(payload: &str, side: i32) -> Option<(i32, i32)> {
     let code = code(payload, side)?;
     let unit = unit(&code, side);
     Some((unit, unit * code.width() as i32))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A JPEG, red at the left and blue at the right, that says how its camera was held.
-    fn photograph(path: &Path, orientation: u8) {
-        let picture =
-            image::RgbImage::from_fn(80, 40, |x, _| image::Rgb(if x < 40 { [255, 0, 0] } else { [0, 0, 255] }));
-        let mut jpeg = std::io::Cursor::new(Vec::new());
-        picture.write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
-        let jpeg = jpeg.into_inner();
-        // One entry, 0x0112, a short, in the first directory of a little-endian TIFF.
-        let directory = [&[1, 0, 0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0][..], &[0; 4]].concat();
-        let exif = [&b"Exif\0\0II*\0"[..], &[8, 0, 0, 0], &directory].concat();
-        let length = (exif.len() as u16 + 2).to_be_bytes();
-        std::fs::write(path, [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()).unwrap();
-    }
-
-    #[test]
-    fn a_photograph_stands_as_its_camera_was_held() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("day.jpg");
-        // Where the left side of what the sensor saw is shown.
-        for (orientation, across, down, (x, y)) in
-            [(1, 80, 40, (5, 20)), (3, 80, 40, (75, 20)), (6, 40, 80, (20, 5)), (8, 40, 80, (20, 75))]
-        {
-            photograph(&path, orientation);
-            for fit in [Fit::Whole, Fit::Cover] {
-                let shown = load_picture(&path, across, down, fit).unwrap();
-                assert_eq!(shown.dimensions(), (across, down), "{orientation}");
-                let [red, _, blue, _] = shown.get_pixel(x, y).0;
-                assert!(red > 200 && blue < 60, "{orientation}: {red} {blue}");
-            }
-            let small = load_picture(&path, 40, 40, Fit::Whole).unwrap().dimensions();
-            assert_eq!(small, (across / 2, down / 2), "{orientation}");
-        }
-    }
 }

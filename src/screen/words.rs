@@ -124,6 +124,7 @@ impl Words<'_> {
             | Refusal::OnlyByRoot
             | Refusal::OnlyByFleet
             | Refusal::BadConfig { .. }
+            | Refusal::BadMedia { .. }
             | Refusal::NoSuchOrder
             | Refusal::OrderIsOpen
             | Refusal::ClaimIsOpen
@@ -181,6 +182,7 @@ impl Words<'_> {
             }
             Cause::Printer { detail }
             | Cause::NoReboot { detail }
+            | Cause::MediaNotFetched { detail }
             | Cause::UpdateFailed { detail }
             | Cause::FellBack { detail } => detail.clone(),
         }

@@ -138,6 +138,8 @@ pub enum Cause {
     FleetNotReached,
     /// A configuration: the kiosk did not start with it, in the words of what failed.
     NotStarted { detail: String },
+    /// A picture: it could not be fetched, and why.
+    MediaNotFetched { detail: String },
     /// A configuration: the file on the machine was changed while it was being tried.
     FileChanged,
     /// An update that is not installed, and why.
@@ -174,6 +176,7 @@ impl Cause {
             Self::CantSell { .. } => "cant-sell",
             Self::FleetNotReached => "fleet-not-reached",
             Self::NotStarted { .. } => "not-started",
+            Self::MediaNotFetched { .. } => "media-not-fetched",
             Self::FileChanged => "file-changed",
             Self::UpdateFailed { .. } => "update-failed",
             Self::FellBack { .. } => "fell-back",
@@ -195,6 +198,7 @@ impl fmt::Display for Cause {
             Self::Board { detail }
             | Self::Printer { detail }
             | Self::NoReboot { detail }
+            | Self::MediaNotFetched { detail }
             | Self::UpdateFailed { detail } => f.write_str(detail),
             Self::FellBack { detail } => write!(f, "the former software runs again: {detail}"),
             Self::MotorNotHome => f.write_str("its motor has not come home"),
@@ -273,6 +277,7 @@ mod tests {
             Cause::CantSell { reasons: vec![StopReason::SoldOut] },
             Cause::FleetNotReached,
             Cause::NotStarted { detail: detail() },
+            Cause::MediaNotFetched { detail: detail() },
             Cause::FileChanged,
             Cause::UpdateFailed { detail: detail() },
             Cause::FellBack { detail: detail() },

@@ -170,7 +170,7 @@ pub const SHAPE: &[Case] = cases! {
         "kiosk.toml:21:10: unknown value `hdmi` for `driver`; write \"simulated\", \"drm\" or \"fbdev\"";
     "driver = \"simulated\"\nwidth = 1280\nheight = 800" => "driver = \"drm\"\nrotation = 45\nwidth = 1280":
         "kiosk.toml:22:12: `rotation` is 45; write 0, 90, 180 or 270"
-        "kiosk.toml:23:1: unknown key `width` in [glass]; known here: driver, font_more, font_sc, font_sc_bold, font_tc, font_tc_bold, night, theme, card, connector, mode, rotation";
+        "kiosk.toml:23:1: unknown key `width` in [glass]; known here: driver, font_more, font_sc, font_sc_bold, font_tc, font_tc_bold, logo, night, slides, theme, card, connector, mode, rotation";
     "height = 800" => "height = 800\nnight = { from = \"10pm\", until = \"06:00\", brightness = 120 }":
         "kiosk.toml:24:18: `from` can't be `10pm`; write the time of the day, like \"06:30\""
         "kiosk.toml:24:56: `brightness` is 120; write 0 to 100";
@@ -275,10 +275,16 @@ pub const RULES: &[Case] = cases! {
         "kiosk.toml:24:11: `font_sc` `missing.otf` does not exist; write the path of an OpenType or TrueType font, seen from this file";
     "font_sc = \"sc.otf\"" => "font_sc = \"cola.png\"":
         "kiosk.toml:24:11: `font_sc` `cola.png` is not an OpenType or TrueType font; write the path of one";
+    "font_tc = \"tc.otf\"" => "font_tc = \"tc.otf\"\nlogo = \"none.png\"\nslides = [{ picture = \"sc.otf\", from = \"06:00\" }]":
+        "kiosk.toml:26:8: `logo` `none.png` does not exist; write the path of a PNG or JPEG picture, seen from this file"
+        "kiosk.toml:27:23: `picture` `sc.otf` is not a PNG or JPEG picture; write the path of one"
+        "kiosk.toml:27:40: `from` needs `until`; write both, or neither for the whole day";
     "font_tc = \"tc.otf\"" => "font_tc = \".\"":
         "kiosk.toml:25:11: `font_tc` `.` is not a file; write the path of an OpenType or TrueType font";
     "picture = \"cola.png\"" => "picture = \"pictures/cola.png\"":
         "kiosk.toml:54:11: `picture` `pictures/cola.png` does not exist; write the path of a PNG or JPEG picture, seen from this file";
+    "picture = \"cola.png\"" => "picture = \"sha256:c01a\"":
+        "kiosk.toml:54:11: `picture` has no SHA-256 after `sha256:`; write 64 hexadecimal digits in lower case";
     "picture = \"cola.png\"" => "picture = \"sc.otf\"":
         "kiosk.toml:54:11: `picture` `sc.otf` is not a PNG or JPEG picture; write the path of one";
     "[printer]" => "[touch]\nname = \"Glass\"\npath = \"/dev/input/event0\"\n[keypad]\npath = \"/dev/input/../sda\"\n[printer]":
@@ -391,7 +397,7 @@ pub const RULES: &[Case] = cases! {
     "width = 1280\nheight = 800" => "width = \"wide\"\nheigth = 800\nfont = \"x\"":
         "kiosk.toml:22:9: `width` must be a whole number, not a text; write width = 1280"
         "kiosk.toml:23:1: unknown key `heigth` in [glass]; did you mean `height`?"
-        "kiosk.toml:24:1: unknown key `font` in [glass]; known here: driver, font_more, font_sc, font_sc_bold, font_tc, font_tc_bold, night, theme, height, width";
+        "kiosk.toml:24:1: unknown key `font` in [glass]; known here: driver, font_more, font_sc, font_sc_bold, font_tc, font_tc_bold, logo, night, slides, theme, height, width";
     "[printer]" => "[dbus]\nbus = \"session\"\npolkit = true\n[printer]":
         "kiosk.toml:40:10: polkit is on the system's bus; write bus = \"system\", or leave `polkit` out";
     "[printer]" => "[metrics]\nlisten = \"0.0.0.0:9464\"\n[printer]":

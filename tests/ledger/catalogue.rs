@@ -6,7 +6,7 @@ use std::fmt::{Display, Write as _};
 use std::fs;
 use std::path::Path;
 
-use kioskd::operation::{Assignment, Moment, Operation, Refusal, Right};
+use kioskd::operation::{Assignment, MediaUrl, Medium, Moment, Operation, Refusal, Right};
 use kioskd::sale::Record;
 use kioskd::vocabulary::{
     Cause, ClaimSettlement, Currency, Language, Money, OrderId, ProductId, RailName, RefundId, StopReason,
@@ -274,6 +274,7 @@ fn causes() -> Vec<Cause> {
         Cause::CantSell { reasons: vec![StopReason::SoldOut] },
         Cause::FleetNotReached,
         Cause::NotStarted { detail: detail() },
+        Cause::MediaNotFetched { detail: detail() },
         Cause::FileChanged,
         Cause::UpdateFailed { detail: detail() },
         Cause::FellBack { detail: detail() },
@@ -306,6 +307,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::OnlyByRoot,
         Refusal::OnlyByFleet,
         Refusal::BadConfig { problems: vec!["/etc/kioskd/kiosk.toml:38:9: a price is missing".into()] },
+        Refusal::BadMedia { problems: vec!["the picture of cola: it is not a PNG or JPEG picture".into()] },
         Refusal::ConfigIsTried,
         Refusal::NoSuchOrder,
         Refusal::OrderIsOpen,
@@ -349,6 +351,15 @@ fn operations() -> Vec<Operation> {
         Operation::SetPrices { prices: [(product(), 320)].into() },
         Operation::SetPlanogram {
             slots: [(slot(), Assignment { product: product(), stock: Some(8), capacity: None })].into(),
+        },
+        Operation::SetMedia {
+            products: [(
+                product(),
+                Medium { sha256: keys::sha256(), url: MediaUrl::parse("https://media.example.com/cola.png").unwrap() },
+            )]
+            .into(),
+            slides: None,
+            logo: None,
         },
         Operation::Screenshot,
         Operation::Logs { lines: std::num::NonZeroU32::new(100), since: Moment::parse("2026-11-30T09:00:00Z") },

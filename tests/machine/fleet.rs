@@ -287,7 +287,7 @@ fn long_offline(state: &Path, count: u64) -> (String, Vec<(u64, String)>) {
 }
 
 /// The kiosk's process, found by its state directory.
-fn kiosk_of(state: &Path) -> u32 {
+pub fn kiosk_of(state: &Path) -> u32 {
     let mark = state.to_str().unwrap();
     let is_kiosk = |pid: &u32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -307,7 +307,7 @@ fn loop_time(pid: u32) -> Duration {
 }
 
 /// Resident now, and at most so far, in KiB.
-fn memory(pid: u32) -> (u64, u64) {
+pub fn memory(pid: u32) -> (u64, u64) {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let of = |what: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();

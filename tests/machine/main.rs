@@ -12,6 +12,7 @@ mod gateway;
 mod holding;
 mod kills;
 mod kioskctl;
+mod media;
 mod menu;
 mod operations;
 mod rails;

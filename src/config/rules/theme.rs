@@ -111,6 +111,11 @@ impl Rules<'_, '_> {
         if let Some(node) = slide.get("picture") {
             self.picture(node, "picture");
         }
+        self.slide_hours(slide);
+    }
+
+    /// Both of them, or neither.
+    pub(super) fn slide_hours(&mut self, slide: Node<'_>) {
         self.hours(slide);
         let (from, until) = (slide.get("from"), slide.get("until"));
         let lonely = match (from, until) {

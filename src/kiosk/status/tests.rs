@@ -118,6 +118,7 @@ pub fn full() -> Status {
             trial: true,
             rejected: Some(RejectedConfig { digest: Digest::of(b"that"), why: why(), cause: "cant-sell" }),
             unused: Some(Digest::of(b"other")),
+            missing_media: vec![Digest::of(b"a picture")],
         },
         time_ms: Some(Wall(1_795_392_000_000)),
         uptime_s: 61,

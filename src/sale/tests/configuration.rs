@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::desk::{Desk, answers, outlet, planogram, policy, product, slot};
-use crate::operation::{Assignment, ConfigText, Digest, Operation, Outcome, Refusal};
-use crate::sale::event::Checked;
+use crate::operation::{Assignment, ConfigText, Digest, MediaUrl, Medium, Operation, Outcome, Refusal};
+use crate::sale::event::{Checked, NotUsed};
 use crate::sale::view::StopReason;
 use crate::sale::{Condition, Effect, Event, Policy, Record, Step};
 use crate::vending::{Planogram, Slot};
@@ -32,7 +32,7 @@ fn starts_anew(step: &Step) -> bool {
     step.effects.contains(&Effect::StartAnew)
 }
 
-fn answer(desk: &mut Desk, result: Result<Option<Checked>, Vec<String>>) -> Step {
+fn answer(desk: &mut Desk, result: Result<Option<Checked>, NotUsed>) -> Step {
     desk.hear(Event::ConfigChecked { result })
 }
 
@@ -149,13 +149,57 @@ fn what_is_wrong_or_in_force_already_changes_nothing() {
     let mut desk = Desk::new();
     desk.operate(apply());
     let problems = vec!["kiosk.toml:1:1: wrong".to_owned()];
-    let step = answer(&mut desk, Err(problems.clone()));
+    let step = answer(&mut desk, Err(NotUsed::Wrong(problems.clone())));
     assert_eq!(answers(&step), [Outcome::Refused { why: Refusal::BadConfig { problems } }]);
     assert!(!starts_anew(&step));
     answer_next(&mut desk);
     assert_eq!(answers(&answer(&mut desk, Ok(None))), [Outcome::Unchanged]);
     let stray = desk.try_hear(Event::ConfigChecked { result: Ok(Some(checked())) });
     assert!(stray.is_err(), "nobody has asked");
+}
+
+fn picture() -> Operation {
+    let url = MediaUrl::parse("https://media.example.com/cola.png").unwrap();
+    let medium = Medium { sha256: digest('c'), url };
+    Operation::SetMedia { products: [(product("cola"), medium)].into(), slides: None, logo: None }
+}
+
+#[test]
+fn pictures_are_fetched_while_it_sells_and_shown_between_sales() {
+    let mut desk = Desk::new();
+    desk.offer(&["cola"]);
+    let step = desk.operate(picture());
+    assert!(step.effects.contains(&Effect::CheckConfig { asked: picture() }) && answers(&step).is_empty());
+    assert_eq!(answers(&desk.operate(apply())), [Outcome::Refused { why: Refusal::ConfigIsTried }], "meanwhile");
+    let step = answer(&mut desk, Ok(Some(checked())));
+    assert!(kinds(&step).is_empty() && !starts_anew(&step), "in mid-sale: {step:?}");
+    let step = desk.touch("cancel");
+    let step = if starts_anew(&step) { step } else { desk.touch("done") };
+    assert!(starts_anew(&step) && kinds(&step).contains(&"config-tried"), "{step:?}");
+}
+
+#[test]
+fn a_bad_picture_is_refused_and_one_that_was_not_fetched_has_failed_and_both_leave_nothing_open() {
+    let mut desk = Desk::new();
+    desk.operate(picture());
+    let problems = vec!["the picture of cola: it is not a PNG or JPEG picture".to_owned()];
+    let step = answer(&mut desk, Err(NotUsed::BadMedia(problems.clone())));
+    assert_eq!(answers(&step), [Outcome::Refused { why: Refusal::BadMedia { problems } }]);
+    assert_eq!((kinds(&step), starts_anew(&step)), (vec!["operation-ended"], false));
+    desk.operate(picture());
+    let detail = "the picture of cola: the server answers 404".to_owned();
+    let step = answer(&mut desk, Err(NotUsed::NotFetched(detail.clone())));
+    assert_eq!(answers(&step), [Outcome::Failed { why: Cause::MediaNotFetched { detail } }]);
+    assert_eq!((kinds(&step), starts_anew(&step)), (vec!["operation-ended"], false));
+    // A power cut in the middle of it.
+    desk.operate(picture());
+    let step = desk.restart();
+    assert!(step.records.iter().any(|record| matches!(
+        record,
+        Record::OperationEnded { outcome: Outcome::Failed { why: Cause::Restarted }, .. }
+    )));
+    assert!(desk.state.configuration.trial.is_none());
+    assert!(answers(&desk.operate(picture())).is_empty(), "and the next begins");
 }
 
 #[test]
