@@ -17,7 +17,7 @@
 //! - [`payment`] rails (WeChat Pay, Alipay, EMV codes, the gateway, the sandbox) and bills
 //! - The other edges: [`printer`] the paper · [`screen`] the glass · [`input`] touch, keypad and scanner · [`board`] relays
 //!   and sensors
-//! - [`vending`] the pure planogram, a shop that the sale asks
+//! - [`vending`] the pure planogram, a shop that the sale asks · [`parking`] what a stay in a car park costs, and why
 //! - [`sale`] the pure state machine
 //! - [`config`] the operator's file, checked where it stands
 //! - [`emv`] codes that a bank account stands behind, pure too
@@ -43,6 +43,7 @@ pub mod input;
 pub mod kiosk;
 pub mod ledger;
 pub mod operation;
+pub mod parking;
 pub mod payment;
 pub mod printer;
 pub mod probe;

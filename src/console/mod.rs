@@ -5,6 +5,7 @@
 
 mod progress;
 mod table;
+pub mod tariff;
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};

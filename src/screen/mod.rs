@@ -6,6 +6,7 @@
 //! them.
 
 mod backlight;
+pub mod bill;
 pub mod drm;
 mod fbdev;
 mod fit;

@@ -15,6 +15,7 @@ mod goods;
 mod ids;
 mod money;
 mod pin;
+mod problem;
 pub(crate) mod text;
 mod time;
 
@@ -34,6 +35,8 @@ pub use ids::{
 };
 pub use money::{Currency, Minor, Money, decimal};
 pub use pin::Pin;
+pub use problem::Problem;
+pub(crate) use problem::place;
 pub use text::{BadName, one_line};
 pub use time::{Mono, Stamp, Wall};
 

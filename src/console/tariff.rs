@@ -1,0 +1,186 @@
+//! `kioskd tariff`: what a stay costs and why, the sign, and what the author may not have meant.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use jiff::{Timestamp, Zoned};
+use serde_json::json;
+
+use super::Progress;
+use crate::parking::tariff::{self, Bill, Difference, Entry, FeeError, Label, Stay, Tariff};
+use crate::screen::bill::reason;
+use crate::screen::language::Texts;
+use crate::vocabulary::{Language, Minor, Money, Problem, Wall, one_line, plural};
+
+#[derive(Debug, thiserror::Error)]
+pub enum TariffError {
+    #[error("{path}:1:1: can't be read: {source}", path = path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{}", lines(path, problems))]
+    Wrong { path: PathBuf, problems: Vec<Problem> },
+    #[error(transparent)]
+    Fee(#[from] FeeError),
+    #[error("{path}:{line}:1: {what}", path = path.display())]
+    Stays { path: PathBuf, line: u64, what: String },
+    #[error("`{0}` is no name of a class or a validation; write 1 to 32 letters, digits, `_` or `-`")]
+    Name(String),
+    #[error("{} can't be written: {source}", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+}
+
+fn lines(path: &Path, problems: &[Problem]) -> String {
+    let line = |problem: &Problem| {
+        format!(
+            "{}:{}:{}: {}",
+            path.display(),
+            problem.line,
+            problem.column,
+            one_line(&problem.what).collect::<String>()
+        )
+    };
+    problems.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Reads a tariff's file.
+///
+/// # Errors
+/// When it can't be read, and with everything that is wrong with it.
+pub fn load(path: &Path) -> Result<Tariff, TariffError> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path);
+    // One byte more than allowed is enough to know.
+    file.and_then(|file| file.take(tariff::LIMIT as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|source| TariffError::Read { path: path.into(), source })?;
+    tariff::parse(&bytes).map_err(|problems| TariffError::Wrong { path: path.into(), problems })
+}
+
+/// What is asked about one stay.
+#[derive(Debug, Clone)]
+pub struct Question<'q> {
+    /// `None`: the ticket is lost.
+    pub entry: Option<Timestamp>,
+    pub exit: Timestamp,
+    pub class: Option<&'q str>,
+    pub validations: &'q [String],
+}
+
+/// The bill of a stay.
+///
+/// # Errors
+/// The tariff has no price for it.
+pub fn bill(tariff: &Tariff, question: &Question<'_>) -> Result<Bill, TariffError> {
+    let label = |text: &str| Label::parse(text).ok_or_else(|| TariffError::Name(text.chars().take(40).collect()));
+    let validations = question.validations.iter().map(|name| label(name)).collect::<Result<_, _>>()?;
+    let stay = Stay {
+        entry: question.entry.map_or(Ok(Entry::Lost), |entry| wall(entry).map(Entry::At))?,
+        exit: wall(question.exit)?,
+        class: question.class.map(label).transpose()?,
+        free_used: 0,
+        validations,
+    };
+    Ok(tariff::fee(tariff, &stay)?)
+}
+
+/// # Errors
+/// Before 1970 nobody parks.
+pub fn wall(at: Timestamp) -> Result<Wall, FeeError> {
+    u64::try_from(at.as_millisecond()).map(Wall).map_err(|_| FeeError::NoSuchTime)
+}
+
+fn zoned(tariff: &Tariff, wall: Wall) -> Zoned {
+    wall.timestamp().unwrap_or(Timestamp::MAX).to_zoned(tariff.zone.clone())
+}
+
+/// As the design fixes it, with the part that is tax.
+pub fn bill_for_programs(tariff: &Tariff, bill: &Bill, language: &Language) -> serde_json::Value {
+    let texts = Texts::shipped();
+    let at = |wall| zoned(tariff, wall).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
+    let line = |line: &tariff::Line| {
+        json!({
+            "text": reason(&texts, language, tariff, line),
+            "from": at(line.from), "to": at(line.to), "amount": line.amount,
+            "reason": line.reason,
+        })
+    };
+    let lines: Vec<_> = bill.lines.iter().map(line).collect();
+    json!({ "amount": bill.amount, "currency": bill.currency.code(), "tax": bill.tax, "lines": lines })
+}
+
+/// One line a line, times of the site, and the sum.
+pub fn bill_for_people(tariff: &Tariff, bill: &Bill, language: &Language) -> String {
+    let texts = Texts::shipped();
+    let at = |wall| zoned(tariff, wall).strftime("%a %Y-%m-%d %H:%M").to_string();
+    let money = |amount: Minor| Money { amount, currency: bill.currency }.to_string();
+    let mut told = String::new();
+    for line in &bill.lines {
+        let text = reason(&texts, language, tariff, line);
+        writeln!(told, "{} – {}  {:>14}  {text}", at(line.from), at(line.to), money(line.amount)).expect("a string");
+    }
+    let tax = if bill.tax > 0 { format!(", of it {} tax", money(bill.tax)) } else { String::new() };
+    write!(told, "{}{tax}", money(bill.amount)).expect("a string");
+    told
+}
+
+/// Prices every stay of a file with both. A line is `ENTRY,EXIT` or `ENTRY,EXIT,CLASS`, the times as RFC 3339.
+///
+/// # Errors
+/// The file can't be read, or has a line that is no stay or has no price.
+pub fn differ(old: &Tariff, new: &Tariff, path: &Path) -> Result<Difference, TariffError> {
+    let unread = |source| TariffError::Read { path: path.into(), source };
+    let file = std::fs::File::open(path).map_err(unread)?;
+    let mut progress = Progress::new("stays", 0);
+    let mut difference = Difference::default();
+    let mut reader = BufReader::new(file);
+    let mut text = String::new();
+    for line in 1.. {
+        text.clear();
+        // A longer line is no stay, and an endless one ends here.
+        if reader.by_ref().take(1_024).read_line(&mut text).map_err(unread)? == 0 {
+            break;
+        }
+        let written = text.trim();
+        if written.is_empty() || written.starts_with('#') || (line == 1 && written.starts_with("entry")) {
+            continue;
+        }
+        let wrong = |what: String| TariffError::Stays { path: path.into(), line, what };
+        let stay = stay_of(written).map_err(wrong)?;
+        difference.add(old, new, &stay).map_err(|error| wrong(error.to_string()))?;
+        progress.more(1);
+    }
+    Ok(difference)
+}
+
+fn stay_of(line: &str) -> Result<Stay, String> {
+    let mut parts = line.split(',').map(str::trim);
+    let mut instant = || {
+        let text = parts.next().unwrap_or_default();
+        let at: Result<Timestamp, _> = text.parse();
+        at.ok()
+            .and_then(|at| wall(at).ok())
+            .ok_or("no stay; write ENTRY,EXIT and where there is one ,CLASS, the times like 2026-11-30T08:00:00+08:00")
+    };
+    let (entry, exit) = (instant()?, instant()?);
+    let class = parts.next().filter(|class| !class.is_empty());
+    let class = class.map(|class| Label::parse(class).ok_or("the class is no name")).transpose()?;
+    Ok(Stay { class, ..Stay::new(entry, exit) })
+}
+
+/// The difference in words.
+pub fn difference_for_people(old: &Tariff, new: &Tariff, found: &Difference) -> String {
+    let money = |amount: i128, tariff: &Tariff| match Minor::try_from(amount) {
+        Ok(amount) => Money { amount, currency: tariff.currency }.to_string(),
+        Err(_) => amount.to_string(),
+    };
+    let same = found.stays - found.dearer - found.cheaper;
+    format!(
+        "{}: {} before, {} after\n{} pay more, at most {} more\n{} pay less, at most {} less\n{same} pay the same",
+        plural(found.stays, "stay"),
+        money(found.before, old),
+        money(found.after, new),
+        found.dearer,
+        money(found.most_more.into(), new),
+        found.cheaper,
+        money(found.most_less.into(), new),
+    )
+}

@@ -1,0 +1,352 @@
+//! Each key by itself: what it does to a price, and what is said where it can't be understood.
+
+use super::*;
+use crate::vocabulary::Problem;
+
+/// `rules` behind a head, in Berlin.
+fn read(rules: &str) -> Result<Tariff, Vec<Problem>> {
+    parse(format!("name = {{ en = \"Test\" }}\ncurrency = \"EUR\"\nzone = \"Europe/Berlin\"\n{rules}").as_bytes())
+}
+
+fn tariff(rules: &str) -> Tariff {
+    read(rules).unwrap_or_else(|problems| panic!("{problems:?}\n{rules}"))
+}
+
+const HALF_HOURS: &str = "[[rate]]\nsteps = [{ minutes = 30, price = 100 }]\n";
+/// By day in half hours, by night in hours.
+const DAY_AND_NIGHT: &str = "[[rate]]\nfrom = \"08:00\"\nuntil = \"18:00\"\nsteps = [{ minutes = 30, price = 100 }]\n\
+    [[rate]]\nsteps = [{ minutes = 60, price = 120 }]\n";
+
+fn at(tariff: &Tariff, text: &str) -> Wall {
+    let civil: jiff::civil::DateTime = text.parse().unwrap();
+    Wall(u64::try_from(civil.to_zoned(tariff.zone.clone()).unwrap().timestamp().as_millisecond()).unwrap())
+}
+
+fn stay(tariff: &Tariff, entry: &str, exit: &str) -> Stay {
+    Stay::new(at(tariff, entry), at(tariff, exit))
+}
+
+fn price(rules: &str, entry: &str, exit: &str) -> Minor {
+    let tariff = tariff(rules);
+    fee(&tariff, &stay(&tariff, entry, exit)).unwrap().amount
+}
+
+/// On a Monday.
+fn monday(rules: &str, entry: &str, exit: &str) -> Minor {
+    price(rules, &format!("2026-11-30 {entry}"), &format!("2026-11-30 {exit}"))
+}
+
+#[test]
+fn the_last_step_is_rounded() {
+    let rules = |rounding: &str| format!("rounding = \"{rounding}\"\n{HALF_HOURS}");
+    for (rounding, prices) in
+        [("up", [100, 100, 200, 200]), ("down", [0, 100, 100, 100]), ("minute", [33, 100, 103, 197])]
+    {
+        for (exit, wanted) in ["09:10", "09:30", "09:31", "09:59"].iter().zip(prices) {
+            assert_eq!(monday(&rules(rounding), "09:00", exit), wanted, "{rounding} until {exit}");
+        }
+    }
+    assert_eq!(monday(HALF_HOURS, "09:00", "09:00"), 0);
+    let included = format!("last_minute = \"included\"\n{HALF_HOURS}");
+    assert_eq!(["09:00", "09:29", "09:30"].map(|exit| monday(&included, "09:00", exit)), [100, 100, 200]);
+}
+
+#[test]
+fn a_step_over_a_boundary() {
+    let rules = |crossing: &str| format!("crossing = \"{crossing}\"\n{DAY_AND_NIGHT}");
+    // The step of 17:50 goes past 18:00.
+    assert_eq!(monday(&rules("runs-on"), "17:50", "18:20"), 100);
+    assert_eq!(monday(&rules("runs-on"), "17:50", "18:21"), 220);
+    assert_eq!(monday(&rules("cut"), "17:50", "18:01"), 220);
+    assert_eq!(monday(&rules("split"), "17:50", "18:01"), 33 + 120);
+    assert_eq!(monday(&rules("split"), "17:50", "18:00"), 100, "the car leaves in that step, which is rounded up");
+    let down = format!("rounding = \"down\"\ncrossing = \"cut\"\n{DAY_AND_NIGHT}");
+    assert_eq!(monday(&down, "17:50", "19:00"), 120);
+}
+
+#[test]
+fn lists_begin_again() {
+    let rules = |restart: &str| {
+        format!(
+            "restart = \"{restart}\"\n[[rate]]\nfrom = \"22:00\"\nuntil = \"06:00\"\nfree = true\n\
+             [[rate]]\nsteps = [{{ minutes = 60, price = 300 }}, {{ minutes = 60, price = 100 }}]\n"
+        )
+    };
+    // Two hours in the evening, one in the morning; one the evening after, which is past 24 hours.
+    let until = |restart, exit| price(&rules(restart), "2026-11-30 20:00", exit);
+    assert_eq!(
+        ["never", "window", "day", "24h"].map(|restart| until(restart, "2026-12-01 07:00")),
+        [500, 700, 700, 500]
+    );
+    let second = ["never", "window", "day", "24h"].map(|restart| until(restart, "2026-12-01 21:00"));
+    assert_eq!(second, [400 + 1_500, 400 + 1_700, 400 + 1_700, 400 + 1_700]);
+}
+
+#[test]
+fn free_minutes_are_lost_or_deducted() {
+    let rules = |more: &str| format!("[free]\nminutes = 60\n{more}\n{HALF_HOURS}");
+    let lost = rules("exceeded = \"lost\"");
+    let deducted = rules("exceeded = \"deducted\"");
+    assert_eq!([monday(&lost, "09:00", "10:00"), monday(&lost, "09:00", "10:01")], [0, 300]);
+    assert_eq!([monday(&deducted, "09:00", "10:00"), monday(&deducted, "09:00", "10:01")], [0, 100]);
+    let daily = rules("per = \"day\"\nexceeded = \"deducted\"");
+    assert_eq!(price(&daily, "2026-11-30 22:30", "2026-12-01 01:30"), 100 + 100, "an hour of each day");
+    let daily = rules("per = \"day\"\nexceeded = \"lost\"");
+    assert_eq!(price(&daily, "2026-11-30 23:00", "2026-12-01 01:00"), 0);
+    assert_eq!(price(&daily, "2026-11-30 23:00", "2026-12-01 01:01"), 300);
+    let tariff = tariff(&deducted);
+    let used = Stay { free_used: 45, ..stay(&tariff, "2026-11-30 09:00", "2026-11-30 10:00") };
+    assert_eq!(fee(&tariff, &used).unwrap().amount, 200, "15 minutes are left");
+}
+
+#[test]
+fn graces() {
+    let grace = format!("[grace]\nentry = 10\nleaving = 5\n{HALF_HOURS}");
+    assert_eq!(["09:10", "09:11", "09:35", "09:36"].map(|exit| monday(&grace, "09:00", exit)), [0, 100, 100, 200]);
+}
+
+#[test]
+fn a_flat_price_is_for_each_time_its_window_is_open() {
+    let rules = "[[rate]]\nfrom = \"12:00\"\nuntil = \"13:00\"\nfree = true\n\
+        [[rate]]\nfrom = \"10:00\"\nuntil = \"16:00\"\nflat = 500\n[[rate]]\nfree = true\n";
+    assert_eq!(monday(rules, "15:59", "16:00"), 500);
+    assert_eq!(monday(rules, "11:00", "15:00"), 500, "noon interrupts it, and it is the same window");
+    assert_eq!(price(rules, "2026-11-30 11:00", "2026-12-01 11:00"), 1_000);
+    let day = "[[rate]]\nflat = 500\n";
+    assert_eq!(price(day, "2026-11-30 23:59", "2026-12-02 00:01"), 1_500);
+}
+
+#[test]
+fn caps_hold_for_their_blocks() {
+    let rules = |cap: &str| format!("{HALF_HOURS}[[cap]]\namount = 500\n{cap}");
+    let two_days = |cap| price(&rules(cap), "2026-11-30 18:00", "2026-12-01 18:30");
+    assert_eq!(two_days("per = \"stay\""), 500);
+    assert_eq!(two_days("per = \"day\""), 1_000);
+    assert_eq!(two_days("per = \"hours\"\nhours = 24"), 600);
+    assert_eq!(two_days("per = \"hours\"\nhours = 24\nmidnight = true"), 1_000);
+    assert_eq!(two_days("per = \"day\"\ndays = [\"mon\"]"), 500 + 3_700);
+    assert_eq!(two_days("per = \"window\"\nfrom = \"22:00\"\nuntil = \"06:00\""), 800 + 500 + 2_500);
+    let tariff = tariff(&rules("per = \"hours\"\nhours = 24"));
+    let bill = fee(&tariff, &stay(&tariff, "2026-11-30 18:00", "2026-12-01 18:30")).unwrap();
+    let caps: Vec<Minor> = bill.lines.iter().filter(|line| !line.reason.is_time()).map(|line| line.amount).collect();
+    assert_eq!(caps, [-4_300]);
+}
+
+#[test]
+fn by_the_time_of_the_entry() {
+    let rules = |applies: &str| {
+        format!(
+            "{HALF_HOURS}[[fixed]]\nfrom = \"06:00\"\nuntil = \"09:00\"\nout_from = \"15:00\"\nout_until = \"19:00\"\n\
+             price = 800\napplies = \"{applies}\"\n"
+        )
+    };
+    let lower = rules("when-lower");
+    assert_eq!(monday(&lower, "08:59", "15:00"), 800);
+    assert_eq!(monday(&lower, "08:59", "19:00"), 800);
+    assert_eq!(monday(&lower, "08:59", "14:59"), 1_200);
+    assert_eq!(monday(&lower, "08:59", "19:01"), 2_100);
+    assert_eq!(monday(&lower, "09:00", "15:00"), 1_200);
+    let always = rules("always").replace("out_from = \"15:00\"\n", "");
+    assert_eq!(monday(&always, "08:00", "08:30"), 800);
+    assert_eq!(monday(&always.replace("[[fixed]]", "[[fixed]]\nlongest = 20"), "08:00", "08:30"), 100);
+}
+
+#[test]
+fn validations_take_away_in_their_order() {
+    let tariff = tariff(&format!(
+        "{HALF_HOURS}[[validation]]\nname = \"hour\"\nminutes = 60\n[[validation]]\nname = \"half\"\npercent = 50\n\
+         [[validation]]\nname = \"euro\"\namount = 100\n"
+    ));
+    let with = |names: &[&str]| {
+        let mut stay = stay(&tariff, "2026-11-30 09:00", "2026-11-30 11:01");
+        stay.validations = names.iter().map(|name| Label::parse(name).unwrap()).collect();
+        fee(&tariff, &stay).map(|bill| bill.amount)
+    };
+    assert_eq!(with(&[]), Ok(500));
+    assert_eq!(with(&["hour"]), Ok(300));
+    assert_eq!(with(&["euro", "half", "hour"]), Ok(50), "300, then 150, then 50");
+    assert_eq!(with(&["half", "half"]), Ok(250), "the same one counts once");
+    assert!(with(&["other"]).unwrap_err().to_string().contains("there is: hour, half, euro"));
+}
+
+#[test]
+fn classes_have_rates_of_their_own() {
+    let tariff = tariff(
+        "classes = [\"car\", \"bus\"]\n[[rate]]\nclasses = [\"bus\"]\nsteps = [{ minutes = 60, price = 900 }]\n\
+         [[rate]]\nclasses = [\"car\"]\nsteps = [{ minutes = 60, price = 200 }]\n",
+    );
+    let of = |class: Option<&str>| {
+        let class = class.map(|class| Label::parse(class).unwrap());
+        fee(&tariff, &Stay { class, ..stay(&tariff, "2026-11-30 09:00", "2026-11-30 10:00") }).map(|bill| bill.amount)
+    };
+    assert_eq!([of(None), of(Some("car")), of(Some("bus"))], [Ok(200), Ok(200), Ok(900)]);
+    assert!(of(Some("tram")).unwrap_err().to_string().contains("there is: car, bus"));
+}
+
+#[test]
+fn tax_is_in_it_or_comes_on_top() {
+    let bill = |included: bool| {
+        let tariff = tariff(&format!("tax = {{ rate = \"19%\", included = {included} }}\n{HALF_HOURS}"));
+        let bill = fee(&tariff, &stay(&tariff, "2026-11-30 09:00", "2026-11-30 10:00")).unwrap();
+        (bill.amount, bill.tax)
+    };
+    assert_eq!([bill(true), bill(false)], [(200, 32), (238, 38)]);
+}
+
+#[test]
+fn a_lost_ticket() {
+    let rules = |rule: &str| tariff(&format!("[grace]\nentry = 600\n{HALF_HOURS}{rule}"));
+    let of = |tariff: &Tariff, exit: &str| {
+        let exit = at(tariff, exit);
+        fee(tariff, &Stay { entry: Entry::Lost, ..Stay::new(exit, exit) }).map(|bill| bill.amount)
+    };
+    assert_eq!(of(&rules(""), "2026-11-30 10:00"), Err(FeeError::NoLostRule));
+    assert_eq!(of(&rules("[lost]\nprice = 2000\n"), "2026-11-30 10:00"), Ok(2_000));
+    let since = rules("[lost]\nsince = \"06:00\"\nsurcharge = 300\n");
+    assert_eq!(of(&since, "2026-11-30 07:00"), Ok(200 + 300), "no grace");
+    assert_eq!(of(&since, "2026-11-30 06:00"), Ok(4_800 + 300), "since yesterday");
+}
+
+#[test]
+fn who_has_paid_has_time_to_leave() {
+    let rules = |late: &str| {
+        tariff(&format!(
+            "[grace]\npayment = 10\nlate = \"{late}\"\n[free]\nminutes = 20\nexceeded = \"lost\"\n{HALF_HOURS}"
+        ))
+    };
+    let owed = |tariff: &Tariff, exit: &str, paid: &[(&str, Minor)]| {
+        let paid = paid.iter().map(|(when, amount)| Paid { at: at(tariff, when), amount: *amount });
+        let paid: Vec<Paid> = paid.collect();
+        due(tariff, &stay(tariff, "2026-11-30 09:00", exit), &paid).unwrap().amount
+    };
+    let (difference, anew) = (rules("difference"), rules("anew"));
+    let paid = ("2026-11-30 10:00", 200);
+    for tariff in [&difference, &anew] {
+        assert_eq!(owed(tariff, "2026-11-30 10:00", &[]), 200);
+        assert_eq!(owed(tariff, "2026-11-30 10:10", &[paid]), 0);
+        assert_eq!(owed(tariff, "2026-11-30 10:11", &[paid]), 100, "nothing is free");
+    }
+    assert_eq!(owed(&difference, "2026-11-30 11:20", &[paid, ("2026-11-30 11:00", 200)]), 100);
+    assert_eq!(owed(&anew, "2026-11-30 11:20", &[paid, ("2026-11-30 11:00", 200)]), 100);
+    assert_eq!(owed(&difference, "2026-11-30 10:11", &[("2026-11-30 10:00", 900)]), 0, "and nothing back");
+}
+
+#[test]
+fn time_is_of_utc_and_windows_are_of_the_site() {
+    // 02:00 to 03:00 is left out on 2026-03-29, and comes twice on 2026-10-25.
+    assert_eq!(price(HALF_HOURS, "2026-03-29 01:00", "2026-03-29 04:00"), 400);
+    assert_eq!(price(HALF_HOURS, "2026-10-25 01:00", "2026-10-25 04:00"), 800);
+    let night = "[[rate]]\nfrom = \"02:00\"\nuntil = \"03:00\"\nsteps = [{ minutes = 30, price = 700 }]\n[[rate]]\nfree = true\n";
+    assert_eq!(price(night, "2026-03-29 01:00", "2026-03-29 04:00"), 0);
+    assert_eq!(price(night, "2026-10-25 01:00", "2026-10-25 04:00"), 2_800);
+    assert_eq!(
+        price(&format!("{HALF_HOURS}[[cap]]\nper = \"day\"\namount = 300\n"), "2026-10-24 12:00", "2026-10-26 00:00"),
+        600
+    );
+}
+
+#[test]
+fn what_is_no_stay_is_refused() {
+    let tariff = tariff(HALF_HOURS);
+    let (one, two) = (at(&tariff, "2026-11-30 09:00"), at(&tariff, "2026-11-30 10:00"));
+    assert_eq!(fee(&tariff, &Stay::new(two, one)), Err(FeeError::Backwards));
+    assert_eq!(fee(&tariff, &Stay::new(Wall(0), one)), Err(FeeError::NoSuchTime));
+    assert_eq!(fee(&tariff, &Stay::new(one, Wall(u64::MAX))), Err(FeeError::NoSuchTime));
+    assert_eq!(fee(&tariff, &Stay::new(at(&tariff, "2016-11-01 00:00"), one)), Err(FeeError::TooLong));
+}
+
+#[test]
+fn a_file_is_refused_where_it_is_wrong() {
+    let cases = [
+        ("rate = 1\n", "4:8: ", "invalid type"),
+        ("[[rate]]\nflat = 1\nsteps = [{ minutes = 1, price = 1 }]\n", "4:1: ", "write one of steps"),
+        ("[[rate]]\nsteps = [{ minutes = 0, price = 1 }]\n", "5:22: ", "`minutes` is 0; write 1 to 10080"),
+        ("[[rate]]\nsteps = [{ minutes = 30, price = -1 }]\n", "5:34: ", "`price` is -1; write 0 to 1000000000"),
+        ("[[rate]]\nsteps = []\n", "4:1: ", "write one of steps"),
+        ("[[rate]]\nfrom = \"8:00\"\nuntil = \"18:00\"\nfree = true\n", "5:8: ", "no time of the day"),
+        ("[[rate]]\nfrom = \"08:00\"\nfree = true\n", "5:8: ", "belong together"),
+        ("[[rate]]\nfrom = \"08:00\"\nuntil = \"18:00\"\nfree = true\n", "4:1: ", "there is a gap"),
+        ("[[rate]]\nfree = true\n[[rate]]\nflat = 1\n", "6:1: ", "never holds"),
+        ("[[rate]]\nfree = true\ndays = [\"someday\"]\n", "6:9: ", "no such day"),
+        ("[[rate]]\nfree = true\nfirst = 2026-05-02\nlast = 2026-05-01\n", "7:8: ", "`last` is before `first`"),
+        ("[[rate]]\nfree = true\nfirst = \"02-30\"\nlast = \"03-01\"\n", "6:9: ", "no day of a year"),
+        ("[[rate]]\nfree = true\nclasses = [\"bus\"]\n", "6:12: ", "no such class"),
+        ("[holidays]\nyearly = [\"xmas\"]\n[[rate]]\nfree = true\n", "5:11: ", "no day of a year"),
+        ("[re_entry]\nwithin = 60\n[[rate]]\nfree = true\n", "4:2: ", "unknown key `re_entry`; write one of `name`"),
+        ("[[rate]]\nfree = true\n[[cap]]\nper = \"hours\"\namount = 1\n", "7:7: ", "write hours = 24"),
+        ("[[rate]]\nfree = true\n[[cap]]\nper = \"window\"\namount = 1\n", "7:7: ", "needs `from` and `until`"),
+        ("[[rate]]\nfree = true\n[lost]\n", "6:1: ", "one rule"),
+        ("[[rate]]\nfree = true\n[[validation]]\nname = \"a b\"\npercent = 101\n", "7:8: ", "validation's name"),
+        ("", "1:1: ", "there is a gap"),
+        ("name = = 1", "4:8: ", ""),
+    ];
+    for (rules, place, what) in cases {
+        let problems = read(rules).map(|_| "nothing").unwrap_err();
+        let told: Vec<String> =
+            problems.iter().map(|problem| format!("{}:{}: {}", problem.line, problem.column, problem.what)).collect();
+        assert!(told.iter().any(|line| line.starts_with(place) && line.contains(what)), "{rules}\n{told:#?}");
+        assert!(told.iter().all(|line| !line.contains('\n')), "{told:#?}");
+    }
+    let head = |head: &str| parse(format!("{head}\n{HALF_HOURS}").as_bytes()).unwrap_err()[0].what.clone();
+    assert!(head("name = { en = \"A\" }\ncurrency = \"RMB\"\nzone = \"Asia/Shanghai\"").contains("unknown currency"));
+    assert!(head("name = { en = \"A\" }\ncurrency = \"CNY\"\nzone = \"Asia/Peking\"").contains("unknown time zone"));
+    assert!(head("currency = \"CNY\"\nzone = \"Asia/Shanghai\"").contains("missing key `name`"));
+    assert!(parse(&vec![b'#'; LIMIT + 1]).unwrap_err()[0].what.contains("larger"));
+    assert!(parse(b"# \xff").unwrap_err()[0].what.contains("UTF-8"));
+    let seventeen: Vec<String> = (0..1_000).map(|nth| format!("\"c{nth}\"")).collect();
+    assert!(read(&format!("classes = [{}]\n{HALF_HOURS}", seventeen.join(","))).unwrap_err()[0].what.contains("16"));
+}
+
+#[test]
+fn warnings_name_the_minute_and_the_amounts() {
+    let said = |rules: &str| -> Vec<String> {
+        let tariff = tariff(rules);
+        check(&tariff, at(&tariff, "2026-11-30 12:00")).iter().map(ToString::to_string).collect()
+    };
+    let nights = |line: &String| line.starts_with("clock: in ");
+    let calm: Vec<String> = said(HALF_HOURS).into_iter().filter(|line| !nights(line)).collect();
+    assert_eq!(calm, Vec::<String>::new());
+    let of = |rules: &str, what: &str| {
+        let all = said(rules);
+        assert!(all.iter().any(|line| line.contains(what)), "{what} is not in {all:#?}");
+    };
+    of(HALF_HOURS, "in Sat 2027-03-27 20:00, out Sun 2027-03-28 08:00 costs 22.00 EUR, and a week before 24.00 EUR");
+    let early = format!("{HALF_HOURS}[[fixed]]\nout_from = \"15:00\"\nprice = 200\napplies = \"when-lower\"\n");
+    of(&early, "14:59 costs");
+    of(&early, "15:00 only 2.00 EUR");
+    let lost = format!("[free]\nminutes = 120\nexceeded = \"lost\"\n{HALF_HOURS}");
+    of(&lost, "02:00 costs 0.00 EUR, and a minute later 5.00 EUR");
+    let overlap = "[[rate]]\nname = { en = \"One\" }\nfrom = \"08:00\"\nuntil = \"12:00\"\nflat = 1\n\
+        [[rate]]\nname = { en = \"Two\" }\nfrom = \"11:00\"\nuntil = \"14:00\"\nflat = 2\n[[rate]]\nfree = true\n";
+    of(overlap, "2026-11-30 11:00: `One` and `Two` both hold; `One` counts");
+    let past = "[[rate]]\nfirst = 2020-01-01\nlast = 2020-12-31\nflat = 1\n[[rate]]\nfree = true\n";
+    of(past, "never: [[rate]] 1");
+    let night = "[[rate]]\nfrom = \"02:30\"\nuntil = \"05:00\"\nflat = 1\n[[rate]]\nfree = true\n";
+    of(night, "2027-03-28 02:30 is left out");
+    of(night, "2027-10-31 02:30 comes twice");
+    let holidays =
+        "holidays = { dates = [2026-12-25] }\n[[rate]]\ndays = [\"holiday\"]\nflat = 1\n[[rate]]\nfree = true\n";
+    of(holidays, "the last one in the file is 2026-12-25");
+}
+
+#[test]
+fn the_sign_tells_every_rule() {
+    let tariff = parse(include_bytes!("../../../configs/tariffs/city.toml")).unwrap();
+    let sign = table(&tariff, at(&tariff, "2026-11-30 09:00"));
+    for text in [
+        "City car park",
+        "Stays of no more than 15 min: free",
+        "Day (07:00–21:00): 1 h 6.00 CNY, then each started 30 min 4.00 CNY",
+        "Weekend and holiday (sat sun holiday, 07:00–21:00)",
+        "Early bird (mon tue wed thu fri, 06:00–09:00), by the time of entry, out from 15:00 until 20:00: at most 35.00 CNY",
+        "At most 60.00 CNY in 24 h from the entry",
+        "motorcycle",
+        "Lost ticket: 60.00 CNY",
+        "Validated by cinema: 3 h free",
+        "Leave within 15 min after you have paid",
+        "Prices include 6.00% tax",
+        "For example: 15 min 0.00 CNY · 30 min 6.00 CNY · 1 h 6.00 CNY · 2 h 14.00 CNY",
+    ] {
+        assert!(sign.contains(text), "{text} is not in\n{sign}");
+    }
+}
