@@ -80,6 +80,11 @@ fn the_office_gets_what_a_technician_gets_sealed_by_the_kiosk_and_without_a_secr
     let payload = machine.offer(&["chips"]);
     machine.wallet(&payload, "pay");
     let order = machine.until_state("claim")["id"].as_str().unwrap().to_owned();
+    // An update fails, and why has in it where a key lies.
+    let bundle = format!("bundle={}/x", at(&format!("{HUSH}.key")).display());
+    let words = ["install-update", &bundle, &format!("sha256={}", "0".repeat(64)), "version=9.9.9"];
+    let (well, lines, _) = office.send_with(&["--kiosk", "K0001", "--sign", &office.key("update.key")], &words);
+    assert!(!well && lines.last().unwrap().contains(HUSH), "{lines:?}");
     // Somebody has sent a configuration with secrets in wrong places, which is on record with what was wrong with it.
     let wrong = format!("[service]\npin = \"{HUSH}\"\n[printer]\ndriver = \"{HUSH}\"\n");
     std::fs::write(at("wrong.toml"), wrong).unwrap();
@@ -144,6 +149,7 @@ fn the_office_gets_what_a_technician_gets_sealed_by_the_kiosk_and_without_a_secr
     let (well, log, said) = fetch(&office, &["logs"]);
     assert!(well && said.ends_with("K0001 successful: done\n"), "{said}");
     assert!(log.contains(" INFO claim-opened order=") && log.contains("its configuration is wrong number="), "{log}");
+    assert!(log.contains("(removed)/x: "), "{log}");
     assert!(!log.contains(HUSH) && !log.contains(private.lines().nth(1).unwrap()), "{log}");
     machine.verify();
 }
