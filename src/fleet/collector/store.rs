@@ -7,6 +7,9 @@
 //! - On PostgreSQL `event` is partitioned by the month of the event's own time, so that old months can be moved away
 //!   whole. An event always has the same time, so it always has the same partition; without a time it is in that of month 0.
 //! - All of a batch is one transaction.
+//! - A statement on the lines of a batch finds each by its whole key, so what a batch costs does not grow with the fleet.
+//!   SQLite guesses that a fleet is a handful of lines and would go through all of them for each of the batch; where the
+//!   fleet's name comes from the line it can't, and begins with the lines.
 
 use std::collections::BTreeSet;
 
@@ -171,12 +174,14 @@ impl Writer<'_> {
     fn books(&self, db: &mut dyn Database, batch: &Batch) -> Result<Vec<BookId>, DatabaseError> {
         let line = |(id, book): (&BookId, &super::batch::Continued)| {
             json!({
-                "kiosk": id.kiosk, "ledger": id.ledger, "was_seq": book.was.seq, "was_hash": book.was.hash,
+                "fleet": self.fleet, "kiosk": id.kiosk, "ledger": id.ledger,
+                "was_seq": book.was.seq, "was_hash": book.was.hash,
                 "seq": book.now.seq, "hash": book.now.hash, "seal": String::from_utf8_lossy(&book.seal),
             })
         };
         let lines: Vec<Value> = batch.books.iter().map(line).collect();
         let columns = [
+            ("fleet", Text),
             ("kiosk", Text),
             ("ledger", Text),
             ("was_seq", Number),
@@ -197,7 +202,7 @@ impl Writer<'_> {
         let go_on = |dialect: Dialect| {
             format!(
                 "UPDATE book SET seq = n.seq, hash = n.hash, seal = n.seal, stored_ms = CAST($3 AS BIGINT) FROM {}
-                 WHERE book.fleet = $2 AND book.kiosk = n.kiosk AND book.ledger = n.ledger
+                 WHERE n.fleet = $2 AND book.fleet = n.fleet AND book.kiosk = n.kiosk AND book.ledger = n.ledger
                    AND book.seq = n.was_seq AND book.hash = n.was_hash
                  RETURNING book.kiosk, book.ledger",
                 dialect.incoming(&columns)
@@ -235,13 +240,19 @@ impl Writer<'_> {
 
     fn compare(&self, db: &mut dyn Database, batch: &Batch) -> Result<Vec<Fork>, DatabaseError> {
         let lines = batch.old.iter().enumerate();
-        let line = |(at, old): (usize, &Fork)| json!({ "at": at, "kiosk": old.id.kiosk, "ledger": old.id.ledger, "seq": old.seq, "hash": old.hash });
-        let columns = [("at", Number), ("kiosk", Text), ("ledger", Text), ("seq", Number), ("hash", Text)];
+        let line = |(at, old): (usize, &Fork)| {
+            json!({
+                "at": at, "fleet": self.fleet, "kiosk": old.id.kiosk, "ledger": old.id.ledger, "seq": old.seq,
+                "hash": old.hash,
+            })
+        };
+        let columns =
+            [("at", Number), ("fleet", Text), ("kiosk", Text), ("ledger", Text), ("seq", Number), ("hash", Text)];
         let other = |dialect: Dialect| {
             format!(
-                "SELECT n.at FROM {} JOIN event ON event.fleet = $2 AND event.kiosk = n.kiosk
+                "SELECT n.at FROM {} JOIN event ON event.fleet = n.fleet AND event.kiosk = n.kiosk
                     AND event.ledger = n.ledger AND event.seq = n.seq
-                 WHERE event.hash <> n.hash AND CAST($3 AS BIGINT) IS NOT NULL",
+                 WHERE n.fleet = $2 AND event.hash <> n.hash AND CAST($3 AS BIGINT) IS NOT NULL",
                 dialect.incoming(&columns)
             )
         };

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::batch::{Batch, BookId, Continued};
-use super::database::{Database, DatabaseError};
+use super::batch::{Batch, BookId, Continued, Fork, Status};
+use super::database::{Cell, Database, DatabaseError, Dialect, Row};
 use super::reading;
 use super::sqlite::Sqlite;
 use super::{lease, store};
@@ -104,6 +104,61 @@ fn a_batch_is_stored_whole_or_not_at_all() {
     assert!(matches!(refused, DatabaseError::Sqlite(_)) && refused.is_final(), "{refused}");
     assert_eq!(stored(&mut database), [0; 0]);
     assert_eq!(store::books(&mut database, &name("f"), &name("K1")).unwrap(), []);
+}
+
+/// Asks SQLite of every statement how it would go about it, and does it then.
+struct Explained {
+    database: Sqlite,
+    /// What it looks up and walks through, and for which statement.
+    plans: Vec<(String, String)>,
+}
+
+impl Database for Explained {
+    fn dialect(&self) -> Dialect {
+        self.database.dialect()
+    }
+
+    fn query(&mut self, statement: &str, parameters: &[Cell]) -> Result<Vec<Row>, DatabaseError> {
+        let steps = self.database.query(&format!("EXPLAIN QUERY PLAN {statement}"), parameters)?;
+        self.plans.extend(steps.iter().map(|step| (step[3].string(), statement.to_owned())));
+        self.database.query(statement, parameters)
+    }
+
+    fn run(&mut self, statements: &str) -> Result<(), DatabaseError> {
+        self.database.run(statements)
+    }
+
+    fn reconnect(&mut self) -> Result<(), DatabaseError> {
+        self.database.reconnect()
+    }
+}
+
+/// Each line that a batch changes is found by its key. Where a statement goes through all of a fleet for each of them, a
+/// collector of ten thousand machines stands still.
+#[test]
+fn what_a_batch_costs_does_not_grow_with_the_fleet() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut database = Explained { database: open(&directory), plans: Vec::new() };
+    let mut all = batch(0, 3);
+    all.said(&name("K1"), false).online = Some(true);
+    all.alarms.insert((name("K1"), name("door")), Some("{}".into()));
+    all.alarms.insert((name("K1"), name("paper")), None);
+    let status = Status { document: "{}".into(), verified: true };
+    all.statuses.insert((name("K1"), name("lock"), name("c1")), status);
+    let fork = Fork { id: id(), seq: 2, hash: "another".into(), message: "{}".into() };
+    (all.forks, all.old) = (vec![fork.clone()], vec![fork]);
+    let done = store::commit(&mut database, &name("f"), &all).unwrap();
+    assert_eq!((done.elsewhere.len(), done.forks.len()), (0, 1));
+    store::books(&mut database, &name("f"), &name("K1")).unwrap();
+    let tables = ["book", "event", "kiosk", "alarm", "command", "fork"];
+    let mut searched = BTreeSet::new();
+    for (step, statement) in &database.plans {
+        let Some(table) = tables.iter().find(|table| step.split(' ').nth(1) == Some(**table)) else { continue };
+        searched.insert(*table);
+        let by_key = step.starts_with("SEARCH") && step.contains("(fleet=? AND kiosk=?");
+        assert!(by_key, "{step}: {statement}");
+    }
+    assert!(["book", "event", "alarm"].iter().all(|table| searched.contains(table)), "{:?}", database.plans);
 }
 
 #[test]
