@@ -237,6 +237,47 @@ async fn what_does_not_fit_is_not_stored_and_not_acknowledged() {
     assert_same(&table(&sqlite(strict.path(), EVENTS)), &[kiosk]);
 }
 
+/// Its key is put in the place of the former while the collector runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_whose_board_was_replaced_is_believed_by_its_new_key() {
+    let (broker, safe, state) = (Mosquitto::start(), Safe::new(), tempfile::tempdir().unwrap());
+    let mut collector = Collector::start(&Store::directory(state.path()), &plain(broker.addr, &safe));
+    let mut former = Real::start("K1", &safe, broker.addr);
+    former.sell();
+    former.wait();
+    let heads = former.heads();
+    former.link.stop().await;
+    let replaced = Safe::new();
+    let keys =
+        LinkConfig { signer: Some(replaced.kiosk("K1")), back_end: Some(safe.back_end()), ..settings(broker.addr) };
+    let mut kiosk = Real::with("K1", keys);
+    collector.until("a message in a kiosk's name is not believed");
+    std::fs::copy(replaced.public().join("K1.pem"), safe.public().join("K1.pem")).unwrap();
+    kiosk.sell();
+    kiosk.wait();
+    collector.until("this kiosk has another key");
+    let stored = sqlite(state.path(), "SELECT count(*), count(DISTINCT ledger) FROM event");
+    assert_eq!(stored.trim(), format!("{}|2", heads + kiosk.heads()));
+    collector.stop();
+}
+
+/// A broker without a limit keeps what somebody has put there; it comes with every connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_message_that_the_broker_keeps_does_not_keep_the_collector_away() {
+    let (broker, safe, state) = (Mosquitto::start(), Safe::new(), tempfile::tempdir().unwrap());
+    let large = vec![b'x'; 6 << 20];
+    publish(broker.addr, &address("K2").topic(Leaf::State).to_string(), &["-r"], &large);
+    let store = Store::directory(state.path());
+    let mut collector = Collector::start(&store, &plain(broker.addr, &safe));
+    let mut kiosk = Real::start("K1", &safe, broker.addr);
+    kiosk.sell();
+    kiosk.wait();
+    until("it is refused", || {
+        documents("ls", &store, &["--only", "doubtful"]).iter().any(|line| line["kiosk"] == "K2")
+    });
+    collector.stop();
+}
+
 /// Somebody has written in the database.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_changed_in_the_database_is_told_by_its_place() {

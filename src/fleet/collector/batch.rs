@@ -6,6 +6,9 @@ use crate::fleet::proof::Position;
 use crate::fleet::topic::Name;
 use crate::ledger::EventDocument;
 
+/// Messages of one batch, at most.
+pub const MESSAGES: usize = 2000;
+
 /// One kiosk's ledger; a kiosk whose storage was replaced has a new one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BookId {

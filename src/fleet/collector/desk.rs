@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::batch::{Batch, BookId, Continued, Fork, Status};
+use super::batch::{Batch, BookId, Continued, Fork, MESSAGES, Status};
 use super::database::{Database, DatabaseError};
 use super::keys::{Keyring, Known};
 use super::session::{Heard, Sessions};
@@ -27,7 +27,6 @@ use crate::vocabulary::error_chain;
 
 /// A batch waits so long for more, from its first message on.
 const GATHER: Duration = Duration::from_millis(10);
-const MESSAGES: usize = 2000;
 const EVENTS: usize = 1000;
 /// Of old events in one batch, so many are compared with what is stored.
 const COMPARED: usize = 200;
@@ -79,6 +78,8 @@ struct State {
     held_bytes: usize,
     batch: Batch,
     due: BTreeSet<BookId>,
+    /// Kiosks that have another key by now; they are read anew once the batch is stored.
+    rekeyed: BTreeSet<Name>,
     shares: BTreeSet<u16>,
     renewed: Option<Instant>,
     aside: VecDeque<(Instant, Heard)>,
@@ -397,6 +398,11 @@ impl Desk {
         if let Some(seq) = fork {
             self.keep_fork(kiosk, seq, payload);
         }
+        if let (Refused::Checkpoint(_), Some(Kiosk { key: Some(key), .. })) = (why, self.state.kiosks.get(kiosk))
+            && self.keyring.has_changed(kiosk, key)
+        {
+            self.state.rekeyed.insert(kiosk.clone());
+        }
         self.refuse_as(kiosk, kind, &why.to_string());
     }
 
@@ -471,6 +477,11 @@ impl Desk {
         for id in elsewhere {
             tracing::info!(kiosk = %id.kiosk, "another collector has stored events of this kiosk");
             self.state.kiosks.remove(&id.kiosk);
+        }
+        for kiosk in std::mem::take(&mut self.state.rekeyed) {
+            tracing::info!(%kiosk, "this kiosk has another key");
+            let held = self.state.kiosks.remove(&kiosk).map_or(0, |known| known.held);
+            self.state.held_bytes = self.state.held_bytes.saturating_sub(held);
         }
         for id in due {
             self.acknowledge(&id)?;

@@ -16,6 +16,7 @@ use rumqttc::{
 };
 use tokio::sync::mpsc;
 
+use super::batch::MESSAGES;
 use crate::fleet::back_off::{back_off, jitter};
 use crate::fleet::link::Broker;
 use crate::fleet::poll_once;
@@ -26,9 +27,12 @@ use crate::fleet::topic::{Address, Filter, Leaf, Name, Told, Topic};
 /// never collide.
 const WINDOW: usize = 900;
 const INFLIGHT: u16 = 1000;
-/// Larger messages than any of ours are read, to be refused: a client that hangs up on them could be kept away.
-const MAX_INCOMING: usize = 4 << 20;
-const MAX_OUTGOING: usize = 268_435_455;
+/// Acknowledgements that wait for the connection: more than one batch can bring, for one that finds no room is sent only
+/// when its kiosk has said the same again.
+const WAITING: usize = 2 * MESSAGES;
+/// MQTT's own limit. Larger messages than any of ours are read, to be refused: a client that hangs up on one is sent it again
+/// on every connection where the broker keeps it, and would be kept away.
+const MAX_PACKET: usize = 268_435_455;
 /// Bytes of a message that is looked at.
 const LONGEST: usize = 128 << 10;
 const CONNECT_SECONDS: u64 = 10;
@@ -97,7 +101,7 @@ impl Sessions {
     /// Starts them as tasks of the current runtime; what they hear goes to `inbox`.
     pub fn start(configs: Vec<SessionConfig>, fleet: Name, inbox: &mpsc::Sender<Heard>, stop: Stop) -> Self {
         let start = |config: SessionConfig| {
-            let (outgoing, queue) = mpsc::channel(WINDOW);
+            let (outgoing, queue) = mpsc::channel(WAITING);
             let up = Arc::new(AtomicBool::new(false));
             let task = SessionTask { config, inbox: inbox.clone(), queue, up: Arc::clone(&up) };
             tokio::spawn(task.run());
@@ -134,16 +138,17 @@ impl SessionTask {
         loop {
             let started = Instant::now();
             let broker = self.config.nodes[node % self.config.nodes.len()].clone();
-            let why = self.connection(&broker).await;
-            let was_up = self.up.swap(false, Ordering::Relaxed);
+            let mut listened = false;
+            let why = self.connection(&broker, &mut listened).await;
+            self.up.store(false, Ordering::Relaxed);
             if self.inbox.is_closed() {
                 return;
             }
-            if was_up || why != reported {
+            if listened || why != reported {
                 tracing::warn!(%broker, why, "the connection to the broker is lost");
                 reported = why;
             }
-            failures = if was_up && started.elapsed() >= GOOD { 0 } else { failures.saturating_add(1) };
+            failures = if listened && started.elapsed() >= GOOD { 0 } else { failures.saturating_add(1) };
             node += 1;
             // The first try at the other nodes of a cluster comes at once.
             if usize::try_from(failures).unwrap_or(usize::MAX) >= self.config.nodes.len() {
@@ -158,13 +163,13 @@ impl SessionTask {
         told.into_iter().chain([statuses]).collect()
     }
 
-    /// One connection, to its end; why it ended.
-    async fn connection(&mut self, broker: &Broker) -> String {
+    /// One connection, to its end; why it ended. `listened`: the broker has granted what the collector wants to hear.
+    async fn connection(&mut self, broker: &Broker, listened: &mut bool) -> String {
         let mut options = MqttOptions::new(self.config.client_id.clone(), broker.host.clone(), broker.port);
         options
             .set_clean_session(false)
             .set_keep_alive(KEEP_ALIVE)
-            .set_max_packet_size(MAX_INCOMING, MAX_OUTGOING)
+            .set_max_packet_size(MAX_PACKET, MAX_PACKET)
             .set_inflight(INFLIGHT);
         if broker.tls {
             match self.config.tls.as_ref().map(ClientTls::now) {
@@ -190,6 +195,8 @@ impl SessionTask {
                     last = Instant::now();
                     match event {
                         Ok(Event::Incoming(Incoming::ConnAck(_))) => {
+                            // What the broker has kept comes before its answer to the subscriptions, and is acknowledged.
+                            self.up.store(true, Ordering::Relaxed);
                             for filter in self.filters() {
                                 // The channel is empty: there is room.
                                 drop(client.try_subscribe(filter, QoS::AtLeastOnce));
@@ -199,7 +206,7 @@ impl SessionTask {
                             if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
                                 return "the broker refuses a subscription".into();
                             }
-                            if !self.up.swap(true, Ordering::Relaxed) {
+                            if !std::mem::replace(listened, true) {
                                 tracing::info!(%broker, "the collector listens");
                             }
                         }

@@ -12,14 +12,6 @@ use crate::kit::{Fake, Kiosk, Mosquitto, PATIENCE, name, settings, until};
 
 const KIOSKS: u64 = 40;
 
-/// Seconds on processors, until now.
-fn processors(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
-    // User and system, in hundredths.
-    fields[11..13].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum::<f64>() / 100.0
-}
-
 async fn measure(what: &str, window: u16, store: &Store, count: impl Fn() -> u64, bytes: impl Fn() -> u64) {
     let each = if window == 1 {
         50
