@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 use super::chance::Chance;
@@ -61,6 +62,10 @@ enum Input {
 /// # Errors
 /// It could not begin.
 pub fn run(options: &Options, first: u64, count: u64) -> Result<(), SimulateError> {
+    // Most shells give a process 1,024 open files until it asks for all that it may have.
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    setrlimit(Resource::Nofile, files).map_err(std::io::Error::from)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let (tell, inputs) = channel();
     let broken = tell.clone();

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::chance::Chance;
 use crate::sale::event::{Effect, Event};
+use crate::sale::software::{Copies, Software, UpdateEvent, UpdateTask};
 use crate::vocabulary::{
     ChargeId, ChargeReport, Created, Currency, DeliveryId, Evidence, Minor, NewCharge, OrderId, Payment, PaymentId,
     Reading, RefundId, RefundReport, Standing,
@@ -183,10 +184,7 @@ impl Surroundings {
             Effect::CheckPin { .. } => self.tell(now, run, 50, Event::PinChecked { right: false }),
             Effect::AskReboot => self.tell(now, run, 50, Event::RebootAnswered { result: Ok(()) }),
             Effect::Reboot => self.later(now + 500, Due::PowerCut),
-            Effect::Update(task) => {
-                let event = task.failed("a simulated machine installs nothing".to_owned());
-                self.tell(now, run, 50, Event::Update(event));
-            }
+            Effect::Update(task) => self.tell(now, run, 50, Event::Update(software(&task))),
             Effect::PrintReport { .. } | Effect::PrintTest => {}
             other => return Some(other),
         }
@@ -250,5 +248,35 @@ impl Surroundings {
             Some(count) => Evidence::Dropped { count },
         };
         self.tell(now, run, wait, Event::Evidence { delivery, evidence });
+    }
+}
+
+/// It has one copy of its software, which is no reason to ask again; and nobody installs another.
+fn software(task: &UpdateTask) -> UpdateEvent {
+    let how = "a simulated machine installs nothing".to_owned();
+    match task {
+        UpdateTask::Look { .. } | UpdateTask::Discard => {
+            let (version, kernel_boot) = (None, String::new());
+            UpdateEvent::Seen(Software { version, kernel_boot, copies: Copies::One { how } })
+        }
+        other => other.failed(how),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten thousand machines that are unsure and ask every ten seconds would keep their thread busy with it.
+    #[test]
+    fn what_runs_is_answered_so_that_nobody_asks_again() {
+        let habits = Habits { customer: 1e9, jams: 0.0, cut: None, loss: None };
+        let mut around = Surroundings::new(habits, Chance::new(1, 1));
+        for task in [UpdateTask::Look { clean: true }, UpdateTask::Discard] {
+            assert!(around.answer(0, 1, Effect::Update(task)).is_none());
+            let Some(Due::Tell { run: 1, event }) = around.happen(1_000) else { panic!("no answer") };
+            let Event::Update(UpdateEvent::Seen(seen)) = *event else { panic!("{event:?}") };
+            assert!(matches!(seen.copies, Copies::One { .. }), "{seen:?}");
+        }
     }
 }
