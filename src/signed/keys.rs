@@ -123,8 +123,24 @@ impl KeySource {
     /// # Errors
     /// As [`signer`](Self::signer).
     pub fn named_signer(file: &Path, kid: Option<&str>) -> Result<Signer, KeyError> {
-        let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        Self::File(file.into()).signer(kid.unwrap_or(stem))
+        let source = Self::File(file.into());
+        source.signer(kid.unwrap_or(source.stem()))
+    }
+
+    /// The key's name is its file's or its credential's, without what follows the last dot.
+    ///
+    /// # Errors
+    /// As [`signer`](Self::signer).
+    pub fn own_signer(&self) -> Result<Signer, KeyError> {
+        self.signer(self.stem())
+    }
+
+    fn stem(&self) -> &str {
+        let file = match self {
+            Self::File(path) => path.as_path(),
+            Self::Credential(name) => Path::new(name),
+        };
+        file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
     }
 
     /// # Errors

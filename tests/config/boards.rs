@@ -110,6 +110,32 @@ fn systemd_understands_the_gateways_unit() {
     assert!(guide.contains("credential:gateway.key"));
 }
 
+/// The network and a folder of its own. What it types is what `kioskfleet` takes, and every key it names is handed over.
+#[cfg(feature = "back-end")]
+#[test]
+fn systemd_understands_the_collectors_unit_and_kioskfleet_its_command() {
+    systemd_understands("kioskfleet-collector.service", env!("CARGO_BIN_EXE_kioskfleet"), 12);
+    let unit = read("systemd/kioskfleet-collector.service").replace("\\\n", "");
+    let value = |line: &str, key: &str| line.trim_start_matches("# ").strip_prefix(key).map(str::to_owned);
+    let handed = unit.lines().filter_map(|line| value(line, "LoadCredential="));
+    let handed: Vec<String> = handed.map(|key| key.split(':').next().unwrap().to_owned()).collect();
+    let typed = unit.lines().find_map(|line| value(line, "ExecStart=/usr/bin/kioskfleet ")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let here = |path: &str| path.replace("/var/lib/kioskfleet", folder.path().to_str().unwrap());
+    let store = here(&unit.lines().find_map(|line| value(line, "Environment=DATABASE=")).unwrap());
+    for key in typed.split("credential:").skip(1).map(|rest| rest.split(' ').next().unwrap()).chain(["database"]) {
+        assert!(handed.iter().any(|name| name == key), "the unit hands over no {key}");
+    }
+    let variables = [("${BROKER}", "mqtt://127.0.0.1:1"), ("${FLEET}", "street"), ("${DATABASE}", store.as_str())];
+    let typed = variables.iter().fold(typed, |typed, (name, value)| typed.replace(name, value));
+    let mut collect = kioskd_tests::child::command(env!("CARGO_BIN_EXE_kioskfleet"));
+    let output = collect.args(typed.split_whitespace()).env_remove("CREDENTIALS_DIRECTORY").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    // It has understood all of it, and stands on nothing here.
+    assert!(output.status.code() == Some(1) && said.contains("/etc/kioskfleet/kiosks: No such file"), "{said}");
+    assert!(read("docs/collector.md").contains("systemd/kioskfleet-collector.service"));
+}
+
 /// Every node that is named in a folder's sources, tests aside.
 fn nodes(folder: &Path, into: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {

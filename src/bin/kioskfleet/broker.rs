@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use kioskd::fleet::office::Access;
-use kioskd::signed::keys::KeySource;
+use kioskd::signed::keys::{KeyError, KeySource};
 
 #[derive(Args)]
 pub struct Broker {
@@ -24,9 +24,15 @@ pub struct Tls {
     /// With TLS: your own certificate; needs its key.
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
-    /// The private key of --cert.
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    key: Option<PathBuf>,
+    /// The private key of --cert, or credential:NAME, from systemd.
+    #[arg(long, value_name = "FILE", requires = "cert", value_parser = key_source)]
+    key: Option<KeySource>,
+}
+
+/// A path, or `file:PATH`, or `credential:NAME`.
+pub fn key_source(text: &str) -> Result<KeySource, KeyError> {
+    let is_named = ["file:", "credential:"].iter().any(|kind| text.starts_with(kind));
+    if is_named { KeySource::parse(text) } else { Ok(KeySource::File(text.into())) }
 }
 
 impl Broker {
@@ -39,6 +45,6 @@ impl Broker {
 impl Tls {
     /// The client's certificate, and where its key is.
     pub fn identity(&self) -> Option<(PathBuf, KeySource)> {
-        self.cert.clone().zip(self.key.clone().map(KeySource::File))
+        self.cert.clone().zip(self.key.clone())
     }
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use kioskd::fleet::collector::{self, Settings};
 use kioskd::fleet::topic::Name;
+use kioskd::signed::keys::KeySource;
 
-use crate::broker::Tls;
+use crate::broker::{Tls, key_source};
 use crate::name;
 use crate::place::PlaceArguments;
 
@@ -27,9 +28,9 @@ pub struct Arguments {
     /// Where the kiosks' public keys are, KIOSK.pem each. With it only what the kiosks have signed for is believed.
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
-    /// The private key that signs acknowledgements; its file's name is the key's.
-    #[arg(long, value_name = "FILE")]
-    sign: Option<PathBuf>,
+    /// The private key that signs acknowledgements; its file's name is the key's. Or credential:NAME, from systemd.
+    #[arg(long, value_name = "FILE", value_parser = key_source)]
+    sign: Option<KeySource>,
     #[command(flatten)]
     place: PlaceArguments,
 }

@@ -61,7 +61,7 @@ pub struct Settings {
     /// `KIOSK.pem` of each kiosk.
     pub keys: Option<PathBuf>,
     /// Signs acknowledgements, under its file's name.
-    pub sign: Option<PathBuf>,
+    pub sign: Option<KeySource>,
     pub place: Place,
 }
 
@@ -92,7 +92,7 @@ pub fn collect(settings: &Settings) -> Result<(), CollectError> {
     } else {
         tracing::warn!("no --keys: whoever may publish in a kiosk's name is believed as long as the chain fits");
     }
-    let signer = settings.sign.as_ref().map(|file| KeySource::named_signer(file, None)).transpose()?;
+    let signer = settings.sign.as_ref().map(KeySource::own_signer).transpose()?;
     let mut database = settings.place.open(true)?;
     lease::make(&mut *database, &settings.fleet)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CollectError::Start)?;
