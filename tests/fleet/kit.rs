@@ -2,6 +2,8 @@
 //! end.
 
 mod back_end;
+#[cfg(feature = "back-end")]
+pub mod simulation;
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -264,16 +266,47 @@ impl Mosquitto {
 
     fn with(secure: Option<SocketAddr>, more: &str) -> Self {
         let addr = free();
-        let directory = tempfile::tempdir().unwrap();
-        // As root it would become another user, who may not read the keys.
         let conf = format!(
-            "user root\nallow_anonymous true\npersistence false\nmax_queued_messages 0\nset_tcp_nodelay true\nlistener {} 127.0.0.1\n{more}",
+            "allow_anonymous true\nmax_queued_messages 0\nset_tcp_nodelay true\nlistener {} 127.0.0.1\n{more}",
             addr.port()
         );
+        Self::configured(addr, secure, &conf)
+    }
+
+    /// By configs/mosquitto.conf. `files` are the CA's, the broker's certificate and key, and the access list; without them
+    /// everybody gets in, and without TLS.
+    pub fn shipped(files: Option<[&Path; 4]>) -> Self {
+        let addr = free();
+        let mut conf = include_str!("../../configs/mosquitto.conf").to_owned();
+        let mut put = |line: &str, other: String| {
+            let found = conf.lines().find(|known| *known == line || known.starts_with(&format!("{line} ")));
+            let found = found.unwrap_or_else(|| panic!("there is no {line} in configs/mosquitto.conf")).to_owned();
+            conf = conf.replacen(&found, &other, 1);
+        };
+        put("listener", format!("listener {} 127.0.0.1", addr.port()));
+        for (nth, name) in ["cafile", "certfile", "keyfile", "acl_file"].into_iter().enumerate() {
+            put(name, files.map(|files| format!("{name} {}", files[nth].display())).unwrap_or_default());
+        }
+        if files.is_none() {
+            put("require_certificate", String::new());
+            put("use_identity_as_username", String::new());
+            put("allow_anonymous", "allow_anonymous true".into());
+        }
+        Self::configured(addr, files.map(|_| addr), &conf)
+    }
+
+    fn configured(addr: SocketAddr, secure: Option<SocketAddr>, conf: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        // As root it would become another user, who may not read the keys.
+        let conf = format!("user root\npersistence false\n{conf}");
         std::fs::write(directory.path().join("conf"), conf).unwrap();
         let mut broker = Self { child: None, addr, secure, directory };
         broker.restart();
         broker
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
     }
 
     /// SIGKILL: nothing is written, nobody is told.

@@ -13,6 +13,8 @@ mod kit;
 mod pay;
 #[cfg(feature = "back-end")]
 mod rollout;
+#[cfg(feature = "back-end")]
+mod scale;
 /// A sale in small with a ledger of its own.
 #[allow(dead_code, reason = "the ledger's tests use the rest")]
 #[path = "../ledger/kit.rs"]

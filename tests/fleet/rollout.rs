@@ -1,11 +1,9 @@
 //! Roll-outs, as a fleet manager types them, over simulated machines on a real broker. What each machine has done its own
 //! ledger says.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
 use std::time::Instant;
 
 use kioskd::ledger::{OperationLine, Reader};
@@ -13,6 +11,7 @@ use kioskd::operation::{Actor, Outcome};
 use kioskd_tests::child::{Running, command};
 use serde_json::Value;
 
+use crate::kit::simulation::{Simulation, folder, hear, lines};
 use crate::kit::{Mosquitto, PATIENCE, publish};
 
 /// Machines that sell, their broker, and the office's folder.
@@ -20,51 +19,21 @@ struct Street {
     machines: usize,
     broker: Mosquitto,
     folder: tempfile::TempDir,
-    _simulation: Running,
-    said: mpsc::Receiver<Value>,
-}
-
-fn lines(child: &mut Running) -> mpsc::Receiver<Value> {
-    let out = BufReader::new(child.stdout.take().unwrap());
-    let (tell, said) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in out.lines().map_while(Result::ok) {
-            drop(tell.send(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"))));
-        }
-    });
-    said
-}
-
-/// Waits for the first that fits.
-fn hear(said: &mpsc::Receiver<Value>, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
-    let by = Instant::now() + PATIENCE;
-    let mut last = Value::Null;
-    loop {
-        let left = by.saturating_duration_since(Instant::now());
-        let line = said.recv_timeout(left).unwrap_or_else(|_| panic!("{what} was not said, but {last}"));
-        if fits(&line) {
-            return line;
-        }
-        last = line;
-    }
+    simulation: Simulation,
 }
 
 impl Street {
     fn open(machines: usize, more: &[&str]) -> Self {
-        let broker = Mosquitto::start();
-        // Each sale would wait for the disk otherwise, and so would every other test.
-        let shared = Path::new("/dev/shm");
-        let folder = if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap();
-        let mut simulation = command(env!("CARGO_BIN_EXE_kioskfleet"));
-        simulation.args(["simulate", &machines.to_string(), "--json", "--report", "1", "--spread", "1"]);
-        simulation.arg("--broker").arg(format!("mqtt://{}", broker.addr)).arg("--state").arg(folder.path()).args(more);
-        let mut simulation = Running::start(simulation.stdin(Stdio::piped()).stdout(Stdio::piped()));
-        let said = lines(&mut simulation);
-        hear(&said, "that all are connected", |line| {
+        let (broker, folder) = (Mosquitto::start(), folder());
+        let simulation = Simulation::start(machines as u64, |simulation| {
+            simulation.arg("--broker").arg(format!("mqtt://{}", broker.addr)).arg("--state").arg(folder.path());
+            simulation.args(["--spread", "1"]).args(more);
+        });
+        hear(&simulation.said, "that all are connected", |line| {
             assert_eq!(line["dead"], 0, "{line}");
             line["said"] == "all-connected"
         });
-        Self { machines, broker, folder, _simulation: simulation, said }
+        Self { machines, broker, folder, simulation }
     }
 
     fn at(&self, file: &str) -> PathBuf {
@@ -171,8 +140,9 @@ fn two_hundred_machines_are_changed_in_waves_and_changed_back() {
     let told = street.run(&plan, &[]);
     assert!(told.code == Some(1) && told.errors.contains("is being undone"), "{told:?}");
     // Everybody sells again.
-    let before = hear(&street.said, "how it goes", |line| line["said"] == "running")["sold"].as_u64().unwrap();
-    hear(&street.said, "sales", |line| line["sold"].as_u64().is_some_and(|sold| sold > before + 20));
+    let before =
+        hear(&street.simulation.said, "how it goes", |line| line["said"] == "running")["sold"].as_u64().unwrap();
+    hear(&street.simulation.said, "sales", |line| line["sold"].as_u64().is_some_and(|sold| sold > before + 20));
 }
 
 #[test]
@@ -251,7 +221,7 @@ fn halts_and_goes_back(street: &Street, name: &str, bad: impl Fn(&str) -> String
     kioskd_tests::wait_for("that all sell again", PATIENCE, || {
         first.iter().zip(&before).all(|(kiosk, before)| sells_again(kiosk) > *before).then_some(())
     });
-    let line = hear(&street.said, "how it goes", |line| line["said"] == "running");
+    let line = hear(&street.simulation.said, "how it goes", |line| line["said"] == "running");
     assert_eq!(line["dead"], 0, "{line}");
 }
 
@@ -385,12 +355,13 @@ fn whoever_is_online_is_meant_where_nobody_is_listed() {
 fn a_simulated_fleet_sells_through_mishaps_and_its_ledgers_hold() {
     let mut street =
         Street::open(20, &["--every", "3", "--jams", "10", "--cuts", "120", "--losses", "60", "--seed", "7"]);
-    hear(&street.said, "power cuts and sales", |line| {
+    hear(&street.simulation.said, "power cuts and sales", |line| {
         line["cuts"].as_u64() > Some(3) && line["losses"].as_u64() > Some(2) && line["sold"].as_u64() > Some(50)
     });
     street.broker.restart();
-    let after = hear(&street.said, "how it goes", |line| line["said"] == "running")["sold"].as_u64().unwrap();
-    let line = hear(&street.said, "sales without a stop", |line| line["sold"].as_u64() > Some(after + 20));
+    let after =
+        hear(&street.simulation.said, "how it goes", |line| line["said"] == "running")["sold"].as_u64().unwrap();
+    let line = hear(&street.simulation.said, "sales without a stop", |line| line["sold"].as_u64() > Some(after + 20));
     assert_eq!((&line["failed"], &line["dead"]), (&Value::from(0), &Value::from(0)), "{line}");
     for kiosk in street.names() {
         let verified = Reader::open(&street.at(&kiosk)).unwrap().verify().unwrap();
