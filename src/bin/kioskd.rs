@@ -1,5 +1,8 @@
 //! The daemon's command line. Everything it does is in the library.
 
+#[path = "kioskd/tariff.rs"]
+mod tariff;
+
 use std::io::{IsTerminal, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -313,123 +316,6 @@ fn log() -> Log {
         .log_internal_errors(false);
     log.with(writer).init();
     kept
-}
-
-mod tariff {
-    use std::path::PathBuf;
-    use std::process::ExitCode;
-
-    use anyhow::Context;
-    use jiff::Timestamp;
-    use kioskd::console::tariff::{self, Question, TariffError};
-    use kioskd::console::{complain, say};
-    use kioskd::parking;
-    use kioskd::vocabulary::Language;
-
-    #[derive(clap::Subcommand)]
-    pub enum Verb {
-        /// What a stay costs, line by line.
-        Explain {
-            file: PathBuf,
-            /// As RFC 3339, like 2026-11-30T08:00:00+08:00.
-            #[arg(long, value_name = "RFC3339", required_unless_present = "lost")]
-            entry: Option<Timestamp>,
-            #[arg(long, value_name = "RFC3339")]
-            exit: Timestamp,
-            /// The first of the file where it is left out.
-            #[arg(long, value_name = "NAME")]
-            class: Option<String>,
-            /// A validation of the file; may be given several times.
-            #[arg(long, value_name = "NAME")]
-            validation: Vec<String>,
-            /// The ticket is lost, and nobody knows the entry.
-            #[arg(long, conflicts_with = "entry")]
-            lost: bool,
-            /// Of the texts: en, zh-Hant or zh-Hans.
-            #[arg(long, value_name = "TAG", default_value = "en")]
-            language: String,
-            /// For programs; amounts in minor units.
-            #[arg(long)]
-            json: bool,
-        },
-        /// Where the file may not say what its author meant: a fee that falls or jumps, an overlap, a clock that changes.
-        /// Ends with 1 if there is a warning.
-        Check {
-            file: PathBuf,
-            /// The two years from that day on; today where it is left out.
-            #[arg(long, value_name = "RFC3339")]
-            from: Option<Timestamp>,
-        },
-        /// The sign at the entrance.
-        Table {
-            file: PathBuf,
-            /// When the examples enter; now where it is left out.
-            #[arg(long, value_name = "RFC3339")]
-            entry: Option<Timestamp>,
-        },
-        /// Who pays more and who pays less when NEW takes the place of OLD.
-        Diff {
-            old: PathBuf,
-            new: PathBuf,
-            /// A stay a line: ENTRY,EXIT or ENTRY,EXIT,CLASS.
-            #[arg(long, value_name = "FILE")]
-            stays: PathBuf,
-        },
-    }
-
-    pub fn run(verb: &Verb) -> anyhow::Result<ExitCode> {
-        match act(verb) {
-            // Reports of files are in the form FILE:LINE:COL; nothing is put before them.
-            Err(error) if reports(&error) => {
-                complain(&error);
-                Ok(ExitCode::FAILURE)
-            }
-            other => other,
-        }
-    }
-
-    fn reports(error: &anyhow::Error) -> bool {
-        use TariffError::{Read, Stays, Wrong};
-        matches!(error.downcast_ref(), Some(Wrong { .. } | Read { .. } | Stays { .. }))
-    }
-
-    fn act(verb: &Verb) -> anyhow::Result<ExitCode> {
-        match verb {
-            Verb::Explain { file, entry, exit, class, validation, lost: _, language, json } => {
-                let of = tariff::load(file)?;
-                let question =
-                    Question { entry: *entry, exit: *exit, class: class.as_deref(), validations: validation };
-                let bill = tariff::bill(&of, &question)?;
-                let language = Language::new(language);
-                if *json {
-                    let bill = tariff::bill_for_programs(&of, &bill, &language);
-                    say(serde_json::to_string_pretty(&bill).context("the bill")?)?;
-                } else {
-                    say(tariff::bill_for_people(&of, &bill, &language))?;
-                }
-            }
-            Verb::Check { file, from } => {
-                let of = tariff::load(file)?;
-                let warnings = parking::tariff::check(&of, tariff::wall(from.unwrap_or_else(Timestamp::now))?);
-                for warning in &warnings {
-                    say(format_args!("{}: {warning}", file.display()))?;
-                }
-                if !warnings.is_empty() {
-                    return Ok(ExitCode::FAILURE);
-                }
-            }
-            Verb::Table { file, entry } => {
-                let of = tariff::load(file)?;
-                say(parking::tariff::table(&of, tariff::wall(entry.unwrap_or_else(Timestamp::now))?).trim_end())?;
-            }
-            Verb::Diff { old, new, stays } => {
-                let (old, new) = (tariff::load(old)?, tariff::load(new)?);
-                let found = tariff::differ(&old, &new, stays)?;
-                say(tariff::difference_for_people(&old, &new, &found))?;
-            }
-        }
-        Ok(ExitCode::SUCCESS)
-    }
 }
 
 #[cfg(feature = "demo")]

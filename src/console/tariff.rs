@@ -1,5 +1,7 @@
 //! `kioskd tariff`: what a stay costs and why, the sign, and what the author may not have meant.
 
+mod plot;
+
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -25,6 +27,10 @@ pub enum TariffError {
     Stays { path: PathBuf, line: u64, what: String },
     #[error("`{0}` is no name of a class or a validation; write 1 to 32 letters, digits, `_` or `-`")]
     Name(String),
+    #[error("`{}` is no picture that is drawn here; write a name that ends in .svg or .png", .0.display())]
+    Picture(PathBuf),
+    #[error("the picture: {0}")]
+    Drawing(#[from] image::ImageError),
     #[error("{} can't be written: {source}", path.display())]
     Write { path: PathBuf, source: std::io::Error },
 }
@@ -183,4 +189,31 @@ pub fn difference_for_people(old: &Tariff, new: &Tariff, found: &Difference) -> 
         found.cheaper,
         money(found.most_less.into(), new),
     )
+}
+
+/// Draws the fee of stays from `entry` on of up to so many hours, of each tariff with its name.
+///
+/// # Errors
+/// A stay has no price, or the picture can't be written.
+pub fn plot(
+    tariffs: &[(String, Tariff)],
+    entry: Timestamp,
+    class: Option<&str>,
+    hours: u32,
+    output: &Path,
+) -> Result<(), TariffError> {
+    let Some((_, first)) = tariffs.first() else { return Ok(()) };
+    let class = class.map(|text| Label::parse(text).ok_or_else(|| TariffError::Name(text.chars().take(40).collect())));
+    let entry = wall(entry)?;
+    let stay = Stay { class: class.transpose()?, ..Stay::new(entry, entry) };
+    let curve =
+        |(name, tariff): &(String, Tariff)| Ok((name.clone(), tariff::curve(tariff, entry, &stay, hours * 60, 1)?));
+    let curves = tariffs.iter().map(curve).collect::<Result<Vec<_>, FeeError>>()?;
+    let plot = plot::Plot::new(&curves, first.currency);
+    let bytes = match output.extension().and_then(|kind| kind.to_str()) {
+        Some("svg") => plot.svg().into_bytes(),
+        Some("png") => plot.png()?,
+        _ => return Err(TariffError::Picture(output.into())),
+    };
+    std::fs::write(output, bytes).map_err(|source| TariffError::Write { path: output.into(), source })
 }

@@ -1,5 +1,6 @@
 //! Car parks from outside: published tariffs with their published examples, and what must hold of every tariff.
 
+mod command;
 mod properties;
 mod published;
 
