@@ -17,6 +17,8 @@ use crate::vocabulary::{Currency, Language, Minor, Money, Wall};
 
 /// So many of one kind; others like them follow from the same rule.
 const MOST: usize = 8;
+/// Entries that are tried out, of each class.
+const ENTRIES: usize = 300;
 /// Days that are looked at.
 const AHEAD: i64 = 731;
 
@@ -227,7 +229,9 @@ fn walk(tariff: &Tariff, nth: usize, class: &Label, first: i64) -> Vec<Warning> 
     let (mut falls, mut jumps) = (Vec::new(), Vec::new());
     let hours = tariff.caps.iter().any(|cap| matches!(cap.per, CapPer::Hours { .. }));
     let days = if hours || tariff.fixed.iter().any(|fixed| fixed.out_until.is_some()) { 8 } else { 3 };
-    for (day, minute) in kinds(tariff, first).iter().flat_map(|day| entries.iter().map(move |minute| (*day, *minute))) {
+    let kinds = kinds(tariff, first);
+    let all = kinds.iter().flat_map(|day| entries.iter().map(move |minute| (*day, *minute)));
+    for (day, minute) in all.take(ENTRIES) {
         let entry = at_civil(tariff, day, minute);
         let lengths = (0..=26 * 60).chain((27..=days * 24).map(|hour| hour * 60));
         let mut before: Option<(i64, Minor)> = None;

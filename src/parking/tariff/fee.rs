@@ -200,12 +200,12 @@ pub(super) fn priced(tariff: &Tariff, case: &Case) -> Lines {
 fn fits(tariff: &Tariff, fixed: &Fixed, case: &Case) -> bool {
     let (day, minute) = civil(tariff, case.entry);
     let exit = case.exit - i64::from(tariff.last_minute == LastMinute::Included);
-    let (out_day, out) = civil(tariff, exit);
-    let out = (out_day - day) * DAY + i64::from(out);
+    // An instant, so that clocks that are put back bring no price back.
+    let instant = |out: i64| at_civil(tariff, day + out / DAY, u16::try_from(out % DAY).unwrap_or_default());
     fixed.classes & case.class != 0
         && fixed.when.begun(&tariff.holidays, day, minute).is_some()
-        && fixed.out_from.is_none_or(|from| out >= from)
-        && fixed.out_until.is_none_or(|until| out <= until)
+        && fixed.out_from.is_none_or(|from| exit >= instant(from))
+        && fixed.out_until.is_none_or(|until| exit <= instant(until))
         && fixed.longest.is_none_or(|longest| exit - case.entry <= longest)
 }
 

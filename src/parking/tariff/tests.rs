@@ -246,6 +246,16 @@ fn time_is_of_utc_and_windows_are_of_the_site() {
 }
 
 #[test]
+fn clocks_that_are_put_back_bring_no_price_back() {
+    let tariff =
+        tariff(&format!("{HALF_HOURS}[[fixed]]\nout_until = \"02:30\"\nprice = 250\napplies = \"when-lower\"\n"));
+    let entry = at(&tariff, "2026-10-25 00:00");
+    let after = |minutes: u64| fee(&tariff, &Stay::new(entry, Wall(entry.0 + minutes * 60_000))).unwrap().amount;
+    // 02:30 for the first time, the minute after it, and for the second time.
+    assert_eq!([150, 151, 210].map(after), [250, 600, 700]);
+}
+
+#[test]
 fn what_is_no_stay_is_refused() {
     let tariff = tariff(HALF_HOURS);
     let (one, two) = (at(&tariff, "2026-11-30 09:00"), at(&tariff, "2026-11-30 10:00"));
