@@ -80,7 +80,9 @@ fn warnings_end_with_one_and_a_calm_file_with_nought() {
     let calm = folder.path().join("calm.toml");
     let rules = "name = { en = \"A\" }\ncurrency = \"CNY\"\nzone = \"Asia/Shanghai\"\n[[rate]]\nsteps = [{ minutes = 60, price = 100 }]\n";
     std::fs::write(&calm, rules).unwrap();
-    assert_eq!(said(&["check", calm.to_str().unwrap()]), "");
+    for file in [calm.to_str().unwrap(), CITY] {
+        assert_eq!(said(&["check", file, "--from", "2026-11-30T00:00:00Z"]), "");
+    }
     let text_of = std::fs::read_to_string(root().join(CITY)).unwrap();
     let falls = folder.path().join("falls.toml");
     std::fs::write(&falls, text_of.replace("may_fall = true\n", "")).unwrap();

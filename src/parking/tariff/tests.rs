@@ -346,7 +346,7 @@ fn the_sign_tells_every_rule() {
     for text in [
         "City car park",
         "Stays of no more than 15 min: free",
-        "Day (07:00–21:00): 1 h 6.00 CNY, then each started 30 min 4.00 CNY",
+        "Day (mon tue wed thu fri, 07:00–21:00): 1 h 6.00 CNY, then each started 30 min 4.00 CNY",
         "Weekend and holiday (sat sun holiday, 07:00–21:00)",
         "Early bird (mon tue wed thu fri, 06:00–09:00), by the time of entry, out from 15:00 until 20:00: at most 35.00 CNY",
         "At most 60.00 CNY in 24 h from the entry",
