@@ -100,6 +100,7 @@ reason-sold-out = everything is sold out
 reason-full = every space is taken
 reason-outlet-faulty = where it comes out is faulty
 reason-cooling-down = too many orders in a row were not paid; in a minute it goes on
+reason-self-check = the machine has not passed its self-check
 date-time = %-d %b %Y, %H:%M
 pickup-label = Pick-up number
 pickup-hint = You will be called by it.

@@ -100,6 +100,7 @@ reason-sold-out = 商品已全部售完
 reason-full = 车位已满
 reason-outlet-faulty = 出货口故障
 reason-cooling-down = 连续多笔订单未付款，请稍候一分钟
+reason-self-check = 机器未通过自检
 date-time = %Y年%-m月%-d日 %H:%M
 pickup-label = 取货号
 pickup-hint = 将以此号码呼叫您。

@@ -100,6 +100,7 @@ reason-sold-out = 商品已全部售完
 reason-full = 車位已滿
 reason-outlet-faulty = 出貨口故障
 reason-cooling-down = 連續多筆訂單未付款，請稍候一分鐘
+reason-self-check = 機器未通過自我檢查
 date-time = %Y年%-m月%-d日 %H:%M
 pickup-label = 取貨號碼
 pickup-hint = 將以此號碼呼叫您。

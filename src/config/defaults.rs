@@ -89,6 +89,10 @@ impl Fleet {
         Span::seconds(60)
     }
 
+    pub(super) fn inspection_every() -> Span {
+        Span::seconds(24 * 3_600)
+    }
+
     /// Longer than a network that was away with the restart takes to come back.
     pub(crate) fn trial() -> Span {
         Span::seconds(300)

@@ -276,6 +276,10 @@ pub struct Fleet {
     #[serde(default = "Fleet::telemetry_every")]
     #[schemars(extend("x-minimum" = "5s", "x-maximum" = "2min"))]
     pub telemetry_every: Span,
+    /// How often an [inspection](fleet.md#the-inspection) is sent; the first a minute after a start, or sooner. Needs `signing_key`.
+    #[serde(default = "Fleet::inspection_every")]
+    #[schemars(extend("x-minimum" = "5s", "x-maximum" = "168h"))]
+    pub inspection_every: Span,
     /// A configuration that came as a command is kept when the kiosk sells with it and reaches the broker. When that has not
     /// come true after so long, the one before is in force again.
     #[serde(default = "Fleet::trial")]

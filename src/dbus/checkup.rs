@@ -91,6 +91,11 @@ fn line(text: &str, longest: usize) -> String {
     line
 }
 
+/// Of a kiosk's `state` and its link to the fleet; nothing where the document is none.
+pub fn checks(document: &Value, link: (String, String)) -> Vec<Check> {
+    Report::read(&document.to_string(), link).map_or_else(Vec::new, |report| report.checks())
+}
+
 const TOUCH: &str = "touch";
 
 /// What to do about a device that is not well.

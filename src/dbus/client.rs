@@ -193,6 +193,7 @@ impl Client {
             Operation::RotateKeys { .. }
             | Operation::ResendEvents { .. }
             | Operation::Refund { .. }
+            | Operation::Inspect
             | Operation::ApplyConfig { .. }
             | Operation::SetPrices { .. }
             | Operation::SetPlanogram { .. }

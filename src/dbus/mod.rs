@@ -34,7 +34,7 @@ use zbus::fdo::{self, RequestNameFlags, RequestNameReply};
 use zbus::object_server::Interface;
 use zbus::{Connection, OwnedVariant, Variant};
 
-pub use checkup::{Check, CheckResult};
+pub use checkup::{Check, CheckResult, checks};
 pub use client::{Client, Done, NoAnswer};
 pub use handle::{Answered, Ask, Mark, Picture, Read, Screenshot, Touched};
 pub use report::Report;

@@ -34,6 +34,9 @@ pub(super) fn advice(reason: &StopReason) -> &'static str {
         StopReason::Full => "nothing to do here: it sells again when a place is free",
         StopReason::OutletFaulty => "see what is stuck; when it works again: kioskctl refill",
         StopReason::CoolingDown => "nothing to do: it ends by itself",
+        StopReason::SelfCheck(_) => {
+            "look at what it names, then: systemctl restart kioskd; docs/technician.md lists the checks"
+        }
     }
 }
 
@@ -167,6 +170,7 @@ mod tests {
             StopReason::Full,
             StopReason::OutletFaulty,
             StopReason::CoolingDown,
+            StopReason::SelfCheck(text()),
         ];
         let said = report(&json!({ "kiosk": "K1", "fleet": "f", "selling": false, "reasons": all }));
         let (told, json) = (said.to_string(), said.json());

@@ -7,6 +7,7 @@
 //! - [`topic`] has every topic as a type; no other place writes one as text.
 //! - [`link`] is the kiosk's connection to the broker.
 //! - [`command`] is what the office asks of a kiosk, and who is believed.
+//! - [`inspection`] is what a kiosk says, signed, of every part of itself.
 //! - [`proof`] checks a kiosk's events and checkpoints with its public key.
 //! - [`tls`] configures how a client verifies its broker and identifies itself.
 //! - `gateway` is the process in the back end that holds the merchant's keys.
@@ -24,6 +25,7 @@ pub mod enroll;
 pub mod figures;
 #[cfg(feature = "back-end")]
 pub mod gateway;
+pub mod inspection;
 pub mod keygen;
 pub mod link;
 pub mod metrics;

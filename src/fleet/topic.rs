@@ -106,6 +106,8 @@ pub enum Leaf {
     Event(Name),
     /// Signed by the kiosk: the chain of its events up to one that is published with it or was before.
     Checkpoint,
+    /// Signed by the kiosk: how it is in every part; daily, and when it is asked.
+    Inspection,
     /// From the back end: the highest contiguous event it holds.
     Ack,
     /// Retained until cleared by an empty message.
@@ -140,6 +142,7 @@ impl fmt::Display for Leaf {
             Leaf::Telemetry => f.write_str("telemetry"),
             Leaf::Event(kind) => write!(f, "event/{kind}"),
             Leaf::Checkpoint => f.write_str("checkpoint"),
+            Leaf::Inspection => f.write_str("inspection"),
             Leaf::Ack => f.write_str("ack"),
             Leaf::Alarm(kind) => write!(f, "alarm/{kind}"),
             Leaf::Command { verb, id } => write!(f, "cmd/{verb}/{id}"),
@@ -181,6 +184,7 @@ impl FromStr for Topic {
             ["telemetry"] => Leaf::Telemetry,
             ["event", kind] => Leaf::Event(Name::parse(kind)?),
             ["checkpoint"] => Leaf::Checkpoint,
+            ["inspection"] => Leaf::Inspection,
             ["ack"] => Leaf::Ack,
             ["alarm", kind] => Leaf::Alarm(Name::parse(kind)?),
             ["cmd", verb, id] => Leaf::Command { verb: Name::parse(verb)?, id: Name::parse(id)? },
@@ -202,12 +206,20 @@ pub enum Told {
     Telemetry,
     Events,
     Checkpoints,
+    Inspections,
     Alarms,
 }
 
 impl Told {
-    pub const ALL: [Self; 6] =
-        [Self::Presence, Self::State, Self::Telemetry, Self::Events, Self::Checkpoints, Self::Alarms];
+    pub const ALL: [Self; 7] = [
+        Self::Presence,
+        Self::State,
+        Self::Telemetry,
+        Self::Events,
+        Self::Checkpoints,
+        Self::Inspections,
+        Self::Alarms,
+    ];
 }
 
 /// What can be subscribed to besides one topic.
@@ -246,6 +258,7 @@ impl fmt::Display for Filter {
                     Told::Telemetry => "telemetry",
                     Told::Events => "event/+",
                     Told::Checkpoints => "checkpoint",
+                    Told::Inspections => "inspection",
                     Told::Alarms => "alarm/+",
                 };
                 write!(f, "{ROOT}/{fleet}/+/{leaf}")
@@ -281,6 +294,7 @@ mod tests {
             Just(Leaf::Telemetry),
             name().prop_map(Leaf::Event),
             Just(Leaf::Checkpoint),
+            Just(Leaf::Inspection),
             Just(Leaf::Ack),
             name().prop_map(Leaf::Alarm),
             (name(), name()).prop_map(|(verb, id)| Leaf::Command { verb, id }),
@@ -330,6 +344,7 @@ mod tests {
             (k.topic(Leaf::Event(name("order-paid"))), "kiosk/v1/demo/K0001/event/order-paid"),
             (k.topic(Leaf::Checkpoint), "kiosk/v1/demo/K0001/checkpoint"),
             (k.topic(Leaf::Ack), "kiosk/v1/demo/K0001/ack"),
+            (k.topic(Leaf::Inspection), "kiosk/v1/demo/K0001/inspection"),
             (k.topic(Leaf::Alarm(name("door"))), "kiosk/v1/demo/K0001/alarm/door"),
             (
                 k.topic(Leaf::CommandStatus { verb: name("lock"), id: name("c1") }),
@@ -348,6 +363,7 @@ mod tests {
         let told = |told| Filter::Told { fleet: name("demo"), told }.to_string();
         assert_eq!(told(Told::Events), "kiosk/v1/demo/+/event/+");
         assert_eq!(told(Told::State), "kiosk/v1/demo/+/state");
+        assert_eq!(told(Told::Inspections), "kiosk/v1/demo/+/inspection");
         assert_eq!(k.to_string(), "demo/K0001");
         assert_eq!(Filter::Commands(k.clone()).to_string(), "kiosk/v1/demo/K0001/cmd/+/+");
         assert_eq!(Filter::EveryonesCommands(name("demo")).to_string(), "kiosk/v1/demo/all/cmd/+/+");

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Clock, Kiosk};
+use super::{Clock, Input, Kiosk, inspection};
 use crate::config::{Config, Fleet};
 use crate::fleet::command::{CommandDesk, CommandStatus, Stage};
 use crate::fleet::link::{Link, StatusSender};
@@ -109,6 +109,7 @@ impl Kiosk {
             _ => None,
         };
         let make = self.maker(&request);
+        let inspects = matches!(request.asked, Operation::Inspect).then(|| self.edges.inputs.clone());
         let answered = move |outcome: Result<Outcome, String>| {
             if let (Some(make), Ok(outcome @ Outcome::Changed { .. })) = (make, &outcome) {
                 // Asked again it is answered with what is stored, and the file is of now.
@@ -117,6 +118,11 @@ impl Kiosk {
                     make(place);
                 }
                 return;
+            }
+            if let (Some(inputs), Ok(outcome @ Outcome::Changed { .. })) = (&inspects, &outcome) {
+                let outcome = outcome.clone();
+                let told = move |sent| sender.tell(inspection::ended(&id, &outcome, sent));
+                return drop(inputs.send(Input::Inspect(Box::new(told))));
             }
             // On disk: from here on the new keys count, and the old ones do not.
             if let (Some((desk, keyset)), Ok(Outcome::Changed { .. })) = (keyset, &outcome)

@@ -32,6 +32,8 @@ pub(crate) type IsThere = Box<dyn Fn(&Digest) -> bool + Send>;
 
 /// In the state directory, while a configuration is on trial. Losing it gives the trial its starts back.
 const NOTE: &str = "trial";
+/// Whoever has written in the ledger.
+const ALTERED: &str = "the configuration in the ledger is not the one that was recorded";
 /// So often the kiosk is started with a configuration on trial.
 const STARTS: u32 = 3;
 /// So many problems are told, each of so many characters.
@@ -99,6 +101,8 @@ pub(crate) struct InForce {
     pub status: ConfigStatus,
     /// Why the one on trial is not used.
     pub given_up: Option<Cause>,
+    /// Why the one that was kept is not what was recorded.
+    pub altered: Option<String>,
     text: Arc<str>,
     base: Digest,
     trial: Option<TrialNote>,
@@ -180,7 +184,7 @@ impl InForce {
         let status = ConfigStatus { digest, origin: Origin::File, trial: false, rejected, unused, missing_media };
         let file = config::media_in(&text);
         let pictures = Pictures { now: file.clone(), file, others: None };
-        Self { file: path.into(), parse, status, given_up: None, text, base, trial: None, pictures }
+        Self { file: path.into(), parse, status, given_up: None, altered: None, text, base, trial: None, pictures }
     }
 
     /// Another configuration than the file's, where one counts.
@@ -197,6 +201,9 @@ impl InForce {
             }
         }
         let kept = stored.kept?;
+        if Digest::of(kept.text.as_str().as_bytes()) != kept.digest {
+            self.altered = Some(ALTERED.to_owned());
+        }
         let used = if kept.base == self.base { self.stored(options, &kept) } else { Err(Cause::FileChanged) };
         used.inspect_err(|why| {
             tracing::warn!(%why, digest = %kept.digest, "the fleet's configuration is not used");
@@ -228,6 +235,9 @@ impl InForce {
 
     fn stored(&mut self, options: &Options, stored: &StoredConfig) -> Result<Config, Cause> {
         let text = stored.text.as_str();
+        if Digest::of(text.as_bytes()) != stored.digest {
+            return Err(Cause::NotStarted { detail: ALTERED.to_owned() });
+        }
         let parsed = (self.parse)(&options.config, text.as_bytes());
         let config = parsed.map_err(|error| Cause::NotStarted { detail: problems(&error).join("; ") })?;
         self.text = text.into();
@@ -383,5 +393,40 @@ impl Kiosk {
             let result = result.unwrap_or_else(|panic| Err(NotUsed::Wrong(vec![panic])));
             drop(inputs.send(super::Input::Event(Event::ConfigChecked { result })));
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operation::RequestId;
+
+    /// Somebody has written in the ledger, far behind what a start verifies of its chain.
+    #[test]
+    fn a_configuration_that_is_not_what_was_recorded_is_not_used_and_fails_the_self_check() {
+        let file = Path::new("kiosk.toml");
+        let parse: Parse =
+            |_, _| Err(ConfigError::Read { path: "parsed".into(), source: std::io::ErrorKind::Other.into() });
+        let recorded = "what was recorded";
+        let kept = |text: &str| StoredConfig {
+            seq: 7,
+            id: RequestId::parse("c1").unwrap(),
+            digest: Digest::of(recorded.as_bytes()),
+            base: Digest::of(b"file"),
+            text: ConfigText::parse(text).unwrap(),
+        };
+        let take_up = |text: &str| {
+            let mut in_force = InForce::file(file, "file".into(), parse);
+            let stored = Configurations { kept: Some(kept(text)), ..Configurations::default() };
+            assert!(in_force.take_up(&Options::default(), Path::new("/nowhere"), stored).is_none());
+            in_force
+        };
+        let altered = take_up("what somebody has written");
+        assert_eq!(altered.altered.as_deref(), Some(ALTERED));
+        assert_eq!(
+            (altered.status.origin, altered.status.unused),
+            (Origin::File, Some(Digest::of(recorded.as_bytes())))
+        );
+        assert_eq!(take_up(recorded).altered, None, "it can't be parsed here, and is what was recorded");
     }
 }

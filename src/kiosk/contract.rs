@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::status::{Alarm, Status};
 use crate::fleet::command::{CommandContent, CommandStatus};
 use crate::fleet::figures::Figure;
+use crate::fleet::inspection::Inspection;
 use crate::fleet::proof::Position;
 use crate::fleet::topic::{Address, Leaf, Name};
 use crate::ledger::EventDocument;
@@ -135,6 +136,13 @@ fn messages(schemas: &mut SchemaGenerator) -> Vec<Message> {
             true,
             "Somebody should look at it; an empty message clears it.",
             json!({ "allOf": [of::<Alarm>(schemas), when] }),
+        ),
+        signed(
+            "inspection",
+            From::Kiosk,
+            Leaf::Inspection,
+            "How the kiosk is in every part; daily, when it is asked, and on every connection.",
+            of::<Inspection>(schemas),
         ),
         signed("checkpoint", From::Kiosk, Leaf::Checkpoint, "How far the chain of events goes.", position.clone()),
         Message {

@@ -140,6 +140,12 @@ impl Edges {
         Ok(Some(link))
     }
 
+    /// A provider's time less ours, where one has told it.
+    pub fn clock_error_ms(&self) -> Option<i64> {
+        let error = self.rails.values().find_map(|rail| rail.clock_error())?;
+        i64::try_from(error.as_millis()).ok()
+    }
+
     /// An event for the loop itself.
     pub fn post(&self, event: Event) {
         drop(self.inputs.send(Input::Event(event)));

@@ -47,6 +47,22 @@ pub(super) struct Tally {
     was: Lost,
     stopped: Duration,
     payable: Duration,
+    door: Openings,
+    tamper: Openings,
+}
+
+/// How often something was opened.
+#[derive(Debug, Default)]
+struct Openings {
+    count: u64,
+    open: bool,
+}
+
+impl Openings {
+    fn follow(&mut self, open: bool) {
+        self.count += u64::from(open && !self.open);
+        self.open = open;
+    }
 }
 
 /// What an operator loses by.
@@ -87,6 +103,13 @@ impl Tally {
     pub(super) fn follow(&mut self, now: Mono, selling: bool, state: &State) {
         self.pass(now);
         self.was = Lost { stopped: !selling, payable: payable(state) };
+        self.door.follow(state.conditions.door_open);
+        self.tamper.follow(state.conditions.tamper);
+    }
+
+    /// Of the door and of the case.
+    pub(super) fn openings(&self) -> (u64, u64) {
+        (self.door.count, self.tamper.count)
     }
 
     fn pass(&mut self, now: Mono) {

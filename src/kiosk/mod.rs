@@ -19,6 +19,7 @@ mod files;
 mod gateway;
 mod glass;
 mod input;
+pub(crate) mod inspection;
 mod media;
 mod notices;
 pub(crate) mod outbox;
@@ -29,6 +30,7 @@ mod reboot;
 mod receipts;
 mod reports;
 mod scene;
+mod self_check;
 mod sensors;
 mod software;
 pub(crate) mod start;
@@ -166,6 +168,8 @@ pub(crate) enum Input {
     Printer(PrinterStatus),
     /// Somebody wants to know how the kiosk is, in numbers.
     Figures(figures::Wants),
+    /// It is time for an inspection, or somebody has asked for one.
+    Inspect(inspection::Told),
     /// The watchdog asks whether the loop turns.
     Nudge,
     Stop,
@@ -252,6 +256,8 @@ fn begin(
 struct Kiosk {
     /// The service manager knows.
     ready: bool,
+    /// The self-check is passed.
+    checked: bool,
     heartbeat: Heartbeat,
     log: Log,
     config: Config,
@@ -356,6 +362,7 @@ impl Kiosk {
             .any(|order| order.bought().is_some() && order.receipt == Receipt::NotYet || order.wants_claim_slip());
         let mut kiosk = Kiosk {
             ready: false,
+            checked: false,
             heartbeat,
             log: Log::default(),
             unprinted,
@@ -409,7 +416,9 @@ impl Kiosk {
         }
         self.look_at_room();
         self.show();
+        self.end_the_self_check();
         self.tell_figures();
+        self.tell_inspections();
     }
 
     /// The event loop.
@@ -495,6 +504,7 @@ impl Kiosk {
             Input::Bus(ask) => self.asked_on_the_bus(ask),
             Input::Printer(status) => self.devices.printer = status,
             Input::Figures(wants) => self.wanted(wants),
+            Input::Inspect(told) => self.inspect(told),
             Input::Stop | Input::WorldGone | Input::Died { .. } => {}
         }
     }

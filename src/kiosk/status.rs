@@ -20,7 +20,7 @@ use crate::ledger::Ledger;
 use crate::payment::gateway::Rejections;
 use crate::printer::PrinterStatus;
 use crate::sale::view::Outcome;
-use crate::sale::{PendingRefunds, State};
+use crate::sale::{PendingRefunds, SelfCheck, State};
 use crate::vocabulary::{
     BootId, Language, Minor, Mono, OrderId, ProductId, RailName, ShortCode, SlotId, StopReason, Wall,
 };
@@ -74,6 +74,9 @@ pub struct Status {
     /// Another kiosk uses this one's name or its ledger's number; it stands among the faults.
     #[serde(skip)]
     pub second_kiosk: Option<&'static str>,
+    /// It does not sell only because it has just started; that is no alarm.
+    #[serde(skip)]
+    pub starting: bool,
     /// Wrong PINs in a row at the glass; told by its alarm.
     #[serde(skip)]
     pub pins_refused: u32,
@@ -190,6 +193,7 @@ impl Status {
             time_ms: facts.wall,
             uptime_s: facts.now.0 / 1_000,
             selling: reasons.is_empty(),
+            starting: reasons.len() == 1 && matches!(state.conditions.self_check, SelfCheck::Pending(_)),
             reasons,
             devices: (*devices).clone(),
             temperature_milli_c: facts.temperature_milli_c,
@@ -267,7 +271,7 @@ impl Status {
                 count: self.commands_rejected.count,
                 last_ms: *last_ms,
             }),
-            (!self.reasons.is_empty()).then(|| Alarm::SalesStopped { reasons: self.reasons.clone() }),
+            (!self.reasons.is_empty() && !self.starting).then(|| Alarm::SalesStopped { reasons: self.reasons.clone() }),
             printer.then(|| Alarm::Printer(self.devices.printer.clone())),
             (!self.rails_refusing.is_empty()).then(|| Alarm::RailRefused { rails: self.rails_refusing.clone() }),
             self.refunds_pending.map(Alarm::RefundPending),

@@ -37,6 +37,7 @@ impl Kiosk {
     /// State document, status line, alarms and glass follow the state. The glass comes last: who sees a page there and
     /// asks for the state gets one that is not older.
     pub(super) fn show(&mut self) {
+        self.check_itself();
         let now = self.clock.now();
         self.follow(now);
         self.tally.follow(now, self.told.as_ref().is_some_and(|told| told.selling), &self.state);
@@ -65,7 +66,7 @@ impl Kiosk {
         self.tell_status(status);
     }
 
-    fn facts(&self, now: Mono, wall: Option<Wall>) -> Facts<'_> {
+    pub(super) fn facts(&self, now: Mono, wall: Option<Wall>) -> Facts<'_> {
         Facts {
             config: &self.config,
             in_force: &self.in_force.status,
@@ -111,7 +112,11 @@ impl Kiosk {
             let request =
                 Request { id: number, by: Actor::Demo, rights: Rights::ALL, live: true, expired: false, asked };
             let Some(world) = self.world.clone() else { return };
+            let inspects = matches!(request.asked, Operation::Inspect).then(|| self.edges.inputs.clone());
             let answered = move |outcome: Result<Outcome, String>| {
+                if let (Some(inputs), Ok(Outcome::Changed { .. })) = (inspects, &outcome) {
+                    drop(inputs.send(Input::Inspect(Box::new(|_| ()))));
+                }
                 let answer = outcome.map_or_else(|why| told_error(&why), |outcome| serde_json::json!(outcome));
                 say(&world, &ToWorld::Answer { id, answer });
             };

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::text::{TOLD, is_line};
@@ -29,7 +30,7 @@ impl Seen {
 }
 
 /// How a part is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CheckResult {
     Well,
@@ -56,11 +57,13 @@ impl CheckResult {
 }
 
 /// One part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Finding {
+    #[schemars(with = "String")]
     pub part: PartName,
     pub result: CheckResult,
+    #[schemars(with = "String")]
     pub says: Seen,
 }
 

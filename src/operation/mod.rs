@@ -135,6 +135,8 @@ pub enum Operation {
     },
     /// Who asks gets what support needs, in one file.
     Bundle,
+    /// Tell the fleet, signed, how the machine is in every part.
+    Inspect,
     /// Install the software in this bundle, whose file has this SHA-256 and whose manifest says this version, and restart
     /// the board when nobody buys. It has ended when the new software has proved itself, or the former runs again.
     InstallUpdate {
@@ -225,7 +227,8 @@ impl Operation {
             | Self::ResendEvents { .. }
             | Self::Screenshot
             | Self::Logs { .. }
-            | Self::Bundle => &[Right::Service],
+            | Self::Bundle
+            | Self::Inspect => &[Right::Service],
             Self::SettleClaim { .. } | Self::Refund { .. } | Self::CashUp | Self::PrintReport { .. } => &[Right::Money],
             Self::Vend { .. } => &[Right::Motion, Right::Money],
             Self::TestVend { .. } | Self::Pulse { .. } => &[Right::Motion],
@@ -257,6 +260,7 @@ impl Operation {
             | Self::RecordTest { .. }
             | Self::RotateKeys { .. }
             | Self::ResendEvents { .. }
+            | Self::Inspect
             | Self::ApplyConfig { .. }
             | Self::SetPrices { .. }
             | Self::SetPlanogram { .. }
@@ -272,7 +276,7 @@ impl Operation {
     }
 
     /// Every verb there is.
-    pub const VERBS: [&str; 28] = [
+    pub const VERBS: [&str; 29] = [
         "lock",
         "unlock",
         "set-stock",
@@ -300,6 +304,7 @@ impl Operation {
         "screenshot",
         "logs",
         "bundle",
+        "inspect",
         "install-update",
     ];
 
@@ -333,6 +338,7 @@ impl Operation {
             Self::Screenshot => "screenshot",
             Self::Logs { .. } => "logs",
             Self::Bundle => "bundle",
+            Self::Inspect => "inspect",
             Self::InstallUpdate { .. } => "install-update",
         }
     }
@@ -567,6 +573,7 @@ impl fmt::Display for Operation {
                 since.iter().try_for_each(|since| write!(f, " since {since}"))
             }
             Self::Bundle => f.write_str("a bundle for support"),
+            Self::Inspect => f.write_str("inspect the machine"),
             Self::RecordTest { checks } => write!(f, "record a test: {checks}"),
             Self::RotateKeys { version, .. } => write!(f, "use the keys of keyset {version}"),
             Self::ResendEvents { after } => write!(f, "send the events after {after} again"),

@@ -65,6 +65,7 @@ fn all() -> Vec<Operation> {
         Operation::Screenshot,
         Operation::Logs { lines: NonZeroU32::new(100), since: Moment::parse("2026-11-30T09:00:00Z") },
         Operation::Bundle,
+        Operation::Inspect,
         Operation::InstallUpdate {
             bundle: BundlePlace::parse("https://example.com/kiosk.raucb").unwrap(),
             sha256: Digest::parse(&"0".repeat(64)).unwrap(),

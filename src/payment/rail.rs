@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use jiff::SignedDuration;
+
 use crate::vocabulary::{
     ChargeId, ChargeRef, ChargeReport, Created, NewCharge, RailError, RefundReport, RefundRequest,
 };
@@ -30,6 +32,11 @@ pub trait Rail: Send + Sync {
 
     /// The cheapest round trip with a verified answer: is the provider there?
     fn probe(&self) -> Answer<'_, ()>;
+
+    /// The provider's time less ours; `None` where no answer has told it yet, or none does.
+    fn clock_error(&self) -> Option<SignedDuration> {
+        None
+    }
 }
 
 /// A provider that speaks by itself, over HTTPS, to whoever holds the merchant's keys.

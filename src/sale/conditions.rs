@@ -17,6 +17,17 @@ const GOES_DOWN: &str = "the board is restarted";
 /// How long a rail is left alone whose provider makes no more charges for now.
 const LIMIT_LASTS: Duration = Duration::from_secs(60);
 
+/// Whether what the machine needs in order to sell has proved itself since the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SelfCheck {
+    #[default]
+    Passed,
+    /// It takes a moment, and this has not said anything yet. It is no news, and no customer's business.
+    Pending(String),
+    /// Until the daemon is started anew, or what is late has come.
+    Failed(String),
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct Conditions {
     pub door_open: bool,
@@ -37,6 +48,7 @@ pub struct Conditions {
     pub locked: Option<String>,
     /// A person works on the machine.
     pub maintenance: bool,
+    pub self_check: SelfCheck,
     pub rails: BTreeMap<RailName, RailHealth>,
     /// Too many orders in a row were not paid: nothing is offered until then.
     pub cooling_until: Option<Mono>,
@@ -60,6 +72,10 @@ impl State {
     /// Why nothing may be sold now; empty means it may.
     pub fn stop_reasons(&self) -> Vec<StopReason> {
         let mut reasons = self.local_stop_reasons();
+        reasons.extend(match &self.conditions.self_check {
+            SelfCheck::Passed => None,
+            SelfCheck::Pending(what) | SelfCheck::Failed(what) => Some(StopReason::SelfCheck(what.clone())),
+        });
         // Who has the QR before them needs no finger, so it may stay.
         reasons.extend(self.conditions.touch_fault.clone().map(StopReason::TouchDown));
         if !self.policy.rails.iter().any(|rail| self.rail_up(&rail.name)) {
@@ -67,6 +83,15 @@ impl State {
         }
         if self.current.is_none() {
             reasons.extend(self.stops_the_next());
+        }
+        reasons
+    }
+
+    /// The same for who stands before the glass: that the machine is just starting is not worth a page.
+    pub(super) fn reasons_to_show(&self) -> Vec<StopReason> {
+        let mut reasons = self.stop_reasons();
+        if matches!(self.conditions.self_check, SelfCheck::Pending(_)) {
+            reasons.retain(|reason| !matches!(reason, StopReason::SelfCheck(_)));
         }
         reasons
     }
@@ -164,6 +189,7 @@ impl Turn<'_> {
                 c.fleet_connected = connected;
                 c.fleet_reached |= connected;
             }
+            Condition::SelfCheck(check) => c.self_check = check,
             Condition::Touch { fault } => c.touch_fault = fault,
             Condition::Disk { full } => c.disk_full = full,
             Condition::Outbox { full } => c.outbox_full = full,
@@ -243,7 +269,8 @@ impl Turn<'_> {
 
     /// Tells the fleet when sales stop and resume; not for every reason that comes and goes in between.
     pub(super) fn announce(&mut self) {
-        if self.state.conditions.board_answers.is_none() {
+        let c = &self.state.conditions;
+        if c.board_answers.is_none() || matches!(c.self_check, SelfCheck::Pending(_)) {
             return;
         }
         let reasons = self.state.stop_reasons();

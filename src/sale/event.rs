@@ -1,5 +1,6 @@
 //! What can happen to a sale, and what it can want done.
 
+use super::conditions::SelfCheck;
 use super::dialogue::Touch;
 use super::order::Order;
 use super::record::Offered;
@@ -158,6 +159,8 @@ pub enum Condition {
         outlet: Outlet,
         why: Cause,
     },
+    /// What the machine needs in order to sell has to prove itself once after a start.
+    SelfCheck(SelfCheck),
     /// Latched until the daemon is started anew.
     LedgerFailed {
         why: String,

@@ -41,7 +41,7 @@ pub mod view;
 
 use std::collections::BTreeMap;
 
-pub use conditions::Conditions;
+pub use conditions::{Conditions, SelfCheck};
 pub use configuration::Configuration;
 pub use dialogue::{Dialogue, Key, PinGuard, Touch};
 pub use event::{Condition, Effect, Event, Illegal};

@@ -128,8 +128,8 @@ impl Turn<'_> {
             Operation::Reboot => {
                 return self.reboot(request).map(|waits| if waits { Done::Later } else { Done::Now });
             }
-            // That it is on record is all of it.
-            Operation::RecordTest { .. } => return Ok(Done::Sent),
+            // That it is on record is all of it; the inspection is the composition root's.
+            Operation::RecordTest { .. } | Operation::Inspect => return Ok(Done::Sent),
             // Likewise; whoever has the file sends it when it is.
             Operation::Screenshot | Operation::Logs { .. } | Operation::Bundle => {
                 return match request.by {

@@ -75,6 +75,7 @@ impl Words<'_> {
             StopReason::Full => "reason-full",
             StopReason::OutletFaulty => "reason-outlet-faulty",
             StopReason::CoolingDown => "reason-cooling-down",
+            StopReason::SelfCheck(_) => "reason-self-check",
         };
         self.say(name)
     }

@@ -38,6 +38,8 @@ pub enum Purpose {
     Bundle,
     /// What a person has found when they tested a kiosk.
     TestReport,
+    /// A kiosk says how it is in every part.
+    Inspection,
     /// The office asks a kiosk for something.
     Command,
     /// A kiosk says how far a command has come.

@@ -9,6 +9,7 @@ use std::fmt;
 
 use data_encoding::HEXLOWER;
 use ring::digest::{SHA256, digest};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -76,7 +77,7 @@ pub struct TestReport {
 }
 
 /// Whether the time could be right, in the words of the kiosk's state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Clock {
     Ok,

@@ -20,14 +20,15 @@ use crate::kiosk::devices::Devices;
 use crate::kiosk::outbox::LedgerOutbox;
 use crate::kiosk::status::{Facts, Status};
 use crate::kiosk::turn::turn;
-use crate::kiosk::{KioskError, Options, commands, edges, start, tell};
+use crate::kiosk::{KioskError, Options, commands, edges, inspection, start, tell};
 use crate::ledger::{Ledger, Reader};
-use crate::operation::{Actor, Operation, Outcome, Request, RequestId, Rights};
+use crate::operation::{Actor, Digest, Operation, Outcome, Request, RequestId, Rights};
 use crate::sale::dialogue::{OrderPage, Page, ShopPage};
 use crate::sale::event::{Condition, Effect, Event};
 use crate::sale::{Key, Record, State, Touch};
 use crate::service::Supervisor;
-use crate::vocabulary::{BootId, StopReason};
+use crate::signed::statement::NO_KEY;
+use crate::vocabulary::{BootId, StopReason, Wall};
 
 /// A customer's finger comes so often, in milliseconds.
 const TAP: u64 = 400;
@@ -489,6 +490,9 @@ impl Machine {
     fn answer(&mut self, id: &RequestId, outcome: &Outcome) {
         let Some(run) = &mut self.run else { return };
         if let Some(verb) = run.waits.remove(id) {
+            if verb == Operation::Inspect.verb() && matches!(outcome, Outcome::Changed { .. }) {
+                return self.say(inspection::ended(id, outcome, self.inspect()));
+            }
             return self.say(CommandStatus::ended(verb, id.as_str(), outcome));
         }
         // It was begun in an earlier run.
@@ -499,27 +503,33 @@ impl Machine {
         }
     }
 
+    /// As a daemon makes it, of what a machine without devices knows; sent before the end of its command.
+    fn inspect(&self) -> Result<Digest, String> {
+        let run = self.run.as_ref().ok_or("it has no power")?;
+        let link = run.link.as_ref().ok_or("it has no network")?;
+        let settings = edges::link_settings(&run.config, &run.boot, None).map_err(|error| error.to_string())?;
+        let signer = settings.and_then(|settings| settings.signer).ok_or(NO_KEY)?;
+        let known = inspection::Known {
+            status: Status::of(&run.facts(Clock::wall())),
+            keyset_version: run.desk.as_ref().map(|desk| desk.keyset_version()),
+            openings: (0, 0),
+            clock_error_ms: None,
+            directory: run.config.state.directory.clone(),
+            certificate: None,
+        };
+        let reader = Reader::open(&run.config.state.directory).map_err(|error| error.to_string())?;
+        let (message, digest) = inspection::signed(known, &signer, &reader)?;
+        link.inspection_sender().send(message);
+        Ok(digest)
+    }
+
     /// The fleet hears of what has changed.
     fn tell(&mut self) {
         let Some(run) = &mut self.run else { return };
         let Some(link) = &run.link else { return };
         let wall = Clock::wall();
         run.devices.follow(&run.state.conditions, true, wall);
-        let facts = Facts {
-            config: &run.config,
-            in_force: &run.in_force.status,
-            boot: &run.boot,
-            state: &run.state,
-            ledger: Some(&run.ledger),
-            devices: &run.devices,
-            temperature_milli_c: None,
-            second_kiosk: None,
-            rejections: None,
-            commands_rejected: &run.rejections,
-            update_progress: None,
-            now: run.clock.now(),
-            wall,
-        };
+        let facts = run.facts(wall);
         if !run.recorded && run.told.as_ref().is_some_and(|told| told.holds(&facts)) {
             return;
         }
@@ -527,6 +537,26 @@ impl Machine {
         run.recorded = false;
         tell::tell_fleet(link, run.told.as_ref(), &status);
         run.told = Some(status);
+    }
+}
+
+impl Run {
+    fn facts(&self, wall: Option<Wall>) -> Facts<'_> {
+        Facts {
+            config: &self.config,
+            in_force: &self.in_force.status,
+            boot: &self.boot,
+            state: &self.state,
+            ledger: Some(&self.ledger),
+            devices: &self.devices,
+            temperature_milli_c: None,
+            second_kiosk: None,
+            rejections: None,
+            commands_rejected: &self.rejections,
+            update_progress: None,
+            now: self.clock.now(),
+            wall,
+        }
     }
 }
 

@@ -39,6 +39,8 @@ pub enum StopReason {
     OutletFaulty,
     /// Too many orders in a row were not paid; it ends by itself.
     CoolingDown,
+    /// What the machine needs in order to sell has not proved itself since the start, with what that is.
+    SelfCheck(String),
 }
 
 impl StopReason {
@@ -60,6 +62,7 @@ impl StopReason {
             Self::Full => "full",
             Self::OutletFaulty => "outlet-faulty",
             Self::CoolingDown => "cooling-down",
+            Self::SelfCheck(_) => "self-check",
         }
     }
 }
@@ -82,6 +85,7 @@ impl fmt::Display for StopReason {
             Self::Full => f.write_str("every place is taken"),
             Self::OutletFaulty => f.write_str("where it comes out is faulty"),
             Self::CoolingDown => f.write_str("too many orders in a row were not paid"),
+            Self::SelfCheck(what) => write!(f, "the self-check after the start: {what}"),
         }
     }
 }
@@ -308,6 +312,7 @@ mod tests {
             SoldOut,
             Full,
             CoolingDown,
+            SelfCheck(text()),
         ];
         for reason in all {
             assert_eq!(serde_json::to_value(&reason).unwrap()["kind"], reason.kind());

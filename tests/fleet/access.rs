@@ -38,6 +38,7 @@ fn leaves() -> Vec<String> {
         Leaf::Telemetry,
         Leaf::Event(name("order-paid")),
         Leaf::Checkpoint,
+        Leaf::Inspection,
         Leaf::Ack,
         Leaf::Alarm(name("door")),
         Leaf::Command { verb: name("lock"), id: name("c1") },
@@ -66,7 +67,9 @@ fn hears(user: &str, leaf: &str) -> bool {
         ("back-end" | "office", "ack" | "cmd/lock/c1" | "pay/request" | "pay/reply" | "pay/notice") => false,
         ("back-end" | "office", _) => true,
         // A kiosk: what is said to it, and what it keeps on the broker.
-        (_, "telemetry" | "event/order-paid" | "checkpoint" | "cmd/lock/c1/status" | "pay/request") => false,
+        (_, "telemetry" | "event/order-paid" | "checkpoint" | "inspection" | "cmd/lock/c1/status" | "pay/request") => {
+            false
+        }
         _ => true,
     }
 }

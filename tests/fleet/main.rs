@@ -9,6 +9,8 @@ mod duplicates;
 #[cfg(feature = "back-end")]
 mod enroll;
 mod fallback;
+#[cfg(feature = "back-end")]
+mod inspect;
 mod kit;
 mod pay;
 #[cfg(feature = "back-end")]

@@ -362,6 +362,7 @@ fn operations() -> Vec<Operation> {
         Operation::Screenshot,
         Operation::Logs { lines: std::num::NonZeroU32::new(100), since: Moment::parse("2026-11-30T09:00:00Z") },
         Operation::Bundle,
+        Operation::Inspect,
         Operation::InstallUpdate {
             bundle: keys::bundle(),
             sha256: keys::sha256(),

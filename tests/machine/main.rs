@@ -10,6 +10,7 @@ mod files;
 mod fleet;
 mod gateway;
 mod holding;
+mod inspection;
 mod kills;
 mod kioskctl;
 mod media;

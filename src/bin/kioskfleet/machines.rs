@@ -1,5 +1,6 @@
 //! `kioskfleet ls` and `kioskfleet show`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,10 +8,12 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use kioskd::console::{Table, complain, say};
 use kioskd::fleet::collector::{Line, Machine, Presence};
+use kioskd::fleet::office;
 use kioskd::fleet::topic::Name;
 use kioskd::vocabulary::one_line;
 use serde_json::{Value, json};
 
+use crate::inspect::AskArguments;
 use crate::name;
 use crate::place::CollectedArguments;
 
@@ -18,6 +21,11 @@ use crate::place::CollectedArguments;
 pub struct LsArguments {
     #[command(flatten)]
     pub collected: CollectedArguments,
+    #[command(flatten)]
+    pub asked: AskArguments,
+    /// With --broker: the machines' public keys, KIOSK.pem each; the machines are those.
+    #[arg(long, value_name = "DIR", requires = "broker")]
+    pub keys: Option<PathBuf>,
     /// Only the machines of which this is so; several: of which any is.
     #[arg(long, value_name = "WHAT")]
     pub only: Vec<Only>,
@@ -110,9 +118,9 @@ pub fn ago(then: i64, now: i64) -> String {
 
 impl LsArguments {
     pub fn list(&self) -> anyhow::Result<ExitCode> {
-        let (mut collected, now) = (self.collected.open()?, now());
+        let (question, now) = (self.asked.question(self.collected.fleet(), self.keys.as_deref())?, now());
         let mut rows = Vec::new();
-        collected.machines::<anyhow::Error>(|machine| {
+        let mut tell = |machine: Machine| -> anyhow::Result<()> {
             let line = machine.line(now);
             if wanted(&self.only, &line) {
                 match self.json {
@@ -121,7 +129,15 @@ impl LsArguments {
                 }
             }
             Ok(())
-        })?;
+        };
+        match question {
+            Some(question) => {
+                office::ask(&question)?
+                    .into_iter()
+                    .try_for_each(|(kiosk, answer)| tell(answer.machine(&kiosk, now)))?;
+            }
+            None => self.collected.open()?.machines::<anyhow::Error>(tell)?,
+        }
         if !self.json && !rows.is_empty() {
             say(Table::new(HEADS, rows))?;
         }

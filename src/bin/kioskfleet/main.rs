@@ -4,6 +4,7 @@ mod broker;
 mod collect;
 mod enroll;
 mod export;
+mod inspect;
 mod keyset;
 mod machines;
 mod place;
@@ -49,6 +50,10 @@ enum Verb {
     Show(machines::ShowArguments),
     /// The list in a terminal, always new.
     Watch(machines::LsArguments),
+    /// List the machines that are faulty, those that are not what they should be, and the silent.
+    ///
+    /// By what the collector has stored, or with --broker by what the machines answer now. Ends with 1 when one is listed.
+    Inspect(inspect::Arguments),
     /// Write events to a file: CSV, JSON lines or Parquet.
     Export(export::ExportArguments),
     /// Make every ledger's books again from the stored events, by the kiosks' public keys; tell whose chain breaks where.
@@ -115,6 +120,7 @@ fn act(verb: Verb) -> anyhow::Result<ExitCode> {
         Verb::Ls(arguments) => return arguments.list(),
         Verb::Show(arguments) => return arguments.show(),
         Verb::Watch(arguments) => return watch::watch(&arguments),
+        Verb::Inspect(arguments) => return arguments.inspect(),
         Verb::Export(arguments) => return arguments.export(),
         Verb::Verify(arguments) => return arguments.verify(),
         Verb::Contract => say(contract::text().trim_end())?,

@@ -48,6 +48,10 @@ pub struct CollectedArguments {
 }
 
 impl CollectedArguments {
+    pub fn fleet(&self) -> Option<&Name> {
+        self.fleet.as_ref()
+    }
+
     pub fn open(&self) -> anyhow::Result<Collected> {
         Ok(Collected::open(&self.place.place()?, self.fleet.as_ref())?)
     }

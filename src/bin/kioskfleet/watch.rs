@@ -37,6 +37,10 @@ struct Look {
 
 pub fn watch(arguments: &LsArguments) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(
+        !arguments.asked.is_wanted(),
+        "watch reads the collector's database; without it: kioskfleet ls --broker"
+    );
+    anyhow::ensure!(
         stdout().is_terminal() && stdin().is_terminal() && !arguments.json,
         "watch needs a terminal; `kioskfleet ls` says the same once"
     );

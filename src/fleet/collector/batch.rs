@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::fleet::inspection::Inspection;
 use crate::fleet::proof::Position;
 use crate::fleet::topic::Name;
 use crate::ledger::EventDocument;
@@ -61,6 +62,14 @@ pub struct Status {
     pub verified: bool,
 }
 
+/// What a kiosk has said, signed, of every part of itself.
+#[derive(Debug, Clone)]
+pub struct Inspected {
+    pub inspection: Inspection,
+    /// As it came, with the signature.
+    pub message: String,
+}
+
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Milliseconds since 1970, by this machine's clock.
@@ -69,6 +78,7 @@ pub struct Batch {
     pub kiosks: BTreeMap<Name, Said>,
     /// By kind; `None`: cleared.
     pub alarms: BTreeMap<(Name, Name), Option<String>>,
+    pub inspections: BTreeMap<Name, Inspected>,
     /// By verb and number.
     pub statuses: BTreeMap<(Name, Name, Name), Status>,
     pub forks: Vec<Fork>,
@@ -83,6 +93,7 @@ impl Batch {
         self.books.is_empty()
             && self.kiosks.is_empty()
             && self.alarms.is_empty()
+            && self.inspections.is_empty()
             && self.statuses.is_empty()
             && self.forks.is_empty()
             && self.old.is_empty()

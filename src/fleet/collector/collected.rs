@@ -7,7 +7,7 @@ use super::database::{Database, DatabaseError};
 use super::export::{ExportError, Format, Owner, Writer};
 use super::keys::Keyring;
 use super::place::Place;
-use super::reading::{self, Book, Command, Machine};
+use super::reading::{self, Book, Command, Inspected, Machine};
 use crate::fleet::topic::Name;
 use crate::ledger::EventDocument;
 
@@ -95,6 +95,26 @@ impl Collected {
     pub fn machine(&mut self, kiosk: &Name) -> Result<Option<Machine>, DatabaseError> {
         self.database.reconnect()?;
         Ok(reading::machines(&mut *self.database, &self.fleet, "", Some(kiosk), 1)?.pop())
+    }
+
+    /// The newest inspection of every machine of which there is one, by name.
+    ///
+    /// # Errors
+    /// The database is away, or `each` has failed.
+    pub fn inspections<E: From<DatabaseError>>(
+        &mut self,
+        mut each: impl FnMut(Inspected) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.database.reconnect()?;
+        let mut after = String::new();
+        loop {
+            let page = reading::inspections(&mut *self.database, &self.fleet, &after, PAGE)?;
+            match page.last() {
+                None => return Ok(()),
+                Some(last) => after.clone_from(&last.kiosk),
+            }
+            page.into_iter().try_for_each(&mut each)?;
+        }
     }
 
     /// What it has said of the newest commands.

@@ -12,17 +12,19 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use super::batch::{Batch, BookId, Continued, Fork, MESSAGES, Status};
+use super::batch::{Batch, BookId, Continued, Fork, Inspected, MESSAGES, Status};
 use super::database::{Database, DatabaseError};
 use super::keys::{Keyring, Known};
 use super::session::{Heard, Sessions};
 use super::{lease, store};
 use crate::fleet::back_off::back_off;
 use crate::fleet::command::CommandStatus;
+use crate::fleet::inspection::Inspection;
 use crate::fleet::proof::{Position, Refused, Verdict, Verifier};
-use crate::fleet::topic::{Leaf, Name};
+use crate::fleet::topic::{Address, Leaf, Name};
 use crate::ledger::EventDocument;
 use crate::signed::jws::{Keys, PublicKey, Purpose, Signer};
+use crate::signed::statement::Statement;
 use crate::vocabulary::error_chain;
 
 /// A batch waits so long for more, from its first message on.
@@ -225,7 +227,10 @@ impl Desk {
     fn take(&mut self, heard: Heard) -> Result<(), Stopped> {
         if !self.state.shares.contains(&lease::share(&heard.kiosk)) {
             // The kiosk says the rest again.
-            if matches!(heard.leaf, Leaf::Presence | Leaf::State | Leaf::Alarm(_) | Leaf::CommandStatus { .. }) {
+            if matches!(
+                heard.leaf,
+                Leaf::Presence | Leaf::State | Leaf::Inspection | Leaf::Alarm(_) | Leaf::CommandStatus { .. }
+            ) {
                 self.put_aside(Instant::now(), heard);
             }
             return Ok(());
@@ -235,6 +240,7 @@ impl Desk {
         match leaf {
             Leaf::Event(kind) => return self.proof(&kiosk, Some(&kind), &payload),
             Leaf::Checkpoint => return self.proof(&kiosk, None, &payload),
+            Leaf::Inspection => return self.inspection(kiosk, payload, kept),
             Leaf::Presence => match payload.as_slice() {
                 b"online" => self.state.batch.said(&kiosk, kept).online = Some(true),
                 b"offline" => self.state.batch.said(&kiosk, kept).online = Some(false),
@@ -418,6 +424,32 @@ impl Desk {
         self.state.counts.forked += 1;
         let id = BookId { kiosk: kiosk.clone(), ledger };
         self.state.batch.forks.push(Fork { id, seq, hash, message });
+    }
+
+    fn inspection(&mut self, kiosk: Name, payload: Vec<u8>, kept: bool) -> Result<(), Stopped> {
+        let key = match self.kiosk(&kiosk)? {
+            None => {
+                self.refuse(&kiosk, "its key is not known here");
+                return Ok(());
+            }
+            // Nothing to check it with.
+            Some(Kiosk { key: None, .. }) => return Ok(()),
+            Some(Kiosk { key: Some(key), .. }) => key.clone(),
+        };
+        let address = Address { fleet: self.fleet.clone(), kiosk: kiosk.clone() };
+        let opened = Inspection::open(&payload, &key).ok();
+        let opened = opened.filter(|(said, by)| *by == address.to_string() && said.can_be_stored());
+        match opened.zip(String::from_utf8(payload).ok()) {
+            None => self.refuse(&kiosk, "not a kiosk's own inspection"),
+            Some(((inspection, _), message)) => {
+                self.state.batch.said(&kiosk, kept);
+                let batch = &mut self.state.batch.inspections;
+                if batch.get(&kiosk).is_none_or(|known| inspection.is_newer(&known.inspection)) {
+                    batch.insert(kiosk, Inspected { inspection, message });
+                }
+            }
+        }
+        Ok(())
     }
 
     fn status(&mut self, kiosk: Name, verb: Name, id: Name, payload: &[u8], kept: bool) -> Result<(), Stopped> {

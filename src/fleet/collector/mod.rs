@@ -42,7 +42,7 @@ pub use self::collected::{Collected, NoFleet, Wanted};
 pub use self::database::DatabaseError;
 pub use self::export::{ExportError, Format};
 pub use self::place::Place;
-pub use self::reading::{Alarm, Command, Ledger, Line, Machine, Presence};
+pub use self::reading::{Alarm, Command, Inspected, Ledger, Line, Machine, Presence};
 
 /// Messages between the connections and the desk; each is bounded.
 const INBOX: usize = 500;

@@ -199,6 +199,29 @@ pub fn machines(
     Ok(machines)
 }
 
+/// What a kiosk has said of itself last that its key has signed, and when it came.
+#[derive(Debug, Clone)]
+pub struct Inspected {
+    pub kiosk: String,
+    pub message: String,
+    pub heard_ms: i64,
+}
+
+/// At most `limit`, of kiosks whose names come after `after`, by name.
+pub fn inspections(
+    db: &mut dyn Database,
+    fleet: &str,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Inspected>, DatabaseError> {
+    let query =
+        "SELECT kiosk, message, heard_ms FROM inspection WHERE fleet = $1 AND kiosk > $2 ORDER BY kiosk LIMIT $3";
+    let rows = db.query(query, &[fleet.into(), after.into(), limit.into()])?;
+    let found =
+        |row: &Vec<Cell>| Inspected { kiosk: row[0].string(), message: row[1].string(), heard_ms: row[2].number() };
+    Ok(rows.iter().map(found).collect())
+}
+
 /// What a kiosk has said of the newest commands.
 #[derive(Debug, Clone, Serialize)]
 pub struct Command {

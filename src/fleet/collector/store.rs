@@ -17,11 +17,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::batch::{Batch, BookId, Fork};
+use super::batch::{Batch, BookId, Fork, Inspected};
 use super::database::{Cell, Database, DatabaseError, Dialect, Kind, transaction};
+use crate::fleet::inspection::Inspection;
 use crate::fleet::proof::Position;
 use crate::fleet::topic::Name;
 use crate::ledger::EventDocument;
+use crate::vocabulary::Wall;
 
 const VERSION: i64 = 1;
 /// Hash shares of a fleet's kiosks; each is held by one collector.
@@ -43,6 +45,10 @@ CREATE TABLE IF NOT EXISTS kiosk (
 CREATE TABLE IF NOT EXISTS alarm (
     fleet TEXT NOT NULL, kiosk TEXT NOT NULL, kind TEXT NOT NULL, document TEXT NOT NULL, heard_ms BIGINT NOT NULL,
     PRIMARY KEY (fleet, kiosk, kind));
+CREATE TABLE IF NOT EXISTS inspection (
+    fleet TEXT NOT NULL, kiosk TEXT NOT NULL, ledger TEXT NOT NULL, seq BIGINT NOT NULL, uptime_s BIGINT NOT NULL, time_ms BIGINT,
+    message TEXT NOT NULL, heard_ms BIGINT NOT NULL,
+    PRIMARY KEY (fleet, kiosk));
 CREATE TABLE IF NOT EXISTS command (
     fleet TEXT NOT NULL, kiosk TEXT NOT NULL, verb TEXT NOT NULL, id TEXT NOT NULL,
     document TEXT NOT NULL, verified BIGINT NOT NULL, heard_ms BIGINT NOT NULL,
@@ -145,6 +151,7 @@ pub fn commit(database: &mut dyn Database, fleet: &Name, batch: &Batch) -> Resul
         writer.forks(db, batch.forks.iter().chain(&done.forks))?;
         writer.kiosks(db, batch)?;
         writer.alarms(db, batch)?;
+        writer.inspections(db, batch)?;
         writer.statuses(db, batch)?;
         Ok(done)
     })
@@ -341,6 +348,42 @@ impl Writer<'_> {
         let (raised, cleared): (Vec<_>, Vec<_>) = batch.alarms.iter().partition(|(_, document)| document.is_some());
         self.put(db, keep, raised.into_iter().map(line).collect())?;
         self.put(db, clear, cleared.into_iter().map(line).collect()).map(drop)
+    }
+
+    /// The newest, as [`Inspection::is_newer`](crate::fleet::inspection::Inspection::is_newer) says it: an old one that
+    /// somebody repeats changes nothing, and is no sign of life.
+    fn inspections(&self, db: &mut dyn Database, batch: &Batch) -> Result<(), DatabaseError> {
+        let line = |(kiosk, found): (&Name, &Inspected)| {
+            let Inspection { ledger, seq, uptime_s, time_ms, .. } = &found.inspection;
+            let time_ms = time_ms.map(|Wall(ms)| ms);
+            json!({
+                "kiosk": kiosk, "ledger": ledger, "seq": seq, "uptime_s": uptime_s, "time_ms": time_ms,
+                "message": found.message,
+            })
+        };
+        let columns = [
+            ("kiosk", Text),
+            ("ledger", Text),
+            ("seq", Number),
+            ("uptime_s", Number),
+            ("time_ms", Number),
+            ("message", Text),
+        ];
+        let keep = |dialect: Dialect| {
+            format!(
+                "INSERT INTO inspection (fleet, kiosk, ledger, seq, uptime_s, time_ms, message, heard_ms)
+                 SELECT $2, n.kiosk, n.ledger, n.seq, n.uptime_s, n.time_ms, n.message, CAST($3 AS BIGINT) FROM {} WHERE true
+                 ON CONFLICT (fleet, kiosk) DO UPDATE SET ledger = excluded.ledger, seq = excluded.seq,
+                    uptime_s = excluded.uptime_s, time_ms = excluded.time_ms, message = excluded.message,
+                    heard_ms = excluded.heard_ms
+                 WHERE CASE WHEN inspection.ledger <> excluded.ledger
+                                THEN COALESCE(excluded.time_ms > inspection.time_ms, true)
+                            WHEN inspection.seq <> excluded.seq THEN excluded.seq > inspection.seq
+                            ELSE excluded.uptime_s > inspection.uptime_s END",
+                dialect.incoming(&columns)
+            )
+        };
+        self.put(db, keep, batch.inspections.iter().map(line).collect()).map(drop)
     }
 
     fn statuses(&self, db: &mut dyn Database, batch: &Batch) -> Result<(), DatabaseError> {

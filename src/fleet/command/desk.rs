@@ -133,6 +133,11 @@ impl CommandDesk {
         }
     }
 
+    /// Of the keyset in force.
+    pub fn keyset_version(&self) -> u64 {
+        self.inner().keyset.version()
+    }
+
     /// Puts a keyset in force, if it is newer than the one that is. It is opened again: what is in the ledger may be
     /// another fleet's, or of another root.
     ///

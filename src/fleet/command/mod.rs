@@ -115,6 +115,10 @@ pub struct CommandStatus {
     /// With `successful`: the file that was sent in parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileOfParts>,
+    /// Of `inspect`, with `successful`: the SHA-256 of the inspection's message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub inspection: Option<Digest>,
 }
 
 impl CommandStatus {
@@ -128,6 +132,7 @@ impl CommandStatus {
             message: None,
             part: None,
             file: None,
+            inspection: None,
         }
     }
 

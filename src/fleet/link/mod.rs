@@ -32,7 +32,7 @@ mod senders;
 mod session;
 mod window;
 
-pub use senders::{FilePlace, RequestSender, StatusSender};
+pub use senders::{FilePlace, InspectionSender, RequestSender, StatusSender};
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -337,6 +337,11 @@ impl Link {
     /// Makes a sender for what is said of commands.
     pub fn status_sender(&self) -> StatusSender {
         StatusSender::new(&self.pending)
+    }
+
+    /// Makes a sender for inspections.
+    pub fn inspection_sender(&self) -> InspectionSender {
+        InspectionSender::new(&self.pending)
     }
 
     /// The events after this number are sent once more, whatever the back end has acknowledged.

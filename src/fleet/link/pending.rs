@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use rumqttc::QoS;
 use tokio::sync::Notify;
 
 use super::files::{Files, NoFile};
@@ -27,8 +28,14 @@ const STATUSES: usize = 64;
 pub(super) struct Message {
     pub leaf: Leaf,
     pub payload: String,
-    /// It is sent with QoS 1 and retained; otherwise it is sent once and forgotten.
     pub retained: bool,
+}
+
+impl Message {
+    /// Telemetry is sent once and forgotten.
+    pub fn qos(&self) -> QoS {
+        if self.leaf == Leaf::Telemetry { QoS::AtMostOnce } else { QoS::AtLeastOnce }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +50,9 @@ struct Inner {
     /// The alarms by kind; `None` is a cleared one.
     alarms: BTreeMap<Name, Option<String>>,
     telemetry: Option<String>,
+    /// The newest; it is said again on every connection, because nobody acknowledges it.
+    inspection: Option<String>,
+    inspection_due: bool,
     /// Requests in the order they were made; there are none without a connection.
     requests: VecDeque<Vec<u8>>,
     /// What is still to be said of commands, the oldest first.
@@ -89,6 +99,14 @@ impl Pending {
                 inner.alarms_due.insert(kind.clone());
             }
             inner.alarms.insert(kind, body);
+        });
+    }
+
+    /// What is to be said of every part, and the state once more.
+    pub fn inspection(&self, message: String) {
+        self.put(|inner| {
+            inner.state_due = inner.state.is_some();
+            (inner.inspection, inner.inspection_due) = (Some(message), true);
         });
     }
 
@@ -203,6 +221,7 @@ impl Pending {
         inner.connected = true;
         inner.telemetry = None;
         inner.state_due = inner.state.is_some();
+        inner.inspection_due = inner.inspection.is_some();
         inner.alarms_due = inner.alarms.keys().cloned().collect();
     }
 
@@ -225,6 +244,9 @@ impl Pending {
             let payload = inner.state.clone().unwrap_or_default();
             messages.push(Message { leaf: Leaf::State, payload, retained: true });
         }
+        if let Some(payload) = inner.inspection.clone().filter(|_| inner.inspection_due) {
+            messages.push(Message { leaf: Leaf::Inspection, payload, retained: false });
+        }
         if let Some(payload) = inner.telemetry.clone() {
             messages.push(Message { leaf: Leaf::Telemetry, payload, retained: false });
         }
@@ -241,6 +263,7 @@ impl Pending {
                 inner.alarms_due.retain(|due| due != kind || !unchanged);
             }
             Leaf::State => inner.state_due = inner.state.as_ref() != Some(&message.payload),
+            Leaf::Inspection => inner.inspection_due = inner.inspection.as_ref() != Some(&message.payload),
             Leaf::Telemetry if inner.telemetry.as_ref() == Some(&message.payload) => inner.telemetry = None,
             _ => {}
         }
@@ -284,6 +307,21 @@ mod tests {
         pending.telemetry("5".into());
         pending.connected();
         assert_eq!(leaves(&pending), [pair("alarm/door", ""), pair("state", "2")]);
+    }
+
+    #[test]
+    fn an_inspection_goes_out_with_the_state_and_again_on_the_next_connection() {
+        let pending = Pending::default();
+        pending.state("1".into());
+        send_all(&pending);
+        pending.inspection("2".into());
+        let due = pending.due();
+        assert!(due.iter().all(|message| message.qos() == QoS::AtLeastOnce) && !due[1].retained);
+        assert_eq!(leaves(&pending), [pair("state", "1"), pair("inspection", "2")]);
+        send_all(&pending);
+        assert_eq!(leaves(&pending), []);
+        pending.connected();
+        assert_eq!(leaves(&pending), [pair("state", "1"), pair("inspection", "2")]);
     }
 
     #[test]

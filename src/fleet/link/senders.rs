@@ -50,6 +50,21 @@ impl StatusSender {
     }
 }
 
+/// Says over the link how the kiosk is in every part.
+#[derive(Debug, Clone)]
+pub struct InspectionSender(Arc<Pending>);
+
+impl InspectionSender {
+    pub(super) fn new(pending: &Arc<Pending>) -> Self {
+        Self(Arc::clone(pending))
+    }
+
+    /// A signed message; it is published now and on every connection, the newest one, with the state once more.
+    pub fn send(&self, message: String) {
+        self.0.inspection(message);
+    }
+}
+
 fn failed(end: &CommandStatus, why: String) -> CommandStatus {
     CommandStatus { reason: Some(why), ..CommandStatus::new(&end.verb, &end.id, Stage::Failed) }
 }

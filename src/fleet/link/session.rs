@@ -330,8 +330,7 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             return;
         }
         for message in self.pending.due() {
-            let qos = if message.retained { QoS::AtLeastOnce } else { QoS::AtMostOnce };
-            let topic = self.topic(message.leaf.clone());
+            let (qos, topic) = (message.qos(), self.topic(message.leaf.clone()));
             if conn.client.publish(&topic, qos, message.retained, message.payload.clone(), now) {
                 self.pending.sent(&message);
             }

@@ -4,7 +4,9 @@
 //! known. The counter of a key is on disk before a command with it leaves, so no crash uses one twice.
 
 mod access;
+mod ask;
 mod counter;
+mod inspect;
 mod keyset;
 mod send;
 mod signing;
@@ -12,9 +14,11 @@ mod signing;
 use std::path::PathBuf;
 
 pub use access::Access;
+pub use ask::{Answer, Question, ask};
+pub use inspect::{Expected, ExpectedConfig, Judged, Known, judge, listed};
 pub use keyset::{KeyChoice, make_keyset};
 pub use send::{Sent, Target, Wanted, send};
-pub use signing::{SigningKey, names_the_run, status};
+pub use signing::{SigningKey, keyset_version, names_the_run, status, unverified};
 
 use super::link::BadBroker;
 use super::tls::TlsError;
@@ -49,6 +53,8 @@ pub enum OfficeError {
     NoFile(String),
     #[error("not every part of the file has come; ask for it again")]
     PartsMissing,
+    #[error("{path} has no KIOSK.pem of any machine", path = .0.display())]
+    NoKeys(PathBuf),
     #[error("a command is signed: write --sign NAME.key")]
     Unsigned,
     #[error("the command can't be written")]

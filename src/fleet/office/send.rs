@@ -13,14 +13,14 @@ use serde_json::{Map, Value, json};
 
 use super::OfficeError;
 use super::access::Access;
-use super::signing::{SigningKey, names_the_run, status, unverified};
+use super::signing::{SigningKey, keyset_version, names_the_run, status};
 use crate::fleet::command::{self, Collected, CommandContent, CommandStatus, FileOfParts, Stage, digest};
 use crate::fleet::topic::{Address, Filter, Leaf, Name, Topic};
 use crate::operation::{Operation, RequestId};
 use crate::service;
 use crate::signed::jws::Keys;
 use crate::signed::keys::KeySource;
-use crate::signed::keyset::{BadKeyset, KeysetContent};
+use crate::signed::keyset::BadKeyset;
 
 /// Presence and state are retained, so they come at once or not at all.
 const RETAINED: Duration = Duration::from_secs(5);
@@ -67,11 +67,11 @@ pub enum Sent {
 }
 
 /// The message of a command and where it belongs.
-struct Command {
-    topic: Topic,
-    verb: Name,
-    id: Name,
-    message: Vec<u8>,
+pub(super) struct Command {
+    pub topic: Topic,
+    pub verb: Name,
+    pub id: Name,
+    pub message: Vec<u8>,
 }
 
 /// Sends it, prints what is said of it, and returns when it has ended or the time is up.
@@ -316,7 +316,7 @@ impl Wanted {
     }
 
     /// Signs it; its counter is used up then.
-    fn command(&self, boot: Option<String>) -> Result<Command, OfficeError> {
+    pub(super) fn command(&self, boot: Option<String>) -> Result<Command, OfficeError> {
         let (id, message) = match &self.sign {
             _ if self.rotates() => self.keyset()?,
             Some(key) => self.signed(key, boot)?,
@@ -362,8 +362,7 @@ impl Wanted {
             _ => return Err(OfficeError::Arguments(self.verb.clone())),
         };
         let message = std::fs::read(file).map_err(|source| OfficeError::File { path: file.into(), source })?;
-        let content = unverified(&message).and_then(|content| serde_json::from_slice::<KeysetContent>(&content).ok());
-        let KeysetContent { version, .. } = content.ok_or(BadKeyset::Text)?;
+        let version = keyset_version(&message).ok_or(BadKeyset::Text)?;
         Ok((format!("keyset-{version}"), message.trim_ascii_end().to_vec()))
     }
 }

@@ -12,6 +12,7 @@ use crate::fleet::command::{CommandContent, CommandStatus};
 use crate::operation::{Operation, Timing};
 use crate::signed::jws::{Keys, PublicKey, Purpose, Signer};
 use crate::signed::keys::KeySource;
+use crate::signed::keyset::KeysetContent;
 
 /// A private key in a file, with its counter beside it.
 #[derive(Debug)]
@@ -64,6 +65,12 @@ pub fn status(keys: Option<&Keys>, payload: &[u8]) -> Option<(CommandStatus, boo
     }
     let content = unverified(payload).unwrap_or_else(|| payload.to_vec());
     serde_json::from_slice(&content).ok().map(|status| (status, false))
+}
+
+/// Of a keyset's message, whoever has signed it.
+pub fn keyset_version(message: &[u8]) -> Option<u64> {
+    let content: KeysetContent = serde_json::from_slice(&unverified(message)?).ok()?;
+    Some(content.version)
 }
 
 /// The content of a signed message, whoever has signed it.

@@ -25,6 +25,7 @@ pub(super) fn of(name: &str) -> (Value, Option<Value>) {
         }
         "event" => return (event(), None),
         "alarm" => return (alarm(), None),
+        "inspection" => ("street/K0001", Purpose::Inspection, inspection()),
         "checkpoint" => ("street/K0001", Purpose::Checkpoint, position()),
         "ack" => ("back-end", Purpose::Ack, position()),
         "command" => ("office", Purpose::Command, command()),
@@ -45,6 +46,63 @@ fn position() -> Value {
         "seq": 1042,
         "hash": "abe69ebf3e7f45d9f8f1abfe64bfb82cae962a4e5d137af68a9d27bbf99cfcaf",
     })
+}
+
+/// In two halves, because the macro takes no more at once.
+fn inspection() -> Value {
+    let mut all = json!({
+        "kiosk": "K0001",
+        "fleet": "street",
+        "boot": "5b1f0c9d2e7a4836",
+        "time_ms": 1_795_608_412_077_u64,
+        "uptime_s": 86_412,
+        "ledger": "9c41d0e6b7a25f38",
+        "seq": 1042,
+        "hash": "abe69ebf3e7f45d9f8f1abfe64bfb82cae962a4e5d137af68a9d27bbf99cfcaf",
+        "version": "0.1.0",
+        "software_version": "2026.11.30",
+        "software_copy": "A",
+        "software_sha256": null,
+        "config_digest": "0a3666a0710c08aa6d0de92ce72beeb5b93124cce1bf3701c9d6cdeb543cb73e",
+        "config_origin": "fleet",
+        "config_trial": false,
+        "keyset_version": 2,
+        "selling": false,
+        "reasons": ["door-open"],
+        "parts": [
+            { "part": "doors", "result": "wrong", "says": "the door is open" },
+            { "part": "board", "result": "well", "says": "ok" },
+            { "part": "drop_sensor", "result": "unknown", "says": "unknown" },
+        ],
+        "test_ms": 1_795_522_012_077_u64,
+        "test_wrong": 0,
+    });
+    let counted = json!({
+        "counted_since_ms": 1_795_522_012_077_u64,
+        "door_stops": 1,
+        "door_stopped_ms": 1_795_608_400_000_u64,
+        "tamper_stops": 0,
+        "tamper_stopped_ms": null,
+        "orders_offered": 120,
+        "orders_paid": 118,
+        "orders_unpaid": 2,
+        "units_delivered": 131,
+        "units_not_delivered": 1,
+        "units_unknown": 0,
+        "refunds_confirmed": 1,
+        "claims_opened": 0,
+        "boots": 1,
+        "door_openings": 1,
+        "tamper_openings": 0,
+        "clock": "ok",
+        "clock_error_ms": -180,
+        "disk_free_bytes": 5_368_709_120_u64,
+        "disk_written_bytes": 73_400_320,
+        "written_bytes": 9_437_184,
+        "certificate_expires_ms": 1_827_144_412_000_u64,
+    });
+    all.as_object_mut().into_iter().for_each(|all| all.extend(counted.as_object().cloned().unwrap_or_default()));
+    all
 }
 
 fn command() -> Value {

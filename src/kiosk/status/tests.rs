@@ -123,6 +123,7 @@ pub fn full() -> Status {
         time_ms: Some(Wall(1_795_392_000_000)),
         uptime_s: 61,
         selling: false,
+        starting: false,
         reasons: vec![StopReason::DoorOpen, StopReason::Locked(why())],
         devices: well(),
         temperature_milli_c: Some(4_500),
@@ -242,6 +243,11 @@ fn what_is_well_raises_no_alarm_and_one_line_says_all() {
     let quiet = quiet();
     assert_eq!(quiet.alarms(), BTreeMap::new());
     assert_eq!(quiet.to_string(), "selling; orders to settle: 0");
+    // One that has just started, and one that has not passed its self-check.
+    let reasons = vec![StopReason::SelfCheck(why())];
+    let starting = Status { selling: false, starting: true, reasons, ..quiet.clone() };
+    assert_eq!(starting.alarms(), BTreeMap::new());
+    assert!(Status { starting: false, ..starting }.alarms().contains_key("sales-stopped"));
     let devices = Devices {
         printer: PrinterStatus::PaperOut,
         clock: ClockStatus::Unset,

@@ -38,6 +38,7 @@ mod yuan;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use jiff::tz::Offset;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -413,6 +414,10 @@ impl Alipay {
 }
 
 impl Rail for Alipay {
+    fn clock_error(&self) -> Option<SignedDuration> {
+        self.clock.error()
+    }
+
     fn create<'a>(&'a self, charge: &'a NewCharge) -> Answer<'a, Created> {
         self.within(self.create_within(charge))
     }

@@ -256,6 +256,10 @@ impl WechatPay {
 }
 
 impl Rail for WechatPay {
+    fn clock_error(&self) -> Option<SignedDuration> {
+        self.clock.error()
+    }
+
     fn create<'a>(&'a self, new: &'a NewCharge) -> Answer<'a, Created> {
         Box::pin(async move {
             // Nothing has been sent: certain.

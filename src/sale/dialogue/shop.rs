@@ -142,7 +142,7 @@ impl Part for At {
     }
 
     fn show(&self, state: &State, _: &Look<'_>) -> Page {
-        let reasons = state.stop_reasons();
+        let reasons = state.reasons_to_show();
         if !reasons.is_empty() {
             return state.out_of_service(reasons);
         }

@@ -8,7 +8,7 @@ use crate::sale::dialogue::{LookupPage, OrderPage, Page, ShopPage};
 use crate::sale::recover::Recovered;
 use crate::sale::shop::Product;
 use crate::sale::view::{OrderState, StopReason};
-use crate::sale::{Condition, Effect, Event, Illegal, Policy, Record, State, Step};
+use crate::sale::{Condition, Effect, Event, Illegal, Policy, Record, SelfCheck, State, Step};
 use crate::vending::{Planogram, Slot};
 use crate::vocabulary::{
     BootId, CategoryId, Cause, ChargeReport, Created, DeliveryId, Evidence, Language, Localized, Mono, RailError,
@@ -729,4 +729,27 @@ fn a_pause_ends_at_its_time_and_not_when_something_else_happens() {
     desk.offer(&["cola"]);
     desk.touch("cancel");
     assert_eq!(desk.state.next_wake(Mono(desk.now)), Some(Mono(700)));
+}
+
+/// While it is under way nothing is offered and nobody is told; when it has failed, everybody is.
+#[test]
+fn nothing_is_sold_before_the_self_check_is_passed() {
+    let mut desk = Desk::new();
+    let check = |desk: &mut Desk, check| desk.hear(Event::Condition(Condition::SelfCheck(check)));
+    let what = || "the glass has shown nothing yet".to_owned();
+    let reason = || StopReason::SelfCheck(what());
+    check(&mut desk, SelfCheck::Pending(what()));
+    assert_eq!(desk.state.stop_reasons(), [reason()]);
+    assert!(matches!(desk.page(), Page::Shop(ShopPage::Attract { .. })), "a start is not worth a page");
+    desk.touch("start");
+    desk.touch("product:cola");
+    assert_eq!(desk.refused("pay"), Illegal::NotSelling(reason()));
+    let told = |desk: &Desk| desk.records.iter().filter(|record| record.kind().starts_with("sales-")).count();
+    assert_eq!(told(&desk), 0);
+    check(&mut desk, SelfCheck::Failed(what()));
+    assert!(matches!(desk.page(), Page::OutOfService { reasons, .. } if reasons == [reason()]));
+    assert_eq!(desk.records.last(), Some(&Record::SalesStopped { reasons: vec![reason()] }));
+    check(&mut desk, SelfCheck::Passed);
+    assert_eq!(desk.records.last(), Some(&Record::SalesResumed {}));
+    assert_eq!(desk.state.stop_reasons(), []);
 }

@@ -276,6 +276,12 @@ pub fn plain(broker: SocketAddr, safe: &Safe) -> Vec<String> {
     ["--broker", &format!("mqtt://{broker}"), "--keys", &keys, "--sign", &sign].map(str::to_owned).to_vec()
 }
 
+/// The same for one that acknowledges without a signature, with these keys of kiosks.
+pub fn plain_with(broker: SocketAddr, keys: &Path) -> Vec<String> {
+    let keys = keys.display().to_string();
+    ["--broker", &format!("mqtt://{broker}"), "--keys", &keys].map(str::to_owned).to_vec()
+}
+
 /// What is stored, by an independent client: number and hash by kiosk, in no order.
 pub type Table = BTreeMap<String, Vec<(u64, String)>>;
 

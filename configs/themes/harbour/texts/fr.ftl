@@ -100,6 +100,7 @@ reason-sold-out = tout est épuisé
 reason-full = toutes les places sont prises
 reason-outlet-faulty = la sortie est en panne
 reason-cooling-down = trop d'achats de suite non payés ; reprise dans une minute
+reason-self-check = l'automate n'a pas réussi son autotest
 date-time = %d/%m/%Y %H:%M
 pickup-label = Numéro d'appel
 pickup-hint = On vous appellera par lui.
