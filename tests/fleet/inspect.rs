@@ -42,7 +42,7 @@ impl Street {
             use std::io::BufRead as _;
             for line in out.lines().map_while(Result::ok) {
                 if line.contains("all-connected") {
-                    drop(tell.send(()));
+                    let _ = tell.send(());
                 }
             }
         });
