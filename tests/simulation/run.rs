@@ -7,7 +7,7 @@ use kioskd::operation::{
     Actor, ConfigText, Digest, LanguageTag, Operation, Outcome as Told, Reason, Request, RequestId, Rights,
 };
 use kioskd::sale::dialogue::{OrderPage, Page, ShopPage};
-use kioskd::sale::event::{Checked, Effect, Event};
+use kioskd::sale::event::{Checked, Effect, Event, NotUsed};
 use kioskd::sale::policy::Policy;
 use kioskd::sale::view::OrderState;
 use kioskd::sale::{Condition, Key, Order, Record, Shop, State, Touch};
@@ -536,7 +536,8 @@ impl<'a> Run<'a> {
                 let digest = || Digest::of(&[]);
                 let result = match world.chance.below(10) {
                     0 => Ok(None),
-                    1..=2 => Err(vec!["it is wrong".into()]),
+                    1 => Err(NotUsed::Wrong(vec!["it is wrong".into()])),
+                    2 => Err(NotUsed::NotFetched("nobody has the picture".into())),
                     _ => Ok(Some(Checked { config: digest(), base: digest(), text: None })),
                 };
                 let wait = world.chance.below(3_000);

@@ -145,7 +145,7 @@ mod tests {
         use crate::signed::jws::{LONGEST, Purpose, Signer};
         let key = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
                    -----END PRIVATE KEY-----\n";
-        let signer = Signer::from_pem(key.as_bytes(), &"f".repeat(64)).unwrap();
+        let signer = Signer::from_pem(key.as_bytes(), "f".repeat(64)).unwrap();
         let part = sending(vec![0xff; LARGEST]).unwrap().part().unwrap();
         let part = CommandStatus { id: "9".repeat(64), ..part };
         assert!(signer.sign(Purpose::CommandStatus, &part).unwrap().len() < LONGEST);

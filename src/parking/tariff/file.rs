@@ -171,7 +171,7 @@ impl Reader {
         for (nth, class) in self.classes.clone().iter().enumerate() {
             let mut of = rates.iter().zip(&file.rates).filter(|(rate, _)| rate.classes & 1 << nth != 0);
             if !of.clone().any(|(rate, _)| rate.when == When::ALWAYS) {
-                let at = of.last().map_or(0, |(_, written)| written.span().start);
+                let at = of.next_back().map_or(0, |(_, written)| written.span().start);
                 self.wrong.push((at, format!("there is a gap: no rate for `{class}` at all other times; write as the last [[rate]] one without days, hours and dates, with free = true where it costs nothing")));
             } else if let Some((_, written)) = of.find(|(rate, _)| rate.when == When::ALWAYS).and_then(|_| of.next()) {
                 let what = format!("this rate never holds for `{class}`: the one before holds always; put it above");

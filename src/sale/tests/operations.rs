@@ -186,7 +186,7 @@ fn only_the_fleet_is_sent_a_file_and_that_it_was_asked_for_is_on_record() {
         let asked = Request { live: true, ..command(nth, verb.clone()) };
         let step = desk.hear(Event::Asked { request: asked, known: None });
         let done = Outcome::Changed { order: None, report: None };
-        assert_eq!(answers(&step), [done.clone()]);
+        assert_eq!(answers(&step), std::slice::from_ref(&done));
         let kinds: Vec<&str> = step.records.iter().map(|record| record.kind()).collect();
         assert_eq!(kinds, ["operation-begun", "operation-ended"]);
         // Another moment is not the one that it was signed for.
