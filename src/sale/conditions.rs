@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::event::{Condition, Effect};
+use super::event::{Condition, Effect, SelfCheck};
 use super::record::{Closed, Record};
 use super::view::StopReason;
 use super::{State, Turn};
@@ -16,17 +16,6 @@ const PROBE_DOWN: Duration = Duration::from_secs(3);
 const GOES_DOWN: &str = "the board is restarted";
 /// How long a rail is left alone whose provider makes no more charges for now.
 const LIMIT_LASTS: Duration = Duration::from_secs(60);
-
-/// Whether what the machine needs in order to sell has proved itself since the start.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum SelfCheck {
-    #[default]
-    Passed,
-    /// It takes a moment, and this has not said anything yet. It is no news, and no customer's business.
-    Pending(String),
-    /// Until the daemon is started anew, or what is late has come.
-    Failed(String),
-}
 
 #[derive(Debug, Clone, Default)]
 pub struct Conditions {

@@ -1,6 +1,5 @@
 //! What can happen to a sale, and what it can want done.
 
-use super::conditions::SelfCheck;
 use super::dialogue::Touch;
 use super::order::Order;
 use super::record::Offered;
@@ -126,6 +125,17 @@ pub enum NotUsed {
     BadMedia(Vec<String>),
     /// A picture could not be fetched. It may be another time.
     NotFetched(String),
+}
+
+/// Whether what the machine needs in order to sell has proved itself since the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SelfCheck {
+    #[default]
+    Passed,
+    /// It takes a moment, and this has not said anything yet. It is no news, and no customer's business.
+    Pending(String),
+    /// Until the daemon is started anew, or what is late has come.
+    Failed(String),
 }
 
 /// Something the machine needs in order to sell.

@@ -41,10 +41,10 @@ pub mod view;
 
 use std::collections::BTreeMap;
 
-pub use conditions::{Conditions, SelfCheck};
+pub use conditions::Conditions;
 pub use configuration::Configuration;
 pub use dialogue::{Dialogue, Key, PinGuard, Touch};
-pub use event::{Condition, Effect, Event, Illegal};
+pub use event::{Condition, Effect, Event, Illegal, SelfCheck};
 pub use order::Order;
 pub use policy::Policy;
 pub use pulse::Pulse;

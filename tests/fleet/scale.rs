@@ -213,8 +213,11 @@ fn run(size: &Size) {
     );
 }
 
+/// The words with which a user of the broker's comes there.
+type Words = Box<dyn Fn(&str) -> Vec<String>>;
+
 /// The broker, and how who comes there.
-fn place(secrets: &Path, tls: bool) -> (Mosquitto, Box<dyn Fn(&str) -> Vec<String>>) {
+fn place(secrets: &Path, tls: bool) -> (Mosquitto, Words) {
     if !tls {
         let broker = Mosquitto::shipped(None);
         let url = format!("mqtt://{}", broker.addr);

@@ -241,6 +241,7 @@ fn reasons() -> Vec<StopReason> {
         Full,
         OutletFaulty,
         CoolingDown,
+        SelfCheck("WORDS".into()),
     ]
 }
 
