@@ -66,7 +66,33 @@ impl Kiosk {
 
 #[cfg(test)]
 mod tests {
+    use super::super::edges::tests::rig;
     use super::*;
+    use crate::vocabulary::StopReason;
+
+    /// A kiosk whose board is well, and whose glass has not shown anything yet.
+    #[test]
+    fn a_kiosk_without_a_frame_says_why_it_does_not_sell() {
+        let mut rig = rig(|| ());
+        let touch = |kiosk: &mut Kiosk, name: &str| {
+            kiosk.take(Input::Event(Event::Touch(name.parse().unwrap())));
+            kiosk.show();
+        };
+        rig.until(|kiosk| kiosk.state.conditions.board_answers == Some(true));
+        for name in ["start", "product:cola", "pay"] {
+            touch(&mut rig.kiosk, name);
+        }
+        assert!(rig.kiosk.state.orders.is_empty());
+        let told = rig.kiosk.told.as_ref().unwrap();
+        assert_eq!((told.selling, told.alarms().len()), (false, 0));
+        assert_eq!(told.reasons, [StopReason::SelfCheck("the glass has shown nothing yet".into())]);
+        rig.kiosk.take(Input::Event(Event::Condition(Condition::Glass { dark: None })));
+        rig.kiosk.show();
+        assert!(rig.kiosk.checked && rig.kiosk.told.as_ref().unwrap().selling);
+        touch(&mut rig.kiosk, "pay");
+        assert_eq!(rig.kiosk.state.orders.len(), 1);
+        rig.kiosk.end();
+    }
 
     #[test]
     fn who_says_nothing_has_failed_and_who_speaks_has_not() {

@@ -205,11 +205,11 @@ impl Rig {
 
 /// One product for whoever pays, which is everybody.
 pub(in super::super) fn sell(rig: &mut Rig) {
-    // What the self-check waits for.
-    for said in [Condition::Board { answers: true }, Condition::Glass { dark: None }] {
-        rig.inputs.send(Input::Event(Event::Condition(said))).unwrap();
-    }
+    let spoken = [Condition::Board { answers: true }, Condition::Glass { dark: None }];
     let product = rig.kiosk.config.slots[0].product.to_string();
+    for condition in spoken {
+        rig.inputs.send(Input::Event(Event::Condition(condition))).unwrap();
+    }
     for touch in ["start", &format!("product:{product}"), "pay"] {
         rig.inputs.send(Input::Event(Event::Touch(touch.parse().unwrap()))).unwrap();
     }
