@@ -1,6 +1,6 @@
 //! From nodes to pixels, in software, clipped to what changed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use image::codecs::png::{CompressionType, FilterType as PngFilter, PngEncoder};
@@ -76,12 +76,14 @@ pub struct Painter {
     type_: Typesetter,
     /// As large as they are shown; `None` for a file that can't be.
     pictures: HashMap<(PathBuf, i32, i32, Fit), Option<RgbaImage>>,
+    /// Files that were not there; that is said once.
+    missing: HashSet<PathBuf>,
     icons: HashMap<(Icon, i32), Vec<u8>>,
 }
 
 impl Painter {
     pub fn new(type_: Typesetter) -> Self {
-        Self { type_, pictures: HashMap::new(), icons: HashMap::new() }
+        Self { type_, pictures: HashMap::new(), missing: HashSet::new(), icons: HashMap::new() }
     }
 
     /// Paints what of `node` lies within `clip`.
@@ -171,10 +173,15 @@ impl Painter {
                 self.pictures.clear();
             }
             let path = &picture.path;
-            let loaded = picture::load(path, rect.w as u32, rect.h as u32, picture.fit)
-                .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "a picture can't be shown"));
+            let loaded = picture::load(path, rect.w as u32, rect.h as u32, picture.fit);
+            let missing = loaded.as_ref().is_err_and(is_missing);
+            let told = missing && !self.missing.insert(path.clone());
+            if let Some(error) = loaded.as_ref().err().filter(|_| !told) {
+                tracing::warn!(path = %path.display(), %error, "a picture can't be shown");
+            }
             // It may come yet.
-            if !loaded.as_ref().is_err_and(is_missing) {
+            if !missing {
+                self.missing.remove(path);
                 self.pictures.insert(key.clone(), loaded.ok());
             }
         }

@@ -68,6 +68,13 @@ pub(super) fn load(path: &Path, w: u32, h: u32, fit: Fit) -> Result<RgbaImage, I
         Fit::Whole => across.min(down),
         Fit::Cover => across.max(down),
     };
+    // Of one that is far longer than the glass, only what is seen is scaled: the whole could be gigabytes.
+    let seen = |of: u32, on: u32| match f64::from(of) * scale > 2.0 * f64::from(on) {
+        true => (f64::from(on) / scale).ceil().clamp(1.0, f64::from(of)) as u32,
+        false => of,
+    };
+    let (across, down) = (seen(whole.width(), w), seen(whole.height(), h));
+    let whole = whole.crop_imm((whole.width() - across) / 2, (whole.height() - down) / 2, across, down);
     let side = |of: u32| (f64::from(of) * scale).round().max(1.0) as u32;
     let (width, height) = (side(whole.width()), side(whole.height()));
     let scaled = match scale <= 0.5 {
@@ -125,6 +132,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn of_a_thin_picture_that_covers_the_glass_no_more_is_scaled_than_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("thin.png");
+        for (width, height) in [(1, 200), (1, 4_096), (4_096, 40), (4_096, 1)] {
+            let middle = |at: u32, of: u32| at.abs_diff(of / 2) <= 30;
+            let thin = image::RgbImage::from_fn(width, height, |x, y| {
+                image::Rgb(if middle(x, width) && middle(y, height) { [0, 250, 0] } else { [250, 0, 0] })
+            });
+            thin.save(&path).unwrap();
+            let shown = load(&path, 1_280, 800, Fit::Cover).unwrap();
+            let green = |x, y| shown.get_pixel(x, y).0[1] > 200;
+            assert!(shown.dimensions() == (1_280, 800) && green(640, 400), "{width} x {height}");
+        }
+    }
+
     /// A PNG that says of itself that it is so large, with `data` as its compressed rows.
     fn png(width: u32, height: u32, chunks: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
         let head = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 6, 0, 0, 0]].concat();
@@ -163,7 +186,7 @@ mod tests {
             let why = said(bytes).unwrap_err();
             assert!(why.contains(word), "{why}: {word}");
         };
-        // A few bytes that unfold to gigabytes: by their size, and by what stands beside the pixels.
+        // A few bytes that unfold to gigabytes.
         says(&png(60_000, 60_000, &[(b"IDAT", squeezed(1 << 20))]), "unfolds");
         says(&png(4_096, 4_096, &[(b"IDAT", squeezed(1 << 20))]), "unfolds");
         says(&png(u32::MAX, 1, &[]), "unfolds");
