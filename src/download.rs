@@ -26,12 +26,13 @@ use crate::signed::root_certificates;
 
 /// The longest wait between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// For name, connection and headers; and for one connection's body.
+/// For name, connection and headers.
 const HEAD: Duration = Duration::from_secs(30);
-const BODY: Duration = Duration::from_secs(1800);
 const PIECE: usize = 64 << 10;
 /// So many bytes are on disk together.
 const SYNCED: u64 = 8 << 20;
+/// Beside what stays free on the disk, for what the ledger writes meanwhile.
+const MARGIN: u64 = 1 << 20;
 
 /// One file to be fetched.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +54,8 @@ pub struct Download<'a> {
     pub tries: u32,
     /// The first wait between two tries; it doubles, and a random part of it is waited.
     pub wait: Duration,
+    /// So long one connection is waited for; it may have died without a word. The next goes on from there.
+    pub connection: Duration,
     pub until: Instant,
 }
 
@@ -107,7 +110,8 @@ impl Download<'_> {
                     if turn >= self.tries || Instant::now() + wait >= self.until {
                         return Err(Failed::NotFetched(format!("it could not be fetched: {why}")));
                     }
-                    tracing::info!(why, turn, from = self.from, "fetching a file is tried again");
+                    // Its address may have a secret in it.
+                    tracing::info!(why, turn, sha256 = %self.sha256, "fetching a file is tried again");
                     std::thread::sleep(wait);
                     continue;
                 }
@@ -139,6 +143,7 @@ impl Download<'_> {
         let mut answer = request.call().map_err(|error| match &error {
             ureq::Error::Other(why) if why.is::<Local>() => Broke::not_fetched(why),
             ureq::Error::RequireHttpsOnly(to) => {
+                let to = to.split(['?', '#']).next().unwrap_or_default();
                 Broke::not_fetched(format!("the server leads to {to}, and only HTTPS is gone to"))
             }
             ureq::Error::TooManyRedirects | ureq::Error::BadUri(_) => Broke::not_fetched(error),
@@ -163,7 +168,7 @@ impl Download<'_> {
         if begin.saturating_add(left.unwrap_or(0)) > self.largest {
             return Err(Broke::For(Failed::Wrong(self.too_large.to_owned())));
         }
-        self.room(left.unwrap_or(0)).map_err(Broke::not_fetched)?;
+        self.room(left.unwrap_or(SYNCED)).map_err(Broke::not_fetched)?;
         let local = |error: std::io::Error| Broke::not_fetched(format!("{}: {error}", self.to.display()));
         let mut open = OpenOptions::new();
         // To truncate and to append can't be asked for together.
@@ -187,7 +192,7 @@ impl Download<'_> {
             file.write_all(&piece[..read]).map_err(local)?;
             if at - synced >= SYNCED {
                 file.sync_data().map_err(local)?;
-                self.room(0).map_err(Broke::not_fetched)?;
+                self.room(if left.is_some() { 0 } else { SYNCED }).map_err(Broke::not_fetched)?;
                 synced = at;
             }
             let tenth = left.map(|left| at * 10 / (begin + left).max(1));
@@ -207,7 +212,7 @@ impl Download<'_> {
         let folder = self.to.parent().unwrap_or(self.to);
         let disk = rustix::fs::statvfs(folder).map_err(|error| error.to_string())?;
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        match free < self.min_free.saturating_add(more) {
+        match free < self.min_free.saturating_add(more).saturating_add(MARGIN) {
             true => Err(format!("there is no room for it: {} MiB are free in {}", free >> 20, folder.display())),
             false => Ok(()),
         }
@@ -235,7 +240,7 @@ impl Download<'_> {
             .timeout_resolve(Some(HEAD))
             .timeout_connect(Some(HEAD))
             .timeout_recv_response(Some(HEAD))
-            .timeout_recv_body(Some(BODY))
+            .timeout_recv_body(Some(self.connection))
             .proxy(None)
             .user_agent(concat!("kioskd/", env!("CARGO_PKG_VERSION")))
             .build();
@@ -375,6 +380,7 @@ mod tests {
                 local: true,
                 tries: 3,
                 wait: Duration::from_millis(1),
+                connection: Duration::from_secs(20),
                 until: Instant::now() + Duration::from_secs(20),
             };
             change(&mut download);

@@ -201,7 +201,8 @@ impl InForce {
             }
         }
         let kept = stored.kept?;
-        if Digest::of(kept.text.as_str().as_bytes()) != kept.digest {
+        // One that is not used keeps nobody from selling.
+        if kept.base == self.base && Digest::of(kept.text.as_str().as_bytes()) != kept.digest {
             self.altered = Some(ALTERED.to_owned());
         }
         let used = if kept.base == self.base { self.stored(options, &kept) } else { Err(Cause::FileChanged) };
@@ -254,7 +255,7 @@ impl InForce {
         }
     }
 
-    /// At a start: of one that was given up nothing is kept for its repetition.
+    /// At a start: of one that was given up nothing whole is kept.
     pub(super) fn sweep_at_start(&mut self, media: &Media, reader: &Reader) {
         match reader.configurations() {
             Ok(Configurations { kept, trial, .. }) => {
@@ -265,7 +266,7 @@ impl InForce {
             Err(error) => tracing::warn!(%error, "no picture is removed, because the ledger may name it"),
         }
         let given_up = self.given_up.is_some() || self.status.rejected.is_some();
-        self.sweep(media, if given_up { Sweep::Now } else { Sweep::Old });
+        self.sweep(media, if given_up { Sweep::Whole } else { Sweep::Old });
     }
 
     /// Throws away what no configuration names that counts.
@@ -377,13 +378,18 @@ fn checked(
 }
 
 impl Kiosk {
-    /// The sale goes on meanwhile; pictures are fetched first.
+    /// The sale goes on meanwhile. Pictures are fetched when nothing else is wrong.
     pub(super) fn check_config(&self, asked: Operation) {
         let (media, inputs) = (Media::new(&self.config), self.edges.inputs.clone());
         let named = self.in_force.named();
         let its = media.clone();
+        let wrong = self.in_force.check(asked.clone(), Box::new(|_| true));
         let check = self.in_force.check(asked.clone(), Box::new(move |digest| its.has(digest)));
-        let work = move || media.fetch(&asked, named.as_ref()).and_then(|()| check());
+        let work = move || {
+            wrong()?;
+            media.fetch(&asked, named.as_ref())?;
+            check()
+        };
         let not_ended = || NotUsed::Wrong(vec!["its check has not come to an end".to_owned()]);
         let check = async move {
             let ended = tokio::task::spawn_blocking(work).await;

@@ -30,6 +30,8 @@ const TOLD: usize = 20;
 const LONGEST: usize = 300;
 /// The first wait between two tries.
 const WAIT: Duration = Duration::from_secs(1);
+/// So long one connection is waited for.
+const CONNECTION: Duration = Duration::from_secs(60);
 
 /// Where the pictures are, in a state directory.
 pub(crate) fn folder(state: &Path) -> PathBuf {
@@ -49,6 +51,8 @@ pub(crate) struct Media {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sweep {
     Now,
+    /// What is whole; and of the rest, as with the next.
+    Whole,
     /// What a command has left that was broken off not long ago stays.
     Old,
 }
@@ -85,7 +89,12 @@ impl Media {
             let path = file.path();
             let digest = path.file_stem().and_then(|stem| Digest::parse(stem.to_str()?));
             let kept = digest.is_some_and(|digest| named.contains(&digest));
-            if !kept && (what == Sweep::Now || is_old(&file)) {
+            let goes = match what {
+                Sweep::Now => true,
+                Sweep::Whole => path.extension().is_none() || is_old(&file),
+                Sweep::Old => is_old(&file),
+            };
+            if !kept && goes {
                 match std::fs::remove_file(&path) {
                     Ok(()) => tracing::info!(path = %path.display(), "a picture that nothing names is removed"),
                     Err(error) => tracing::warn!(path = %path.display(), %error, "a picture can't be removed"),
@@ -150,6 +159,7 @@ impl Media {
             local: self.limits.local,
             tries: u32::MAX,
             wait: WAIT,
+            connection: CONNECTION,
             until,
         };
         download.fetch(&|says| tracing::debug!(says, %digest, "a picture"))?;
@@ -225,6 +235,9 @@ mod tests {
         media.sweep(&named, Sweep::Old);
         assert_eq!(there(&media), ["a", "c", "d"]);
         assert!(media.has(&digest("a")) && !media.has(&digest("d")), "a part is no picture");
+        put(media.path(&digest("e")));
+        media.sweep(&named, Sweep::Whole);
+        assert_eq!(there(&media), ["a", "c", "d"]);
         media.sweep(&named, Sweep::Now);
         assert_eq!(there(&media), ["a", "d"]);
         assert_eq!(media.size_but(&media.part(&digest("d"))), 1);

@@ -12,6 +12,8 @@ use crate::operation::{BundlePlace, Digest};
 /// A connection that breaks is made anew so often, after such a wait at first.
 const TRIES: u32 = 6;
 const WAIT: Duration = Duration::from_secs(5);
+/// So long one connection is waited for.
+const CONNECTION: Duration = Duration::from_secs(1800);
 /// In all.
 const PATIENCE: Duration = Duration::from_secs(6 * 3600);
 
@@ -76,6 +78,7 @@ impl Fetcher {
             local: true,
             tries: TRIES,
             wait: WAIT,
+            connection: CONNECTION,
             until: Instant::now() + PATIENCE,
         };
         download.fetch(&|says| tell(says)).map_err(Failed::into_words)

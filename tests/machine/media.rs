@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::commands::Office;
 use crate::fleet::{kiosk_of, memory};
 
-const TRIAL: (&str, &str) = ("start_delay = \"0s\"", "trial = \"4s\"\nstart_delay = \"0s\"");
+const TRIAL: (&str, &str) = ("start_delay = \"0s\"", "trial = \"10s\"\nstart_delay = \"0s\"");
 const RED: [u8; 3] = [250, 10, 20];
 const GREEN: [u8; 3] = [10, 240, 30];
 
@@ -356,6 +356,10 @@ fn what_a_configuration_that_was_given_up_has_named_is_swept() {
 fn a_server_that_is_away_is_asked_again_for_a_time_and_this_machine_is_none() {
     let fleet = Fleet::start("patience = \"5s\"");
     let red = fleet.put("red.png", &picture(RED));
+    // For what can't be used anyway nobody is asked.
+    let milk = format!("products={}", json!({ "milk": fleet.medium("red.png", &red) }));
+    fleet.refused(fleet.sends(&[&milk]), "rejected", "there is no product `milk`");
+    assert_eq!(fleet.asked("red.png"), Vec::<usize>::new());
     fleet.how("red.png", "says 503");
     let began = std::time::Instant::now();
     fleet.refused(fleet.cola("red.png", &red), "failed", "the server answers 503");
