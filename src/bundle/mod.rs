@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 pub use archive::{Archive, FOLDER, MANIFEST, Packed, SEAL, SYSTEM};
 
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config, ConfigError, Redaction};
 use crate::ledger::{LedgerError, OperationLine, Reader, Table};
 use crate::operation::{Operation, Outcome, Refusal};
 use crate::probe::probe;
@@ -25,6 +25,16 @@ use crate::probe::probe;
 const NEWEST: usize = 100;
 /// Open claims are told in full up to so many.
 const STORIES: usize = 50;
+
+/// What is kept back: what the configuration keeps back, and each that somebody has sent lately, for what became of it may repeat
+/// what was written in it.
+pub fn redaction(configuration: &[u8], reader: Option<&Reader>) -> Redaction {
+    let sent = reader.and_then(|reader| reader.operations(NEWEST).ok()).into_iter().flatten();
+    sent.fold(Redaction::of(configuration), |redaction, line| match &line.asked {
+        Operation::ApplyConfig { config } => redaction.and(config.as_str().as_bytes()),
+        _ => redaction,
+    })
+}
 
 /// What the ledger tells. `checked`: with more records than this it is not checked, because that takes long.
 pub fn ledger(reader: &Reader, checked: u64, archive: &mut Archive) {

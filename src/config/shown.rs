@@ -41,7 +41,16 @@ impl Redaction {
         Self { words }
     }
 
-    /// A text without it, and without the user and the password of any address in it.
+    /// And what another file keeps back.
+    #[must_use]
+    pub fn and(mut self, file: &[u8]) -> Self {
+        self.words.extend(Self::of(file).words);
+        self.words.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        self.words.dedup();
+        self
+    }
+
+    /// A text without it, and without the user, the password and the query of any address in it.
     pub fn text(&self, text: &str) -> String {
         let text = self.words.iter().fold(text.to_owned(), |text, word| text.replace(word, GONE));
         let mut parts = text.split("://");
@@ -49,8 +58,12 @@ impl Redaction {
         for rest in parts {
             let authority = rest.find(|c: char| c.is_whitespace() || "/\"'`<>".contains(c)).unwrap_or(rest.len());
             let host = rest[..authority].rfind('@').map_or(0, |at| at + 1);
+            let rest = &rest[host..];
+            let end = rest.find(|c: char| c.is_whitespace() || "\"'`<>".contains(c)).unwrap_or(rest.len());
+            let query = rest[..end].find(['?', '#']).unwrap_or(end);
             all.push_str("://");
-            all.push_str(&rest[host..]);
+            all.push_str(&rest[..query]);
+            all.push_str(&rest[end..]);
         }
         all
     }
@@ -179,7 +192,7 @@ mod tests {
                     https://a:HUSH/@b/c?d=1 (mqtts://x@y) a@b";
         let told = redaction.text(line);
         let wanted =
-            "K0001A: (removed) is not readable; (removed) (removed) (removed) https://a:HUSH/@b/c?d=1 (mqtts://y) a@b";
+            "K0001A: (removed) is not readable; (removed) (removed) (removed) https://a:HUSH/@b/c (mqtts://y) a@b";
         assert_eq!(told, wanted, "a password with a / in an address that is not the configuration's is nobody's");
         let told = redaction.document(&json!({
             "HUSHHUSH": ["mqtt://user:HUSH@broker:1883", 7],
@@ -189,10 +202,12 @@ mod tests {
         let wanted = json!({
             "(removed)": ["(removed)", 7],
             "bundle": "https://host/kiosk.raucb",
-            "told": "see https://host/?a=b and (removed)",
+            "told": "see https://host/ and (removed)",
         });
         assert_eq!(told, wanted);
         assert_eq!(Redaction::of(b"no = \"TOML").text("as it is"), "as it is");
+        let both = Redaction::of(file).and(b"[service]\npin = \"ANOTHERONE\"");
+        assert_eq!(both.text("keys/HUSH.key ANOTHERONE"), "(removed) (removed)");
         // Of the demo nothing but the PIN's hash is looked for.
         assert_eq!(Redaction::of(DEMO.as_bytes()).words.len(), 1);
     }

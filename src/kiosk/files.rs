@@ -108,7 +108,10 @@ struct Bundle {
 impl Bundle {
     fn packed(self) -> Result<Vec<u8>, String> {
         let now = Timestamp::now();
-        let mut archive = Archive::new(Redaction::of(self.text.as_bytes()));
+        // A connection of its own: the loop's reads do not wait for a check of the whole ledger.
+        let reader = Reader::open(&self.config.state.directory);
+        let redaction = bundle::redaction(self.text.as_bytes(), reader.as_ref().ok());
+        let mut archive = Archive::new(redaction.and(&std::fs::read(&self.file).unwrap_or_default()));
         match &self.report {
             Some(report) => {
                 archive.json("status.json", &report.json());
@@ -116,8 +119,7 @@ impl Bundle {
             }
             None => archive.without("status.json", "the kiosk has not said yet how it is"),
         }
-        // A connection of its own: the loop's reads do not wait for a check of the whole ledger.
-        match Reader::open(&self.config.state.directory) {
+        match reader {
             Ok(reader) => bundle::ledger(&reader, CHECKED, &mut archive),
             Err(error) => archive.without("ledger", error),
         }

@@ -9,7 +9,6 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::Context;
 use jiff::Timestamp;
 use kioskd::bundle::{self, Archive, Packed};
-use kioskd::config::Redaction;
 use kioskd::console::{Out, complain, say};
 use kioskd::dbus::Writer;
 use kioskd::kiosk::{self, check};
@@ -27,10 +26,11 @@ const JOURNAL_LINES: &str = "1000";
 pub fn make(arguments: &Arguments, config: &Path, output: Option<&Path>) -> anyhow::Result<ExitCode> {
     let now = Timestamp::now();
     // What can't be read is said when its turn comes.
-    let redaction = fs::read(config).map_or_else(|_| Redaction::default(), |text| Redaction::of(&text));
+    let reader = Reader::open(&arguments.state);
+    let redaction = bundle::redaction(&fs::read(config).unwrap_or_default(), reader.as_ref().ok());
     let mut archive = Archive::new(redaction);
     let kiosk = running(arguments, &mut archive);
-    match Reader::open(&arguments.state) {
+    match reader {
         Ok(reader) => bundle::ledger(&reader, u64::MAX, &mut archive),
         Err(error) => archive.without("ledger", error),
     }
