@@ -109,7 +109,8 @@ impl Kiosk {
             _ => None,
         };
         let make = self.maker(&request);
-        let inspects = matches!(request.asked, Operation::Inspect).then(|| self.edges.inputs.clone());
+        let inspects =
+            (matches!(request.asked, Operation::Inspect) && !request.expired).then(|| self.edges.inputs.clone());
         let answered = move |outcome: Result<Outcome, String>| {
             if let (Some(make), Ok(outcome @ Outcome::Changed { .. })) = (make, &outcome) {
                 // Asked again it is answered with what is stored, and the file is of now.

@@ -141,7 +141,7 @@ fn messages(schemas: &mut SchemaGenerator) -> Vec<Message> {
             "inspection",
             From::Kiosk,
             Leaf::Inspection,
-            "How the kiosk is in every part; daily, when it is asked, and on every connection.",
+            "How the kiosk is in every part; daily, when it is asked, and on the next two connections.",
             of::<Inspection>(schemas),
         ),
         signed("checkpoint", From::Kiosk, Leaf::Checkpoint, "How far the chain of events goes.", position.clone()),

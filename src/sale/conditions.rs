@@ -259,7 +259,8 @@ impl Turn<'_> {
     /// Tells the fleet when sales stop and resume; not for every reason that comes and goes in between.
     pub(super) fn announce(&mut self) {
         let c = &self.state.conditions;
-        if c.board_answers.is_none() || matches!(c.self_check, SelfCheck::Pending(_)) {
+        let failed = matches!(c.self_check, SelfCheck::Failed(_));
+        if matches!(c.self_check, SelfCheck::Pending(_)) || c.board_answers.is_none() && !failed {
             return;
         }
         let reasons = self.state.stop_reasons();

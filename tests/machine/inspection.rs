@@ -48,8 +48,7 @@ fn a_machine_says_signed_how_it_is_in_every_part() {
     let mut setup = Setup { broker: Some(format!("mqtt://127.0.0.1:{port}")), ..Setup::fast() };
     setup.config.push(("[[rail]]", "inspection_every = \"5s\"\n\n[[rail]]"));
     let machine = Machine::start(&setup);
-    let log = machine.log();
-    assert!(log.contains("the self-check is passed"), "{log}");
+    machine.wait("the self-check", || machine.log().contains("the self-check is passed").then_some(()));
     let file = |name: &str| machine.state.join("keys").join(name);
     let key = PublicKey::from_pem(&std::fs::read(file("kiosk.pem")).unwrap()).unwrap();
 
@@ -114,8 +113,9 @@ fn a_machine_says_signed_how_it_is_in_every_part() {
     assert!(wrong.len() == 1 && wrong[0].contains("printer") && wrong[0].contains("paper-out"), "{wrong:?}");
     assert!(said.written_bytes > first.written_bytes, "a sale is on the disk");
     // Its state comes once more with it.
-    let again = std::iter::from_fn(|| queue.recv_timeout(PATIENCE).ok()).any(|(topic, _)| topic.ends_with("/state"));
-    assert!(again);
+    let by = Instant::now() + PATIENCE;
+    let next = || queue.recv_timeout(by.saturating_duration_since(Instant::now())).ok();
+    assert!(std::iter::from_fn(next).any(|(topic, _)| topic.ends_with("/state")));
 
     // By somebody else's program, and changed by a bit it is nobody's.
     let folder = tempfile::tempdir().unwrap();

@@ -20,6 +20,9 @@ use crate::fleet::topic::{Leaf, Name};
 /// So many requests may wait for room in the client; the gateway's client has only a few open at a time.
 const REQUESTS: usize = 32;
 
+/// On so many connections an inspection is sent.
+const OFFERS: u8 = 3;
+
 /// So many statuses of commands wait for the connection; one more, and the oldest that is not final is dropped.
 const STATUSES: usize = 64;
 
@@ -50,9 +53,12 @@ struct Inner {
     /// The alarms by kind; `None` is a cleared one.
     alarms: BTreeMap<Name, Option<String>>,
     telemetry: Option<String>,
-    /// The newest; it is said again on every connection, because nobody acknowledges it.
+    /// The newest; it is said again on the next connections, because nobody acknowledges it. A broker that ends a connection
+    /// because it may not be said would end each of them, so they are few.
     inspection: Option<String>,
     inspection_due: bool,
+    /// On so many connections it is still sent.
+    inspection_offers: u8,
     /// Requests in the order they were made; there are none without a connection.
     requests: VecDeque<Vec<u8>>,
     /// What is still to be said of commands, the oldest first.
@@ -106,7 +112,7 @@ impl Pending {
     pub fn inspection(&self, message: String) {
         self.put(|inner| {
             inner.state_due = inner.state.is_some();
-            (inner.inspection, inner.inspection_due) = (Some(message), true);
+            (inner.inspection, inner.inspection_due, inner.inspection_offers) = (Some(message), true, OFFERS);
         });
     }
 
@@ -221,7 +227,7 @@ impl Pending {
         inner.connected = true;
         inner.telemetry = None;
         inner.state_due = inner.state.is_some();
-        inner.inspection_due = inner.inspection.is_some();
+        inner.inspection_due = inner.inspection.is_some() && inner.inspection_offers > 0;
         inner.alarms_due = inner.alarms.keys().cloned().collect();
     }
 
@@ -263,7 +269,10 @@ impl Pending {
                 inner.alarms_due.retain(|due| due != kind || !unchanged);
             }
             Leaf::State => inner.state_due = inner.state.as_ref() != Some(&message.payload),
-            Leaf::Inspection => inner.inspection_due = inner.inspection.as_ref() != Some(&message.payload),
+            Leaf::Inspection => {
+                inner.inspection_due = inner.inspection.as_ref() != Some(&message.payload);
+                inner.inspection_offers = inner.inspection_offers.saturating_sub(u8::from(!inner.inspection_due));
+            }
             Leaf::Telemetry if inner.telemetry.as_ref() == Some(&message.payload) => inner.telemetry = None,
             _ => {}
         }
@@ -310,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn an_inspection_goes_out_with_the_state_and_again_on_the_next_connection() {
+    fn an_inspection_goes_out_with_the_state_and_again_on_the_next_connections() {
         let pending = Pending::default();
         pending.state("1".into());
         send_all(&pending);
@@ -320,8 +329,15 @@ mod tests {
         assert_eq!(leaves(&pending), [pair("state", "1"), pair("inspection", "2")]);
         send_all(&pending);
         assert_eq!(leaves(&pending), []);
+        for _ in 1..OFFERS {
+            pending.connected();
+            assert_eq!(leaves(&pending), [pair("state", "1"), pair("inspection", "2")]);
+            send_all(&pending);
+        }
         pending.connected();
-        assert_eq!(leaves(&pending), [pair("state", "1"), pair("inspection", "2")]);
+        assert_eq!(leaves(&pending), [pair("state", "1")], "it is not what every connection ends with");
+        pending.inspection("3".into());
+        assert_eq!(leaves(&pending), [pair("state", "1"), pair("inspection", "3")]);
     }
 
     #[test]
