@@ -73,10 +73,10 @@ fn stoke() {
         assert_eq!(amount(&stoke, "2026-11-30 11:00", &format!("2026-11-30 {until}")), pence);
     }
     // Published: all day by the time of the entry.
-    for (entry, pence) in [("07:29", 400), ("07:30", 500), ("09:29", 500), ("09:30", 580)] {
+    for (entry, pence) in [("07:29", 400), ("07:30", 600), ("09:29", 600), ("09:30", 500)] {
         assert_eq!(amount(&stoke, &format!("2026-11-30 {entry}"), "2026-11-30 14:30"), pence, "{entry}");
     }
-    assert_eq!(amount(&stoke, "2026-11-30 09:30", "2026-11-30 18:00"), 600);
+    assert_eq!(amount(&stoke, "2026-11-30 09:30", "2026-11-30 18:00"), 500);
     // Published: the evening from 16, 17, 18 and 19 o'clock on.
     for (entry, pence) in [("16:00", 450), ("17:00", 400), ("18:00", 350), ("19:00", 300)] {
         assert_eq!(amount(&stoke, &format!("2026-11-30 {entry}"), "2026-11-30 23:59"), pence, "{entry}");

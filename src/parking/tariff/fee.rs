@@ -135,9 +135,9 @@ fn lost(tariff: &Tariff, exit: i64, class: Classes) -> Result<(Case, Lines), Fee
             Ok((case(end), lines))
         }
         Some(Lost::Since { minute, surcharge }) => {
-            let (day, _) = civil(tariff, exit);
+            let (day, _) = civil(tariff, end);
             let today = at_civil(tariff, day, minute);
-            let entry = if today < exit { today } else { at_civil(tariff, day - 1, minute) };
+            let entry = if today < end { today } else { at_civil(tariff, day - 1, minute) };
             let case = case(entry);
             let mut lines = priced(tariff, &case);
             if surcharge > 0 {
