@@ -2,7 +2,7 @@
 //!
 //! Policy: what a machine decides, writes and says is the daemon's own code; only what stands around it is pretended: customers,
 //! a provider, a board, and mishaps. One thread of a process works on all of its machines. A ledger and its connections take
-//! seven file descriptors, of which a process has 20,000 on most systems; so one process has at most [`SHARE`] machines, and
+//! eight file descriptors, of which a process has 20,000 on most systems; so one process has at most [`SHARE`] machines, and
 //! more are more processes.
 
 mod chance;
@@ -22,7 +22,7 @@ use crate::fleet::office::{Access, OfficeError};
 use crate::fleet::topic::Name;
 
 /// Machines of one process.
-pub const SHARE: u64 = 2_500;
+pub const SHARE: u64 = 2_000;
 
 /// What `kioskfleet simulate` was told.
 #[derive(Debug, Clone)]
