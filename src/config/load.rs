@@ -1,7 +1,6 @@
 //! Reading and checking a configuration file.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -22,18 +21,8 @@ pub const LIMIT: usize = 1 << 20;
 pub enum ConfigError {
     #[error("{path}:1:1: can't be read: {source}", path = path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("{}", lines(path, problems))]
+    #[error("{}", Problem::lines(problems, path))]
     Wrong { path: PathBuf, problems: Vec<Problem> },
-}
-
-fn lines(path: &Path, problems: &[Problem]) -> String {
-    let mut all = String::new();
-    for (nth, Problem { file, line, column, what }) in problems.iter().enumerate() {
-        let end = if nth == 0 { "" } else { "\n" };
-        let path = file.as_deref().unwrap_or(path);
-        write!(all, "{end}{}:{line}:{column}: {what}", path.display()).expect("a string takes everything");
-    }
-    all
 }
 
 /// Which characters of a text in a language are in no face.

@@ -28,7 +28,13 @@ pub struct Redaction {
 impl Redaction {
     /// Of what is no TOML nothing is known.
     pub fn of(file: &[u8]) -> Self {
-        let Ok(table) = toml::from_slice::<toml::Table>(file) else { return Self::default() };
+        Self::default().and(file)
+    }
+
+    /// And what another file keeps back.
+    #[must_use]
+    pub fn and(mut self, file: &[u8]) -> Self {
+        let Ok(table) = toml::from_slice::<toml::Table>(file) else { return self };
         let (mut all, mut kept) = (BTreeSet::new(), BTreeSet::new());
         texts(&json!(table), &mut all);
         texts(&shown(file).unwrap_or_default(), &mut kept);
@@ -36,15 +42,7 @@ impl Redaction {
             let bare = text.strip_prefix("file:").or_else(|| text.strip_prefix("credential:"));
             bare.unwrap_or(text).to_owned()
         };
-        let mut words: Vec<String> = all.difference(&kept).map(bare).filter(|word| word.len() >= SHORTEST).collect();
-        words.sort_unstable_by_key(|word| std::cmp::Reverse(word.len()));
-        Self { words }
-    }
-
-    /// And what another file keeps back.
-    #[must_use]
-    pub fn and(mut self, file: &[u8]) -> Self {
-        self.words.extend(Self::of(file).words);
+        self.words.extend(all.difference(&kept).map(bare).filter(|word| word.len() >= SHORTEST));
         self.words.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         self.words.dedup();
         self
@@ -56,14 +54,13 @@ impl Redaction {
         let mut parts = text.split("://");
         let mut all = parts.next().unwrap_or_default().to_owned();
         for rest in parts {
-            let authority = rest.find(|c: char| c.is_whitespace() || "/\"'`<>".contains(c)).unwrap_or(rest.len());
-            let host = rest[..authority].rfind('@').map_or(0, |at| at + 1);
-            let rest = &rest[host..];
             let end = rest.find(|c: char| c.is_whitespace() || "\"'`<>".contains(c)).unwrap_or(rest.len());
-            let query = rest[..end].find(['?', '#']).unwrap_or(end);
+            let (address, behind) = rest.split_at(end);
+            let authority = address.find('/').unwrap_or(end);
+            let address = &address[address[..authority].rfind('@').map_or(0, |at| at + 1)..];
             all.push_str("://");
-            all.push_str(&rest[..query]);
-            all.push_str(&rest[end..]);
+            all.push_str(address.split(['?', '#']).next().unwrap_or_default());
+            all.push_str(behind);
         }
         all
     }

@@ -13,13 +13,13 @@ use super::Progress;
 use crate::parking::tariff::{self, Bill, Difference, Entry, FeeError, Label, Stay, Tariff};
 use crate::screen::bill::reason;
 use crate::screen::language::Texts;
-use crate::vocabulary::{Language, Minor, Money, Problem, Wall, one_line, plural};
+use crate::vocabulary::{Language, Minor, Money, Problem, Wall, plural};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TariffError {
     #[error("{path}:1:1: can't be read: {source}", path = path.display())]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("{}", lines(path, problems))]
+    #[error("{}", Problem::lines(problems, path))]
     Wrong { path: PathBuf, problems: Vec<Problem> },
     #[error(transparent)]
     Fee(#[from] FeeError),
@@ -35,17 +35,9 @@ pub enum TariffError {
     Write { path: PathBuf, source: std::io::Error },
 }
 
-fn lines(path: &Path, problems: &[Problem]) -> String {
-    let line = |problem: &Problem| {
-        format!(
-            "{}:{}:{}: {}",
-            path.display(),
-            problem.line,
-            problem.column,
-            one_line(&problem.what).collect::<String>()
-        )
-    };
-    problems.iter().map(line).collect::<Vec<_>>().join("\n")
+/// A class or a validation, as it was typed.
+fn label(text: &str) -> Result<Label, TariffError> {
+    Label::parse(text).ok_or_else(|| TariffError::Name(text.chars().take(40).collect()))
 }
 
 /// Reads a tariff's file.
@@ -76,7 +68,6 @@ pub struct Question<'q> {
 /// # Errors
 /// The tariff has no price for it.
 pub fn bill(tariff: &Tariff, question: &Question<'_>) -> Result<Bill, TariffError> {
-    let label = |text: &str| Label::parse(text).ok_or_else(|| TariffError::Name(text.chars().take(40).collect()));
     let validations = question.validations.iter().map(|name| label(name)).collect::<Result<_, _>>()?;
     let stay = Stay {
         entry: question.entry.map_or(Ok(Entry::Lost), |entry| wall(entry).map(Entry::At))?,
@@ -203,9 +194,8 @@ pub fn plot(
     output: &Path,
 ) -> Result<(), TariffError> {
     let Some((_, first)) = tariffs.first() else { return Ok(()) };
-    let class = class.map(|text| Label::parse(text).ok_or_else(|| TariffError::Name(text.chars().take(40).collect())));
     let entry = wall(entry)?;
-    let stay = Stay { class: class.transpose()?, ..Stay::new(entry, entry) };
+    let stay = Stay { class: class.map(label).transpose()?, ..Stay::new(entry, entry) };
     let curve =
         |(name, tariff): &(String, Tariff)| Ok((name.clone(), tariff::curve(tariff, entry, &stay, hours * 60, 1)?));
     let curves = tariffs.iter().map(curve).collect::<Result<Vec<_>, FeeError>>()?;

@@ -1,6 +1,8 @@
 //! What is wrong with a file that a person has written, and where.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use super::text::one_line;
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +15,17 @@ pub struct Problem {
     pub column: usize,
     /// What is wrong and what to write instead; one line.
     pub what: String,
+}
+
+impl Problem {
+    /// A line for each, as `FILE:LINE:COLUMN: what`; `path` is the file itself.
+    pub fn lines(problems: &[Self], path: &Path) -> String {
+        let line = |Self { file, line, column, what }: &Self| {
+            let what: String = one_line(what).collect();
+            format!("{}:{line}:{column}: {what}", file.as_deref().unwrap_or(path).display())
+        };
+        problems.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
 }
 
 /// Line and column of a byte, both from 1, the column in characters.

@@ -27,14 +27,16 @@ pub fn make(arguments: &Arguments, config: &Path, output: Option<&Path>) -> anyh
     let now = Timestamp::now();
     // What can't be read is said when its turn comes.
     let reader = Reader::open(&arguments.state);
-    let redaction = bundle::redaction(&fs::read(config).unwrap_or_default(), reader.as_ref().ok());
+    let text = fs::read(config);
+    let known = text.as_deref().unwrap_or_default();
+    let redaction = bundle::redaction(known, reader.as_ref().ok());
     let mut archive = Archive::new(redaction);
     let kiosk = running(arguments, &mut archive);
     match reader {
         Ok(reader) => bundle::ledger(&reader, u64::MAX, &mut archive),
         Err(error) => archive.without("ledger", error),
     }
-    let (named, writer) = configuration(config, &mut archive);
+    let (named, writer) = configuration(config, text, &mut archive);
     bundle::machine(&arguments.state, &mut archive);
     journal(&mut archive, "journal.txt", &["--unit", "kioskd"]);
     journal(&mut archive, "kernel-log.txt", &["--dmesg"]);
@@ -116,8 +118,12 @@ fn running(arguments: &Arguments, archive: &mut Archive) -> Option<String> {
 
 /// The configuration without its secrets, the kiosk's id by it, and its key to sign the manifest with, or why that
 /// can't be had.
-fn configuration(path: &Path, archive: &mut Archive) -> (Option<String>, Result<Writer, String>) {
-    let bytes = match fs::read(path) {
+fn configuration(
+    path: &Path,
+    text: std::io::Result<Vec<u8>>,
+    archive: &mut Archive,
+) -> (Option<String>, Result<Writer, String>) {
+    let bytes = match text {
         Ok(bytes) => bytes,
         Err(error) => {
             let why = format!("{}: {error}", path.display());

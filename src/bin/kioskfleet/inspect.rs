@@ -207,7 +207,7 @@ fn doubts(machine: &Machine) -> Vec<String> {
 fn answered(question: &Question) -> anyhow::Result<BTreeMap<String, Known>> {
     let now = now();
     let known = office::ask(question)?.into_iter().map(|(kiosk, answer)| {
-        let heard = answer.inspection.is_some() || answer.refused.is_some() || answer.state.is_some();
+        let heard = answer.is_heard();
         let refused = answer.refused.map(|why| format!("it does not let itself be inspected: {why}"));
         let forged = (answer.forged > 0)
             .then(|| format!("{} in its name not signed by its key", plural(answer.forged, "message")));

@@ -59,7 +59,7 @@ impl InspectionSender {
         Self(Arc::clone(pending))
     }
 
-    /// A signed message; it is published now and on every connection, the newest one, with the state once more.
+    /// A signed message; it is published now, with the state once more, and the newest one again on the next connections.
     pub fn send(&self, message: String) {
         self.0.inspection(message);
     }

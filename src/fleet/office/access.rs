@@ -1,6 +1,7 @@
 //! How the office reaches the broker.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rumqttc::{AsyncClient, EventLoop, MqttOptions, TlsConfiguration, Transport};
 
@@ -10,6 +11,8 @@ use crate::fleet::tls;
 use crate::signed::keys::KeySource;
 
 const MAX_PACKET: usize = 1 << 20;
+/// Between two tries to reach the broker: a person waits for it.
+pub const RECONNECT: Duration = Duration::from_millis(500);
 
 /// What a person of the office says of the broker.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use rumqttc::{AsyncClient, Event, Packet, Publish, QoS};
 use serde_json::Value;
 
 use super::OfficeError;
-use super::access::Access;
+use super::access::{Access, RECONNECT};
 use super::send::{Command, Target, Wanted};
 use super::signing::status;
 use crate::fleet::collector::Machine;
@@ -23,7 +23,6 @@ use crate::signed::jws::{Keys, PublicKey};
 use crate::signed::keys::KeySource;
 use crate::signed::statement::Statement;
 
-const RECONNECT: Duration = Duration::from_millis(500);
 /// A state of more bytes is none of ours.
 const LONGEST: usize = 128 << 10;
 
@@ -54,9 +53,14 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Whether it has said anything.
+    pub fn is_heard(&self) -> bool {
+        self.state.is_some() || self.refused.is_some() || self.inspection.is_some()
+    }
+
     /// As the collector would know it by this alone; `now` in milliseconds since 1970.
     pub fn machine(self, kiosk: &Name, now: i64) -> Machine {
-        let heard = self.state.is_some() || self.refused.is_some() || self.inspection.is_some();
+        let heard = self.is_heard();
         // Who answers is there; a presence comes only when it changes.
         let online = self.online.or_else(|| heard.then_some(true));
         Machine {

@@ -14,6 +14,7 @@ mod signing;
 use std::path::PathBuf;
 
 pub use access::Access;
+pub(super) use access::RECONNECT;
 pub use ask::{Answer, Question, ask};
 pub use inspect::{Expected, ExpectedConfig, Judged, Known, judge, listed};
 pub use keyset::{KeyChoice, make_keyset};

@@ -12,7 +12,7 @@ use rumqttc::{AsyncClient, Event, EventLoop, Packet, Publish, QoS};
 use serde_json::{Map, Value, json};
 
 use super::OfficeError;
-use super::access::Access;
+use super::access::{Access, RECONNECT};
 use super::signing::{SigningKey, keyset_version, names_the_run, status};
 use crate::fleet::command::{self, Collected, CommandContent, CommandStatus, FileOfParts, Stage, digest};
 use crate::fleet::topic::{Address, Filter, Leaf, Name, Topic};
@@ -24,7 +24,6 @@ use crate::signed::keyset::BadKeyset;
 
 /// Presence and state are retained, so they come at once or not at all.
 const RETAINED: Duration = Duration::from_secs(5);
-const RECONNECT: Duration = Duration::from_millis(500);
 
 /// Whom a command is for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use super::plan::{Order, Plan, Texts};
 use super::stands::{Stands, Way, still_changed, undoing};
 use super::{RolloutError, approval};
 use crate::fleet::command::{self, CommandContent, Stage};
-use crate::fleet::office::{self, Access, SigningKey};
+use crate::fleet::office::{self, Access, RECONNECT, SigningKey};
 use crate::fleet::poll_once;
 use crate::fleet::topic::{Address, Filter, Leaf, Name, Told, Topic};
 use crate::operation::RequestId;
@@ -26,7 +26,6 @@ use crate::vocabulary::Wall;
 const QUIET: Duration = Duration::from_secs(2);
 /// So many messages may wait for the broker.
 const WAITING: usize = 256;
-const RECONNECT: Duration = Duration::from_millis(500);
 /// Who has said nothing is asked once more so often, by the same message.
 const AGAIN: Duration = Duration::from_secs(15);
 /// How often the clock is looked at.
