@@ -2,7 +2,7 @@
 //! are an MQTT client and a key.
 
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 
 use super::provider::{Provider, rails};
 use kioskd_tests::child::{Running, command};
+use kioskd_tests::free_port;
 use kioskd_tests::site::certificates;
 
 /// Nothing in these tests takes this long unless it is broken.
@@ -242,7 +243,7 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     fn start(directory: &Path) -> Self {
-        let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let addr = (Ipv4Addr::LOCALHOST, free_port()).into();
         let path = |file: &str| directory.join(file).display().to_string();
         let list = include_str!("../../configs/mosquitto.acl");
         // Whoever owns the broker may do everything.

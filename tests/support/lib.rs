@@ -9,14 +9,15 @@ pub mod child;
 mod demo;
 pub mod double;
 pub mod machine;
+mod port;
 pub mod site;
 pub mod spelling;
 pub mod terminal;
 
 pub use browser::Browser;
 pub use demo::Demo;
+pub use port::free_port;
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -36,11 +37,6 @@ pub fn program(name: &str) -> PathBuf {
     let program = folder.join(name);
     assert!(program.exists(), "{} is not built", program.display());
     program
-}
-
-/// A port on which nobody listens.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Asks until there is an answer.

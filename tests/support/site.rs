@@ -2,11 +2,9 @@
 //! keys, providers' doubles, and a kiosk without any. The broker's plain listener is for who looks on or makes trouble.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -14,7 +12,7 @@ use tempfile::TempDir;
 use crate::child::{Running, command};
 use crate::double::Double;
 use crate::machine::{Machine, Setup};
-use crate::{PATIENCE, program};
+use crate::{PATIENCE, free_port, program, wait_for};
 
 pub struct Site {
     pub machine: Machine,
@@ -124,18 +122,9 @@ pub fn keygen(out: &Path, name: &str) {
     assert!(keygen.stdout(Stdio::null()).status().unwrap().success());
 }
 
-/// With a plain listener and one with TLS, at ports that nobody else has taken meanwhile.
+/// With a plain listener and one with TLS.
 pub fn mosquitto(path: &Path) -> (Running, u16, u16) {
-    let ports = || {
-        let held = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        held.map(|listener| listener.local_addr().unwrap().port())
-    };
-    let mut tries = (0..5).map(|_| ports());
-    let started = tries.find_map(|[plain, secure]| Some((mosquitto_at(path, plain, secure)?, plain, secure)));
-    started.expect("mosquitto listens")
-}
-
-fn mosquitto_at(path: &Path, plain: u16, secure: u16) -> Option<Running> {
+    let (plain, secure) = (free_port(), free_port());
     let conf = format!(
         "user root\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\nlistener {plain} 127.0.0.1\n\
          listener {secure} 127.0.0.1\ncafile {dir}/ca.pem\ncertfile {dir}/server.pem\nkeyfile {dir}/server.key\n\
@@ -146,17 +135,12 @@ fn mosquitto_at(path: &Path, plain: u16, secure: u16) -> Option<Running> {
     std::fs::write(&file, conf).unwrap();
     let mut broker = command("mosquitto");
     let mut broker = Running::start(broker.arg("-c").arg(file).stdout(Stdio::null()).stderr(Stdio::null()));
-    let begin = Instant::now();
     let connects = |port| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
-    while !connects(secure) || !connects(plain) {
-        if broker.try_wait().unwrap().is_some() {
-            return None;
-        }
-        assert!(begin.elapsed() < PATIENCE, "mosquitto does not listen");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    // Somebody else may have answered.
-    broker.try_wait().unwrap().is_none().then_some(broker)
+    wait_for("mosquitto listens", PATIENCE, || {
+        assert!(broker.try_wait().unwrap().is_none(), "mosquitto has ended");
+        (connects(secure) && connects(plain)).then_some(())
+    });
+    (broker, plain, secure)
 }
 
 /// Waits until it listens for notifications. `told_later` gets the lines of its log from then on.

@@ -47,9 +47,12 @@ impl Cluster {
         let mut cluster = Self { nodes, epmd, directory, _epmd: names };
         until("epmd listens", || TcpStream::connect(("127.0.0.1", epmd)).is_ok());
         (0..NODES).for_each(|node| cluster.restart(node));
-        let by = Instant::now() + START;
-        while cluster.running() < NODES {
-            assert!(Instant::now() < by, "{} nodes run", cluster.running());
+        // A node is a member before its plugins run.
+        let listens = |node| TcpStream::connect(cluster.mqtt(node)).is_ok();
+        let begin = Instant::now();
+        while cluster.running() < NODES || !(0..NODES).all(listens) {
+            let listening: Vec<_> = (0..NODES).filter(|&node| listens(node)).collect();
+            assert!(begin.elapsed() < START, "{} nodes run, of which listen {listening:?}", cluster.running());
             std::thread::sleep(Duration::from_millis(200));
         }
         cluster
@@ -119,6 +122,15 @@ impl Cluster {
     fn url(&self, first: usize) -> String {
         let nodes = (0..NODES).map(|nth| format!("mqtt://{}", self.mqtt((first + nth) % NODES)));
         nodes.collect::<Vec<_>>().join(",")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let output = std::fs::read_to_string(self.directory.path().join("output")).unwrap_or_default();
+            println!("what the nodes have said:\n{output}");
+        }
     }
 }
 
