@@ -12,6 +12,9 @@ use crate::signed::jws::Purpose;
 use crate::signed::statement::{Clock, Statement};
 use crate::vocabulary::Wall;
 
+/// So far ahead, in milliseconds, that it is no time zone taken for UTC.
+const AHEAD: u64 = 24 * 3_600_000;
+
 /// What a kiosk says of itself. Times are milliseconds since 1970 UTC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inspection {
@@ -115,11 +118,21 @@ impl Inspection {
         self.parts.iter().filter(|part| part.result == CheckResult::Wrong)
     }
 
+    /// Whether it is dated so far ahead that the clock of no honest kiosk says it: kept, nothing from another ledger would ever be
+    /// newer.
+    pub fn is_of_the_future(&self, Wall(now): Wall) -> bool {
+        self.time_ms.is_some_and(|Wall(ms)| ms > now.saturating_add(AHEAD))
+    }
+
     /// Whether it was made after another of the same kiosk. The ledger and the run say it; only between two ledgers there is nothing
-    /// but the clock.
+    /// but the clock, and a time that is known goes before one that is not.
     pub fn is_newer(&self, other: &Self) -> bool {
         if self.ledger != other.ledger {
-            return self.time_ms.zip(other.time_ms).is_none_or(|(this, other)| this > other);
+            return match (self.time_ms, other.time_ms) {
+                (Some(this), Some(other)) => this > other,
+                (None, Some(_)) => false,
+                (_, None) => true,
+            };
         }
         if self.seq != other.seq {
             return self.seq > other.seq;
@@ -203,7 +216,10 @@ MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
         assert!(!at(1041, 99_999_999, u64::MAX).is_newer(&this));
         assert!(at(1042, 86_413, 1).is_newer(&this) && !at(1042, 86_411, u64::MAX).is_newer(&this));
         let elsewhere = |time_ms| Inspection { ledger: "8d30".into(), seq: 3, time_ms, ..well() };
-        assert!(elsewhere(None).is_newer(&this));
+        assert!(!elsewhere(None).is_newer(&this), "anybody can repeat one that a kiosk without a clock made");
+        assert!(this.is_newer(&elsewhere(None)));
+        let dateless = Inspection { time_ms: None, ..well() };
+        assert!(elsewhere(None).is_newer(&dateless));
         assert!(elsewhere(Some(Wall(1_795_608_412_078))).is_newer(&this));
         assert!(!elsewhere(Some(Wall(1_795_608_412_077))).is_newer(&this));
     }

@@ -4,6 +4,7 @@ mod figures;
 pub mod kit;
 mod many;
 mod rabbit;
+mod refused;
 
 use std::time::{Duration, Instant};
 

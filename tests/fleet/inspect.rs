@@ -11,10 +11,11 @@ use kioskd::fleet::inspection::Inspection;
 use kioskd::operation::Digest;
 use kioskd::signed::jws::{PublicKey, Purpose, Signer};
 use kioskd::signed::statement::Statement;
+use kioskd::vocabulary::Wall;
 use kioskd_tests::child::{Running, command};
 use serde_json::{Value, json};
 
-use super::collector::kit::{Collector, FLEET, Server, Store, address, answered, plain_with, sqlite};
+use super::collector::kit::{Collector, FLEET, Server, Store, address, answered, documents, plain_with, sqlite};
 use super::kit::{Mosquitto, Subscriber, publish, until};
 use kioskd::fleet::topic::Leaf;
 
@@ -171,12 +172,16 @@ fn by_the_collector(street: &Street, store: &Store, ask: &dyn Fn(&str) -> String
     street.say("K00002", stored("K00001").as_bytes());
     street.say("K00002", b"{}");
     // And signed for by its own key with numbers that no database has: the batch it is in must not fail.
-    let endless = Inspection { seq: u64::MAX, ..lie };
+    let endless = Inspection { seq: u64::MAX, ..lie.clone() };
     street.say("K00002", street.signer("K00002").sign(Purpose::Inspection, &endless).unwrap().as_slice());
-    until("all four are refused", || ask("SELECT refused FROM kiosk WHERE kiosk = 'K00002'").trim() == "4");
+    // And from another ledger, in a time after which nothing would be newer.
+    let late = Inspection { ledger: "8d30".into(), time_ms: Some(Wall(1 << 52)), ..lie };
+    street.say("K00002", street.signer("K00002").sign(Purpose::Inspection, &late).unwrap().as_slice());
+    until("all five are refused", || ask("SELECT refused FROM kiosk WHERE kiosk = 'K00002'").trim() == "5");
     assert_eq!(stored("K00002"), before);
     let found = inspect(&[]);
-    let why = json!(["4 messages in its name not believed, the last: not a kiosk's own inspection"]);
+    let why =
+        json!(["5 messages in its name not believed, the last: an inspection that is dated more than a day ahead"]);
     assert_eq!(found, [("K00002".to_owned(), none(), why, Value::Null)]);
 
     // One that was true is repeated when there is a newer one: it changes nothing, and is no sign of life.
@@ -209,6 +214,18 @@ fn by_the_collector(street: &Street, store: &Store, ask: &dyn Fn(&str) -> String
         "{text}"
     );
     assert_eq!(people.status.code(), Some(1));
+
+    // Its board is replaced: what the new key signs is believed, before there is a checkpoint by it.
+    std::fs::create_dir(street.at("replaced")).unwrap();
+    let pair = kioskd::fleet::keygen::keygen(&street.at("replaced"), &super::kit::name("K00003")).unwrap();
+    std::fs::copy(&pair.public, street.register().join("K00003.pem")).unwrap();
+    let by = Signer::from_pem(&std::fs::read(&pair.private).unwrap(), &format!("{FLEET}/K00003")).unwrap();
+    let anew = Inspection { ledger: "77aa".into(), time_ms: said.time_ms.map(|Wall(ms)| Wall(ms + 60_000)), ..said };
+    let message = by.sign(Purpose::Inspection, &anew).unwrap();
+    until("it is stored", || {
+        street.say("K00003", message.as_slice());
+        stored("K00003").as_bytes() == message.as_slice()
+    });
     collector.stop();
 }
 
@@ -229,12 +246,24 @@ fn the_collector_has_the_last_inspection_of_each_and_the_office_lists_what_is_wr
     let found = listed(&answered("inspect", &Store::directory(state.path()), &["--json", "--keys", &keys]));
     let second = found.iter().find(|(kiosk, ..)| kiosk == "K00002").unwrap();
     assert!(second.2.to_string().contains("its stored inspection is not signed by its key"), "{second:?}");
+    db.execute("DROP TABLE inspection", []).unwrap();
+    from_before(&Store::directory(state.path()));
+}
+
+/// The database is of a collector that stored no inspections.
+fn from_before(store: &Store) {
+    let output = answered("inspect", store, &[]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("no inspection was ever stored in the database") && !output.status.success(), "{said}");
+    assert_eq!(documents("ls", store, &[]).len(), 3, "the rest is read as ever");
 }
 
 #[test]
 fn on_postgresql_it_is_the_same() {
     let (street, server) = (Street::open(), Server::start());
     by_the_collector(&street, &server.store(), &|query| server.ask(query));
+    server.ask("DROP TABLE inspection");
+    from_before(&server.store());
 }
 
 /// Without a collector, and at a broker that need not keep anything.

@@ -8,6 +8,7 @@ use super::export::{ExportError, Format, Owner, Writer};
 use super::keys::Keyring;
 use super::place::Place;
 use super::reading::{self, Book, Command, Inspected, Machine};
+use super::store;
 use crate::fleet::topic::Name;
 use crate::ledger::EventDocument;
 
@@ -106,6 +107,7 @@ impl Collected {
         mut each: impl FnMut(Inspected) -> Result<(), E>,
     ) -> Result<(), E> {
         self.database.reconnect()?;
+        store::check_inspections(&mut *self.database)?;
         let mut after = String::new();
         loop {
             let page = reading::inspections(&mut *self.database, &self.fleet, &after, PAGE)?;

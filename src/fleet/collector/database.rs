@@ -76,6 +76,11 @@ pub enum DatabaseError {
     Newer(i64),
     #[error("no tables of kioskfleet are in the database: nothing was collected there")]
     Empty,
+    #[error(
+        "no inspection was ever stored in the database: its collector is older than this kioskfleet; start this one's \
+         `kioskfleet collect`, which adds what is missing, or ask the machines with `--broker`"
+    )]
+    NoInspections,
     #[error(transparent)]
     Tls(#[from] crate::fleet::tls::TlsError),
 }

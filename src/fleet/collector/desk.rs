@@ -25,7 +25,7 @@ use crate::fleet::topic::{Address, Leaf, Name};
 use crate::ledger::EventDocument;
 use crate::signed::jws::{Keys, PublicKey, Purpose, Signer};
 use crate::signed::statement::Statement;
-use crate::vocabulary::error_chain;
+use crate::vocabulary::{Wall, error_chain};
 
 /// A batch waits so long for more, from its first message on.
 const GATHER: Duration = Duration::from_millis(10);
@@ -404,12 +404,19 @@ impl Desk {
         if let Some(seq) = fork {
             self.keep_fork(kiosk, seq, payload);
         }
-        if let (Refused::Checkpoint(_), Some(Kiosk { key: Some(key), .. })) = (why, self.state.kiosks.get(kiosk))
+        if matches!(why, Refused::Checkpoint(_)) {
+            self.look_for_another_key(kiosk);
+        }
+        self.refuse_as(kiosk, kind, &why.to_string());
+    }
+
+    /// What came does not bear the kiosk's signature: its board may have been replaced meanwhile.
+    fn look_for_another_key(&mut self, kiosk: &Name) {
+        if let Some(Kiosk { key: Some(key), .. }) = self.state.kiosks.get(kiosk)
             && self.keyring.has_changed(kiosk, key)
         {
             self.state.rekeyed.insert(kiosk.clone());
         }
-        self.refuse_as(kiosk, kind, &why.to_string());
     }
 
     fn keep_fork(&mut self, kiosk: &Name, seq: u64, payload: &[u8]) {
@@ -440,7 +447,13 @@ impl Desk {
         let opened = Inspection::open(&payload, &key).ok();
         let opened = opened.filter(|(said, by)| *by == address.to_string() && said.can_be_stored());
         match opened.zip(String::from_utf8(payload).ok()) {
-            None => self.refuse(&kiosk, "not a kiosk's own inspection"),
+            None => {
+                self.look_for_another_key(&kiosk);
+                self.refuse(&kiosk, "not a kiosk's own inspection");
+            }
+            Some(((inspection, _), _)) if inspection.is_of_the_future(Wall(self.state.batch.now.unsigned_abs())) => {
+                self.refuse(&kiosk, "an inspection that is dated more than a day ahead");
+            }
             Some(((inspection, _), message)) => {
                 self.state.batch.said(&kiosk, kept);
                 let batch = &mut self.state.batch.inspections;
@@ -469,7 +482,10 @@ impl Desk {
         };
         let document = opened.and_then(|status| serde_json::to_string(&status).ok());
         match document {
-            None => self.refuse(&kiosk, "not a kiosk's word on a command"),
+            None => {
+                self.look_for_another_key(&kiosk);
+                self.refuse(&kiosk, "not a kiosk's word on a command");
+            }
             Some(document) => {
                 self.state.batch.said(&kiosk, kept);
                 let status = Status { document, verified: key.is_some() };

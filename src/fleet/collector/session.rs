@@ -6,6 +6,7 @@
 //!   on it: what was not acknowledged comes again from the kiosks.
 //! - Of one cluster the nodes are tried in turn. Brokers that know nothing of each other have a connection each, at once.
 
+use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -163,6 +164,11 @@ impl SessionTask {
         told.into_iter().chain([statuses]).collect()
     }
 
+    /// A broker whose access list has not the newest topics must not stop the collecting of sales.
+    fn is_dispensable(&self, filter: &str) -> bool {
+        filter == Filter::Told { fleet: self.config.fleet.clone(), told: Told::Inspections }.to_string()
+    }
+
     /// One connection, to its end; why it ended. `listened`: the broker has granted what the collector wants to hear.
     async fn connection(&mut self, broker: &Broker, listened: &mut bool) -> String {
         let mut options = MqttOptions::new(self.config.client_id.clone(), broker.host.clone(), broker.port);
@@ -186,6 +192,8 @@ impl SessionTask {
         network.set_tcp_nodelay(true);
         events.set_network_options(network);
         let (mut pending, mut last) = (0_usize, Instant::now());
+        // The filters in the order of their subscriptions, and by number those that the broker has not answered.
+        let (mut unsent, mut asked) = (VecDeque::<String>::new(), HashMap::<u16, String>::new());
         let mut poll = pin!(poll_once(events));
         loop {
             let up = self.up.load(Ordering::Relaxed);
@@ -199,12 +207,21 @@ impl SessionTask {
                             self.up.store(true, Ordering::Relaxed);
                             for filter in self.filters() {
                                 // The channel is empty: there is room.
-                                drop(client.try_subscribe(filter, QoS::AtLeastOnce));
+                                drop(client.try_subscribe(&filter, QoS::AtLeastOnce));
+                                unsent.push_back(filter);
                             }
                         }
+                        Ok(Event::Outgoing(rumqttc::Outgoing::Subscribe(id))) => {
+                            asked.extend(unsent.pop_front().map(|filter| (id, filter)));
+                        }
                         Ok(Event::Incoming(Incoming::SubAck(answer))) => {
+                            let filter = asked.remove(&answer.pkid).unwrap_or_default();
                             if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
-                                return "the broker refuses a subscription".into();
+                                if !self.is_dispensable(&filter) {
+                                    return format!("the broker refuses the subscription to {filter}");
+                                }
+                                tracing::warn!(%broker, filter, "the broker refuses a subscription, so no inspection is \
+                                    stored: its access list is older than this collector");
                             }
                             if !std::mem::replace(listened, true) {
                                 tracing::info!(%broker, "the collector listens");

@@ -99,17 +99,26 @@ fn version(db: &mut dyn Database) -> Result<Option<i64>, DatabaseError> {
 
 /// For whoever only reads.
 pub fn check(database: &mut dyn Database) -> Result<(), DatabaseError> {
-    let there = match database.dialect() {
-        Dialect::Sqlite => "SELECT 1 FROM sqlite_master WHERE name = 'kioskfleet'",
-        Dialect::Postgres => "SELECT CAST(1 AS BIGINT) WHERE to_regclass('kioskfleet') IS NOT NULL",
-    };
-    if database.query(there, &[])?.is_empty() {
+    if !has_table(database, "kioskfleet")? {
         return Err(DatabaseError::Empty);
     }
     match version(database)? {
         Some(newer) if newer > VERSION => Err(DatabaseError::Newer(newer)),
         _ => Ok(()),
     }
+}
+
+/// For whoever only reads what collectors have stored only of late.
+pub fn check_inspections(database: &mut dyn Database) -> Result<(), DatabaseError> {
+    if has_table(database, "inspection")? { Ok(()) } else { Err(DatabaseError::NoInspections) }
+}
+
+fn has_table(database: &mut dyn Database, name: &str) -> Result<bool, DatabaseError> {
+    let there = match database.dialect() {
+        Dialect::Sqlite => "SELECT 1 FROM sqlite_master WHERE name = $1",
+        Dialect::Postgres => "SELECT CAST(1 AS BIGINT) WHERE to_regclass(CAST($1 AS TEXT)) IS NOT NULL",
+    };
+    Ok(!database.query(there, &[name.into()])?.is_empty())
 }
 
 /// A ledger as it is stored: how far it goes, and the checkpoint of that.
@@ -377,7 +386,7 @@ impl Writer<'_> {
                     uptime_s = excluded.uptime_s, time_ms = excluded.time_ms, message = excluded.message,
                     heard_ms = excluded.heard_ms
                  WHERE CASE WHEN inspection.ledger <> excluded.ledger
-                                THEN COALESCE(excluded.time_ms > inspection.time_ms, true)
+                                THEN inspection.time_ms IS NULL OR COALESCE(excluded.time_ms > inspection.time_ms, false)
                             WHEN inspection.seq <> excluded.seq THEN excluded.seq > inspection.seq
                             ELSE excluded.uptime_s > inspection.uptime_s END",
                 dialect.incoming(&columns)
