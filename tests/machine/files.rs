@@ -299,7 +299,7 @@ fn on_a_slow_road_everything_else_goes_between_the_parts_and_the_file_comes_whol
         operate(machine, &format!("lock-{number}"), &json!({ "do": "lock", "reason": reason }));
     }
     let (_client, queue) = listen_as(office.port, str::to_owned);
-    // A part takes some six seconds.
+    // A part takes a second and a half.
     pace.store(150, Ordering::Relaxed);
     let known = std::thread::scope(|scope| {
         let sent = scope.spawn(|| fetch(&office, &["logs"]));
@@ -332,7 +332,7 @@ fn on_a_slow_road_everything_else_goes_between_the_parts_and_the_file_comes_whol
     std::thread::scope(|scope| {
         let sent = scope.spawn(|| fetch(&office, &["logs"]));
         let part =
-            |(topic, text): (String, String)| topic.contains("/cmd/logs/") && topic != known && text.len() > 50_000;
+            |(topic, text): (String, String)| topic.contains("/cmd/logs/") && topic != known && text.len() > 20_000;
         assert!(std::iter::from_fn(|| queue.recv_timeout(PATIENCE).ok()).any(part));
         machine.world(json!({ "power": "cut" }));
         pace.store(usize::MAX, Ordering::Relaxed);

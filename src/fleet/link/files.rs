@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(files.begin("a", now), Err(NoFile::UnderWay));
         assert_eq!(files.begin("b", now), Ok(()));
         assert_eq!(files.begin("c", now), Err(NoFile::TooMany));
-        files.send(file("b", 50_000));
+        files.send(file("b", 20_000));
         assert_eq!(files.begin("b", now), Err(NoFile::UnderWay), "until all of it has gone");
         assert_eq!(files.begin("c", now), Err(NoFile::TooMany));
         let said = |id: &str, part| Some((id.to_owned(), part));
