@@ -13,7 +13,7 @@ pub(super) mod tests;
 
 use std::collections::VecDeque;
 use std::os::unix::net::UnixListener;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -99,6 +99,8 @@ pub struct SimulatedWorld {
     document: Mutex<Value>,
     /// The kiosk that is connected and has said who it is.
     kiosk: watch::Sender<Option<Arc<Link>>>,
+    /// How many connections have come to their end, with everything that an end means.
+    ended: AtomicU64,
     lit: watch::Sender<bool>,
     start: Instant,
     /// When the finger was lifted last.
@@ -143,6 +145,7 @@ impl SimulatedWorld {
             switches: Mutex::default(),
             document: Mutex::default(),
             kiosk,
+            ended: AtomicU64::new(0),
             lit: watch::Sender::new(false),
             start: Instant::now(),
             lifted: Mutex::default(),
@@ -262,11 +265,12 @@ impl SimulatedWorld {
 
     /// Pulls the plug. When this returns the kiosk is dead, its relays are off and its panel is black.
     pub fn cut(&self) {
+        let ended = self.ended.load(Ordering::Acquire);
         let link = self.kiosk.borrow().clone();
         self.process.kill();
         if let Some(link) = link {
             link.close();
-            while self.kiosk.borrow().as_ref().is_some_and(|now| Arc::ptr_eq(now, &link)) {
+            while self.ended.load(Ordering::Acquire) == ended {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }

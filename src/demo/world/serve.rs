@@ -3,6 +3,7 @@
 use std::io::BufReader;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ impl SimulatedWorld {
         self.glass.black();
         *lock(&self.document) = Value::Null;
         self.lit.send_replace(false);
+        self.ended.fetch_add(1, Ordering::Release);
         self.tell(&json!({ "kind": "frame" }));
         // What a killed kiosk left half said is no fault of the wire.
         if killed { Ok(()) } else { result }
