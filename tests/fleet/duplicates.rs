@@ -59,8 +59,9 @@ async fn two_kiosks_with_one_id_both_notice_and_leave_the_broker_in_peace() {
         connections += both.filter(|event| *event == FleetEvent::Connected).count();
         std::thread::sleep(Duration::from_millis(20));
     }
-    println!("{connections} connections in {:?}", begin.elapsed());
-    assert!(connections <= 24, "{connections} connections in {:?}", begin.elapsed());
+    let took = begin.elapsed();
+    println!("{connections} connections in {took:?}");
+    assert!(connections as u64 <= 6 * (took.as_secs() + 1), "{connections} connections in {took:?}");
     // The other goes home; who stays finds that it is alone.
     two.link.stop().await;
     one.hear("alone", |event| *event == FleetEvent::Duplicate { why: None });
@@ -93,7 +94,7 @@ async fn a_signed_acknowledgement_of_events_that_are_not_ours_tells_of_a_copy() 
     let back_end = key("back-end");
     let trusting = LinkConfig { back_end: Some(keys(&back_end)), ..settings(broker.addr) };
     let mut kiosk = Kiosk::start(trusting, &Fake::with(10));
-    kiosk.connected();
+    kiosk.listens(broker.addr);
     // Unsigned it could be anybody's word.
     let further = Position { ledger: LEDGER.into(), seq: 20, hash: hash(20) };
     publish(broker.addr, &topic(Leaf::Ack), &[], json!(further).to_string().as_bytes());

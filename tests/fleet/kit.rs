@@ -142,8 +142,9 @@ pub fn settings(broker: SocketAddr) -> LinkConfig {
         retry_last: ms(1000),
         back_off_unit: ms(20),
         back_off_max: ms(200),
-        puback_timeout: ms(2000),
-        keep_alive: ms(2000),
+        // A broker that has to wait for a processor is not away.
+        puback_timeout: ms(10_000),
+        keep_alive: ms(10_000),
         alarm_grace: ms(300),
         report_every: ms(0),
         ..LinkConfig::new(fleet, kiosk, broker.into())
@@ -191,6 +192,16 @@ impl Kiosk {
 
     pub fn connected(&mut self) {
         self.hear("connected", |event| *event == FleetEvent::Connected);
+    }
+
+    /// [`connected`](Self::connected) for the first time, and what is said to it from now on reaches it: what it says of
+    /// itself comes after what it subscribes to.
+    pub fn listens(&mut self, broker: SocketAddr) {
+        self.connected();
+        let presence = topic(Leaf::Presence);
+        until("its presence at the broker", || {
+            retained(broker, &presence) == [(presence.clone(), "online".to_owned())]
+        });
     }
 
     pub fn disconnected(&mut self) -> String {
@@ -339,8 +350,28 @@ pub fn publish(broker: SocketAddr, topic: &str, arguments: &[&str], payload: &[u
     assert!(done.status.success(), "{done:?}");
 }
 
-/// What the broker shows to a newcomer, by topic; it waits `listen` for it.
+/// What mosquitto shows to a newcomer, by topic: all of it, however long that takes.
 pub fn retained(broker: SocketAddr, filter: &str) -> Vec<(String, String)> {
+    // What is retained comes in the order in which it is subscribed to, so this comes after everything else.
+    const LAST: &str = "test/last";
+    publish(broker, LAST, &["-r"], b"last");
+    let mut client = client("mosquitto_sub", broker);
+    client.args(["-t", filter, "-t", LAST, "--retained-only", "-F", "%t %p"]).stdout(Stdio::piped());
+    let mut client = Running::start(client.args(["-W", &PATIENCE.as_secs().to_string()]));
+    let mut shown = Vec::new();
+    for line in BufReader::new(client.stdout.take().unwrap()).lines().map_while(Result::ok) {
+        let line = split(&line);
+        if line.0 == LAST {
+            shown.sort();
+            return shown;
+        }
+        shown.push(line);
+    }
+    panic!("the broker does not answer; it has shown {shown:?}");
+}
+
+/// What any broker has shown to a newcomer within a second. It may not be all, so it is asked until it is what it should be.
+pub fn retained_so_far(broker: SocketAddr, filter: &str) -> Vec<(String, String)> {
     let output = client("mosquitto_sub", broker)
         .args(["-t", filter, "--retained-only", "-W", "1", "-F", "%t %p"])
         .output()

@@ -29,7 +29,7 @@ async fn questions_go_out_and_answers_come_in() {
     let gateway = Subscriber::start(broker.addr, everyones).listening(broker.addr, &requests);
     let mut kiosk = Kiosk::start(paying(settings(broker.addr)), &Fake::default());
     let request_sender = kiosk.link.request_sender();
-    kiosk.connected();
+    kiosk.listens(broker.addr);
     assert!(request_sender.ask(b"{\"n\":1}".to_vec()));
     gateway.expect(&requests, "{\"n\":1}");
     assert!(retained(broker.addr, "kiosk/v1/+/+/pay/#").is_empty());
@@ -64,7 +64,7 @@ async fn questions_go_out_and_answers_come_in() {
 async fn a_kiosk_without_a_gateway_does_not_listen() {
     let broker = Mosquitto::start();
     let mut kiosk = Kiosk::start(settings(broker.addr), &Fake::default());
-    kiosk.connected();
+    kiosk.listens(broker.addr);
     for leaf in [Leaf::PayReply, Leaf::PayNotice, Leaf::Ack] {
         publish(broker.addr, &topic(leaf), &[], b"x");
     }

@@ -78,7 +78,7 @@ async fn where_the_back_ends_key_is_known_only_its_word_counts() {
     let (back_end, stranger) = (key("back-end"), key("back-end"));
     let trusting = LinkConfig { back_end: Some(keys(&back_end)), ..settings(broker.addr) };
     let mut kiosk = Kiosk::start(trusting, &Fake::with(ALL));
-    kiosk.connected();
+    kiosk.listens(broker.addr);
     let told = back_end.sign(Purpose::Checkpoint, &here(ALL)).unwrap();
     let forgeries = [json!(here(ALL)).to_string().into_bytes(), ack(&stranger, ALL), ack(&key("other"), ALL), told];
     let whys = forgeries.map(|forgery| {
@@ -109,7 +109,7 @@ async fn of_a_flood_of_acknowledgements_the_kiosk_hears_the_newest() {
     // Nobody says "again" in between.
     let quiet = LinkConfig { report_every: every, retry_first: PATIENCE, ..settings(broker.addr) };
     let mut kiosk = Kiosk::start(quiet, &Fake::with(ALL));
-    kiosk.connected();
+    kiosk.listens(broker.addr);
     let mut lines = Vec::new();
     for seq in 1..=ALL {
         lines.extend(format!("{}\n", json!(here(seq))).into_bytes());

@@ -27,6 +27,12 @@ pub fn hear(said: &mpsc::Receiver<Value>, what: &str, fits: impl FnMut(&Value) -
     hear_within(said, PATIENCE, what, fits)
 }
 
+/// How it goes from now on: what was said before may be of before what the test has done.
+pub fn hear_how_it_goes(said: &mpsc::Receiver<Value>) -> Value {
+    said.try_iter().for_each(drop);
+    hear(said, "how it goes", |line| line["said"] == "running")
+}
+
 pub fn hear_within(
     said: &mpsc::Receiver<Value>,
     patience: Duration,
