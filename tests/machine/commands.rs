@@ -1,9 +1,10 @@
 //! The fleet's office commands a machine over a real broker, with `kioskfleet send` as anybody types it; and whoever else
 //! is on that broker can do nothing with it.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kioskd::fleet::command::{CommandContent, CommandStatus, Stage};
 use kioskd::operation::{KeyName, RequestId};
@@ -94,6 +95,22 @@ impl Office {
     pub fn state(&self) -> Value {
         self.machine.get("/api/state")
     }
+
+    /// The plug is pulled; afterwards another run sells, and is at its broker.
+    pub fn cut(&self) {
+        let boot = self.state()["boot"].clone();
+        self.machine.world(json!({ "power": "cut" }));
+        let mut client = command("mosquitto_sub");
+        client.args(["-p", &self.port.to_string(), "-t", "kiosk/v1/demo/K0001/state", "-W", "60"]);
+        let mut client = Running::start(client.stdout(Stdio::piped()));
+        let mut states = BufReader::new(client.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let another = states.any(|text| {
+            let state: Value = serde_json::from_str(&text).unwrap_or_default();
+            state["boot"].is_string() && state["boot"] != boot
+        });
+        assert!(another, "no other run has told its state; its log: {}", self.machine.log());
+        self.machine.until("attract");
+    }
 }
 
 /// What the kiosk says of commands, opened with its key.
@@ -124,7 +141,18 @@ impl Ear {
         }
     }
 
-    /// What is said of a message that is no command: of such one a second is answered.
+    /// The end of a trail.
+    pub fn end(&self) -> CommandStatus {
+        std::iter::from_fn(|| self.next(PATIENCE)).find(|said| said.status.is_final()).expect("the end of a command")
+    }
+
+    /// The next that is said of this command, or of what is sent under its number.
+    fn of(&self, id: &str) -> CommandStatus {
+        std::iter::from_fn(|| self.next(PATIENCE)).find(|said| said.id == id).expect("an answer")
+    }
+
+    /// What is said of a message that is no command: of such one a second is answered. It may be sent and answered more than
+    /// once.
     fn rejection(&self, office: &Office, topic: &str, message: &[u8]) -> CommandStatus {
         let (_, id) = topic.rsplit_once('/').unwrap();
         kioskd_tests::wait_for("an answer", PATIENCE, || {
@@ -216,12 +244,14 @@ fn the_office_sees_what_a_customer_sees() {
     let options = ["--kiosk", "K0001", "--sign", &key, "--kiosk-key", &kiosk];
     let (well, lines, error) = office.send_with(&options, &["screenshot"]);
     assert!(!well && lines.is_empty() && error.contains("write --save FILE"), "{error}");
+    let pixels = |png: &[u8]| image::load_from_memory(png).unwrap().into_rgb8();
+    let there = || pixels(&office.machine.bytes("/api/screen.png"));
+    let before = there();
     let (well, lines, error) = office.send_with(&options, &["screenshot", "--save", save]);
     let trail = ["K0001 accepted", "K0001 executing", "K0001 successful: done"];
     assert_eq!((well, lines), (true, trail.map(str::to_owned).to_vec()), "{error}");
-    let pixels = |png: &[u8]| image::load_from_memory(png).unwrap().into_rgb8();
-    let there = pixels(&office.machine.bytes("/api/screen.png"));
-    assert_eq!(pixels(&std::fs::read(&file).unwrap()), there, "the first page does not move for a while");
+    let seen = pixels(&std::fs::read(&file).unwrap());
+    assert!(seen == before || seen == there(), "the first page moves now and then");
     assert_eq!(office.operations()[0]["asked"]["do"], "screenshot", "that somebody has looked is on record");
 }
 
@@ -260,7 +290,9 @@ fn who_owns_the_broker_can_do_nothing_with_what_he_has_heard() {
     let (topic, message) = ear.command();
     office.done(&["set-stock", "slot=A1", "count=7"], "done");
     let before = office.operations();
-    while ear.next(Duration::from_secs(2)).is_some() {}
+    for _ in 0..2 {
+        ear.end();
+    }
 
     // The recorded bytes again: the stored outcome, and nothing else.
     office.publish(&topic, message.as_bytes());
@@ -296,7 +328,7 @@ fn who_owns_the_broker_can_do_nothing_with_what_he_has_heard() {
     }
     // A number that was used, by the key itself: not even on record.
     office.publish(&lock("e"), &sign(&office_key, &content("demo/K0001", "e", used)));
-    let said = ear.next(PATIENCE).unwrap();
+    let said = ear.of("e");
     assert_eq!(said.reason.as_deref(), Some("the key's counter was used before; take a higher one"));
     assert_eq!(office.operations(), before);
 
@@ -311,13 +343,12 @@ fn who_owns_the_broker_can_do_nothing_with_what_he_has_heard() {
     let late = sign(&office.signer("office-2"), &vend("0000000000000000"));
     for _ in 0..2 {
         office.publish("kiosk/v1/demo/K0001/cmd/vend/f", &late);
-        let said = std::iter::from_fn(|| ear.next(PATIENCE)).find(|status| status.status.is_final()).unwrap();
-        assert!(said.reason.unwrap().contains("was not asked for this moment"));
+        assert!(ear.end().reason.unwrap().contains("was not asked for this moment"));
     }
     assert_eq!((office.machine.pulses(), office.operations().len()), (pulses, before.len() + 1));
 
     // A flood: few answers, one alarm, and the office is heard all the same.
-    let log = office.machine.log().len();
+    let (log, begin) = (office.machine.log().len(), Instant::now());
     let first = ear.rejection(&office, &lock("g"), b"lock!");
     publish_all(office.port, &lock("g"), &vec![b"lock!".to_vec(); 20_000]);
     let (key, kiosk) = (office.key("office.key"), office.key("kiosk.pem"));
@@ -326,9 +357,11 @@ fn who_owns_the_broker_can_do_nothing_with_what_he_has_heard() {
     assert!(well, "{lines:?} {error}");
     let more = std::iter::from_fn(|| ear.next(Duration::from_secs(2)));
     let answers = std::iter::once(first).chain(more).filter(|said| said.id == "g").count();
-    assert!((1..20).contains(&answers), "{answers}");
+    // One a second, however long that took.
+    let most = 20 + usize::try_from(begin.elapsed().as_secs()).unwrap();
+    assert!((1..most).contains(&answers), "{answers} of {most}");
     let said = office.machine.log()[log..].matches("should be a command").count();
-    assert!((1..20).contains(&said), "{said}");
+    assert!((1..most).contains(&said), "{said} of {most}");
     let (_client, queue) = listen(office.port);
     let alarming = |alarm: &Value| {
         alarm["count"].as_u64() > Some(1_000) && alarm["reason"] == "not a flattened JWS signed with EdDSA"
@@ -351,6 +384,7 @@ fn a_command_that_a_crash_has_cut_ends_as_failed() {
     assert!(!well && lines.last().is_some_and(|last| last.starts_with("K0001 failed: ")), "{lines:?}");
     let (topic, message) = ear.command();
     let pulses = office.machine.pulses();
+    ear.end();
     while ear.next(Duration::from_secs(2)).is_some() {}
     office.publish(&topic, message.as_bytes());
     let said = ear.next(PATIENCE).unwrap();
@@ -402,8 +436,7 @@ fn the_root_changes_the_keys_and_the_change_outlives_a_restart() {
     assert!(by(&text(&at("third.key"))).0);
 
     // The configuration still names the first; the ledger has the newer.
-    office.machine.world(json!({ "power": "cut" }));
-    office.machine.until("attract");
+    office.cut();
     office.rejected(by(&office.key("office.key")), unknown);
     assert!(by(&text(&at("third.key"))).0);
     // The stored answer, once more.

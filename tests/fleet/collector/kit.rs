@@ -295,7 +295,13 @@ pub fn table(lines: &str) -> Table {
 }
 
 pub fn sqlite(state: &Path, query: &str) -> String {
-    let output = command("sqlite3").arg("-readonly").arg(state.join("fleet.db")).arg(query).output().unwrap();
+    read(&state.join("fleet.db"), query)
+}
+
+/// By an independent client, which waits where a program has just been started on the file and has it for itself.
+fn read(file: &Path, query: &str) -> String {
+    let output =
+        command("sqlite3").args(["-readonly", "-cmd", ".timeout 60000"]).arg(file).arg(query).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
@@ -319,8 +325,7 @@ pub fn assert_totals(store: &Store, safe: &Safe, kiosks: &[Real]) {
         assert_eq!(found["proof"], "signed", "{found}");
         let file = kiosk.directory.path().join(kioskd::ledger::FILE);
         let query = "SELECT count(*), sum(ended), sum(paid), sum(refunded), sum(outstanding) FROM orders";
-        let output = command("sqlite3").arg("-readonly").arg(file).arg(query).output().unwrap();
-        let own = String::from_utf8(output.stdout).unwrap();
+        let own = read(&file, query);
         let sums = &found["totals"][0];
         let told = ["orders", "ended", "paid", "refunded", "outstanding"].map(|key| sums[key].to_string()).join("|");
         assert_eq!(told, own.trim(), "{}", kiosk.name);
