@@ -1,7 +1,6 @@
 //! The fleet's office commands a machine over a real broker, with `kioskfleet send` as anybody types it; and whoever else
 //! is on that broker can do nothing with it.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -39,7 +38,9 @@ impl Office {
         let broker = mosquitto(port);
         let (road, between) = between(port);
         let setup = Setup { broker: Some(format!("mqtt://127.0.0.1:{road}")), panel: "640x400", ..setup };
-        (Self { machine: Machine::start(&setup), port, _broker: broker }, between)
+        let machine = Machine::start(&setup);
+        machine.at_its_broker(&Value::Null);
+        (Self { machine, port, _broker: broker }, between)
     }
 
     pub fn key(&self, name: &str) -> String {
@@ -100,15 +101,7 @@ impl Office {
     pub fn cut(&self) {
         let boot = self.state()["boot"].clone();
         self.machine.world(json!({ "power": "cut" }));
-        let mut client = command("mosquitto_sub");
-        client.args(["-p", &self.port.to_string(), "-t", "kiosk/v1/demo/K0001/state", "-W", "60"]);
-        let mut client = Running::start(client.stdout(Stdio::piped()));
-        let mut states = BufReader::new(client.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let another = states.any(|text| {
-            let state: Value = serde_json::from_str(&text).unwrap_or_default();
-            state["boot"].is_string() && state["boot"] != boot
-        });
-        assert!(another, "no other run has told its state; its log: {}", self.machine.log());
+        self.machine.at_its_broker(&boot);
         self.machine.until("attract");
     }
 }

@@ -100,16 +100,14 @@ fn a_price_changes_between_two_sales_and_outlives_a_power_cut() {
     let wanted = json!({ "digest": fleet.digest(&after), "origin": "fleet", "trial": false });
     assert_eq!(fleet.config(), wanted);
     assert_eq!(fleet.offered(), 375);
-    machine.world(json!({ "power": "cut" }));
-    machine.until("attract");
+    fleet.office.cut();
     assert_eq!((fleet.config(), fleet.offered()), (wanted, 375));
     assert_eq!(fleet.sends("set-prices", r#"prices={"cola": 375}"#).1, trail("K0001 successful: it was so already"));
 
     // Whoever changes the file on the machine has the last word.
     let file = fleet.file();
     std::fs::write(&file, before.replace("price = 300", "price = 310")).unwrap();
-    machine.world(json!({ "power": "cut" }));
-    machine.until("attract");
+    fleet.office.cut();
     assert_eq!(
         (fleet.config()["origin"].clone(), fleet.config()["unused"].clone()),
         (json!("file"), json!(fleet.digest(&after)))

@@ -154,6 +154,20 @@ impl Machine {
         assert_eq!(status, 200, "{switches}: {body}");
     }
 
+    /// Waits until the broker shows the state of this run, or of another than `former`: then a command reaches it.
+    pub fn at_its_broker(&self, former: &Value) {
+        let (host, port) = self.mqtt.trim_start_matches("mqtt://").rsplit_once(':').unwrap();
+        let mut client = command("mosquitto_sub");
+        client.args(["-h", host, "-p", port, "-t", "kiosk/v1/demo/K0001/state", "-W", "60"]);
+        let mut client = Running::start(client.stdout(Stdio::piped()));
+        let mut states = BufReader::new(client.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let there = states.any(|text| {
+            let state: Value = serde_json::from_str(&text).unwrap_or_default();
+            state["boot"].is_string() && state["boot"] != *former
+        });
+        assert!(there, "no run has told its state at the broker; its log: {}", self.log());
+    }
+
     /// Waits until `probe` gives something.
     pub fn wait<T>(&self, what: &str, probe: impl FnMut() -> Option<T>) -> T {
         wait_at_most(PATIENCE, probe)
