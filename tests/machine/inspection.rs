@@ -83,11 +83,23 @@ fn a_machine_says_signed_how_it_is_in_every_part() {
     machine.wait("the printer to say so", || {
         (machine.get("/api/state")["devices"]["printer"]["state"] == "paper-out").then_some(())
     });
+    machine.until("attract");
 
     // The office asks for it, and knows which one is the answer.
     let office = |words: &[&str]| {
         let mut send = command(env!("CARGO_BIN_EXE_kioskfleet"));
-        send.args(["send", "--fleet", "demo", "--kiosk", "K0001", "--broker", &machine.mqtt, "--json"]);
+        send.args([
+            "send",
+            "--fleet",
+            "demo",
+            "--kiosk",
+            "K0001",
+            "--broker",
+            &machine.mqtt,
+            "--json",
+            "--timeout",
+            "60",
+        ]);
         let told =
             send.arg("--sign").arg(file("office.key")).arg("--kiosk-key").arg(file("kiosk.pem")).args(words).output();
         let told = String::from_utf8(told.unwrap().stdout).unwrap();
