@@ -12,7 +12,7 @@ use crate::config;
 use crate::service::{Ended, Supervisor};
 use crate::vocabulary::{DeliveryId, Evidence, OrderId, SlotId};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// No part may end.
 fn calm() -> Supervisor {
@@ -173,7 +173,7 @@ fn deliver(fault: Option<Fault>, counter: [u8; 4], before: Option<u32>) -> Vec<B
     board.command(Command::Deliver { delivery, slot: config.slots[0].name.clone(), before });
     let mut seen = Vec::new();
     while !seen.iter().any(|e| matches!(e, BoardEvent::Evidence { .. } | BoardEvent::NotEnergised { .. })) {
-        seen.push(events.recv_timeout(Duration::from_secs(10)).unwrap());
+        seen.push(events.recv_timeout(PATIENCE).unwrap());
     }
     drop(board);
     assert_eq!(bench.relay.driven.lock().unwrap().last(), Some(&false));
@@ -248,7 +248,7 @@ fn a_relay_that_stays_on_stops_the_machine() {
     let board = start_on(&bench, &calm(), &config.board, &config.slots, GRACE, report).unwrap();
     let delivery = DeliveryId { order: OrderId::from_parts(1, 1), item: 0, attempt: 1 };
     board.command(Command::Deliver { delivery, slot: config.slots[0].name.clone(), before: None });
-    let wait = || events.recv_timeout(Duration::from_secs(10)).unwrap();
+    let wait = || events.recv_timeout(PATIENCE).unwrap();
     while !matches!(wait(), BoardEvent::NotEnergised { .. }) {}
     assert!(!bench.relay.driven.lock().unwrap().contains(&true));
 }

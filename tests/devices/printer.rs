@@ -42,7 +42,7 @@ fn bench(columns: u32) -> Bench {
     let connection = world.connect(|_| {});
     let mut config = config().printer;
     config.columns = columns;
-    config.timeout.0 = Duration::from_secs(2);
+    config.timeout.0 = Duration::from_secs(6);
     let fonts = home().join("assets/fonts");
     let typesetter = Typesetter::load(&Faces::shipped(&fonts)).unwrap();
     let port = open_port(&config.port, Some(&connection)).unwrap();
@@ -321,7 +321,7 @@ fn paper_that_ends_in_the_middle_is_no_receipt_and_the_next_one_is_whole() {
     bench.world.paper.out_after_lines(300);
     let began = Instant::now();
     assert_eq!(bench.printer.print(&receipt("en")), Err(NotPrinted::MidJob(PrinterFault::PaperOut)));
-    assert!(began.elapsed() < Duration::from_secs(1), "said as soon as the printer is off line");
+    assert!(began.elapsed() < Duration::from_secs(4), "said as soon as the printer is off line");
 
     // The rest does not come out for whoever puts paper in.
     let half = bench.world.paper.png();
@@ -347,7 +347,7 @@ fn a_printer_switched_off_in_the_middle_is_not_believed() {
     std::thread::scope(|scope| {
         let job = scope.spawn(|| bench.printer.print(&receipt("en")));
         // As soon as the job is in the printer, somebody pulls its plug.
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while world.paper.bin().len() < 20_000 {
             assert!(Instant::now() < deadline);
             std::thread::yield_now();

@@ -27,7 +27,7 @@ use kioskd_tests::site::certificates;
 /// Nothing in these tests takes this long unless it is broken.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// A kiosk that has heard nothing asks again.
-const AGAIN: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_secs(5);
 /// For the process that tests kill: its configuration, and where the provider is.
 pub const CHILD: &str = "KIOSKD_TEST_GATEWAY";
 

@@ -371,7 +371,7 @@ async fn a_notification_is_taken_when_the_kiosk_has_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_a_notification_or_not_heard_is_not_taken() {
     let site = Site::new();
-    let gateway = site.gateway_with("", |config| config.notice_wait = Duration::from_millis(300)).await;
+    let gateway = site.gateway_with("", |config| config.notice_wait = Duration::from_secs(5)).await;
     let (mut k1, mut k2) = (site.kiosk("K1").await, site.kiosk("K2").await);
     k1.ask("wallet", Ask::Create(new_charge(1, 300))).await;
     let genuine = site.provider.pay("C_1");

@@ -374,7 +374,7 @@ pub fn cola() -> Offered {
 /// Nobody else has it: whatever still does has let go in a moment. The children of parallel tests have a copy of every open
 /// file, and with it of a lock, from their fork to their exec.
 pub fn open(directory: &Path) -> Result<Ledger, LedgerError> {
-    let by = Instant::now() + Duration::from_secs(10);
+    let by = Instant::now() + Duration::from_secs(60);
     let lock = loop {
         match DirectoryLock::take(directory) {
             Err(LedgerError::Held { .. }) if Instant::now() < by => std::thread::sleep(Duration::from_millis(1)),

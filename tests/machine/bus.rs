@@ -123,8 +123,7 @@ fn what_it_shows_follows_the_machine_and_is_told() {
     assert_eq!(stock["A1"], json!([a1["product"], a1["count"], a1["capacity"]]));
     assert_eq!(bus.property("Status", "Kiosk").unwrap(), "K0001");
     assert_eq!(bus.property("Status", "Boot").unwrap(), document["boot"]);
-    let alarms = bus.property("Status", "Alarms").unwrap();
-    assert_eq!(alarms, json!(["printer"]));
+    bus.wait_property("Status", "Alarms", |alarms| *alarms == json!(["printer"]));
     bus.wait_property("Status", "FleetLink", |link| *link == json!(["connected", ""]));
 }
 

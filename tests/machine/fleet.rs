@@ -387,9 +387,7 @@ fn a_flood_of_acknowledgements_delays_no_door() {
         took
     };
     let (calm_doors, start) = (3, loop_time(pid));
-    for _ in 0..calm_doors {
-        door();
-    }
+    let usual = (0..calm_doors).map(|_| door()).max().unwrap();
     let calm = (loop_time(pid) - start) / calm_doors;
 
     let ((before, _), start, begin) = (memory(pid), loop_time(pid), Instant::now());
@@ -405,11 +403,12 @@ fn a_flood_of_acknowledgements_delays_no_door() {
     let (after, most) = memory(pid);
     let busy = (loop_time(pid) - start) / doors;
     println!(
-        "{count} events waiting, {count} acknowledgements in {:?}, {doors} doors: the QR gone after at most {slowest:?}; \
+        "{count} events waiting, {count} acknowledgements in {:?}, {doors} doors: the QR gone after at most {slowest:?}, {usual:?} without; \
          the loop's time a door {busy:?}, {calm:?} without; {before} -> {after} KiB resident, at most {most}",
         begin.elapsed()
     );
     assert!(busy < calm * 3 + Duration::from_millis(100), "{busy:?} a door, {calm:?} without a flood");
-    assert!(slowest <= Duration::from_secs(1), "{slowest:?}");
+    // Where this machine has so much else to do that a door is slow without a flood, the flood must not make it worse.
+    assert!(slowest <= Duration::from_secs(1).max(usual * 4), "{slowest:?}, and {usual:?} without a flood");
     assert!(most < before + 32 * 1024, "{before} -> {most} KiB");
 }

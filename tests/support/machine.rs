@@ -25,7 +25,8 @@ pub struct Machine {
 #[derive(Debug, Clone)]
 pub struct Setup {
     pub panel: &'static str,
-    /// Milliseconds a motor takes for a turn.
+    /// Milliseconds a motor takes for a turn. On a busy machine a relay is switched off late; it must not be a turn late, or a
+    /// second product falls.
     pub turn: u32,
     pub broker: Option<String>,
     /// Replacements in configs/vending.toml.
@@ -43,7 +44,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             panel: "1280x800",
-            turn: 150,
+            turn: 300,
             broker: None,
             config: Vec::new(),
             rails: None,
@@ -73,7 +74,7 @@ impl Setup {
             ("capacity = 6\n", "capacity = 400\n"),
             ("capacity = 4\n", "capacity = 400\n"),
         ];
-        Self { panel: "640x400", turn: 60, config, ..Self::default() }
+        Self { panel: "640x400", turn: 200, config, ..Self::default() }
     }
 }
 

@@ -134,7 +134,7 @@ fn a_finger_the_board_and_the_glass() {
     assert_eq!(site.post("/api/touch", json!({ "x": x, "y": y }).to_string()).0, 200);
     assert_eq!(site.post("/api/touch", json!({ "x": 0, "y": 0 }).to_string()).0, 200);
     let felt: Vec<_> = (0..4)
-        .map(|_| match kiosk.heard.recv_timeout(Duration::from_secs(5)).unwrap() {
+        .map(|_| match kiosk.heard.recv_timeout(Duration::from_secs(60)).unwrap() {
             Unsolicited::Finger { at, ms } => (at, ms),
             other => panic!("{other:?}"),
         })

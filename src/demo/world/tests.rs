@@ -16,7 +16,11 @@ use crate::world::{Ask, LineName, Scene, SlotWiring, ToWorld, Unsolicited, World
 
 pub const WIDTH: i32 = 400;
 pub const HEIGHT: i32 = 300;
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(60);
+/// Shorter than a provider is slow, and long enough for a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// In which nothing must come.
+const MOMENT: Duration = Duration::from_millis(300);
 
 pub struct Bench {
     pub world: Arc<SimulatedWorld>,
@@ -93,11 +97,11 @@ impl FakeKiosk {
     }
 
     pub fn rail(&self) -> Sandbox {
-        Sandbox::new(Arc::clone(&self.wire), Duration::from_millis(500))
+        Sandbox::new(Arc::clone(&self.wire), TIMEOUT)
     }
 
     fn set_relay(&self, active: bool) -> Result<Value, WorldError> {
-        self.wire.ask(Ask::SetLine { line: "slot-A1".into(), active }, Duration::from_millis(500))
+        self.wire.ask(Ask::SetLine { line: "slot-A1".into(), active }, TIMEOUT)
     }
 
     fn gone(&self) -> bool {
@@ -111,8 +115,8 @@ impl FakeKiosk {
         false
     }
 
-    fn notice(&self) -> Option<ChargeId> {
-        while let Ok(heard) = self.heard.recv_timeout(Duration::from_millis(300)) {
+    fn notice(&self, within: Duration) -> Option<ChargeId> {
+        while let Ok(heard) = self.heard.recv_timeout(within) {
             if let Unsolicited::RailNotice { body } = heard {
                 return Some(notice(&body).unwrap().0);
             }
@@ -178,7 +182,7 @@ fn a_whole_payment_over_the_wire() {
 
     let paid = bench.world.act(&created.payload, Action::Pay).unwrap();
     assert!(matches!(paid, Outcome::Accepted { .. }));
-    assert_eq!(kiosk.notice(), Some(new.charge.clone()));
+    assert_eq!(kiosk.notice(SOON), Some(new.charge.clone()));
     let report = block_on(rail.query(&asked)).unwrap();
     assert_eq!((report.standing, report.payments[0].amount), (Standing::Closed, 300));
     assert_eq!(block_on(rail.close(&asked)), Ok(Some(report)), "what is paid is not closed");
@@ -209,7 +213,7 @@ fn without_network_nothing_comes_through_in_either_direction() {
     assert!(matches!(block_on(rail.create(&new_charge(2))), Err(RailError::Unknown(_))));
     assert_eq!(bench.charges(), 1);
     bench.world.act(&payload, Action::Pay).unwrap();
-    assert_eq!(kiosk.notice(), None);
+    assert_eq!(kiosk.notice(MOMENT), None);
     network("up");
     assert_eq!(block_on(rail.query(&charge_ref(&new))).unwrap().payments.len(), 1);
 }
@@ -222,9 +226,8 @@ fn a_slow_provider_does_not_hold_up_the_board() {
     let rail = kiosk.rail();
     std::thread::scope(|scope| {
         let asked = scope.spawn(|| block_on(rail.probe()));
-        let since = Instant::now();
         kiosk.set_relay(true).unwrap();
-        assert!(since.elapsed() < Duration::from_millis(400));
+        assert!(!asked.is_finished());
         assert!(matches!(asked.join().unwrap(), Err(RailError::Unknown(_))));
     });
     // Then it is forged instead.
@@ -262,7 +265,7 @@ fn cut_points_kill_before_the_kiosk_hears_of_it() {
     let payload = block_on(kiosk.rail().create(&new_charge(1))).unwrap().payload;
     bench.arm(CutPoint::PaymentBooked);
     bench.world.act(&payload, Action::Pay).unwrap();
-    assert_eq!(kiosk.notice(), None);
+    assert_eq!(kiosk.notice(MOMENT), None);
     assert_eq!(bench.world.wallet.book().unwrap()["charges"][0]["paid"], 300);
 
     bench.until(|world| world.state()["page"] == "dark");

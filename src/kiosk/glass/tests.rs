@@ -8,7 +8,7 @@ use crate::screen::Frame;
 use crate::service::Supervisor;
 use crate::vocabulary::{Currency, Language, Rect};
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(60);
 
 /// A panel that is as the test says.
 struct Scripted {

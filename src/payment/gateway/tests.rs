@@ -299,7 +299,7 @@ async fn an_answer_counts_once_and_in_time() {
     assert_eq!(json!(asking.await.unwrap().unwrap())["payments"], report(&charge(1))["payments"]);
     assert_eq!(rig.reply(&truth, NOW), Err(Rejected::Replayed));
 
-    let rail = rig.rail(Duration::from_millis(40));
+    let rail = rig.rail(Duration::from_millis(400));
     let asked = rail.query(&charge(1)).await;
     assert!(matches!(asked, Err(RailError::Unknown(_))), "{asked:?}");
     let (first, second) = (rig.request().await, rig.request().await);
@@ -321,7 +321,7 @@ async fn an_answer_counts_once_and_in_time() {
 #[tokio::test]
 async fn whichever_message_is_answered_the_question_is() {
     let mut rig = Rig::new();
-    let rail = rig.rail(Duration::from_secs(2));
+    let rail = rig.rail(Duration::from_secs(6));
     let asking = tokio::spawn(async move { rail.query(&charge(1)).await });
     let (first, second) = (rig.request().await, rig.request().await);
     let truth = |request: &Request| reply(US, "wechat", &request.nonce, &honest(&request.ask));

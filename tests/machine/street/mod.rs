@@ -208,7 +208,6 @@ fn setup(path: &Path, name: &str, secure: u16, times: Times) -> Setup {
     let mut setup = Setup {
         broker: Some(format!("mqtts://127.0.0.1:{secure}")),
         rails: Some(site::kiosk_rails(path, name, 1)),
-        turn: 120,
         ..Setup::fast()
     };
     let ours = ["qr_life", "more_time", "grace", "poll", "timeout"];

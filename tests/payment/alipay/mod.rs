@@ -466,7 +466,8 @@ fn every_call_ends_in_time() {
         kiosk.fault(json!({ "how": "slow", "seconds": 4 }));
         let begin = Instant::now();
         assert!(call(), "{name}");
-        assert!(begin.elapsed() < Duration::from_millis(2500), "{name} took {:?}", begin.elapsed());
+        // Before the answer comes, and before a second budget is used up.
+        assert!(begin.elapsed() < Duration::from_secs(3), "{name} took {:?}", begin.elapsed());
     }
     // A cancel that wants to be repeated for ever.
     let charge = kiosk.charge(300);
@@ -474,7 +475,7 @@ fn every_call_ends_in_time() {
     kiosk.fault(json!({ "method": "alipay.trade.cancel", "how": "retry", "times": 1000 }));
     let begin = Instant::now();
     unknown("close", &kiosk.close(&charge));
-    assert!(begin.elapsed() < Duration::from_millis(2500), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
     kiosk.fault(json!({ "clear": true }));
     kiosk.settle(&refund);
     assert_eq!(kiosk.book()["refunds"].as_array().unwrap().len(), 1);
