@@ -306,6 +306,7 @@ fn it_waits_for_a_second_person_for_its_hour_and_for_the_word_to_go_on() {
     let mut rollout = Running::start(street.rollout(&plan, &["--json"]).stdout(Stdio::piped()));
     let said = lines(&mut rollout);
     hear(&said, "that it has begun", |line| line["said"] == "begun");
+    // What it would do it would do at once.
     assert!(said.recv_timeout(std::time::Duration::from_secs(2)).is_err(), "no wave begins");
     assert_eq!(street.counts("lock"), vec![1; 4]);
 }

@@ -507,13 +507,12 @@ mod guest {
             {
                 let word = outcome["result"].as_str().unwrap();
                 say(&format!("ENDED {told} {word} {outcome}"));
-                machine.wait("the software", || {
+                // The installer is asked once more after an update, and what has failed leaves a copy that is no fallback.
+                let now = machine.wait("the software", || {
                     let software = machine.get("/api/state")["software"].clone();
-                    (software["update"].is_null() && software["copy"].is_string()).then_some(())
+                    let known = software["no_fallback"].is_string() == (word == "failed");
+                    (software["update"].is_null() && software["copy"].is_string() && known).then_some(software)
                 });
-                // The installer is asked once more after an update.
-                std::thread::sleep(Duration::from_millis(500));
-                let now = machine.get("/api/state")["software"].clone();
                 say(&format!("SOFTWARE {told} {now}"));
                 told += 1;
             }
