@@ -89,7 +89,9 @@ impl Street {
     fn send(&self, kiosk: &str, words: &[&str]) -> Vec<Value> {
         let mut send = command(env!("CARGO_BIN_EXE_kioskfleet"));
         send.args(["send", "--fleet", FLEET, "--broker", &self.url(), "--sign", &self.office(), "--kiosk", kiosk]);
-        let told = send.args(["--json", "--timeout", "10"]).args(words).output().unwrap();
+        // Of all of them nobody knows when the last has answered.
+        let timeout = if kiosk == "all" { "20" } else { "60" };
+        let told = send.args(["--json", "--timeout", timeout]).args(words).output().unwrap();
         assert!(told.status.success(), "{told:?}");
         String::from_utf8(told.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
@@ -291,14 +293,14 @@ fn the_machines_answer_for_themselves() {
     publish(street.broker.addr, &topic, &["-r"], &old);
     let repeat = Running::start(
         super::kit::client("mosquitto_pub", street.broker.addr)
-            .args(["-t", &topic, "--repeat", "40", "--repeat-delay", "0.2", "-m"])
+            .args(["-t", &topic, "--repeat", "200", "--repeat-delay", "0.2", "-m"])
             .arg(String::from_utf8(old).unwrap()),
     );
-    let found = listed(&street.ask("inspect", &["--json", "--wait", "6"]));
+    let found = listed(&street.ask("inspect", &["--json", "--wait", "20"]));
     drop(repeat);
     assert_eq!(found, [("K00004".to_owned(), none(), none(), json!("it was never heard"))]);
 
-    let lines = street.ask("ls", &["--json", "--wait", "6"]);
+    let lines = street.ask("ls", &["--json", "--wait", "20"]);
     assert!(lines.status.success(), "{lines:?}");
     let text = String::from_utf8(lines.stdout).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

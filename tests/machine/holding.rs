@@ -4,7 +4,6 @@
 use std::io::Read;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -86,7 +85,7 @@ fn a_stopped_daemon_leaves_one_whole_file_and_its_copy_has_another_number() {
     let (pid, _) = daemon_on(&machine.state).expect("the kiosk's own process");
     drop(machine);
     let gone = || (!Path::new(&format!("/proc/{pid}")).exists()).then_some(());
-    wait_at_most(Duration::from_secs(20), gone).expect("the kiosk has ended");
+    wait_at_most(PATIENCE, gone).expect("the kiosk has ended");
     let stopped = state.path().join("state");
     let left: Vec<String> = std::fs::read_dir(&stopped)
         .unwrap()

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::commands::Office;
 use crate::fleet::{kiosk_of, memory};
 
-const TRIAL: (&str, &str) = ("start_delay = \"0s\"", "trial = \"10s\"\nstart_delay = \"0s\"");
+const TRIAL: (&str, &str) = ("start_delay = \"0s\"", "trial = \"20s\"\nstart_delay = \"0s\"");
 const RED: [u8; 3] = [250, 10, 20];
 const GREEN: [u8; 3] = [10, 240, 30];
 
