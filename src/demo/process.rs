@@ -187,7 +187,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc::channel;
 
-    const SOON: Duration = Duration::from_secs(10);
+    const SOON: Duration = Duration::from_secs(60);
 
     #[test]
     fn pulled_it_is_dead_and_comes_back_and_stopped_it_stays_away() {
@@ -220,6 +220,8 @@ mod tests {
             assert_eq!(heard.recv_timeout(SOON), Ok(up));
         }
         process.stop();
-        assert_eq!(process.starts(), 3);
+        // It may have been started again before it was stopped.
+        let more = heard.iter().filter(|up| *up).count();
+        assert_eq!(process.starts(), 3 + more as u64);
     }
 }

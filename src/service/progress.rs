@@ -115,12 +115,13 @@ mod tests {
         let limit = Duration::from_millis(30);
         let supervisor = Supervisor::new(|_| ());
         let watch = watch(&supervisor, parts, limit, move || said.send(()).unwrap_or(())).unwrap();
-        let patience = Duration::from_secs(10);
+        let patience = Duration::from_secs(60);
         heard.recv_timeout(patience).expect("both answer");
         hangs.store(true, Ordering::Relaxed);
-        // What was on its way when it began to hang.
-        while heard.recv_timeout(limit * 5).is_ok() {}
-        assert!(heard.recv_timeout(limit * 5).is_err(), "one that hangs is enough");
+        // What was said before goes first, and one may be on its way.
+        while heard.try_recv().is_ok() {}
+        let late = std::iter::from_fn(|| heard.recv_timeout(limit * 5).ok()).take(10).count();
+        assert!(late < 5, "one that hangs is enough");
         hangs.store(false, Ordering::Relaxed);
         heard.recv_timeout(patience).expect("it came back");
         drop(watch);

@@ -124,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     fn watched() -> (Supervisor, Receiver<Ended>) {
         let (tell, ended) = channel();

@@ -53,7 +53,7 @@ mod tests {
     use super::super::Port;
     use super::*;
 
-    const SOON: Duration = Duration::from_secs(5);
+    const SOON: Duration = Duration::from_secs(60);
 
     /// The printer's end of a cable, and the path of ours.
     fn cable() -> (File, PathBuf) {
