@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::child::{Running, command};
-use crate::repository;
+use crate::{free_port, repository};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -26,7 +26,7 @@ impl Double {
     /// `script` under `tests/support`; it is given `--state DIR --port N` and says one line of JSON with its `url`.
     pub fn start(script: &str, state: &Path) -> Self {
         let script = repository().join("tests/support").join(script);
-        let (child, hello) = launch(&script, state, 0);
+        let (child, hello) = launch(&script, state, free_port());
         Self { child, script, state: state.into(), hello }
     }
 

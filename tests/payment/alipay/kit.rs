@@ -94,7 +94,7 @@ impl Double {
         for (name, key) in keys() {
             std::fs::write(state.path().join(name), key).expect("a copy");
         }
-        let (child, port) = spawn(state.path(), 0, mode);
+        let (child, port) = spawn(state.path(), kioskd_tests::free_port(), mode);
         Self { mode, state, port: Cell::new(port), child: RefCell::new(child) }
     }
 
