@@ -140,7 +140,7 @@ impl Ear {
     }
 
     /// The next that is said of this command, or of what is sent under its number.
-    fn of(&self, id: &str) -> CommandStatus {
+    fn answer_to(&self, id: &str) -> CommandStatus {
         std::iter::from_fn(|| self.next(PATIENCE)).find(|said| said.id == id).expect("an answer")
     }
 
@@ -321,7 +321,7 @@ fn who_owns_the_broker_can_do_nothing_with_what_he_has_heard() {
     }
     // A number that was used, by the key itself: not even on record.
     office.publish(&lock("e"), &sign(&office_key, &content("demo/K0001", "e", used)));
-    let said = ear.of("e");
+    let said = ear.answer_to("e");
     assert_eq!(said.reason.as_deref(), Some("the key's counter was used before; take a higher one"));
     assert_eq!(office.operations(), before);
 

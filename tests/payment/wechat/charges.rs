@@ -1,7 +1,7 @@
 //! Charges are made once, paid only when they are, and closed without losing a payment.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kioskd::payment::wechat::WechatConfig;
 use kioskd::signed::keys::VerifyingKey;
