@@ -243,7 +243,7 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     fn start(directory: &Path) -> Self {
-        let addr = (Ipv4Addr::LOCALHOST, free_port()).into();
+        let addr: SocketAddr = (Ipv4Addr::LOCALHOST, free_port()).into();
         let path = |file: &str| directory.join(file).display().to_string();
         let list = include_str!("../../configs/mosquitto.acl");
         // Whoever owns the broker may do everything.
