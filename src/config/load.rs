@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
-use super::document::{Found, Node, Problem, place};
+use super::document::{Found, Node, Problem};
 use super::media::placed;
 use super::{Config, Faces, Glass, Wiring, rules, schema, shape, syntax};
 use crate::vocabulary::Language;
@@ -106,11 +106,7 @@ pub fn rails_in(text: &str) -> Vec<Problem> {
 
 pub(super) fn problems(text: &str, mut found: Found) -> Vec<Problem> {
     let elsewhere = std::mem::take(&mut found.elsewhere);
-    let problem = |(at, what)| {
-        let (line, column) = place(text, at);
-        Problem { file: None, line, column, what }
-    };
-    found.sorted().into_iter().map(problem).chain(elsewhere).collect()
+    Problem::all(text, found.sorted()).into_iter().chain(elsewhere).collect()
 }
 
 /// `None` only with something in `found`.

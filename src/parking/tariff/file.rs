@@ -16,45 +16,41 @@ use super::{
     Calendar, Cap, CapPer, Classes, Dates, Days, Fixed, Free, Grace, Hours, Label, Lost, Price, Rate, Rounding, Step,
     Tariff, Tax, Validation, When, Worth,
 };
-use crate::vocabulary::{Currency, Localized, Problem, place};
+use crate::vocabulary::{Currency, Localized, Problem};
 
 /// A larger file is not a tariff.
 pub const LIMIT: usize = 256 << 10;
 const MOST: i64 = 1_000_000_000;
 const RULES: usize = 64;
+const CLASSES: usize = 16;
+const DATES: usize = 2_000;
 
 /// Reads `bytes` as a tariff.
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of the file.
 pub fn parse(bytes: &[u8]) -> Result<Tariff, Vec<Problem>> {
-    let at = |text: &str, at: usize, what: String| {
-        let (line, column) = place(text, at);
-        Problem { file: None, line, column, what }
-    };
+    let one = |text: &str, at: usize, what: String| Problem::all(text, vec![(at, what)]);
     if bytes.len() > LIMIT {
-        return Err(vec![at("", 0, "larger than 256 KiB; write one tariff and nothing else".into())]);
+        return Err(one("", 0, "larger than 256 KiB; write one tariff and nothing else".into()));
     }
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
             let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
-            return Err(vec![at(&good, good.len(), "not UTF-8 from here; save the file as UTF-8".into())]);
+            return Err(one(&good, good.len(), "not UTF-8 from here; save the file as UTF-8".into()));
         }
     };
     let file: File = toml::from_str(text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);
-        vec![at(text, start, advice(error.message()))]
+        one(text, start, advice(error.message()))
     })?;
     let mut reader = Reader { wrong: Vec::new(), classes: Vec::new() };
-    let tariff = reader.tariff(file);
+    // Of a file that is far too long nothing else is looked at.
+    let tariff = if reader.short(&file) { reader.tariff(file) } else { None };
     match tariff {
         Some(tariff) if reader.wrong.is_empty() => Ok(tariff),
-        _ => {
-            reader.wrong.sort();
-            reader.wrong.dedup();
-            Err(reader.wrong.into_iter().map(|(start, what)| at(text, start, what)).collect())
-        }
+        _ => Err(Problem::all(text, reader.wrong)),
     }
 }
 
@@ -94,6 +90,28 @@ impl Reader {
         self.wrong.push((span.start, what.into()));
     }
 
+    /// Whether no list has more than it may.
+    fn short(&mut self, file: &File) -> bool {
+        let steps = file.rates.iter().filter_map(|rate| rate.get_ref().steps.as_ref());
+        let lists = [
+            (file.classes.get(CLASSES).map(Spanned::span), CLASSES, "classes"),
+            (file.rates.get(RULES).map(Spanned::span), RULES, "rates"),
+            (file.fixed.get(RULES).map(Spanned::span), RULES, "fixed prices"),
+            (file.caps.get(RULES).map(Spanned::span), RULES, "caps"),
+            (file.validations.get(RULES).map(Spanned::span), RULES, "validations"),
+            (file.holidays.yearly.get(366).map(Spanned::span), 366, "holidays of every year"),
+            (file.holidays.dates.get(DATES).map(|_| 0..0), DATES, "dates of holidays"),
+        ];
+        let long =
+            steps.filter(|steps| steps.get_ref().len() > RULES).map(|steps| (Some(steps.span()), RULES, "steps"));
+        for (at, most, what) in lists.into_iter().chain(long.take(RULES)) {
+            if let Some(at) = at {
+                self.add(at, format!("more than {most} {what}; keep {most}"));
+            }
+        }
+        self.wrong.is_empty()
+    }
+
     /// `None` only with something in `wrong`.
     fn tariff(&mut self, file: File) -> Option<Tariff> {
         let currency = Currency::from_code(file.currency.get_ref()).filter(|known| *known != Currency::NONE);
@@ -104,7 +122,7 @@ impl Reader {
         if zone.is_none() {
             self.add(file.zone.span(), "unknown time zone; write its IANA name, like \"Asia/Shanghai\"");
         }
-        for class in file.classes.iter().take(16) {
+        for class in &file.classes {
             match Label::parse(class.get_ref()) {
                 Some(label) if !self.classes.contains(&label) => self.classes.push(label),
                 Some(_) => self.add(class.span(), "this class is written a second time; keep one"),
@@ -113,9 +131,6 @@ impl Reader {
         }
         if self.classes.is_empty() {
             self.classes.extend(Label::parse("car"));
-        }
-        if let Some(class) = file.classes.get(16) {
-            self.add(class.span(), "more than 16 classes; keep 16");
         }
         let holidays = self.holidays(&file.holidays);
         let name = self.name(Some(&file.name));
@@ -137,10 +152,6 @@ impl Reader {
         let caps = file.caps.iter().filter_map(|cap| self.cap(cap)).collect();
         let lost = file.lost.as_ref().and_then(|lost| self.lost(lost));
         let validations = self.validations(&file.validations);
-        let lists = [file.rates.len(), file.fixed.len(), file.caps.len(), file.validations.len()];
-        if lists.into_iter().any(|length| length > RULES) {
-            self.wrong.push((0, format!("more than {RULES} rules of one kind; keep {RULES}")));
-        }
         let tax = file.tax.map(|tax| Tax { rate: tax.rate, included: tax.included });
         Some(Tariff {
             name,
@@ -309,9 +320,7 @@ impl Reader {
         let price = match (file.free, &file.flat, &file.steps) {
             (Some(true), None, None) => Price::Free,
             (None | Some(false), Some(flat), None) => Price::Flat(self.number(Some(flat), "flat", 0..=MOST)?),
-            (None | Some(false), None, Some(steps))
-                if !steps.get_ref().is_empty() && steps.get_ref().len() <= RULES =>
-            {
+            (None | Some(false), None, Some(steps)) if !steps.get_ref().is_empty() => {
                 let mut all = Vec::new();
                 for step in steps.get_ref() {
                     all.push(Step {
