@@ -159,6 +159,13 @@ impl Lines {
         last.amount += line.amount;
     }
 
+    /// The last line goes on until then.
+    pub fn extend(&mut self, to: i64) {
+        if let Some(last) = self.lines.last_mut() {
+            last.to = wall(to);
+        }
+    }
+
     pub fn sum(&self) -> Minor {
         self.lines.iter().map(|line| line.amount).sum()
     }

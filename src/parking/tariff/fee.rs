@@ -1,14 +1,12 @@
 //! From a stay to its bill.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::bill::{self, Lines, Reason, tax_reason};
-use super::timeline::{NONE, State, Timeline, at_civil, begin_of, civil};
+use super::time::{by_time, part};
+use super::timeline::{at_civil, begin_of, civil};
 use super::window::DAY;
-use super::{
-    Applies, Bill, Classes, Crossing, Entry, Exceeded, Fixed, FreePer, LastMinute, Lost, Price, Restart, Rounding,
-    Stay, Step, Tariff, Worth,
-};
+use super::{Applies, Bill, Classes, Entry, Exceeded, Fixed, FreePer, LastMinute, Lost, Stay, Tariff, Worth};
 use crate::vocabulary::{Minor, Wall};
 
 /// Ten years.
@@ -36,6 +34,11 @@ pub enum FeeError {
 /// # Errors
 /// It is not a stay that this tariff has a price for.
 pub fn fee(tariff: &Tariff, stay: &Stay) -> Result<Bill, FeeError> {
+    seen(tariff, stay, i64::MAX)
+}
+
+/// As [`fee`]; the loss of a ticket was told at `told` or at the exit, whichever is earlier.
+pub(super) fn seen(tariff: &Tariff, stay: &Stay, told: i64) -> Result<Bill, FeeError> {
     let exit = instant(stay.exit)?;
     let class = class_of(tariff, stay)?;
     let mut worths = Vec::new();
@@ -56,7 +59,7 @@ pub fn fee(tariff: &Tariff, stay: &Stay) -> Result<Bill, FeeError> {
             let lines = priced(tariff, &case);
             (case, lines)
         }
-        Entry::Lost => lost(tariff, exit, class)?,
+        Entry::Lost => lost(tariff, exit, told, class)?,
     };
     validate(tariff, &case, &worths, &mut lines);
     Ok(finish(tariff, &case, lines))
@@ -118,13 +121,7 @@ pub(super) fn finish(tariff: &Tariff, case: &Case, mut lines: Lines) -> Bill {
     Bill { amount: lines.sum(), currency: tariff.currency, tax, lines: lines.lines }
 }
 
-/// A part of a price, halves up.
-fn part(price: Minor, minutes: i64, of: i64) -> Minor {
-    let (part, of) = (i128::from(price) * i128::from(minutes), i128::from(of));
-    Minor::try_from((part * 2 + of) / (of * 2)).unwrap_or_default()
-}
-
-fn lost(tariff: &Tariff, exit: i64, class: Classes) -> Result<(Case, Lines), FeeError> {
+fn lost(tariff: &Tariff, exit: i64, told: i64, class: Classes) -> Result<(Case, Lines), FeeError> {
     let end = counted(tariff, exit);
     let case = |entry| Case { entry, exit: end, class, free_used: 0, bare: true };
     match tariff.lost {
@@ -135,9 +132,8 @@ fn lost(tariff: &Tariff, exit: i64, class: Classes) -> Result<(Case, Lines), Fee
             Ok((case(end), lines))
         }
         Some(Lost::Since { minute, surcharge }) => {
-            let (day, _) = civil(tariff, end);
-            let today = at_civil(tariff, day, minute);
-            let entry = if today < end { today } else { at_civil(tariff, day - 1, minute) };
+            let entry = since(tariff, counted(tariff, exit.min(told)), minute);
+            check(entry, exit)?;
             let case = case(entry);
             let mut lines = priced(tariff, &case);
             if surcharge > 0 {
@@ -146,6 +142,14 @@ fn lost(tariff: &Tariff, exit: i64, class: Classes) -> Result<(Case, Lines), Fee
             Ok((case, lines))
         }
     }
+}
+
+/// When it was last that time of the day before `end`.
+fn since(tariff: &Tariff, end: i64, minute: u16) -> i64 {
+    let (day, _) = civil(tariff, end);
+    // A site that moves over the date line leaves a day out.
+    let mut last = (0..3).map(|back| at_civil(tariff, day - back, minute));
+    last.find(|at| *at < end).unwrap_or(end)
 }
 
 /// Minutes, then percent, then amounts; never below nothing.
@@ -171,7 +175,7 @@ fn validate(tariff: &Tariff, case: &Case, worths: &[Worth], lines: &mut Lines) {
 
 /// Without validations and tax.
 pub(super) fn priced(tariff: &Tariff, case: &Case) -> Lines {
-    let Case { entry, exit, bare, .. } = *case;
+    let Case { entry, exit, class, bare, .. } = *case;
     let mut lines = Lines::new();
     if entry == exit {
         return lines;
@@ -187,26 +191,27 @@ pub(super) fn priced(tariff: &Tariff, case: &Case) -> Lines {
     }
     let fixed = tariff.fixed.iter().enumerate().find(|(_, fixed)| !bare && fits(tariff, fixed, case));
     if let Some((nth, Fixed { price, applies, .. })) = fixed {
-        let by_time = if *applies == Applies::Always { None } else { Some(by_time(tariff, case, &free)) };
+        let by_time = if *applies == Applies::Always { None } else { Some(by_time(tariff, class, entry, exit, &free)) };
         match by_time {
             Some(by_time) if by_time.sum() <= *price => return by_time,
             _ => lines.add(Reason::Fixed { fixed: nth }, entry, exit, *price),
         }
         return lines;
     }
-    by_time(tariff, case, &free)
+    by_time(tariff, class, entry, exit, &free)
 }
 
 fn fits(tariff: &Tariff, fixed: &Fixed, case: &Case) -> bool {
     let (day, minute) = civil(tariff, case.entry);
+    let begun = fixed.when.begun(&tariff.holidays, day, minute).filter(|_| fixed.classes & case.class != 0);
+    let Some(day) = begun else { return false };
+    // What somebody reads on a clock is the real exit; a length is the counted one.
     let exit = case.exit - i64::from(tariff.last_minute == LastMinute::Included);
     // An instant, so that clocks that are put back bring no price back.
     let instant = |out: i64| at_civil(tariff, day + out / DAY, u16::try_from(out % DAY).unwrap_or_default());
-    fixed.classes & case.class != 0
-        && fixed.when.begun(&tariff.holidays, day, minute).is_some()
-        && fixed.out_from.is_none_or(|from| exit >= instant(from))
+    fixed.out_from.is_none_or(|from| exit >= instant(from))
         && fixed.out_until.is_none_or(|until| exit <= instant(until))
-        && fixed.longest.is_none_or(|longest| exit - case.entry <= longest)
+        && fixed.longest.is_none_or(|longest| case.exit - case.entry <= longest)
 }
 
 /// The spans that cost nothing, in order.
@@ -244,150 +249,4 @@ fn free(tariff: &Tariff, case: &Case) -> Vec<(i64, i64)> {
         touch
     });
     spans
-}
-
-struct Piece {
-    reason: Reason,
-    from: i64,
-    to: i64,
-    amount: Minor,
-    /// Of its beginning.
-    segment: usize,
-}
-
-/// By rates and caps.
-fn by_time(tariff: &Tariff, case: &Case, free: &[(i64, i64)]) -> Lines {
-    let Case { entry, exit, class, .. } = *case;
-    let end = (exit - tariff.grace.leaving).max(entry);
-    let timeline = Timeline::new(tariff, class, entry, end, free);
-    let mut pieces = pieces(tariff, &timeline, entry, end);
-    let mut lines = Lines::new();
-    for Piece { reason, from, to, amount, .. } in &pieces {
-        lines.add(*reason, *from, *to, *amount);
-    }
-    if end < exit {
-        lines.add(Reason::Leaving { minutes: tariff.grace.leaving }, end, exit, 0);
-    }
-    for (nth, cap) in timeline.caps.iter().enumerate() {
-        let cap = &tariff.caps[*cap];
-        /// Of one block: what was asked so far, what is too much, and when.
-        struct Block {
-            sum: Minor,
-            over: Minor,
-            from: i64,
-            to: i64,
-        }
-        let mut blocks: BTreeMap<i64, Block> = BTreeMap::new();
-        for piece in &mut pieces {
-            let block = timeline.block(piece.segment, nth);
-            if block == NONE {
-                continue;
-            }
-            let block = blocks.entry(block).or_insert(Block { sum: 0, over: 0, from: piece.from, to: piece.to });
-            let over = (block.sum + piece.amount - cap.amount).max(0);
-            piece.amount -= over;
-            block.sum += piece.amount;
-            block.over += over;
-            block.to = piece.to;
-        }
-        for Block { over, from, to, .. } in blocks.into_values().filter(|block| block.over > 0) {
-            lines.add(Reason::Cap { amount: cap.amount, per: cap.per }, from, to, -over);
-        }
-    }
-    lines
-}
-
-/// Where a rate is in its list.
-#[derive(Clone, Copy, Default)]
-struct Position {
-    begun: u64,
-    restart: i64,
-}
-
-fn pieces(tariff: &Tariff, timeline: &Timeline, entry: i64, end: i64) -> Vec<Piece> {
-    let segments = &timeline.segments;
-    let mut pieces = Vec::new();
-    let mut positions = vec![Position::default(); tariff.rates.len()];
-    let mut flats = BTreeSet::new();
-    let mut before = None;
-    let (mut t, mut at) = (entry, 0);
-    while t < end {
-        while segments[at].end <= t {
-            at += 1;
-        }
-        let segment = segments[at];
-        let mut piece = |reason, to: i64, amount| pieces.push(Piece { reason, from: t, to, amount, segment: at });
-        let same = |other: &super::timeline::Segment| other.state == segment.state;
-        let until = || segments[at..].iter().take_while(|other| same(other)).last().map_or(end, |last| last.end);
-        let rate = match segment.state {
-            State::Free => {
-                piece(Reason::Free { minutes: segment.end - t }, segment.end, 0);
-                (t, before) = (segment.end, None);
-                continue;
-            }
-            State::Rate(rate, begun) => match &tariff.rates[rate].price {
-                Price::Steps { steps, rounding } => (rate, steps, *rounding),
-                Price::Free => {
-                    piece(Reason::FreeRate { rate }, segment.end, 0);
-                    (t, before) = (segment.end, Some(rate));
-                    continue;
-                }
-                Price::Flat(price) => {
-                    let until = until();
-                    if flats.insert((rate, begun)) {
-                        piece(Reason::Flat { rate }, until, *price);
-                    } else {
-                        piece(Reason::FlatPaid { rate }, until, 0);
-                    }
-                    (t, before) = (until, Some(rate));
-                    continue;
-                }
-            },
-        };
-        let (rate, steps, rounding) = rate;
-        let position = &mut positions[rate];
-        let again = tariff.restart == Restart::Window && before != Some(rate);
-        if again || position.restart != segment.restart {
-            *position = Position { begun: 0, restart: segment.restart };
-        }
-        let Step { minutes, price, .. } = step(steps, position.begun);
-        position.begun += 1;
-        before = Some(rate);
-        let whole = t + minutes;
-        let cut = match tariff.crossing {
-            Crossing::RunsOn => None,
-            Crossing::Cut | Crossing::Split => {
-                segments[at + 1..].iter().take_while(|next| next.start < whole).find(|next| next.boundary)
-            }
-        };
-        let (to, rounding) = match cut {
-            Some(next) if tariff.crossing == Crossing::Split => (next.start, Rounding::Minute),
-            Some(next) => (next.start, rounding),
-            None if whole <= end => (whole, Rounding::Up),
-            None => (end, rounding),
-        };
-        match rounding {
-            Rounding::Up => piece(Reason::Steps { rate, count: 1, minutes, price }, to, price),
-            Rounding::Down => piece(Reason::Incomplete { rate, of: minutes }, to, 0),
-            Rounding::Minute => {
-                let amount = part(price, to - t, minutes);
-                piece(Reason::Minutes { rate, minutes: to - t, of: minutes, price }, to, amount);
-            }
-        }
-        t = to;
-    }
-    pieces
-}
-
-/// The step after so many; the last again and again.
-fn step(steps: &[Step], begun: u64) -> Step {
-    let mut passed = 0;
-    for step in steps {
-        passed += u64::from(step.times);
-        if begun < passed {
-            return *step;
-        }
-    }
-    // The parser wants at least one.
-    steps.last().copied().unwrap_or(Step { minutes: DAY, price: 0, times: 1 })
 }

@@ -13,28 +13,43 @@ pub struct Paid {
 }
 
 /// What is to be paid at the exit after these payments: nothing within the grace that began with the last one, else as the
-/// tariff says.
+/// tariff says. Clocks of two machines are not the same, so a payment that is later than the exit was made at the exit, and one before
+/// the entry at the entry.
 ///
 /// # Errors
-/// As [`fee`](fee::fee), and where a payment is after the exit.
+/// As [`fee`](fee::fee); within the grace only what is no time of a stay.
 pub fn due(tariff: &Tariff, stay: &Stay, paid: &[Paid]) -> Result<Bill, FeeError> {
-    let Some(last) = paid.iter().map(|paid| paid.at).max() else { return fee::fee(tariff, stay) };
-    let (last, exit, class) = (instant(last)?, instant(stay.exit)?, class_of(tariff, stay)?);
-    fee::check(last, exit)?;
-    let case = Case { entry: last, exit: fee::counted(tariff, exit), class, free_used: 0, bare: true };
-    let sum: Minor = paid.iter().map(|paid| paid.amount).sum();
+    let instants = paid.iter().map(|paid| instant(paid.at)).collect::<Result<Vec<_>, _>>()?;
+    let (Some(first), Some(last)) = (instants.iter().min(), instants.iter().max()) else {
+        return fee::fee(tariff, stay);
+    };
+    let exit = instant(stay.exit)?;
+    let mut last = *last;
+    if let Entry::At(entry) = stay.entry {
+        let entry = instant(entry)?;
+        fee::check(entry, exit)?;
+        last = last.max(entry);
+    }
+    let last = last.min(exit);
+    let case = |class| Case { entry: last, exit: fee::counted(tariff, exit), class, free_used: 0, bare: true };
     let mut lines = Lines::new();
     if exit - last <= tariff.grace.payment {
+        let case = case(1);
         lines.add(Reason::InTime { minutes: tariff.grace.payment }, last, case.exit, 0);
         return Ok(finish(tariff, &case, lines));
     }
     match tariff.grace.late {
-        Late::Anew => Ok(finish(tariff, &case, priced(tariff, &case))),
+        Late::Anew => {
+            fee::check(last, exit)?;
+            let case = case(class_of(tariff, stay)?);
+            Ok(finish(tariff, &case, priced(tariff, &case)))
+        }
         Late::Difference => {
-            let mut bill = fee::fee(tariff, stay)?;
-            let (from, all) = (if let Entry::At(entry) = stay.entry { instant(entry)? } else { last }, bill.amount);
+            let mut bill = fee::seen(tariff, stay, *first)?;
+            let from = if let Entry::At(entry) = stay.entry { instant(entry)? } else { last };
+            let sum = paid.iter().fold(0, |sum: Minor, paid| sum.saturating_add(paid.amount));
             lines.lines = std::mem::take(&mut bill.lines);
-            lines.add(Reason::AlreadyPaid, from, last, -sum.clamp(0, all));
+            lines.add(Reason::AlreadyPaid, from, last, -sum.clamp(0, bill.amount));
             let amount = lines.sum();
             // Its part of the whole tax.
             let tax = tariff.tax.map_or(0, |tax| tax.rate.within(amount));

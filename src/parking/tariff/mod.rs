@@ -13,6 +13,7 @@ mod file;
 mod keys;
 mod late;
 mod table;
+mod time;
 mod timeline;
 mod window;
 

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::window::{DAY, date_of};
-use super::{CapPer, Classes, Price, Restart, Tariff};
+use super::{CapPer, Classes, Price, Restart, Tariff, When};
 
 /// No block: the cap does not hold here.
 pub(super) const NONE: i64 = i64::MIN;
@@ -17,113 +17,134 @@ pub(super) enum State {
     Rate(usize, i64),
 }
 
-#[derive(Debug, Clone, Copy)]
+/// Minutes that are all alike. Where the next one begins, something is not as it was before.
+#[derive(Debug, Clone)]
 pub(super) struct Segment {
-    pub start: i64,
     pub end: i64,
     pub state: State,
     /// Steps begin anew where it differs.
     pub restart: i64,
-    /// Something is not as it was in the segment before.
-    pub boundary: bool,
+    /// Of each cap of the class.
+    pub blocks: Vec<i64>,
 }
 
-pub(super) struct Timeline {
-    pub segments: Vec<Segment>,
+impl Segment {
+    fn like(&self, other: &Self) -> bool {
+        self.state == other.state && self.restart == other.restart && self.blocks == other.blocks
+    }
+}
+
+/// Yields segment by segment, so that a stay of years takes no more memory than one of a day.
+pub(super) struct Timeline<'t> {
+    tariff: &'t Tariff,
+    rates: Vec<usize>,
     /// By their place in the tariff.
     pub caps: Vec<usize>,
-    /// A row of caps a segment.
-    blocks: Vec<i64>,
+    /// Minutes of the day at which a window may begin or end, in order.
+    edges: Vec<u16>,
+    free: &'t [(i64, i64)],
+    origin: i64,
+    to: i64,
+    at: i64,
+    /// What is added to UTC, and until when.
+    offset: (i64, i64),
+    /// A civil day and where it begins, for caps that count from there.
+    day: (i64, i64),
+    read: Option<Segment>,
 }
 
-impl Timeline {
+impl<'t> Timeline<'t> {
     /// From `origin`, which is the entry, to `to`; `free` are spans in order that don't touch.
-    pub fn new(tariff: &Tariff, class: Classes, origin: i64, to: i64, free: &[(i64, i64)]) -> Self {
-        let caps = (0..tariff.caps.len()).filter(|cap| tariff.caps[*cap].classes & class != 0).collect();
-        let mut line = Self { segments: Vec::new(), caps, blocks: Vec::new() };
+    pub fn new(tariff: &'t Tariff, class: Classes, origin: i64, to: i64, free: &'t [(i64, i64)]) -> Self {
+        let caps: Vec<usize> = (0..tariff.caps.len()).filter(|cap| tariff.caps[*cap].classes & class != 0).collect();
         let rates = tariff.rates.iter().enumerate().filter(|(_, rate)| rate.classes & class != 0);
         let rates: Vec<usize> = rates.map(|(nth, _)| nth).collect();
         let mut edges: Vec<u16> = rates.iter().flat_map(|rate| tariff.rates[*rate].when.edges()).collect();
-        edges.extend(line.caps.iter().flat_map(|cap| tariff.caps[*cap].when.edges()));
+        edges.extend(caps.iter().flat_map(|cap| tariff.caps[*cap].when.edges()));
         edges.sort_unstable();
         edges.dedup();
-        let mut row = Vec::new();
-        let mut day_start = (NONE, 0);
-        let mut t = origin;
-        while t < to {
-            let (offset, end) = offset(tariff, t);
-            let end = end.min(to);
-            while t < end {
-                let local = t + offset;
-                let (day, minute) = (local.div_euclid(DAY), local.rem_euclid(DAY));
-                let minute = u16::try_from(minute).unwrap_or_default();
-                let later = edges.get(edges.partition_point(|edge| *edge <= minute)).copied();
-                let mut next = end.min(t + i64::from(later.unwrap_or(1_440).min(1_440)) - i64::from(minute));
-                let mut every = |base: i64, minutes: i64| {
-                    let start = base + (t - base) / minutes * minutes;
-                    next = next.min(start + minutes);
-                    start
-                };
-                let restart = match tariff.restart {
-                    Restart::Never | Restart::Window => 0,
-                    Restart::Day => day,
-                    Restart::Rolling => every(origin, DAY),
-                };
-                row.clear();
-                for cap in &line.caps {
-                    let cap = &tariff.caps[*cap];
-                    row.push(match cap.per {
-                        CapPer::Stay => 0,
-                        CapPer::Day if cap.when.on(&tariff.holidays, day) => day,
-                        CapPer::Day => NONE,
-                        CapPer::Window => cap.when.begun(&tariff.holidays, day, minute).unwrap_or(NONE),
-                        CapPer::Hours { hours, midnight: true } => {
-                            if day_start.0 != day {
-                                day_start = (day, begin_of(tariff, day));
-                            }
-                            let start = every(origin.max(day_start.1), hours * 60);
-                            if cap.when.on(&tariff.holidays, day) { start } else { NONE }
-                        }
-                        CapPer::Hours { hours, midnight: false } => {
-                            let start = every(origin, hours * 60);
-                            if cap.when.on(&tariff.holidays, civil(tariff, start).0) { start } else { NONE }
-                        }
-                    });
+        let (offset, day) = ((0, NONE), (NONE, 0));
+        Self { tariff, rates, caps, edges, free, origin, to, at: origin, offset, day, read: None }
+    }
+
+    /// Up to the next edge of anything, whether or not something changes there.
+    fn read(&mut self) -> Option<Segment> {
+        let (t, tariff) = (self.at, self.tariff);
+        if t >= self.to {
+            return None;
+        }
+        if t >= self.offset.1 {
+            self.offset = offset(tariff, t);
+        }
+        let local = t + self.offset.0;
+        let (day, minute) = (local.div_euclid(DAY), local.rem_euclid(DAY));
+        let minute = u16::try_from(minute).unwrap_or_default();
+        let later = self.edges.get(self.edges.partition_point(|edge| *edge <= minute)).copied();
+        let mut next = t + i64::from(later.unwrap_or(1_440).min(1_440)) - i64::from(minute);
+        next = next.min(self.offset.1).min(self.to);
+        let mut every = |base: i64, minutes: i64| {
+            let passed = (t - base) / minutes;
+            next = next.min(base + (passed + 1) * minutes);
+            passed
+        };
+        let restart = match tariff.restart {
+            Restart::Never | Restart::Window => 0,
+            Restart::Day => day,
+            Restart::Rolling => every(self.origin, DAY),
+        };
+        let mut blocks = Vec::with_capacity(self.caps.len());
+        for cap in &self.caps {
+            let cap = &tariff.caps[*cap];
+            blocks.push(match cap.per {
+                CapPer::Stay => 0,
+                CapPer::Day if cap.when.on(&tariff.holidays, day) => day,
+                CapPer::Day => NONE,
+                CapPer::Window => cap.when.begun(&tariff.holidays, day, minute).unwrap_or(NONE),
+                CapPer::Hours { hours, midnight: true } => {
+                    if self.day.0 != day {
+                        self.day = (day, begin_of(tariff, day));
+                    }
+                    let nth = every(self.origin.max(self.day.1), hours * 60);
+                    // No day has so many hours that two of them would meet.
+                    if cap.when.on(&tariff.holidays, day) { day * 1_000 + nth } else { NONE }
                 }
-                let span = free.get(free.partition_point(|(_, end)| *end <= t));
-                let state = match span {
-                    Some((start, end)) if *start <= t => {
-                        next = next.min(*end);
-                        State::Free
-                    }
-                    other => {
-                        next = next.min(other.map_or(i64::MAX, |(start, _)| *start));
-                        in_force(tariff, &rates, day, minute)
-                    }
-                };
-                line.add(Segment { start: t, end: next, state, restart, boundary: true }, &row);
-                t = next;
-            }
+                CapPer::Hours { hours, midnight: false } => {
+                    let nth = every(self.origin, hours * 60);
+                    let begun = self.origin + nth * hours * 60;
+                    let on = cap.when == When::ALWAYS || cap.when.on(&tariff.holidays, civil(tariff, begun).0);
+                    if on { nth } else { NONE }
+                }
+            });
         }
-        line
-    }
-
-    fn add(&mut self, mut segment: Segment, row: &[i64]) {
-        if let Some(last) = self.segments.last_mut() {
-            let before = &self.blocks[self.blocks.len() - row.len()..];
-            segment.boundary = last.state != segment.state || last.restart != segment.restart || before != row;
-            if !segment.boundary {
-                last.end = segment.end;
-                return;
+        let span = self.free.get(self.free.partition_point(|(_, end)| *end <= t));
+        let state = match span {
+            Some((start, end)) if *start <= t => {
+                next = next.min(*end);
+                State::Free
             }
-        }
-        self.segments.push(segment);
-        self.blocks.extend_from_slice(row);
+            other => {
+                next = next.min(other.map_or(i64::MAX, |(start, _)| *start));
+                in_force(tariff, &self.rates, day, minute)
+            }
+        };
+        self.at = next;
+        Some(Segment { end: next, state, restart, blocks })
     }
+}
 
-    /// The block of the `nth` of [`Self::caps`].
-    pub fn block(&self, segment: usize, nth: usize) -> i64 {
-        self.blocks[segment * self.caps.len() + nth]
+impl Iterator for Timeline<'_> {
+    type Item = Segment;
+
+    fn next(&mut self) -> Option<Segment> {
+        let mut segment = self.read.take().or_else(|| self.read())?;
+        while let Some(more) = self.read() {
+            if !segment.like(&more) {
+                self.read = Some(more);
+                break;
+            }
+            segment.end = more.end;
+        }
+        Some(segment)
     }
 }
 
