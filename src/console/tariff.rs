@@ -10,7 +10,7 @@ use jiff::{Timestamp, Zoned};
 use serde_json::json;
 
 use super::Progress;
-use crate::parking::tariff::{self, Bill, Difference, Entry, FeeError, Label, Stay, Tariff};
+use crate::parking::tariff::{self, Bill, Difference, Entry, FeeError, Label, Report, Stay, Tariff};
 use crate::screen::bill::reason;
 use crate::screen::language::Texts;
 use crate::vocabulary::{Language, Minor, Money, Problem, Wall, plural};
@@ -23,6 +23,8 @@ pub enum TariffError {
     Wrong { path: PathBuf, problems: Vec<Problem> },
     #[error(transparent)]
     Fee(#[from] FeeError),
+    #[error("{path} is in {new}, and {of} in {old}: amounts of two currencies can't be compared; write both in one", path = path.display(), of = of.display())]
+    Currencies { of: PathBuf, old: &'static str, path: PathBuf, new: &'static str },
     #[error("{path}:{line}:1: {what}", path = path.display())]
     Stays { path: PathBuf, line: u64, what: String },
     #[error("`{0}` is no name of a class or a validation; write 1 to 32 letters, digits, `_` or `-`")]
@@ -51,6 +53,29 @@ pub fn load(path: &Path) -> Result<Tariff, TariffError> {
     file.and_then(|file| file.take(tariff::LIMIT as u64 + 1).read_to_end(&mut bytes))
         .map_err(|source| TariffError::Read { path: path.into(), source })?;
     tariff::parse(&bytes).map_err(|problems| TariffError::Wrong { path: path.into(), problems })
+}
+
+/// Reads a tariff whose amounts are compared with those of another file.
+///
+/// # Errors
+/// As [`load`], and where it is in another currency.
+pub fn load_against(path: &Path, of: &Path, old: &Tariff) -> Result<Tariff, TariffError> {
+    let new = load(path)?;
+    if new.currency == old.currency {
+        return Ok(new);
+    }
+    let (old, new) = (old.currency.code(), new.currency.code());
+    Err(TariffError::Currencies { of: of.into(), old, path: path.into(), new })
+}
+
+/// What the author may not have meant in the two years after `from`.
+///
+/// # Errors
+/// Stays of these years have no price.
+pub fn check(tariff: &Tariff, from: Timestamp) -> Result<Report, TariffError> {
+    let mut progress = None;
+    let more = &mut |all: usize| progress.get_or_insert_with(|| Progress::new("entries", all as u64)).more(1);
+    Ok(tariff::check(tariff, wall(from)?, more)?)
 }
 
 /// What is asked about one stay.

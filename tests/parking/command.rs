@@ -118,6 +118,50 @@ fn two_tariffs_are_compared_over_stays() {
 }
 
 #[test]
+fn amounts_of_two_currencies_are_not_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let (new, stays) = (folder.path().join("new.toml"), folder.path().join("stays.csv"));
+    let rules = std::fs::read_to_string(root().join(CITY)).unwrap();
+    std::fs::write(&new, rules.replace("\"CNY\"", "\"HKD\"")).unwrap();
+    std::fs::write(&stays, "2026-11-30T10:00:00+08:00,2026-11-30T11:00:00+08:00\n").unwrap();
+    let (name, picture) = (new.to_str().unwrap(), folder.path().join("fee.svg"));
+    let diff = refused(&["diff", CITY, name, "--stays", stays.to_str().unwrap()]);
+    let plot = refused(&["plot", CITY, "--against", name, "--entry", STAY[1], "--output", picture.to_str().unwrap()]);
+    for told in [diff, plot] {
+        assert!(told.contains(&format!("{name} is in HKD, and {CITY} in CNY")), "{told}");
+    }
+    assert!(!picture.exists());
+}
+
+#[test]
+fn a_day_without_prices_is_refused() {
+    for from in ["1999-01-01T00:00:00Z", "2099-01-01T00:00:00Z"] {
+        let told = refused(&["check", CITY, "--from", from]);
+        assert!(told.contains("not between the years 2000 and 2100"), "{told}");
+    }
+}
+
+#[test]
+fn ten_years_take_no_more_memory_than_a_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("minutes.toml");
+    let head = "name = { en = \"A\" }\ncurrency = \"CNY\"\nzone = \"Asia/Shanghai\"\nrestart = \"day\"\n";
+    std::fs::write(&file, format!("{head}[[rate]]\nsteps = [{{ minutes = 1, price = 1 }}]\n")).unwrap();
+    // A minute each took 400 MB.
+    let within = |entry: &str| {
+        let mut shell = command("/bin/sh");
+        shell.args(["-c", "ulimit -v 300000; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_kioskd"), "tariff", "explain"]);
+        shell.args([file.to_str().unwrap(), "--entry", entry, "--exit", "2026-11-30T00:00:00Z", "--json"]);
+        let done = shell.output().unwrap();
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        let bill: Value = serde_json::from_slice(&done.stdout).unwrap();
+        (bill["amount"].as_i64().unwrap(), bill["lines"].as_array().unwrap().len())
+    };
+    assert_eq!(within("2026-11-29T00:00:00Z"), (1_440, 1));
+    assert_eq!(within("2016-12-01T00:00:00Z"), (3_651 * 1_440, 1));
+}
+
+#[test]
 fn the_sign_and_the_pictures() {
     let sign = said(&["table", CITY, "--entry", "2026-11-30T09:00:00+08:00"]);
     assert!(sign.starts_with("City car park\n") && sign.contains("8 h 60.00 CNY"), "{sign}");

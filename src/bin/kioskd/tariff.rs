@@ -111,11 +111,18 @@ fn act(verb: &Verb) -> anyhow::Result<ExitCode> {
         }
         Verb::Check { file, from } => {
             let of = tariff::load(file)?;
-            let warnings = parking::tariff::check(&of, tariff::wall(from.unwrap_or_else(Timestamp::now))?);
-            for warning in &warnings {
+            let found = tariff::check(&of, from.unwrap_or_else(Timestamp::now))?;
+            for warning in &found.warnings {
                 say(format_args!("{}: {warning}", file.display()))?;
             }
-            if !warnings.is_empty() {
+            if found.tried < found.entries {
+                let (tried, entries) = (found.tried, found.entries);
+                complain(format_args!(
+                    "{}: tried {tried} of the {entries} entries that its rules make",
+                    file.display()
+                ));
+            }
+            if !found.warnings.is_empty() {
                 return Ok(ExitCode::FAILURE);
             }
         }
@@ -124,17 +131,18 @@ fn act(verb: &Verb) -> anyhow::Result<ExitCode> {
             say(parking::tariff::table(&of, tariff::wall(entry.unwrap_or_else(Timestamp::now))?).trim_end())?;
         }
         Verb::Plot { file, against, entry, class, hours, output } => {
-            let read = |file: &PathBuf| {
-                let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                Ok((name, tariff::load(file)?))
-            };
-            let all = std::iter::once(file).chain(against).map(read).collect::<Result<Vec<_>, TariffError>>()?;
+            let name = |file: &PathBuf| file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let mut all = vec![(name(file), tariff::load(file)?)];
+            if let Some(other) = against {
+                all.push((name(other), tariff::load_against(other, file, &all[0].1)?));
+            }
             tariff::plot(&all, entry.unwrap_or_else(Timestamp::now), class.as_deref(), *hours, output)?;
         }
         Verb::Diff { old, new, stays } => {
-            let (old, new) = (tariff::load(old)?, tariff::load(new)?);
-            let found = tariff::differ(&old, &new, stays)?;
-            say(tariff::difference_for_people(&old, &new, &found))?;
+            let of = tariff::load(old)?;
+            let with = tariff::load_against(new, old, &of)?;
+            let found = tariff::differ(&of, &with, stays)?;
+            say(tariff::difference_for_people(&of, &with, &found))?;
         }
     }
     Ok(ExitCode::SUCCESS)

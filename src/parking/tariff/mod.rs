@@ -24,7 +24,7 @@ use crate::vocabulary::text::text;
 use crate::vocabulary::{Currency, Localized, Minor, Wall};
 
 pub use bill::{Bill, Line, Reason};
-pub use check::{Warning, check};
+pub use check::{Report, Warning, check};
 pub use curve::{Difference, Point, curve};
 pub use fee::{FeeError, fee};
 pub use file::{LIMIT, parse};

@@ -232,6 +232,113 @@ fn who_has_paid_has_time_to_leave() {
 }
 
 #[test]
+fn a_length_is_counted_and_a_clock_is_read() {
+    let rules = |fixed: &str| {
+        tariff(&format!(
+            "last_minute = \"included\"\n{HALF_HOURS}[[fixed]]\nprice = 9\napplies = \"always\"\n{fixed}\n"
+        ))
+    };
+    let of = |tariff: &Tariff, exit: &str| {
+        fee(tariff, &stay(tariff, "2026-11-30 09:00", &format!("2026-11-30 {exit}"))).unwrap().amount
+    };
+    let longest = rules("longest = 60");
+    assert_eq!([of(&longest, "09:59"), of(&longest, "10:00")], [9, 300], "61 minutes, as the bill counts them");
+    let out = rules("out_until = \"10:00\"");
+    assert_eq!([of(&out, "10:00"), of(&out, "10:01")], [9, 300]);
+}
+
+#[test]
+fn who_comes_after_midnight_must_be_out_with_those_of_the_evening() {
+    let rules = "[[rate]]\nsteps = [{ minutes = 60, price = 100 }]\n[[fixed]]\nfrom = \"18:00\"\nuntil = \"02:00\"\nout_until = \"08:00\"\n\
+        out_day = 1\nprice = 250\napplies = \"always\"\n";
+    for (entry, exit, wanted) in [
+        ("2026-11-30 20:00", "2026-12-01 08:00", 250),
+        ("2026-11-30 20:00", "2026-12-01 08:01", 1_300),
+        ("2026-12-01 01:00", "2026-12-01 08:00", 250),
+        ("2026-12-01 01:00", "2026-12-01 08:01", 800),
+    ] {
+        assert_eq!(price(rules, entry, exit), wanted, "{entry} to {exit}");
+    }
+}
+
+#[test]
+fn a_payment_by_a_clock_that_is_ahead_lets_out() {
+    for late in ["difference", "anew"] {
+        let tariff = tariff(&format!("[grace]\npayment = 10\nlate = \"{late}\"\n{HALF_HOURS}"));
+        let owed = |exit: &str, paid: &str| {
+            let paid = [Paid { at: at(&tariff, paid), amount: 100 }];
+            due(&tariff, &stay(&tariff, "2026-11-30 09:00", exit), &paid).map(|bill| bill.amount)
+        };
+        assert_eq!(owed("2026-11-30 10:00", "2026-11-30 10:01"), Ok(0), "paid a minute after it has left");
+        // Paid before it came: the time to leave is from the entry on.
+        assert_eq!(owed("2026-11-30 09:10", "2026-11-30 08:00"), Ok(0));
+        let wanted = if late == "difference" { 100 } else { 200 };
+        assert_eq!(owed("2026-11-30 09:40", "2026-11-30 08:00"), Ok(wanted), "anew from the entry on");
+        assert_eq!(owed("2026-11-30 08:59", "2026-11-30 10:00"), Err(FeeError::Backwards));
+        assert_eq!(owed("2026-11-30 10:00", "1999-11-30 10:00"), Err(FeeError::NoSuchTime));
+    }
+}
+
+#[test]
+fn a_lost_ticket_that_is_paid_is_seen_from_the_first_payment() {
+    let rules = |late: &str| {
+        tariff(&format!(
+            "[grace]\npayment = 10\nlate = \"{late}\"\n{HALF_HOURS}[lost]\nsince = \"06:00\"\nsurcharge = 300\n"
+        ))
+    };
+    let owed = |tariff: &Tariff, exit: &str, paid: &[(&str, Minor)]| {
+        let exit = at(tariff, exit);
+        let paid: Vec<Paid> =
+            paid.iter().map(|(when, amount)| Paid { at: at(tariff, when), amount: *amount }).collect();
+        due(tariff, &Stay { entry: Entry::Lost, ..Stay::new(exit, exit) }, &paid).unwrap().amount
+    };
+    let (difference, anew) = (rules("difference"), rules("anew"));
+    let paid = ("2026-11-30 05:30", 4_700 + 300);
+    for tariff in [&difference, &anew] {
+        assert_eq!(owed(tariff, "2026-11-30 05:30", &[]), 4_700 + 300);
+        assert_eq!(owed(tariff, "2026-11-30 05:40", &[paid]), 0);
+    }
+    // Not from this morning on, which would be less than it has paid.
+    assert_eq!(owed(&difference, "2026-11-30 06:31", &[paid]), 300);
+    assert_eq!(owed(&difference, "2026-11-30 07:31", &[paid, ("2026-11-30 06:31", 300)]), 200);
+    assert_eq!(owed(&anew, "2026-11-30 06:31", &[paid]), 300, "no surcharge");
+}
+
+#[test]
+fn the_first_fixed_price_that_fits_is_the_one() {
+    let fixed = |applies: &str, price: Minor| format!("[[fixed]]\nprice = {price}\napplies = \"{applies}\"\n");
+    let of = |first: String, second: String| monday(&format!("{HALF_HOURS}{first}{second}"), "09:00", "11:00");
+    assert_eq!(of(fixed("when-lower", 500), fixed("always", 90)), 400, "and what comes behind is not looked at");
+    assert_eq!(of(fixed("when-lower", 300), fixed("when-lower", 90)), 300);
+    assert_eq!(of(fixed("always", 500), fixed("when-lower", 90)), 500);
+}
+
+#[test]
+fn what_is_owed_has_its_part_of_the_tax() {
+    for included in [true, false] {
+        let head = format!("tax = {{ rate = \"25%\", included = {included} }}\n[grace]\npayment = 5\n");
+        let tariff = tariff(&format!("{head}{HALF_HOURS}"));
+        let first = if included { 200 } else { 250 };
+        let paid = [Paid { at: at(&tariff, "2026-11-30 10:00"), amount: first }];
+        let bill = due(&tariff, &stay(&tariff, "2026-11-30 09:00", "2026-11-30 10:20"), &paid).unwrap();
+        assert_eq!((bill.amount, bill.tax), if included { (100, 20) } else { (125, 25) });
+    }
+}
+
+#[test]
+fn equal_steps_are_one_line_however_many_they_are() {
+    let minute = "[[rate]]\nsteps = [{ minutes = 7, price = 50, times = 3 }, { minutes = 1, price = 2 }]\n";
+    let tariff = tariff(&format!("{minute}[[cap]]\nper = \"stay\"\namount = 9000000\n"));
+    let bill = fee(&tariff, &stay(&tariff, "2017-01-01 00:00", "2026-12-31 00:00")).unwrap();
+    let told: Vec<_> = bill.lines.iter().map(|line| (line.reason, line.amount)).collect();
+    let minutes = 3_651 * 1_440 - 21;
+    let steps = |count, minutes, price| Reason::Steps { rate: 0, count, minutes, price };
+    let cap = Reason::Cap { amount: 9_000_000, per: CapPer::Stay };
+    let over = 150 + 2 * minutes - 9_000_000;
+    assert_eq!(told, [(steps(3, 7, 50), 150), (steps(minutes, 1, 2), 2 * minutes), (cap, -over)]);
+}
+
+#[test]
 fn time_is_of_utc_and_windows_are_of_the_site() {
     // 02:00 to 03:00 is left out on 2026-03-29, and comes twice on 2026-10-25.
     assert_eq!(price(HALF_HOURS, "2026-03-29 01:00", "2026-03-29 04:00"), 400);
@@ -308,12 +415,46 @@ fn a_file_is_refused_where_it_is_wrong() {
 }
 
 #[test]
+fn a_file_that_is_far_too_long_is_refused_at_once() {
+    let started = std::time::Instant::now();
+    let file = |list: &str, one: &str| {
+        let room = LIMIT - 200;
+        read(&format!("{list} = [{}]\n", format!("{one},").repeat(room / (one.len() + 1)))).unwrap_err()
+    };
+    for (list, one, what) in [
+        ("rate", "{}", "more than 64 rates; keep 64"),
+        ("classes", "\"\"", "more than 16 classes; keep 16"),
+        ("holidays.dates", "2026-02-17", "more than 2000 dates of holidays; keep 2000"),
+        ("holidays.yearly", "\"\"", "more than 366 holidays of every year; keep 366"),
+        ("rate = [{ days", "\"x\"", ""),
+    ] {
+        let problems = if what.is_empty() {
+            let days = "\"x\",".repeat(60_000);
+            read(&format!("[[rate]]\nfree = true\ndays = [{days}]\n")).unwrap_err()
+        } else {
+            file(list, one)
+        };
+        assert!(problems.len() <= 101, "{list}: {} problems", problems.len());
+        assert!(problems.iter().any(|problem| problem.what.contains(what)), "{list}: {:?}", problems[0]);
+    }
+    // A debug build on a busy machine takes a twentieth of it; a problem looked for in the whole text each time took minutes.
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    let steps = "{ minutes = 1, price = 1 },".repeat(65);
+    assert!(read(&format!("[[rate]]\nsteps = [{steps}]\n")).unwrap_err()[0].what.contains("more than 64 steps"));
+}
+
+fn warnings(tariff: &Tariff, from: &str) -> Vec<String> {
+    let found = check(tariff, at(tariff, from), &mut |_| ()).unwrap();
+    found.warnings.iter().map(ToString::to_string).collect()
+}
+
+#[test]
 fn warnings_name_the_minute_and_the_amounts() {
     let said = |rules: &str| -> Vec<String> {
         let tariff = tariff(rules);
-        check(&tariff, at(&tariff, "2026-11-30 12:00")).iter().map(ToString::to_string).collect()
+        warnings(&tariff, "2026-11-30 12:00")
     };
-    let nights = |line: &String| line.starts_with("clock: in ");
+    let nights = |line: &String| line.starts_with("clock: car, in ");
     let calm: Vec<String> = said(HALF_HOURS).into_iter().filter(|line| !nights(line)).collect();
     assert_eq!(calm, Vec::<String>::new());
     let of = |rules: &str, what: &str| {
@@ -336,7 +477,124 @@ fn warnings_name_the_minute_and_the_amounts() {
     of(night, "2027-10-31 02:30 comes twice");
     let holidays =
         "holidays = { dates = [2026-12-25] }\n[[rate]]\ndays = [\"holiday\"]\nflat = 1\n[[rate]]\nfree = true\n";
-    of(holidays, "the last one in the file is 2026-12-25");
+    of(holidays, "the last date in the file is 2026-12-25");
+}
+
+#[test]
+fn a_price_with_added_tax_is_no_jump() {
+    let rules = |included: bool| tariff(&format!("tax = {{ rate = \"19%\", included = {included} }}\n{HALF_HOURS}"));
+    for tariff in [rules(true), rules(false)] {
+        let told = warnings(&tariff, "2026-11-30 12:00");
+        assert!(told.iter().all(|line| !line.starts_with("jumps")), "{told:#?}");
+    }
+    let lost = "tax = { rate = \"19%\", included = false }\n[free]\nminutes = 120\nexceeded = \"lost\"\n";
+    let told = warnings(&tariff(&format!("{lost}{HALF_HOURS}")), "2026-11-30 12:00");
+    assert!(told.iter().any(|line| line.contains("costs 0.00 EUR, and a minute later 5.95 EUR")), "{told:#?}");
+    // Of the cars, not of the buses.
+    let classes = "classes = [\"car\", \"bus\"]\n[free]\nminutes = 120\nexceeded = \"lost\"\n[[rate]]\nclasses = [\"bus\"]\nflat = 9000\n";
+    let told = warnings(&tariff(&format!("{classes}{HALF_HOURS}classes = [\"car\"]\n")), "2026-11-30 12:00");
+    assert!(told.iter().any(|line| line.starts_with("jumps: car")), "{told:#?}");
+}
+
+#[test]
+fn holidays_that_end_are_told_wherever_they_matter() {
+    let ends = |holidays: &str, rules: &str| {
+        let tariff = tariff(&format!("holidays = {holidays}\n{rules}"));
+        let told = warnings(&tariff, "2026-11-30 12:00");
+        let of = |what: &str| told.iter().any(|line| line.starts_with("holidays: ") && line.contains(what));
+        (of("the last date in the file is 2027-02-06"), of("no rule names them"))
+    };
+    let (dates, both) = ("{ dates = [2027-02-06] }", "{ dates = [2027-02-06], yearly = [\"12-25\"] }");
+    // Who charges from Monday to Friday charges nothing on a holiday.
+    let workdays = "[[rate]]\ndays = [\"mon\", \"tue\", \"wed\", \"thu\", \"fri\"]\nflat = 1\n[[rate]]\nfree = true\n";
+    let named = "[[rate]]\ndays = [\"holiday\"]\nflat = 1\n[[rate]]\nfree = true\n";
+    for rules in [workdays, named] {
+        assert_eq!([ends(dates, rules), ends(both, rules)], [(true, false); 2], "{rules}");
+        assert_eq!(ends("{ dates = [2027-02-06, 2028-01-26] }", rules), (false, false));
+        assert_eq!(ends("{ yearly = [\"12-25\"] }", rules), (false, false));
+    }
+    assert_eq!([ends(dates, HALF_HOURS), ends("{ yearly = [\"12-25\"] }", HALF_HOURS)], [(false, true); 2]);
+}
+
+#[test]
+fn only_an_edge_that_is_left_out_or_comes_twice_is_told() {
+    let clocks = |zone: &str, rules: &str| -> Vec<String> {
+        let tariff = Tariff { zone: TimeZone::get(zone).unwrap(), ..tariff(rules) };
+        let all = warnings(&tariff, "2026-11-30 12:00").into_iter();
+        all.filter(|line| line.contains("left out") || line.contains("twice")).collect()
+    };
+    let window = |from: &str, until: &str| {
+        format!("[[rate]]\nfrom = \"{from}\"\nuntil = \"{until}\"\nflat = 1\n[[rate]]\nfree = true\n")
+    };
+    let daily = format!("restart = \"day\"\n{HALF_HOURS}[[cap]]\nper = \"day\"\namount = 500\n");
+    // There, clocks change at midnight.
+    for zone in ["Africa/Cairo", "America/Havana", "Asia/Beirut", "America/Santiago", "Europe/Berlin"] {
+        for rules in
+            [HALF_HOURS, &daily, &window("08:00", "18:00"), &window("00:00", "08:00"), &window("18:00", "24:00")]
+        {
+            assert_eq!(clocks(zone, rules), Vec::<String>::new(), "{zone}\n{rules}");
+        }
+    }
+    let told = clocks("America/Havana", &window("00:30", "08:00"));
+    assert!(
+        told.contains(&"clock: 2027-03-14 00:30 is left out that day, and a rule begins or ends then".into()),
+        "{told:#?}"
+    );
+    assert!(told.iter().any(|line| line.contains("2027-11-07 00:30 comes twice")), "{told:#?}");
+    // Of an hour that somebody must be out at, the first is meant.
+    let out = format!("{HALF_HOURS}[[fixed]]\nprice = 1\napplies = \"always\"\nout_until = \"02:00\"\n");
+    assert_eq!(clocks("Europe/Berlin", &out).len(), 2, "in two autumns");
+}
+
+#[test]
+fn two_years_are_looked_at_and_every_class() {
+    // Only in the second year, and only for buses.
+    let second = "classes = [\"car\", \"bus\"]\n[[rate]]\nclasses = [\"bus\"]\nfirst = 2028-05-01\nlast = 2028-05-31\n\
+        steps = [{ minutes = 600, price = 900 }]\n[[rate]]\nsteps = [{ minutes = 600, price = 900 }]\n\
+        [[fixed]]\nclasses = [\"bus\"]\nfirst = 2028-05-01\nlast = 2028-05-31\nout_from = \"15:00\"\nprice = 2\napplies = \"always\"\n";
+    let told = warnings(&tariff(second), "2026-11-30 12:00");
+    assert!(told.iter().any(|line| line.starts_with("falls: bus, in ") && line.contains("2028-05")), "{told:#?}");
+    // Cars are free at night, and buses are not.
+    let night = "classes = [\"car\", \"bus\"]\n[[rate]]\nclasses = [\"car\"]\nfree = true\n\
+        [[rate]]\nclasses = [\"bus\"]\nsteps = [{ minutes = 30, price = 100 }]\n";
+    let told = warnings(&tariff(night), "2026-11-30 12:00");
+    assert!(told.iter().any(|line| line.starts_with("clock: bus, in Sat 2027-03-27 20:00")), "{told:#?}");
+}
+
+#[test]
+fn what_is_tried_is_bounded_and_told() {
+    let few = tariff(HALF_HOURS);
+    let mut steps = Vec::new();
+    let found = check(&few, at(&few, "2026-11-30 12:00"), &mut |all| steps.push(all)).unwrap();
+    assert!(found.tried == found.entries && steps == vec![found.tried; found.tried], "{steps:?}");
+    let mut rules = String::from("classes = [\"a\", \"b\", \"c\", \"d\"]\n");
+    for nth in 0..63 {
+        let minute = nth % 60;
+        rules += &format!(
+            "[[rate]]\nfrom = \"{:02}:{minute:02}\"\nuntil = \"{:02}:{minute:02}\"\ndays = [\"mon\"]\nflat = 5\n",
+            nth % 23,
+            nth % 23 + 1
+        );
+        rules += &format!(
+            "[[cap]]\nper = \"window\"\nfrom = \"{:02}:{minute:02}\"\nuntil = \"23:{:02}\"\namount = {}\n",
+            nth % 22,
+            59 - minute,
+            nth + 1
+        );
+    }
+    let many = tariff(&format!("{rules}{HALF_HOURS}"));
+    let first = window::day_of(jiff::civil::date(2026, 11, 30));
+    let plan = check::plan(&many, first, &[]);
+    for tried in &plan.tried {
+        assert!((12..300).contains(&tried.len()) && tried.is_sorted(), "{}", tried.len());
+        // From all of the two years, and at all hours.
+        let hours: std::collections::BTreeSet<i64> = tried.iter().map(|at| at / 60 % 24).collect();
+        assert!(tried[0] / 1_440 < first + 10 && hours.len() > 8, "{hours:?}");
+    }
+    assert!(plan.entries > 4 * 300);
+    for from in ["1999-12-31 12:00", "2099-06-01 12:00"] {
+        assert_eq!(check(&few, at(&few, from), &mut |_| ()), Err(FeeError::NoSuchTime), "{from}");
+    }
 }
 
 #[test]

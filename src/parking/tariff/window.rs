@@ -72,13 +72,17 @@ impl When {
 
     /// The day on which the window begins that this minute is in.
     pub(super) fn begun(&self, calendar: &Calendar, day: i64, minute: u16) -> Option<i64> {
-        let on = |day| self.on(calendar, day).then_some(day);
+        let begun = day - self.open(minute)?;
+        self.on(calendar, begun).then_some(begun)
+    }
+
+    /// How many days ago the window has begun that this minute of the day is in, whatever the day.
+    pub(super) fn open(&self, minute: u16) -> Option<i64> {
         match self.hours {
-            None => on(day),
-            Some(Hours { from, until }) if from < until => (from..until).contains(&minute).then(|| on(day))?,
-            Some(Hours { from, .. }) if minute >= from => on(day),
-            Some(Hours { until, .. }) if minute < until => on(day - 1),
-            Some(_) => None,
+            None => Some(0),
+            Some(Hours { from, until }) if from < until => (from..until).contains(&minute).then_some(0),
+            Some(Hours { from, .. }) if minute >= from => Some(0),
+            Some(Hours { until, .. }) => (minute < until).then_some(1),
         }
     }
 
