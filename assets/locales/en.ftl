@@ -237,6 +237,7 @@ bill-short-stay = No longer than { $time }: free
 bill-free = Free time: { $time }
 bill-leaving = To leave: { $time }
 bill-free-rate = { $name }: free
+bill-season = Season pass { $name }
 bill-steps = { $name }: { $count } × { $time } at { $price }
 bill-part = { $name }: { $part } of { $time } at { $price }
 bill-incomplete = { $name }: less than { $time }, not charged

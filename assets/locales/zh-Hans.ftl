@@ -237,6 +237,7 @@ bill-short-stay = 不超过 { $time }：免费
 bill-free = 免费时间：{ $time }
 bill-leaving = 离场时间：{ $time }
 bill-free-rate = { $name }：免费
+bill-season = 月票 { $name }
 bill-steps = { $name }：{ $count } × { $time }，每次 { $price }
 bill-part = { $name }：{ $part }，每 { $time } { $price }
 bill-incomplete = { $name }：不足 { $time }，不收费

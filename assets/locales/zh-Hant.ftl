@@ -237,6 +237,7 @@ bill-short-stay = 不超過 { $time }：免費
 bill-free = 免費時間：{ $time }
 bill-leaving = 離場時間：{ $time }
 bill-free-rate = { $name }：免費
+bill-season = 月票 { $name }
 bill-steps = { $name }：{ $count } × { $time }，每次 { $price }
 bill-part = { $name }：{ $part }，每 { $time } { $price }
 bill-incomplete = { $name }：不足 { $time }，不收費

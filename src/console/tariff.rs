@@ -10,7 +10,7 @@ use jiff::{Timestamp, Zoned};
 use serde_json::json;
 
 use super::Progress;
-use crate::parking::tariff::{self, Bill, Difference, Entry, FeeError, Label, Report, Stay, Tariff};
+use crate::parking::tariff::{self, Bill, Difference, Entry, FeeError, Label, Report, Stay, Tariff, Visit};
 use crate::screen::bill::reason;
 use crate::screen::language::Texts;
 use crate::vocabulary::{Language, Minor, Money, Problem, Wall, plural};
@@ -27,7 +27,9 @@ pub enum TariffError {
     Currencies { of: PathBuf, old: &'static str, path: PathBuf, new: &'static str },
     #[error("{path}:{line}:1: {what}", path = path.display())]
     Stays { path: PathBuf, line: u64, what: String },
-    #[error("`{0}` is no name of a class or a validation; write 1 to 32 letters, digits, `_` or `-`")]
+    #[error("`{0}` is no visit; write ENTRY,EXIT,PAID: two times like 2026-11-30T08:00:00+08:00, and minor units")]
+    Visit(String),
+    #[error("`{0}` is no name of a class, a validation or a season pass; write 1 to 32 letters, digits, `_` or `-`")]
     Name(String),
     #[error("`{}` is no picture that is drawn here; write a name that ends in .svg or .png", .0.display())]
     Picture(PathBuf),
@@ -86,6 +88,9 @@ pub struct Question<'q> {
     pub exit: Timestamp,
     pub class: Option<&'q str>,
     pub validations: &'q [String],
+    pub season: Option<&'q str>,
+    /// The visit before, as it was typed.
+    pub visit: Option<&'q str>,
 }
 
 /// The bill of a stay.
@@ -100,8 +105,18 @@ pub fn bill(tariff: &Tariff, question: &Question<'_>) -> Result<Bill, TariffErro
         class: question.class.map(label).transpose()?,
         free_used: 0,
         validations,
+        season: question.season.map(label).transpose()?,
+        visit: question.visit.map(|text| visit(text).ok_or_else(|| TariffError::Visit(text.into()))).transpose()?,
     };
     Ok(tariff::fee(tariff, &stay)?)
+}
+
+fn visit(text: &str) -> Option<Visit> {
+    let mut parts = text.split(',').map(str::trim);
+    let mut instant = || wall(parts.next()?.parse().ok()?).ok();
+    let (entry, exit) = (instant()?, instant()?);
+    let paid = parts.next()?.parse().ok().filter(|paid| *paid >= 0)?;
+    parts.next().is_none().then_some(Visit { entry, exit, paid })
 }
 
 /// # Errors

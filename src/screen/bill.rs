@@ -23,6 +23,10 @@ pub fn reason(texts: &Texts, language: &Language, tariff: &Tariff, line: &Line) 
         Reason::Free { minutes } => say("bill-free", &[("time", &time(minutes))]),
         Reason::Leaving { minutes } => say("bill-leaving", &[("time", &time(minutes))]),
         Reason::FreeRate { rate: nth } => say("bill-free-rate", &[("name", &rate(nth))]),
+        Reason::Season { season } => {
+            let name = tariff.seasons.get(season).map(|season| season.name.to_string());
+            say("bill-season", &[("name", &name.unwrap_or_default())])
+        }
         Reason::Steps { rate: nth, count, minutes, price } => {
             let (name, count) = (rate(nth), count.to_string());
             let (time, price) = (time(minutes), money(price));
@@ -79,6 +83,7 @@ mod tests {
             Reason::Free { minutes },
             Reason::Leaving { minutes },
             Reason::FreeRate { rate: 0 },
+            Reason::Season { season: 0 },
             Reason::Steps { rate: 2, count: 3, minutes: 60, price },
             Reason::Minutes { rate: 2, minutes, of: 60, price },
             Reason::Incomplete { rate: 2, of: 60 },

@@ -56,6 +56,22 @@ fn explains_to_programs_and_to_people() {
 }
 
 #[test]
+fn passes_and_earlier_visits_are_explained() {
+    let season = said(&[&["explain", CITY][..], &STAY, &["--season", "office"]].concat());
+    assert!(season.contains("Season pass office\n0.00 CNY"), "{season}");
+    // It left a quarter of an hour before, and had paid 6.00 for its first hour.
+    let visit = "2026-11-30T06:45:00+08:00,2026-11-30T07:45:00+08:00,600";
+    let back = said(&[&["explain", CITY][..], &STAY, &["--visit", visit]].concat());
+    assert!(back.contains("Mon 2026-11-30 06:45") && back.contains("-6.00 CNY  Already paid"), "{back}");
+    for wrong in ["2026-11-30T06:45:00+08:00", "a,b,1", "2026-11-30T06:45:00+08:00,2026-11-30T07:45:00+08:00,-1"] {
+        let told = refused(&[&["explain", CITY][..], &STAY, &["--visit", wrong]].concat());
+        assert!(told.contains("is no visit; write ENTRY,EXIT,PAID"), "{told}");
+    }
+    let told = refused(&[&["explain", CITY][..], &STAY, &["--season", "gold"]].concat());
+    assert!(told.contains("no season pass `gold`; there is: office"), "{told}");
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_place() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.toml");

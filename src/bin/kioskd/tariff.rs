@@ -26,6 +26,12 @@ pub enum Verb {
         /// A validation of the file; may be given several times.
         #[arg(long, value_name = "NAME")]
         validation: Vec<String>,
+        /// A season pass of the file.
+        #[arg(long, value_name = "NAME")]
+        season: Option<String>,
+        /// The visit before, and what was paid for it in minor units, of a car that comes back.
+        #[arg(long, value_name = "ENTRY,EXIT,PAID", conflicts_with = "lost")]
+        visit: Option<String>,
         /// The ticket is lost, and nobody knows the entry.
         #[arg(long, conflicts_with = "entry")]
         lost: bool,
@@ -97,9 +103,16 @@ fn reports(error: &anyhow::Error) -> bool {
 
 fn act(verb: &Verb) -> anyhow::Result<ExitCode> {
     match verb {
-        Verb::Explain { file, entry, exit, class, validation, lost: _, language, json } => {
+        Verb::Explain { file, entry, exit, class, validation, season, visit, lost: _, language, json } => {
             let of = tariff::load(file)?;
-            let question = Question { entry: *entry, exit: *exit, class: class.as_deref(), validations: validation };
+            let question = Question {
+                entry: *entry,
+                exit: *exit,
+                class: class.as_deref(),
+                validations: validation,
+                season: season.as_deref(),
+                visit: visit.as_deref(),
+            };
             let bill = tariff::bill(&of, &question)?;
             let language = Language::new(language);
             if *json {

@@ -45,6 +45,10 @@ pub enum Reason {
     FreeRate {
         rate: usize,
     },
+    /// Covered by a pass.
+    Season {
+        season: usize,
+    },
     /// So many steps at this price each.
     Steps {
         rate: usize,
@@ -151,7 +155,8 @@ impl Lines {
                 Reason::Steps { rate, count, minutes, price },
                 Reason::Steps { rate: other, minutes: of, price: at, count: more },
             ) if (*rate, *minutes, *price) == (other, of, at) => *count += more,
-            (one @ (Reason::FreeRate { .. } | Reason::FlatPaid { .. }), other) if *one == other => {}
+            (one @ (Reason::FreeRate { .. } | Reason::Season { .. } | Reason::FlatPaid { .. }), other)
+                if *one == other => {}
             (Reason::Free { minutes }, Reason::Free { minutes: more }) => *minutes += more,
             _ => return self.lines.push(line),
         }

@@ -138,7 +138,9 @@ fn rules(tariff: &Tariff) -> impl Iterator<Item = (String, &When)> {
     let rates = tariff.rates.iter().enumerate().map(|(nth, rate)| (named("rate", nth, rate), &rate.when));
     let fixed = tariff.fixed.iter().enumerate().map(|(nth, fixed)| (format!("[[fixed]] {}", nth + 1), &fixed.when));
     let caps = tariff.caps.iter().enumerate().map(|(nth, cap)| (format!("[[cap]] {}", nth + 1), &cap.when));
-    rates.chain(fixed).chain(caps)
+    let seasons = tariff.seasons.iter().enumerate();
+    let seasons = seasons.map(|(nth, season)| (format!("[[season]] {}", nth + 1), &season.when));
+    rates.chain(fixed).chain(caps).chain(seasons)
 }
 
 fn named(kind: &str, nth: usize, rate: &Rate) -> String {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::bill::{self, Lines, Reason, tax_reason};
 use super::time::{by_time, part};
-use super::timeline::{at_civil, begin_of, civil};
+use super::timeline::{Who, at_civil, begin_of, civil};
 use super::window::DAY;
 use super::{Applies, Bill, Classes, Entry, Exceeded, Fixed, FreePer, LastMinute, Lost, Stay, Tariff, Worth};
 use crate::vocabulary::{Minor, Wall};
@@ -25,6 +25,8 @@ pub enum FeeError {
     UnknownClass(String, String),
     #[error("the tariff has no validation `{0}`; there is: {1}")]
     UnknownValidation(String, String),
+    #[error("the tariff has no season pass `{0}`; there is: {1}")]
+    UnknownSeason(String, String),
     #[error("the tariff has no rule for lost tickets; write [lost] in its file")]
     NoLostRule,
 }
@@ -40,7 +42,7 @@ pub fn fee(tariff: &Tariff, stay: &Stay) -> Result<Bill, FeeError> {
 /// As [`fee`]; the loss of a ticket was told at `told` or at the exit, whichever is earlier.
 pub(super) fn seen(tariff: &Tariff, stay: &Stay, told: i64) -> Result<Bill, FeeError> {
     let exit = instant(stay.exit)?;
-    let class = class_of(tariff, stay)?;
+    let who = who(tariff, stay)?;
     let mut worths = Vec::new();
     for name in stay.validations.iter().collect::<BTreeSet<_>>() {
         let known = tariff.validations.iter().find(|known| known.name == *name);
@@ -50,19 +52,44 @@ pub(super) fn seen(tariff: &Tariff, stay: &Stay, told: i64) -> Result<Bill, FeeE
         };
         worths.push(known.worth);
     }
+    let mut before = None;
     let (case, mut lines) = match stay.entry {
         Entry::At(entry) => {
             let entry = instant(entry)?;
             check(entry, exit)?;
+            before = returned(tariff, stay, entry)?;
+            let entry = before.map_or(entry, |(first, _)| first);
+            check(entry, exit)?;
             let exit = counted(tariff, exit);
-            let case = Case { entry, exit, class, free_used: i64::from(stay.free_used), bare: false };
+            let case = Case { entry, exit, who, free_used: i64::from(stay.free_used), bare: false };
             let lines = priced(tariff, &case);
             (case, lines)
         }
-        Entry::Lost => lost(tariff, exit, told, class)?,
+        Entry::Lost => lost(tariff, exit, told, who)?,
     };
     validate(tariff, &case, &worths, &mut lines);
-    Ok(finish(tariff, &case, lines))
+    let bill = finish(tariff, &case, lines);
+    Ok(match before {
+        Some((until, paid)) => without(tariff, bill, case.entry, until.max(case.entry), paid),
+        None => bill,
+    })
+}
+
+/// The visit before that this one goes on with: its entry, and what was paid.
+fn returned(tariff: &Tariff, stay: &Stay, entry: i64) -> Result<Option<(i64, Minor)>, FeeError> {
+    let (Some(within), Some(visit)) = (tariff.re_entry, stay.visit) else { return Ok(None) };
+    let (first, out) = (instant(visit.entry)?, instant(visit.exit)?);
+    // Clocks of two lanes are not the same, so it may come in before it was out.
+    Ok((entry - out <= within).then_some((first.min(entry), visit.paid)))
+}
+
+/// What is left of a bill after `paid`, and its part of the tax.
+pub(super) fn without(tariff: &Tariff, bill: Bill, from: i64, to: i64, paid: Minor) -> Bill {
+    let mut lines = Lines { lines: bill.lines };
+    lines.add(Reason::AlreadyPaid, from, to, -paid.clamp(0, bill.amount));
+    let amount = lines.sum();
+    let tax = tariff.tax.map_or(0, |tax| tax.rate.within(amount));
+    Bill { amount, tax, lines: lines.lines, ..bill }
 }
 
 /// The end of the stay as it is counted.
@@ -75,7 +102,7 @@ pub(super) fn counted(tariff: &Tariff, exit: i64) -> i64 {
 pub(super) struct Case {
     pub entry: i64,
     pub exit: i64,
-    pub class: Classes,
+    pub who: Who,
     pub free_used: i64,
     /// Nothing is free but what a rate says, and no fixed price counts.
     pub bare: bool,
@@ -93,7 +120,17 @@ pub(super) fn check(entry: i64, exit: i64) -> Result<(), FeeError> {
     }
 }
 
-pub(super) fn class_of(tariff: &Tariff, stay: &Stay) -> Result<Classes, FeeError> {
+pub(super) fn who(tariff: &Tariff, stay: &Stay) -> Result<Who, FeeError> {
+    let class = class_of(tariff, stay)?;
+    let Some(name) = &stay.season else { return Ok(Who { class, season: None }) };
+    let season = tariff.seasons.iter().position(|known| known.name == *name).ok_or_else(|| {
+        let names: BTreeSet<&str> = tariff.seasons.iter().map(|known| known.name.as_str()).collect();
+        FeeError::UnknownSeason(name.to_string(), list(&names.into_iter().collect::<Vec<_>>()))
+    })?;
+    Ok(Who { class, season: Some(season) })
+}
+
+fn class_of(tariff: &Tariff, stay: &Stay) -> Result<Classes, FeeError> {
     let Some(class) = &stay.class else { return Ok(1) };
     let nth = tariff.classes.iter().position(|known| known == class);
     nth.map(|nth| 1 << nth).ok_or_else(|| {
@@ -121,9 +158,9 @@ pub(super) fn finish(tariff: &Tariff, case: &Case, mut lines: Lines) -> Bill {
     Bill { amount: lines.sum(), currency: tariff.currency, tax, lines: lines.lines }
 }
 
-fn lost(tariff: &Tariff, exit: i64, told: i64, class: Classes) -> Result<(Case, Lines), FeeError> {
+fn lost(tariff: &Tariff, exit: i64, told: i64, who: Who) -> Result<(Case, Lines), FeeError> {
     let end = counted(tariff, exit);
-    let case = |entry| Case { entry, exit: end, class, free_used: 0, bare: true };
+    let case = |entry| Case { entry, exit: end, who, free_used: 0, bare: true };
     match tariff.lost {
         None => Err(FeeError::NoLostRule),
         Some(Lost::Price(price)) => {
@@ -173,9 +210,18 @@ fn validate(tariff: &Tariff, case: &Case, worths: &[Worth], lines: &mut Lines) {
     }
 }
 
-/// Without validations and tax.
+/// Without validations and tax. Nobody pays more for having a pass.
 pub(super) fn priced(tariff: &Tariff, case: &Case) -> Lines {
-    let Case { entry, exit, class, bare, .. } = *case;
+    let lines = as_it_is(tariff, case);
+    if case.who.season.is_none() {
+        return lines;
+    }
+    let other = as_it_is(tariff, &Case { who: Who { season: None, ..case.who }, ..*case });
+    if other.sum() < lines.sum() { other } else { lines }
+}
+
+fn as_it_is(tariff: &Tariff, case: &Case) -> Lines {
+    let Case { entry, exit, who, bare, .. } = *case;
     let mut lines = Lines::new();
     if entry == exit {
         return lines;
@@ -191,19 +237,21 @@ pub(super) fn priced(tariff: &Tariff, case: &Case) -> Lines {
     }
     let fixed = tariff.fixed.iter().enumerate().find(|(_, fixed)| !bare && fits(tariff, fixed, case));
     if let Some((nth, Fixed { price, applies, .. })) = fixed {
-        let by_time = if *applies == Applies::Always { None } else { Some(by_time(tariff, class, entry, exit, &free)) };
+        // What a pass covers costs nothing, whatever is asked for the whole.
+        let always = *applies == Applies::Always && who.season.is_none();
+        let by_time = if always { None } else { Some(by_time(tariff, who, entry, exit, &free)) };
         match by_time {
             Some(by_time) if by_time.sum() <= *price => return by_time,
             _ => lines.add(Reason::Fixed { fixed: nth }, entry, exit, *price),
         }
         return lines;
     }
-    by_time(tariff, class, entry, exit, &free)
+    by_time(tariff, who, entry, exit, &free)
 }
 
 fn fits(tariff: &Tariff, fixed: &Fixed, case: &Case) -> bool {
     let (day, minute) = civil(tariff, case.entry);
-    let begun = fixed.when.begun(&tariff.holidays, day, minute).filter(|_| fixed.classes & case.class != 0);
+    let begun = fixed.when.begun(&tariff.holidays, day, minute).filter(|_| fixed.classes & case.who.class != 0);
     let Some(day) = begun else { return false };
     // What somebody reads on a clock is the real exit; a length is the counted one.
     let exit = case.exit - i64::from(tariff.last_minute == LastMinute::Included);

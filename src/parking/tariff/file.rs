@@ -9,12 +9,12 @@ use jiff::tz::TimeZone;
 use toml::Spanned;
 
 use super::keys::{
-    CapFile, CapWord, Edge, File, FixedFile, HolidaysFile, LostFile, Number, RateFile, Text, ValidationFile,
+    CapFile, CapWord, Edge, File, FixedFile, HolidaysFile, LostFile, Number, RateFile, SeasonFile, Text, ValidationFile,
 };
 use super::window::{DAY, MonthDay, day_of};
 use super::{
-    Calendar, Cap, CapPer, Classes, Dates, Days, Fixed, Free, Grace, Hours, Label, Lost, Price, Rate, Rounding, Step,
-    Tariff, Tax, Validation, When, Worth,
+    Calendar, Cap, CapPer, Classes, Dates, Days, Fixed, Free, Grace, Hours, Label, Lost, Price, Rate, Rounding, Season,
+    Step, Tariff, Tax, Validation, When, Worth,
 };
 use crate::vocabulary::{Currency, Localized, Problem};
 
@@ -99,6 +99,7 @@ impl Reader {
             (file.fixed.get(RULES).map(Spanned::span), RULES, "fixed prices"),
             (file.caps.get(RULES).map(Spanned::span), RULES, "caps"),
             (file.validations.get(RULES).map(Spanned::span), RULES, "validations"),
+            (file.seasons.get(RULES).map(Spanned::span), RULES, "season passes"),
             (file.holidays.yearly.get(366).map(Spanned::span), 366, "holidays of every year"),
             (file.holidays.dates.get(DATES).map(|_| 0..0), DATES, "dates of holidays"),
         ];
@@ -152,6 +153,9 @@ impl Reader {
         let caps = file.caps.iter().filter_map(|cap| self.cap(cap)).collect();
         let lost = file.lost.as_ref().and_then(|lost| self.lost(lost));
         let validations = self.validations(&file.validations);
+        let seasons = file.seasons.iter().filter_map(|season| self.season(season)).collect();
+        let within = file.re_entry.as_ref().map(|again| &again.within);
+        let re_entry = self.number(within, "within", 1..=7 * DAY);
         let tax = file.tax.map(|tax| Tax { rate: tax.rate, included: tax.included });
         Some(Tariff {
             name,
@@ -171,6 +175,8 @@ impl Reader {
             caps,
             lost,
             validations,
+            seasons,
+            re_entry,
         })
     }
 
@@ -415,6 +421,15 @@ impl Reader {
                 None
             }
         }
+    }
+
+    fn season(&mut self, written: &Spanned<SeasonFile>) -> Option<Season> {
+        let file = written.get_ref();
+        let name = Label::parse(file.name.get_ref());
+        if name.is_none() {
+            self.add(file.name.span(), "a season pass's name is 1 to 32 letters, digits, `_` or `-`");
+        }
+        Some(Season { when: self.when(window!(file))?, classes: self.of_classes(&file.classes), name: name? })
     }
 
     fn validations(&mut self, written: &[Spanned<ValidationFile>]) -> Vec<Validation> {

@@ -43,6 +43,9 @@ pub struct File {
     pub lost: Option<Spanned<LostFile>>,
     #[serde(default, rename = "validation")]
     pub validations: Vec<Spanned<ValidationFile>>,
+    #[serde(default, rename = "season")]
+    pub seasons: Vec<Spanned<SeasonFile>>,
+    pub re_entry: Option<ReEntryFile>,
 }
 
 #[derive(Deserialize)]
@@ -163,7 +166,25 @@ pub struct ValidationFile {
     pub amount: Option<Number>,
 }
 
-/// The first or last day of a season: a date of one year, or month and day of every year.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeasonFile {
+    pub name: Text,
+    pub days: Option<Vec<Text>>,
+    pub from: Option<Text>,
+    pub until: Option<Text>,
+    pub first: Option<Spanned<Edge>>,
+    pub last: Option<Spanned<Edge>>,
+    pub classes: Option<Vec<Text>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReEntryFile {
+    pub within: Number,
+}
+
+/// The first or last day of a time of the year: a date of one year, or month and day of every year.
 pub enum Edge {
     Once(Day),
     Yearly(String),

@@ -1,7 +1,8 @@
 //! What is still owed by somebody who has paid.
 
 use super::bill::{Lines, Reason};
-use super::fee::{self, Case, FeeError, class_of, finish, instant, priced};
+use super::fee::{self, Case, FeeError, finish, instant, priced};
+use super::timeline::Who;
 use super::{Bill, Entry, Late, Stay, Tariff};
 use crate::vocabulary::{Minor, Wall};
 
@@ -31,29 +32,24 @@ pub fn due(tariff: &Tariff, stay: &Stay, paid: &[Paid]) -> Result<Bill, FeeError
         last = last.max(entry);
     }
     let last = last.min(exit);
-    let case = |class| Case { entry: last, exit: fee::counted(tariff, exit), class, free_used: 0, bare: true };
+    let case = |who| Case { entry: last, exit: fee::counted(tariff, exit), who, free_used: 0, bare: true };
     let mut lines = Lines::new();
     if exit - last <= tariff.grace.payment {
-        let case = case(1);
+        let case = case(Who { class: 1, season: None });
         lines.add(Reason::InTime { minutes: tariff.grace.payment }, last, case.exit, 0);
         return Ok(finish(tariff, &case, lines));
     }
     match tariff.grace.late {
         Late::Anew => {
             fee::check(last, exit)?;
-            let case = case(class_of(tariff, stay)?);
+            let case = case(fee::who(tariff, stay)?);
             Ok(finish(tariff, &case, priced(tariff, &case)))
         }
         Late::Difference => {
-            let mut bill = fee::seen(tariff, stay, *first)?;
+            let bill = fee::seen(tariff, stay, *first)?;
             let from = if let Entry::At(entry) = stay.entry { instant(entry)? } else { last };
             let sum = paid.iter().fold(0, |sum: Minor, paid| sum.saturating_add(paid.amount));
-            lines.lines = std::mem::take(&mut bill.lines);
-            lines.add(Reason::AlreadyPaid, from, last, -sum.clamp(0, bill.amount));
-            let amount = lines.sum();
-            // Its part of the whole tax.
-            let tax = tariff.tax.map_or(0, |tax| tax.rate.within(amount));
-            Ok(Bill { amount, tax, lines: lines.lines, ..bill })
+            Ok(fee::without(tariff, bill, from, last, sum))
         }
     }
 }

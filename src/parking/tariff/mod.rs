@@ -67,6 +67,18 @@ pub struct Tariff {
     pub caps: Vec<Cap>,
     pub lost: Option<Lost>,
     pub validations: Vec<Validation>,
+    /// What season passes cover; those with the same name are one pass.
+    pub seasons: Vec<Season>,
+    /// Who comes back within so many minutes goes on with the visit before.
+    pub re_entry: Option<i64>,
+}
+
+/// Times that cost nothing for who has the pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Season {
+    pub name: Label,
+    pub when: When,
+    pub classes: Classes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -281,6 +293,20 @@ pub struct Stay {
     pub free_used: u32,
     /// By name; the same one twice counts once.
     pub validations: Vec<Label>,
+    /// The pass that the car has.
+    pub season: Option<Label>,
+    /// The one before, of the same car.
+    pub visit: Option<Visit>,
+}
+
+/// An earlier stay of the same car, together with those that it went on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Visit {
+    /// The first of all.
+    pub entry: Wall,
+    pub exit: Wall,
+    /// For all of it.
+    pub paid: Minor,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -292,7 +318,15 @@ pub enum Entry {
 
 impl Stay {
     pub fn new(entry: Wall, exit: Wall) -> Self {
-        Self { entry: Entry::At(entry), exit, class: None, free_used: 0, validations: Vec::new() }
+        Self {
+            entry: Entry::At(entry),
+            exit,
+            class: None,
+            free_used: 0,
+            validations: Vec::new(),
+            season: None,
+            visit: None,
+        }
     }
 }
 

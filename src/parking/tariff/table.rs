@@ -92,6 +92,12 @@ pub fn table(tariff: &Tariff, entry: Wall) -> String {
             say(format!("\nLost ticket: from {} on{more}", clock(i64::from(minute))));
         }
     }
+    for season in &tariff.seasons {
+        say(format!("Season pass {}: {}", season.name, window(&season.when)));
+    }
+    if let Some(within) = tariff.re_entry {
+        say(format!("Who comes back within {} goes on with the stay before", time(within)));
+    }
     for validation in &tariff.validations {
         let worth = match validation.worth {
             Worth::Minutes(minutes) => format!("{} free", time(minutes)),

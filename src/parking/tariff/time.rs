@@ -6,20 +6,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bill::{Lines, Reason};
-use super::timeline::{NONE, Segment, State, Timeline};
+use super::timeline::{NONE, Segment, State, Timeline, Who};
 use super::window::DAY;
-use super::{Cap, Classes, Crossing, Price, Restart, Rounding, Step, Tariff};
+use super::{Cap, Crossing, Price, Restart, Rounding, Step, Tariff};
 use crate::vocabulary::Minor;
 
 /// Blocks of a cap that something may still be charged in: where clocks are put back over midnight, yesterday's comes again.
 const OPEN: usize = 4;
 
-/// From `entry` to `exit` for one class; `free` are spans that cost nothing, in order, and don't touch.
-pub(super) fn by_time(tariff: &Tariff, class: Classes, entry: i64, exit: i64, free: &[(i64, i64)]) -> Lines {
+/// From `entry` to `exit`; `free` are spans that cost nothing, in order, and don't touch.
+pub(super) fn by_time(tariff: &Tariff, who: Who, entry: i64, exit: i64, free: &[(i64, i64)]) -> Lines {
     let end = (exit - tariff.grace.leaving).max(entry);
-    let timeline = Timeline::new(tariff, class, entry, end, free);
+    let timeline = Timeline::new(tariff, who, entry, end, free);
     let caps = timeline.caps.iter().map(|cap| Limit::new(&tariff.caps[*cap])).collect();
-    let mut meter = Meter { tariff, lines: Lines::new(), caps };
+    let mut meter = Meter { tariff, season: who.season.unwrap_or_default(), lines: Lines::new(), caps };
     meter.run(timeline, entry, end);
     let Meter { mut lines, caps, .. } = meter;
     if end < exit {
@@ -92,6 +92,8 @@ struct Position {
 
 struct Meter<'t> {
     tariff: &'t Tariff,
+    /// Where time is covered.
+    season: usize,
     lines: Lines,
     caps: Vec<Limit<'t>>,
 }
@@ -118,6 +120,11 @@ impl Meter<'_> {
                 let (rate, begun) = match segment.state {
                     State::Free => {
                         self.add(&segment, Reason::Free { minutes: segment.end - t }, t, segment.end, 0);
+                        (t, before, flat) = (segment.end, None, None);
+                        continue;
+                    }
+                    State::Season => {
+                        self.add(&segment, Reason::Season { season: self.season }, t, segment.end, 0);
                         (t, before, flat) = (segment.end, None, None);
                         continue;
                     }

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::window::{DAY, date_of};
-use super::{CapPer, Classes, Price, Restart, Tariff, When};
+use super::{CapPer, Classes, Price, Restart, Season, Tariff, When};
 
 /// No block: the cap does not hold here.
 pub(super) const NONE: i64 = i64::MIN;
@@ -13,8 +13,27 @@ pub(super) const NONE: i64 = i64::MIN;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Free,
+    /// Covered by the season pass.
+    Season,
     /// By its place, and the day on which a flat one's window began.
     Rate(usize, i64),
+}
+
+/// Whose stay it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Who {
+    pub class: Classes,
+    /// The first place of its season pass.
+    pub season: Option<usize>,
+}
+
+impl Who {
+    /// The windows of the pass.
+    fn covered(self, tariff: &Tariff) -> impl Iterator<Item = &When> {
+        let name = self.season.map(|season| &tariff.seasons[season].name);
+        let of = move |season: &&Season| Some(&season.name) == name && season.classes & self.class != 0;
+        tariff.seasons.iter().filter(of).map(|season| &season.when)
+    }
 }
 
 /// Minutes that are all alike. Where the next one begins, something is not as it was before.
@@ -37,6 +56,7 @@ impl Segment {
 /// Yields segment by segment, so that a stay of years takes no more memory than one of a day.
 pub(super) struct Timeline<'t> {
     tariff: &'t Tariff,
+    covered: Vec<&'t When>,
     rates: Vec<usize>,
     /// By their place in the tariff.
     pub caps: Vec<usize>,
@@ -55,16 +75,19 @@ pub(super) struct Timeline<'t> {
 
 impl<'t> Timeline<'t> {
     /// From `origin`, which is the entry, to `to`; `free` are spans in order that don't touch.
-    pub fn new(tariff: &'t Tariff, class: Classes, origin: i64, to: i64, free: &'t [(i64, i64)]) -> Self {
+    pub fn new(tariff: &'t Tariff, who: Who, origin: i64, to: i64, free: &'t [(i64, i64)]) -> Self {
+        let class = who.class;
+        let covered: Vec<&When> = who.covered(tariff).collect();
         let caps: Vec<usize> = (0..tariff.caps.len()).filter(|cap| tariff.caps[*cap].classes & class != 0).collect();
         let rates = tariff.rates.iter().enumerate().filter(|(_, rate)| rate.classes & class != 0);
         let rates: Vec<usize> = rates.map(|(nth, _)| nth).collect();
         let mut edges: Vec<u16> = rates.iter().flat_map(|rate| tariff.rates[*rate].when.edges()).collect();
         edges.extend(caps.iter().flat_map(|cap| tariff.caps[*cap].when.edges()));
+        edges.extend(covered.iter().flat_map(|when| when.edges()));
         edges.sort_unstable();
         edges.dedup();
         let (offset, day) = ((0, NONE), (NONE, 0));
-        Self { tariff, rates, caps, edges, free, origin, to, at: origin, offset, day, read: None }
+        Self { tariff, covered, rates, caps, edges, free, origin, to, at: origin, offset, day, read: None }
     }
 
     /// Up to the next edge of anything, whether or not something changes there.
@@ -124,7 +147,8 @@ impl<'t> Timeline<'t> {
             }
             other => {
                 next = next.min(other.map_or(i64::MAX, |(start, _)| *start));
-                in_force(tariff, &self.rates, day, minute)
+                let covers = |when: &&When| when.begun(&tariff.holidays, day, minute).is_some();
+                if self.covered.iter().any(covers) { State::Season } else { in_force(tariff, &self.rates, day, minute) }
             }
         };
         self.at = next;
