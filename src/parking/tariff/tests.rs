@@ -117,6 +117,12 @@ fn a_flat_price_is_for_each_time_its_window_is_open() {
     assert_eq!(monday(rules, "15:59", "16:00"), 500);
     assert_eq!(monday(rules, "11:00", "15:00"), 500, "noon interrupts it, and it is the same window");
     assert_eq!(price(rules, "2026-11-30 11:00", "2026-12-01 11:00"), 1_000);
+    // A cap's next block begins within it, and it is one line.
+    let capped = tariff(&format!("{rules}[[cap]]\nper = \"hours\"\nhours = 1\namount = 400\n"));
+    let bill = fee(&capped, &stay(&capped, "2026-11-30 13:30", "2026-11-30 17:00")).unwrap();
+    let told: Vec<_> = bill.lines.iter().map(|line| (line.reason, (line.to.0 - line.from.0) / 60_000)).collect();
+    let cap = Reason::Cap { amount: 400, per: CapPer::Hours { hours: 1, midnight: false } };
+    assert_eq!(told, [(Reason::Flat { rate: 1 }, 150), (Reason::FreeRate { rate: 2 }, 60), (cap, 60)]);
     let day = "[[rate]]\nflat = 500\n";
     assert_eq!(price(day, "2026-11-30 23:59", "2026-12-02 00:01"), 1_500);
 }
