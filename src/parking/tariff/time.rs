@@ -107,14 +107,14 @@ impl Meter<'_> {
         }
     }
 
-    fn run(&mut self, mut timeline: Timeline<'_>, entry: i64, end: i64) {
+    fn run(&mut self, timeline: Timeline<'_>, entry: i64, end: i64) {
         let tariff = self.tariff;
         let mut positions = vec![Position::default(); tariff.rates.len()];
         let mut flats = BTreeSet::new();
         // The rate before, and the flat price whose line still goes on.
         let (mut before, mut flat) = (None, None);
         let mut t = entry;
-        while let Some(segment) = timeline.next() {
+        for segment in timeline {
             // A step may have gone on into it, or past it.
             while t < segment.end {
                 let (rate, begun) = match segment.state {
