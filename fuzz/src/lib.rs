@@ -38,3 +38,6 @@ pub mod wechat_wire;
 
 #[path = "../../src/signed/mod.rs"]
 pub mod signed;
+
+#[path = "../../src/parking/mod.rs"]
+pub mod parking;

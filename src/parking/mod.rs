@@ -1,6 +1,10 @@
-//! A car park: what a stay costs, and why.
+//! A car park: what a stay costs, and why; the codes that a car comes and goes with; and what its lanes tell each other.
 //!
 //! Policy: pure. What is here does no I/O, reads no clock and knows no device; it gets instants and gives amounts. The rules of
 //! a price are data that an operator writes and a customer can have explained.
+//!
+//! - [`tariff`] from a stay to its bill · [`ticket`] signed codes, numbers and plates · [`site`] what the lanes share
 
+pub mod site;
 pub mod tariff;
+pub mod ticket;

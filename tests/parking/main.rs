@@ -1,8 +1,11 @@
-//! Car parks from outside: published tariffs with their published examples, and what must hold of every tariff.
+//! Car parks from outside: published tariffs with their published examples, what must hold of every tariff, codes on paper, and lanes that
+//! lose sight of each other.
 
+mod codes;
 mod command;
 mod properties;
 mod published;
+mod site;
 
 use std::path::Path;
 

@@ -1,0 +1,263 @@
+//! What a lane tells the others.
+
+use serde::{Deserialize, Serialize};
+
+use crate::parking::ticket::{ClassNumber, EntryTime, LaneNumber, Minute, Pass, Plate, TicketNumber, ValidationNumber};
+use crate::vocabulary::Minor;
+
+/// A stay in few characters: a ticket's number without its check digit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct Stay(pub TicketNumber);
+
+impl Stay {
+    pub(super) const FIRST: Self = Self(TicketNumber::FIRST_OF_ALL);
+    pub(super) const LAST: Self = Self(TicketNumber::LAST_OF_ALL);
+}
+
+impl TryFrom<u32> for Stay {
+    type Error = &'static str;
+
+    fn try_from(packed: u32) -> Result<Self, &'static str> {
+        TicketNumber::unpacked(packed).map(Self).ok_or("no ticket has this number")
+    }
+}
+
+impl From<Stay> for u32 {
+    fn from(stay: Stay) -> u32 {
+        stay.0.packed()
+    }
+}
+
+/// A car came in through the lane that says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "EnteredRow", into = "EnteredRow")]
+pub struct Entered {
+    /// Of its ticket.
+    pub serial: u32,
+    pub entry: EntryTime,
+    pub class: ClassNumber,
+    pub plate: Option<Plate>,
+}
+
+type EnteredRow = (u32, EntryTime, ClassNumber, Option<Plate>);
+
+impl From<EnteredRow> for Entered {
+    fn from((serial, entry, class, plate): EnteredRow) -> Self {
+        Self { serial, entry, class, plate }
+    }
+}
+
+impl From<Entered> for EnteredRow {
+    fn from(entered: Entered) -> Self {
+        (entered.serial, entered.entry, entered.class, entered.plate)
+    }
+}
+
+/// A stay was paid here, and its exit pass was issued. An amount of nothing is a stay for which nothing was due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "PaidRow", into = "PaidRow")]
+pub struct Paid {
+    pub stay: Stay,
+    /// From 0: payments for the stay that were known here before.
+    pub nth: u8,
+    pub at: Option<Minute>,
+    /// Minutes in which the pass is good.
+    pub grace: u16,
+    /// Of this payment alone.
+    pub amount: u32,
+    /// Minutes of the stay that were given away because nobody knew when it began.
+    pub doubt: u16,
+    /// The only lane where the pass is good.
+    pub lane: Option<LaneNumber>,
+}
+
+type PaidRow = (Stay, u8, Option<Minute>, u16, u32, u16, Option<LaneNumber>);
+
+impl From<PaidRow> for Paid {
+    fn from((stay, nth, at, grace, amount, doubt, lane): PaidRow) -> Self {
+        Self { stay, nth, at, grace, amount, doubt, lane }
+    }
+}
+
+impl From<Paid> for PaidRow {
+    fn from(Paid { stay, nth, at, grace, amount, doubt, lane }: Paid) -> Self {
+        (stay, nth, at, grace, amount, doubt, lane)
+    }
+}
+
+impl Paid {
+    /// The last minute in which its pass is good; none: until it is used.
+    pub fn until(&self) -> Option<Minute> {
+        self.at.map(|at| at.later(self.grace.into()))
+    }
+
+    /// The pass that goes with it, where all that was paid before was so much.
+    pub fn pass(&self, by: LaneNumber, before: Minor) -> Pass {
+        let Self { stay, nth, at, grace, amount, lane, .. } = *self;
+        Pass { stay: stay.0, by, nth, paid: at, grace, amount: before + Minor::from(amount), lane }
+    }
+}
+
+/// What let a car out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub enum How {
+    /// Its ticket, plate or number, of which the lane knew that it was paid or that nothing was due.
+    Ticket,
+    /// A person, or the operator's policy.
+    Person,
+    /// An exit pass is used.
+    Pass { by: LaneNumber, nth: u8 },
+}
+
+impl TryFrom<u16> for How {
+    type Error = &'static str;
+
+    fn try_from(number: u16) -> Result<Self, &'static str> {
+        match number {
+            0 => Ok(Self::Ticket),
+            1 => Ok(Self::Person),
+            _ => {
+                let by = u8::try_from(number >> 4).ok().and_then(LaneNumber::new).ok_or("nothing lets a car out so")?;
+                Ok(Self::Pass { by, nth: (number & 15) as u8 })
+            }
+        }
+    }
+}
+
+impl From<How> for u16 {
+    fn from(how: How) -> u16 {
+        match how {
+            How::Ticket => 0,
+            How::Person => 1,
+            How::Pass { by, nth } => u16::from(by.get()) << 4 | u16::from(nth & 15),
+        }
+    }
+}
+
+/// A car left through the lane that says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "(Stay, Option<Minute>, How)", into = "(Stay, Option<Minute>, How)")]
+pub struct Left {
+    pub stay: Stay,
+    pub at: Option<Minute>,
+    pub how: How,
+}
+
+impl From<(Stay, Option<Minute>, How)> for Left {
+    fn from((stay, at, how): (Stay, Option<Minute>, How)) -> Self {
+        Self { stay, at, how }
+    }
+}
+
+impl From<Left> for (Stay, Option<Minute>, How) {
+    fn from(Left { stay, at, how }: Left) -> Self {
+        (stay, at, how)
+    }
+}
+
+/// A ticket counts no more: the car backed out, or a person says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "(Stay, Option<Minute>)", into = "(Stay, Option<Minute>)")]
+pub struct Voided {
+    pub stay: Stay,
+    pub at: Option<Minute>,
+}
+
+impl From<(Stay, Option<Minute>)> for Voided {
+    fn from((stay, at): (Stay, Option<Minute>)) -> Self {
+        Self { stay, at }
+    }
+}
+
+impl From<Voided> for (Stay, Option<Minute>) {
+    fn from(Voided { stay, at }: Voided) -> Self {
+        (stay, at)
+    }
+}
+
+/// A shop's validation was taken for a stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "(ValidationNumber, Stay, Minute)", into = "(ValidationNumber, Stay, Minute)")]
+pub struct ValidationUsed {
+    pub number: ValidationNumber,
+    pub stay: Stay,
+    /// Its last minute, after which nobody takes it any more.
+    pub until: Minute,
+}
+
+impl From<(ValidationNumber, Stay, Minute)> for ValidationUsed {
+    fn from((number, stay, until): (ValidationNumber, Stay, Minute)) -> Self {
+        Self { number, stay, until }
+    }
+}
+
+impl From<ValidationUsed> for (ValidationNumber, Stay, Minute) {
+    fn from(ValidationUsed { number, stay, until }: ValidationUsed) -> Self {
+        (number, stay, until)
+    }
+}
+
+/// A stay is a season pass's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "(u32, u32, Stay)", into = "(u32, u32, Stay)")]
+pub struct SeasonUsed {
+    pub season: u32,
+    /// Which of its stays, as far as was known here; from 0.
+    pub nth: u32,
+    pub stay: Stay,
+}
+
+impl From<(u32, u32, Stay)> for SeasonUsed {
+    fn from((season, nth, stay): (u32, u32, Stay)) -> Self {
+        Self { season, nth, stay }
+    }
+}
+
+impl From<SeasonUsed> for (u32, u32, Stay) {
+    fn from(SeasonUsed { season, nth, stay }: SeasonUsed) -> Self {
+        (season, nth, stay)
+    }
+}
+
+/// One thing that a lane has done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fact {
+    Entered(Entered),
+    Paid(Paid),
+    Left(Left),
+    Voided(Voided),
+    ValidationUsed(ValidationUsed),
+    SeasonUsed(SeasonUsed),
+    /// So many cars more are inside than was counted.
+    Correction(i32),
+}
+
+impl Fact {
+    /// What of it can be done once only.
+    pub(super) fn once(&self) -> Option<Once> {
+        match self {
+            Self::Paid(paid) => Some(Once::Paying(paid.stay, paid.nth)),
+            Self::Left(left) => Some(Once::Leaving(left.stay)),
+            Self::ValidationUsed(used) => Some(Once::Validation(used.number)),
+            Self::SeasonUsed(used) => Some(Once::Season(used.season, used.nth)),
+            Self::Entered(_) | Self::Voided(_) | Self::Correction(_) => None,
+        }
+    }
+}
+
+/// What can be done once only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Once {
+    /// A stay ends: by its ticket, or by an exit pass.
+    Leaving(Stay),
+    /// A payment for a stay; the second is to be given back.
+    Paying(Stay, u8),
+    /// A validation is good for one stay.
+    Validation(ValidationNumber),
+    /// A season pass has one car inside.
+    Season(u32, u32),
+}

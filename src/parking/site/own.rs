@@ -1,0 +1,464 @@
+//! What this lane has done itself: what of it is told, and when it may be forgotten.
+//!
+//! A fact is kept until it is of no use to anybody, which takes two rounds. First every lane in use has acknowledged it, and its
+//! stay is over in the document of the lane that gave out its ticket (of a validation: nobody takes it any more). Then every lane
+//! has heard all that this one had heard by then: so whoever had done the same thing before it heard of this fact has told so by
+//! then, and everybody has seen both together. What is inside is never forgotten, told or not.
+//!
+//! What there is no room for in a document waits, the oldest first. Nothing that was told is left out again before it may be
+//! forgotten.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::document::{Document, Known, Roster, VERSION};
+use super::fact::{Entered, Fact, Left, Once, Paid, Stay, Voided};
+use crate::parking::ticket::{LaneNumber, Minute, Pass, Plate, TicketNumber, ValidationNumber};
+
+/// Bytes of JSON in a document for each part of it. A message is at most 131,072 bytes, of which base64 leaves three quarters,
+/// 98,304; these are 95,000, and the rest is for the head, which takes less than 2,000.
+const INSIDE: usize = 40_000;
+const MONEY: usize = 22_000;
+const OUT: usize = 13_000;
+/// Of what was done twice, which does not wait for room: whoever acknowledges the one side tells the other with it.
+const TWICE: usize = 2_000;
+/// Of season passes: 18,000 bytes, of which the longest takes 24.
+const SEASONS: usize = 750;
+/// Cars inside, and other facts, that a lane remembers.
+pub const MOST_INSIDE: usize = 20_000;
+pub const MOST_FACTS: usize = 50_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Paid(Stay, u8),
+    Left(Stay),
+    Voided(Stay),
+    Validation(ValidationNumber, Stay),
+    Season(u32, u32),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Inside {
+    entered: Entered,
+    told: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Kept {
+    fact: Fact,
+    /// The stand of the first document that had it.
+    told_in: Option<u64>,
+    /// It was done twice.
+    #[serde(default)]
+    twice: bool,
+    /// What this lane had heard when the first round was over. After a restart that is found out anew, which takes longer and
+    /// forgets nothing too early.
+    #[serde(skip)]
+    heard: Option<Arc<BTreeMap<LaneNumber, u64>>>,
+}
+
+/// Why something was not recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotRecorded {
+    #[error("ticket {0} of this lane was given out before")]
+    Serial(u32),
+    #[error("this lane remembers so many facts of which other lanes have not heard that it has no room for more")]
+    Full,
+    #[error("this lane has recorded something else of the same kind for it")]
+    Twice,
+    #[error("no pass can say so: a payment is one of 16, and its grace at most 1,023 minutes")]
+    NoPass,
+    #[error("the sum of the corrections is too large")]
+    TooMuch,
+}
+
+/// Durable, all of it: it is on disk before a document is sent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Own {
+    pub me: LaneNumber,
+    pub stand: u64,
+    seq: u64,
+    next: u32,
+    corrected: i32,
+    inside: BTreeMap<u32, Inside>,
+    /// By age.
+    facts: BTreeMap<u64, Kept>,
+    #[serde(skip)]
+    index: BTreeMap<Key, u64>,
+    season_counts: BTreeMap<u32, u32>,
+    /// The last document.
+    pub last: Option<Document>,
+}
+
+impl Own {
+    pub fn new(me: LaneNumber) -> Self {
+        Self {
+            me,
+            stand: 0,
+            seq: 0,
+            next: 1,
+            corrected: 0,
+            inside: BTreeMap::new(),
+            facts: BTreeMap::new(),
+            index: BTreeMap::new(),
+            season_counts: BTreeMap::new(),
+            last: None,
+        }
+    }
+
+    /// After it was read from disk.
+    pub fn indexed(mut self) -> Self {
+        let keys = self.facts.iter().filter_map(|(age, kept)| Some((key(&kept.fact)?, *age)));
+        self.index = keys.collect();
+        self
+    }
+
+    /// The number of the next ticket; none when the lane has given out all of its numbers.
+    pub fn next(&self) -> Option<TicketNumber> {
+        TicketNumber::new(self.me, self.next)
+    }
+
+    pub fn corrected(&self) -> i64 {
+        self.corrected.into()
+    }
+
+    pub fn record(&mut self, fact: Fact) -> Result<(), NotRecorded> {
+        match fact {
+            Fact::Entered(entered) => self.enter(entered),
+            Fact::Correction(by) => {
+                self.corrected = self.corrected.checked_add(by).ok_or(NotRecorded::TooMuch)?;
+                Ok(())
+            }
+            Fact::Paid(paid) if paid.nth > Pass::MOST || paid.grace > Pass::LONGEST_GRACE => Err(NotRecorded::NoPass),
+            fact => {
+                let out = ended(&fact).map(|stay| stay.0).filter(|stay| stay.lane() == self.me);
+                self.keep(fact)?;
+                out.and_then(|stay| self.inside.remove(&stay.serial()));
+                Ok(())
+            }
+        }
+    }
+
+    fn enter(&mut self, entered: Entered) -> Result<(), NotRecorded> {
+        let serial = entered.serial;
+        if let Some(known) = self.inside.get(&serial) {
+            return if known.entered == entered { Ok(()) } else { Err(NotRecorded::Twice) };
+        }
+        if !(self.next..=TicketNumber::LAST).contains(&serial) {
+            return Err(NotRecorded::Serial(serial));
+        }
+        if self.inside.len() >= MOST_INSIDE {
+            return Err(NotRecorded::Full);
+        }
+        self.inside.insert(serial, Inside { entered, told: false });
+        self.next = serial + 1;
+        Ok(())
+    }
+
+    fn keep(&mut self, fact: Fact) -> Result<(), NotRecorded> {
+        let Some(key) = key(&fact) else { return Ok(()) };
+        if let Some(known) = self.index.get(&key).and_then(|age| self.facts.get(age)) {
+            return if known.fact == fact { Ok(()) } else { Err(NotRecorded::Twice) };
+        }
+        if self.facts.len() >= MOST_FACTS {
+            return Err(NotRecorded::Full);
+        }
+        let age = self.facts.last_key_value().map_or(0, |(age, _)| age + 1);
+        self.facts.insert(age, Kept { fact, told_in: None, twice: false, heard: None });
+        self.index.insert(key, age);
+        Ok(())
+    }
+
+    /// Another lane has done the same.
+    pub fn twice(&mut self, what: Once, stay: Stay) {
+        let key = match what {
+            Once::Leaving(stay) => Key::Left(stay),
+            Once::Paying(stay, nth) => Key::Paid(stay, nth),
+            Once::Validation(number) => Key::Validation(number, stay),
+            Once::Season(season, nth) => Key::Season(season, nth),
+        };
+        if let Some(kept) = self.index.get(&key).and_then(|age| self.facts.get_mut(age)) {
+            kept.twice = true;
+        }
+    }
+
+    fn fact(&self, key: Key) -> Option<&Fact> {
+        self.index.get(&key).and_then(|age| self.facts.get(age)).map(|kept| &kept.fact)
+    }
+
+    pub fn left(&self, stay: Stay) -> Option<&Left> {
+        if let Some(Fact::Left(left)) = self.fact(Key::Left(stay)) { Some(left) } else { None }
+    }
+
+    pub fn voided(&self, stay: Stay) -> Option<&Voided> {
+        if let Some(Fact::Voided(voided)) = self.fact(Key::Voided(stay)) { Some(voided) } else { None }
+    }
+
+    pub fn paid(&self, stay: Stay) -> impl Iterator<Item = &Paid> {
+        let ages = self.index.range(Key::Paid(stay, 0)..=Key::Paid(stay, u8::MAX)).map(|(_, age)| age);
+        ages.filter_map(|age| if let Fact::Paid(paid) = &self.facts.get(age)?.fact { Some(paid) } else { None })
+    }
+
+    /// What of it was done here.
+    pub fn done(&self, what: Once) -> Vec<&Fact> {
+        let (first, last) = match what {
+            Once::Leaving(stay) => (Key::Left(stay), Key::Left(stay)),
+            Once::Paying(stay, nth) => (Key::Paid(stay, nth), Key::Paid(stay, nth)),
+            Once::Season(season, nth) => (Key::Season(season, nth), Key::Season(season, nth)),
+            Once::Validation(number) => (Key::Validation(number, Stay::FIRST), Key::Validation(number, Stay::LAST)),
+        };
+        self.index.range(first..=last).filter_map(|(_, age)| self.facts.get(age)).map(|kept| &kept.fact).collect()
+    }
+
+    pub fn facts(&self) -> impl Iterator<Item = &Fact> {
+        self.facts.values().map(|kept| &kept.fact)
+    }
+
+    pub fn season_count(&self, season: u32) -> Option<u32> {
+        self.season_counts.get(&season).copied()
+    }
+
+    pub fn inside(&self) -> impl Iterator<Item = &Entered> {
+        self.inside.values().map(|inside| &inside.entered)
+    }
+
+    pub fn is_inside(&self, serial: u32) -> Option<&Entered> {
+        self.inside.get(&serial).map(|inside| &inside.entered)
+    }
+
+    pub fn is_over(&self, serial: u32) -> bool {
+        serial < self.next && !self.inside.contains_key(&serial)
+    }
+
+    /// Its clock is set, and so it knows when a car came whose ticket was in doubt; or a camera has read the plate.
+    pub fn amend(&mut self, serial: u32, change: impl FnOnce(&mut Entered)) -> Result<(), NotRecorded> {
+        let told: usize = self.inside.values().filter(|inside| inside.told).map(|inside| size(&inside.entered)).sum();
+        let Some(inside) = self.inside.get_mut(&serial) else { return Ok(()) };
+        let mut entered = inside.entered.clone();
+        change(&mut entered);
+        entered.serial = serial;
+        // What was told stays told, and so it grows only where there is room.
+        if inside.told && told + size(&entered) > INSIDE + size(&inside.entered) {
+            return Err(NotRecorded::Full);
+        }
+        inside.entered = entered;
+        Ok(())
+    }
+
+    /// Cars of this lane that have left elsewhere.
+    pub fn out(&mut self, known: &Known) {
+        let told = known.0.values().flat_map(|document| {
+            let left = document.left.iter().map(|left| left.stay);
+            left.chain(document.voided.iter().map(|voided| voided.stay))
+        });
+        let gone: Vec<u32> =
+            told.map(|stay| stay.0).filter(|stay| stay.lane() == self.me).map(TicketNumber::serial).collect();
+        for serial in gone {
+            self.inside.remove(&serial);
+        }
+    }
+
+    /// Forgets what is of no use to anybody any more.
+    pub fn forget(&mut self, roster: &Roster, known: &Known, now: Option<Minute>) {
+        let me = self.me;
+        let Some(others) =
+            roster.others(me).map(|lane| known.get(lane)).collect::<Option<Vec<&Document>>>()
+        else {
+            // Somebody has not said a word yet.
+            return;
+        };
+        let mut heard: BTreeMap<LaneNumber, u64> =
+            known.0.values().map(|document| (document.lane, document.stand)).collect();
+        heard.insert(me, self.stand);
+        let heard = Arc::new(heard);
+        let has = |document: &Document, lane: LaneNumber, stand: u64| {
+            document.lane == lane || document.seen.get(&lane).is_some_and(|seen| *seen >= stand)
+        };
+        let gone = |stay: Stay| match stay.0.lane() {
+            lane if lane == me => self.is_over(stay.0.serial()),
+            lane => known.get(lane).is_some_and(|document| document.is_over(stay.0.serial())),
+        };
+        let mut forgotten = Vec::new();
+        let mut ready = Vec::new();
+        for (age, Kept { fact, told_in, heard: then, .. }) in &self.facts {
+            let Some(told_in) = told_in else { continue };
+            let useless = match fact {
+                Fact::ValidationUsed(used) => now.is_some_and(|now| now > used.until),
+                _ => stay(fact).is_none_or(gone),
+            };
+            if !useless || !others.iter().all(|document| has(document, me, *told_in)) {
+                continue;
+            }
+            let all = |then: &BTreeMap<LaneNumber, u64>| {
+                then.iter().all(|(lane, stand)| others.iter().all(|document| has(document, *lane, *stand)))
+            };
+            match then {
+                Some(then) if all(then) => forgotten.push(*age),
+                // Alone, or everybody has heard everything already.
+                None if all(&heard) => forgotten.push(*age),
+                None => ready.push(*age),
+                Some(_) => (),
+            }
+        }
+        for age in ready {
+            if let Some(kept) = self.facts.get_mut(&age) {
+                kept.heard = Some(Arc::clone(&heard));
+            }
+        }
+        for age in forgotten {
+            let Some(Kept { fact, .. }) = self.facts.remove(&age) else { continue };
+            if let Some(key) = key(&fact) {
+                self.index.remove(&key);
+            }
+            if let Fact::SeasonUsed(used) = fact {
+                let count = self.season_counts.entry(used.season).or_default();
+                *count = used.nth.max(*count);
+                if self.season_counts.len() > SEASONS {
+                    self.season_counts.pop_first();
+                }
+            }
+        }
+    }
+
+    /// The next document, where there is anything new to say.
+    pub fn publish(&mut self, roster: &Roster, known: &Known) -> Option<Document> {
+        self.tell();
+        let document = self.document(roster, known);
+        let last = self.last.as_ref();
+        let moved = last.is_none_or(|last| {
+            let again = Document { seq: last.seq, stand: last.stand, seen: last.seen.clone(), ..document.clone() };
+            *last != again
+        });
+        if !moved && last.is_some_and(|last| last.seen == document.seen) {
+            return None;
+        }
+        self.stand += u64::from(moved);
+        self.seq += 1;
+        let document = Document { seq: self.seq, stand: self.stand, ..document };
+        self.last = Some(document.clone());
+        Some(document)
+    }
+
+    /// Chooses what the next document has room for.
+    fn tell(&mut self) {
+        let mut room = INSIDE;
+        let mut full = false;
+        for inside in self.inside.values_mut() {
+            let size = size(&inside.entered);
+            // The oldest first, and none past one that waits: their serials say who waits.
+            full |= !inside.told && size > room;
+            inside.told |= !full;
+            if inside.told {
+                room = room.saturating_sub(size);
+            }
+        }
+        let share = |fact: &Fact| usize::from(ended(fact).is_some());
+        let mut rooms = [MONEY, OUT];
+        for kept in self.facts.values().filter(|kept| kept.told_in.is_some() && !kept.twice) {
+            let room = &mut rooms[share(&kept.fact)];
+            *room = room.saturating_sub(size(&kept.fact));
+        }
+        let next = self.stand + 1;
+        let mut urgent = TWICE;
+        for kept in self.facts.values_mut().filter(|kept| kept.twice) {
+            let size = size(&kept.fact);
+            if kept.told_in.is_none() && size <= urgent {
+                kept.told_in = Some(next);
+            }
+            urgent = urgent.saturating_sub(size);
+        }
+        for kept in self.facts.values_mut().filter(|kept| kept.told_in.is_none()) {
+            let (size, room) = (size(&kept.fact), &mut rooms[share(&kept.fact)]);
+            match size <= *room {
+                true => {
+                    *room -= size;
+                    kept.told_in = Some(next);
+                }
+                // Whoever is younger waits too.
+                false => *room = 0,
+            }
+            if rooms == [0, 0] {
+                break;
+            }
+        }
+    }
+
+    fn document(&self, roster: &Roster, known: &Known) -> Document {
+        let waiting = self.inside.iter().find(|(_, inside)| !inside.told).map(|(serial, _)| *serial);
+        let told = self.inside.values().filter(|inside| inside.told);
+        let mut document = Document {
+            v: VERSION,
+            site: roster.site(),
+            lane: self.me,
+            seq: 0,
+            stand: 0,
+            seen: known.0.values().map(|document| (document.lane, document.stand)).collect(),
+            next: waiting.unwrap_or(self.next),
+            untold: self.inside.values().filter(|inside| !inside.told).count() as u32,
+            corrected: self.corrected,
+            entered: told.map(|inside| inside.entered.clone()).collect(),
+            paid: Vec::new(),
+            left: Vec::new(),
+            voided: Vec::new(),
+            validations: Vec::new(),
+            seasons: Vec::new(),
+            season_counts: self.season_counts.clone(),
+        };
+        // In the order of the index, which is the one that a document has.
+        let told = self.index.values().filter_map(|age| self.facts.get(age)).filter(|kept| kept.told_in.is_some());
+        for kept in told {
+            match kept.fact {
+                Fact::Paid(paid) => document.paid.push(paid),
+                Fact::Left(left) => document.left.push(left),
+                Fact::Voided(voided) => document.voided.push(voided),
+                Fact::ValidationUsed(used) => document.validations.push(used),
+                Fact::SeasonUsed(used) => document.seasons.push(used),
+                Fact::Entered(_) | Fact::Correction(_) => (),
+            }
+        }
+        document
+    }
+
+    /// Whose plates it knows.
+    pub fn plates(&self) -> impl Iterator<Item = (&Plate, TicketNumber)> {
+        self.inside().filter_map(|entered| Some((entered.plate.as_ref()?, TicketNumber::new(self.me, entered.serial)?)))
+    }
+}
+
+fn key(fact: &Fact) -> Option<Key> {
+    Some(match fact {
+        Fact::Paid(paid) => Key::Paid(paid.stay, paid.nth),
+        Fact::Left(left) => Key::Left(left.stay),
+        Fact::Voided(voided) => Key::Voided(voided.stay),
+        Fact::ValidationUsed(used) => Key::Validation(used.number, used.stay),
+        Fact::SeasonUsed(used) => Key::Season(used.season, used.nth),
+        Fact::Entered(_) | Fact::Correction(_) => return None,
+    })
+}
+
+/// The stay that it ends.
+fn ended(fact: &Fact) -> Option<Stay> {
+    match fact {
+        Fact::Left(left) => Some(left.stay),
+        Fact::Voided(voided) => Some(voided.stay),
+        _ => None,
+    }
+}
+
+fn stay(fact: &Fact) -> Option<Stay> {
+    match fact {
+        Fact::Paid(paid) => Some(paid.stay),
+        Fact::SeasonUsed(used) => Some(used.stay),
+        Fact::ValidationUsed(used) => Some(used.stay),
+        Fact::Entered(_) | Fact::Correction(_) => None,
+        ends => ended(ends),
+    }
+}
+
+/// In a document, with the comma behind it. A fact of another list is written with its kind, which a document has once: that is
+/// some bytes too many and never too few.
+fn size(fact: &impl Serialize) -> usize {
+    serde_json::to_string(fact).map_or(usize::MAX, |text| text.len() + 1)
+}
