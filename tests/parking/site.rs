@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kioskd::parking::site::{
-    Conflict, Entered, Fact, Known, Leaving, Left, Member, Once, Paid, Roster, Site, State, Stay, ValidationUsed, Voided,
+    Conflict, Entered, Fact, Known, Leaving, Left, Member, Once, Paid, Roster, Site, State, Stay, ValidationUsed,
+    Voided,
 };
 use kioskd::parking::ticket::{
     ClassNumber, EntryTime, KeyNumber, LaneNumber, Minute, Pass, SiteNumber, TicketNumber, ValidationNumber,
@@ -173,7 +174,8 @@ impl World {
                 let (at, Some(car)) = (at % count, self.cars.get(car % cars)) else { return };
                 let number = ValidationNumber { key: KeyNumber(9), serial };
                 let (stay, until) = (Stay(car.ticket), Minute::new(15_000_000).unwrap());
-                if self.lanes[at].over(car.ticket).is_none() && self.lanes[at].validation(number, car.ticket).is_none() {
+                if self.lanes[at].over(car.ticket).is_none() && self.lanes[at].validation(number, car.ticket).is_none()
+                {
                     self.record(at, Fact::ValidationUsed(ValidationUsed { number, stay, until }));
                 }
             }
@@ -298,9 +300,9 @@ impl World {
         let expected = self.expected();
         let inside = self.cars.iter().filter(|car| !self.truth.over.contains(&car.ticket)).count() as i64;
         for at in 0..self.lanes.len() {
-            let told = self.reported[at].iter().map(|Conflict { what, sides: (one, other) }| {
-                (*what, (one.lane, one.stay), (other.lane, other.stay))
-            });
+            let told = self.reported[at]
+                .iter()
+                .map(|Conflict { what, sides: (one, other) }| (*what, (one.lane, one.stay), (other.lane, other.stay)));
             let all: BTreeSet<_> = told.clone().collect();
             assert_eq!(all.len(), self.reported[at].len(), "lane {at} reports something twice");
             assert_eq!(all, expected, "lane {at} reports what was done twice");

@@ -132,7 +132,9 @@ pub enum BadDocument {
     Speaks { of: LaneNumber, by: String },
     #[error("the facts are of version {0}, which this software does not read; update it")]
     Version(u8),
-    #[error("lane {lane} went back from document {known} to {said}: it is repeated, or the lane's disk is an older one")]
+    #[error(
+        "lane {lane} went back from document {known} to {said}: it is repeated, or the lane's disk is an older one"
+    )]
     RolledBack { lane: LaneNumber, known: u64, said: u64 },
     #[error("lane {lane} has said two things as document {seq}; two machines run as this lane")]
     TwoOfOne { lane: LaneNumber, seq: u64 },

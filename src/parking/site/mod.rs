@@ -107,7 +107,8 @@ impl Site {
     pub fn record(&mut self, fact: Fact) -> Result<Vec<Conflict>, NotRecorded> {
         let what = fact.once();
         self.state.own.record(fact)?;
-        let seen = what.map(|what| conflict::conflicts_of(what, &self.state.own, &self.state.known)).unwrap_or_default();
+        let seen =
+            what.map(|what| conflict::conflicts_of(what, &self.state.own, &self.state.known)).unwrap_or_default();
         let new = self.new_ones(&seen);
         self.state.reported.extend(&new);
         Ok(new)

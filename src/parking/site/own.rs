@@ -263,9 +263,7 @@ impl Own {
     /// Forgets what is of no use to anybody any more.
     pub fn forget(&mut self, roster: &Roster, known: &Known, now: Option<Minute>) {
         let me = self.me;
-        let Some(others) =
-            roster.others(me).map(|lane| known.get(lane)).collect::<Option<Vec<&Document>>>()
-        else {
+        let Some(others) = roster.others(me).map(|lane| known.get(lane)).collect::<Option<Vec<&Document>>>() else {
             // Somebody has not said a word yet.
             return;
         };

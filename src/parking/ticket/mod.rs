@@ -59,7 +59,10 @@ impl From<ClassNumber> for u8 {
 pub enum EntryTime {
     Known(Minute),
     /// The lane's clock was not believed. It was this minute, or up to so many quarters of an hour later (from 1).
-    Doubtful { earliest: Minute, quarters: u8 },
+    Doubtful {
+        earliest: Minute,
+        quarters: u8,
+    },
 }
 
 impl EntryTime {

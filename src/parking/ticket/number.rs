@@ -202,8 +202,10 @@ mod tests {
             assert_eq!(TicketNumber::typed(plain.trim_start_matches('0')), Ok(number));
             assert_eq!(serde_json::from_str::<TicketNumber>(&serde_json::to_string(&number).unwrap()).unwrap(), number);
         }
-        assert!(serde_json::from_str::<TicketNumber>(&format!("\"{}\"", number(3, 4567).to_string().replace('-', "")))
-            .is_err());
+        assert!(
+            serde_json::from_str::<TicketNumber>(&format!("\"{}\"", number(3, 4567).to_string().replace('-', "")))
+                .is_err()
+        );
         assert_eq!(number(3, 4567).to_string(), "03-0004567-9");
     }
 

@@ -126,7 +126,9 @@ fn nearness(typed: &Plate, plate: &Plate) -> Option<Nearness> {
     match different {
         [None, _] => Some(Nearness::LooksAlike),
         [Some(_), None] => Some(Nearness::OneOther),
-        [Some((first, a, b)), Some((second, c, d))] if second == first + 1 && a == d && b == c => Some(Nearness::Swapped),
+        [Some((first, a, b)), Some((second, c, d))] if second == first + 1 && a == d && b == c => {
+            Some(Nearness::Swapped)
+        }
         _ => None,
     }
 }
