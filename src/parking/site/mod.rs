@@ -100,7 +100,9 @@ impl Site {
         self.state.own.next()
     }
 
-    /// Something that this lane has done. The same again changes nothing. What it answers is done twice, as where a document is taken.
+    /// Something that this lane has done, or is about to do: on disk before a ticket is printed or a gate is opened. Tickets are recorded
+    /// in their order, because one that is passed over counts as over. The same fact again changes nothing. The answer is
+    /// what was done twice and not reported here before; it goes on record with the state.
     ///
     /// # Errors
     /// It can't be, or there is no room for it; nothing is changed then.
