@@ -107,6 +107,14 @@ impl CarPark {
         true
     }
 
+    /// One hears what another said last.
+    fn hear(&mut self, number: u8, from: u8) {
+        let document = self.at(from).last().unwrap().clone();
+        let message = document.sign(&signer(from, &format!("7/{from}"))).unwrap();
+        let taken = self.at(number).take(&message, lane(from), now(70)).unwrap();
+        self.report(number, &taken.conflicts);
+    }
+
     /// Everybody hears everybody until nobody has anything to say; answers with how often that was.
     fn settle(&mut self) -> usize {
         let all: Vec<u8> = (1..=self.lanes.len() as u8).collect();
@@ -195,12 +203,39 @@ fn a_lane_that_hears_last_still_names_both_sides() {
         park.tell(3, &[1, 2, 4]);
     }
     assert_eq!(park.reported[1], Vec::<String>::new());
-    let last = park.at(4).last().unwrap().clone();
-    let message = last.sign(&signer(4, "7/4")).unwrap();
-    let taken = park.at(2).take(&message, lane(4), now(70)).unwrap();
-    assert_eq!(taken.conflicts.len(), 1);
+    park.hear(2, 4);
+    assert_eq!(park.reported[1].len(), 1);
     park.settle();
-    assert!(park.reported.iter().enumerate().all(|(nth, told)| told.len() == usize::from(nth != 1)));
+    assert!(park.reported.iter().all(|told| told.len() == 1), "{:?}", park.reported);
+}
+
+/// The exit that was the last to hear of the other acknowledges and tells in one; of that the first alone hears at first.
+#[test]
+fn a_fact_is_kept_until_everybody_has_heard_who_contradicts_it() {
+    let mut park = CarPark::new(4);
+    let ticket = park.enter(1, None);
+    park.settle();
+    let pass = park.pay(2, ticket, 300);
+    park.settle();
+    assert!(park.leave(3, ticket, &[pass]) && park.leave(4, ticket, &[pass]));
+    for _ in 0..4 {
+        for number in [3, 1, 2] {
+            park.tell(number, &[1, 2, 3]);
+        }
+    }
+    for from in 1..=3 {
+        park.hear(4, from);
+    }
+    park.tell(4, &[3]);
+    assert_eq!(park.reported.iter().map(Vec::len).collect::<Vec<_>>(), [0, 0, 1, 1]);
+    for _ in 0..4 {
+        park.tell(3, &[1, 2, 4]);
+    }
+    park.hear(2, 4);
+    park.hear(1, 4);
+    assert_eq!(park.reported.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1, 1]);
+    park.settle();
+    assert!(park.reported.iter().all(|told| told.len() == 1), "{:?}", park.reported);
 }
 
 #[test]
