@@ -84,6 +84,9 @@ struct Car {
     paid: u32,
 }
 
+/// Two lanes that did the same thing, each for a stay.
+type Pair = (Once, (LaneNumber, Stay), (LaneNumber, Stay));
+
 /// What really happened, which no lane knows.
 #[derive(Default)]
 struct Truth {
@@ -282,7 +285,7 @@ impl World {
     }
 
     /// Every two that did the same thing.
-    fn expected(&self) -> BTreeSet<(Once, (LaneNumber, Stay), (LaneNumber, Stay))> {
+    fn expected(&self) -> BTreeSet<Pair> {
         let mut expected = BTreeSet::new();
         for (once, sides) in &self.truth.once {
             for one in sides {
