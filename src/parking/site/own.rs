@@ -342,15 +342,14 @@ impl Own {
     /// Chooses what the next document has room for.
     fn tell(&mut self) {
         let mut room = INSIDE;
-        let mut full = false;
         for inside in self.inside.values_mut() {
             let size = size(&inside.entered);
-            // The oldest first, and none past one that waits: their serials say who waits.
-            full |= !inside.told && size > room;
-            inside.told |= !full;
-            if inside.told {
-                room = room.saturating_sub(size);
+            // The oldest first, and none past one that waits: a serial says from where on nothing is told.
+            if !inside.told && size > room {
+                break;
             }
+            inside.told = true;
+            room = room.saturating_sub(size);
         }
         let share = |fact: &Fact| usize::from(ended(fact).is_some());
         let mut rooms = [MONEY, OUT];
