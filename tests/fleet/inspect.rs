@@ -221,7 +221,7 @@ fn by_the_collector(street: &Street, store: &Store, ask: &dyn Fn(&str) -> String
     std::fs::create_dir(street.at("replaced")).unwrap();
     let pair = kioskd::fleet::keygen::keygen(&street.at("replaced"), &super::kit::name("K00003")).unwrap();
     std::fs::copy(&pair.public, street.register().join("K00003.pem")).unwrap();
-    let by = Signer::from_pem(&std::fs::read(&pair.private).unwrap(), &format!("{FLEET}/K00003")).unwrap();
+    let by = Signer::from_pem(&std::fs::read(&pair.private).unwrap(), format!("{FLEET}/K00003")).unwrap();
     let anew = Inspection { ledger: "77aa".into(), time_ms: said.time_ms.map(|Wall(ms)| Wall(ms + 60_000)), ..said };
     let message = by.sign(Purpose::Inspection, &anew).unwrap();
     until("it is stored", || {
