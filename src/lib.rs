@@ -18,7 +18,7 @@
 //! - The other edges: [`printer`] the paper · [`screen`] the glass · [`input`] touch, keypad and scanner · [`board`] relays
 //!   and sensors
 //! - [`vending`] the pure planogram, a shop that the sale asks · [`parking`] what a stay in a car park costs, and why; its
-//!   tickets, and what its lanes tell each other
+//!   tickets, what its lanes tell each other, and what a lane with its gate does
 //! - [`sale`] the pure state machine
 //! - [`config`] the operator's file, checked where it stands
 //! - [`emv`] codes that a bank account stands behind, pure too

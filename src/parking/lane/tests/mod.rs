@@ -1,0 +1,236 @@
+//! The rules of a lane, told as what happens there. Everything at once is `tests/parking/lanes`.
+
+mod holding;
+mod passing;
+mod restart;
+mod trouble;
+
+use std::time::Duration;
+
+use super::*;
+use crate::vocabulary::OrderId;
+
+pub fn delivery(number: u64) -> DeliveryId {
+    DeliveryId { order: OrderId::from_parts(number, 0), item: 0, attempt: 1 }
+}
+
+/// A lane, its ledger, and everything that it wanted done.
+pub struct Story {
+    pub lane: State,
+    pub now: u64,
+    pub ledger: Vec<Record>,
+    pub done: Vec<Effect>,
+    requests: u32,
+}
+
+impl Story {
+    /// It is night: the gate is closed, nobody is there.
+    pub fn begins(settings: Settings) -> Self {
+        assert_eq!(settings.problems(), Vec::<String>::new());
+        let lane = State::recover(settings, [], Mono(0));
+        let mut story = Self { lane, now: 0, ledger: Vec::new(), done: Vec::new(), requests: 0 };
+        story.starts();
+        story
+    }
+
+    pub fn whole(way: Way) -> Self {
+        Self::begins(Settings::whole(way))
+    }
+
+    fn starts(&mut self) {
+        self.event(Event::Started);
+        for input in [Input::Presence, Input::Safety, Input::Closing, Input::Opened, Input::Fire] {
+            self.says(input, Level::Inactive);
+        }
+        self.says(Input::Closed, Level::Active);
+        self.pass(1_000);
+    }
+
+    /// A power cut, and what the disk remembers. Nobody has said anything of the inputs yet.
+    pub fn restarts(&mut self) {
+        (self.now, self.done) = (0, Vec::new());
+        self.lane = State::recover(self.lane.settings.clone(), &self.ledger, Mono(0));
+        self.event(Event::Started);
+    }
+
+    pub fn event(&mut self, event: Event) -> Step {
+        let step = next(&mut self.lane, event, Mono(self.now));
+        self.done.extend(step.at_once.iter().cloned());
+        self.ledger.extend(step.records.iter().cloned());
+        self.done.extend(step.effects.iter().cloned());
+        step
+    }
+
+    pub fn says(&mut self, input: Input, level: Level) -> Step {
+        self.event(Event::Input { input, level })
+    }
+
+    pub fn on(&mut self, input: Input) {
+        self.says(input, Level::Active);
+    }
+
+    pub fn off(&mut self, input: Input) {
+        self.says(input, Level::Inactive);
+    }
+
+    /// So many milliseconds, with every tick that the lane wants.
+    pub fn pass(&mut self, millis: u64) {
+        let until = self.now + millis;
+        let mut ticks = 0;
+        while let Some(wake) = self.lane.next_wake(Mono(self.now)).filter(|wake| wake.0 <= until) {
+            ticks += 1;
+            assert!(wake.0 > self.now && ticks < 10_000, "it wants to be woken too often");
+            self.now = wake.0;
+            self.event(Event::Tick);
+        }
+        self.now = until;
+        self.event(Event::Tick);
+    }
+
+    pub fn asks(&mut self, what: Ask) -> RequestId {
+        self.requests += 1;
+        let request = RequestId::parse(&format!("r{}-{}", self.requests, self.ledger.len())).unwrap();
+        let reason = Reason::parse("the driver has called").unwrap();
+        self.event(Event::Asked { request: request.clone(), actor: Actor::Menu, reason, what });
+        request
+    }
+
+    /// The arm goes up, as its switches see it.
+    pub fn arm_goes_up(&mut self) {
+        self.off(Input::Closed);
+        self.pass(1_500);
+        self.on(Input::Opened);
+        self.pass(100);
+    }
+
+    pub fn arm_goes_down(&mut self) {
+        self.off(Input::Opened);
+        self.pass(1_500);
+        self.on(Input::Closed);
+        self.pass(100);
+    }
+
+    /// A car comes to the line.
+    pub fn car_comes(&mut self) {
+        self.on(Input::Presence);
+        self.pass(1_000);
+    }
+
+    /// It comes under the arm, and its tail is over the presence loop still.
+    pub fn car_comes_under(&mut self) {
+        self.on(Input::Safety);
+        self.pass(600);
+    }
+
+    /// From there it drives on.
+    pub fn car_drives_on(&mut self) {
+        self.off(Input::Presence);
+        self.pass(300);
+        self.on(Input::Closing);
+        self.pass(400);
+        self.off(Input::Safety);
+        self.pass(600);
+        self.off(Input::Closing);
+    }
+
+    pub fn car_drives_through(&mut self) {
+        self.car_comes_under();
+        self.car_drives_on();
+        self.pass(600);
+    }
+
+    /// One car with a ticket, from its coming to the closed gate; after it both switches have proved themselves.
+    pub fn one_car(&mut self, number: u64) {
+        self.car_comes();
+        self.event(Event::Authorised { delivery: delivery(number) });
+        self.arm_goes_up();
+        self.car_drives_through();
+        self.arm_goes_down();
+        self.pass(6_000);
+    }
+
+    pub fn raised(&self) -> usize {
+        self.pulses(Relay::Raise)
+    }
+
+    pub fn lowered(&self) -> usize {
+        self.pulses(Relay::Lower)
+    }
+
+    fn pulses(&self, which: Relay) -> usize {
+        self.done.iter().filter(|effect| matches!(effect, Effect::Energise { relay, .. } if *relay == which)).count()
+    }
+
+    pub fn answers(&self) -> Vec<(DeliveryId, Answer)> {
+        let answer = |effect: &Effect| match effect {
+            Effect::Answer { delivery, answer } => Some((*delivery, *answer)),
+            _ => None,
+        };
+        self.done.iter().filter_map(answer).collect()
+    }
+
+    pub fn calls(&self) -> Vec<Call> {
+        let call = |effect: &Effect| match effect {
+            Effect::Call(call) => Some(*call),
+            _ => None,
+        };
+        self.done.iter().filter_map(call).collect()
+    }
+
+    pub fn wrote(&self, record: &Record) -> usize {
+        self.ledger.iter().filter(|known| *known == record).count()
+    }
+
+    pub fn alarms(&self) -> Vec<Alarm> {
+        self.lane.alarms().iter().copied().collect()
+    }
+}
+
+#[test]
+fn a_lane_that_can_not_be_built_says_what_to_write_instead() {
+    let mut settings = Settings::whole(Way::In);
+    (settings.safety, settings.opened, settings.presence) = (false, false, false);
+    (settings.delivered, settings.undecided, settings.tries) = (Delivered::Opened, Undecided::OpenAndRecord, 9);
+    (settings.places, settings.free_again) = (Some(3), 4);
+    settings.times.pass = Duration::from_secs(1);
+    settings.times.travel = Duration::from_millis(700);
+    let told = settings.problems().join("\n");
+    for said in
+        ["safety loop", "delivered = \"passed\"", "closed-and-call", "1 to 5", "free_again", "pass is 1s", "travel"]
+    {
+        assert!(told.contains(said), "{said}: {told}");
+    }
+    assert_eq!(settings.problems().len(), 7);
+}
+
+#[test]
+fn records_are_read_as_they_are_written() {
+    let reason = Reason::parse("why").unwrap();
+    let request = RequestId::parse("r1").unwrap();
+    let operation = Authorisation::Operation { request: request.clone(), actor: Actor::Menu, reason: reason.clone() };
+    let undecided = Authorisation::Undecided { number: 1, why: CantDecide::NoKey };
+    let records = [
+        Record::GateIntended { authorisation: Authorisation::Delivery { delivery: delivery(1) }, attempt: 1 },
+        Record::GateIntended { authorisation: operation, attempt: 2 },
+        Record::PassageEnded { authorisation: undecided, how: Ended::Withdrawn },
+        Record::CarPassed { authorised: false },
+        Record::Tailgated { sure: true },
+        Record::WrongWay {},
+        Record::GateReopened {},
+        Record::GateClosed {},
+        Record::KeptOpen { request: request.clone(), actor: Actor::Menu, reason: reason.clone() },
+        Record::Released { request, actor: Actor::Menu, reason },
+        Record::FireBegun {},
+        Record::FireEnded {},
+        Record::AlarmRaised(Alarm::Input { input: Input::Safety, fault: Fault::Stuck }),
+        Record::AlarmCleared(Alarm::GateDoesNotMove),
+        Record::Called(Call::CantDecide(CantDecide::NoPrice)),
+        Record::Called(Call::Restarted),
+        Record::CarsInside { inside: 3 },
+    ];
+    for record in records {
+        let json = serde_json::to_value(&record).unwrap();
+        assert!(json["kind"].is_string(), "{json}");
+        assert_eq!(serde_json::from_value::<Record>(json).unwrap(), record);
+    }
+}
