@@ -1,8 +1,9 @@
-//! Car parks from outside: published tariffs with their published examples, what must hold of every tariff, codes on paper, and lanes that
-//! lose sight of each other.
+//! Car parks from outside: published tariffs with their published examples, what must hold of every tariff, codes on paper, lanes that
+//! lose sight of each other, and a lane on simulated ground.
 
 mod codes;
 mod command;
+mod lanes;
 mod properties;
 mod published;
 mod site;
