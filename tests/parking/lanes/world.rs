@@ -286,7 +286,8 @@ impl World {
             }
             (Motor::Up, _) => {
                 self.arm = (self.arm + by).min(1_000);
-                self.moved = true;
+                // Within the play of its lower switch it has not gone anywhere.
+                self.moved |= self.arm > 20;
                 self.clear_since = self.now;
             }
             (Motor::Down, _) => {
