@@ -4,6 +4,7 @@
 mod codes;
 mod command;
 mod lanes;
+mod oracle;
 mod properties;
 mod published;
 mod site;
