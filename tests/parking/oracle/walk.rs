@@ -122,7 +122,7 @@ impl Walker {
         }
         let first = self.site.clock(case.entry).day;
         let mut row = Vec::with_capacity(size(length));
-        for day in first..=self.site.clock(case.exit).day.max(first) + 1 {
+        for day in first..=self.site.clock(case.exit).day {
             let until = self.site.begin(day + 1).clamp(case.entry, case.exit);
             let part = until - (case.entry + row.len() as i64);
             let allowed = if day == first { left } else { free.minutes };
@@ -133,7 +133,8 @@ impl Walker {
             };
             row.extend((0..part).map(|minute| minute < count));
         }
-        assert_eq!(row.len(), size(length), "the days' parts are the stay");
+        // Where clocks go back over midnight, the exit's day can have ended before it: what comes then is of no part.
+        row.resize(size(length), false);
         row
     }
 
