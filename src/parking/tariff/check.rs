@@ -346,7 +346,8 @@ fn most(tariff: &Tariff, nth: usize) -> usize {
     let rates = tariff.rates.iter().filter(|rate| of(&rate.classes)).count();
     let caps: Vec<_> = tariff.caps.iter().filter(|cap| of(&cap.classes)).collect();
     let hours = |per| if let CapPer::Hours { hours, .. } = per { 24 / hours.clamp(1, 24) } else { 0 };
-    let blocks: i64 = caps.iter().map(|cap| hours(cap.per)).sum();
+    // Edges of blocks coincide: there are no more than a half of an hour apart.
+    let blocks = caps.iter().map(|cap| hours(cap.per)).sum::<i64>().min(48);
     // Of one stay, and in each of its days.
     let a_day = edges(tariff).len() + usize::try_from(blocks).unwrap_or_default() + 1;
     let (stays, days) = lengths(tariff).fold((0, 0), |(stays, minutes), length| (stays + 1, minutes + length));
@@ -358,7 +359,8 @@ fn most(tariff: &Tariff, nth: usize) -> usize {
 /// Every minute of 26 hours, and then every hour.
 fn lengths(tariff: &Tariff) -> impl Iterator<Item = i64> {
     let hours = tariff.caps.iter().any(|cap| matches!(cap.per, CapPer::Hours { .. }));
-    let days = if hours || tariff.fixed.iter().any(|fixed| fixed.out_until.is_some()) { 8 } else { 3 };
+    let out = tariff.fixed.iter().flat_map(|fixed| [fixed.out_from, fixed.out_until]).flatten().max();
+    let days = out.map_or(3, |out| (out / DAY + 2).max(3)).max(if hours { 8 } else { 3 });
     (0..=26 * 60).chain((27..=days * 24).map(|hour| hour * 60))
 }
 

@@ -276,14 +276,14 @@ fn free(tariff: &Tariff, case: &Case) -> Vec<(i64, i64)> {
     match free.per {
         FreePer::Stay => spans.push(span(entry, exit, left)),
         FreePer::Day => {
-            let (first, last) = (civil(tariff, entry).0, civil(tariff, exit).0);
-            for day in first..=last {
-                let from = begin_of(tariff, day).max(entry);
-                let to = begin_of(tariff, day + 1).min(exit);
-                let minutes = if day == first { left } else { free.minutes };
-                if from < to {
-                    spans.push(span(from, to, minutes));
-                }
+            let mut day = civil(tariff, entry).0;
+            let (mut from, mut minutes) = (entry, left);
+            // Not to the exit's day: where clocks go back over midnight, a later one can have begun.
+            while from < exit {
+                day += 1;
+                let to = begin_of(tariff, day).clamp(from, exit);
+                spans.push(span(from, to, minutes));
+                (from, minutes) = (to, free.minutes);
             }
         }
     }

@@ -119,7 +119,8 @@ impl Reader {
         if currency.is_none() {
             self.add(file.currency.span(), "unknown currency; write its ISO 4217 code, like \"CNY\"");
         }
-        let zone = TimeZone::get(file.zone.get_ref()).ok();
+        // Etc/Unknown is a name that has no clock.
+        let zone = TimeZone::get(file.zone.get_ref()).ok().filter(|zone| !zone.is_unknown());
         if zone.is_none() {
             self.add(file.zone.span(), "unknown time zone; write its IANA name, like \"Asia/Shanghai\"");
         }
@@ -227,7 +228,8 @@ impl Reader {
 
     fn month_day(&mut self, text: &str, span: Range<usize>) -> Option<MonthDay> {
         let read = || {
-            let (month, day) = text.split_once('-').filter(|(month, day)| month.len() == 2 && day.len() == 2)?;
+            let two = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+            let (month, day) = text.split_once('-').filter(|(month, day)| two(month) && two(day))?;
             // A leap year, so that 02-29 is one.
             jiff::civil::Date::new(2000, month.parse().ok()?, day.parse().ok()?).ok()
         };
@@ -382,8 +384,9 @@ impl Reader {
             CapWord::Stay if when != When::ALWAYS => {
                 Some("a cap per stay holds always; leave days, hours and dates out")
             }
-            CapWord::Window if when.hours.is_none() => Some("a cap per window needs `from` and `until`"),
-            CapWord::Day | CapWord::Hours if when.hours.is_some() => {
+            // `00:00` until `24:00` is a window, too.
+            CapWord::Window if file.from.is_none() => Some("a cap per window needs `from` and `until`"),
+            CapWord::Day | CapWord::Hours if file.from.is_some() => {
                 Some("a cap per day or hours has no `from` and `until`; write per = \"window\"")
             }
             CapWord::Hours if file.hours.is_none() => Some("a cap per hours needs to know how many; write hours = 24"),

@@ -313,3 +313,55 @@ fn the_sign_tells_every_rule() {
         assert!(sign.contains(text), "{text} is not in\n{sign}");
     }
 }
+
+/// The lines of a bill with an hour free, and how many minutes each has.
+fn with_an_hour_free(rules: &str, entry: &str, exit: &str) -> Vec<(Reason, u64)> {
+    let tariff = tariff(&format!("[free]\nminutes = 60\n{rules}"));
+    let bill = fee(&tariff, &stay(&tariff, entry, exit)).unwrap();
+    bill.lines.iter().map(|line| (line.reason, (line.to.0 - line.from.0) / 60_000)).collect()
+}
+
+#[test]
+fn a_stay_that_is_free_as_a_whole_says_how_long_it_was() {
+    for exceeded in ["lost", "deducted"] {
+        let rules = format!("exceeded = \"{exceeded}\"\n{HALF_HOURS}");
+        let told = with_an_hour_free(&rules, "2026-11-30 09:00", "2026-11-30 09:45");
+        assert_eq!(told, [(Reason::Free { minutes: 45 }, 45)], "{exceeded}");
+    }
+}
+
+#[test]
+fn free_time_at_the_beginning_says_how_long_it_is() {
+    let rules = format!("exceeded = \"deducted\"\n{HALF_HOURS}");
+    let steps = Reason::Steps { rate: 0, count: 1, minutes: 30, price: 100 };
+    let wanted = [(Reason::Free { minutes: 60 }, 60), (steps, 30)];
+    assert_eq!(with_an_hour_free(&rules, "2026-11-30 09:00", "2026-11-30 10:30"), wanted);
+    // A cap's next block begins within it, and it is one line.
+    let capped = format!("{rules}[[cap]]\nper = \"day\"\namount = 500\n");
+    assert_eq!(with_an_hour_free(&capped, "2026-11-30 23:30", "2026-12-01 01:00"), wanted);
+}
+
+#[test]
+fn a_free_day_that_has_begun_goes_on_while_clocks_show_the_day_before() {
+    // At 02:31 UTC clocks went from 00:01 on the 31st back to 23:01 on the 30th.
+    let rules = "[free]\nminutes = 90\nper = \"day\"\nexceeded = \"lost\"\n[[rate]]\nflat = 2490\n";
+    let tariff = Tariff { zone: TimeZone::get("America/St_Johns").unwrap(), ..tariff(rules) };
+    let utc = |time: &str| {
+        let at: jiff::Timestamp = format!("2004-10-31T{time}:00Z").parse().unwrap();
+        Wall(u64::try_from(at.as_millisecond()).unwrap())
+    };
+    let of = |entry: &str, exit: &str| fee(&tariff, &Stay::new(utc(entry), utc(exit))).unwrap().amount;
+    assert_eq!(of("02:30", "02:31"), 0, "the minute of the 31st before clocks go back");
+    assert_eq!(of("02:31", "03:00"), 0, "within the hour that comes again");
+    // 90 minutes, and one more: the flat price of the day that clocks show, and then of the next.
+    assert_eq!([of("02:31", "04:01"), of("02:31", "04:02")], [0, 2 * 2_490]);
+}
+
+#[test]
+fn a_window_of_a_whole_day_has_a_cap_as_the_day_has() {
+    let cap = |per: &str| format!("{HALF_HOURS}[[cap]]\namount = 500\n{per}\n");
+    let [day, window] = ["per = \"day\"", "per = \"window\"\nfrom = \"00:00\"\nuntil = \"24:00\""].map(cap);
+    for (exit, wanted) in [("2026-11-30 23:00", 500), ("2026-12-01 01:00", 700)] {
+        assert_eq!([&day, &window].map(|rules| price(rules, "2026-11-30 09:00", exit)), [wanted; 2]);
+    }
+}

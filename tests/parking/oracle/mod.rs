@@ -12,7 +12,9 @@ mod when;
 
 use std::fmt::Write;
 
-use kioskd::parking::tariff::{Bill, Entry, FeeError, Label, Paid, Stay, Tariff, Visit as Before, due, fee, parse};
+use kioskd::parking::tariff::{
+    Bill, Entry, FeeError, Label, Line, Paid, Reason, Stay, Tariff, Visit as Before, due, fee, parse,
+};
 use kioskd::vocabulary::Wall;
 use kioskd_tests::chance::{Chance, seed};
 use make::{Maker, ZONES};
@@ -60,6 +62,9 @@ fn wrong(reference: &Option<Answer>, product: &Result<Bill, FeeError>) -> Option
     if bill.lines.iter().map(|line| line.amount).sum::<i64>() != bill.amount {
         return Some("the lines are not the amount");
     }
+    if !bill.lines.iter().all(says_what_it_is) {
+        return Some("a line says something else than it is");
+    }
     let time = bill.lines.iter().filter(|line| line.reason.is_time()).collect::<Vec<_>>();
     if time.windows(2).any(|pair| pair[0].to != pair[1].from) {
         return Some("the lines of time have a gap");
@@ -75,6 +80,16 @@ fn wrong(reference: &Option<Answer>, product: &Result<Bill, FeeError>) -> Option
         return Some("the amount differs");
     }
     (bill.tax != answer.tax).then_some("the tax differs")
+}
+
+/// Whether a line says of itself what it is.
+fn says_what_it_is(line: &Line) -> bool {
+    let minutes = i64::try_from((line.to.0 - line.from.0) / 60_000).unwrap();
+    match line.reason {
+        Reason::Free { minutes: told } | Reason::Minutes { minutes: told, .. } => told == minutes,
+        Reason::Steps { count, minutes: each, price, .. } => minutes <= count * each && line.amount == count * price,
+        _ => true,
+    }
 }
 
 /// A disagreement about a tariff and a stay.

@@ -122,7 +122,8 @@ impl Walker {
         }
         let first = self.site.clock(case.entry).day;
         let mut row = Vec::with_capacity(size(length));
-        for day in first..=self.site.clock(case.exit).day {
+        // Where clocks go back over midnight, the exit's day can be before one that has begun.
+        for day in (first..).take_while(|&day| self.site.begin(day) < case.exit) {
             let until = self.site.begin(day + 1).clamp(case.entry, case.exit);
             let part = until - (case.entry + row.len() as i64);
             let allowed = if day == first { left } else { free.minutes };
@@ -133,8 +134,7 @@ impl Walker {
             };
             row.extend((0..part).map(|minute| minute < count));
         }
-        // Where clocks go back over midnight, the exit's day can have ended before it: what comes then is of no part.
-        row.resize(size(length), false);
+        assert_eq!(row.len(), size(length), "the days' parts are the stay");
         row
     }
 

@@ -237,6 +237,7 @@ bill-short-stay = Pas plus de { $time } : gratuit
 bill-free = Temps gratuit : { $time }
 bill-leaving = Pour sortir : { $time }
 bill-free-rate = { $name } : gratuit
+bill-season = Abonnement { $name }
 bill-steps = { $name } : { $count } × { $time } à { $price }
 bill-part = { $name } : { $part } de { $time } à { $price }
 bill-incomplete = { $name } : moins de { $time }, non compté

@@ -19,6 +19,12 @@ fn a_file_is_refused_where_it_is_wrong() {
         ("[[rate]]\nfree = true\nfirst = \"02-30\"\nlast = \"03-01\"\n", "6:9: ", "no day of a year"),
         ("[[rate]]\nfree = true\nclasses = [\"bus\"]\n", "6:12: ", "no such class"),
         ("[holidays]\nyearly = [\"xmas\"]\n[[rate]]\nfree = true\n", "5:11: ", "no day of a year"),
+        ("[holidays]\nyearly = [\"+1-+2\"]\n[[rate]]\nfree = true\n", "5:11: ", "no day of a year"),
+        (
+            "[[rate]]\nfree = true\n[[cap]]\nper = \"day\"\nfrom = \"00:00\"\nuntil = \"24:00\"\namount = 1\n",
+            "7:7: ",
+            "has no `from` and `until`",
+        ),
         ("[re_enter]\nwithin = 60\n[[rate]]\nfree = true\n", "4:2: ", "unknown key `re_enter`; write one of `name`"),
         ("[re_entry]\nwithin = 0\n[[rate]]\nfree = true\n", "5:10: ", "`within` is 0; write 1 to 10080"),
         ("[[rate]]\nfree = true\n[[season]]\nname = \"a b\"\n", "7:8: ", "season pass's name"),
@@ -39,6 +45,7 @@ fn a_file_is_refused_where_it_is_wrong() {
     let head = |head: &str| parse(format!("{head}\n{HALF_HOURS}").as_bytes()).unwrap_err()[0].what.clone();
     assert!(head("name = { en = \"A\" }\ncurrency = \"RMB\"\nzone = \"Asia/Shanghai\"").contains("unknown currency"));
     assert!(head("name = { en = \"A\" }\ncurrency = \"CNY\"\nzone = \"Asia/Peking\"").contains("unknown time zone"));
+    assert!(head("name = { en = \"A\" }\ncurrency = \"CNY\"\nzone = \"Etc/Unknown\"").contains("unknown time zone"));
     assert!(head("currency = \"CNY\"\nzone = \"Asia/Shanghai\"").contains("missing key `name`"));
     assert!(parse(&vec![b'#'; LIMIT + 1]).unwrap_err()[0].what.contains("larger"));
     assert!(parse(b"# \xff").unwrap_err()[0].what.contains("UTF-8"));
