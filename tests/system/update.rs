@@ -507,10 +507,12 @@ mod guest {
             {
                 let word = outcome["result"].as_str().unwrap();
                 say(&format!("ENDED {told} {word} {outcome}"));
-                // The installer is asked once more after an update, and what has failed leaves a copy that is no fallback.
+                // The installer is asked once more after an update, and what has failed leaves a copy that is no fallback, until
+                // another has come.
+                let newest = told + 1 == begun.len();
                 let now = machine.wait("the software", || {
                     let software = machine.get("/api/state")["software"].clone();
-                    let known = software["no_fallback"].is_string() == (word == "failed");
+                    let known = !newest || software["no_fallback"].is_string() == (word == "failed");
                     (software["update"].is_null() && software["copy"].is_string() && known).then_some(software)
                 });
                 say(&format!("SOFTWARE {told} {now}"));
