@@ -193,6 +193,15 @@ struct Started {
     said: String,
 }
 
+/// The kernel is several processes, and all of them end with this, however the test ends.
+struct Kernel(Running);
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
+    }
+}
+
 impl<'w> Machine<'w> {
     fn new(works: &'w Works, orders: &[Order]) -> Self {
         for copy in ["copyA", "copyB"] {
@@ -259,14 +268,14 @@ impl<'w> Machine<'w> {
             .stdout(std::fs::File::create(works.at("console")).unwrap())
             .stderr(Stdio::null())
             .process_group(0);
-        let mut child = Running::start(&mut kernel);
+        let mut child = Kernel(Running::start(&mut kernel));
         let said = || {
             let bytes = std::fs::read(works.at("console")).unwrap();
             String::from_utf8_lossy(&bytes).replace('\r', "")
         };
         let began = Instant::now();
         let mut off = true;
-        while child.try_wait().unwrap().is_none() {
+        while child.0.try_wait().unwrap().is_none() {
             let so_far = said();
             assert!(began.elapsed() < PATIENCE, "it never switched itself off: {so_far}");
             if cut(began.elapsed(), &so_far) {
@@ -275,8 +284,6 @@ impl<'w> Machine<'w> {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        // The kernel itself is killed, with all that is on the machine.
-        let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
         drop(child);
         let said = said();
         let how = if off { "off" } else { "CUT" };
