@@ -128,6 +128,10 @@ pub enum BadCode {
     Content(&'static str),
     #[error("the ticket says that the car comes at {entry}, and now it is {now}; call for help")]
     FutureDated { entry: Minute, now: Minute },
+    #[error("the validation was good until {until}, and now it is {now}; ask the shop for another")]
+    RunOut { until: Minute, now: Minute },
+    #[error("the validation runs out at {until}, and counts in the 31 days before that only; ask the shop for another")]
+    TooEarly { until: Minute },
 }
 
 /// A code that its issuer may not sign, or that says what no code has room for.

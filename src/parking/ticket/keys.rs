@@ -106,6 +106,11 @@ impl SiteKeys {
         self.site
     }
 
+    /// The keys that sign validations.
+    pub fn shops(&self) -> impl Iterator<Item = KeyNumber> {
+        self.keys.iter().filter(|(_, (owner, _))| *owner != Owner::Site).map(|(number, _)| *number)
+    }
+
     pub fn get(&self, number: KeyNumber) -> Option<(&Owner, &PublicKey)> {
         self.keys.get(&number).map(|(owner, key)| (owner, key))
     }

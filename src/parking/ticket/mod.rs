@@ -213,9 +213,21 @@ pub struct Validation {
 }
 
 impl Validation {
-    /// A lane that does not know the time believes it.
-    pub fn is_good(&self, now: Option<Wall>) -> bool {
-        now.and_then(Minute::of).is_none_or(|now| now <= self.until)
+    /// It is taken at most so many minutes before it runs out: 31 days. That it was taken is remembered until it has run out, so a
+    /// shop can't have lanes remember for ever.
+    pub const LONGEST: u32 = 31 * 24 * 60;
+
+    /// Whether it can be used now; a lane that does not know the time believes it.
+    ///
+    /// # Errors
+    /// It has run out, or runs out later than one may.
+    pub fn is_good(&self, now: Option<Wall>) -> Result<(), BadCode> {
+        let until = self.until;
+        match now.and_then(Minute::of) {
+            Some(now) if now > until => Err(BadCode::RunOut { until, now }),
+            Some(now) if until > now.later(Self::LONGEST + CLOCKS_DIFFER) => Err(BadCode::TooEarly { until }),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -327,6 +327,15 @@ fn a_ticket_from_the_future_is_refused_and_clocks_may_differ() {
 #[test]
 fn a_validation_has_a_last_minute() {
     let validation = validation();
-    assert!(validation.is_good(Some(wall("2026-12-01T00:00:59Z"))) && validation.is_good(None));
-    assert!(!validation.is_good(Some(wall("2026-12-01T00:01:00Z"))));
+    assert_eq!(validation.is_good(Some(wall("2026-12-01T00:00:59Z"))), Ok(()));
+    assert_eq!(validation.is_good(None), Ok(()));
+    let wrong = validation.is_good(Some(wall("2026-12-01T00:01:00Z"))).unwrap_err().to_string();
+    assert!(
+        wrong.starts_with("the validation was good until 2026-12-01 00:00Z, and now it is 2026-12-01 00:01Z"),
+        "{wrong}"
+    );
+    // Not for longer than lanes remember, whatever the shop, or who has its key, has signed.
+    assert_eq!(validation.is_good(Some(wall("2026-10-30T23:55:00Z"))), Ok(()));
+    let early = validation.is_good(Some(wall("2026-10-30T23:54:00Z")));
+    assert_eq!(early, Err(BadCode::TooEarly { until: validation.until }));
 }
