@@ -81,14 +81,17 @@ impl Payments {
         let mut shown: Vec<&Pass> = shown.collect();
         shown.sort_unstable_by_key(|pass| (pass.nth, pass.by));
         for pass in shown {
+            // A pass tells the sum of all payments before it, as far as its lane had heard of them. What is not known here of
+            // those counts with it.
+            let before: Minor = all.iter().filter(|known| known.nth < pass.nth).map(|known| known.amount).sum();
+            let amount = (pass.amount - before).max(0);
             if let Some(known) = all.iter_mut().find(|known| (known.by, known.nth) == (pass.by, pass.nth)) {
                 known.shown = true;
+                known.amount = known.amount.max(amount);
                 continue;
             }
-            // A pass tells the sum of all payments before it, as far as its lane had heard of them.
-            let before: Minor = all.iter().filter(|known| known.nth < pass.nth).map(|known| known.amount).sum();
             let Pass { by, nth, paid: at, lane, .. } = *pass;
-            let (amount, until) = ((pass.amount - before).max(0), until(pass.until()));
+            let until = until(pass.until());
             all.push(Payment { by, nth, at, amount, until, lane, shown: true });
         }
         (!all.is_empty()).then_some(Self(all))
