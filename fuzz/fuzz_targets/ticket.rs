@@ -89,8 +89,8 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let Ok(content) = serde_json::from_slice::<Value>(bytes) else { return };
     let message = signer(SITE).sign(Purpose::LaneFacts, &content).expect("it is JSON");
-    if let Ok(document) = Document::open(&message, lane(), &ROSTER) {
-        let again = document.sign(&signer(SITE)).expect("it was JSON");
-        assert_eq!(Document::open(&again, lane(), &ROSTER), Ok(document));
+    if let Ok(heard) = Document::open(&message, lane(), &ROSTER) {
+        let again = heard.document.sign(&signer(SITE)).expect("it was JSON");
+        assert_eq!(Document::open(&again, lane(), &ROSTER), Ok(heard));
     }
 });

@@ -40,8 +40,9 @@ fn now() -> Option<Wall> {
 #[derive(Debug, Clone)]
 enum Action {
     Enter(usize),
-    /// The customer shows the ticket, and the passes that he has.
-    Pay(usize, usize),
+    /// The customer shows the ticket, and of the passes that he has all, the newest or none. Who has stayed longer than was paid for
+    /// pays the difference.
+    Pay(usize, usize, Shows),
     /// Likewise at an exit. Somebody who has a copy of everything may try the same elsewhere.
     Leave(usize, usize),
     Validate(usize, usize, u32),
@@ -62,9 +63,10 @@ enum Action {
 fn action() -> impl Strategy<Value = Action> {
     let lane = 0..8usize;
     let car = 0..64usize;
+    let shows = prop_oneof![3 => Just(Shows::All), 3 => Just(Shows::Newest), 1 => Just(Shows::None)];
     prop_oneof![
         3 => lane.clone().prop_map(Action::Enter),
-        4 => (lane.clone(), car.clone()).prop_map(|(lane, car)| Action::Pay(lane, car)),
+        6 => (lane.clone(), car.clone(), shows).prop_map(|(lane, car, shows)| Action::Pay(lane, car, shows)),
         6 => (lane.clone(), car.clone()).prop_map(|(lane, car)| Action::Leave(lane, car)),
         2 => (lane.clone(), car.clone(), 0..4u32).prop_map(|(lane, car, nth)| Action::Validate(lane, car, nth)),
         2 => (lane.clone(), 0..2u32).prop_map(|(lane, season)| Action::Season(lane, season)),
@@ -78,10 +80,29 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shows {
+    All,
+    Newest,
+    None,
+}
+
 struct Car {
     ticket: TicketNumber,
     passes: Vec<Pass>,
-    paid: u32,
+    paid: i64,
+    /// He did not show each time what he had, so he may have been asked again.
+    forgetful: bool,
+}
+
+impl Car {
+    fn shown(&self, shows: Shows) -> &[Pass] {
+        match shows {
+            Shows::All => &self.passes,
+            Shows::Newest => &self.passes[self.passes.len().saturating_sub(1)..],
+            Shows::None => &[],
+        }
+    }
 }
 
 /// Two lanes that did the same thing, each for a stay.
@@ -150,7 +171,7 @@ impl World {
     }
 
     fn publish(&mut self, at: usize) -> bool {
-        let Some(document) = self.lanes[at].publish() else { return false };
+        let Some(document) = self.lanes[at].publish().unwrap() else { return false };
         self.save(at);
         self.messages.push((at, document.sign(&key(at)).unwrap()));
         true
@@ -160,7 +181,7 @@ impl World {
         let ticket = self.lanes[at].next_ticket().unwrap();
         let (entry, class) = (EntryTime::Known(Minute::new(14_154_600).unwrap()), ClassNumber::default());
         self.record(at, Fact::Entered(Entered { serial: ticket.serial(), entry, class, plate: None }));
-        self.cars.push(Car { ticket, passes: Vec::new(), paid: 0 });
+        self.cars.push(Car { ticket, passes: Vec::new(), paid: 0, forgetful: false });
         ticket
     }
 
@@ -171,7 +192,7 @@ impl World {
             Action::Enter(at) => {
                 self.enter(at % count);
             }
-            Action::Pay(at, car) => self.pay(at % count, car % cars),
+            Action::Pay(at, car, shows) => self.pay(at % count, car % cars, shows),
             Action::Leave(at, car) => self.leave(at % count, car % cars),
             Action::Validate(at, car, serial) => {
                 let (at, Some(car)) = (at % count, self.cars.get(car % cars)) else { return };
@@ -225,29 +246,32 @@ impl World {
         }
     }
 
-    fn pay(&mut self, at: usize, nth: usize) {
-        let Some(Car { ticket, passes, paid }) = self.cars.get(nth) else { return };
-        let (ticket, passes, before) = (*ticket, passes.clone(), *paid);
-        match self.lanes[at].may_pay(ticket, &passes) {
-            Ok(None) => {
-                assert_eq!(before, 0, "lane {at} asks for what was paid, and the pass was shown");
-                let amount = 300 + nth as u32;
-                let paid = Paid {
-                    stay: Stay(ticket),
-                    nth: 0,
-                    at: Minute::new(14_154_630),
-                    grace: 15,
-                    amount,
-                    doubt: 0,
-                    lane: None,
-                };
-                self.record(at, Fact::Paid(paid));
-                self.cars[nth].passes.push(paid.pass(lane(at), 0));
-                self.cars[nth].paid = amount;
-            }
-            Ok(Some(known)) => assert!(known.amount() >= i64::from(before), "all that was paid is known"),
-            Err(_) => assert!(self.truth.over.contains(&ticket), "who has not left is not sent away"),
+    fn pay(&mut self, at: usize, nth: usize, shows: Shows) {
+        let Some(car) = self.cars.get(nth) else { return };
+        let (ticket, shown) = (car.ticket, car.shown(shows));
+        let known = match self.lanes[at].may_pay(ticket, shown) {
+            Ok(known) => known,
+            Err(_) => return assert!(self.truth.over.contains(&ticket), "who has not left is not sent away"),
+        };
+        let before = known.as_ref().map_or(0, |known| known.amount());
+        // A pass says all that was paid before it, so the newest is enough.
+        let said = shown.iter().map(|pass| pass.amount).max().unwrap_or(0);
+        assert!(before >= said, "lane {at} knows of {before}, and the pass says {said}");
+        if !car.forgetful && shows != Shows::None {
+            assert_eq!(before, car.paid, "lane {at} knows what was paid, by what was shown");
         }
+        let (which, amount) = match known {
+            None => (0, 300 + nth as u32),
+            Some(known) if car.passes.len() < 5 => (known.next().unwrap(), 50 + nth as u32),
+            Some(_) => return,
+        };
+        let (stay, at_minute) = (Stay(ticket), Minute::new(14_154_630));
+        let paid = Paid { stay, nth: which, at: at_minute, grace: 15, amount, doubt: 0, lane: None };
+        self.record(at, Fact::Paid(paid));
+        let car = &mut self.cars[nth];
+        car.forgetful |= before < car.paid;
+        car.passes.push(paid.pass(lane(at), before));
+        car.paid += i64::from(amount);
     }
 
     fn leave(&mut self, at: usize, nth: usize) {

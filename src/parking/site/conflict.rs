@@ -1,5 +1,6 @@
 //! What was done twice while lanes did not hear of each other.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -9,8 +10,8 @@ use super::fact::{Fact, Once, Stay};
 use super::own::Own;
 use crate::parking::ticket::{LaneNumber, Minute};
 
-/// Where, when and for which stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// Where, when and for which stay. It is the same one whatever time is told of it, so that nothing is reported again for that.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Side {
     pub lane: LaneNumber,
     pub stay: Stay,
@@ -18,8 +19,28 @@ pub struct Side {
     pub at: Option<Minute>,
 }
 
+impl Ord for Side {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.lane, self.stay).cmp(&(other.lane, other.stay))
+    }
+}
+
+impl PartialOrd for Side {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Side {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Side {}
+
 /// Two lanes have done it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Conflict {
     pub what: Once,
     /// The smaller first, so that it is the same one for everybody.
@@ -44,8 +65,9 @@ impl Conflict {
                 "validation {number} was taken twice: {one} for ticket {}, and {other} for ticket {}",
                 stays.0, stays.1
             ),
+            // The first may have left before the second came, at a lane of which the second had not heard.
             Once::Season(season, _) => format!(
-                "season pass {season} came in twice: {one} with ticket {}, and {other} with ticket {}",
+                "season pass {season} perhaps came in twice: {one} with ticket {}, and {other} with ticket {}",
                 stays.0, stays.1
             ),
         }
@@ -97,8 +119,10 @@ impl Sides {
             sides.sort_unstable();
             for (nth, one) in sides.iter().enumerate() {
                 for other in &sides[nth + 1..] {
-                    // A validation is taken for the same stay again when that is paid for again.
-                    if !matches!(what, Once::Validation(_)) || one.stay != other.stay {
+                    // A validation is taken for the same stay again when that is paid for again. What one lane has done
+                    // twice it knew itself.
+                    let again = matches!(what, Once::Validation(_)) && one.stay == other.stay;
+                    if one.lane != other.lane && !again {
                         found.insert(Conflict { what, sides: (*one, *other) });
                     }
                 }
@@ -111,7 +135,7 @@ impl Sides {
 /// All of them that can be seen now.
 pub(super) fn conflicts(own: &Own, known: &Known) -> BTreeSet<Conflict> {
     let mut sides = Sides::default();
-    known.0.values().for_each(|document| sides.document(document));
+    known.documents().for_each(|document| sides.document(document));
     own.facts().for_each(|fact| sides.own(own.me, fact));
     sides.conflicts()
 }
@@ -119,7 +143,7 @@ pub(super) fn conflicts(own: &Own, known: &Known) -> BTreeSet<Conflict> {
 /// Those of one thing.
 pub(super) fn conflicts_of(what: Once, own: &Own, known: &Known) -> BTreeSet<Conflict> {
     let mut sides = Sides::default();
-    known.0.values().for_each(|document| sides.in_document(what, document));
+    known.documents().for_each(|document| sides.in_document(what, document));
     own.done(what).into_iter().for_each(|fact| sides.own(own.me, fact));
     sides.conflicts()
 }

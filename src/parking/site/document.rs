@@ -1,13 +1,15 @@
 //! What a lane publishes: everything that it has to tell, in one signed message that replaces its last one.
 //!
 //! Policy: the sender is known by its signature and not by its topic, and speaks of itself alone. Nothing is taken of a document of
-//! which a part is wrong. It is bounded by the size of a message.
+//! which a part is wrong. It is bounded by the size of a message. What was heard counts for as long as its lane and one of the
+//! keys that have signed it are listed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
-use super::fact::{Entered, Left, Paid, SeasonUsed, Stay, ValidationUsed, Voided};
+use super::fact::{Entered, Left, MOST_STAYS, Paid, SeasonUsed, Stay, ValidationUsed, Voided};
 use crate::parking::ticket::{LaneNumber, Pass, SiteNumber, TicketNumber};
 use crate::signed::jws::{BadMessage, PublicKey, Purpose, Signer};
 use crate::vocabulary::LaneId;
@@ -81,6 +83,17 @@ impl Roster {
         self.lanes.get(&lane).map_or_else(|| format!("lane {lane}"), |member| member.name.to_string())
     }
 
+    /// Which of these keys are that lane's, listed.
+    fn of(&self, lane: LaneNumber, keys: &BTreeSet<[u8; 32]>) -> BTreeSet<[u8; 32]> {
+        let listed = self.lanes.get(&lane).into_iter().flat_map(|member| &member.keys);
+        listed.map(|key| *key.bytes()).filter(|key| keys.contains(key)).collect()
+    }
+
+    /// Whether it is listed and in use, so that it goes on to say what becomes of its tickets.
+    pub(super) fn in_use(&self, lane: LaneNumber) -> bool {
+        self.lanes.get(&lane).is_some_and(|member| !member.retired)
+    }
+
     /// Those that are in use, without this one.
     pub(super) fn others(&self, me: LaneNumber) -> impl Iterator<Item = LaneNumber> {
         self.lanes.iter().filter(move |(lane, member)| **lane != me && !member.retired).map(|(lane, _)| *lane)
@@ -131,7 +144,7 @@ pub enum BadDocument {
     #[error("a lane speaks for another: {by} has signed what lane {of} is said to say")]
     Speaks { of: LaneNumber, by: String },
     #[error("the facts are of version {0}, which this software does not read; update it")]
-    Version(u8),
+    Version(u64),
     #[error(
         "lane {lane} went back from document {known} to {said}: it is repeated, or the lane's disk is an older one"
     )]
@@ -140,6 +153,11 @@ pub enum BadDocument {
     TwoOfOne { lane: LaneNumber, seq: u64 },
     #[error("lane {lane} has heard stand {heard} of this lane, which is at {own}: this lane's disk is an older one")]
     AheadOfUs { lane: LaneNumber, heard: u64, own: u64 },
+    #[error(
+        "this lane has said document {heard}, and its disk knows of {own}: the disk is an older one, or two machines run as this lane; \
+         it gives out no ticket any more, so give the board a lane number that was not used before and retire the old one"
+    )]
+    OlderDisk { heard: u64, own: u64 },
     #[error("the facts of lane {lane} are not in order: {what}")]
     Disorder { lane: LaneNumber, what: &'static str },
 }
@@ -160,28 +178,32 @@ impl Document {
     ///
     /// # Errors
     /// It is anything but what the lane of this site has signed, whole and in order.
-    pub fn open(message: &[u8], lane: LaneNumber, roster: &Roster) -> Result<Self, BadDocument> {
+    pub fn open(message: &[u8], lane: LaneNumber, roster: &Roster) -> Result<Heard, BadDocument> {
         let member = roster.lanes.get(&lane).ok_or(BadDocument::ForeignLane(lane))?;
         let mut opened = Err(BadMessage::UnknownKey);
         for key in &member.keys {
-            opened = key.open::<Self>(Purpose::LaneFacts, message);
-            if opened != Err(BadMessage::Signature) {
+            opened = key.open::<Box<RawValue>>(Purpose::LaneFacts, message).map(|opened| (opened, *key.bytes()));
+            if !matches!(opened, Err(BadMessage::Signature)) {
                 break;
             }
         }
-        let (document, by) = opened?;
+        let ((said, by), key) = opened?;
+        // The version first: of a newer one nothing else can be told.
+        let content = |_| BadMessage::Content;
+        let Version { v } = serde_json::from_str(said.get()).map_err(content)?;
+        if v != u64::from(VERSION) {
+            return Err(BadDocument::Version(v));
+        }
+        let document: Self = serde_json::from_str(said.get()).map_err(content)?;
         if document.site != roster.site {
             return Err(BadDocument::ForeignSite(document.site));
         }
         if document.lane != lane || by != Self::kid(roster.site, lane) {
             return Err(BadDocument::Speaks { of: lane, by: by.chars().take(64).collect() });
         }
-        if document.v != VERSION {
-            return Err(BadDocument::Version(document.v));
-        }
         match document.disorder() {
             Some(what) => Err(BadDocument::Disorder { lane, what }),
-            None => Ok(document),
+            None => Ok(Heard { document, keys: BTreeSet::from([key]) }),
         }
     }
 
@@ -205,6 +227,14 @@ impl Document {
         if self.paid.iter().any(|paid| paid.nth > Pass::MOST || paid.grace > Pass::LONGEST_GRACE) {
             return Some("no pass can say so");
         }
+        let most = SeasonUsed::MOST;
+        if self.seasons.iter().any(|used| used.nth > most) || self.season_counts.values().any(|nth| *nth > most) {
+            return Some("a season pass came in more often than one can");
+        }
+        // Each pair of stays of two lanes is looked at, so there may not be any number of them.
+        if self.validations.chunk_by(|one, other| one.number == other.number).any(|stays| stays.len() > MOST_STAYS) {
+            return Some("a validation was taken for more stays than one lane takes it for");
+        }
         let in_order = sorted(self.entered.iter().map(|entered| entered.serial))
             && sorted(self.paid.iter().map(|paid| (paid.stay, paid.nth)))
             && sorted(self.left.iter().map(|left| left.stay))
@@ -225,6 +255,11 @@ impl Document {
         serial < self.next && self.inside(serial).is_none()
     }
 
+    /// The stays of which it says that they have ended.
+    pub(super) fn ended(&self) -> impl Iterator<Item = Stay> {
+        self.left.iter().map(|left| left.stay).chain(self.voided.iter().map(|voided| voided.stay))
+    }
+
     pub(super) fn left(&self, stay: Stay) -> Option<&Left> {
         let at = self.left.binary_search_by_key(&stay, |left| left.stay).ok()?;
         self.left.get(at)
@@ -243,27 +278,62 @@ impl Document {
     }
 }
 
+/// The version, whatever else it says.
+#[derive(Deserialize)]
+struct Version {
+    v: u64,
+}
+
+/// A document that was opened, and the keys of its lane that have signed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    pub document: Document,
+    keys: BTreeSet<[u8; 32]>,
+}
+
 /// What was heard of each lane: of every lane the newest document. The smaller is a part of the larger, and merging two gives the
 /// least that has both: in any order, in any grouping, and as often as may be.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Known(pub(super) BTreeMap<LaneNumber, Document>);
+pub struct Known(BTreeMap<LaneNumber, Heard>);
+
+/// From disk. One that this software does not read, because another version of it has written it, is left out: it is heard again.
+impl<'de> Deserialize<'de> for Known {
+    fn deserialize<D: serde::Deserializer<'de>>(stored: D) -> Result<Self, D::Error> {
+        let stored = BTreeMap::<LaneNumber, serde_json::Value>::deserialize(stored)?;
+        let read = stored.into_iter().filter_map(|(lane, heard)| Some((lane, serde_json::from_value(heard).ok()?)));
+        Ok(Self(read.collect()))
+    }
+}
+
+/// The same of this lane's own last document, which is made anew.
+pub(super) fn readable<'de, D: serde::Deserializer<'de>>(stored: D) -> Result<Option<Document>, D::Error> {
+    let stored = Option::<serde_json::Value>::deserialize(stored)?;
+    Ok(stored.and_then(|stored| serde_json::from_value(stored).ok()))
+}
 
 impl Known {
+    /// Whether it is new.
+    ///
     /// # Errors
     /// It is not newer than what is known, and not the same.
-    pub fn take(&mut self, document: Document) -> Result<bool, BadDocument> {
-        let lane = document.lane;
-        match self.0.get(&lane) {
-            Some(known) if known.seq == document.seq => match *known == document {
-                true => Ok(false),
-                false => Err(BadDocument::TwoOfOne { lane, seq: document.seq }),
+    pub fn take(&mut self, heard: Heard) -> Result<bool, BadDocument> {
+        let document = &heard.document;
+        let (lane, seq) = (document.lane, document.seq);
+        match self.0.get_mut(&lane) {
+            Some(known) if known.document.seq == seq => match known.document == *document {
+                true => {
+                    // The same, perhaps signed anew.
+                    known.keys.extend(heard.keys);
+                    Ok(false)
+                }
+                false => Err(BadDocument::TwoOfOne { lane, seq }),
             },
-            Some(known) if known.seq > document.seq || known.stand > document.stand => {
-                Err(BadDocument::RolledBack { lane, known: known.seq, said: document.seq })
+            Some(Heard { document: known, .. }) if known.seq > seq || known.stand > document.stand => {
+                Err(BadDocument::RolledBack { lane, known: known.seq, said: seq })
             }
             _ => {
-                self.0.insert(lane, document);
+                self.0.insert(lane, heard);
                 Ok(true)
             }
         }
@@ -271,13 +341,26 @@ impl Known {
 
     /// All that the other has heard too. What is older there changes nothing.
     pub fn merge(&mut self, other: &Self) {
-        for document in other.0.values() {
+        for heard in other.0.values() {
             // An older one is the other's past, which is part of what is known.
-            let _ = self.take(document.clone());
+            let _ = self.take(heard.clone());
         }
     }
 
+    /// What a lane has said that is not listed any more, or by a key that is not, does not count: whoever stole a key is not
+    /// believed for longer than the key is.
+    pub(super) fn keep_listed(&mut self, roster: &Roster) {
+        self.0.retain(|lane, heard| {
+            heard.keys = roster.of(*lane, &heard.keys);
+            !heard.keys.is_empty()
+        });
+    }
+
     pub fn get(&self, lane: LaneNumber) -> Option<&Document> {
-        self.0.get(&lane)
+        self.0.get(&lane).map(|heard| &heard.document)
+    }
+
+    pub(super) fn documents(&self) -> impl Iterator<Item = &Document> {
+        self.0.values().map(|heard| &heard.document)
     }
 }

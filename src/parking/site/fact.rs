@@ -54,12 +54,14 @@ impl From<Entered> for EnteredRow {
     }
 }
 
-/// A stay was paid here, and its exit pass was issued. An amount of nothing is a stay for which nothing was due.
+/// A stay was paid here. Its exit pass is issued with it to whoever showed the ticket. Who typed a number or a plate gets a receipt
+/// and no pass, because it may be another's, whose ticket opens. An amount of nothing is a stay for which nothing was due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "PaidRow", into = "PaidRow")]
 pub struct Paid {
     pub stay: Stay,
-    /// From 0: payments for the stay that were known here before.
+    /// From 0: payments for the stay that were known here **when the price was asked**, whatever came since. So two that were
+    /// each asked for without the other have the same number, and are found to be one too many.
     pub nth: u8,
     pub at: Option<Minute>,
     /// Minutes in which the pass is good.
@@ -103,7 +105,7 @@ impl Paid {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
 pub enum How {
-    /// Its ticket, plate or number, of which the lane knew that it was paid or that nothing was due.
+    /// Its ticket, of which the lane knew that it was paid or that nothing was due. A number that is typed opens nothing by itself.
     Ticket,
     /// A person, or the operator's policy.
     Person,
@@ -199,14 +201,22 @@ impl From<ValidationUsed> for (ValidationNumber, Stay, Minute) {
     }
 }
 
+/// For so many stays one lane may have taken one validation, as when a person lets it be taken again.
+pub(super) const MOST_STAYS: usize = 3;
+
 /// A stay is a season pass's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "(u32, u32, Stay)", into = "(u32, u32, Stay)")]
 pub struct SeasonUsed {
     pub season: u32,
-    /// Which of its stays, as far as was known here; from 0.
+    /// Which of its stays, as far as was known here; from 0, at most [`SeasonUsed::MOST`].
     pub nth: u32,
     pub stay: Stay,
+}
+
+impl SeasonUsed {
+    /// More stays than a pass can have: hundreds a day for years. A number up to it leaves room for the next.
+    pub const MOST: u32 = 1_000_000;
 }
 
 impl From<(u32, u32, Stay)> for SeasonUsed {
@@ -244,6 +254,15 @@ impl Fact {
             Self::ValidationUsed(used) => Some(Once::Validation(used.number)),
             Self::SeasonUsed(used) => Some(Once::Season(used.season, used.nth)),
             Self::Entered(_) | Self::Voided(_) | Self::Correction(_) => None,
+        }
+    }
+
+    /// The stay that it ends.
+    pub(super) fn ended(&self) -> Option<Stay> {
+        match self {
+            Self::Left(left) => Some(left.stay),
+            Self::Voided(voided) => Some(voided.stay),
+            _ => None,
         }
     }
 }

@@ -4,47 +4,68 @@
 //! keeps the newest of every other lane; all answers follow from these, and nothing from the order in which they came. Nobody
 //! waits for another: a lane that hears nothing answers by what it knows, by the code that is shown, and in the customer's
 //! favour. What was done twice meanwhile is found when they hear of each other, and is reported by every lane once. What a
-//! payment is known by, be it a document or a pass that is shown, is not asked for again.
+//! payment is known by, be it a document or a pass that is shown, is not asked for again. A lane and a key count for as long as
+//! they are listed, and so does what was heard by them.
 //!
 //! Pure: it signs and opens, and sends nothing. What is here goes to disk before a document is sent or a gate is opened.
 //!
 //! - `fact` what a lane tells · `document` how it says so, and what was heard of all · `own` what is told and when it is
-//!   forgotten · `conflict` what was done twice · `stay` what is known of one stay
+//!   forgotten · `seasons`, `ended` what is remembered then · `conflict` what was done twice · `stay` what is known of one stay
 
 mod conflict;
 mod document;
+mod ended;
 mod fact;
 mod own;
+mod seasons;
 mod stay;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use self::own::Own;
-use super::ticket::{LaneNumber, Minute, Nearness, Pass, Plate, TicketNumber, ValidationNumber, near};
+use self::ended::Ended;
+use self::own::{Around, Own};
+use super::ticket::{
+    KeyNumber, LaneNumber, Minute, Nearness, Pass, Plate, SiteKeys, TicketNumber, ValidationNumber, near,
+};
 use crate::vocabulary::Wall;
 
 pub use conflict::{Conflict, Side};
-pub use document::{BadDocument, BadRoster, Document, Known, MOST_LANES, Member, Roster};
+pub use document::{BadDocument, BadRoster, Document, Heard, Known, MOST_LANES, Member, Roster};
 pub use fact::{Entered, Fact, How, Left, Once, Paid, SeasonUsed, Stay, ValidationUsed, Voided};
-pub use own::{MOST_FACTS, MOST_INSIDE, NotRecorded};
+pub use own::{MOST_FACTS, MOST_INSIDE, NotRecorded, TooLarge};
 pub use stay::{Leaving, Over, Payments, Until};
 
 /// A lane's part of the site.
 #[derive(Debug, Clone)]
 pub struct Site {
     roster: Roster,
+    /// The keys that sign validations, where they were said.
+    shops: Option<BTreeSet<KeyNumber>>,
     state: State,
 }
 
 /// What is on disk.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct State {
+    #[serde(deserialize_with = "this_version")]
+    v: u64,
     own: Own,
     known: Known,
+    ended: Ended,
+    /// This lane was heard to have said more than this disk knows of.
+    older_disk: bool,
     /// Conflicts that were reported and can still be seen.
     reported: BTreeSet<Conflict>,
+}
+
+const STATE_VERSION: u64 = 1;
+
+fn this_version<'de, D: serde::Deserializer<'de>>(stored: D) -> Result<u64, D::Error> {
+    let v = u64::deserialize(stored)?;
+    let other = format_args!("the lane's state is of version {v}, which this software does not read; update it");
+    if v == STATE_VERSION { Ok(v) } else { Err(serde::de::Error::custom(other)) }
 }
 
 /// What came of a document.
@@ -67,14 +88,37 @@ pub struct Found {
 impl Site {
     /// A lane that has done nothing yet. A board that is replaced begins under a number that was not used before.
     pub fn new(me: LaneNumber, roster: Roster) -> Self {
-        let (own, known, reported) = (Own::new(me), Known::default(), BTreeSet::new());
-        Self { roster, state: State { own, known, reported } }
+        let state = State {
+            v: STATE_VERSION,
+            own: Own::new(me),
+            known: Known::default(),
+            ended: Ended::default(),
+            older_disk: false,
+            reported: BTreeSet::new(),
+        };
+        Self { roster, shops: None, state }
     }
 
-    /// As it was.
+    /// As it was, of the lanes and keys that are listed now.
     pub fn restored(roster: Roster, state: State) -> Self {
-        let State { own, known, reported } = state;
-        Self { roster, state: State { own: own.indexed(), known, reported } }
+        let own = state.own.indexed();
+        let mut site = Self { roster: roster.clone(), shops: None, state: State { own, ..state } };
+        site.list_lanes(roster);
+        site
+    }
+
+    /// The lanes and their keys are these from now on. What was heard of a lane that is not listed, or was signed by a key that is
+    /// not, counts no more; it is heard anew when it is signed anew.
+    pub fn list_lanes(&mut self, roster: Roster) {
+        self.state.known.keep_listed(&roster);
+        self.state.own.listed_anew();
+        self.roster = roster;
+    }
+
+    /// The site's keys and its shops' are these from now on. A validation whose key is not listed is taken by nobody, so nobody need
+    /// know that it was used.
+    pub fn list_keys(&mut self, keys: &SiteKeys) {
+        self.shops = Some(keys.shops().collect());
     }
 
     /// To be written to disk.
@@ -95,9 +139,15 @@ impl Site {
         &self.state.known
     }
 
-    /// The number of the next ticket; none when this lane has given out all of its numbers, and needs a new one itself.
+    /// The number of the next ticket. None when this lane has given out all of its numbers, and needs a new one itself; or when its
+    /// disk is an older one, so that the number may have been given out before.
     pub fn next_ticket(&self) -> Option<TicketNumber> {
-        self.state.own.next()
+        if self.state.older_disk { None } else { self.state.own.next() }
+    }
+
+    /// This lane was heard to have said more than its disk knows of. A person gives the board a number that was not used before.
+    pub fn has_older_disk(&self) -> bool {
+        self.state.older_disk
     }
 
     /// Something that this lane has done, or is about to do: on disk before a ticket is printed or a gate is opened. Tickets are recorded
@@ -107,8 +157,12 @@ impl Site {
     /// # Errors
     /// It can't be, or there is no room for it; nothing is changed then.
     pub fn record(&mut self, fact: Fact) -> Result<Vec<Conflict>, NotRecorded> {
-        let what = fact.once();
+        if self.state.older_disk && matches!(fact, Fact::Entered(_)) {
+            return Err(NotRecorded::OlderDisk);
+        }
+        let (what, ended) = (fact.once(), fact.ended());
         self.state.own.record(fact)?;
+        self.state.ended.add(self.me(), ended.into_iter());
         let seen =
             what.map(|what| conflict::conflicts_of(what, &self.state.own, &self.state.known)).unwrap_or_default();
         let new = self.new_ones(&seen);
@@ -130,22 +184,20 @@ impl Site {
     /// # Errors
     /// It is not what that lane says now. Nothing is changed then.
     pub fn take(&mut self, message: &[u8], lane: LaneNumber, now: Option<Wall>) -> Result<Taken, BadDocument> {
-        let document = Document::open(message, lane, &self.roster)?;
-        let (me, stand) = (self.me(), self.state.own.stand);
-        let heard = if lane == me { document.stand } else { document.seen.get(&me).copied().unwrap_or(0) };
-        if heard > stand {
-            return Err(BadDocument::AheadOfUs { lane, heard, own: stand });
+        let heard = Document::open(message, lane, &self.roster)?;
+        if lane == self.me() {
+            return self.take_own(&heard.document);
         }
-        if lane == me {
-            // What it has sent itself comes back.
-            let mine = self.state.own.last.as_ref();
-            let other = mine.is_some_and(|mine| mine.seq == document.seq && *mine != document);
-            let twice = BadDocument::TwoOfOne { lane, seq: document.seq };
-            return if other { Err(twice) } else { Ok(Taken::default()) };
+        let (acknowledged, own) = (heard.document.seen.get(&self.me()).copied().unwrap_or(0), self.state.own.stand);
+        if acknowledged > own {
+            return Err(BadDocument::AheadOfUs { lane, heard: acknowledged, own });
         }
-        let new = self.state.known.take(document)?;
+        let new = self.state.known.take(heard)?;
         let mut conflicts = Vec::new();
         if new {
+            if let Some(document) = self.state.known.get(lane) {
+                self.state.ended.add(self.state.own.me, document.ended());
+            }
             // First what can be seen now, and then what need not be seen any more.
             conflicts = self.news();
             self.tidy(now);
@@ -153,17 +205,37 @@ impl Site {
         Ok(Taken { new, conflicts })
     }
 
+    /// What it has sent itself comes back. Its own signature alone proves that the disk is an older one: that another lane says so
+    /// does not.
+    fn take_own(&mut self, document: &Document) -> Result<Taken, BadDocument> {
+        let own = &self.state.own;
+        if document.seq > own.seq {
+            self.state.older_disk = true;
+            return Err(BadDocument::OlderDisk { heard: document.seq, own: own.seq });
+        }
+        let other = own.last.as_ref().is_some_and(|mine| mine.seq == document.seq && mine != document);
+        let twice = BadDocument::TwoOfOne { lane: own.me, seq: document.seq };
+        if other { Err(twice) } else { Ok(Taken::default()) }
+    }
+
     /// Forgets what is of no use to anybody any more; with every document, and from time to time.
     pub fn tidy(&mut self, now: Option<Wall>) {
-        self.state.own.out(&self.state.known);
-        self.state.own.forget(&self.roster, &self.state.known, now.and_then(Minute::of));
+        let State { own, known, ended, .. } = &mut self.state;
+        own.out(known);
+        ended.tidy(known);
+        let around = Around { roster: &self.roster, known, ended, shops: self.shops.as_ref() };
+        own.forget(&around, now.and_then(Minute::of));
     }
 
     fn news(&mut self) -> Vec<Conflict> {
         let seen = conflict::conflicts(&self.state.own, &self.state.known);
         let new = self.new_ones(&seen);
-        // One that can't be seen any more is never seen again, because no lane goes back.
-        self.state.reported = seen;
+        // One that can't be seen any more is never seen again, because no lane goes back; but a document that does not count
+        // for its key may be heard anew.
+        let State { reported, known, own, .. } = &mut self.state;
+        let heard = |side: Side| side.lane == own.me || !self.roster.has(side.lane) || known.get(side.lane).is_some();
+        reported.retain(|conflict| !(heard(conflict.sides.0) && heard(conflict.sides.1)));
+        reported.extend(seen);
         new
     }
 
@@ -181,8 +253,15 @@ impl Site {
         new
     }
 
-    /// The next document, where there is something that the others have not heard. The state is on disk before it is sent.
-    pub fn publish(&mut self) -> Option<Document> {
+    /// The next document, where there is something that the others have not heard. The state is on disk before it is sent. A lane
+    /// with an older disk says nothing.
+    ///
+    /// # Errors
+    /// No message has room for it.
+    pub fn publish(&mut self) -> Result<Option<Document>, TooLarge> {
+        if self.state.older_disk {
+            return Ok(None);
+        }
         self.state.own.publish(&self.roster, &self.state.known)
     }
 
@@ -192,7 +271,7 @@ impl Site {
     }
 
     fn others(&self) -> impl Iterator<Item = &Document> {
-        self.state.known.0.values()
+        self.state.known.documents()
     }
 
     /// Why this stay is over, if it is.
@@ -215,7 +294,7 @@ impl Site {
             true => own.is_over(number.serial()),
             false => self.state.known.get(lane).is_some_and(|document| document.is_over(number.serial())),
         };
-        over.then_some(Over::Finished { lane })
+        (over || self.state.ended.has(stay)).then_some(Over::Finished { lane })
     }
 
     /// What was paid for it, as far as the documents and the passes that are shown tell.
@@ -256,6 +335,12 @@ impl Site {
         let all = own.chain(others);
         let all = all.filter_map(|(lane, entered)| Some((TicketNumber::new(lane, entered.serial)?, entered)));
         all.filter(|(number, _)| self.over(*number).is_none())
+    }
+
+    /// Cars that came before, in any case, and of which nobody has seen that they left: for a person to look for, and to void the
+    /// tickets of those that are not there.
+    pub fn inside_since(&self, before: Minute) -> impl Iterator<Item = (TicketNumber, &Entered)> {
+        self.inside().filter(move |(_, entered)| entered.entry.latest() < before)
     }
 
     /// Cars inside: those that came and did not leave, and what was corrected. Not below nothing.
@@ -320,6 +405,7 @@ impl Site {
         let told = self.seasons(season).map(|used| used.nth);
         let counts = self.others().filter_map(|other| other.season_counts.get(&season).copied());
         let last = told.chain(counts).chain(self.state.own.season_count(season)).max();
+        // A number that is too high is refused where it is recorded.
         SeasonUsed { season, nth: last.map_or(0, |last| last.saturating_add(1)), stay: Stay(stay) }
     }
 }

@@ -1,31 +1,38 @@
 //! What this lane has done itself: what of it is told, and when it may be forgotten.
 //!
 //! A fact is kept until it is of no use to anybody, which takes two rounds. First every lane in use has acknowledged it, and its
-//! stay is over in the document of the lane that gave out its ticket (of a validation: nobody takes it any more). Then every lane
-//! has heard all that this one had heard by then: so whoever had done the same thing before it heard of this fact has told so by
-//! then, and everybody has seen both together. What is inside is never forgotten, told or not.
+//! stay is over in the document of the lane that gave out its ticket, or, where that lane is retired, as others have told (of a
+//! validation: nobody takes it any more). Then every lane in use has heard all that this one had heard of lanes in use by then: so
+//! whoever had done the same thing before it heard of this fact has told so by then, and everybody has seen both together. What is
+//! inside is never forgotten, told or not.
 //!
 //! What there is no room for in a document waits, the oldest first. Nothing that was told is left out again before it may be
-//! forgotten.
+//! forgotten. Validations have a room of their own: a shop, or whoever has its key, can fill that and no other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::document::{Document, Known, Roster, VERSION};
-use super::fact::{Entered, Fact, Left, Once, Paid, Stay, Voided};
-use crate::parking::ticket::{LaneNumber, Minute, Pass, Plate, TicketNumber, ValidationNumber};
+use super::document::{Document, Known, Roster, VERSION, readable};
+use super::ended::Ended;
+use super::fact::{Entered, Fact, Left, MOST_STAYS, Once, Paid, SeasonUsed, Stay, Voided};
+use super::seasons::SeasonCounts;
+use crate::parking::ticket::{
+    CLOCKS_DIFFER, KeyNumber, LaneNumber, Minute, Pass, Plate, TicketNumber, ValidationNumber,
+};
+use crate::signed::jws::LONGEST;
 
 /// Bytes of JSON in a document for each part of it. A message is at most 131,072 bytes, of which base64 leaves three quarters,
-/// 98,304; these are 95,000, and the rest is for the head, which takes less than 2,000.
-const INSIDE: usize = 40_000;
-const MONEY: usize = 22_000;
+/// 98,304; these are 77,000, season passes that are out at most 16,000, and the rest is for the head, which takes less than 2,000.
+const INSIDE: usize = 36_000;
+const MONEY: usize = 19_000;
+const VALIDATIONS: usize = 7_000;
 const OUT: usize = 13_000;
 /// Of what was done twice, which does not wait for room: whoever acknowledges the one side tells the other with it.
 const TWICE: usize = 2_000;
-/// Of season passes: 18,000 bytes, of which the longest takes 24.
-const SEASONS: usize = 750;
+/// A whole document, so that there is room for its signature. It can't be longer, unless other software has written the state.
+const WHOLE: usize = LONGEST / 4 * 3 - 300;
 /// Cars inside, and other facts, that a lane remembers.
 pub const MOST_INSIDE: usize = 20_000;
 pub const MOST_FACTS: usize = 50_000;
@@ -53,6 +60,9 @@ struct Kept {
     /// It was done twice.
     #[serde(default)]
     twice: bool,
+    /// It was told in the room of those, and takes none of the others'.
+    #[serde(default)]
+    urgent: bool,
     /// What this lane had heard when the first round was over. After a restart that is found out anew, which takes longer and
     /// forgets nothing too early.
     #[serde(skip)]
@@ -72,6 +82,30 @@ pub enum NotRecorded {
     NoPass,
     #[error("the sum of the corrections is too large")]
     TooMuch,
+    #[error("this lane has taken the validation for {MOST_STAYS} stays before")]
+    Validation,
+    #[error("a season pass has at most 1,000,001 stays; give its holder another")]
+    Season,
+    #[error("this lane's disk is an older one, so the ticket's number may have been given out before")]
+    OlderDisk,
+}
+
+/// A document that no message has room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "what this lane has to tell takes {bytes} bytes, and a document has at most {WHOLE}: its state is damaged, so call for help"
+)]
+pub struct TooLarge {
+    bytes: usize,
+}
+
+/// What a lane knows besides its own.
+pub(super) struct Around<'s> {
+    pub roster: &'s Roster,
+    pub known: &'s Known,
+    pub ended: &'s Ended,
+    /// The keys that sign validations, where they were said.
+    pub shops: Option<&'s BTreeSet<KeyNumber>>,
 }
 
 /// Durable, all of it: it is on disk before a document is sent.
@@ -79,7 +113,7 @@ pub enum NotRecorded {
 pub(super) struct Own {
     pub me: LaneNumber,
     pub stand: u64,
-    seq: u64,
+    pub seq: u64,
     next: u32,
     corrected: i32,
     inside: BTreeMap<u32, Inside>,
@@ -87,8 +121,9 @@ pub(super) struct Own {
     facts: BTreeMap<u64, Kept>,
     #[serde(skip)]
     index: BTreeMap<Key, u64>,
-    season_counts: BTreeMap<u32, u32>,
+    season_counts: SeasonCounts,
     /// The last document.
+    #[serde(deserialize_with = "readable")]
     pub last: Option<Document>,
 }
 
@@ -103,7 +138,7 @@ impl Own {
             inside: BTreeMap::new(),
             facts: BTreeMap::new(),
             index: BTreeMap::new(),
-            season_counts: BTreeMap::new(),
+            season_counts: SeasonCounts::default(),
             last: None,
         }
     }
@@ -132,8 +167,15 @@ impl Own {
                 Ok(())
             }
             Fact::Paid(paid) if paid.nth > Pass::MOST || paid.grace > Pass::LONGEST_GRACE => Err(NotRecorded::NoPass),
+            Fact::SeasonUsed(used) if used.nth > SeasonUsed::MOST => Err(NotRecorded::Season),
+            Fact::ValidationUsed(used)
+                if self.fact(Key::Validation(used.number, used.stay)).is_none()
+                    && self.done(Once::Validation(used.number)).len() >= MOST_STAYS =>
+            {
+                Err(NotRecorded::Validation)
+            }
             fact => {
-                let out = ended(&fact).map(|stay| stay.0).filter(|stay| stay.lane() == self.me);
+                let out = fact.ended().map(|stay| stay.0).filter(|stay| stay.lane() == self.me);
                 self.keep(fact)?;
                 out.and_then(|stay| self.inside.remove(&stay.serial()));
                 Ok(())
@@ -166,7 +208,7 @@ impl Own {
             return Err(NotRecorded::Full);
         }
         let age = self.facts.last_key_value().map_or(0, |(age, _)| age + 1);
-        self.facts.insert(age, Kept { fact, told_in: None, twice: false, heard: None });
+        self.facts.insert(age, Kept { fact, told_in: None, twice: false, urgent: false, heard: None });
         self.index.insert(key, age);
         Ok(())
     }
@@ -217,7 +259,7 @@ impl Own {
     }
 
     pub fn season_count(&self, season: u32) -> Option<u32> {
-        self.season_counts.get(&season).copied()
+        self.season_counts.get(season)
     }
 
     pub fn inside(&self) -> impl Iterator<Item = &Entered> {
@@ -249,26 +291,27 @@ impl Own {
 
     /// Cars of this lane that have left elsewhere.
     pub fn out(&mut self, known: &Known) {
-        let told = known.0.values().flat_map(|document| {
-            let left = document.left.iter().map(|left| left.stay);
-            left.chain(document.voided.iter().map(|voided| voided.stay))
-        });
-        let gone: Vec<u32> =
-            told.map(|stay| stay.0).filter(|stay| stay.lane() == self.me).map(TicketNumber::serial).collect();
-        for serial in gone {
-            self.inside.remove(&serial);
+        for Stay(ticket) in known.documents().flat_map(Document::ended).filter(|stay| stay.0.lane() == self.me) {
+            self.inside.remove(&ticket.serial());
         }
     }
 
+    /// What is to be heard before anything is forgotten is found out anew, because other lanes or keys are listed.
+    pub fn listed_anew(&mut self) {
+        self.facts.values_mut().for_each(|kept| kept.heard = None);
+    }
+
     /// Forgets what is of no use to anybody any more.
-    pub fn forget(&mut self, roster: &Roster, known: &Known, now: Option<Minute>) {
+    pub fn forget(&mut self, around: &Around<'_>, now: Option<Minute>) {
         let me = self.me;
+        let Around { roster, known, ended, shops } = *around;
         let Some(others) = roster.others(me).map(|lane| known.get(lane)).collect::<Option<Vec<&Document>>>() else {
             // Somebody has not said a word yet.
             return;
         };
+        // Of those alone that go on: a retired lane acknowledges nothing, and one that is added later may never hear it.
         let mut heard: BTreeMap<LaneNumber, u64> =
-            known.0.values().map(|document| (document.lane, document.stand)).collect();
+            others.iter().map(|document| (document.lane, document.stand)).collect();
         heard.insert(me, self.stand);
         let heard = Arc::new(heard);
         let has = |document: &Document, lane: LaneNumber, stand: u64| {
@@ -276,14 +319,18 @@ impl Own {
         };
         let gone = |stay: Stay| match stay.0.lane() {
             lane if lane == me => self.is_over(stay.0.serial()),
-            lane => known.get(lane).is_some_and(|document| document.is_over(stay.0.serial())),
+            lane if known.get(lane).is_some_and(|document| document.is_over(stay.0.serial())) => true,
+            lane => !roster.in_use(lane) && ended.has(stay),
         };
+        // A clock that is late takes it for so much longer.
+        let past = |until: Minute| now.is_some_and(|now| now > until.later(CLOCKS_DIFFER));
+        let refused = |number: ValidationNumber| shops.is_some_and(|shops| !shops.contains(&number.key));
         let mut forgotten = Vec::new();
         let mut ready = Vec::new();
         for (age, Kept { fact, told_in, heard: then, .. }) in &self.facts {
             let Some(told_in) = told_in else { continue };
             let useless = match fact {
-                Fact::ValidationUsed(used) => now.is_some_and(|now| now > used.until),
+                Fact::ValidationUsed(used) => past(used.until) || refused(used.number),
                 _ => stay(fact).is_none_or(gone),
             };
             if !useless || !others.iter().all(|document| has(document, me, *told_in)) {
@@ -311,17 +358,13 @@ impl Own {
                 self.index.remove(&key);
             }
             if let Fact::SeasonUsed(used) = fact {
-                let count = self.season_counts.entry(used.season).or_default();
-                *count = used.nth.max(*count);
-                if self.season_counts.len() > SEASONS {
-                    self.season_counts.pop_first();
-                }
+                self.season_counts.note(used);
             }
         }
     }
 
     /// The next document, where there is anything new to say.
-    pub fn publish(&mut self, roster: &Roster, known: &Known) -> Option<Document> {
+    pub fn publish(&mut self, roster: &Roster, known: &Known) -> Result<Option<Document>, TooLarge> {
         self.tell();
         let document = self.document(roster, known);
         let last = self.last.as_ref();
@@ -330,13 +373,17 @@ impl Own {
             *last != again
         });
         if !moved && last.is_some_and(|last| last.seen == document.seen) {
-            return None;
+            return Ok(None);
         }
-        self.stand += u64::from(moved);
-        self.seq += 1;
-        let document = Document { seq: self.seq, stand: self.stand, ..document };
+        let (seq, stand) = (self.seq + 1, self.stand + u64::from(moved));
+        let document = Document { seq, stand, ..document };
+        let bytes = size(&document);
+        if bytes > WHOLE {
+            return Err(TooLarge { bytes });
+        }
+        (self.seq, self.stand) = (seq, stand);
         self.last = Some(document.clone());
-        Some(document)
+        Ok(Some(document))
     }
 
     /// Chooses what the next document has room for.
@@ -351,33 +398,36 @@ impl Own {
             inside.told = true;
             room = room.saturating_sub(size);
         }
-        let share = |fact: &Fact| usize::from(ended(fact).is_some());
-        let mut rooms = [MONEY, OUT];
-        for kept in self.facts.values().filter(|kept| kept.told_in.is_some() && !kept.twice) {
-            let room = &mut rooms[share(&kept.fact)];
+        let share = |fact: &Fact| match fact {
+            Fact::Left(_) | Fact::Voided(_) => 0,
+            Fact::ValidationUsed(_) => 1,
+            _ => 2,
+        };
+        let mut rooms = [OUT, VALIDATIONS, MONEY];
+        let mut urgent = TWICE;
+        for kept in self.facts.values().filter(|kept| kept.told_in.is_some()) {
+            let room = if kept.urgent { &mut urgent } else { &mut rooms[share(&kept.fact)] };
             *room = room.saturating_sub(size(&kept.fact));
         }
         let next = self.stand + 1;
-        let mut urgent = TWICE;
-        for kept in self.facts.values_mut().filter(|kept| kept.twice) {
-            let size = size(&kept.fact);
-            if kept.told_in.is_none() && size <= urgent {
-                kept.told_in = Some(next);
-            }
-            urgent = urgent.saturating_sub(size);
-        }
-        for kept in self.facts.values_mut().filter(|kept| kept.told_in.is_none()) {
-            let (size, room) = (size(&kept.fact), &mut rooms[share(&kept.fact)]);
-            match size <= *room {
-                true => {
+        // What was done twice goes before what was not, in a room of its own and then in what is left of the others'.
+        for twice in [true, false] {
+            let mut waits = [false; 3];
+            for kept in self.facts.values_mut().filter(|kept| kept.told_in.is_none() && kept.twice == twice) {
+                let share = share(&kept.fact);
+                // Whoever is younger waits too.
+                if waits[share] {
+                    continue;
+                }
+                let size = size(&kept.fact);
+                kept.urgent = twice && size <= urgent;
+                let room = if kept.urgent { &mut urgent } else { &mut rooms[share] };
+                if size <= *room {
                     *room -= size;
                     kept.told_in = Some(next);
+                } else {
+                    waits[share] = true;
                 }
-                // Whoever is younger waits too.
-                false => *room = 0,
-            }
-            if rooms == [0, 0] {
-                break;
             }
         }
     }
@@ -391,7 +441,7 @@ impl Own {
             lane: self.me,
             seq: 0,
             stand: 0,
-            seen: known.0.values().map(|document| (document.lane, document.stand)).collect(),
+            seen: known.documents().map(|document| (document.lane, document.stand)).collect(),
             next: waiting.unwrap_or(self.next),
             untold: self.inside.values().filter(|inside| !inside.told).count() as u32,
             corrected: self.corrected,
@@ -401,7 +451,7 @@ impl Own {
             voided: Vec::new(),
             validations: Vec::new(),
             seasons: Vec::new(),
-            season_counts: self.season_counts.clone(),
+            season_counts: self.season_counts.told(),
         };
         // In the order of the index, which is the one that a document has.
         let told = self.index.values().filter_map(|age| self.facts.get(age)).filter(|kept| kept.told_in.is_some());
@@ -435,22 +485,13 @@ fn key(fact: &Fact) -> Option<Key> {
     })
 }
 
-/// The stay that it ends.
-fn ended(fact: &Fact) -> Option<Stay> {
-    match fact {
-        Fact::Left(left) => Some(left.stay),
-        Fact::Voided(voided) => Some(voided.stay),
-        _ => None,
-    }
-}
-
 fn stay(fact: &Fact) -> Option<Stay> {
     match fact {
         Fact::Paid(paid) => Some(paid.stay),
         Fact::SeasonUsed(used) => Some(used.stay),
         Fact::ValidationUsed(used) => Some(used.stay),
         Fact::Entered(_) | Fact::Correction(_) => None,
-        ends => ended(ends),
+        ends => ends.ended(),
     }
 }
 

@@ -8,7 +8,7 @@ fn document(park: &mut CarPark) -> Document {
     park.enter(2, None);
     park.pay(2, ticket, 300);
     park.leave(2, ticket, &[]);
-    park.at(2).publish().unwrap()
+    park.at(2).publish().unwrap().unwrap()
 }
 
 fn take(park: &mut CarPark, document: &Document, key: u8, kid: &str) -> Result<Taken, BadDocument> {
@@ -31,6 +31,9 @@ fn who_is_not_the_lane_is_not_believed() {
     let site = SiteNumber::new(8).unwrap();
     assert_eq!(take(&mut park, &Document { site, ..good.clone() }, 2, "7/2"), Err(BadDocument::ForeignSite(site)));
     assert_eq!(take(&mut park, &Document { v: 2, ..good.clone() }, 2, "7/2"), Err(BadDocument::Version(2)));
+    // A newer one is told as such, whatever else it says.
+    let newer = signer(2, "7/2").sign(Purpose::LaneFacts, &serde_json::json!({ "v": 300, "cars": [] })).unwrap();
+    assert_eq!(park.at(1).take(&newer, lane(2), now(70)), Err(BadDocument::Version(300)));
     let message = good.sign(&signer(4, "7/4")).unwrap();
     assert_eq!(park.at(1).take(&message, lane(4), now(70)), Err(BadDocument::ForeignLane(lane(4))));
     let message = signer(2, "7/2").sign(Purpose::Checkpoint, &good).unwrap();
@@ -61,7 +64,7 @@ fn a_lane_does_not_go_back() {
     let mut park = CarPark::new(3);
     let first = document(&mut park);
     park.enter(2, None);
-    let second = park.at(2).publish().unwrap();
+    let second = park.at(2).publish().unwrap().unwrap();
     assert!(take(&mut park, &second, 2, "7/2").unwrap().new);
     assert_eq!(take(&mut park, &second, 2, "7/2"), Ok(Taken::default()), "the same again");
     let back = |known, said| Err(BadDocument::RolledBack { lane: lane(2), known, said });
@@ -82,13 +85,25 @@ fn a_lane_whose_own_disk_is_an_older_one_notices() {
     park.settle();
     park.enter(1, None);
     let message = park.publish(1).unwrap();
+    let seq = park.at(1).last().unwrap().seq;
     park.at(2).take(&message, lane(1), now(70)).unwrap();
     let heard = park.publish(2).unwrap();
     *park.at(1) = Site::restored(roster(2), state);
     let ahead = park.at(1).take(&heard, lane(2), now(70)).unwrap_err();
     assert_eq!(ahead, BadDocument::AheadOfUs { lane: lane(2), heard: 2, own: 0 });
+    // That another says so stops nothing: it could be anybody who has a lane's key.
+    assert!(!park.at(1).has_older_disk());
     let own = park.at(1).take(&message, lane(1), now(70)).unwrap_err();
-    assert_eq!(own, BadDocument::AheadOfUs { lane: lane(1), heard: 2, own: 0 });
+    assert_eq!(own, BadDocument::OlderDisk { heard: seq, own: 0 });
+    // It gives out no number that it may have given out before, and says nothing, before and after a restart.
+    for _ in 0..2 {
+        let site = park.at(1);
+        assert_eq!((site.next_ticket(), site.publish()), (None, Ok(None)));
+        let entered = Entered { serial: 2, entry: EntryTime::Known(NOON), class: ClassNumber::default(), plate: None };
+        assert_eq!(site.record(Fact::Entered(entered)), Err(NotRecorded::OlderDisk));
+        let state = serde_json::to_string(site.state()).unwrap();
+        *site = Site::restored(roster(2), serde_json::from_str(&state).unwrap());
+    }
 }
 
 #[test]
@@ -122,7 +137,15 @@ fn a_document_out_of_order_is_refused() {
     refused(&|bad| bad.paid.push(bad.paid[0]));
     refused(&|bad| bad.paid[0].nth = 16);
     refused(&|bad| bad.paid[0].grace = 1_024);
-    let voided = Voided { stay: Stay(TicketNumber::new(lane(1), 1).unwrap()), at: None };
+    let stay = |serial| Stay(TicketNumber::new(lane(1), serial).unwrap());
+    // No number that leaves none for the next.
+    refused(&|bad| bad.seasons = vec![SeasonUsed { season: 1, nth: u32::MAX, stay: stay(1) }]);
+    refused(&|bad| bad.season_counts = BTreeMap::from([(1, SeasonUsed::MOST + 1)]));
+    // A lane takes a validation for one stay, and not for all that there are.
+    let number = ValidationNumber { key: KeyNumber(9), serial: 5 };
+    let used = |serial| ValidationUsed { number, stay: stay(serial), until: NOON };
+    refused(&|bad| bad.validations = (1..=4).map(used).collect());
+    let voided = Voided { stay: stay(1), at: None };
     refused(&|bad| bad.voided = vec![voided; 2]);
 }
 
@@ -147,13 +170,13 @@ fn a_list_of_lanes_is_checked() {
 fn a_lane_changes_its_key() {
     let mut park = CarPark::new(2);
     park.enter(2, None);
-    let document = park.at(2).publish().unwrap();
+    let document = park.at(2).publish().unwrap().unwrap();
     let mut lanes: BTreeMap<LaneNumber, Member> = (1..=2).map(|number| (lane(number), member(number))).collect();
     lanes.get_mut(&lane(2)).unwrap().keys.push(signer(50, "").public());
     let roster = Roster::new(SiteNumber::new(7).unwrap(), lanes).unwrap();
     for key in [2, 50] {
         let message = document.sign(&signer(key, "7/2")).unwrap();
-        assert_eq!(Document::open(&message, lane(2), &roster).as_ref(), Ok(&document));
+        assert_eq!(Document::open(&message, lane(2), &roster).map(|heard| heard.document), Ok(document.clone()));
     }
     let message = document.sign(&signer(51, "7/2")).unwrap();
     assert_eq!(Document::open(&message, lane(2), &roster), Err(BadDocument::Message(BadMessage::Signature)));
