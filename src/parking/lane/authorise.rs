@@ -67,13 +67,13 @@ impl Turn<'_> {
         self.state.lower_tries = 0;
     }
 
-    /// The pulse under way for lowering ends before.
+    /// The pulse under way for lowering ends at once, also where the commit fails.
     pub(super) fn pulse_raise(&mut self, effects: &mut Vec<Effect>) {
         let (gate, times) = (&mut self.state.gate, &self.state.settings.times);
         if gate.energised(Relay::Lower, self.now) {
-            effects.push(Effect::Rest { relay: Relay::Lower });
+            self.step.at_once.push(Effect::Rest { relay: Relay::Lower });
         }
-        if gate.energised(Relay::Raise, self.now) {
+        if gate.just_raised(self.now, times) {
             return;
         }
         gate.energise(Relay::Raise, self.now, times);
@@ -88,34 +88,49 @@ impl Turn<'_> {
             self.state.undecided_here = true;
             let number = self.state.undecided + 1;
             self.intend(Authorisation::Undecided { number, why });
-        } else if !(waits && std::mem::replace(&mut self.state.called_here, true)) {
+        } else if waits {
+            if !std::mem::replace(&mut self.state.called_here, true) {
+                self.call(Call::CantDecide(why));
+            }
+        } else if self.state.called_at.is_none_or(|at| self.now >= at + self.state.settings.times.pass) {
+            // Nobody knows whether it is the same car.
+            self.state.called_at = Some(self.now);
             self.call(Call::CantDecide(why));
         }
     }
 
     pub(super) fn asked(&mut self, request: RequestId, actor: Actor, reason: Reason, what: Ask) {
         let id = AuthorisationId::Operation(request.clone());
-        if self.state.used.get(&id).is_some() {
-            return self.effect(Effect::Ended { request, result: Ok(()) });
+        if let Some(ended) = self.state.used.get(&id) {
+            return self.asked_again(request, ended);
         }
         match what {
             // More cars than that do not stand between two loops.
             Ask::Raise if self.state.passages.len() >= MOST_PASSAGES => {
                 self.effect(Effect::Ended { request, result: Err(Call::NobodyPasses) });
             }
-            Ask::Raise => self.intend(Authorisation::Operation { request, actor, reason }),
+            Ask::Raise => {
+                // Who was called for, or waits since a restart, is helped by this: one car, one authorisation. Who is under the
+                // arm has been helped, and another is meant.
+                let idle = self.state.track.idle();
+                let helped = self.state.passages.iter().position(|passage| idle && (passage.called || passage.former));
+                helped.into_iter().for_each(|nth| self.end(nth, Ended::Unknown));
+                self.intend(Authorisation::Operation { request, actor, reason });
+            }
+            Ask::KeepOpen if self.state.keeping.len() >= MOST_PASSAGES => {
+                self.effect(Effect::Ended { request, result: Err(Call::KeptOpenIsClosed) });
+            }
             Ask::KeepOpen => {
                 self.record(Record::KeptOpen { request: request.clone(), actor, reason });
-                (self.state.keeping, self.state.held_at, self.state.held_tries) = (Some(request), Some(self.now), 1);
+                (self.state.held_at, self.state.held_tries) = (Some(self.now), 1);
+                self.state.keeping.push(request);
                 self.raise();
             }
             Ask::Release => {
                 self.record(Record::Released { request: request.clone(), actor, reason });
                 (self.state.held_at, self.state.lower_tries) = (None, 0);
-                if let Some(keeping) = self.state.keeping.take() {
-                    self.effect(Effect::Ended { request: keeping, result: Ok(()) });
-                }
-                for alarm in [Alarm::Tailgated, Alarm::WrongWay, Alarm::GateDoesNotMove] {
+                self.kept(Ok(()));
+                for alarm in [Alarm::Tailgated, Alarm::WrongWay, Alarm::GateDoesNotMove, Alarm::KeptOpenIsClosed] {
                     self.clear_alarm(alarm);
                 }
                 self.effect(Effect::Ended { request, result: Ok(()) });
@@ -125,6 +140,29 @@ impl Turn<'_> {
                 self.effect(Effect::Ended { request, result: Ok(()) });
             }
         }
+    }
+
+    /// A request that is known already hears what came of it, or will.
+    fn asked_again(&mut self, request: RequestId, ended: Option<Ended>) {
+        if self.state.keeping.contains(&request) {
+            return;
+        }
+        let id = AuthorisationId::Operation(request.clone());
+        let open = self.state.passages.iter_mut().find(|passage| passage.authorisation.id() == id);
+        let how = match open {
+            Some(passage) if passage.answered.is_none() => {
+                passage.wanted = true;
+                return;
+            }
+            open => open.and_then(|passage| passage.answered).or(ended),
+        };
+        let kept = self.state.kept_open.as_ref() == Some(&request);
+        let result = match how {
+            Some(Ended::NotMoved) => Err(Call::GateDoesNotMove),
+            _ if kept && self.state.alarms.contains(&Alarm::KeptOpenIsClosed) => Err(Call::KeptOpenIsClosed),
+            _ => Ok(()),
+        };
+        self.effect(Effect::Ended { request, result });
     }
 
     /// Who waits for this passage hears what came of it, once.
@@ -152,10 +190,10 @@ impl Turn<'_> {
         self.record(Record::PassageEnded { authorisation, how });
     }
 
-    /// The gate is open, says its switch.
-    pub(super) fn was_opened(&mut self) {
+    /// The gate is open for this passage, says its switch.
+    pub(super) fn was_opened(&mut self, nth: usize) {
         if self.state.settings.delivered == Delivered::Opened {
-            (0..self.state.passages.len()).for_each(|nth| self.answer(nth, Ended::Passed));
+            self.answer(nth, Ended::Passed);
         }
     }
 }

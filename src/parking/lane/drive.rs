@@ -6,10 +6,13 @@
 use std::time::Duration;
 
 use super::gate::{Position, Verdict};
-use super::{Alarm, Authorisation, Call, Effect, Ended, Level, Record, Relay, Signal, State, Turn};
+use super::{Alarm, Authorisation, Call, Effect, Ended, Level, Record, Relay, Signal, State, Turn, Way};
 
 /// An arm that was sent up again waits at most so long for quiet loops.
 const LONGEST_STILLNESS: Duration = Duration::from_secs(60);
+
+/// So often in a row a loop sends the arm up again before somebody is called: it may be the arm that sets it off.
+const MANY_REOPENS: u32 = 5;
 
 impl State {
     /// The loops must have been quiet for so long before the arm goes down.
@@ -56,6 +59,10 @@ impl Turn<'_> {
                     self.raise_alarm(Alarm::GateNotSeenOpen);
                     self.open_for_all();
                     self.call_for_all(Call::GateNotSeenOpen);
+                    // One that says that it is not open is asked again.
+                    if self.state.gate.opened(self.now, &self.state.settings.times).is_none() {
+                        self.kept(Err(Call::GateNotSeenOpen));
+                    }
                 }
                 Verdict::NotClosed => self.not_closed(),
                 // The alarms look at where it is.
@@ -69,11 +76,13 @@ impl Turn<'_> {
         for alarm in [Alarm::GateDoesNotMove, Alarm::GateNotSeenOpen, Alarm::Relay { relay: Relay::Raise }] {
             self.clear_alarm(alarm);
         }
-        if self.state.gate.opened(self.now, &self.state.settings.times) == Some(true) {
-            self.was_opened();
-        }
-        if let Some(request) = self.state.keeping.take() {
-            self.effect(Effect::Ended { request, result: Ok(()) });
+        self.kept(Ok(()));
+    }
+
+    /// Who asked that it be kept open hears what came of it.
+    pub(super) fn kept(&mut self, result: Result<(), Call>) {
+        for request in std::mem::take(&mut self.state.keeping) {
+            self.effect(Effect::Ended { request, result });
         }
     }
 
@@ -140,13 +149,18 @@ impl Turn<'_> {
     }
 
     pub(super) fn not_energised(&mut self, relay: Relay) {
-        self.state.gate.not_energised(relay);
+        self.state.gate.not_energised(relay, self.now, &self.state.settings.times);
         self.raise_alarm(Alarm::Relay { relay });
         if relay == Relay::Lower {
             return self.not_closed();
         }
+        // An earlier pulse has sent it up: it opens for everybody who waits, and what comes of that is told of all.
         if matches!(self.state.gate.position, Position::Raising(_)) {
-            self.state.gate.position = Position::Unknown;
+            return;
+        }
+        if !self.state.keeping.is_empty() {
+            self.call(Call::RelayFailed);
+            self.kept(Err(Call::RelayFailed));
         }
         let waits = |passage: &super::Passage| passage.opened.is_none() && !passage.former;
         while let Some(nth) = self.state.passages.iter().position(waits) {
@@ -157,7 +171,7 @@ impl Turn<'_> {
 
     /// An arm that may be coming down goes up again as soon as anything may be in its way. Nothing is asked first.
     pub(super) fn protect(&mut self) {
-        if !self.state.gate.falls(self.now) {
+        if !self.state.gate.falls(self.now) || !self.state.gate.answers(self.now) {
             return;
         }
         let quiet = self.state.under().chain(&self.state.fire).all(|signal| signal.quiet(self.now));
@@ -165,6 +179,9 @@ impl Turn<'_> {
             self.raise_at_once();
             self.state.reopened += 1;
             self.record(Record::GateReopened {});
+            if self.state.reopened >= MANY_REOPENS && self.raise_alarm(Alarm::GateDoesNotClose) {
+                self.call(Call::GateDoesNotClose);
+            }
         }
     }
 
@@ -177,32 +194,53 @@ impl Turn<'_> {
 
     /// Its wish is the contact's level, so it holds after a restart too.
     pub(super) fn fire(&mut self) {
-        let Some(fire) = &self.state.fire else { return };
+        let Some(fire) = &self.state.fire else {
+            // Its contact was taken out of the configuration.
+            if self.state.on_fire {
+                self.record(Record::FireEnded {});
+                self.clear_alarm(Alarm::Fire);
+            }
+            return;
+        };
         let times = &self.state.settings.times;
         if fire.level == Level::Active && !self.state.on_fire {
             self.raise_at_once();
             (self.state.held_at, self.state.held_tries) = (Some(self.now), 1);
+            self.state.burns_since = Some(self.now);
             self.record(Record::FireBegun {});
             self.raise_alarm(Alarm::Fire);
         } else if self.state.on_fire && fire.inactive_for(times.fire_release, self.now) {
-            self.state.held_at = None;
+            (self.state.held_at, self.state.burns_since) = (None, None);
             self.record(Record::FireEnded {});
             self.clear_alarm(Alarm::Fire);
         } else if self.state.on_fire && fire.level == Level::Active {
             let due = self.state.held_at.is_none_or(|at| self.now >= at + times.fire_repeat);
-            let sees = self.state.settings.opened;
-            let open = self.state.gate.opened(self.now, times) == Some(true);
-            if due && !open && (sees || self.state.held_tries < self.state.settings.tries) {
+            let (opened, closed) = (self.state.gate.opened(self.now, times), self.state.gate.closed(self.now, times));
+            let sees = self.state.settings.opened || closed == Some(true);
+            let since = *self.state.burns_since.get_or_insert(self.now);
+            let late = self.now >= since + times.travel * 2;
+            if due && opened != Some(true) && (sees || self.state.held_tries < self.state.settings.tries) {
                 self.raise_at_once();
                 self.state.held_at = Some(self.now);
                 self.state.held_tries = self.state.held_tries.saturating_add(1);
+            }
+            // Nobody may have an authorisation that would tell of it.
+            let wrong = match (opened, closed) {
+                (_, Some(true)) => Some((Alarm::GateDoesNotMove, Call::GateDoesNotMove)),
+                (Some(false), _) => Some((Alarm::GateNotSeenOpen, Call::GateNotSeenOpen)),
+                _ => None,
+            };
+            if let Some((alarm, call)) = wrong.filter(|_| late)
+                && self.raise_alarm(alarm)
+            {
+                self.call(call);
             }
         }
     }
 
     /// A gate that a person keeps open is raised again where it has not stayed so, in the run in which that was asked.
     pub(super) fn keep_open(&mut self) {
-        if self.state.kept_open.is_none() || self.state.on_fire {
+        if self.state.kept_open.is_none() {
             return;
         }
         let times = &self.state.settings.times;
@@ -211,7 +249,14 @@ impl Turn<'_> {
             return;
         }
         if opened != Some(false) && closed != Some(true) {
-            return self.clear_alarm(Alarm::KeptOpenIsClosed);
+            self.clear_alarm(Alarm::KeptOpenIsClosed);
+            if self.state.gate.position == Position::Open {
+                self.kept(Ok(()));
+            }
+            return;
+        }
+        if self.state.on_fire {
+            return;
         }
         let interval = self.state.hold_interval();
         match self.state.held_at {
@@ -224,9 +269,7 @@ impl Turn<'_> {
                 if self.raise_alarm(Alarm::KeptOpenIsClosed) {
                     self.call(Call::KeptOpenIsClosed);
                 }
-                if let Some(request) = self.state.keeping.take() {
-                    self.effect(Effect::Ended { request, result: Err(Call::KeptOpenIsClosed) });
-                }
+                self.kept(Err(Call::KeptOpenIsClosed));
             }
         }
     }
@@ -249,6 +292,8 @@ impl Turn<'_> {
         let free = self.state.under().all(|loop_| loop_.clear(now, &times.signal)) && self.state.track.idle();
         let under = !self.state.track.idle();
         let known_open = self.state.gate.opened(now, times) == Some(true);
+        // Who drives out has paid for it: nothing of that is void.
+        let goes_back = self.state.settings.way == Way::In;
         let position = self.state.gate.position;
         let (back_out, pass, bound) = (times.back_out, times.pass, times.travel * 2);
         let Some(passage) = self.state.passages.get_mut(nth) else { return };
@@ -258,13 +303,18 @@ impl Turn<'_> {
         }
         let since = passage.since;
         let opened = passage.opened;
+        let crossed = passage.crossed;
         // Nobody who can see the ground went back unseen.
         let withdrawn = passage.arrived && gone && free && eyes.presence && eyes.safety && now.since(since) >= back_out;
         let delivery = matches!(passage.authorisation, Authorisation::Delivery { .. });
-        if withdrawn && delivery && !passage.former {
-            return self.end(nth, Ended::Withdrawn);
+        let former = passage.former;
+        if withdrawn && goes_back && delivery && !former {
+            return self.end(nth, if crossed { Ended::Unknown } else { Ended::Withdrawn });
         }
-        if passage.former && now.since(since) >= bound && !known_open {
+        if known_open && position == Position::Open {
+            self.was_opened(nth);
+        }
+        if former && now.since(since) >= bound && !known_open {
             self.call_for(nth, Call::Restarted);
         }
         if position == Position::Closed && opened.is_some() {

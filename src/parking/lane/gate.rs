@@ -61,6 +61,10 @@ pub struct Gate {
     falls_until: Option<Mono>,
     /// What the last raise has taken for no longer true; true again where nothing was energised for it.
     fell_until: Option<Mono>,
+    /// Where the arm was before the last pulse for raising; until the board has said that it did not give it.
+    raised_from: Option<Position>,
+    /// The board has just said that nothing is energised: it is asked again then.
+    asks_again: Mono,
     /// No pulse for lowering begins before.
     rests_until: Mono,
 }
@@ -79,6 +83,8 @@ impl Gate {
             lower_until: None,
             falls_until: None,
             fell_until: None,
+            raised_from: None,
+            asks_again: now,
             rests_until: now,
         }
     }
@@ -143,6 +149,16 @@ impl Gate {
         until.is_some_and(|until| now < until)
     }
 
+    /// It is energised for raising, or was a moment ago: the gate does not take another pulse for a new one.
+    pub fn just_raised(&self, now: Mono, times: &Times) -> bool {
+        self.raise_until.is_some_and(|until| now < until + times.rest)
+    }
+
+    /// The board has not said just now that it does not energise.
+    pub fn answers(&self, now: Mono) -> bool {
+        now >= self.asks_again
+    }
+
     /// The inputs of the gate are released, and have been for a while.
     pub fn rested(&self, now: Mono) -> bool {
         now >= self.rests_until
@@ -155,14 +171,21 @@ impl Gate {
             Relay::Raise => {
                 self.fell_until = self.falls_until.take();
                 (self.raise_until, self.lower_until) = (Some(until), None);
+                self.raised_from = Some(self.position);
                 self.ours = true;
-                // One that is open stays so, as far as anybody knows.
-                if self.position != Position::Open {
-                    self.position = Position::Raising(now);
-                    self.closed.iter_mut().for_each(|switch| switch.moved = false);
+                match self.position {
+                    // One that is open stays so, as far as anybody knows.
+                    Position::Open => {}
+                    // What it has done since it was first asked, it has done.
+                    Position::Raising(_) => self.position = Position::Raising(now),
+                    _ => {
+                        self.position = Position::Raising(now);
+                        self.closed.iter_mut().for_each(|switch| switch.moved = false);
+                    }
                 }
             }
             Relay::Lower => {
+                (self.fell_until, self.raised_from) = (None, None);
                 self.lower_until = Some(until);
                 self.falls_until = Some(until + times.travel + times.travel / 4);
                 self.position = Position::Lowering(now);
@@ -175,9 +198,18 @@ impl Gate {
         self.position = Position::Lowering(now);
     }
 
-    pub fn not_energised(&mut self, relay: Relay) {
+    /// The last pulse was not given. An arm that an earlier one has sent up is on its way up still.
+    pub fn not_energised(&mut self, relay: Relay, now: Mono, times: &Times) {
         match relay {
-            Relay::Raise => (self.raise_until, self.falls_until) = (None, self.fell_until.take()),
+            Relay::Raise => {
+                (self.raise_until, self.falls_until) = (None, self.fell_until.take().or(self.falls_until));
+                self.asks_again = now + times.rest;
+                match self.raised_from.take() {
+                    Some(before @ Position::Raising(_)) => self.position = before,
+                    Some(_) if matches!(self.position, Position::Raising(_)) => self.position = Position::Unknown,
+                    _ => {}
+                }
+            }
             Relay::Lower => (self.lower_until, self.falls_until, self.position) = (None, None, Position::Unknown),
         }
     }
@@ -246,8 +278,9 @@ impl Gate {
         };
         let half = times.travel / 2;
         let moving = moving.into_iter().flat_map(|since| [2, 3, 4].map(|halves| since + half * halves));
-        let pulses = [self.raise_until, self.lower_until, self.falls_until, Some(self.rests_until)];
+        let rests = [Some(self.rests_until), Some(self.asks_again)];
+        let pulses = [self.raise_until, self.lower_until, self.falls_until].into_iter().chain(rests);
         let switches = self.switches().filter_map(|signal| signal.wake(now, &times.signal, times.signal.bounce));
-        moving.chain(pulses.into_iter().flatten()).chain(switches).filter(|at| *at > now).min()
+        moving.chain(pulses.flatten()).chain(switches).filter(|at| *at > now).min()
     }
 }

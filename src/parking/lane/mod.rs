@@ -80,7 +80,7 @@ pub enum Event {
         reason: Reason,
         what: Ask,
     },
-    /// The board says that it has not energised this relay, and will not.
+    /// The board says that it has not energised this relay, and will not: of its last pulse, before another is asked for.
     NotEnergised {
         relay: Relay,
     },
@@ -135,7 +135,7 @@ pub enum Answer {
     Delivered,
     /// It is certain that the gate did not move.
     NotMoved,
-    /// The car went back before it reached the gate. The ticket is void.
+    /// At an entry: the car went back before it reached the gate. The ticket is void.
     Withdrawn,
     Unknown,
 }
@@ -153,7 +153,8 @@ impl Answer {
 }
 
 /// What is to be done about an event: first `at_once`, be the disk full or broken; then `records` are committed, all or none;
-/// then `effects` happen, in order, and not at all where the commit failed.
+/// then `effects` happen, in order, and not at all where the commit failed. Then whoever wires it sends
+/// [`Event::NotEnergised`] for each [`Effect::Energise`] that was dropped: the lane believes that it was given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Step {
     pub at_once: Vec<Effect>,
@@ -176,9 +177,11 @@ pub struct State {
     used: Used,
     /// A person keeps it open.
     kept_open: Option<RequestId>,
-    /// Who asked in this run and has not been answered.
-    keeping: Option<RequestId>,
+    /// Who asked for that in this run and has not been answered.
+    keeping: Vec<RequestId>,
     on_fire: bool,
+    /// Since the first pulse for this fire in this run.
+    burns_since: Option<Mono>,
     /// When the last pulse for the fire, or for keeping open, was.
     held_at: Option<Mono>,
     held_tries: u32,
@@ -192,6 +195,8 @@ pub struct State {
     undecided_here: bool,
     /// And somebody was called because nobody can decide about it.
     called_here: bool,
+    /// When somebody was called last for a car that no loop sees.
+    called_at: Option<Mono>,
     /// How often the arm was sent down in vain, and how often a loop sent it up again; until it is closed.
     lower_tries: u32,
     reopened: u32,
@@ -213,8 +218,9 @@ impl State {
             passages: Vec::new(),
             used: Used::default(),
             kept_open: None,
-            keeping: None,
+            keeping: Vec::new(),
             on_fire: false,
+            burns_since: None,
             held_at: None,
             held_tries: 0,
             let_in: None,
@@ -223,6 +229,7 @@ impl State {
             undecided: 0,
             undecided_here: false,
             called_here: false,
+            called_at: None,
             lower_tries: 0,
             reopened: 0,
             sign: None,
@@ -317,7 +324,7 @@ impl State {
     /// When [`Event::Tick`] is wanted next; `None` while nothing is timed.
     pub fn next_wake(&self, now: Mono) -> Option<Mono> {
         let times = &self.settings.times;
-        let still = self.stillness().max(times.back_out);
+        let still = self.stillness();
         let loops = [&self.presence, &self.safety, &self.closing].into_iter().flatten();
         let loops = loops.flat_map(|signal| [times.pass, still, times.back_out].map(|also| (signal, also)));
         let inputs = loops.chain(self.fire.iter().map(|signal| (signal, times.fire_release)));
@@ -333,7 +340,8 @@ impl State {
             ]
         });
         let held = self.held_at.map(|at| at + self.hold_interval());
-        let other = [self.gate.wake(now, times), self.track.wake(), held];
+        let late = self.burns_since.map(|since| since + times.travel * 2);
+        let other = [self.gate.wake(now, times), self.track.wake(), held, late];
         inputs.chain(passages).chain(other.into_iter().flatten()).filter(|at| *at > now).min()
     }
 }

@@ -28,6 +28,8 @@ pub struct Passage {
     pub answered: Option<Ended>,
     /// Somebody was called for it.
     pub called: bool,
+    /// A loop under or behind the arm has not been quiet, and nobody has seen yet what that was.
+    pub crossed: bool,
 }
 
 impl Passage {
@@ -42,6 +44,7 @@ impl Passage {
             wanted: true,
             answered: None,
             called: false,
+            crossed: false,
         }
     }
 }
@@ -120,7 +123,7 @@ pub struct Track {
     presence: bool,
     safety: bool,
     closing: bool,
-    /// How often the presence loop was left since a car came under the arm.
+    /// How often the presence loop was left since a car came under the arm: twice at most, as two are a doubt already.
     left_behind: u32,
     /// It was come upon meanwhile: by the next car, or by this one on its way back.
     came_behind: bool,
@@ -163,7 +166,7 @@ impl Track {
         self.presence = edge == Edge::Came;
         self.before |= self.presence;
         match edge {
-            Edge::Left if self.safety => self.left_behind += 1,
+            Edge::Left if self.safety => self.left_behind = (self.left_behind + 1).min(2),
             Edge::Came if self.safety => self.came_behind = true,
             _ => {}
         }
@@ -216,6 +219,8 @@ impl Track {
             return None;
         }
         if !eyes.safety {
+            // It stands there still when the loop under the arm is believed again.
+            self.through = true;
             return Some(Seen::Passed { cars: 1 });
         }
         self.through = !self.known || self.safety && !self.from_behind || self.between.is_some();

@@ -55,7 +55,7 @@ pub enum CantDecide {
 #[serde(rename_all = "kebab-case")]
 pub enum Ended {
     Passed,
-    /// The car went back before it reached the gate: a ticket that was given out for it is void.
+    /// The car went back before it reached the gate of an entry: a ticket that was given out for it is void.
     Withdrawn,
     /// A switch that has proved itself in this run says that the gate did not move; or the board, that no relay was energised.
     NotMoved,

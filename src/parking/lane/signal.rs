@@ -145,9 +145,10 @@ impl Signal {
         self.occupied && self.fault(now, times).is_none()
     }
 
-    /// The level once it has stopped bouncing; `None` where nobody knows.
+    /// The level once it has stopped bouncing; `None` where nobody knows, and while it flickers.
     pub fn steady(&self, now: Mono, times: &Times) -> Option<bool> {
-        (self.level != Level::Unknown && now.since(self.since) >= times.bounce).then_some(self.level == Level::Active)
+        let believed = self.level != Level::Unknown && !self.flickers(now);
+        (believed && now.since(self.since) >= times.bounce).then_some(self.level == Level::Active)
     }
 
     /// It has been inactive for so long.

@@ -19,9 +19,24 @@ impl Turn<'_> {
             Input::Opened => return self.state.gate.switched(true, level, self.now, times),
             Input::Closed => return self.state.gate.switched(false, level, self.now, times),
         };
-        if let Some(signal) = signal {
-            signal.set(level, self.now, &times.signal);
+        let Some(signal) = signal else { return };
+        let turns = signal.level != level && level != Level::Inactive;
+        signal.set(level, self.now, &times.signal);
+        if turns && matches!(input, Input::Safety | Input::Closing) {
+            self.state.passages.iter_mut().for_each(|passage| passage.crossed = true);
         }
+    }
+
+    /// What has crossed the loops is known: it was not the car before the gate. Where none is there, it may have been the car of
+    /// any passage, as an older one may have been used up in its place.
+    fn explained(&mut self) {
+        if self.state.presence.as_ref().is_some_and(|loop_| loop_.car(self.now, &self.state.settings.times.signal)) {
+            self.went_back();
+        }
+    }
+
+    fn went_back(&mut self) {
+        self.state.passages.iter_mut().for_each(|passage| passage.crossed = false);
     }
 
     pub(super) fn eyes(&self) -> Eyes {
@@ -78,8 +93,9 @@ impl Turn<'_> {
             Seen::Passed { cars } => {
                 self.state.gate.passed_under(self.now, &self.state.settings.times);
                 (0..cars).for_each(|nth| self.passed(nth == 0));
+                self.explained();
             }
-            Seen::BackedOut => {}
+            Seen::BackedOut => self.went_back(),
             // It counts as passed; who may be there still is called for.
             Seen::Unclear if !self.state.passages.is_empty() => {
                 if !self.eyes().presence {
@@ -89,6 +105,7 @@ impl Turn<'_> {
             }
             Seen::Unclear => {}
             Seen::WrongWay => {
+                self.explained();
                 self.record(Record::WrongWay {});
                 self.raise_alarm(Alarm::WrongWay);
             }
@@ -100,6 +117,9 @@ impl Turn<'_> {
         let held = self.state.kept_open.is_some() || self.state.on_fire || self.state.let_in.is_some();
         // Who came under an arm that was held up for everybody uses up nothing that was meant for another since.
         let own = self.state.passages.first().is_some_and(|next| self.state.let_in.is_none_or(|at| next.since <= at));
+        // What may have been a second car takes nothing that one before the gate may need.
+        let waits = self.state.presence.as_ref().is_some_and(|loop_| !loop_.quiet(self.now));
+        let own = own && (sure || self.state.passages.len() > usize::from(waits));
         if own {
             self.end(0, Ended::Passed);
         }
@@ -160,13 +180,17 @@ impl Turn<'_> {
         ];
         let mut judged = Vec::new();
         for (input, signal) in inputs {
-            let Some(signal) = signal else { continue };
-            // A gate may stay at an end for days, and a fire contact active as long as there is fire.
+            // A gate may stay at an end for days, and a fire contact active as long as there is fire. One that was taken out of
+            // the configuration has no fault any more.
             let rests = matches!(input, Input::Opened | Input::Closed | Input::Fire);
-            let found = signal.fault(now, &times.signal).filter(|fault| !(rests && *fault == Fault::Stuck));
+            let found = signal.and_then(|signal| signal.fault(now, &times.signal));
+            let found = found.filter(|fault| !(rests && *fault == Fault::Stuck));
             for fault in [Fault::Stuck, Fault::Flickering, Fault::Silent] {
                 judged.push((Alarm::Input { input, fault }, found == Some(fault)));
             }
+        }
+        if gate.opened(now, times) == Some(true) {
+            judged.extend([Alarm::GateDoesNotMove, Alarm::GateNotSeenOpen].map(|alarm| (alarm, false)));
         }
         judged.push((Alarm::SwitchesDisagree, gate.disagree(now, times)));
         let away = gate.opened(now, times) == Some(true) || gate.closed(now, times) == Some(false);

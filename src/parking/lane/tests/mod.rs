@@ -1,7 +1,9 @@
 //! The rules of a lane, told as what happens there. Everything at once is `tests/parking/lanes`.
 
+mod doubt;
 mod holding;
 mod passing;
+mod pulses;
 mod restart;
 mod trouble;
 

@@ -203,7 +203,7 @@ fn a_car_that_is_slow_between_two_loops_has_not_gone_back() {
 #[test]
 fn a_car_that_comes_under_the_arm_and_goes_back_has_not_passed() {
     for closing in [true, false] {
-        let mut story = Story::begins(Settings { closing, ..Settings::whole(Way::Out) });
+        let mut story = Story::begins(Settings { closing, ..Settings::whole(Way::In) });
         story.car_comes();
         story.event(Event::Authorised { delivery: delivery(1) });
         story.arm_goes_up();

@@ -165,8 +165,16 @@ fn an_arm_on_its_way_down_is_sent_up_until_the_relay_answers() {
     story.off(Input::Opened);
     story.on(Input::Safety);
     assert_eq!(story.raised(), 2);
-    story.event(Event::NotEnergised { relay: Relay::Raise });
-    assert_eq!(story.raised(), 3, "the car is there still");
+    for raised in 3..6 {
+        let step = story.event(Event::NotEnergised { relay: Relay::Raise });
+        assert_eq!(
+            (step.at_once, story.raised()),
+            (vec![], raised - 1),
+            "a board that answers at once is not asked at once"
+        );
+        story.pass(300);
+        assert_eq!(story.raised(), raised, "the car is there still");
+    }
 }
 
 #[test]
