@@ -54,7 +54,10 @@ impl Turn<'_> {
     fn intend(&mut self, authorisation: Authorisation) {
         let times = &self.state.settings.times.signal;
         let arrived = self.state.presence.as_ref().is_some_and(|loop_| loop_.car(self.now, times));
-        self.state.passages.push(Passage::new(authorisation.clone(), self.now, arrived));
+        // What is under the arm already may be the end of a row that this car closes up to.
+        let crossed = !self.state.under().all(|loop_| loop_.quiet(self.now));
+        let passage = Passage::new(authorisation.clone(), self.now, arrived);
+        self.state.passages.push(Passage { crossed, ..passage });
         self.record(Record::GateIntended { authorisation, attempt: 1 });
         self.raise();
     }

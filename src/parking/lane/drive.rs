@@ -294,6 +294,7 @@ impl Turn<'_> {
         let known_open = self.state.gate.opened(now, times) == Some(true);
         // Who drives out has paid for it: nothing of that is void.
         let goes_back = self.state.settings.way == Way::In;
+        let newest = nth + 1 == self.state.passages.len();
         let position = self.state.gate.position;
         let (back_out, pass, bound) = (times.back_out, times.pass, times.travel * 2);
         let Some(passage) = self.state.passages.get_mut(nth) else { return };
@@ -309,7 +310,8 @@ impl Turn<'_> {
         let delivery = matches!(passage.authorisation, Authorisation::Delivery { .. });
         let former = passage.former;
         if withdrawn && goes_back && delivery && !former {
-            return self.end(nth, if crossed { Ended::Unknown } else { Ended::Withdrawn });
+            // One car has gone back, the newest: those before it may have passed by what was left of others.
+            return self.end(nth, if crossed || !newest { Ended::Unknown } else { Ended::Withdrawn });
         }
         if known_open && position == Position::Open {
             self.was_opened(nth);

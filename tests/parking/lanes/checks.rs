@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use kioskd::operation::RequestId;
 use kioskd::parking::lane::gate::Position;
 use kioskd::parking::lane::{
-    Alarm, Answer, Authorisation, AuthorisationId, Delivered, Effect, Level, Record, Relay, State,
+    Alarm, Answer, Authorisation, AuthorisationId, Delivered, Effect, Fault, Level, Record, Relay, Settings, State, Way,
 };
 use kioskd::vocabulary::DeliveryId;
 
@@ -17,6 +18,7 @@ struct Heard {
     level: Option<Level>,
     /// The last moment at which it was anything but inactive.
     not_clear: Option<u64>,
+    active: Option<u64>,
     changes: VecDeque<u64>,
     flickered: Option<u64>,
 }
@@ -34,6 +36,16 @@ pub struct Checks {
     heard: [Heard; 6],
     intended: BTreeMap<AuthorisationId, u32>,
     pub raised_for: BTreeSet<DeliveryId>,
+    /// While these waited for an answer the arm went up.
+    moved_for: BTreeSet<DeliveryId>,
+    /// The run of the lane that sent the arm up last.
+    pub raised_in: Option<u64>,
+    /// What persons asked for in this run, and have not heard of.
+    pub unanswered: BTreeSet<RequestId>,
+    /// What the sign says.
+    pub sign: Option<bool>,
+    /// Loops have not seen what was there.
+    blinded: bool,
     seen_passed: u32,
     seen_unauthorised: u32,
     tailgated: u32,
@@ -82,6 +94,9 @@ impl Checks {
         if level != Level::Inactive {
             heard.not_clear = Some(now);
         }
+        if level == Level::Active {
+            heard.active = Some(now);
+        }
         let before = heard.level.replace(level);
         if before != Some(level) && ![before, Some(level)].contains(&Some(Level::Unknown)) {
             heard.changes.push_back(now);
@@ -103,7 +118,7 @@ impl Checks {
         }
     }
 
-    pub fn committed(&mut self, record: &Record) {
+    pub fn committed(&mut self, record: &Record, settings: &Settings) {
         match record {
             Record::GateIntended { authorisation, attempt } => {
                 let before = self.intended.entry(authorisation.id()).or_default();
@@ -112,6 +127,9 @@ impl Checks {
                     self.broken.get_or_insert(format!("{id:?}: attempt {attempt} after {before}"));
                 }
                 *before = *attempt;
+                if *attempt > settings.tries {
+                    self.broken.get_or_insert(format!("attempt {attempt} where {} are allowed", settings.tries));
+                }
             }
             Record::AlarmRaised(Alarm::GateDoesNotClose | Alarm::OpenedByOthers | Alarm::KeptOpenIsClosed) => {
                 self.gave_up = true;
@@ -180,7 +198,10 @@ impl Checks {
             return Self::fail(run, "raised again although the arm had moved");
         }
         for record in intents.iter() {
-            if let Record::GateIntended { authorisation: Authorisation::Delivery { delivery }, .. } = record {
+            if let Record::GateIntended { authorisation: Authorisation::Delivery { delivery }, attempt } = record {
+                if *attempt > 1 && run.checks.moved_for.contains(delivery) {
+                    return Self::fail(run, "raised again although the arm had moved since it was first asked");
+                }
                 run.checks.raised_for.insert(*delivery);
             }
         }
@@ -208,14 +229,15 @@ impl Checks {
             Self::fail(run, "the arm is sent down while there is fire");
         }
         let release = run.settings.times.fire_release.as_millis() as u64;
-        let burnt = run.checks.heard[5].not_clear.filter(|at| *at >= run.boot && run.settings.fire);
+        let burnt = run.checks.heard[5].active.filter(|at| *at >= run.boot && run.settings.fire);
         if burnt.is_some_and(|at| now + 100 < at + release) {
             Self::fail(run, "the arm is sent down too soon after a fire");
         }
         if run.lane.as_ref().is_some_and(|lane| !lane.passages().is_empty()) {
             Self::fail(run, "the arm is sent down before somebody who may pass");
         }
-        if run.kept_open {
+        // A release that is not on disk is no release, and it was asked for all the same.
+        if run.kept_open && run.broken_until.is_none() {
             Self::fail(run, "the arm is sent down although a person keeps it open");
         }
     }
@@ -224,8 +246,22 @@ impl Checks {
         // What was answered before is only said again.
         let known = run.sold.get(&delivery).is_some_and(|sold| sold.answer.is_some());
         match answer {
-            Answer::NotMoved if !known && run.checks.raised_for.contains(&delivery) && run.world.moved => {
+            Answer::NotMoved if !known && run.checks.moved_for.contains(&delivery) => {
                 Self::fail(run, "it is said that the gate did not move, and it has");
+            }
+            Answer::NotMoved
+                if !known && run.world.rises && !run.world.closes_itself && run.checks.raised_in == Some(run.boot) =>
+            {
+                Self::fail(run, "it is said that the gate did not move, and it moves");
+            }
+            Answer::Withdrawn if !known && !run.checks.blinded => {
+                let car = run.world.cars.iter().find(|car| car.order == Some(delivery));
+                if car.is_some_and(|car| car.passed || car.under_arm()) {
+                    Self::fail(run, "a ticket is void of a car that has driven in");
+                }
+                if run.settings.way == Way::Out {
+                    Self::fail(run, "what was paid for is taken back from who drives out");
+                }
             }
             Answer::Delivered if !run.checks.loop_faults && run.settings.closing && run.settings.safety => {
                 let delivered = run.sold.values().filter(|sold| sold.answer == Some(Answer::Delivered)).count();
@@ -264,6 +300,12 @@ impl Checks {
 
     fn note_faults(run: &mut Run) {
         let checks = &mut run.checks;
+        if run.world.rises {
+            let waits = |delivery: &&DeliveryId| run.sold.get(*delivery).is_some_and(|sold| sold.answer.is_none());
+            let waiting: Vec<DeliveryId> = checks.raised_for.iter().filter(waits).copied().collect();
+            checks.moved_for.extend(waiting);
+        }
+        checks.blinded |= run.world.loops.contains(&Some(super::world::LoopFault::Blind));
         checks.blind |= run.world.loops[0] == Some(super::world::LoopFault::Blind);
         checks.other_faults |= run.world.arm_fault.is_some() || run.world.switches.iter().any(Option::is_some);
     }
@@ -286,7 +328,7 @@ impl Checks {
     /// Who works sees fire within the lane's bound: the gate is open, and stays so.
     fn look_at_fire(run: &mut Run) {
         let well = run.world.arm_fault.is_none() && run.lane.is_some() && !run.world.closes_itself;
-        let told = run.world.fire && run.settings.fire && well;
+        let told = run.world.fire && !run.world.fire_silent && run.settings.fire && well;
         let now = run.world.now;
         let since = &mut run.checks.fire_since;
         *since = if told { since.or(Some(now)) } else { None };
@@ -330,7 +372,33 @@ impl Checks {
         if run.checks.tailgated != run.checks.seen_unauthorised {
             return Self::fail(run, "a car that nobody authorised has passed, and is not said to have tailgated");
         }
+        if let Some(request) = run.checks.unanswered.first().cloned() {
+            return Self::fail(run, format!("a person has not heard of {request:?}"));
+        }
         let Some(lane) = &run.lane else { return };
+        if run.settings.places.is_some() && run.checks.sign != Some(lane.full()) {
+            return Self::fail(run, "the sign does not say what the lane counts");
+        }
+        let counted = run.ledger.iter().rev().find_map(|record| match record {
+            Record::CarsInside { inside } => Some(*inside),
+            _ => None,
+        });
+        if lane.inside() != counted.unwrap_or(0) {
+            return Self::fail(run, "the lane does not count what is on record");
+        }
+        let counts = run.settings.places.is_some() && run.settings.way == Way::In && run.requests == 0;
+        if counts && lane.inside() != run.checks.seen_passed {
+            return Self::fail(run, "the lane does not count the cars that came in");
+        }
+        let lasts = |alarm: &&Alarm| match alarm {
+            Alarm::Input { fault: Fault::Stuck, .. } => (0..3).all(|nth| !run.world.on_loop(nth)),
+            Alarm::Input { .. } | Alarm::Fire => true,
+            Alarm::KeptOpenIsClosed => !run.kept_open,
+            _ => false,
+        };
+        if let Some(alarm) = lane.alarms().iter().find(lasts).copied() {
+            return Self::fail(run, format!("{alarm:?} is an alarm at the end"));
+        }
         let (position, by_others) = (lane.position(), lane.alarms().contains(&Alarm::OpenedByOthers));
         // An arm that stuck where no switch told of it, or whose switch lied, is where nobody knows it to be.
         let unknowable = position == Position::Closed || by_others || !run.settings.closed;

@@ -1,12 +1,14 @@
 //! A lane on simulated ground, with everything that goes wrong there and the power cut at any moment.
 //!
 //! One run is one seed. Cars have lengths and speeds; they stop under the arm, back out, nose in, tailgate. The arm moves,
-//! sticks, stops halfway; its switches are late, wrong, silent or not there; loops flicker, stick, fall silent, see nothing;
-//! relays are not energised. The lane is rebuilt from its records after each cut. Then everything is repaired, time passes,
+//! sticks, stops halfway; its switches are late, wrong, silent, flicker or are not there; loops flicker, stick, fall silent, see
+//! nothing; the fire contact falls silent; relays are not energised; the disk breaks, and no commit succeeds until the next start.
+//! The lane is rebuilt from its records after each cut. Then everything is repaired, time passes,
 //! and the checks look at what is left.
 //!
 //! Not modelled: a loop under the arm that sees nothing, a switch that lies after it has proved itself, and the gate's own
-//! edges and loops where it has any: those are the hardware's.
+//! edges and loops where it has any: those are the hardware's. Nor are trailers and arms that come down by themselves, which
+//! `src/parking/lane/tests` has.
 //!
 //! `KIOSKD_SEED=N cargo test --test parking lanes::replay -- --ignored --nocapture` tells one run; `KIOSKD_MUTANT=NAME` with it.
 

@@ -1,11 +1,12 @@
 //! One run: a lane, its ledger, who sells, and the ground, from one seed. Power is cut before a commit, after it, between two
-//! effects, inside recovery, and at any other time.
+//! effects, inside recovery, and at any other time; and a commit may fail.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kioskd::operation::{Actor, Reason, RequestId};
 use kioskd::parking::lane::{
-    Answer, Ask, Authorisation, CantDecide, Effect, Event, Input, Level, Record, Relay, Settings, State, Step, next,
+    Answer, Ask, Authorisation, Call, CantDecide, Effect, Event, Input, Level, Record, Relay, Settings, State, Step,
+    next,
 };
 use kioskd::vocabulary::{DeliveryId, Mono, OrderId};
 use kioskd_tests::chance::Chance;
@@ -82,6 +83,10 @@ pub struct Run {
     crash_points: VecDeque<u64>,
     pub crashes: u32,
     failing_relay: u64,
+    failing_commit: u64,
+    /// The disk is broken: no commit succeeds until the daemon has been started again, which is then.
+    pub broken_until: Option<u64>,
+    at_once: usize,
     pub kept_open: bool,
     pub checks: Checks,
     mutant: Option<Mutant>,
@@ -106,7 +111,8 @@ pub fn fitted(settings: &Settings, input: Input) -> bool {
 
 pub fn simulate(seed: u64, mutant: Option<Mutant>, tell: bool) -> Outcome {
     let mut chance = Chance(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
-    let Setup { settings, world, script, crash_points, failing_relay } = Setup::draw(&mut chance);
+    let Setup { settings, world, script, crash_points, failing_relay, failing_commit, at_once } =
+        Setup::draw(&mut chance);
     if tell {
         println!("{settings:?}\ncrash points {crash_points:?}");
     }
@@ -123,6 +129,9 @@ pub fn simulate(seed: u64, mutant: Option<Mutant>, tell: bool) -> Outcome {
         crash_points,
         crashes: 0,
         failing_relay,
+        failing_commit,
+        broken_until: None,
+        at_once,
         kept_open: false,
         checks: Checks::default(),
         settings,
@@ -153,7 +162,13 @@ impl Run {
                     self.deed(deed);
                 }
             }
-            if !calmed && self.world.now >= calm && self.lane.is_some() {
+            if self.broken_until.is_some_and(|at| self.world.now >= at) {
+                self.broken_until = None;
+                if self.lane.is_some() {
+                    self.crash("because the disk is broken");
+                }
+            }
+            if !calmed && self.world.now >= calm && self.lane.is_some() && self.broken_until.is_none() {
                 calmed = true;
                 self.calm_down();
             }
@@ -187,7 +202,7 @@ impl Run {
             let now = self.world.now;
             let restart = if self.lane.is_none() { Some(self.restart) } else { None };
             let calm = (now < calm).then_some(calm);
-            let next = [self.wake.map(|at| at + self.boot), deed, restart, calm, Some(end)];
+            let next = [self.wake.map(|at| at + self.boot), deed, restart, calm, self.broken_until, Some(end)];
             let next = next.into_iter().flatten().min().unwrap_or(end) / STEP * STEP;
             self.world.now = now.max(next.saturating_sub(STEP));
         }
@@ -243,7 +258,9 @@ impl Run {
     fn crash(&mut self, whence: &str) {
         self.say(|| format!("power is cut {whence}"));
         self.crashes += 1;
-        (self.lane, self.wake) = (None, None);
+        (self.lane, self.wake, self.broken_until) = (None, None, None);
+        // What a person asked for is told by the ledger of operations then.
+        (self.checks.sign, self.checks.unanswered) = (None, BTreeSet::new());
         self.restart = self.world.now + 1_000 + self.chance.below(9_000);
         self.world.rest(Relay::Raise);
         self.world.rest(Relay::Lower);
@@ -316,6 +333,15 @@ impl Run {
         if (!records.is_empty() || !effects.is_empty()) && self.cut("before the commit") {
             return;
         }
+        if !records.is_empty() && self.fails() {
+            // What was not energised is said of each; the rest is lost until the daemon is started again.
+            for effect in effects {
+                if let Effect::Energise { relay, .. } = effect {
+                    self.event(Event::NotEnergised { relay });
+                }
+            }
+            return;
+        }
         let kept = |record: &&Record| {
             !(self.mutant == Some(Mutant::IntentNotOnDisk) && matches!(record, Record::GateIntended { .. }))
         };
@@ -335,6 +361,16 @@ impl Run {
         }
     }
 
+    /// Does this commit fail?
+    fn fails(&mut self) -> bool {
+        self.failing_commit = self.failing_commit.saturating_sub(1);
+        if self.failing_commit == 1 {
+            self.say(|| "the disk is broken".into());
+            self.broken_until = Some(self.world.now + 2_000);
+        }
+        self.broken_until.is_some()
+    }
+
     fn committed(&mut self, record: &Record) {
         match record {
             Record::GateIntended {
@@ -342,15 +378,16 @@ impl Run {
                 attempt: 1,
             } => {
                 let now = self.world.now;
-                if let Some(car) = self.world.cars.iter_mut().find(|car| car.waits() && car.authorised.is_none()) {
-                    car.authorised = Some(now);
+                // Who is before the gate is meant, also where it may pass already.
+                if let Some(car) = self.world.cars.iter_mut().find(|car| car.waits()) {
+                    car.authorised = car.authorised.or(Some(now));
                 }
             }
             Record::KeptOpen { .. } => (self.kept_open, self.checks.kept_in) = (true, Some(self.boot)),
             Record::Released { .. } => self.kept_open = false,
             _ => {}
         }
-        self.checks.committed(record);
+        self.checks.committed(record, &self.settings);
     }
 
     fn effect(&mut self, effect: Effect) {
@@ -359,7 +396,6 @@ impl Run {
                 self.failing_relay = self.failing_relay.saturating_sub(1);
                 if self.failing_relay == 1 {
                     self.say(|| format!("{relay:?} is not energised"));
-                    self.checks.raised_for.clear();
                     return self.event(Event::NotEnergised { relay });
                 }
                 let pulse =
@@ -369,6 +405,7 @@ impl Run {
                     self.checks.lowered_in = Some(self.boot);
                 } else {
                     self.world.moved = false;
+                    self.checks.raised_in = Some(self.boot);
                 }
             }
             Effect::Rest { relay } if self.mutant != Some(Mutant::RestLost) => self.world.rest(relay),
@@ -378,17 +415,25 @@ impl Run {
                     sold.answer = sold.answer.or(Some(answer));
                 }
             }
-            Effect::Call(_) if self.mutant != Some(Mutant::CallsLost) => {
+            // Who comes because the gate does not close, or because nobody can decide, comes for another car.
+            Effect::Call(call)
+                if self.mutant != Some(Mutant::CallsLost)
+                    && !matches!(call, Call::GateDoesNotClose | Call::CantDecide(_)) =>
+            {
                 let waiting = self.world.cars.iter_mut().filter(|car| car.authorised.is_some() && !car.passed);
                 waiting.for_each(|car| car.called = true);
             }
+            Effect::Ended { request, .. } => {
+                self.checks.unanswered.remove(&request);
+            }
+            Effect::Sign { full } => self.checks.sign = Some(full),
             _ => {}
         }
     }
 
     /// One order at a time: the next car's turn comes when the last delivery is answered.
     fn sell(&mut self) {
-        if self.lane.is_none() || self.sold.values().any(|sold| sold.answer.is_none()) {
+        if self.lane.is_none() || self.sold.values().filter(|sold| sold.answer.is_none()).count() >= self.at_once {
             return;
         }
         let Some(nth) = self.waiting.pop_front() else { return };
@@ -415,6 +460,9 @@ impl Run {
         self.requests += 1;
         let request = RequestId::parse(&format!("r{}", self.requests)).unwrap();
         let reason = Reason::parse("the driver has called").unwrap();
+        if self.lane.is_some() {
+            self.checks.unanswered.insert(request.clone());
+        }
         self.event(Event::Asked { request, actor: Actor::Demo, reason, what });
     }
 
@@ -427,6 +475,7 @@ impl Run {
             Deed::Arm(fault) => self.world.arm_becomes(fault),
             Deed::Switch(nth, fault) => self.world.switches[nth] = fault,
             Deed::Fire(on) => self.world.fire = on,
+            Deed::FireSilent(on) => self.world.fire_silent = on,
             Deed::Asks(what) => self.ask(what),
             Deed::Elsewhere => self.event(Event::Elsewhere { came: 1, left: 2 }),
             Deed::Cut => {
@@ -452,7 +501,8 @@ impl Run {
         self.world.loops = [None; 3];
         self.world.switches = [None; 2];
         self.world.arm_becomes(None);
-        self.world.fire = false;
+        (self.world.fire, self.world.fire_silent) = (false, false);
+        self.failing_commit = 0;
         if self.kept_open || self.checks.gave_up {
             self.ask(Ask::Release);
         }

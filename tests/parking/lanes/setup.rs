@@ -15,6 +15,7 @@ pub enum Deed {
     Arm(Option<ArmFault>),
     Switch(usize, Option<SwitchFault>),
     Fire(bool),
+    FireSilent(bool),
     Asks(Ask),
     Elsewhere,
     Cut,
@@ -29,6 +30,10 @@ pub struct Setup {
     pub crash_points: VecDeque<u64>,
     /// The how manieth pulse is not energised, plus one; 0 for none.
     pub failing_relay: u64,
+    /// The how manieth commit fails, plus one; 0 for none.
+    pub failing_commit: u64,
+    /// So many deliveries may wait for an answer at once.
+    pub at_once: usize,
 }
 
 impl Setup {
@@ -53,7 +58,9 @@ impl Setup {
         script.sort_by_key(|(at, _)| *at);
         let crash_points = (0..chance.below(4)).map(|_| 1 + chance.below(25)).collect();
         let failing_relay = if chance.below(10) == 0 { 2 + chance.below(4) } else { 0 };
-        Self { settings, world, script, crash_points, failing_relay }
+        let failing_commit = if chance.below(8) == 0 { 2 + chance.below(12) } else { 0 };
+        let at_once = if chance.below(4) == 0 { 2 } else { 1 };
+        Self { settings, world, script, crash_points, failing_relay, failing_commit, at_once }
     }
 }
 
@@ -105,7 +112,7 @@ fn trouble(chance: &mut Chance, last: u64, settings: &Settings, script: &mut Vec
     let from = chance.below(last + 20_000);
     let to = from + 100 + chance.below(30_000);
     let mut between = |begins, ends| script.extend([(from, begins), (to, ends)]);
-    match chance.below(12) {
+    match chance.below(13) {
         0 | 1 => {
             let nth = chance.below(3) as usize;
             let fault = chance.pick(&[LoopFault::Stuck, LoopFault::Flickers, LoopFault::Silent, LoopFault::Blind]);
@@ -120,7 +127,8 @@ fn trouble(chance: &mut Chance, last: u64, settings: &Settings, script: &mut Vec
         4 | 5 => {
             let nth = chance.below(2) as usize;
             // One that says closed for ever does so from the beginning: one that has proved itself and lies is believed.
-            let fault = match chance.below(4) {
+            let fault = match chance.below(5) {
+                4 => SwitchFault::Flickers,
                 0 => SwitchFault::Silent,
                 1 => SwitchFault::Says(false),
                 2 => {
@@ -135,9 +143,13 @@ fn trouble(chance: &mut Chance, last: u64, settings: &Settings, script: &mut Vec
                 between(Deed::Switch(nth, Some(fault)), Deed::Switch(nth, None));
             }
         }
-        6 => {
+        6 | 12 => {
             if settings.fire {
-                between(Deed::Fire(true), Deed::Fire(false));
+                if chance.below(2) == 0 {
+                    between(Deed::Fire(true), Deed::Fire(false));
+                } else {
+                    between(Deed::FireSilent(true), Deed::FireSilent(false));
+                }
             }
         }
         7 => between(Deed::Asks(Ask::KeepOpen), Deed::Asks(Ask::Release)),

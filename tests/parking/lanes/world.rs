@@ -104,6 +104,7 @@ pub enum ArmFault {
 pub enum SwitchFault {
     Late(u64),
     Says(bool),
+    Flickers,
     Silent,
 }
 
@@ -130,12 +131,15 @@ pub struct World {
     pub switches: [Option<SwitchFault>; 2],
     switch_changed: [(bool, u64); 2],
     pub fire: bool,
+    pub fire_silent: bool,
     /// The gate closes by its own control; it has loops of its own, which work.
     pub closes_itself: bool,
     clear_since: u64,
     noise: u64,
     /// The arm has gone up since it was last asked for this.
     pub moved: bool,
+    /// It goes up in this step.
+    pub rises: bool,
     pub driven_down_on_a_car: bool,
     /// A car has moved, or its driver thinks of it.
     pub moving: bool,
@@ -157,10 +161,12 @@ impl World {
             switches: [None; 2],
             switch_changed: [(false, 0), (true, 0)],
             fire: false,
+            fire_silent: false,
             closes_itself,
             clear_since: 0,
             noise: 0,
             moved: false,
+            rises: false,
             driven_down_on_a_car: false,
             moving: true,
         }
@@ -208,6 +214,7 @@ impl World {
             Input::Closing => 2,
             Input::Opened => return self.switch(0),
             Input::Closed => return self.switch(1),
+            Input::Fire if self.fire_silent => return Level::Unknown,
             Input::Fire => return if self.fire { Level::Active } else { Level::Inactive },
         };
         let active = |active| if active { Level::Active } else { Level::Inactive };
@@ -227,6 +234,7 @@ impl World {
         match self.switches[nth] {
             Some(SwitchFault::Silent) => Level::Unknown,
             Some(SwitchFault::Says(says)) => active(says),
+            Some(SwitchFault::Flickers) => active(is != self.noise.is_multiple_of(2)),
             Some(SwitchFault::Late(by)) if self.now < since + by => active(!is),
             _ => active(is),
         }
@@ -238,7 +246,8 @@ impl World {
         let turned = |nth: usize, by: u64| self.now < self.switch_changed[nth].1 + by;
         let late = |nth: usize| matches!(self.switches[nth], Some(SwitchFault::Late(by)) if turned(nth, by));
         let relays = self.energised(Relay::Raise) || self.energised(Relay::Lower);
-        let flickers = self.loops.contains(&Some(LoopFault::Flickers));
+        let flickers =
+            self.loops.contains(&Some(LoopFault::Flickers)) || self.switches.contains(&Some(SwitchFault::Flickers));
         let own = self.closes_itself && self.arm > 0;
         arm && !relays && !flickers && !late(0) && !late(1) && !own && !self.moving
     }
@@ -279,6 +288,7 @@ impl World {
             self.motor = Motor::Down;
         }
         let by = 1_000 * STEP as i64 / self.travel;
+        self.rises = false;
         match (self.motor, self.arm_fault) {
             (_, Some(ArmFault::Stays)) | (Motor::Rests, _) | (Motor::Down, Some(ArmFault::StaysOpen)) => {}
             (Motor::Up, Some(ArmFault::StopsHalfway)) if (400..450).contains(&self.arm) => {
@@ -287,7 +297,8 @@ impl World {
             (Motor::Up, _) => {
                 self.arm = (self.arm + by).min(1_000);
                 // Within the play of its lower switch it has not gone anywhere.
-                self.moved |= self.arm > 20;
+                self.rises = self.arm > 20;
+                self.moved |= self.rises;
                 self.clear_since = self.now;
             }
             (Motor::Down, _) => {

@@ -199,3 +199,29 @@ fn a_car_that_has_used_up_what_was_left_of_another_keeps_its_ticket() {
     story.pass(20_000);
     assert!(!story.answers().contains(&(delivery(2), Answer::Withdrawn)), "{:?}", story.answers());
 }
+
+#[test]
+fn a_car_that_closed_up_to_one_under_the_arm_keeps_its_ticket() {
+    let mut story = Story::whole(Way::In);
+    story.on(Input::Fire);
+    story.arm_goes_up();
+    story.car_comes();
+    story.car_comes_under();
+    story.event(Event::Authorised { delivery: delivery(1) });
+    // Two have driven in, and look like one.
+    story.car_drives_on();
+    story.pass(10_000);
+    assert_eq!(story.answers(), [(delivery(1), Answer::Unknown)]);
+}
+
+#[test]
+fn one_car_that_goes_back_voids_one_ticket() {
+    let mut story = may_come_in();
+    story.pass(61_000);
+    story.event(Event::Authorised { delivery: delivery(2) });
+    story.off(Input::Presence);
+    story.pass(6_000);
+    let ended =
+        |order, how| Record::PassageEnded { authorisation: Authorisation::Delivery { delivery: delivery(order) }, how };
+    assert_eq!((story.wrote(&ended(1, Ended::Unknown)), story.wrote(&ended(2, Ended::Withdrawn))), (1, 1));
+}
