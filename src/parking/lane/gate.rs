@@ -63,8 +63,9 @@ pub struct Gate {
     fell_until: Option<Mono>,
     /// Where the arm was before the last pulse for raising; until the board has said that it did not give it.
     raised_from: Option<Position>,
-    /// The board has just said that nothing is energised: it is asked again then.
+    /// The board has just said that nothing is energised. The first time it is asked again at once, and after that then.
     asks_again: Mono,
+    failed_until: Mono,
     /// No pulse for lowering begins before.
     rests_until: Mono,
 }
@@ -85,6 +86,7 @@ impl Gate {
             fell_until: None,
             raised_from: None,
             asks_again: now,
+            failed_until: now,
             rests_until: now,
         }
     }
@@ -203,7 +205,8 @@ impl Gate {
         match relay {
             Relay::Raise => {
                 (self.raise_until, self.falls_until) = (None, self.fell_until.take().or(self.falls_until));
-                self.asks_again = now + times.rest;
+                self.asks_again = if now < self.failed_until { now + times.rest } else { now };
+                self.failed_until = now + times.rest * 2;
                 match self.raised_from.take() {
                     Some(before @ Position::Raising(_)) => self.position = before,
                     Some(_) if matches!(self.position, Position::Raising(_)) => self.position = Position::Unknown,

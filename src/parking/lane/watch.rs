@@ -27,8 +27,8 @@ impl Turn<'_> {
         }
     }
 
-    /// What has crossed the loops is known: it was not the car before the gate. Where none is there, it may have been the car of
-    /// any passage, as an older one may have been used up in its place.
+    /// What has crossed the loops is known: it was not the car before the gate. Where none is there, or an older passage may have been
+    /// used up in its place, it may have been the car of any passage.
     fn explained(&mut self) {
         if self.state.presence.as_ref().is_some_and(|loop_| loop_.car(self.now, &self.state.settings.times.signal)) {
             self.went_back();
@@ -92,8 +92,11 @@ impl Turn<'_> {
         match seen {
             Seen::Passed { cars } => {
                 self.state.gate.passed_under(self.now, &self.state.settings.times);
+                let own = self.state.passages.first().is_some_and(|next| !next.former && !next.called);
                 (0..cars).for_each(|nth| self.passed(nth == 0));
-                self.explained();
+                if own {
+                    self.explained();
+                }
             }
             Seen::BackedOut => self.went_back(),
             // It counts as passed; who may be there still is called for.

@@ -106,7 +106,6 @@ fn what_could_not_be_written_leaves_the_falling_arm_protected() {
         if fire {
             assert_eq!(story.says(Input::Fire, Level::Active).at_once, [raise()]);
         } else {
-            story.pass(300);
             assert_eq!(story.says(Input::Safety, Level::Active).at_once, [raise()]);
         }
     }

@@ -165,7 +165,9 @@ fn an_arm_on_its_way_down_is_sent_up_until_the_relay_answers() {
     story.off(Input::Opened);
     story.on(Input::Safety);
     assert_eq!(story.raised(), 2);
-    for raised in 3..6 {
+    story.event(Event::NotEnergised { relay: Relay::Raise });
+    assert_eq!(story.raised(), 3, "once more at once");
+    for raised in 4..7 {
         let step = story.event(Event::NotEnergised { relay: Relay::Raise });
         assert_eq!(
             (step.at_once, story.raised()),
