@@ -125,7 +125,7 @@ pub struct Track {
     closing: bool,
     /// How often the presence loop was left since a car came under the arm: twice at most, as two are a doubt already.
     left_behind: u32,
-    /// It was come upon meanwhile: by the next car, or by this one on its way back.
+    /// It was come upon meanwhile: by the next car, or by this one on its way back; or nobody knows.
     came_behind: bool,
     /// The closing loop has become occupied since.
     reached: bool,
@@ -154,6 +154,11 @@ impl Track {
     /// What the loop under the arm has said can't be believed any more: what stood there is no car.
     pub fn forget(&mut self) {
         (self.safety, self.from_behind, self.between) = (false, false, None);
+    }
+
+    /// What the presence loop says can't be believed: nobody can say of what is under the arm that it has never left that loop.
+    pub fn presence_is_lost(&mut self) {
+        self.came_behind |= self.safety;
     }
 
     /// At once, not when it has settled: between two cars that are close together it is clear for a moment only.

@@ -61,6 +61,9 @@ impl Turn<'_> {
             state.track.forget();
             state.let_in = None;
         }
+        if !eyes.presence {
+            state.track.presence_is_lost();
+        }
         let settle = |signal: &mut Option<super::Signal>| signal.as_mut()?.settle(now, &times.signal);
         let presence = settle(&mut state.presence);
         let (safety, closing) = (settle(&mut state.safety), settle(&mut state.closing));

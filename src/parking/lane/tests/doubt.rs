@@ -225,3 +225,18 @@ fn one_car_that_goes_back_voids_one_ticket() {
         |order, how| Record::PassageEnded { authorisation: Authorisation::Delivery { delivery: delivery(order) }, how };
     assert_eq!((story.wrote(&ended(1, Ended::Unknown)), story.wrote(&ended(2, Ended::Withdrawn))), (1, 1));
 }
+
+#[test]
+fn what_the_presence_loop_said_before_it_fell_silent_is_not_believed_of_a_car_under_the_arm() {
+    let mut story = Story::begins(Settings { closing: false, ..Settings::whole(Way::In) });
+    story.car_comes();
+    story.event(Event::Authorised { delivery: delivery(1) });
+    story.arm_goes_up();
+    story.says(Input::Presence, Level::Unknown);
+    story.car_comes_under();
+    story.off(Input::Safety);
+    story.pass(100);
+    story.off(Input::Presence);
+    story.pass(8_000);
+    assert_eq!(story.answers(), [(delivery(1), Answer::Delivered)]);
+}
