@@ -101,7 +101,9 @@ impl Turn<'_> {
                     self.explained();
                 }
             }
-            Seen::BackedOut => self.went_back(),
+            // Without a loop behind the arm that is a guess: another may have closed up, and the first have driven in.
+            Seen::BackedOut if self.eyes().closing => self.went_back(),
+            Seen::BackedOut => {}
             // It counts as passed; who may be there still is called for.
             Seen::Unclear if !self.state.passages.is_empty() => {
                 if !self.eyes().presence {
