@@ -44,13 +44,13 @@ pub struct Checks {
     pub unanswered: BTreeSet<RequestId>,
     /// What the sign says.
     pub sign: Option<bool>,
-    /// Loops have not seen what was there.
+    /// Loops have not seen what was there, or the presence loop has seen a car that was not.
     blinded: bool,
     seen_passed: u32,
     seen_unauthorised: u32,
     tailgated: u32,
-    /// Pulses for lowering since the arm was raised, found closed, or released by a person.
-    lowers: u32,
+    /// Pulses for lowering since the arm was to be raised, found closed, or released by a person.
+    pub lowers: u32,
     pulses: VecDeque<u64>,
     on_since: [Option<u64>; 2],
     fire_since: Option<u64>,
@@ -305,7 +305,8 @@ impl Checks {
             let waiting: Vec<DeliveryId> = checks.raised_for.iter().filter(waits).copied().collect();
             checks.moved_for.extend(waiting);
         }
-        checks.blinded |= run.world.loops.contains(&Some(super::world::LoopFault::Blind));
+        checks.blinded |= run.world.loops.contains(&Some(super::world::LoopFault::Blind))
+            || run.world.loops[0] == Some(super::world::LoopFault::Stuck);
         checks.blind |= run.world.loops[0] == Some(super::world::LoopFault::Blind);
         checks.other_faults |= run.world.arm_fault.is_some() || run.world.switches.iter().any(Option::is_some);
     }

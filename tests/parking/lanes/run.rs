@@ -337,6 +337,9 @@ impl Run {
             // What was not energised is said of each; the rest is lost until the daemon is started again.
             for effect in effects {
                 if let Effect::Energise { relay, .. } = effect {
+                    if relay == Relay::Raise {
+                        self.checks.lowers = 0;
+                    }
                     self.event(Event::NotEnergised { relay });
                 }
             }
@@ -367,6 +370,8 @@ impl Run {
         if self.failing_commit == 1 {
             self.say(|| "the disk is broken".into());
             self.broken_until = Some(self.world.now + 2_000);
+            // An arm that went up meanwhile is nobody's after the start; a person looks at it.
+            self.checks.gave_up = true;
         }
         self.broken_until.is_some()
     }
@@ -439,6 +444,8 @@ impl Run {
         let Some(nth) = self.waiting.pop_front() else { return };
         match self.world.cars[nth].plan {
             Plan::Tailgate => {}
+            // It has driven on, through a gate that was open for everybody.
+            _ if !self.world.cars[nth].waits() => {}
             Plan::Nobody if self.chance.below(2) == 0 => self.ask(Ask::Raise),
             Plan::Nobody => self.event(Event::CantDecide { why: CantDecide::NoKey }),
             _ => {
