@@ -217,7 +217,7 @@ fn a_car_that_closed_up_to_one_under_the_arm_keeps_its_ticket() {
 #[test]
 fn one_car_that_goes_back_voids_one_ticket() {
     let mut story = may_come_in();
-    story.pass(61_000);
+    story.pass(1_000);
     story.event(Event::Authorised { delivery: delivery(2) });
     story.off(Input::Presence);
     story.pass(6_000);
