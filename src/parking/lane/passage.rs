@@ -147,6 +147,11 @@ impl Track {
         !self.safety && self.between.is_none()
     }
 
+    /// Another car has come before the gate since the one that came under the arm last had left it.
+    pub fn next_waits(&self) -> bool {
+        self.presence && self.left_behind > 0
+    }
+
     pub fn wake(&self) -> Option<Mono> {
         self.between
     }

@@ -3,7 +3,7 @@
 use super::gate::Position;
 use super::passage::{Eyes, Seen};
 use super::signal::Edge;
-use super::{Alarm, Call, Effect, Ended, Fault, Input, Level, Record, Turn, Way};
+use super::{Alarm, Authorisation, Call, Effect, Ended, Fault, Input, Level, Record, Turn, Way};
 
 impl Turn<'_> {
     pub(super) fn input(&mut self, input: Input, level: Level) {
@@ -27,10 +27,10 @@ impl Turn<'_> {
         }
     }
 
-    /// What has crossed the loops is known: it was not the car before the gate. Where none is there, or an older passage may have been
-    /// used up in its place, it may have been the car of any passage.
+    /// What has crossed the loops is known: it was not the car before the gate, which came there after it had left. Where none is
+    /// there, or another passage may have been used up in its place, it may have been the car of any passage.
     fn explained(&mut self) {
-        if self.state.presence.as_ref().is_some_and(|loop_| loop_.car(self.now, &self.state.settings.times.signal)) {
+        if self.eyes().presence && self.state.track.next_waits() {
             self.went_back();
         }
     }
@@ -95,7 +95,9 @@ impl Turn<'_> {
         match seen {
             Seen::Passed { cars } => {
                 self.state.gate.passed_under(self.now, &self.state.settings.times);
-                let own = self.state.passages.first().is_some_and(|next| !next.former && !next.called);
+                let own = self.state.passages.first().is_some_and(|next| {
+                    !next.former && !next.called && matches!(next.authorisation, Authorisation::Delivery { .. })
+                });
                 (0..cars).for_each(|nth| self.passed(nth == 0));
                 if own {
                     self.explained();
