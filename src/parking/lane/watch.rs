@@ -131,7 +131,8 @@ impl Turn<'_> {
         let waits = self.state.presence.as_ref().is_some_and(|loop_| !loop_.quiet(self.now));
         let own = own && (sure || self.state.passages.len() > usize::from(waits));
         if own {
-            self.end(0, Ended::Passed);
+            // Who left the presence loop second may have gone back.
+            self.end(0, if sure { Ended::Passed } else { Ended::Unknown });
         }
         let authorised = own || held;
         if sure {

@@ -240,3 +240,19 @@ fn what_the_presence_loop_said_before_it_fell_silent_is_not_believed_of_a_car_un
     story.pass(8_000);
     assert_eq!(story.answers(), [(delivery(1), Answer::Delivered)]);
 }
+
+#[test]
+fn what_may_have_been_a_second_car_is_not_said_to_have_passed() {
+    let mut story = may_come_in();
+    story.car_comes_under();
+    story.off(Input::Presence);
+    story.pass(600);
+    story.car_comes();
+    story.event(Event::Authorised { delivery: delivery(2) });
+    story.on(Input::Closing);
+    // It goes back, or has closed up.
+    story.off(Input::Presence);
+    story.off(Input::Safety);
+    story.pass(600);
+    assert_eq!(story.answers(), [(delivery(1), Answer::Delivered), (delivery(2), Answer::Unknown)]);
+}
