@@ -280,7 +280,9 @@ impl Checks {
         Self::look_at_fire(run);
         Self::look_at_cars(run);
         let on = [run.world.on_loop(1), run.world.on_loop(2)];
-        run.checks.follow(on, run.world.now, &run.world.cars, run.kept_open || run.world.fire);
+        // A fire is not over while its contact says nothing.
+        let held = run.kept_open || run.world.fire || run.world.fire_silent;
+        run.checks.follow(on, run.world.now, &run.world.cars, held);
         let driven = std::mem::take(&mut run.world.driven_down_on_a_car);
         if driven && run.lane.is_some() && run.checks.lowered_in == Some(run.boot) {
             Self::fail(run, "the arm comes down on a car");
