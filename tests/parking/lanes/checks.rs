@@ -307,6 +307,9 @@ impl Checks {
             let waiting: Vec<DeliveryId> = checks.raised_for.iter().filter(waits).copied().collect();
             checks.moved_for.extend(waiting);
         }
+        // Who stands on a loop for longer than any car does is not seen to go.
+        let stuck = |alarm: &Alarm| matches!(alarm, Alarm::Input { fault: Fault::Stuck, .. });
+        checks.loop_faults |= run.lane.as_ref().is_some_and(|lane| lane.alarms().iter().any(stuck));
         checks.blinded |= run.world.loops.contains(&Some(super::world::LoopFault::Blind))
             || run.world.loops[0] == Some(super::world::LoopFault::Stuck);
         checks.blind |= run.world.loops[0] == Some(super::world::LoopFault::Blind);
