@@ -158,7 +158,7 @@ impl Track {
 
     /// What the loop under the arm has said can't be believed any more: what stood there is no car.
     pub fn forget(&mut self) {
-        (self.safety, self.from_behind, self.between) = (false, false, None);
+        (self.safety, self.from_behind, self.between, self.left_behind) = (false, false, None, 0);
     }
 
     /// What the presence loop says can't be believed: nobody can say of what is under the arm that it has never left that loop.
