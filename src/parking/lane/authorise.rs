@@ -52,8 +52,7 @@ impl Turn<'_> {
 
     /// Writes the intent, and raises.
     fn intend(&mut self, authorisation: Authorisation) {
-        let times = &self.state.settings.times.signal;
-        let arrived = self.state.presence.as_ref().is_some_and(|loop_| loop_.car(self.now, times));
+        let arrived = self.state.car_waits(self.now);
         // What is under the arm already may be the end of a row that this car closes up to.
         let crossed = !self.state.under().all(|loop_| loop_.quiet(self.now));
         let passage = Passage::new(authorisation.clone(), self.now, arrived);
@@ -64,28 +63,27 @@ impl Turn<'_> {
 
     /// After the records of this step.
     pub(super) fn raise(&mut self) {
-        let mut effects = Vec::new();
-        self.pulse_raise(&mut effects);
-        self.step.effects.append(&mut effects);
-        self.state.lower_tries = 0;
+        let pulse = self.pulse_raise();
+        self.step.effects.extend(pulse);
     }
 
-    /// The pulse under way for lowering ends at once, also where the commit fails.
-    pub(super) fn pulse_raise(&mut self, effects: &mut Vec<Effect>) {
+    /// The pulse for it; none where the gate has one. That for lowering which is under way ends at once, also where the commit
+    /// fails.
+    pub(super) fn pulse_raise(&mut self) -> Option<Effect> {
+        self.state.lower_tries = 0;
         let (gate, times) = (&mut self.state.gate, &self.state.settings.times);
         if gate.energised(Relay::Lower, self.now) {
             self.step.at_once.push(Effect::Rest { relay: Relay::Lower });
         }
         if gate.just_raised(self.now, times) {
-            return;
+            return None;
         }
         gate.energise(Relay::Raise, self.now, times);
-        effects.push(Effect::Energise { relay: Relay::Raise, pulse: times.pulse });
+        Some(Effect::Energise { relay: Relay::Raise, pulse: times.pulse })
     }
 
     pub(super) fn cant_decide(&mut self, why: CantDecide) {
-        let times = &self.state.settings.times.signal;
-        let waits = self.state.presence.as_ref().is_some_and(|loop_| loop_.car(self.now, times));
+        let waits = self.state.car_waits(self.now);
         let pass = self.state.settings.undecided == Undecided::OpenAndRecord;
         if pass && waits && !self.state.undecided_here && self.state.passages.is_empty() {
             self.state.undecided_here = true;

@@ -23,7 +23,7 @@ impl State {
 
     /// Between two pulses for the same wish that the gate be open.
     pub(super) fn hold_interval(&self) -> Duration {
-        if self.on_fire { self.settings.times.fire_repeat } else { self.settings.times.travel * 2 }
+        if self.on_fire { self.settings.times.fire_repeat } else { self.settings.times.moved() }
     }
 
     /// The loops under and behind the arm.
@@ -119,18 +119,17 @@ impl Turn<'_> {
     }
 
     fn not_moved(&mut self, proved: bool) {
-        let waits = |passage: &super::Passage| passage.opened.is_none() && !passage.former;
         let tries = self.state.settings.tries;
         let again = |passage: &super::Passage| proved && passage.attempt < tries;
         let mut more = false;
         let mut nth = 0;
         while let Some(passage) = self.state.passages.get_mut(nth) {
-            if waits(passage) && again(passage) {
+            if passage.waits_for_the_gate() && again(passage) {
                 passage.attempt += 1;
                 let (authorisation, attempt) = (passage.authorisation.clone(), passage.attempt);
                 self.record(Record::GateIntended { authorisation, attempt });
                 more = true;
-            } else if waits(passage) {
+            } else if passage.waits_for_the_gate() {
                 self.raise_alarm(Alarm::GateDoesNotMove);
                 self.call_for(nth, Call::GateDoesNotMove);
                 if proved {
@@ -162,8 +161,7 @@ impl Turn<'_> {
             self.call(Call::RelayFailed);
             self.kept(Err(Call::RelayFailed));
         }
-        let waits = |passage: &super::Passage| passage.opened.is_none() && !passage.former;
-        while let Some(nth) = self.state.passages.iter().position(waits) {
+        while let Some(nth) = self.state.passages.iter().position(super::Passage::waits_for_the_gate) {
             self.call_for(nth, Call::RelayFailed);
             self.end(nth, Ended::NotMoved);
         }
@@ -186,10 +184,8 @@ impl Turn<'_> {
     }
 
     fn raise_at_once(&mut self) {
-        let mut effects = Vec::new();
-        self.pulse_raise(&mut effects);
-        self.step.at_once.append(&mut effects);
-        self.state.lower_tries = 0;
+        let pulse = self.pulse_raise();
+        self.step.at_once.extend(pulse);
     }
 
     /// Its wish is the contact's level, so it holds after a restart too.
@@ -218,7 +214,7 @@ impl Turn<'_> {
             let (opened, closed) = (self.state.gate.opened(self.now, times), self.state.gate.closed(self.now, times));
             let sees = self.state.settings.opened || closed == Some(true);
             let since = *self.state.burns_since.get_or_insert(self.now);
-            let late = self.now >= since + times.travel * 2;
+            let late = self.now >= since + times.moved();
             if due && opened != Some(true) && (sees || self.state.held_tries < self.state.settings.tries) {
                 self.raise_at_once();
                 self.state.held_at = Some(self.now);
@@ -287,7 +283,7 @@ impl Turn<'_> {
     fn serve_one(&mut self, nth: usize) {
         let (now, eyes) = (self.now, self.eyes());
         let times = &self.state.settings.times;
-        let car = self.state.presence.as_ref().is_some_and(|loop_| loop_.car(now, &times.signal));
+        let car = self.state.car_waits(now);
         let gone = self.state.presence.as_ref().is_some_and(|loop_| loop_.inactive_for(times.back_out, now));
         let free = self.state.under().all(|loop_| loop_.clear(now, &times.signal)) && self.state.track.idle();
         let under = !self.state.track.idle();
@@ -296,14 +292,14 @@ impl Turn<'_> {
         let goes_back = self.state.settings.way == Way::In;
         let newest = nth + 1 == self.state.passages.len();
         let position = self.state.gate.position;
-        let (back_out, pass, bound) = (times.back_out, times.pass, times.travel * 2);
+        let (back_out, pass, bound) = (times.back_out, times.pass, times.moved());
         let Some(passage) = self.state.passages.get_mut(nth) else { return };
         passage.arrived |= car;
         if passage.opened.is_none() && position == Position::Open {
             passage.opened = Some(now);
         }
         let since = passage.since;
-        let opened = passage.opened;
+        let (opened, from) = (passage.opened, passage.passes_from(&self.state.settings));
         let crossed = passage.crossed;
         // Nobody who can see the ground went back unseen.
         let withdrawn = passage.arrived && gone && free && eyes.presence && eyes.safety && now.since(since) >= back_out;
@@ -322,8 +318,6 @@ impl Turn<'_> {
         if position == Position::Closed && opened.is_some() {
             self.call_for(nth, Call::NobodyPasses);
         }
-        // Whoever waits for an answer has it in time, also where another's authorisation has opened the gate late.
-        let from = opened.unwrap_or(since + bound).min(since + bound * self.state.settings.tries);
         if now < from + pass {
             return;
         }

@@ -233,12 +233,12 @@ impl Gate {
             Position::Raising(_) if opened == Some(true) => (Position::Open, Verdict::Opened),
             Position::Raising(since) => {
                 let held = now.since(since);
-                if held >= times.travel * 2 && closed == Some(true) {
+                if held >= times.moved() && closed == Some(true) {
                     let proved = self.closed.as_ref().is_some_and(|switch| switch.proved && !switch.moved);
                     (Position::Closed, Verdict::NotMoved { proved })
                 } else if held >= times.travel && !fits_opened && closed != Some(true) {
                     (Position::Open, Verdict::Opened)
-                } else if held >= times.travel * 2 {
+                } else if held >= times.moved() {
                     (Position::Open, Verdict::NotSeenOpen)
                 } else {
                     return None;
@@ -250,11 +250,11 @@ impl Gate {
                 if closed == Some(true) && opened != Some(true) {
                     // What falls is protected for its slowest way all the same: a late switch may mean the time before.
                     (Position::Closed, Verdict::Closed)
-                } else if held >= times.travel * 2 && opened == Some(true) {
+                } else if held >= times.moved() && opened == Some(true) {
                     (Position::Open, Verdict::NotClosed)
                 } else if held >= times.travel + times.travel / 2 && !fits_closed && opened != Some(true) {
                     (Position::Closed, Verdict::Closed)
-                } else if held >= times.travel * 2 {
+                } else if held >= times.moved() {
                     (Position::Unknown, Verdict::NotClosed)
                 } else {
                     return None;

@@ -310,6 +310,11 @@ impl State {
         &self.passages
     }
 
+    /// A car stands before the gate, and its loop can be believed.
+    fn car_waits(&self, now: Mono) -> bool {
+        self.presence.as_ref().is_some_and(|loop_| loop_.car(now, &self.settings.times.signal))
+    }
+
     /// A car stands before the gate, as far as anybody can know: whoever reads and gives out tickets waits for it.
     pub fn armed(&self, now: Mono) -> bool {
         let times = &self.settings.times.signal;
@@ -318,7 +323,7 @@ impl State {
 
     /// A delivery is answered within this time.
     pub fn answers_within(settings: &Settings) -> Duration {
-        settings.times.travel * 2 * settings.tries + settings.times.pass * 2
+        settings.times.moved() * settings.tries + settings.times.pass * 2
     }
 
     /// When [`Event::Tick`] is wanted next; `None` while nothing is timed.
@@ -330,17 +335,11 @@ impl State {
         let inputs = loops.chain(self.fire.iter().map(|signal| (signal, times.fire_release)));
         let inputs = inputs.filter_map(|(signal, also)| signal.wake(now, &times.signal, also));
         let passages = self.passages.iter().flat_map(|passage| {
-            let last = passage.since + times.travel * 2 * self.settings.tries;
-            let opened = passage.opened.unwrap_or(passage.since + times.travel * 2).min(last);
-            [
-                passage.since + times.travel * 2,
-                passage.since + times.back_out,
-                opened + times.pass,
-                opened + times.pass * 2,
-            ]
+            let from = passage.passes_from(&self.settings);
+            [passage.since + times.moved(), passage.since + times.back_out, from + times.pass, from + times.pass * 2]
         });
         let held = self.held_at.map(|at| at + self.hold_interval());
-        let late = self.burns_since.map(|since| since + times.travel * 2);
+        let late = self.burns_since.map(|since| since + times.moved());
         let other = [self.gate.wake(now, times), self.track.wake(), held, late];
         inputs.chain(passages).chain(other.into_iter().flatten()).filter(|at| *at > now).min()
     }

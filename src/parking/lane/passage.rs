@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::record::{Authorisation, AuthorisationId, Ended};
+use super::settings::Settings;
 use super::signal::{Edge, Level};
 use crate::vocabulary::{DeliveryId, Mono};
 
@@ -46,6 +47,18 @@ impl Passage {
             called: false,
             crossed: false,
         }
+    }
+
+    /// It was intended in this run, and the gate was not open for it yet.
+    pub fn waits_for_the_gate(&self) -> bool {
+        self.opened.is_none() && !self.former
+    }
+
+    /// From when on its car has time to pass. Whoever waits for an answer has it in time, also where another's authorisation has
+    /// opened the gate late.
+    pub fn passes_from(&self, settings: &Settings) -> Mono {
+        let moved = settings.times.moved();
+        self.opened.unwrap_or(self.since + moved).min(self.since + moved * settings.tries)
     }
 }
 
@@ -202,7 +215,7 @@ impl Track {
                     return Some(Seen::WrongWay);
                 }
                 if !eyes.closing {
-                    return self.judge(eyes);
+                    return Some(self.judge(eyes));
                 }
                 if self.closing {
                     // What stands there may be the car before, and this one has gone back.
@@ -240,22 +253,22 @@ impl Track {
     /// A car that left the arm has not come to the closing loop.
     pub fn late(&mut self, now: Mono, eyes: Eyes) -> Option<Seen> {
         self.between.take_if(|ends| now >= *ends)?;
-        self.judge(eyes)
+        Some(self.judge(eyes))
     }
 
-    fn passed(&mut self) -> Seen {
+    fn passed(&self) -> Seen {
         Seen::Passed { cars: self.left_behind.max(1) }
     }
 
     /// A car has left the arm, and no closing loop has seen it come. Where there is one, it went back if a car was before the
     /// gate. Where there is none, it went back if it never left the presence loop.
-    fn judge(&mut self, eyes: Eyes) -> Option<Seen> {
-        Some(match (eyes.presence, eyes.closing) {
+    fn judge(&self, eyes: Eyes) -> Seen {
+        match (eyes.presence, eyes.closing) {
             (true, true) if self.before => Seen::BackedOut,
             (_, true) => Seen::Unclear,
             (true, false) if self.never_left() => Seen::BackedOut,
             (_, false) => self.passed(),
-        })
+        }
     }
 
     fn never_left(&self) -> bool {

@@ -89,6 +89,13 @@ impl Default for Times {
     }
 }
 
+impl Times {
+    /// An arm that moves has moved by then, and its switches have said so.
+    pub fn moved(&self) -> Duration {
+        self.travel * 2
+    }
+}
+
 impl Settings {
     /// All loops and switches there are, and a relay for each direction.
     pub fn whole(way: Way) -> Self {

@@ -5,9 +5,18 @@ use super::*;
 /// A car with a ticket before the open gate of an entry.
 fn may_come_in() -> Story {
     let mut story = Story::whole(Way::In);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
+    story
+}
+
+/// It has come under the arm, and another is before the gate, which may pass too.
+fn another_waits_behind() -> Story {
+    let mut story = may_come_in();
+    story.car_comes_under();
+    story.off(Input::Presence);
+    story.pass(600);
+    story.car_may_pass(2);
     story
 }
 
@@ -46,12 +55,7 @@ fn a_car_that_only_the_closing_loop_has_seen_keeps_its_ticket() {
 
 #[test]
 fn who_comes_after_a_car_that_has_passed_can_go_back() {
-    let mut story = may_come_in();
-    story.car_comes_under();
-    story.off(Input::Presence);
-    story.pass(600);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(2) });
+    let mut story = another_waits_behind();
     story.on(Input::Closing);
     story.pass(400);
     story.off(Input::Safety);
@@ -64,12 +68,7 @@ fn who_comes_after_a_car_that_has_passed_can_go_back() {
 
 #[test]
 fn what_may_have_been_a_second_car_uses_up_nothing_of_one_before_the_gate() {
-    let mut story = may_come_in();
-    story.car_comes_under();
-    story.off(Input::Presence);
-    story.pass(600);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(2) });
+    let mut story = another_waits_behind();
     // It rolls back a little, and comes again.
     story.off(Input::Presence);
     story.pass(600);
@@ -108,8 +107,7 @@ fn a_person_who_raises_for_a_car_that_was_called_for_gives_it_no_second_passage(
         Record::PassageEnded { authorisation: Authorisation::Delivery { delivery: delivery(1) }, how: Ended::Unknown };
     for restarts in [false, true] {
         let mut story = Story::whole(Way::Out);
-        story.car_comes();
-        story.event(Event::Authorised { delivery: delivery(1) });
+        story.car_may_pass(1);
         if restarts {
             story.restarts();
             story.starts();
@@ -129,8 +127,7 @@ fn a_person_who_raises_for_a_car_that_was_called_for_gives_it_no_second_passage(
 #[test]
 fn who_has_paid_and_backs_off_may_come_again() {
     let mut story = Story::whole(Way::Out);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.off(Input::Presence);
     story.pass(20_000);
@@ -149,8 +146,7 @@ fn what_stands_behind_when_the_loop_under_the_arm_is_believed_again_came_from_th
     story.pass(700);
     assert_eq!(story.answers(), [(delivery(1), Answer::Delivered)]);
     story.off(Input::Safety);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(2) });
+    story.car_may_pass(2);
     story.pass(900);
     story.car_comes_under();
     story.off(Input::Closing);
@@ -229,8 +225,7 @@ fn one_car_that_goes_back_voids_one_ticket() {
 #[test]
 fn what_the_presence_loop_said_before_it_fell_silent_is_not_believed_of_a_car_under_the_arm() {
     let mut story = Story::begins(Settings { closing: false, ..Settings::whole(Way::In) });
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.says(Input::Presence, Level::Unknown);
     story.car_comes_under();
@@ -243,12 +238,7 @@ fn what_the_presence_loop_said_before_it_fell_silent_is_not_believed_of_a_car_un
 
 #[test]
 fn what_may_have_been_a_second_car_is_not_said_to_have_passed() {
-    let mut story = may_come_in();
-    story.car_comes_under();
-    story.off(Input::Presence);
-    story.pass(600);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(2) });
+    let mut story = another_waits_behind();
     story.on(Input::Closing);
     // It goes back, or has closed up.
     story.off(Input::Presence);

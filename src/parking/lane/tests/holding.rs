@@ -116,8 +116,7 @@ fn fire_asks_again_for_as_long_as_the_gate_is_not_open() {
 #[test]
 fn fire_turns_an_arm_round_that_is_on_its_way_down() {
     let mut story = Story::whole(Way::Out);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.car_drives_through();
     assert_eq!((story.lowered(), story.raised()), (1, 1));
@@ -152,8 +151,7 @@ fn a_fire_that_burns_over_a_restart_keeps_it_open_and_one_that_is_over_ends() {
 #[test]
 fn while_nobody_knows_whether_there_is_fire_the_arm_stays_up() {
     let mut story = Story::whole(Way::Out);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.says(Input::Fire, Level::Unknown);
     story.car_drives_through();

@@ -45,8 +45,7 @@ fn the_same_delivery_again_raises_nothing_and_hears_the_same() {
 #[test]
 fn where_the_open_gate_counts_it_is_answered_before_the_car_has_passed_and_the_car_is_waited_for() {
     let mut story = Story::begins(Settings { delivered: Delivered::Opened, ..Settings::whole(Way::Out) });
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.event(Event::Authorised { delivery: delivery(1) });
     assert_eq!(story.answers(), [(delivery(1), Answer::Delivered); 2]);
@@ -59,8 +58,7 @@ fn where_the_open_gate_counts_it_is_answered_before_the_car_has_passed_and_the_c
 #[test]
 fn a_car_that_stands_under_the_arm_is_waited_for_and_one_that_comes_sends_it_up_again() {
     let mut story = Story::whole(Way::Out);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.car_comes_under();
     story.pass(300_000);
@@ -110,8 +108,7 @@ fn an_arm_that_loops_send_up_again_and_again_waits_longer_each_time() {
 #[test]
 fn a_car_that_follows_closely_is_on_record_and_the_gate_closes_when_the_loops_are_clear() {
     let mut story = Story::whole(Way::In);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.car_comes_under();
     story.off(Input::Presence);
@@ -145,8 +142,7 @@ fn a_car_that_follows_closely_is_on_record_and_the_gate_closes_when_the_loops_ar
 #[test]
 fn two_that_are_bumper_to_bumper_are_a_doubt() {
     let mut story = Story::whole(Way::In);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.car_comes_under();
     story.off(Input::Presence);
@@ -165,8 +161,7 @@ fn two_that_are_bumper_to_bumper_are_a_doubt() {
 #[test]
 fn a_car_that_took_a_ticket_and_goes_back_has_none_any_more() {
     let mut story = Story::whole(Way::In);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.off(Input::Presence);
     story.pass(4_900);
@@ -186,8 +181,7 @@ fn a_car_that_took_a_ticket_and_goes_back_has_none_any_more() {
 #[test]
 fn a_car_that_is_slow_between_two_loops_has_not_gone_back() {
     let mut story = Story::whole(Way::In);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.off(Input::Presence);
     story.pass(4_000);
@@ -204,8 +198,7 @@ fn a_car_that_is_slow_between_two_loops_has_not_gone_back() {
 fn a_car_that_comes_under_the_arm_and_goes_back_has_not_passed() {
     for closing in [true, false] {
         let mut story = Story::begins(Settings { closing, ..Settings::whole(Way::In) });
-        story.car_comes();
-        story.event(Event::Authorised { delivery: delivery(1) });
+        story.car_may_pass(1);
         story.arm_goes_up();
         story.car_comes_under();
         story.off(Input::Safety);
@@ -222,8 +215,7 @@ fn a_car_that_comes_under_the_arm_and_goes_back_has_not_passed() {
 #[test]
 fn without_a_closing_loop_a_car_has_passed_when_it_has_left_the_arm_and_the_presence_loop() {
     let mut story = Story::begins(Settings { closing: false, ..Settings::whole(Way::Out) });
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.car_drives_through();
     assert_eq!((story.answers(), story.lowered()), (vec![(delivery(1), Answer::Delivered)], 1));
@@ -232,8 +224,7 @@ fn without_a_closing_loop_a_car_has_passed_when_it_has_left_the_arm_and_the_pres
 #[test]
 fn a_motorcycle_that_is_on_one_loop_at_a_time_passes() {
     let mut story = Story::whole(Way::Out);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     for input in [Input::Presence, Input::Safety] {
         story.off(Input::Presence);

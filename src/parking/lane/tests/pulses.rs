@@ -25,8 +25,7 @@ impl Story {
 fn a_second_pulse_that_is_not_given_leaves_it_to_the_first_to_raise() {
     for fire in [false, true] {
         let mut story = Story::whole(Way::Out);
-        story.car_comes();
-        story.event(Event::Authorised { delivery: delivery(1) });
+        story.car_may_pass(1);
         story.off(Input::Closed);
         story.pass(1_000);
         let rising = story.lane.position();
@@ -51,8 +50,7 @@ fn a_second_pulse_that_is_not_given_leaves_it_to_the_first_to_raise() {
 #[test]
 fn an_arm_on_its_way_up_is_not_sent_down_because_a_second_pulse_was_not_given() {
     let mut story = Story::begins(Settings { opened: false, closed: false, ..Settings::whole(Way::Out) });
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.pass(1_000);
     story.asks(Ask::Raise);
     story.event(Event::NotEnergised { relay: Relay::Raise });
@@ -65,8 +63,7 @@ fn an_arm_on_its_way_up_is_not_sent_down_because_a_second_pulse_was_not_given() 
 fn what_the_arm_has_done_since_it_was_first_asked_is_not_forgotten_with_another_pulse() {
     let mut story = Story::whole(Way::Out);
     story.one_car(1);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(2) });
+    story.car_may_pass(2);
     story.off(Input::Closed);
     story.pass(1_000);
     story.on(Input::Closed);
@@ -93,8 +90,7 @@ fn two_wishes_within_one_pulse_and_its_rest_are_one_pulse() {
 fn what_could_not_be_written_leaves_the_falling_arm_protected() {
     for fire in [true, false] {
         let mut story = Story::whole(Way::Out);
-        story.car_comes();
-        story.event(Event::Authorised { delivery: delivery(1) });
+        story.car_may_pass(1);
         story.arm_goes_up();
         story.car_drives_through();
         story.off(Input::Opened);
@@ -191,8 +187,7 @@ fn where_the_open_gate_counts_one_that_is_open_already_does() {
     let mut story = Story::begins(Settings { delivered: Delivered::Opened, ..Settings::whole(Way::Out) });
     story.asks(Ask::KeepOpen);
     story.arm_goes_up();
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     assert_eq!(story.answers(), [(delivery(1), Answer::Delivered)]);
 }
 
@@ -213,8 +208,7 @@ fn a_switch_that_flickers_is_not_believed() {
 #[test]
 fn an_arm_that_sets_a_loop_off_by_itself_is_a_call() {
     let mut story = Story::whole(Way::Out);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.car_drives_through();
     for nth in 1..6 {
@@ -231,8 +225,7 @@ fn an_arm_that_sets_a_loop_off_by_itself_is_a_call() {
 #[test]
 fn the_arm_goes_down_as_soon_as_the_loops_have_been_quiet_for_long_enough() {
     let mut story = Story::whole(Way::Out);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.car_drives_through();
     story.on(Input::Closing);

@@ -5,8 +5,7 @@ use super::*;
 #[test]
 fn a_start_energises_nothing_and_knows_nothing() {
     let mut story = Story::whole(Way::Out);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.restarts();
     story.pass(600_000);
     assert_eq!((story.raised(), story.lowered()), (0, 0));
@@ -16,8 +15,7 @@ fn a_start_energises_nothing_and_knows_nothing() {
 #[test]
 fn who_may_pass_and_stands_before_a_gate_that_was_not_raised_is_called_for() {
     let mut story = Story::whole(Way::Out);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.restarts();
     story.starts();
     story.on(Input::Presence);
@@ -33,8 +31,7 @@ fn who_may_pass_and_stands_before_a_gate_that_was_not_raised_is_called_for() {
 #[test]
 fn a_car_that_was_on_its_way_through_is_seen_to_pass() {
     let mut story = Story::whole(Way::Out);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.car_comes_under();
     story.restarts();
@@ -108,8 +105,7 @@ fn a_number_is_refused_by_its_age_when_its_name_is_forgotten() {
 #[test]
 fn an_arm_that_was_left_up_is_lowered_once_every_input_has_spoken() {
     let mut story = Story::whole(Way::Out);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.car_comes_under();
     story.off(Input::Presence);

@@ -5,8 +5,7 @@ use super::*;
 #[test]
 fn a_gate_that_does_not_move_as_far_as_a_new_switch_says_is_unknown_and_somebody_comes() {
     let mut story = Story::whole(Way::Out);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.pass(7_900);
     assert_eq!(story.calls(), []);
     story.pass(200);
@@ -22,8 +21,7 @@ fn a_gate_that_does_not_move_as_far_as_a_new_switch_says_is_unknown_and_somebody
 fn a_gate_whose_switch_has_proved_itself_is_asked_once_more_under_a_new_intent() {
     let mut story = Story::whole(Way::Out);
     story.one_car(1);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(2) });
+    story.car_may_pass(2);
     story.pass(8_100);
     let authorisation = Authorisation::Delivery { delivery: delivery(2) };
     assert_eq!(story.wrote(&Record::GateIntended { authorisation: authorisation.clone(), attempt: 2 }), 1);
@@ -45,8 +43,7 @@ fn a_proof_is_of_one_run() {
     story.one_car(1);
     story.restarts();
     story.starts();
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(2) });
+    story.car_may_pass(2);
     story.pass(60_000);
     assert_eq!((story.raised(), story.answers()), (1, vec![(delivery(2), Answer::Unknown)]));
 }
@@ -54,8 +51,7 @@ fn a_proof_is_of_one_run() {
 #[test]
 fn a_gate_that_is_not_seen_open_is_a_call_and_the_car_may_pass() {
     let mut story = Story::whole(Way::Out);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.off(Input::Closed);
     story.pass(8_100);
     assert_eq!((story.calls(), story.answers()), (vec![Call::GateNotSeenOpen], vec![]));
@@ -67,8 +63,7 @@ fn a_gate_that_is_not_seen_open_is_a_call_and_the_car_may_pass() {
 #[test]
 fn without_switches_time_decides() {
     let mut story = Story::begins(Settings { opened: false, closed: false, ..Settings::whole(Way::Out) });
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.pass(3_900);
     assert!(matches!(story.lane.position(), gate::Position::Raising(_)));
     story.pass(200);
@@ -83,8 +78,7 @@ fn without_switches_time_decides() {
 #[test]
 fn a_car_before_an_open_gate_that_does_not_drive_is_a_call_and_the_gate_stays_open() {
     let mut story = Story::whole(Way::Out);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.pass(60_000);
     assert_eq!((story.calls(), story.answers()), (vec![Call::NobodyPasses], vec![(delivery(1), Answer::Unknown)]));
@@ -97,8 +91,7 @@ fn a_car_before_an_open_gate_that_does_not_drive_is_a_call_and_the_gate_stays_op
 #[test]
 fn a_gate_that_closes_before_its_car_by_itself_is_a_call() {
     let mut story = Story::whole(Way::Out);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.arm_goes_down();
     assert_eq!((story.calls(), story.raised()), (vec![Call::NobodyPasses], 1));
@@ -107,8 +100,7 @@ fn a_gate_that_closes_before_its_car_by_itself_is_a_call() {
 #[test]
 fn a_gate_that_does_not_close_is_asked_a_few_times_and_somebody_comes() {
     let mut story = Story::whole(Way::In);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.car_drives_through();
     story.pass(600_000);
@@ -123,8 +115,7 @@ fn a_gate_that_does_not_close_is_asked_a_few_times_and_somebody_comes() {
 #[test]
 fn a_switch_that_says_closed_while_cars_pass_is_not_believed() {
     let mut story = Story::begins(Settings { opened: false, ..Settings::whole(Way::Out) });
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.pass(8_100);
     story.car_drives_through();
     assert_eq!(story.alarms(), [Alarm::SwitchesDisagree, Alarm::GateDoesNotMove]);
@@ -145,8 +136,7 @@ fn both_ends_at_once_are_believed_of_neither() {
 #[test]
 fn a_relay_that_is_not_energised_has_moved_nothing() {
     let mut story = Story::whole(Way::Out);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.event(Event::NotEnergised { relay: Relay::Raise });
     assert_eq!(story.answers(), [(delivery(1), Answer::NotMoved)]);
     assert_eq!((story.calls(), story.raised()), (vec![Call::RelayFailed], 1));
@@ -158,8 +148,7 @@ fn a_relay_that_is_not_energised_has_moved_nothing() {
 #[test]
 fn an_arm_on_its_way_down_is_sent_up_until_the_relay_answers() {
     let mut story = Story::whole(Way::Out);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.car_drives_through();
     story.off(Input::Opened);
@@ -183,8 +172,7 @@ fn an_arm_on_its_way_down_is_sent_up_until_the_relay_answers() {
 fn a_stuck_loop_is_an_alarm_and_the_arm_stays_up() {
     for input in [Input::Safety, Input::Closing] {
         let mut story = Story::whole(Way::Out);
-        story.car_comes();
-        story.event(Event::Authorised { delivery: delivery(1) });
+        story.car_may_pass(1);
         story.arm_goes_up();
         story.car_drives_through();
         story.on(input);
@@ -226,8 +214,7 @@ fn a_flickering_loop_counts_no_car_and_keeps_the_arm_up() {
 #[test]
 fn between_two_flickers_the_arm_stays_up() {
     let mut story = Story::whole(Way::Out);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.car_comes_under();
     for nth in 0..100 {
@@ -244,8 +231,7 @@ fn between_two_flickers_the_arm_stays_up() {
 #[test]
 fn a_loop_of_which_nobody_knows_keeps_the_arm_up_and_sends_it_up() {
     let mut story = Story::whole(Way::Out);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.car_drives_through();
     assert_eq!(story.lowered(), 1);
@@ -306,8 +292,7 @@ fn where_the_gate_stays_closed_somebody_is_called() {
 #[test]
 fn a_gate_that_closes_by_its_own_control_is_only_looked_at() {
     let mut story = Story::begins(Settings { lowers: false, safety: false, ..Settings::whole(Way::Out) });
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.arm_goes_up();
     story.off(Input::Presence);
     story.on(Input::Closing);
@@ -322,8 +307,7 @@ fn a_gate_that_closes_by_its_own_control_is_only_looked_at() {
 #[test]
 fn an_arm_for_which_no_relay_was_energised_is_not_taken_for_closed() {
     let mut story = Story::begins(Settings { closed: false, opened: false, ..Settings::whole(Way::Out) });
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(1) });
+    story.car_may_pass(1);
     story.pass(5_000);
     story.car_drives_through();
     for tries in 1..3 {
@@ -343,8 +327,7 @@ fn an_arm_for_which_no_relay_was_energised_is_not_taken_for_closed() {
 fn a_gate_that_went_up_and_came_down_again_has_moved() {
     let mut story = Story::whole(Way::Out);
     story.one_car(1);
-    story.car_comes();
-    story.event(Event::Authorised { delivery: delivery(2) });
+    story.car_may_pass(2);
     story.off(Input::Closed);
     story.pass(1_000);
     story.on(Input::Closed);
