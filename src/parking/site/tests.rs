@@ -54,6 +54,16 @@ impl CarPark {
         Self { lanes, reported: vec![Vec::new(); usize::from(count)] }
     }
 
+    /// Four lanes that all know of a car which came in at the first and paid at the second.
+    fn with_one_paid() -> (Self, TicketNumber, Pass) {
+        let mut park = Self::new(4);
+        let ticket = park.enter(1, None);
+        park.settle();
+        let pass = park.pay(2, ticket, 300);
+        park.settle();
+        (park, ticket, pass)
+    }
+
     fn at(&mut self, number: u8) -> &mut Site {
         &mut self.lanes[usize::from(number) - 1]
     }
@@ -103,8 +113,7 @@ impl CarPark {
     fn tell(&mut self, number: u8, to: &[u8]) -> bool {
         let Some(message) = self.publish(number) else { return false };
         for hearer in to.iter().filter(|hearer| **hearer != number) {
-            let taken = self.at(*hearer).take(&message, lane(number), now(70)).unwrap();
-            self.report(*hearer, &taken.conflicts);
+            self.give(*hearer, number, &message);
         }
         true
     }
@@ -113,7 +122,11 @@ impl CarPark {
     fn hear(&mut self, number: u8, from: u8) {
         let document = self.at(from).last().unwrap().clone();
         let message = document.sign(&signer(from, &format!("7/{from}"))).unwrap();
-        let taken = self.at(number).take(&message, lane(from), now(70)).unwrap();
+        self.give(number, from, &message);
+    }
+
+    fn give(&mut self, number: u8, from: u8, message: &[u8]) {
+        let taken = self.at(number).take(message, lane(from), now(70)).unwrap();
         self.report(number, &taken.conflicts);
     }
 
@@ -172,11 +185,7 @@ fn a_stay_from_entry_to_exit_is_known_everywhere_and_then_forgotten() {
 
 #[test]
 fn a_copied_ticket_leaves_twice_only_apart_and_everybody_says_so_once() {
-    let mut park = CarPark::new(4);
-    let ticket = park.enter(1, None);
-    park.settle();
-    let pass = park.pay(2, ticket, 300);
-    park.settle();
+    let (mut park, ticket, pass) = CarPark::with_one_paid();
     // Exits 3 and 4 hear nothing of each other.
     assert!(park.leave(3, ticket, &[pass]) && park.leave(4, ticket, &[pass]));
     park.settle();
@@ -190,11 +199,7 @@ fn a_copied_ticket_leaves_twice_only_apart_and_everybody_says_so_once() {
 
 #[test]
 fn a_lane_that_hears_last_still_names_both_sides() {
-    let mut park = CarPark::new(4);
-    let ticket = park.enter(1, None);
-    park.settle();
-    let pass = park.pay(2, ticket, 300);
-    park.settle();
+    let (mut park, ticket, pass) = CarPark::with_one_paid();
     assert!(park.leave(3, ticket, &[pass]) && park.leave(4, ticket, &[pass]));
     // 2 hears 3 and not 4, of which the others hear again and again.
     park.tell(3, &[1, 2, 4]);
@@ -214,11 +219,7 @@ fn a_lane_that_hears_last_still_names_both_sides() {
 /// The exit that was the last to hear of the other acknowledges and tells in one; of that the first alone hears at first.
 #[test]
 fn a_fact_is_kept_until_everybody_has_heard_who_contradicts_it() {
-    let mut park = CarPark::new(4);
-    let ticket = park.enter(1, None);
-    park.settle();
-    let pass = park.pay(2, ticket, 300);
-    park.settle();
+    let (mut park, ticket, pass) = CarPark::with_one_paid();
     assert!(park.leave(3, ticket, &[pass]) && park.leave(4, ticket, &[pass]));
     for _ in 0..4 {
         for number in [3, 1, 2] {
