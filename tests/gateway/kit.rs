@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kioskd::fleet::gateway::config::{self, GatewayConfig};
 use kioskd::fleet::gateway::{Gateway, keygen};
@@ -21,8 +21,8 @@ use tokio::sync::mpsc;
 
 use super::provider::{Provider, rails};
 use kioskd_tests::child::{Running, command};
-use kioskd_tests::free_port;
 use kioskd_tests::site::certificates;
+use kioskd_tests::{free_port, wait_for};
 
 /// Nothing in these tests takes this long unless it is broken.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -275,11 +275,7 @@ impl Mosquitto {
         let mut broker = command("mosquitto");
         broker.arg("-c").arg(&self.conf).stdout(Stdio::null()).stderr(Stdio::null());
         self.child = Some(Running::start(&mut broker));
-        let by = Instant::now() + PATIENCE;
-        while TcpStream::connect(self.addr).is_err() {
-            assert!(Instant::now() < by, "mosquitto does not listen");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait_for("mosquitto listens", PATIENCE, || TcpStream::connect(self.addr).ok());
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use kioskd::fleet::link::LinkConfig;
 use kioskd_tests::child::{Running, command};
-use kioskd_tests::free_port;
+use kioskd_tests::{free_port, wait_for};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -48,13 +48,11 @@ impl Cluster {
         until("epmd listens", || TcpStream::connect(("127.0.0.1", epmd)).is_ok());
         (0..NODES).for_each(|node| cluster.restart(node));
         // A node is a member before its plugins run.
-        let listens = |node| TcpStream::connect(cluster.mqtt(node)).is_ok();
-        let begin = Instant::now();
-        while cluster.running() < NODES || !(0..NODES).all(listens) {
-            let listening: Vec<_> = (0..NODES).filter(|&node| listens(node)).collect();
-            assert!(begin.elapsed() < START, "{} nodes run, of which listen {listening:?}", cluster.running());
-            std::thread::sleep(Duration::from_millis(200));
+        for node in 0..NODES {
+            let what = format!("node {} listens", node + 1);
+            wait_for(&what, START, || TcpStream::connect(cluster.mqtt(node)).ok());
         }
+        wait_for("they are one cluster", START, || (cluster.running() == NODES).then_some(()));
         cluster
     }
 
