@@ -159,6 +159,7 @@ fn resolve(config: &mut Config, directory: &Path) {
     for path in fixed.into_iter().chain(look).chain(trust).chain(&mut config.media.ca) {
         *path = directory.join(&path);
     }
+    config.parking.iter_mut().for_each(|parking| parking.resolve(directory));
     pictures.for_each(|picture| *picture = placed(directory, picture));
     if let Some(fleet) = &mut config.fleet {
         let secrets = [&mut fleet.key, &mut fleet.signing_key];

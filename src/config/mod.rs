@@ -13,6 +13,7 @@ mod document;
 mod input;
 mod load;
 mod media;
+mod parking;
 mod partial;
 pub mod rail;
 mod rules;
@@ -37,6 +38,7 @@ pub use document::Problem;
 pub use input::{Calibration, Keypad, Scanner, Touch};
 pub use load::{ConfigError, LIMIT, Missing, Typeset, load, load_wiring, parse, rails_in, read};
 pub use media::{Media, media_in};
+pub use parking::{CodeKey, LaneKey, Mode, Parking};
 pub use partial::{PartialConfig, load_partial};
 pub use rail::{Provider, Rail};
 pub use schema::schema;
@@ -97,21 +99,19 @@ pub struct Config {
     pub update: Update,
     #[serde(default)]
     pub media: Media,
-    /// How people pay; one to eight, each name once.
-    #[serde(rename = "rail")]
-    #[schemars(length(min = 1))]
+    pub parking: Option<Parking>,
+    /// How people pay; one to eight, each name once. An entry or exit of a car park may have none.
+    #[serde(rename = "rail", default)]
     pub rails: Vec<Rail>,
     /// Of the shelf, where there is more than one look can take in; the products of one are shown together. Eleven at
     /// most.
     #[serde(rename = "category", default)]
     pub categories: Vec<Category>,
-    /// What is sold; each is in at least one slot.
-    #[serde(rename = "product")]
-    #[schemars(length(min = 1))]
+    /// What is sold, one at least; each is in at least one slot. None at a car park.
+    #[serde(rename = "product", default)]
     pub products: Vec<Product>,
-    /// What delivers it.
-    #[serde(rename = "slot")]
-    #[schemars(length(min = 1))]
+    /// What delivers it, one at least. None at a car park.
+    #[serde(rename = "slot", default)]
     pub slots: Vec<Slot>,
     /// Which wires the names of lines mean; a name without one is the kernel's own.
     #[serde(rename = "line", default)]

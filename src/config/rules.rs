@@ -5,6 +5,7 @@
 
 mod input;
 mod lines;
+mod parking;
 mod rails;
 mod texts;
 mod theme;
@@ -50,6 +51,7 @@ pub(super) fn check(text: &str, file: Node<'_>, directory: &Path, found: &mut Fo
     file.get("service").into_iter().for_each(|service| rules.service(service));
     rules.service_key(file);
     rules.input(file);
+    rules.parking(file);
     rules.fewer(file, "rail", MOST_RAILS);
     rules.fewer(file, "category", MOST_CATEGORIES);
     rules.rails(file);

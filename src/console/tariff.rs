@@ -105,6 +105,7 @@ pub fn bill(tariff: &Tariff, question: &Question<'_>) -> Result<Bill, TariffErro
         class: question.class.map(label).transpose()?,
         free_used: 0,
         validations,
+        worths: Vec::new(),
         season: question.season.map(label).transpose()?,
         visit: question.visit.map(|text| visit(text).ok_or_else(|| TariffError::Visit(text.into()))).transpose()?,
     };

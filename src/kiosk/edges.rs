@@ -267,6 +267,8 @@ impl Edges {
             | Effect::Find { .. }
             | Effect::Answer { .. }
             | Effect::CheckConfig { .. }
+            | Effect::Tell { .. }
+            | Effect::CallForHelp
             | Effect::StartAnew => {}
         }
     }

@@ -9,6 +9,7 @@ use crate::input::{self, DeviceDirs, DeviceSelector, InputEvent, Role, Simulated
 use crate::operation::Refusal;
 use crate::sale::dialogue::{LookupPage, Page, ShopPage};
 use crate::sale::event::{Condition, Event};
+use crate::sale::presented::Presented;
 use crate::sale::{Key, Touch};
 use crate::service::Supervisor;
 use crate::vocabulary::{Corner, Point, ShortCode, Spot};
@@ -68,6 +69,9 @@ impl Kiosk {
             }
             InputEvent::Strayed => self.touch.pressed = None,
             InputEvent::Key(key) => self.step(Event::Touch(Touch::Key(key))),
+            InputEvent::Scanned(text) if self.config.parking.is_some() => {
+                self.step(Event::Presented(Presented::Code(text)));
+            }
             InputEvent::Scanned(text) => {
                 let touches = spell(self.shown.as_ref().map(|shown| &shown.view.page), &text);
                 touches.into_iter().for_each(|touch| self.step(Event::Touch(touch)));

@@ -23,6 +23,7 @@ pub(crate) mod inspection;
 mod media;
 mod notices;
 pub(crate) mod outbox;
+pub mod parking;
 mod pin;
 mod print_queue;
 mod reads;
@@ -114,6 +115,8 @@ pub enum KioskError {
     Board(#[from] crate::board::BoardError),
     #[error("the broker `{0}`: {1}")]
     Broker(String, String),
+    #[error(transparent)]
+    Parking(#[from] parking::ParkingError),
     #[error("the fleet: {0}")]
     Tls(#[from] crate::fleet::tls::TlsError),
     #[error("could not start {what}: {source}")]
@@ -317,7 +320,7 @@ impl Kiosk {
         heartbeat: Heartbeat,
     ) -> Result<Self, KioskError> {
         let boot = start::new_boot();
-        let mut state = State::new(start::policy(&config), start::planogram(&config));
+        let mut state = State::of(start::policy(&config), start::shop(&config)?);
         let opened = start::open_ledger(lock, &config, &boot, &clock.stamp(), &mut state);
         let (ledger, reader, failure) = match opened {
             Ok((ledger, reader)) => {
@@ -581,8 +584,20 @@ impl Kiosk {
             Effect::Answer { id, outcome } => self.answered(&id, &outcome),
             Effect::CheckConfig { asked } => self.check_config(asked),
             Effect::StartAnew => self.starts_anew = true,
+            Effect::Tell { message } => self.tell_the_site(message),
+            Effect::CallForHelp => self.call_for_help(),
             other => self.edges.execute(other),
         }
+    }
+
+    /// To the other lanes, over the fleet's broker.
+    fn tell_the_site(&mut self, message: Vec<u8>) {
+        tracing::debug!(bytes = message.len(), "the site is told what this lane has done");
+    }
+
+    /// Somebody at the kiosk wants a person.
+    fn call_for_help(&mut self) {
+        tracing::warn!("a customer calls for help");
     }
 
     fn fleet_event(&mut self, event: FleetEvent) {

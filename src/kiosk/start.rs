@@ -11,7 +11,7 @@ use super::{Edges, Input, KioskError, Options, media};
 use crate::config::{self, Config, TrustedKey};
 use crate::ledger::{DirectoryLock, Ledger, LedgerError, Reader};
 use crate::sale::policy::RailPolicy;
-use crate::sale::shop::Product;
+use crate::sale::shop::{Product, Shop};
 use crate::sale::{Policy, State};
 use crate::service::{self, Ended, Heartbeat, Notification, Part, Supervisor};
 use crate::signed::keys::KeySource;
@@ -69,6 +69,9 @@ pub(super) fn overridden(mut config: Config, options: &Options) -> Config {
             fleet.back_end.push(TrustedKey { kid: "back-end".into(), file: keys.join("back-end.pem") });
         }
     }
+    if let (Some(keys), Some(parking)) = (&options.keys, &mut config.parking) {
+        parking.keys_in(keys);
+    }
     config.locate_media(&media::folder(&config.state.directory));
     config
 }
@@ -111,7 +114,11 @@ pub(crate) fn open_ledger(
 ) -> Result<(Ledger, Reader), LedgerError> {
     let room = &config.state;
     let mut ledger = Ledger::open(lock?, boot.clone(), room.reserve.0, room.min_free.0)?;
-    state.restore(ledger.recover()?);
+    let mut recovered = ledger.recover()?;
+    let memory = std::mem::take(&mut recovered.memory);
+    let path = ledger.path().to_owned();
+    state.shop.recall(memory).map_err(|what| LedgerError::Forgotten { path, what })?;
+    state.restore(recovered);
     ledger.begin(at, state)?;
     if let Some(before) = ledger.moved() {
         let (now, path) = (ledger.id(), ledger.path().display());
@@ -166,6 +173,17 @@ pub(crate) fn policy(config: &Config) -> Policy {
             .collect(),
         // Checked with the configuration, like the rates above.
         zone: TimeZone::get(&kiosk.time_zone).unwrap_or(TimeZone::UTC),
+    }
+}
+
+/// What is behind the counter: a car park where the configuration has one, else a planogram.
+///
+/// # Errors
+/// The car park's files are not what they should be.
+pub(crate) fn shop(config: &Config) -> Result<Box<dyn Shop>, KioskError> {
+    match &config.parking {
+        Some(parking) => Ok(Box::new(super::parking::shop(config, parking)?)),
+        None => Ok(Box::new(planogram(config))),
     }
 }
 

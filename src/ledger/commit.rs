@@ -1,5 +1,6 @@
 //! Writes the ledger. There is one owner with one connection.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Ledger {
     acknowledged: u64,
     reserve: Reserve,
     latched: Option<String>,
+    /// The parts of the shop's memory as they are on disk, by their numbers.
+    remembered: BTreeMap<String, u64>,
 }
 
 impl Ledger {
@@ -92,6 +95,7 @@ impl Ledger {
             acknowledged,
             reserve,
             latched: None,
+            remembered: BTreeMap::new(),
         };
         ledger.reserve.ready();
         Ok(ledger)
@@ -144,7 +148,8 @@ impl Ledger {
 
     /// What was open when the daemon last stopped.
     pub fn recover(&self) -> Result<sale::recover::Recovered, LedgerError> {
-        let recovered = reader::recover(&self.connection, &self.path)?;
+        let mut recovered = reader::recover(&self.connection, &self.path)?;
+        recovered.memory = reader::memory(&self.connection, &self.path)?;
         let config_tried = configuration::newest(&self.connection, &self.path)?.trial;
         Ok(sale::recover::Recovered { moved: self.moved.is_some(), config_tried, ..recovered })
     }
@@ -185,8 +190,16 @@ impl Ledger {
         self.acknowledged = seq.min(self.seq);
     }
 
+    /// The parts of the shop's memory that are not on disk as they are.
+    fn unwritten(&self, state: &sale::State) -> Vec<(String, u64)> {
+        let mut parts = state.shop.memory();
+        parts.retain(|(name, number)| self.remembered.get(name) != Some(number));
+        parts
+    }
+
     fn write(&mut self, at: &Stamp, records: &[Record], state: &sale::State) -> Result<(u64, String), LedgerError> {
         let wrap = LedgerError::sqlite(&self.path);
+        let parts = self.unwritten(state);
         let change = self.connection.transaction().map_err(&wrap)?;
         let (mut seq, mut hash) = (self.seq, self.hash.clone());
         for record in records {
@@ -199,6 +212,14 @@ impl Ledger {
         orders.dedup();
         for order in orders.iter().filter_map(|id| state.orders.get(id)) {
             project::order(&change, order).map_err(&wrap)?;
+        }
+        for (name, _) in &parts {
+            if let Some(value) = state.shop.part(name) {
+                change
+                    .prepare_cached("INSERT OR REPLACE INTO memory (name, value) VALUES (?1, ?2)")
+                    .and_then(|mut insert| insert.execute([name, &value]))
+                    .map_err(&wrap)?;
+            }
         }
         change
             .prepare_cached("UPDATE meta SET value = ?1 WHERE key = 'acknowledged'")
@@ -214,7 +235,8 @@ impl Journal for Ledger {
         if let Some(why) = &self.latched {
             return Err(LedgerError::Latched(why.clone()));
         }
-        if records.is_empty() {
+        let parts = self.unwritten(state);
+        if records.is_empty() && parts.is_empty() {
             return Ok(());
         }
         let mut result = self.write(at, records, state);
@@ -225,6 +247,7 @@ impl Journal for Ledger {
         match result {
             Ok((seq, hash)) => {
                 (self.seq, self.hash) = (seq, hash);
+                self.remembered.extend(parts);
                 Ok(())
             }
             Err(error) => {

@@ -87,6 +87,8 @@ pub enum LedgerError {
     Differs { path: PathBuf, what: String },
     #[error("{path}: {what}", path = path.display())]
     Unreadable { path: PathBuf, what: &'static str },
+    #[error("{}: what the shop remembers can't be read: {what}", path.display())]
+    Forgotten { path: PathBuf, what: String },
     #[error("{path} is held by {by}; one daemon a ledger, so stop that one first", path = path.display())]
     Held { path: PathBuf, by: String },
     #[error("the ledger is latched after a failed write: {0}")]

@@ -114,6 +114,10 @@ const TABLES: &str = "
         FROM record;
 ";
 
+/// What the shop remembers that is not in the records, as JSON: what the lanes of a car park have told each other.
+const MEMORY: &str =
+    "CREATE TABLE IF NOT EXISTS memory (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID";
+
 /// Whether this kioskd can read the tables of a file that is a ledger.
 pub fn known(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
     let version = connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
@@ -137,7 +141,9 @@ pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), LedgerErr
     let number = |query: &str| connection.query_row(query, [], |row| row.get::<_, i64>(0)).map_err(&wrap);
     let application = number("PRAGMA application_id")?;
     if application == APPLICATION_ID {
-        return known(connection, path);
+        known(connection, path)?;
+        // One that was begun before there was any.
+        return connection.execute_batch(MEMORY).map_err(&wrap);
     }
     let empty = number("SELECT count(*) FROM sqlite_schema")? == 0 && number("PRAGMA user_version")? == 0;
     if application != 0 || !empty {
@@ -145,6 +151,7 @@ pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), LedgerErr
     }
     let change = connection.transaction().map_err(&wrap)?;
     change.execute_batch(TABLES).map_err(&wrap)?;
+    change.execute_batch(MEMORY).map_err(&wrap)?;
     change.pragma_update(None, "user_version", VERSION).map_err(&wrap)?;
     change.pragma_update(None, "application_id", APPLICATION_ID).map_err(&wrap)?;
     change.execute("INSERT INTO meta (key, value) VALUES ('acknowledged', '0')", []).map_err(&wrap)?;

@@ -230,6 +230,7 @@ fn slip_name(slip: Slip) -> &'static str {
         Slip::Receipt => "receipt",
         Slip::Refund => "refund slip",
         Slip::Claim => "claim slip",
+        Slip::Ticket => "ticket",
     }
 }
 
@@ -305,8 +306,8 @@ mod tests {
     #[test]
     fn every_slip_has_its_name() {
         let order = OrderId::from_parts(1, 1);
-        let slips = [Slip::Receipt, Slip::Refund, Slip::Claim];
+        let slips = [Slip::Receipt, Slip::Refund, Slip::Claim, Slip::Ticket];
         let told = slips.map(|slip| told(&Record::ReceiptPrinted { order, slip }));
-        assert_eq!(told, ["receipt printed", "refund slip printed", "claim slip printed"]);
+        assert_eq!(told, ["receipt printed", "refund slip printed", "claim slip printed", "ticket printed"]);
     }
 }

@@ -119,7 +119,7 @@ pub(super) fn document(texts: &Texts, receipt: &Receipt, url: Option<&str>) -> D
     let advice = match receipt.slip {
         Slip::Claim => Some("paper-claim"),
         Slip::Refund => Some("paper-refund"),
-        Slip::Receipt => (receipt.refund_pending > 0).then_some("paper-refund"),
+        Slip::Receipt | Slip::Ticket => (receipt.refund_pending > 0).then_some("paper-refund"),
     };
     if let Some(advice) = advice {
         lines.push(Line::Text { text: say(advice), px: BODY, bold: true, place: Place::Left });
@@ -196,7 +196,7 @@ impl Receipt {
 
     fn heading(&self) -> &'static str {
         match self.slip {
-            Slip::Receipt => "paper-receipt",
+            Slip::Receipt | Slip::Ticket => "paper-receipt",
             Slip::Refund => "paper-refund-slip",
             Slip::Claim => "paper-claim-slip",
         }

@@ -67,7 +67,9 @@ impl State {
         });
         // Who has the QR before them needs no finger, so it may stay.
         reasons.extend(self.conditions.touch_fault.clone().map(StopReason::TouchDown));
-        if !self.policy.rails.iter().any(|rail| self.rail_up(&rail.name)) {
+        // Where nothing is sold for money nobody misses a provider.
+        let rails = &self.policy.rails;
+        if !rails.is_empty() && !rails.iter().any(|rail| self.rail_up(&rail.name)) {
             reasons.push(StopReason::RailDown);
         }
         if self.current.is_none() {
@@ -82,6 +84,13 @@ impl State {
         if matches!(self.conditions.self_check, SelfCheck::Pending(_)) {
             reasons.retain(|reason| !matches!(reason, StopReason::SelfCheck(_)));
         }
+        reasons
+    }
+
+    /// The same where what is handed over was paid elsewhere or costs nothing.
+    pub(super) fn reasons_against_tickets(&self) -> Vec<StopReason> {
+        let mut reasons = self.reasons_to_show();
+        reasons.retain(|reason| !matches!(reason, StopReason::RailDown | StopReason::CoolingDown | StopReason::Full));
         reasons
     }
 

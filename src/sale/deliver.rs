@@ -7,7 +7,8 @@
 
 use super::event::{Effect, Illegal};
 use super::order::Receipt;
-use super::record::{Record, Settling};
+use super::presented::CodeKind;
+use super::record::{Record, Settling, Slip};
 use super::view::Outcome;
 use super::{Order, Turn};
 use crate::vocabulary::{Cause, DeliveryId, Evidence, Grant, OrderId, Outlet, Reading, UnknownDelivery};
@@ -165,6 +166,10 @@ impl Turn<'_> {
                     self.record(Record::OutletFaulty { outlet, why: Cause::NothingFell });
                 }
             }
+            Evidence::Withdrawn => {
+                let why = Cause::Withdrawn;
+                self.record(Record::ItemNotDelivered { order, item, outlet: Some(outlet), why, last: true });
+            }
             Evidence::Nothing { self_tested: false } => {
                 self.unknown(delivery, outlet, Cause::SensorFailed);
             }
@@ -180,6 +185,8 @@ impl Turn<'_> {
         let settled_by = match self.state.policy.unknown_delivery {
             // Nobody has paid, so there is nothing to settle.
             _ if granted => Settling::AssumedDelivered,
+            // Who has driven out is not given back what it cost.
+            _ if matches!(outlet, Outlet::Gate(_)) => Settling::AssumedDelivered,
             UnknownDelivery::Refund => Settling::Refund,
             UnknownDelivery::Hold => Settling::Claim,
             UnknownDelivery::AssumeDelivered => Settling::AssumedDelivered,
@@ -209,6 +216,15 @@ impl Turn<'_> {
             |order: &Order| order.bought().is_some() && order.receipt == Receipt::NotYet && order.printing.is_none();
         if self.state.orders.get(&id).is_some_and(unprinted) {
             self.print(id);
+        }
+    }
+
+    /// What the customer takes away of an order that was granted, before anything is handed over.
+    pub(super) fn print_ticket(&mut self, id: OrderId) {
+        let Some(order) = self.state.orders.get_mut(&id) else { return };
+        if self.state.shop.code(order).is_some_and(|code| code.kind == CodeKind::Ticket) {
+            order.printing = Some(Slip::Ticket);
+            self.effect(Effect::Print { order: id });
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::dialogue::Touch;
 use super::order::Order;
+use super::presented::Presented;
 use super::record::Offered;
 use super::software::{UpdateEvent, UpdateTask};
 use crate::operation::{ConfigText, Digest, Known, Operation, Outcome, Refusal, Request, RequestId};
@@ -30,6 +31,13 @@ pub enum Event {
         units: Vec<Offered>,
         grant: Option<Grant>,
         outlet: Option<Outlet>,
+    },
+    /// Something is held before the kiosk, typed or wanted that only the shop can read.
+    Presented(Presented),
+    /// What another lane of the site says of itself.
+    Heard {
+        lane: u8,
+        message: Vec<u8>,
     },
     Condition(Condition),
     /// Answers of a rail. Every effect that asks gets exactly one, be it a time-out.
@@ -262,6 +270,12 @@ pub enum Effect {
     StartAnew,
     /// For who installs software; it answers with one [`UpdateEvent`].
     Update(UpdateTask),
+    /// To the other lanes of the site; it takes the place of what was told before. It is on disk.
+    Tell {
+        message: Vec<u8>,
+    },
+    /// Somebody at the kiosk asks for a person.
+    CallForHelp,
 }
 
 /// An event that does not fit. Not an error of the machine: answers arrive late and fingers miss.
@@ -281,6 +295,8 @@ pub enum Illegal {
     Refused(&'static str),
     #[error("nothing is sold now: {0}")]
     NotSelling(StopReason),
+    #[error("what lane {lane} says is not believed: {why}")]
+    NotBelieved { lane: u8, why: String },
     /// These goods can't be had now.
     #[error("{0}")]
     NotSold(Refusal),

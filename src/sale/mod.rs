@@ -12,7 +12,7 @@
 //!
 //! Where to look: [`record`] what is written down · [`order`] what an order is, as a fold of its records · [`dialogue`]
 //! the customer's pages · `codes` order numbers · [`shop`] what is sold and where it comes out · `offer` from a basket to a
-//! charge · `operate` what people ask of it · `pulse` a relay
+//! charge · [`presented`] what is held before the scanner, and what it costs · `operate` what people ask of it · `pulse` a relay
 //! that is tried · `reboot` of the board · `configuration` that is tried · [`update`] of the [`software`] · `deliver` ·
 //! `settle` charges and refunds · `recover` after a restart ·
 //! `conditions` when it may sell · [`view`] an order as people see it.
@@ -27,6 +27,7 @@ mod offer;
 mod operate;
 pub mod order;
 pub mod policy;
+pub mod presented;
 mod pulse;
 mod reboot;
 pub mod record;
@@ -45,6 +46,7 @@ pub use conditions::Conditions;
 pub use configuration::Configuration;
 pub use dialogue::{Dialogue, Key, PinGuard, Touch};
 pub use event::{Condition, Effect, Event, Illegal, SelfCheck};
+pub use offer::ORDER_NOTE;
 pub use order::Order;
 pub use policy::Policy;
 pub use pulse::Pulse;
@@ -102,10 +104,14 @@ pub struct Step {
 
 impl State {
     pub fn new(policy: Policy, shop: impl Shop + 'static) -> Self {
-        let dialogue = Dialogue::new(policy.languages.clone());
+        Self::of(policy, Box::new(shop))
+    }
+
+    pub fn of(policy: Policy, shop: Box<dyn Shop>) -> Self {
+        let dialogue = Dialogue::new(policy.languages.clone(), &*shop);
         Self {
             policy,
-            shop: Box::new(shop),
+            shop,
             conditions: Conditions::default(),
             dialogue,
             orders: BTreeMap::new(),
@@ -148,7 +154,7 @@ impl State {
     pub fn next_wake(&self, now: Mono) -> Option<Mono> {
         let (dialogue, settle) = (self.dialogue_wake(now), self.settle_wake());
         let (trial, update) = (self.trial_wake(now), self.update_wake(now));
-        [dialogue, self.lease_wake(), settle, self.probe_wake(), self.pause_wake(), trial, update]
+        [dialogue, self.lease_wake(), settle, self.probe_wake(), self.pause_wake(), trial, update, self.shop.wake()]
             .into_iter()
             .flatten()
             .min()
@@ -157,11 +163,14 @@ impl State {
 
 /// Takes one event. After an error nothing has changed; the error says why the event did not fit.
 pub fn next(state: &mut State, at: &Stamp, event: Event) -> Result<Step, Illegal> {
+    state.shop.clock(at);
     let mut turn = Turn { state, at: *at, step: Step::default() };
     match event {
         Event::Tick => {}
         Event::Touch(touch) => turn.touch(touch)?,
         Event::Chosen { units, grant, outlet } => turn.chosen(units, grant, outlet)?,
+        Event::Presented(what) => turn.presented(&what)?,
+        Event::Heard { lane, message } => turn.heard(lane, &message)?,
         Event::Condition(condition) => turn.condition(condition),
         Event::Created { charge, result } => turn.created(&charge, result)?,
         Event::Reported { charge, result, asked } => turn.reported(&charge, result, asked)?,
@@ -255,7 +264,23 @@ impl Turn<'_> {
         self.announce();
         self.configure();
         self.go_on_with_the_update();
+        self.tell_the_site();
         self.sweep();
+    }
+
+    /// Another lane of the site has spoken.
+    fn heard(&mut self, lane: u8, message: &[u8]) -> Result<(), Illegal> {
+        self.state.shop.heard(lane, message).map_err(|why| Illegal::NotBelieved { lane, why })
+    }
+
+    /// What the shop has found out is noted, and what other lanes of the site have not heard is told; it is on disk then.
+    fn tell_the_site(&mut self) {
+        for shop::Note { key, value } in self.state.shop.news() {
+            self.record(Record::ShopNoted { key, value });
+        }
+        if let Some(message) = self.state.shop.tells() {
+            self.effect(Effect::Tell { message });
+        }
     }
 
     /// Forgets orders on which nothing is open, that are not on the glass and whose receipt is not under way. The ledger

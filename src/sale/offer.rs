@@ -3,6 +3,7 @@
 use super::Turn;
 use super::event::{Effect, Illegal};
 use super::order::Order;
+use super::presented::Quote;
 use super::record::{Offered, Record};
 use crate::operation::{Actor, Refusal};
 use crate::vocabulary::{
@@ -12,6 +13,9 @@ use crate::vocabulary::{
 /// The shortest description limit among providers is 127 bytes (WeChat Pay, Native order).
 const DESCRIPTION_BYTES: usize = 120;
 
+/// Under this and the order's number stands what the shop has to know of an order.
+pub const ORDER_NOTE: &str = "order/";
+
 impl Turn<'_> {
     /// Begins an order of what is in the basket, on the first rail whose provider answers.
     pub(super) fn offer(&mut self) -> Result<(), Illegal> {
@@ -20,7 +24,7 @@ impl Turn<'_> {
             let product = self.state.product(id).ok_or(Illegal::Refused("no such product"))?;
             items.extend(std::iter::repeat_n(product.offered(), *quantity as usize));
         }
-        self.sell(items, None)
+        self.sell(items, None, None)
     }
 
     /// Goods that were chosen elsewhere than on the shelf.
@@ -43,8 +47,25 @@ impl Turn<'_> {
             return Err(Illegal::Refused("something is due for these goods"));
         }
         match grant {
-            Some(grant) => self.grant(units, grant, outlet, None).map(drop).map_err(Illegal::NotSold),
-            None => self.sell(units, outlet),
+            Some(grant) => self.grant(units, grant, outlet, None, None).map(drop).map_err(Illegal::NotSold),
+            None => self.sell(units, outlet, None),
+        }
+    }
+
+    /// What was asked for on the page of a stay, at the price that stands there.
+    pub(super) fn sell_quoted(&mut self, quote: Quote) -> Result<(), Illegal> {
+        self.sell(vec![quote.unit], quote.outlet, Some(quote.memo))
+    }
+
+    /// Something for which nothing is due.
+    pub(super) fn grant_quoted(&mut self, quote: Quote, grant: Grant) -> Result<OrderId, Refusal> {
+        self.grant(vec![quote.unit], grant, quote.outlet, None, Some(quote.memo))
+    }
+
+    /// The shop's own word on an order that has just begun, for when it is handed over.
+    fn remember(&mut self, order: OrderId, memo: Option<serde_json::Value>) {
+        if let Some(memo) = memo {
+            self.record(Record::ShopNoted { key: format!("{ORDER_NOTE}{order}"), value: Some(memo) });
         }
     }
 
@@ -56,6 +77,7 @@ impl Turn<'_> {
         grant: Grant,
         only: Option<Outlet>,
         by: Option<Actor>,
+        memo: Option<serde_json::Value>,
     ) -> Result<OrderId, Refusal> {
         if let Some(reason) = self.state.delivery_stop() {
             return Err(Refusal::CannotDeliver { reason });
@@ -72,7 +94,9 @@ impl Turn<'_> {
         let order = self.next_order();
         let (short_code, currency) = (order.short_code(), self.state.policy.currency);
         self.record(Record::OrderGranted { order, short_code, currency, items, grant, outlet: only, by });
+        self.remember(order, memo);
         self.show_order(order);
+        self.print_ticket(order);
         self.deliver_on(order);
         Ok(order)
     }
@@ -86,7 +110,12 @@ impl Turn<'_> {
         }
     }
 
-    fn sell(&mut self, items: Vec<Offered>, outlet: Option<Outlet>) -> Result<(), Illegal> {
+    fn sell(
+        &mut self,
+        items: Vec<Offered>,
+        outlet: Option<Outlet>,
+        memo: Option<serde_json::Value>,
+    ) -> Result<(), Illegal> {
         if let Some(reason) = self.state.stop_reasons().into_iter().next() {
             return Err(Illegal::NotSelling(reason));
         }
@@ -114,6 +143,7 @@ impl Turn<'_> {
             life_ms: self.charge_life_ms(),
             outlet,
         });
+        self.remember(order, memo);
         self.create_charge(order);
         self.show_order(order);
         Ok(())

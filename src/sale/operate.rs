@@ -209,7 +209,7 @@ impl Turn<'_> {
 
     fn give_away(&mut self, product: &ProductId, request: &Request) -> Result<OrderId, Refusal> {
         let unit = self.state.product(product).ok_or(Refusal::NoSuchProduct)?.offered();
-        self.grant(vec![unit], Grant::Free, None, Some(request.by.clone()))
+        self.grant(vec![unit], Grant::Free, None, Some(request.by.clone()), None)
     }
 
     fn test(&mut self, slot: &SlotId, request: &Request) -> Result<OrderId, Refusal> {
@@ -217,7 +217,7 @@ impl Turn<'_> {
         let known = self.state.outlet(&outlet).ok_or(Refusal::NoSuchSlot)?;
         let product = known.goods.as_ref().and_then(|goods| goods.product());
         let unit = product.and_then(|product| self.state.product(product)).ok_or(Refusal::NothingIsKeptHere)?.offered();
-        self.grant(vec![unit], Grant::Test, Some(outlet), Some(request.by.clone()))
+        self.grant(vec![unit], Grant::Test, Some(outlet), Some(request.by.clone()), None)
     }
 
     /// The record is the cut: everything before it that no earlier report has is in this one.

@@ -66,7 +66,7 @@ impl Turn<'_> {
         let counted = match evidence {
             Evidence::Dropped { count } => Some(*count),
             Evidence::Nothing { self_tested: true } => Some(0),
-            Evidence::Nothing { self_tested: false } | Evidence::Silent { .. } => None,
+            Evidence::Nothing { self_tested: false } | Evidence::Withdrawn | Evidence::Silent { .. } => None,
         };
         self.end_operation(id, Outcome::Energised { outlet, counted });
     }

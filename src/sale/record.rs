@@ -295,6 +295,8 @@ pub enum Settling {
 #[serde(rename_all = "kebab-case")]
 pub enum Slip {
     Receipt,
+    /// With the code that a car comes in with.
+    Ticket,
     /// Nothing is kept: the money goes back.
     Refund,
     /// A person must settle the order.

@@ -24,6 +24,9 @@ pub struct Recovered {
     /// Records that say what the shop's records add up to: what lies in each slot, which outlet is faulty, and the newest
     /// of each key that it has noted. They are not the records that were written, and no delivery is among them.
     pub shop: Vec<Record>,
+    /// What the shop remembers beside its records, by the names of its parts. Whoever restores gives it to
+    /// [`Shop::recall`](super::Shop::recall) before.
+    pub memory: BTreeMap<String, String>,
     pub last_order: Option<OrderId>,
     /// Of the newest orders, at most [`REACH`](super::codes::REACH), the newest last.
     pub codes: Vec<ShortCode>,
@@ -71,7 +74,7 @@ impl State {
         self.chosen_languages = recovered.languages;
         self.configuration.trial = recovered.config_tried.as_ref().and_then(Trial::of);
         self.updates.restore(&recovered.updates, &self.open_operations, recovered.moved);
-        self.dialogue = Dialogue::new(self.languages());
+        self.dialogue = Dialogue::new(self.languages(), &*self.shop);
         self.orders = recovered.orders.into_iter().map(|order| (order.id, order)).collect();
     }
 

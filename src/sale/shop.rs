@@ -5,12 +5,15 @@
 //! it what they add up to, in [`Recovered::shop`](super::recover::Recovered::shop): what lies in each slot, which outlet is
 //! faulty, and the newest of its own notes. Whatever else it has to know again it writes down as a [`Note`].
 
+use std::collections::BTreeMap;
+
 use super::order::Order;
+use super::presented::{Advice, Answer, BillLine, Counter, OrderCode, Presented, Quote};
 use super::record::{Offered, Record};
 use super::view::StopReason;
 use crate::operation::Refusal;
 use crate::vocabulary::fee::Rate;
-use crate::vocabulary::{CategoryId, Cause, Goods, Localized, Minor, Outlet, ProductId};
+use crate::vocabulary::{CategoryId, Cause, Goods, Localized, Minor, Mono, Outlet, ProductId, Stamp};
 
 pub trait Shop: std::fmt::Debug + Send {
     /// May it sell? A reason that keeps it from selling anything at all: sold out, full. No paid order begins as long as
@@ -36,6 +39,71 @@ pub trait Shop: std::fmt::Debug + Send {
     /// commit, as `shop-noted`, and is applied before any other record. What is to be noted with a note is not asked. So a
     /// shop may keep all it knows in notes, and change only by them.
     fn notes(&self, _record: &Record, _order: Option<&Order>) -> Vec<Note> {
+        Vec::new()
+    }
+
+    /// What time it is from now on; before every event.
+    fn clock(&mut self, _at: &Stamp) {}
+
+    /// When something of it is to be told that time alone brings about.
+    fn wake(&self) -> Option<Mono> {
+        None
+    }
+
+    /// What customers begin with.
+    fn counter(&self) -> Counter {
+        Counter::Shelf
+    }
+
+    /// Somebody presents this. `quote`: what is on the glass of the same customer, where it is to be added to that.
+    fn presented(&self, _what: &Presented, _quote: Option<&Quote>) -> Answer {
+        Answer::Refused(Advice::new("stay-nothing-here"))
+    }
+
+    /// What the customer takes away of an order besides its receipt.
+    fn code(&self, _order: &Order) -> Option<OrderCode> {
+        None
+    }
+
+    /// Why an order costs what it does, as far as that is told line by line.
+    fn bill(&self, _order: &Order) -> Vec<BillLine> {
+        Vec::new()
+    }
+
+    /// What it remembers beside its records, in parts by name, each with a number that grows when the part changes. They are
+    /// written in the commit of the step in which they change, be it one without records.
+    fn memory(&self) -> Vec<(String, u64)> {
+        Vec::new()
+    }
+
+    /// One of these parts, as JSON.
+    fn part(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    /// After a start: the parts as they were written last, before any record.
+    ///
+    /// # Errors
+    /// They can't be read, and why.
+    fn recall(&mut self, _parts: BTreeMap<String, String>) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// A message of another lane of the shop's site.
+    ///
+    /// # Errors
+    /// It is not believed, and why.
+    fn heard(&mut self, _lane: u8, _message: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// What the other lanes have not heard of this one; it is sent when it is on disk.
+    fn tells(&mut self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// What was found out without a record being written, and has to be noted.
+    fn news(&mut self) -> Vec<Note> {
         Vec::new()
     }
 

@@ -18,8 +18,18 @@ pub struct OrderView {
     /// Asked for or still to be asked for, not confirmed; of a claim, what has not come back.
     pub refund_pending: Minor,
     pub items: Vec<ItemView>,
+    /// Of an order for a stay.
+    pub stay: Option<StayKind>,
     /// How its claim was settled, where it had one.
     pub settled: Option<ClaimSettlement>,
+}
+
+/// Where a stay comes out, and whether it was paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StayKind {
+    /// At a gate; else it is a pass.
+    pub gate: bool,
+    pub paid: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -27,6 +27,7 @@ pub enum Icon {
     Clock,
     Tray,
     Wrench,
+    Ticket,
 }
 
 /// Width of the lines on the grid.
@@ -37,6 +38,9 @@ impl Icon {
     /// SVG path data.
     fn path(self) -> &'static str {
         match self {
+            Self::Ticket => {
+                "M4 7 L20 7 L20 10.5 A1.5 1.5 0 0 0 20 13.5 L20 17 L4 17 L4 13.5 A1.5 1.5 0 0 0 4 10.5 Z M14 7 L14 9 M14 11 L14 13 M14 15 L14 17"
+            }
             Self::Check => "M5 12.5 L10 17.5 L19.5 7",
             Self::Cross => "M6 6 L18 18 M18 6 L6 18",
             Self::Question => "M8.5 9 A3.6 3.6 0 1 1 13.4 12.3 C12.4 12.8 12 13.4 12 14.6 M12 18.6 L12 18.7",

@@ -11,6 +11,7 @@ mod out;
 mod pay;
 mod pin;
 mod shop;
+mod stay;
 
 use crate::config::{Palette, Theme};
 use crate::sale::Touch;
@@ -47,6 +48,7 @@ pub fn compose(view: &View, texts: &Texts, theme: &Theme, moment: Moment, width:
     let body = page.frame(whole);
     match &view.page {
         Page::Shop(shop) => page.shop(body, shop),
+        Page::Stay(stay) => page.stay(body, stay),
         Page::Order(order) => page.order(body, order),
         Page::Lookup(lookup) => page.lookup(body, lookup),
         Page::Pin(pin) => page.pin(body, pin),
@@ -401,6 +403,7 @@ mod tests {
             refunded: 300,
             refund_pending: 300,
             items: outcomes.iter().map(item).collect(),
+            stay: None,
             settled: None,
         }
     }
@@ -457,7 +460,7 @@ mod tests {
     fn units_alike_are_one_line_and_money_is_written_with_its_currency() {
         let thanks = |currency| {
             let order = order(&[Outcome::Delivered, Outcome::Delivered, Outcome::NotDelivered]);
-            said(Page::Order(OrderPage::Thanks { order, receipt: ReceiptView::None }), currency)
+            said(Page::Order(OrderPage::Thanks { order, receipt: ReceiptView::None, code: None }), currency)
         };
         let text = thanks("CNY");
         assert!(text.contains("2 × Cola\n") && text.contains("204\u{a0}857"), "{text}");

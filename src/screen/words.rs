@@ -162,6 +162,7 @@ impl Words<'_> {
             Cause::Restarted | Cause::EnergisedBeforeRestart => self.say("cause-restarted"),
             Cause::NothingFell | Cause::NothingFellAnywhere => self.say("cause-nothing-fell"),
             Cause::NoOutletLeft => self.say("cause-no-outlet-left"),
+            Cause::Withdrawn => self.say("cause-withdrawn"),
             Cause::SensorFailed => self.say("cause-sensor-failed"),
             Cause::Board { detail } => self.with("cause-board", "words", detail),
             Cause::MotorNotHome => self.say("cause-motor-not-home"),

@@ -108,6 +108,8 @@ pub enum Cause {
     NothingFellAnywhere,
     /// A unit: no outlet with these goods is left.
     NoOutletLeft,
+    /// A unit: whoever was to have it has gone away, as a car that backs out of an entry.
+    Withdrawn,
     /// A unit: the drop sensor did not pass its self-test.
     SensorFailed,
     /// A unit: the board did not energise, or gave no evidence; `detail` has its words.
@@ -163,6 +165,7 @@ impl Cause {
             Self::NothingFell => "nothing-fell",
             Self::NothingFellAnywhere => "nothing-fell-anywhere",
             Self::NoOutletLeft => "no-outlet-left",
+            Self::Withdrawn => "withdrawn",
             Self::SensorFailed => "sensor-failed",
             Self::Board { .. } => "board",
             Self::MotorNotHome => "motor-not-home",
@@ -198,6 +201,7 @@ impl fmt::Display for Cause {
             Self::NothingFell => f.write_str("nothing fell"),
             Self::NothingFellAnywhere => f.write_str("nothing came out of any outlet tried"),
             Self::NoOutletLeft => f.write_str("no outlet with these goods is left"),
+            Self::Withdrawn => f.write_str("whoever was to have it has gone away"),
             Self::SensorFailed => f.write_str("the drop sensor did not pass its self-test"),
             Self::Board { detail }
             | Self::Printer { detail }
@@ -262,6 +266,7 @@ mod tests {
             Cause::NothingFell,
             Cause::NothingFellAnywhere,
             Cause::NoOutletLeft,
+            Cause::Withdrawn,
             Cause::SensorFailed,
             Cause::Board { detail: detail() },
             Cause::MotorNotHome,

@@ -31,6 +31,8 @@ pub enum Evidence {
     Dropped { count: u32 },
     /// The counter has not moved. Believed only when `self_tested`.
     Nothing { self_tested: bool },
+    /// Whoever was to have it has gone away before it came out, and it did not come out.
+    Withdrawn,
     /// No sensor, or none that answers.
     Silent { why: String },
 }

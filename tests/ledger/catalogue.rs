@@ -256,6 +256,7 @@ fn causes() -> Vec<Cause> {
         Cause::NothingFell,
         Cause::NothingFellAnywhere,
         Cause::NoOutletLeft,
+        Cause::Withdrawn,
         Cause::SensorFailed,
         Cause::Board { detail: detail() },
         Cause::MotorNotHome,

@@ -146,7 +146,7 @@ impl Answer {
         match self {
             Self::Delivered => Evidence::Dropped { count: 1 },
             Self::NotMoved => Evidence::Nothing { self_tested: true },
-            Self::Withdrawn => Evidence::Silent { why: "the car went back before it reached the gate".into() },
+            Self::Withdrawn => Evidence::Withdrawn,
             Self::Unknown => Evidence::Silent { why: "nobody has seen whether the car passed".into() },
         }
     }

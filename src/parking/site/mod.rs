@@ -29,7 +29,7 @@ use self::own::{Around, Own};
 use super::ticket::{
     KeyNumber, LaneNumber, Minute, Nearness, Pass, Plate, SiteKeys, TicketNumber, ValidationNumber, near,
 };
-use crate::vocabulary::Wall;
+use crate::vocabulary::{Minor, Wall};
 
 pub use conflict::{Conflict, Side};
 pub use document::{BadDocument, BadRoster, Document, Heard, Known, MOST_LANES, Member, Roster};
@@ -58,6 +58,13 @@ pub struct State {
     older_disk: bool,
     /// Conflicts that were reported and can still be seen.
     reported: BTreeSet<Conflict>,
+}
+
+impl State {
+    /// Whose it is.
+    pub fn me(&self) -> LaneNumber {
+        self.own.me
+    }
 }
 
 const STATE_VERSION: u64 = 1;
@@ -303,6 +310,13 @@ impl Site {
         let own = self.state.own.paid(stay).map(|paid| (self.me(), *paid));
         let others = self.others().flat_map(|other| other.paid(stay).iter().map(|paid| (other.lane, *paid)));
         Payments::of(own.chain(others), shown.iter().filter(|pass| pass.stay == number))
+    }
+
+    /// The pass that goes with a payment here. Of what was paid before, it says as much as is known here.
+    pub fn pass(&self, number: TicketNumber, nth: u8) -> Option<Pass> {
+        let paid = *self.state.own.paid(Stay(number)).find(|paid| paid.nth == nth)?;
+        let all = self.paid(number, &[]).map_or(0, |payments| payments.amount());
+        Some(paid.pass(self.me(), (all - Minor::from(paid.amount)).max(0)))
     }
 
     /// Whether this ticket may be paid, and what was paid for it before.

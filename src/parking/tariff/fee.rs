@@ -43,7 +43,7 @@ pub fn fee(tariff: &Tariff, stay: &Stay) -> Result<Bill, FeeError> {
 pub(super) fn seen(tariff: &Tariff, stay: &Stay, told: i64) -> Result<Bill, FeeError> {
     let exit = instant(stay.exit)?;
     let who = who(tariff, stay)?;
-    let mut worths = Vec::new();
+    let mut worths = stay.worths.clone();
     for name in stay.validations.iter().collect::<BTreeSet<_>>() {
         let known = tariff.validations.iter().find(|known| known.name == *name);
         let Some(known) = known else {

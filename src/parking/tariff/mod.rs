@@ -293,6 +293,8 @@ pub struct Stay {
     pub free_used: u32,
     /// By name; the same one twice counts once.
     pub validations: Vec<Label>,
+    /// What others are worth that say so themselves.
+    pub worths: Vec<Worth>,
     /// The pass that the car has.
     pub season: Option<Label>,
     /// The one before, of the same car.
@@ -324,6 +326,7 @@ impl Stay {
             class: None,
             free_used: 0,
             validations: Vec::new(),
+            worths: Vec::new(),
             season: None,
             visit: None,
         }

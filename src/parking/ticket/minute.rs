@@ -20,6 +20,9 @@ pub struct BadMinute(u32);
 impl Minute {
     pub const BITS: u32 = 26;
 
+    /// The beginning of 2000.
+    pub const FIRST: Self = Self(0);
+
     const LAST: u32 = (1 << Self::BITS) - 2;
 
     pub const fn new(number: u32) -> Option<Self> {

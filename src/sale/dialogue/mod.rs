@@ -1,7 +1,7 @@
 //! The customer's dialogue: what is on the glass, what a touch of it does, and when it gives up. Volatile; a restart begins
 //! at the first page.
 //!
-//! Policy: the dialogue has parts, each with its own pages: `shop`, `order`, `lookup`, `pin`, `menu`. One file says all that a part's
+//! Policy: the dialogue has parts, each with its own pages: `shop`, `stay`, `order`, `lookup`, `pin`, `menu`. One file says all that a part's
 //! pages are: what is to be known of each, which touches it takes and what they do, how long it waits, what it shows and
 //! what it is called. No part knows another. What is the same on every page is here: the language, larger type and
 //! contrast, more time, and that the machine is out of service.
@@ -11,6 +11,7 @@ mod menu;
 mod order;
 mod pin;
 mod shop;
+mod stay;
 mod touch;
 
 pub use lookup::LookupPage;
@@ -18,12 +19,14 @@ pub use menu::{Came, ClaimView, MenuButton, MenuPage, SaidView, SlotView};
 pub use order::{OrderPage, RailTab, ReceiptView};
 pub use pin::{PinGuard, PinPage, PinState};
 pub use shop::{BasketLine, CategoryTab, ShopPage, Tile};
-pub use touch::{Key, MenuVerb, Touch};
+pub use stay::{AdviceView, CodeView, LineView, MatchView, StayPage, StayView, ToldView};
+pub use touch::{Key, Letter, MenuVerb, Touch};
 
 use std::time::Duration;
 
 use super::event::Illegal;
 use super::order::Order;
+use super::shop::Shop;
 use super::view::StopReason;
 use super::{State, Turn};
 use crate::operation::{Outcome, RequestId};
@@ -58,6 +61,7 @@ pub struct Ease {
 #[derive(Debug, Clone)]
 enum At {
     Shop(shop::At),
+    Stay(stay::At),
     Order(order::At),
     Lookup(lookup::At),
     Pin(pin::At),
@@ -68,6 +72,7 @@ impl At {
     fn part(&self) -> &dyn Part {
         match self {
             At::Shop(at) => at,
+            At::Stay(at) => at,
             At::Order(at) => at,
             At::Lookup(at) => at,
             At::Pin(at) => at,
@@ -134,6 +139,7 @@ pub struct View {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Page {
     Shop(ShopPage),
+    Stay(StayPage),
     Order(OrderPage),
     Lookup(LookupPage),
     Pin(PinPage),
@@ -153,6 +159,7 @@ impl Page {
     pub fn name(&self) -> &'static str {
         match self {
             Page::Shop(page) => page.name(),
+            Page::Stay(page) => page.name(),
             Page::Order(page) => page.name(),
             Page::Lookup(page) => page.name(),
             Page::Pin(page) => page.name(),
@@ -164,14 +171,14 @@ impl Page {
 }
 
 impl Dialogue {
-    pub fn new(languages: Vec<Language>) -> Self {
+    pub fn new(languages: Vec<Language>, shop: &dyn Shop) -> Self {
         Self {
             language: first(&languages),
             languages,
             ease: Ease::default(),
             visit: shop::Visit::default(),
             knocks: Vec::new(),
-            at: At::Shop(shop::At::Attract),
+            at: stay::first(shop),
             since: Mono::default(),
         }
     }
@@ -187,7 +194,7 @@ impl Dialogue {
 
     /// The first page is on the glass: nobody is in the middle of anything.
     pub fn at_rest(&self) -> bool {
-        matches!(self.at, At::Shop(shop::At::Attract))
+        matches!(self.at, At::Shop(shop::At::Attract) | At::Stay(stay::At::Ticket(_)))
     }
 
     /// Somebody is in the service menu.
@@ -318,12 +325,12 @@ impl Turn<'_> {
 
     /// The first page, for whoever comes next: nothing is chosen, in the first language.
     fn begin_anew(&mut self) {
-        self.state.dialogue = Dialogue { since: self.at.now, ..Dialogue::new(self.state.languages()) };
+        self.state.dialogue = Dialogue { since: self.at.now, ..Dialogue::new(self.state.languages(), &*self.state.shop) };
     }
 
     /// The first page shows them at once; whoever is further on keeps what they have.
     pub(super) fn languages_were_chosen(&mut self) {
-        if matches!(self.state.dialogue.at, At::Shop(shop::At::Attract)) {
+        if self.state.dialogue.at_rest() {
             self.begin_anew();
         }
     }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Look, Page, Part, Patience, Touch};
+use super::stay::code_stays;
+use super::{CodeView, Look, Page, Part, Patience, Touch};
 use crate::sale::event::Illegal;
 use crate::sale::order::Receipt;
-use crate::sale::record::{Closed, Record, Settling};
-use crate::sale::view::{ItemView, OrderState, OrderView, Outcome, StopReason};
+use crate::sale::presented::CodeKind;
+use crate::sale::record::{Closed, Record, Settling, Slip};
+use crate::sale::view::{ItemView, OrderState, OrderView, Outcome, StayKind, StopReason};
 use crate::sale::{Order, State, Turn};
-use crate::vocabulary::{OrderId, RailName};
+use crate::vocabulary::{Goods, OrderId, Outlet, RailName};
 
 /// Charges of one order: a customer may change their mind, and a provider is not asked for ever more.
 const MAX_CHARGES: usize = 6;
@@ -33,12 +35,16 @@ pub enum OrderPage {
         of_seconds: u64,
         can_extend: bool,
     },
+    /// `code`: what the customer takes away besides the receipt, here and on the next page.
     Delivering {
         order: OrderView,
+        code: Option<CodeView>,
+        receipt: ReceiptView,
     },
     Thanks {
         order: OrderView,
         receipt: ReceiptView,
+        code: Option<CodeView>,
     },
     Expired {
         order: OrderView,
@@ -83,6 +89,7 @@ impl OrderPage {
         match self {
             OrderPage::Pay { .. } => "pay",
             OrderPage::Delivering { .. } => "delivering",
+            OrderPage::Thanks { code: Some(CodeView { kind: CodeKind::ExitPass, .. }), .. } => "pass",
             OrderPage::Thanks { .. } => "thanks",
             OrderPage::Expired { .. } => "expired",
             OrderPage::Cancelled { .. } => "cancelled",
@@ -109,7 +116,12 @@ impl Part for At {
                 Some(order) => Patience::Until(order.deadline),
                 None => Patience::Endless,
             },
-            At::Result(_) => Patience::For(state.policy.result_timeout),
+            At::Result(id) => {
+                let order = state.orders.get(id);
+                let unprinted = |order: &&Order| !matches!(order.receipt, Receipt::Printed(_));
+                let code = order.filter(unprinted).and_then(|order| state.shop.code(order));
+                Patience::For(code_stays(state, code.is_none()))
+            }
         }
     }
 
@@ -126,7 +138,7 @@ impl Part for At {
             At::Result(id) => state.orders.get(id).map(|order| state.result_page(order, look)),
         };
         // An order stays known as long as it is on the glass.
-        page.map_or_else(|| Page::Shop(state.invitation()), Page::Order)
+        page.map_or_else(|| super::stay::first(&*state.shop).part().show(state, look), Page::Order)
     }
 }
 
@@ -134,7 +146,8 @@ impl State {
     fn current_page(&self, order: &Order, look: &Look<'_>) -> OrderPage {
         let view = self.order_view(order);
         if !order.waiting() {
-            return OrderPage::Delivering { order: view };
+            let code = self.shop.code(order).map(|code| self.order_code(&code));
+            return OrderPage::Delivering { order: view, code, receipt: self.receipt_view(order, look) };
         }
         let charge = order.live();
         OrderPage::Pay {
@@ -161,25 +174,32 @@ impl State {
 
     fn result_page(&self, order: &Order, look: &Look<'_>) -> OrderPage {
         let view = self.order_view(order);
-        let receipt = match &order.receipt {
-            _ if order.printing.is_some() => ReceiptView::Printing,
-            Receipt::NotYet => ReceiptView::None,
-            Receipt::Printed(_) => ReceiptView::Printed,
-            Receipt::NotPrinted(..) => (look.receipt_code)(order).map_or(ReceiptView::None, ReceiptView::Code),
-        };
+        let receipt = self.receipt_view(order, look);
+        let code = self.shop.code(order).map(|code| self.order_code(&code));
         let fell = order.items.iter().any(|item| item.outcome == Outcome::Delivered);
         match view.state {
             OrderState::Claim => OrderPage::Claim { order: view, receipt },
-            OrderState::Delivered | OrderState::PartlyDelivered => OrderPage::Thanks { order: view, receipt },
-            OrderState::Refunding if fell => OrderPage::Thanks { order: view, receipt },
+            OrderState::Delivered | OrderState::PartlyDelivered => OrderPage::Thanks { order: view, receipt, code },
+            OrderState::Refunding if fell => OrderPage::Thanks { order: view, receipt, code },
             OrderState::Refunding | OrderState::Refunded => OrderPage::Refunded { order: view, receipt },
             OrderState::Expired => OrderPage::Expired { order: view },
             OrderState::Cancelled | OrderState::NotDelivered => {
                 OrderPage::Cancelled { order: view, why: stop_of(order) }
             }
             OrderState::Choosing | OrderState::WaitingPayment | OrderState::Paid | OrderState::Delivering => {
-                OrderPage::Delivering { order: view }
+                OrderPage::Delivering { order: view, code, receipt }
             }
+        }
+    }
+
+    fn receipt_view(&self, order: &Order, look: &Look<'_>) -> ReceiptView {
+        match &order.receipt {
+            _ if order.printing.is_some() => ReceiptView::Printing,
+            Receipt::NotYet => ReceiptView::None,
+            Receipt::Printed(_) => ReceiptView::Printed,
+            // A ticket's code is on the glass itself.
+            Receipt::NotPrinted(Slip::Ticket, _) => ReceiptView::None,
+            Receipt::NotPrinted(..) => (look.receipt_code)(order).map_or(ReceiptView::None, ReceiptView::Code),
         }
     }
 
@@ -192,6 +212,10 @@ impl State {
             paid: order.paid(),
             refunded: order.refunded(),
             refund_pending: order.outstanding(),
+            stay: order.items.iter().any(|item| matches!(item.goods, Goods::Stay(_))).then(|| StayKind {
+                gate: matches!(order.only, Some(Outlet::Gate(_))),
+                paid: order.bought().is_some(),
+            }),
             settled: order.claim.as_ref().and_then(|claim| claim.settled),
             items: order
                 .items

@@ -197,7 +197,7 @@ impl State {
     }
 
     /// The first page is not as it is for somebody who comes.
-    fn changed(&self) -> bool {
+    pub(super) fn changed(&self) -> bool {
         self.dialogue.language != super::first(&self.dialogue.languages) || self.dialogue.ease != super::Ease::default()
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::vocabulary::text::{is_name, text};
-use crate::vocabulary::{BadName, CategoryId, Language, OrderId, ProductId, RailName, SlotId};
+use crate::vocabulary::{BadName, CategoryId, Language, OrderId, ProductId, RailName, SlotId, StayId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Touch {
@@ -34,6 +34,16 @@ pub enum Touch {
     Slot(SlotId),
     /// An order with an open claim.
     Claim(OrderId),
+    TakeTicket,
+    LostTicket,
+    /// A ticket's number, or the car's plate, is to be typed.
+    TypeNumber,
+    TypePlate,
+    /// A person is wanted.
+    Help,
+    Letter(Letter),
+    /// One of several tickets, by its number.
+    Stay(StayId),
 }
 
 text!(
@@ -41,6 +51,20 @@ text!(
     MenuVerb, "verb of the service menu", 32,
     |text| is_name(text, 32, b"-")
 );
+
+/// A letter of a plate: A to Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Letter(char);
+
+impl Letter {
+    pub fn new(letter: char) -> Option<Self> {
+        letter.is_ascii_uppercase().then_some(Self(letter))
+    }
+
+    pub fn get(self) -> char {
+        self.0
+    }
+}
 
 impl MenuVerb {
     /// One of the source's own.
@@ -75,6 +99,7 @@ impl Touch {
     pub fn without_digit(&self) -> String {
         match self {
             Touch::Key(Key::Digit(_)) => "key:digit".into(),
+            Touch::Letter(_) => "letter".into(),
             touch => touch.to_string(),
         }
     }
@@ -106,6 +131,13 @@ impl fmt::Display for Touch {
             Touch::Menu(verb) => write!(f, "menu:{verb}"),
             Touch::Slot(slot) => write!(f, "slot:{slot}"),
             Touch::Claim(order) => write!(f, "claim:{order}"),
+            Touch::TakeTicket => f.write_str("ticket:take"),
+            Touch::LostTicket => f.write_str("ticket:lost"),
+            Touch::TypeNumber => f.write_str("ticket:number"),
+            Touch::TypePlate => f.write_str("ticket:plate"),
+            Touch::Help => f.write_str("help"),
+            Touch::Letter(letter) => write!(f, "letter:{}", letter.get()),
+            Touch::Stay(number) => write!(f, "stay:{number}"),
         }
     }
 }
@@ -129,6 +161,7 @@ fn read(name: &str) -> Option<Touch> {
             "more-time" => Touch::MoreTime,
             "lookup" => Touch::Lookup,
             "service" => Touch::Service,
+            "help" => Touch::Help,
             _ => return None,
         },
         Some(("product", id)) => Touch::Product(ProductId::parse(id)?),
@@ -142,6 +175,16 @@ fn read(name: &str) -> Option<Touch> {
         Some(("menu", verb)) => Touch::Menu(MenuVerb::parse(verb)?),
         Some(("slot", name)) => Touch::Slot(SlotId::parse(name)?),
         Some(("claim", order)) => Touch::Claim(OrderId::parse(order)?),
+        Some(("ticket", "take")) => Touch::TakeTicket,
+        Some(("ticket", "lost")) => Touch::LostTicket,
+        Some(("ticket", "number")) => Touch::TypeNumber,
+        Some(("ticket", "plate")) => Touch::TypePlate,
+        Some(("stay", number)) => Touch::Stay(StayId::parse(number)?),
+        Some(("letter", letter)) => {
+            let mut letters = letter.chars();
+            let one = letters.next().and_then(Letter::new)?;
+            return letters.next().is_none().then_some(Touch::Letter(one));
+        }
         Some(("rail", name)) => Touch::Rail(RailName::parse(name)?),
         Some(("key", "clear")) => Touch::Key(Key::Clear),
         Some(("key", "ok")) => Touch::Key(Key::Ok),
@@ -186,7 +229,14 @@ mod tests {
                 Touch::Service => ("service", Some(Touch::Menu(MenuVerb::of("paid-outside")))),
                 Touch::Menu(_) => ("menu:paid-outside", Some(Touch::Slot(SlotId::parse("A1").unwrap()))),
                 Touch::Slot(_) => ("slot:A1", Some(Touch::Claim(OrderId::from_parts(0, 7)))),
-                Touch::Claim(_) => ("claim:00000000000000000000000007", None),
+                Touch::Claim(_) => ("claim:00000000000000000000000007", Some(Touch::TakeTicket)),
+                Touch::TakeTicket => ("ticket:take", Some(Touch::LostTicket)),
+                Touch::LostTicket => ("ticket:lost", Some(Touch::TypeNumber)),
+                Touch::TypeNumber => ("ticket:number", Some(Touch::TypePlate)),
+                Touch::TypePlate => ("ticket:plate", Some(Touch::Help)),
+                Touch::Help => ("help", Some(Touch::Letter(Letter::new('Q').unwrap()))),
+                Touch::Letter(_) => ("letter:Q", Some(Touch::Stay(StayId::parse("01-0000007-3").unwrap()))),
+                Touch::Stay(_) => ("stay:01-0000007-3", None),
             };
             each.push((touch, name));
             next = then;

@@ -13,8 +13,15 @@ impl Composer<'_> {
             OrderPage::Pay { order, qr, rails, seconds_left, of_seconds, can_extend } => {
                 self.pay(body, order, qr.as_deref(), rails, (*seconds_left, *of_seconds), *can_extend);
             }
-            OrderPage::Delivering { order } => self.delivering(body, order),
-            OrderPage::Thanks { order, receipt } => self.thanks(body, order, receipt),
+            OrderPage::Delivering { order, code, receipt } if order.stay.is_some_and(|stay| stay.gate) => {
+                self.at_the_gate(body, order, code.as_ref(), receipt, false);
+            }
+            OrderPage::Delivering { order, .. } => self.delivering(body, order),
+            OrderPage::Thanks { order, receipt, code } if order.stay.is_some_and(|stay| stay.gate) => {
+                self.at_the_gate(body, order, code.as_ref(), receipt, true);
+            }
+            OrderPage::Thanks { order, receipt, code: Some(code) } => self.pass(body, order, code, receipt),
+            OrderPage::Thanks { order, receipt, code: None } => self.thanks(body, order, receipt),
             OrderPage::Expired { order } => {
                 self.not_charged(body, (Icon::Clock, "expired-title", "expired-money"), order, None);
             }

@@ -214,6 +214,7 @@ mod tests {
             up: true,
         };
         let order = OrderView {
+            stay: None,
             short_code: ShortCode::parse("204857").unwrap(),
             pickup: None,
             state: OrderState::WaitingPayment,

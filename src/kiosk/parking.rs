@@ -1,0 +1,172 @@
+//! Puts a car park behind the counter, from the configuration and the files that it names.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::{Config, Mode, Parking};
+use crate::console::tariff::{self, TariffError};
+use crate::parking::shop::{CarPark, Parts, Settings, Wording};
+use crate::parking::site::{BadRoster, Document, Member, Roster, Site};
+use crate::parking::tariff::{Label, Line, Tariff};
+use crate::parking::ticket::{BadKeys, Issuer, KeyNumber, LaneNumber, Owner, SiteKey, SiteKeys, SiteNumber};
+use crate::sale::presented::TicketDeed;
+use crate::screen::bill;
+use crate::screen::language::Texts;
+use crate::signed::jws::PublicKey;
+use crate::signed::keys::{KeyError, KeySource};
+use crate::vocabulary::{Language, Localized};
+
+/// Why no car park can be made of a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ParkingError {
+    #[error("[parking] tariff: {0}")]
+    Tariff(#[from] TariffError),
+    #[error("[parking]: the tariff is in {tariff} and the kiosk in {kiosk}; write the same currency in both")]
+    Currency { tariff: String, kiosk: String },
+    #[error("[parking]: {0}")]
+    Key(#[from] KeyError),
+    #[error("[parking] keys: {0}")]
+    Keys(#[from] BadKeys),
+    #[error("[parking] keys: {path} is no Ed25519 public key (PEM)", path = path.display())]
+    NoKey { path: PathBuf },
+    #[error("[parking]: key {0} has no file; write file = \"…\", or run the daemon with --keys")]
+    NoFile(u8),
+    #[error("[parking] issuing_key: it is none of the site's keys in [[parking.keys]]; write its public half there")]
+    NotListed,
+    #[error("[parking] lanes: {0}")]
+    Roster(#[from] BadRoster),
+    #[error("[parking] lanes: lane {lane} is listed with another key than this kiosk's own, [fleet] signing_key")]
+    OtherLane { lane: u8 },
+    #[error("[parking]: {0} is out of range")]
+    Range(&'static str),
+}
+
+/// The shop that `[parking]` describes.
+///
+/// # Errors
+/// A file that can't be read or is not what it should be, and what does not fit together.
+pub fn shop(config: &Config, parking: &Parking) -> Result<CarPark, ParkingError> {
+    let tariff = tariff::load(&parking.tariff)?;
+    if tariff.currency != config.kiosk.currency {
+        let (tariff, kiosk) = (tariff.currency.code().to_owned(), config.kiosk.currency.code().to_owned());
+        return Err(ParkingError::Currency { tariff, kiosk });
+    }
+    let site = SiteNumber::new(parking.site).ok_or(ParkingError::Range("site"))?;
+    let me = LaneNumber::new(parking.lane).ok_or(ParkingError::Range("lane"))?;
+    let keys = keys(parking, site)?;
+    let roster = roster(parking, site)?;
+    let issuer = parking.issuing_key.as_ref().map(|key| issuer(parking, &keys, key)).transpose()?;
+    let own = config.fleet.as_ref().and_then(|fleet| fleet.signing_key.as_ref());
+    let signer = own.map(|key| key.signer(Document::kid(site, me))).transpose()?;
+    if let Some(signer) = &signer {
+        let public = signer.public();
+        let mine = parking.lanes.iter().filter(|lane| lane.number == parking.lane);
+        let known = mine.filter_map(|lane| lane.file.as_deref()).any(|file| public_key(file).is_ok_and(|key| key == public));
+        if !known {
+            return Err(ParkingError::OtherLane { lane: parking.lane });
+        }
+    }
+    let does = match parking.mode {
+        Mode::Entry => TicketDeed::GiveOut,
+        Mode::PayStation => TicketDeed::Pay,
+        Mode::Exit => TicketDeed::Leave,
+    };
+    let settings = Settings {
+        does,
+        gate: gate(config, parking),
+        places: parking.places,
+        doubt: u32::try_from(parking.clock_doubt.0.as_secs() / 60).unwrap_or(u32::MAX),
+        pays: !config.rails.is_empty(),
+    };
+    let wording = Words { texts: Texts::with(&config.glass.look.texts), languages: config.kiosk.languages.clone() };
+    let parts = Parts {
+        settings,
+        tariff: Arc::new(tariff),
+        keys: Arc::new(keys),
+        issuer: issuer.map(Arc::new),
+        signer: signer.map(Arc::new),
+        wording: Arc::new(wording),
+    };
+    Ok(CarPark::new(parts, Site::new(me, roster)))
+}
+
+/// The outlet of an entry or an exit.
+fn gate(config: &Config, parking: &Parking) -> Option<crate::vocabulary::LaneId> {
+    let _ = config;
+    let name = parking.lanes.iter().find(|lane| lane.number == parking.lane).map(|lane| lane.name.clone());
+    name.filter(|_| parking.mode != Mode::PayStation)
+}
+
+fn public_key(path: &Path) -> Result<PublicKey, ParkingError> {
+    let bytes = KeySource::File(path.into()).public()?;
+    PublicKey::from_pem(&bytes).ok_or_else(|| ParkingError::NoKey { path: path.into() })
+}
+
+fn keys(parking: &Parking, site: SiteNumber) -> Result<SiteKeys, ParkingError> {
+    let mut keys = Vec::new();
+    for key in &parking.keys {
+        let file = key.file.as_deref().ok_or(ParkingError::NoFile(key.number))?;
+        let owner = match &key.shop {
+            None => Owner::Site,
+            Some(shop) => Owner::Shop(Label::parse(shop).ok_or(ParkingError::Range("shop"))?),
+        };
+        keys.push(SiteKey { number: KeyNumber(key.number), owner, key: public_key(file)? });
+    }
+    Ok(SiteKeys::new(site, keys)?)
+}
+
+fn roster(parking: &Parking, site: SiteNumber) -> Result<Roster, ParkingError> {
+    let mut lanes = BTreeMap::<LaneNumber, Member>::new();
+    for lane in &parking.lanes {
+        let number = LaneNumber::new(lane.number).ok_or(ParkingError::Range("lane"))?;
+        let key = public_key(lane.file.as_deref().ok_or(ParkingError::NoFile(lane.number))?)?;
+        let member = lanes.entry(number).or_insert_with(|| Member {
+            name: lane.name.clone(),
+            keys: Vec::new(),
+            retired: lane.retired,
+        });
+        member.keys.push(key);
+        member.retired |= lane.retired;
+    }
+    Ok(Roster::new(site, lanes)?)
+}
+
+/// Under the number of the site's key that it is.
+fn issuer(parking: &Parking, keys: &SiteKeys, source: &KeySource) -> Result<Issuer, ParkingError> {
+    for key in parking.keys.iter().filter(|key| key.shop.is_none()) {
+        match Issuer::new(source.signer(format!("site-{}", parking.site))?, KeyNumber(key.number), keys) {
+            Ok(issuer) => return Ok(issuer),
+            Err(BadKeys::OtherKey(_)) => {}
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Err(ParkingError::NotListed)
+}
+
+struct Words {
+    texts: Texts,
+    languages: Vec<Language>,
+}
+
+impl std::fmt::Debug for Words {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Words").field("languages", &self.languages).finish_non_exhaustive()
+    }
+}
+
+impl Words {
+    fn each(&self, say: impl Fn(&Language) -> String) -> Localized {
+        Localized(self.languages.iter().map(|language| (language.clone(), say(language))).collect())
+    }
+}
+
+impl Wording for Words {
+    fn line(&self, tariff: &Tariff, line: &Line) -> Localized {
+        self.each(|language| bill::reason(&self.texts, language, tariff, line))
+    }
+
+    fn stay(&self, number: &str) -> Localized {
+        self.each(|language| self.texts.get(language, "stay-label", &[("number", number)]))
+    }
+}

@@ -1,0 +1,259 @@
+//! From what is presented to an answer, by what this kiosk is for.
+
+use super::memo::{Deed, Memo};
+use super::price::Seen;
+use super::{CarPark, advice};
+use crate::parking::site::{Found, How, Leaving};
+use crate::parking::ticket::{ClassNumber, Code, EntryTime, Pass, Plate, Ticket, TicketNumber, Validation};
+use crate::sale::presented::{Advice, Answer, Match, Presented, Quote, TicketDeed};
+use crate::vocabulary::{Grant, Wall};
+
+/// Plates of which one may be meant.
+const MATCHES: usize = 4;
+
+impl CarPark {
+    pub(super) fn answer(&self, what: &Presented, quote: Option<&Quote>) -> Result<Answer, Advice> {
+        let does = self.parts.settings.does;
+        match what {
+            Presented::Code(text) => match Code::read(text, &self.parts.keys).map_err(|why| advice::bad_code(&why))? {
+                Code::Ticket(ticket) => self.ticket(ticket, text, quote),
+                Code::Pass(pass) => self.pass(pass, text, quote),
+                Code::Validation(validation) => self.validation(validation, text, quote),
+            },
+            Presented::NoTicketYet if does == TicketDeed::GiveOut => self.give_out(),
+            Presented::Number(typed) if does == TicketDeed::Pay => self.number(typed),
+            Presented::Plate(typed) if does == TicketDeed::Pay => self.plate(typed),
+            Presented::LostTicket if does == TicketDeed::Pay => self.lost(),
+            _ => Err(Advice::new("stay-nothing-here")),
+        }
+    }
+
+    fn asked(&self) -> Result<Wall, Advice> {
+        self.wall.ok_or_else(|| Advice::new("stay-no-clock").call())
+    }
+
+    fn give_out(&self) -> Result<Answer, Advice> {
+        if self.full() {
+            return Err(Advice::new("stay-full"));
+        }
+        let none = || Advice::new("stay-no-ticket").call();
+        if self.parts.issuer.is_none() {
+            return Err(none());
+        }
+        let number = self.site.next_ticket().ok_or_else(none)?;
+        let entry = EntryTime::of(self.wall, self.sure, self.parts.settings.doubt).ok_or_else(none)?;
+        let deed = Deed::Enter { entry, class: ClassNumber::default(), plate: None };
+        let memo = Memo { number, deed, bill: Vec::new() };
+        let quote = Quote {
+            unit: self.unit(number),
+            outlet: self.gate(),
+            number: Some(number.to_string()),
+            plate: None,
+            class: None,
+            entry: Some(entry.earliest().wall()),
+            doubt: entry.doubt(),
+            asked: self.wall.unwrap_or(self.sure),
+            bill: Vec::new(),
+            paid: 0,
+            until: None,
+            lost: false,
+            memo: serde_json::to_value(&memo).unwrap_or_default(),
+        };
+        Ok(Answer::Granted { quote: Box::new(quote), grant: Grant::Ticket })
+    }
+
+    fn ticket(&self, ticket: Ticket, text: &str, quote: Option<&Quote>) -> Result<Answer, Advice> {
+        if self.parts.settings.does == TicketDeed::GiveOut {
+            return Err(Advice::new("stay-has-ticket"));
+        }
+        ticket.is_past(self.wall).map_err(|why| advice::bad_code(&why))?;
+        let mut seen = Seen::new(ticket.number, ticket.entry, ticket.class);
+        seen.plate = self.site.find(ticket.number).and_then(|found| found.entered.plate);
+        // Passes of the same stay that were shown before it count with it.
+        if let Some(before) = quote.and_then(|quote| self.seen(quote)).filter(|before| before.number == ticket.number) {
+            seen = Seen { typed: false, entry: ticket.entry, class: ticket.class, plate: seen.plate, ..before };
+        }
+        seen.shown.push(text.to_owned());
+        self.stay(seen)
+    }
+
+    fn pass(&self, pass: Pass, text: &str, quote: Option<&Quote>) -> Result<Answer, Advice> {
+        if self.parts.settings.does == TicketDeed::GiveOut {
+            return Err(Advice::new("stay-has-ticket"));
+        }
+        let before = quote.and_then(|quote| self.seen(quote)).filter(|before| before.number == pass.stay);
+        let known = self.site.find(pass.stay).map(|found| seen_of(&found));
+        match before.or(known) {
+            Some(mut seen) => {
+                seen.typed = false;
+                seen.passes.push(pass);
+                seen.shown.push(text.to_owned());
+                self.stay(seen)
+            }
+            // When its car came stands on the ticket alone. What is paid opens all the same.
+            None => {
+                let leaving = self.site.may_leave(pass.stay, &[pass], self.wall);
+                match (self.parts.settings.does, leaving) {
+                    (TicketDeed::Leave, Leaving::Yes { how, .. }) => {
+                        let entry = EntryTime::Known(pass.paid.unwrap_or(crate::parking::ticket::Minute::FIRST));
+                        let mut seen = Seen::new(pass.stay, entry, ClassNumber::default());
+                        seen.passes.push(pass);
+                        seen.shown.push(text.to_owned());
+                        self.let_out(seen, how)
+                    }
+                    (_, Leaving::Over(over)) => Err(advice::over(&over, self.site.roster())),
+                    (_, Leaving::Elsewhere(lane)) => Err(self.elsewhere(lane)),
+                    _ => Err(Advice::new("stay-ticket-too")),
+                }
+            }
+        }
+    }
+
+    /// A shop pays for a part of the stay that stands on the glass.
+    fn validation(&self, validation: Validation, text: &str, quote: Option<&Quote>) -> Result<Answer, Advice> {
+        let Some((quote, mut seen)) = quote.filter(|quote| !quote.lost).and_then(|q| Some((q, self.seen(q)?))) else {
+            return Err(Advice::new("validation-first-the-ticket"));
+        };
+        validation.is_good(self.wall).map_err(|why| advice::bad_code(&why))?;
+        if seen.validations.iter().any(|one| one.number == validation.number) {
+            return Err(Advice::new("validation-counts-already"));
+        }
+        if self.site.validation(validation.number, seen.number).is_some() {
+            return Err(Advice::new("validation-used"));
+        }
+        seen.validations.push(validation);
+        seen.shown.push(text.to_owned());
+        let leaves = self.parts.settings.does == TicketDeed::Leave;
+        let quote = self.quote(seen, quote.asked, leaves)?;
+        Ok(self.settled(quote))
+    }
+
+    fn number(&self, typed: &str) -> Result<Answer, Advice> {
+        let number = TicketNumber::typed(typed).map_err(|why| advice::bad_number(&why))?;
+        if let Some(over) = self.site.over(number) {
+            return Err(advice::over(&over, self.site.roster()));
+        }
+        let found = self.site.find(number).ok_or_else(|| Advice::new("number-unknown"))?;
+        let seen = Seen { typed: true, ..seen_of(&found) };
+        self.stay(seen)
+    }
+
+    fn plate(&self, typed: &str) -> Result<Answer, Advice> {
+        let plate = Plate::typed(typed).map_err(|why| advice::bad_plate(&why))?;
+        let found = self.site.plate(&plate);
+        match found.as_slice() {
+            [] => Err(Advice::new("plate-unknown").with("plate", plate.to_string())),
+            [(crate::parking::ticket::Nearness::Same, _, number)] => self.number(&number.to_string()),
+            several => Ok(Answer::Perhaps(
+                several
+                    .iter()
+                    .take(MATCHES)
+                    .map(|(_, plate, number)| Match {
+                        plate: plate.to_string(),
+                        number: number.to_string(),
+                        entry: self.site.find(*number).map(|found| found.entered.entry.earliest().wall()),
+                    })
+                    .collect(),
+            )),
+        }
+    }
+
+    fn lost(&self) -> Result<Answer, Advice> {
+        let none = || Advice::new("stay-no-lost-price").call();
+        if self.parts.issuer.is_none() || self.parts.tariff.lost.is_none() {
+            return Err(none());
+        }
+        let number = self.site.next_ticket().ok_or_else(none)?;
+        Ok(Answer::Quote(Box::new(self.lost_quote(number, self.asked()?)?)))
+    }
+
+    /// What is due for it here, or that it may leave.
+    fn stay(&self, seen: Seen) -> Result<Answer, Advice> {
+        if self.parts.settings.does == TicketDeed::Pay {
+            return Ok(Answer::Quote(Box::new(self.quote(seen, self.asked()?, false)?)));
+        }
+        match self.site.may_leave(seen.number, &seen.passes, self.wall) {
+            Leaving::Yes { how, .. } => self.let_out(seen, how),
+            Leaving::Over(over) => Err(advice::over(&over, self.site.roster())),
+            Leaving::Elsewhere(lane) => Err(self.elsewhere(lane)),
+            Leaving::NotPaid | Leaving::TooLate { .. } => {
+                let quote = self.quote(seen, self.asked()?, true)?;
+                match quote.unit.price {
+                    0 => Ok(self.settled(quote)),
+                    _ if self.parts.settings.pays => Ok(Answer::Quote(Box::new(quote))),
+                    _ => Err(Advice::new("stay-pay-first")),
+                }
+            }
+        }
+    }
+
+    /// At an exit, a stay for which nothing is due is over.
+    fn settled(&self, quote: Quote) -> Answer {
+        let quote = Box::new(quote);
+        match self.parts.settings.does {
+            TicketDeed::Leave if quote.unit.price == 0 => Answer::Granted { quote, grant: Grant::NothingDue },
+            _ => Answer::Quote(quote),
+        }
+    }
+
+    /// It was paid, and its car leaves here.
+    fn let_out(&self, seen: Seen, how: How) -> Result<Answer, Advice> {
+        let stay = super::memo::StayMemo {
+            nth: 0,
+            due: 0,
+            grace: 0,
+            doubt: 0,
+            typed: false,
+            lost: None,
+            leaves: Some(how),
+            shown: seen.shown,
+            validations: Vec::new(),
+        };
+        let memo = Memo { number: seen.number, deed: Deed::Stay(stay), bill: Vec::new() };
+        let quote = Quote {
+            unit: self.unit(seen.number),
+            outlet: self.gate(),
+            number: Some(seen.number.to_string()),
+            plate: seen.plate.map(|plate| plate.to_string()),
+            class: None,
+            entry: None,
+            doubt: 0,
+            asked: self.wall.unwrap_or(self.sure),
+            bill: Vec::new(),
+            paid: 0,
+            until: None,
+            lost: false,
+            memo: serde_json::to_value(&memo).unwrap_or_default(),
+        };
+        Ok(Answer::Granted { quote: Box::new(quote), grant: Grant::Ticket })
+    }
+
+    fn elsewhere(&self, lane: crate::parking::ticket::LaneNumber) -> Advice {
+        Advice::new("stay-elsewhere").with("lane", self.site.roster().name(lane))
+    }
+
+    /// What is known of the stay on the glass, from the codes that were shown for it.
+    fn seen(&self, quote: &Quote) -> Option<Seen> {
+        let memo: Memo = serde_json::from_value(quote.memo.clone()).ok()?;
+        let Deed::Stay(stay) = memo.deed else { return None };
+        let found = self.site.find(memo.number);
+        let mut seen = found.as_ref().map(seen_of);
+        for text in &stay.shown {
+            match Code::read(text, &self.parts.keys).ok()? {
+                Code::Ticket(ticket) => {
+                    let before = seen.take().unwrap_or_else(|| Seen::new(ticket.number, ticket.entry, ticket.class));
+                    seen = Some(Seen { entry: ticket.entry, class: ticket.class, ..before });
+                }
+                Code::Pass(pass) => seen.as_mut()?.passes.push(pass),
+                Code::Validation(validation) => seen.as_mut()?.validations.push(validation),
+            }
+        }
+        let seen = seen?;
+        Some(Seen { typed: stay.typed, shown: stay.shown, ..seen })
+    }
+}
+
+fn seen_of(found: &Found) -> Seen {
+    let Found { number, entered, .. } = found;
+    Seen { plate: entered.plate.clone(), ..Seen::new(*number, entered.entry, entered.class) }
+}

@@ -1,0 +1,166 @@
+//! From a stay to its quote: what is due now, and why.
+
+use super::memo::{Deed, Memo, StayMemo, Taken};
+use super::{CarPark, advice};
+use crate::parking::site::{How, Until};
+use crate::parking::tariff::{self, Bill, Entry, Label, Worth};
+use crate::parking::ticket::{ClassNumber, EntryTime, Minute, Pass, Plate, TicketNumber, Validation};
+use crate::sale::presented::{Advice, BillLine, Quote};
+use crate::sale::record::Offered;
+use crate::vocabulary::{Goods, Localized, Outlet, StayId, Wall};
+
+/// What was shown or typed of one stay.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub number: TicketNumber,
+    pub entry: EntryTime,
+    pub class: ClassNumber,
+    pub plate: Option<Plate>,
+    /// No code proves that it is the customer's.
+    pub typed: bool,
+    pub passes: Vec<Pass>,
+    pub validations: Vec<Validation>,
+    /// The texts of the codes.
+    pub shown: Vec<String>,
+}
+
+impl Seen {
+    pub fn new(number: TicketNumber, entry: EntryTime, class: ClassNumber) -> Self {
+        let (plate, typed) = (None, false);
+        Self { number, entry, class, plate, typed, passes: Vec::new(), validations: Vec::new(), shown: Vec::new() }
+    }
+}
+
+impl CarPark {
+    /// What is due for it at `asked`. `leaves`: the car is to leave here.
+    pub(super) fn quote(&self, seen: Seen, asked: Wall, leaves: bool) -> Result<Quote, Advice> {
+        let roster = self.site.roster();
+        let payments = self.site.may_pay(seen.number, &seen.passes).map_err(|over| advice::over(&over, roster))?;
+        let now = Minute::of(asked).ok_or_else(|| Advice::new("stay-no-clock").call())?;
+        // A lane that has learned the time has told it.
+        let told = self.site.find(seen.number).map(|found| found.entered.entry);
+        let entry = told.filter(|entry| entry.doubt() == 0).unwrap_or(seen.entry);
+        let from = entry.charged_from(now).wall();
+        let stay = tariff::Stay {
+            class: self.class(seen.class)?,
+            worths: seen.validations.iter().map(|validation| validation.worth).collect::<Vec<Worth>>(),
+            ..tariff::Stay::new(from, now.wall())
+        };
+        let tariff = &*self.parts.tariff;
+        let bill = match &payments {
+            None => tariff::fee(tariff, &stay),
+            Some(payments) => {
+                let at = payments.last().map_or(from, Minute::wall);
+                tariff::due(tariff, &stay, &[tariff::Paid { at, amount: payments.amount() }])
+            }
+        };
+        let bill = bill.map_err(|why| advice::no_price(&why))?;
+        // A pass says itself how long it is good, whatever the tariff says now.
+        let in_time = payments.as_ref().is_some_and(|payments| match payments.until() {
+            Until::At(until) => now <= until,
+            Until::Used => true,
+        });
+        let amount = if in_time { 0 } else { bill.amount };
+        let nth = match &payments {
+            None => 0,
+            Some(payments) => payments.next().ok_or_else(|| Advice::new("stay-too-many-payments").call())?,
+        };
+        let until = payments.as_ref().filter(|_| amount == 0).and_then(|payments| match payments.until() {
+            Until::At(until) if in_time => Some(until.wall()),
+            _ => None,
+        });
+        let mut shown = seen.shown;
+        shown.dedup();
+        let memo = StayMemo {
+            nth,
+            due: u32::try_from(amount).map_err(|_| Advice::new("stay-no-price").call())?,
+            grace: u16::try_from(tariff.grace.payment).unwrap_or(Pass::LONGEST_GRACE).min(Pass::LONGEST_GRACE),
+            doubt: u16::try_from(entry.doubt()).unwrap_or(u16::MAX),
+            typed: seen.typed,
+            lost: None,
+            leaves: leaves.then_some(How::Ticket),
+            shown,
+            validations: seen.validations.iter().map(|one| Taken { number: one.number, until: one.until }).collect(),
+        };
+        let facts = Facts { number: seen.number, plate: seen.plate, class: seen.class, entry: Some(from), doubt: entry.doubt() };
+        let paid = payments.as_ref().map_or(0, |payments| payments.amount());
+        Ok(Quote { paid, until, ..self.quoted(facts, asked, (amount, &bill), memo, leaves) })
+    }
+
+    /// The price of a lost ticket. The stay goes on under a number of this lane's own.
+    pub(super) fn lost_quote(&self, number: TicketNumber, asked: Wall) -> Result<Quote, Advice> {
+        let class = ClassNumber::default();
+        let stay = tariff::Stay { entry: Entry::Lost, class: self.class(class)?, ..tariff::Stay::new(asked, asked) };
+        let bill = tariff::fee(&self.parts.tariff, &stay).map_err(|why| advice::no_price(&why))?;
+        let memo = StayMemo {
+            nth: 0,
+            due: u32::try_from(bill.amount).map_err(|_| Advice::new("stay-no-price").call())?,
+            grace: u16::try_from(self.parts.tariff.grace.payment).unwrap_or(0).min(Pass::LONGEST_GRACE),
+            doubt: 0,
+            typed: false,
+            lost: Some(class),
+            leaves: None,
+            shown: Vec::new(),
+            validations: Vec::new(),
+        };
+        let facts = Facts { number, plate: None, class, entry: None, doubt: 0 };
+        Ok(Quote { lost: true, ..self.quoted(facts, asked, (bill.amount, &bill), memo, false) })
+    }
+
+    fn quoted(&self, facts: Facts, asked: Wall, (amount, bill): (i64, &Bill), memo: StayMemo, leaves: bool) -> Quote {
+        let tariff = &*self.parts.tariff;
+        let lines: Vec<BillLine> = bill
+            .lines
+            .iter()
+            .map(|line| BillLine {
+                text: self.parts.wording.line(tariff, line),
+                from: line.from,
+                to: line.to,
+                amount: line.amount,
+            })
+            .collect();
+        let memo = Memo { number: facts.number, deed: Deed::Stay(memo), bill: lines.clone() };
+        Quote {
+            unit: Offered { tax: tariff.tax.map(|tax| tax.rate), price: amount, ..self.unit(facts.number) },
+            outlet: if leaves { self.gate() } else { Some(Outlet::Pass) },
+            number: Some(facts.number.to_string()),
+            plate: facts.plate.map(|plate| plate.to_string()),
+            class: self.class_name(facts.class),
+            entry: facts.entry,
+            doubt: facts.doubt,
+            asked,
+            bill: lines,
+            paid: 0,
+            until: None,
+            lost: false,
+            memo: serde_json::to_value(&memo).unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn unit(&self, number: TicketNumber) -> Offered {
+        let written = number.to_string();
+        let id = StayId::parse(&written).expect("a ticket's number has digits and dashes");
+        Offered { goods: Goods::Stay(id), label: self.parts.wording.stay(&written), price: 0, tax: None }
+    }
+
+    /// The tariff's name for a class that stands in a code.
+    fn class(&self, class: ClassNumber) -> Result<Option<Label>, Advice> {
+        let classes = &self.parts.tariff.classes;
+        let name = classes.get(usize::from(class.get())).cloned();
+        name.map(Some).ok_or_else(|| Advice::new("stay-no-price").call())
+    }
+
+    pub(super) fn class_name(&self, class: ClassNumber) -> Option<Localized> {
+        let classes = &self.parts.tariff.classes;
+        let name = classes.get(usize::from(class.get())).filter(|_| classes.len() > 1)?;
+        Some(Localized([(crate::vocabulary::Language::new("en"), name.to_string())].into()))
+    }
+}
+
+struct Facts {
+    number: TicketNumber,
+    plate: Option<Plate>,
+    class: ClassNumber,
+    entry: Option<Wall>,
+    doubt: u32,
+}

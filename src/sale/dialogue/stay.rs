@@ -1,0 +1,347 @@
+//! The pages of a kiosk to which customers come with something in the hand: what to present, a stay with its bill, and what to
+//! do without a ticket.
+
+use std::time::Duration;
+
+use jiff::civil::DateTime;
+
+use super::{Key, Look, Page, Part, Patience, Touch};
+use crate::sale::event::{Effect, Illegal};
+use crate::sale::presented::{
+    Advice, Answer, CodeKind, Counter, LONGEST, Match, OrderCode, Presented, Quote, TicketCounter, TicketDeed, Told,
+};
+use crate::sale::shop::Shop;
+use crate::sale::{State, Turn};
+use crate::vocabulary::{Minor, StopReason, Wall};
+
+/// Digits of a ticket's number, and characters of a plate.
+const NUMBER: usize = 10;
+const PLATE: usize = 10;
+/// A code that is not on paper has to be photographed.
+const PHOTOGRAPH: Duration = Duration::from_secs(60);
+
+/// Which page, and what has to be known of it.
+#[derive(Debug, Clone)]
+pub(super) enum At {
+    /// The first page; for a while with why nothing came of what was presented last.
+    Ticket(Option<Advice>),
+    Number { entered: String, advice: Option<Advice> },
+    Plate { entered: String, found: Vec<Match>, advice: Option<Advice> },
+    Stay { quote: Box<Quote>, advice: Option<Advice> },
+    /// The price of a lost ticket stands there, and whoever has lost it agrees.
+    Lost(Box<Quote>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StayPage {
+    Ticket { counter: TicketCounter, advice: Option<AdviceView> },
+    /// No ticket is given out, and why: every place is taken.
+    Full { counter: TicketCounter, advice: Option<AdviceView> },
+    Number { entered: String, advice: Option<AdviceView> },
+    Plate { entered: String, found: Vec<MatchView>, advice: Option<AdviceView> },
+    Stay { stay: StayView, advice: Option<AdviceView> },
+    Lost { stay: StayView },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StayView {
+    pub number: Option<String>,
+    pub plate: Option<String>,
+    pub class: Option<String>,
+    /// In the site's civil time, like all times here.
+    pub entry: Option<DateTime>,
+    /// Minutes that were given away because nobody knew the time then.
+    pub doubt: u32,
+    pub asked: DateTime,
+    pub minutes: u64,
+    pub lines: Vec<LineView>,
+    pub paid: Minor,
+    /// What is due.
+    pub amount: Minor,
+    /// Until when nothing is due, where nothing is.
+    pub until: Option<DateTime>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineView {
+    pub text: String,
+    pub amount: Minor,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatchView {
+    pub plate: String,
+    pub number: String,
+    pub entry: Option<DateTime>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdviceView {
+    pub text: &'static str,
+    pub with: Vec<(&'static str, ToldView)>,
+    pub call: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToldView {
+    Text(String),
+    At(DateTime),
+}
+
+/// A code to take away, on the glass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeView {
+    pub kind: CodeKind,
+    pub code: String,
+    pub number: String,
+    pub until: Option<DateTime>,
+}
+
+impl StayPage {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            StayPage::Ticket { .. } => "ticket",
+            StayPage::Full { .. } => "full",
+            StayPage::Number { .. } => "ticket-number",
+            StayPage::Plate { .. } => "plate",
+            StayPage::Stay { .. } => "stay",
+            StayPage::Lost { .. } => "lost-ticket",
+        }
+    }
+}
+
+/// The page that customers find, by what they come with.
+pub(super) fn first(shop: &dyn Shop) -> super::At {
+    match shop.counter() {
+        Counter::Shelf => super::At::Shop(super::shop::At::Attract),
+        Counter::Tickets(_) => super::At::Stay(At::Ticket(None)),
+    }
+}
+
+impl Part for At {
+    fn touch(&self, turn: &mut Turn<'_>, touch: Touch) -> Result<(), Illegal> {
+        let Counter::Tickets(counter) = turn.state.shop.counter() else { return Err(turn.not_here(touch)) };
+        if turn.state.closed_to_tickets(&counter).is_some() {
+            return Err(turn.not_here(touch));
+        }
+        match (self, touch) {
+            (At::Ticket(_), Touch::TakeTicket) if counter.does == TicketDeed::GiveOut => {
+                turn.present(&Presented::NoTicketYet)?;
+            }
+            (At::Ticket(_), Touch::TypeNumber) if counter.typed => {
+                turn.stay(At::Number { entered: String::new(), advice: None });
+            }
+            (At::Ticket(_), Touch::TypePlate) if counter.typed => {
+                turn.stay(At::Plate { entered: String::new(), found: Vec::new(), advice: None });
+            }
+            (At::Ticket(_) | At::Number { .. } | At::Plate { .. }, Touch::LostTicket) if counter.lost => {
+                turn.present(&Presented::LostTicket)?;
+            }
+            (At::Ticket(_), Touch::Lookup) if counter.does == TicketDeed::Pay => turn.look_up(),
+            (_, Touch::Help) => turn.effect(Effect::CallForHelp),
+            (At::Ticket(_), touch) => return Err(turn.not_here(touch)),
+            (_, Touch::Cancel | Touch::Done) => turn.begin_anew(),
+            (At::Number { entered, .. }, Touch::Key(key)) => {
+                let mut entered = entered.clone();
+                match key.types(&mut entered, NUMBER) {
+                    true => turn.present(&Presented::Number(entered))?,
+                    false => turn.stay(At::Number { entered, advice: None }),
+                }
+            }
+            (At::Plate { entered, .. }, Touch::Letter(letter)) => {
+                let mut entered = entered.clone();
+                if entered.chars().count() < PLATE {
+                    entered.push(letter.get());
+                }
+                turn.stay(At::Plate { entered, found: Vec::new(), advice: None });
+            }
+            (At::Plate { entered, .. }, Touch::Key(Key::Digit(digit))) => {
+                let mut entered = entered.clone();
+                Key::Digit(digit).types(&mut entered, PLATE);
+                turn.stay(At::Plate { entered, found: Vec::new(), advice: None });
+            }
+            (At::Plate { .. }, Touch::Key(Key::Clear)) => {
+                turn.stay(At::Plate { entered: String::new(), found: Vec::new(), advice: None });
+            }
+            (At::Plate { entered, .. }, Touch::Key(Key::Ok)) => turn.present(&Presented::Plate(entered.clone()))?,
+            (At::Plate { found, .. }, Touch::Stay(number)) => {
+                let number = number.to_string();
+                if !found.iter().any(|one| one.number == number) {
+                    return Err(Illegal::Refused("no such ticket stands there"));
+                }
+                turn.present(&Presented::Number(number))?;
+            }
+            (At::Stay { quote, .. } | At::Lost(quote), Touch::Pay) if quote.unit.price > 0 => {
+                turn.sell_quoted(Quote::clone(quote))?;
+            }
+            (_, touch) => return Err(turn.not_here(touch)),
+        }
+        Ok(())
+    }
+
+    fn patience(&self, state: &State) -> Patience {
+        match self {
+            At::Ticket(None) if state.changed() => Patience::For(state.policy.browse_timeout),
+            At::Ticket(None) => Patience::Endless,
+            At::Ticket(Some(_)) => Patience::For(state.policy.result_timeout),
+            At::Number { .. } | At::Plate { .. } | At::Stay { .. } | At::Lost(_) => {
+                Patience::Warning(state.policy.browse_timeout)
+            }
+        }
+    }
+
+    fn show(&self, state: &State, _: &Look<'_>) -> Page {
+        let Counter::Tickets(counter) = state.shop.counter() else { return state.out_of_service(Vec::new()) };
+        if let Some(reasons) = state.closed_to_tickets(&counter) {
+            return state.out_of_service(reasons);
+        }
+        let advice = |advice: &Option<Advice>| advice.as_ref().map(|advice| state.advice(advice));
+        Page::Stay(match self {
+            At::Ticket(why) if counter.full => StayPage::Full { counter, advice: advice(why) },
+            At::Ticket(why) => StayPage::Ticket { counter, advice: advice(why) },
+            At::Number { entered, advice: why } => StayPage::Number { entered: entered.clone(), advice: advice(why) },
+            At::Plate { entered, found, advice: why } => StayPage::Plate {
+                entered: entered.clone(),
+                found: found.iter().map(|one| state.matched(one)).collect(),
+                advice: advice(why),
+            },
+            At::Stay { quote, advice: why } => StayPage::Stay { stay: state.stay(quote), advice: advice(why) },
+            At::Lost(quote) => StayPage::Lost { stay: state.stay(quote) },
+        })
+    }
+}
+
+impl State {
+    /// Why nobody is served at all. Who leaves or comes without paying here needs no provider.
+    fn closed_to_tickets(&self, counter: &TicketCounter) -> Option<Vec<StopReason>> {
+        let reasons = match counter.does {
+            TicketDeed::Pay => self.reasons_to_show(),
+            TicketDeed::GiveOut | TicketDeed::Leave => self.reasons_against_tickets(),
+        };
+        (!reasons.is_empty()).then_some(reasons)
+    }
+
+    fn civil(&self, wall: Wall) -> DateTime {
+        let zoned = wall.timestamp().map(|at| at.to_zoned(self.policy.zone.clone()));
+        zoned.map_or(DateTime::ZERO, |zoned| zoned.datetime())
+    }
+
+    fn stay(&self, quote: &Quote) -> StayView {
+        let language = &self.dialogue.language;
+        StayView {
+            number: quote.number.clone(),
+            plate: quote.plate.clone(),
+            class: quote.class.as_ref().map(|class| class.get(language).to_owned()),
+            entry: quote.entry.map(|at| self.civil(at)),
+            doubt: quote.doubt,
+            asked: self.civil(quote.asked),
+            minutes: quote.entry.map_or(0, |entry| quote.asked.0.saturating_sub(entry.0) / 60_000),
+            lines: quote
+                .bill
+                .iter()
+                .map(|line| LineView { text: line.text.get(language).to_owned(), amount: line.amount })
+                .collect(),
+            paid: quote.paid,
+            amount: quote.unit.price,
+            until: quote.until.map(|at| self.civil(at)),
+        }
+    }
+
+    fn matched(&self, one: &Match) -> MatchView {
+        let entry = one.entry.map(|at| self.civil(at));
+        MatchView { plate: one.plate.clone(), number: one.number.clone(), entry }
+    }
+
+    fn advice(&self, advice: &Advice) -> AdviceView {
+        let told = |told: &Told| match told {
+            Told::Text(text) => ToldView::Text(text.clone()),
+            Told::At(at) => ToldView::At(self.civil(*at)),
+        };
+        AdviceView {
+            text: advice.text,
+            with: advice.with.iter().map(|(name, value)| (*name, told(value))).collect(),
+            call: advice.call,
+        }
+    }
+
+    pub(super) fn order_code(&self, code: &OrderCode) -> CodeView {
+        CodeView {
+            kind: code.kind,
+            code: code.code.clone(),
+            number: code.number.clone(),
+            until: code.until.map(|at| self.civil(at)),
+        }
+    }
+}
+
+/// How long the last page of an order stays that has a code, by whether the code is on paper.
+pub(super) fn code_stays(state: &State, printed: bool) -> Duration {
+    if printed { state.policy.result_timeout } else { state.policy.result_timeout.max(PHOTOGRAPH) }
+}
+
+impl Turn<'_> {
+    fn stay(&mut self, at: At) {
+        self.go(super::At::Stay(at));
+    }
+
+    /// From the scanner, a button or a camera: whoever is before the glass means it, whatever page is there.
+    pub(in crate::sale) fn presented(&mut self, what: &Presented) -> Result<(), Illegal> {
+        let Counter::Tickets(counter) = self.state.shop.counter() else {
+            return Err(Illegal::Refused("nothing is presented here"));
+        };
+        if self.state.busy() {
+            return Err(Illegal::Refused("a sale is under way"));
+        }
+        if self.state.dialogue.in_service() {
+            return Err(Illegal::Refused("somebody is in the service menu"));
+        }
+        if let Some(reason) = self.state.closed_to_tickets(&counter).and_then(|reasons| reasons.into_iter().next()) {
+            return Err(Illegal::NotSelling(reason));
+        }
+        self.present(what)?;
+        self.probe_rails(true);
+        Ok(())
+    }
+
+    fn present(&mut self, what: &Presented) -> Result<(), Illegal> {
+        if let Presented::Code(text) | Presented::Number(text) | Presented::Plate(text) = what
+            && text.len() > LONGEST
+        {
+            return Err(Illegal::Refused("what was presented is too long"));
+        }
+        let quoted = match &self.state.dialogue.at {
+            super::At::Stay(At::Stay { quote, .. } | At::Lost(quote)) => Some(quote.clone()),
+            _ => None,
+        };
+        let answer = self.state.shop.presented(what, quoted.as_deref());
+        match answer {
+            Answer::Quote(quote) if quote.lost => self.stay(At::Lost(quote)),
+            Answer::Quote(quote) => self.stay(At::Stay { quote, advice: None }),
+            Answer::Perhaps(found) => {
+                let entered = if let Presented::Plate(typed) = what { typed.clone() } else { String::new() };
+                self.stay(At::Plate { entered, found, advice: None });
+            }
+            Answer::Granted { quote, grant } => {
+                if let Err(refusal) = self.grant_quoted(*quote, grant) {
+                    self.stay(At::Ticket(Some(Advice::new("stay-not-now").with("why", refusal.to_string()).call())));
+                }
+            }
+            Answer::Refused(advice) => self.advise(what, quoted, advice),
+        }
+        Ok(())
+    }
+
+    /// It is told where the customer is: beside the bill that stands there, or where the number was typed.
+    fn advise(&mut self, what: &Presented, quoted: Option<Box<Quote>>, advice: Advice) {
+        let advice = Some(advice);
+        let at = self.state.dialogue.at.clone();
+        self.stay(match (what, quoted, at) {
+            (Presented::Code(_), Some(quote), super::At::Stay(At::Stay { .. })) => At::Stay { quote, advice },
+            (Presented::Number(_), _, super::At::Stay(At::Number { .. })) => {
+                At::Number { entered: String::new(), advice }
+            }
+            (Presented::Plate(typed), ..) => At::Plate { entered: typed.clone(), found: Vec::new(), advice },
+            _ => At::Ticket(advice),
+        });
+    }
+}
