@@ -1,9 +1,8 @@
 //! The slip of a cash-up: what the machine took between two cuts, for whoever visits it. Two slips show whether one is
 //! missing between them: each begins with the record with which the one before has ended.
 
-use super::document::{Document, Line, Place};
+use super::document::{BODY, Document, Line, Place, SMALL, TITLE, clean, middle};
 use super::page::Page;
-use super::receipt::{BODY, SMALL, TITLE, clean, middle};
 use crate::screen::language::Texts;
 use crate::vocabulary::{Currency, Grant, Language, Minor, Money, ShortCode};
 

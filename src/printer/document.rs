@@ -1,6 +1,6 @@
 //! What stands on the paper, line by line, before it is dots or characters. Every document ends with a cut.
 
-use crate::vocabulary::Language;
+use crate::vocabulary::{Language, one_line};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
@@ -31,7 +31,24 @@ pub enum Place {
     Middle,
 }
 
+/// Sizes of type in dots; 8 dots are a millimetre.
+pub(super) const TITLE: f32 = 32.0;
+pub(super) const BODY: f32 = 24.0;
+pub(super) const SMALL: f32 = 20.0;
+
+/// More would be a mistake somewhere, and a metre of paper.
+const MAX_TEXT: usize = 160;
+
 /// Paper on which a name and two numbers fit beside each other: 80 mm.
 pub const WIDE: u32 = 576;
 /// Of the paper's width, from the left: where the quantities end. The sums end at its edge.
 pub const QUANTITY_ENDS: (u32, u32) = (72, 100);
+
+pub(super) fn middle(text: &str, px: f32, bold: bool) -> Line {
+    Line::Text { text: clean(text), px, bold, place: Place::Middle }
+}
+
+/// One line, of a length that a person would have written.
+pub(super) fn clean(text: &str) -> String {
+    one_line(text).take(MAX_TEXT).collect()
+}

@@ -1,7 +1,6 @@
 //! What papers for whoever visits the machine have in common: words in one language, and lines of two.
 
-use super::document::Line;
-use super::receipt::{BODY, clean};
+use super::document::{BODY, Line, clean};
 use crate::screen::language::Texts;
 use crate::vocabulary::Language;
 

@@ -1,12 +1,12 @@
 //! The slips: plain facts of an order, laid out for paper or packed into the text of a QR. The heading says what a slip is:
 //! a receipt, a refund, or a claim that a person must settle. Of a claim nothing says that its money is on its way back.
 
-use super::document::{Document, Line, Place};
+use super::document::{BODY, Document, Line, Place, SMALL, TITLE, clean, middle};
 use crate::sale::record::Slip;
 use crate::sale::view::Outcome;
 use crate::screen::language::Texts;
 use crate::vocabulary::fee::Rate;
-use crate::vocabulary::{Currency, Language, Minor, OrderId, PaymentId, ShortCode, one_line};
+use crate::vocabulary::{Currency, Language, Minor, OrderId, PaymentId, ShortCode};
 
 /// What the customer is given. The merchant's words are in `language` already.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,15 +50,9 @@ pub struct Item {
     pub outcome: Outcome,
 }
 
-/// Sizes of type in dots; 8 dots are a millimetre.
-pub(super) const TITLE: f32 = 32.0;
-pub(super) const BODY: f32 = 24.0;
-pub(super) const SMALL: f32 = 20.0;
-
 /// More would be a mistake somewhere, and a metre of paper.
 const MAX_ITEMS: usize = 50;
 const MAX_PAYMENTS: usize = 8;
-const MAX_TEXT: usize = 160;
 
 /// A QR of more is hard to scan from a glass.
 const MAX_CODE: usize = 400;
@@ -129,10 +123,6 @@ pub(super) fn document(texts: &Texts, receipt: &Receipt, url: Option<&str>) -> D
     lines.push(Line::Code(address(receipt, url).unwrap_or_else(|| receipt.order.to_string())));
     lines.push(middle(&say("paper-not-an-invoice"), SMALL, false));
     Document { language: receipt.language.clone(), lines }
-}
-
-pub(super) fn middle(text: &str, px: f32, bold: bool) -> Line {
-    Line::Text { text: clean(text), px, bold, place: Place::Middle }
 }
 
 /// `5%`, `0.6%`: without the zeros that nobody writes.
@@ -220,11 +210,6 @@ fn note(outcome: Outcome) -> Option<&'static str> {
 
 fn address(receipt: &Receipt, template: Option<&str>) -> Option<String> {
     template.map(|template| template.replace("{order}", &receipt.order.to_string()))
-}
-
-/// One line, of a length that a person would have written.
-pub(super) fn clean(text: &str) -> String {
-    one_line(text).take(MAX_TEXT).collect()
 }
 
 /// At most so many bytes, whole characters.

@@ -1,9 +1,8 @@
 //! A page for whoever wants to see whether the printer is set up right: both edges of the paper, characters of every
 //! kind, and a code.
 
-use super::document::{Document, Line};
+use super::document::{BODY, Document, Line, SMALL, TITLE, clean, middle};
 use super::page::Page;
-use super::receipt::{BODY, SMALL, TITLE, clean, middle};
 use crate::config::PaperText;
 use crate::screen::language::Texts;
 use crate::vocabulary::Language;
