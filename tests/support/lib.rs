@@ -1,4 +1,4 @@
-//! The kits that more than one test program uses: child processes, seeded chance, doubles of providers, the demo as a whole
+//! The kits that more than one test program uses: child processes, seeded chance, codes and their decoders, doubles of providers, the demo as a whole
 //! machine, a site with brokers and gateways, a terminal, and a real browser.
 //!
 //! Nothing here sleeps long enough: everything waits for what it needs, and says what it saw when it never came.
@@ -6,6 +6,7 @@
 mod browser;
 pub mod chance;
 pub mod child;
+pub mod codes;
 mod demo;
 pub mod double;
 pub mod machine;
