@@ -31,7 +31,8 @@ pub enum Place {
     Middle,
 }
 
-/// Sizes of type in dots; 8 dots are a millimetre.
+/// Sizes of type in dots; 8 dots are a millimetre. The largest is for what is read at arm's length, or typed.
+pub(super) const LARGE: f32 = 40.0;
 pub(super) const TITLE: f32 = 32.0;
 pub(super) const BODY: f32 = 24.0;
 pub(super) const SMALL: f32 = 20.0;

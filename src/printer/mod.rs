@@ -1,4 +1,4 @@
-//! The receipt printer: a receipt, a report or a test page becomes a document, the document dots, the dots ESC/POS bytes.
+//! The receipt printer: a receipt, a ticket, a report or a test page becomes a document, the document dots, the dots ESC/POS bytes.
 //!
 //! Policy: "printed" is what the printer says, not what was sent. It is asked before the first byte, and after the cut
 //! again: an answer in order, then that it is on line with paper there, then an answer in order to a second question.
@@ -19,13 +19,15 @@ mod receipt;
 mod test_page;
 #[cfg(test)]
 mod tests;
+mod ticket;
 
 pub use cash_up::{CashUpSlip, Sums, Takings};
 pub use document::{Document, Line, Place};
 pub use port::{Port, PortError, SimulatedPort, TcpPort, UsbPrinter, serial_port, usb_port, usb_printers};
 pub use raster::Bitmap;
-pub use receipt::{Item, Receipt, code_text};
+pub use receipt::{BillLine, ExitPass, Item, Receipt, code_text};
 pub use test_page::TestPage;
+pub use ticket::{Ticket, TicketEntry};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -220,6 +222,14 @@ impl Printer {
     pub fn print(&mut self, receipt: &Receipt) -> Result<(), NotPrinted> {
         let document = receipt::document(&self.texts, receipt, self.receipt_url.as_deref());
         self.put(&document)
+    }
+
+    /// The same of a ticket.
+    ///
+    /// # Errors
+    /// As [`print`](Self::print).
+    pub fn print_ticket(&mut self, ticket: &Ticket) -> Result<(), NotPrinted> {
+        self.put(&ticket::document(&self.texts, ticket))
     }
 
     /// The same of a report.

@@ -1,7 +1,8 @@
 //! The slips: plain facts of an order, laid out for paper or packed into the text of a QR. The heading says what a slip is:
 //! a receipt, a refund, or a claim that a person must settle. Of a claim nothing says that its money is on its way back.
 
-use super::document::{BODY, Document, Line, Place, SMALL, TITLE, clean, middle};
+use super::document::{BODY, Document, LARGE, Line, Place, SMALL, TITLE, clean, middle};
+use super::page::Page;
 use crate::sale::record::Slip;
 use crate::sale::view::Outcome;
 use crate::screen::language::Texts;
@@ -21,6 +22,8 @@ pub struct Receipt {
     pub time: Option<String>,
     pub currency: Currency,
     pub items: Vec<Item>,
+    /// Why the items cost what they cost; may be empty.
+    pub bill: Vec<BillLine>,
     /// Taxes within what was sold, by rate.
     pub taxes: Vec<(Rate, Minor)>,
     /// What is called out where goods are handed over.
@@ -37,6 +40,8 @@ pub struct Receipt {
     /// The payment method as the customer knows it.
     pub rail: String,
     pub payments: Vec<PaymentId>,
+    /// With which a car leaves.
+    pub pass: Option<ExitPass>,
     pub phone: String,
 }
 
@@ -50,8 +55,29 @@ pub struct Item {
     pub outcome: Outcome,
 }
 
+/// A part of the amount, or of the time for which nothing is due, with its reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BillLine {
+    pub text: String,
+    pub amount: Minor,
+}
+
+/// What an exit wants to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExitPass {
+    /// All that a lane needs, in digits: only those make a code that is as small as docs/parking.md says.
+    pub code: String,
+    /// As people read it; `None`: it is good until it is used.
+    pub leave_before: Option<String>,
+    /// The ticket's.
+    pub number: String,
+    /// Where it is good, as people call it; `None`: everywhere.
+    pub only_at: Option<String>,
+}
+
 /// More would be a mistake somewhere, and a metre of paper.
 const MAX_ITEMS: usize = 50;
+const MAX_BILL: usize = 40;
 const MAX_PAYMENTS: usize = 8;
 
 /// A QR of more is hard to scan from a glass.
@@ -93,6 +119,7 @@ pub(super) fn document(texts: &Texts, receipt: &Receipt, url: Option<&str>) -> D
             lines.push(Line::Text { text, px: BODY, bold: true, place: Place::Left });
         }
     }
+    lines.extend(receipt.explained(texts));
     lines.push(Line::Rule);
 
     lines.push(strong(say("paper-total"), receipt.money(texts, receipt.amount), TITLE));
@@ -109,6 +136,9 @@ pub(super) fn document(texts: &Texts, receipt: &Receipt, url: Option<&str>) -> D
         lines.push(number(say("paper-payment"), payment.as_str()));
     }
     lines.push(Line::Rule);
+    if let Some(pass) = &receipt.pass {
+        lines.extend(pass.lines(texts, &receipt.language));
+    }
 
     let advice = match receipt.slip {
         Slip::Claim => Some("paper-claim"),
@@ -184,6 +214,21 @@ impl Receipt {
         format!("{minus}{}", texts.number(&self.language, amount.unsigned_abs(), self.currency))
     }
 
+    /// The bill. Its amounts add up to the same where it is too long for the paper.
+    fn explained(&self, texts: &Texts) -> Vec<Line> {
+        let line = |text: &str, amount| {
+            let (left, right) = (clean(text), self.number(texts, amount));
+            Line::Pair { left, right, px: SMALL, bold: false }
+        };
+        let (shown, rest) = self.bill.split_at(self.bill.len().min(MAX_BILL));
+        let mut lines: Vec<_> = shown.iter().map(|part| line(&part.text, part.amount)).collect();
+        if !rest.is_empty() {
+            let more = texts.get(&self.language, "more-lines", &[("count", &rest.len().to_string())]);
+            lines.push(line(&more, rest.iter().fold(0, |sum, part| part.amount.saturating_add(sum))));
+        }
+        lines
+    }
+
     fn heading(&self) -> &'static str {
         match self.slip {
             Slip::Receipt | Slip::Ticket => "paper-receipt",
@@ -196,6 +241,27 @@ impl Receipt {
     fn returned(&self) -> impl Iterator<Item = (&'static str, Minor)> + use<> {
         let open = if self.slip == Slip::Claim { "paper-refund-open" } else { "paper-refund-pending" };
         [("paper-refunded", self.refunded), (open, self.refund_pending)].into_iter().filter(|(_, amount)| *amount != 0)
+    }
+}
+
+impl ExitPass {
+    /// It stands before the receipt's own code and says what it is for, so that nobody shows the other one.
+    fn lines(&self, texts: &Texts, language: &Language) -> Vec<Line> {
+        let page = Page { texts, language };
+        let until = match &self.leave_before {
+            Some(time) => page.with("paper-leave-before", "time", time),
+            None => page.say("paper-until-used"),
+        };
+        let mut lines = vec![
+            middle(&page.say("paper-pass"), TITLE, true),
+            middle(&until, LARGE, true),
+            middle(&page.say("paper-show-at-exit"), BODY, true),
+            Line::Code(self.code.clone()),
+            page.pair("paper-ticket-number", &self.number),
+        ];
+        lines.extend(self.only_at.as_ref().map(|at| page.pair("paper-only-at", at)));
+        lines.push(Line::Rule);
+        lines
     }
 }
 

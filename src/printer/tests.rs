@@ -26,6 +26,7 @@ fn receipt(tag: &str) -> Receipt {
         time: None,
         currency: Currency::from_code("CNY").unwrap(),
         items: vec![item("可樂", Outcome::Delivered), item("洋芋片", Outcome::NotDelivered)],
+        bill: Vec::new(),
         taxes: vec![(Rate::parse("5%").unwrap(), 29)],
         pickup: Some("042".into()),
         amount: 1_200,
@@ -35,12 +36,17 @@ fn receipt(tag: &str) -> Receipt {
         slip: Slip::Claim,
         rail: "示範錢包".into(),
         payments: vec![PaymentId::parse("P-1").unwrap(), PaymentId::parse("P-2").unwrap()],
+        pass: None,
         phone: "400-000-0000".into(),
     }
 }
 
-/// All the text of a document.
 fn text(receipt: &Receipt) -> String {
+    written(&super::receipt::document(&Texts::shipped(), receipt, None))
+}
+
+/// All the text of a document.
+fn written(document: &Document) -> String {
     let line = |line: &Line| match line {
         Line::Text { text, .. } => format!("{text}\n"),
         Line::Pair { left, right, .. } => format!("{left}: {right}\n"),
@@ -48,7 +54,7 @@ fn text(receipt: &Receipt) -> String {
         Line::Code(text) => format!("[{text}]\n"),
         Line::Rule | Line::Feed(_) => String::new(),
     };
-    super::receipt::document(&Texts::shipped(), receipt, None).lines.iter().map(line).collect()
+    document.lines.iter().map(line).collect()
 }
 
 #[test]
@@ -82,6 +88,114 @@ fn every_fact_is_on_the_paper() {
     }
     assert!(self::text(&self::receipt("zh-Hant")).contains("非發票"));
     assert!(self::text(&self::receipt("zh-Hans")).contains("非发票"));
+}
+
+fn paid_stay() -> Receipt {
+    let part = |text: &str, amount| BillLine { text: text.into(), amount };
+    let pass = ExitPass {
+        code: "0123456789".repeat(20),
+        leave_before: Some("14:35".into()),
+        number: "03-0004567-4".into(),
+        only_at: Some("Lane 3".into()),
+    };
+    let items = vec![Item { name: "Parking".into(), quantity: 1, price: 1_300, outcome: Outcome::Delivered }];
+    let bill = vec![part("First hour", 500), part("Parking: 2 × 30 min at 4.00", 800)];
+    Receipt { items, bill, pass: Some(pass), ..receipt("en") }
+}
+
+#[test]
+fn a_paid_stay_says_why_it_costs_that_and_how_to_leave() {
+    let mut receipt = paid_stay();
+    let pass = receipt.pass.clone().unwrap();
+    let (text, own) = (text(&receipt), format!("[{}]", receipt.order));
+    let code = format!("[{}]", pass.code);
+    // From the head of the paper to its end.
+    let order = [
+        "Parking: 1 × 13.00 = 13.00",
+        "First hour: 5.00",
+        "Parking: 2 × 30 min at 4.00: 8.00",
+        "Total: ",
+        "Exit pass",
+        "Leave before 14:35",
+        "Show this code at the exit",
+        &code,
+        "Ticket no.: 03-0004567-4",
+        "Good only at: Lane 3",
+        &own,
+    ];
+    let places: Vec<_> = order.iter().map(|line| text.find(line).unwrap_or_else(|| panic!("{line}: {text}"))).collect();
+    assert!(places.is_sorted(), "{places:?}\n{text}");
+    assert!(!code_text(&Texts::shipped(), &receipt, None).contains(&pass.code), "no other code has room for it");
+
+    receipt.pass = Some(ExitPass { leave_before: None, only_at: None, ..pass });
+    let text = self::text(&receipt);
+    assert!(text.contains("Good until it is used") && !text.contains("Leave before"), "{text}");
+    assert!(!text.contains("Good only at"), "{text}");
+    receipt.pass = None;
+    let text = self::text(&receipt);
+    assert!(!text.contains("Exit pass") && !text.contains(&code), "{text}");
+}
+
+#[test]
+fn a_bill_that_is_too_long_still_adds_up() {
+    let mut receipt = paid_stay();
+    receipt.bill = (1..=100).map(|nth| BillLine { text: format!("Day {nth}."), amount: nth }).collect();
+    let text = text(&receipt);
+    assert!(text.contains("Day 40.: 0.40\n… and 60 more: 42.30\n") && !text.contains("Day 41."), "{text}");
+}
+
+fn ticket() -> Ticket {
+    let text = str::to_owned;
+    Ticket {
+        language: Language::new("en"),
+        merchant: text("Parking Ltd."),
+        place: text("Old Town"),
+        site: text("Central"),
+        lane: text("3"),
+        number: text("03-0004567-4"),
+        entry: TicketEntry::Known(text("10:35")),
+        class: Some(text("Car")),
+        plate: Some(text("AB 123")),
+        code: "0123456789".repeat(19),
+        phone: text("400-000-0000"),
+        sign: (1..=22).map(|nth| format!("Sign {nth}.")).collect(),
+    }
+}
+
+#[test]
+fn every_fact_of_a_ticket_is_on_the_paper() {
+    let mut ticket = ticket();
+    let document = super::ticket::document(&Texts::shipped(), &ticket);
+    let text = written(&document);
+    let code = format!("[{}]\n03-0004567-4\n", ticket.code);
+    for line in [
+        "Parking Ltd.\nParking ticket\n",
+        "Place: Old Town",
+        "Car park: Central",
+        "Lane: 3",
+        "Entry: 10:35",
+        "Vehicle: Car",
+        "Plate: AB 123",
+        &code,
+        "Pay at the pay station before you go back to your car.",
+        "Tariff\nSign 1.\n",
+        "Sign 20.\n… and 2 more\n",
+        "Help: 400-000-0000",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    let number = document.lines.iter().find_map(|line| match line {
+        Line::Text { text, px, .. } if *text == ticket.number => Some(*px),
+        _ => None,
+    });
+    assert_eq!(number, Some(super::document::LARGE), "it is typed");
+
+    let (not_before, not_after) = ("10:35".to_owned(), "22:35".to_owned());
+    ticket.entry = TicketEntry::Unknown { not_before, not_after };
+    (ticket.class, ticket.plate, ticket.sign) = (None, None, Vec::new());
+    let text = written(&super::ticket::document(&Texts::shipped(), &ticket));
+    assert!(text.contains("Entry: clock unknown\nNot before: 10:35\nNot after: 22:35\n"), "{text}");
+    assert!(!["Vehicle", "Plate", "Tariff"].iter().any(|word| text.contains(word)), "{text}");
 }
 
 #[test]

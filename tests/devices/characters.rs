@@ -14,6 +14,14 @@ pub struct Paper {
     pub lines: Vec<String>,
 }
 
+impl Paper {
+    pub fn png(&self) -> Vec<u8> {
+        let mut png = std::io::Cursor::new(Vec::new());
+        self.picture.write_to(&mut png, image::ImageFormat::Png).unwrap();
+        png.into_inner()
+    }
+}
+
 pub fn print(bytes: &[u8], columns: u32, typesetter: &mut Typesetter) -> Paper {
     let mut printer = Printer {
         columns,

@@ -4,4 +4,5 @@
 mod board;
 mod characters;
 mod printer;
+mod tickets;
 mod world;

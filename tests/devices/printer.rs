@@ -27,17 +27,17 @@ fn home() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn config() -> config::Config {
+pub fn config() -> config::Config {
     toml::from_str(include_str!("../../configs/vending.toml")).unwrap()
 }
 
-struct Bench {
-    world: TestWorld,
-    printer: Printer,
+pub struct Bench {
+    pub world: TestWorld,
+    pub printer: Printer,
     _connection: Arc<World>,
 }
 
-fn bench(columns: u32) -> Bench {
+pub fn bench(columns: u32) -> Bench {
     let world = TestWorld::with_paper(Timing::default(), columns);
     let connection = world.connect(|_| {});
     let mut config = config().printer;
@@ -51,7 +51,7 @@ fn bench(columns: u32) -> Bench {
 }
 
 /// A sale of two products in the demo's words.
-fn receipt(tag: &str) -> Receipt {
+pub fn receipt(tag: &str) -> Receipt {
     let (config, language) = (config(), Language::new(tag));
     let order = OrderId::from_parts(1_763_858_220_000, 0x5eed_0042);
     let item = |nth: usize, quantity| Item {
@@ -69,6 +69,7 @@ fn receipt(tag: &str) -> Receipt {
         time: Some("2025-11-23 08:37:00".into()),
         currency: Currency::from_code("CNY").unwrap(),
         items: vec![item(0, 2), item(2, 1)],
+        bill: Vec::new(),
         taxes: vec![(Rate::parse("5%").unwrap(), Rate::parse("5%").unwrap().within(1_050))],
         pickup: None,
         amount: 1_050,
@@ -78,6 +79,7 @@ fn receipt(tag: &str) -> Receipt {
         slip: Slip::Receipt,
         rail: config.rails[0].label.get(&language).into(),
         payments: vec![PaymentId::parse(&format!("PAY-{}", ChargeId::of(order, 1))).unwrap()],
+        pass: None,
         phone: config.kiosk.phone.clone(),
         language,
     }
@@ -97,7 +99,7 @@ fn sad_receipt(tag: &str) -> Receipt {
 }
 
 /// `KIOSKD_BLESS=1` writes the pictures anew; a person looks at them before they are committed.
-fn assert_golden(name: &str, png: &[u8]) {
+pub fn assert_golden(name: &str, png: &[u8]) {
     let golden = home().join("tests/golden/paper").join(name);
     if std::env::var_os("KIOSKD_BLESS").is_some() {
         std::fs::create_dir_all(golden.parent().unwrap()).unwrap();
@@ -112,7 +114,7 @@ fn assert_golden(name: &str, png: &[u8]) {
     }
 }
 
-fn cuts(bin: &[u8]) -> usize {
+pub fn cuts(bin: &[u8]) -> usize {
     bin.windows(3).filter(|w| w == &[0x1d, b'V', b'B']).count()
 }
 
@@ -244,32 +246,35 @@ fn a_test_page_shows_both_edges_every_kind_of_character_and_a_code() {
     }
 }
 
+/// The paper of a printer that is sent characters.
+pub fn by_characters(columns: u32, print: impl FnOnce(&mut Printer)) -> characters::Paper {
+    let fonts = home().join("assets/fonts");
+    let world = TestWorld::with_paper(Timing::default(), columns);
+    let connection = world.connect(|_| {});
+    let mut config = config().printer;
+    (config.columns, config.text) = (columns, PaperText::Gb18030);
+    let own = Typesetter::load(&Faces::shipped(&fonts)).unwrap();
+    let port = open_port(&config.port, Some(&connection)).unwrap();
+    print(&mut Printer::new(&config, port, own, Texts::shipped()));
+    let bytes = world.paper.bin();
+    let begin = bytes.windows(2).position(|w| w == [0x1b, b'@']).unwrap();
+    // Questions about its state come before and after, not in between.
+    let end = begin + bytes[begin..].windows(4).rposition(|w| w == [0x1d, b'V', b'B', 0]).unwrap() + 4;
+    let mut typesetter = Typesetter::load(&Faces::shipped(&fonts)).unwrap();
+    characters::print(&bytes[begin..end], columns, &mut typesetter)
+}
+
 /// As characters in place of pictures: what a printer with a Chinese face makes of the bytes.
 #[test]
 fn characters_stand_in_columns_too() {
-    let fonts = home().join("assets/fonts");
-    let mut typesetter = Typesetter::load(&Faces::shipped(&fonts)).unwrap();
     for (tag, columns, receipt) in
         [("zh-Hans", 384, receipt("zh-Hans")), ("zh-Hant", 576, sad_receipt("zh-Hant")), ("en", 384, sad_receipt("en"))]
     {
-        let world = TestWorld::with_paper(Timing::default(), columns);
-        let connection = world.connect(|_| {});
-        let mut config = config().printer;
-        (config.columns, config.text) = (columns, PaperText::Gb18030);
-        let own = Typesetter::load(&Faces::shipped(&fonts)).unwrap();
-        let port = open_port(&config.port, Some(&connection)).unwrap();
-        Printer::new(&config, port, own, Texts::shipped()).print(&receipt).unwrap();
-        let bytes = world.paper.bin();
-        let begin = bytes.windows(2).position(|w| w == [0x1b, b'@']).unwrap();
-        // Questions about its state come before and after, not in between.
-        let end = begin + bytes[begin..].windows(4).rposition(|w| w == [0x1d, b'V', b'B', 0]).unwrap() + 4;
-        let paper = characters::print(&bytes[begin..end], columns, &mut typesetter);
+        let paper = by_characters(columns, |printer| printer.print(&receipt).unwrap());
         let cells = |text: &str| text.chars().map(|c| if c.is_ascii() { 1 } else { 2 }).sum::<usize>();
         let sums: Vec<usize> = paper.lines.iter().filter(|line| line.contains('×')).map(|line| cells(line)).collect();
         assert!(sums.len() >= 2 && sums.iter().all(|end| *end == columns as usize / 12), "{sums:?}");
-        let mut png = std::io::Cursor::new(Vec::new());
-        paper.picture.write_to(&mut png, image::ImageFormat::Png).unwrap();
-        assert_golden(&format!("{tag}-{columns}-gb18030.png"), &png.into_inner());
+        assert_golden(&format!("{tag}-{columns}-gb18030.png"), &paper.png());
     }
 }
 

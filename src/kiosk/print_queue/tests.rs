@@ -39,6 +39,7 @@ fn slip(number: u128) -> PrintJob {
         time: None,
         currency: Currency::from_code("CNY").unwrap(),
         items: Vec::new(),
+        bill: Vec::new(),
         taxes: Vec::new(),
         pickup: None,
         amount: 0,
@@ -48,6 +49,7 @@ fn slip(number: u128) -> PrintJob {
         slip: Slip::Receipt,
         rail: text(),
         payments: Vec::new(),
+        pass: None,
         phone: text(),
     };
     PrintJob { paper: Paper::Slip { order, receipt: Box::new(receipt) }, after_a_crash: false }
