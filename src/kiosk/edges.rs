@@ -23,7 +23,7 @@ use crate::fleet::tls::ClientTls;
 use crate::fleet::topic::Name;
 use crate::payment::gateway::GatewayClient;
 use crate::payment::{self, Rail};
-use crate::printer::{self, CashUpSlip, Printer, PrinterStatus, Receipt, TestPage};
+use crate::printer::{self, CashUpSlip, Printer, PrinterStatus, Receipt, TestPage, Ticket};
 use crate::sale::event::{Condition, Effect, Event};
 use crate::screen::language::Texts;
 use crate::screen::open_panel;
@@ -154,6 +154,14 @@ impl Edges {
     /// `after_a_crash`: the run before may have ended in the middle of a receipt.
     pub fn print(&self, order: OrderId, receipt: Receipt, after_a_crash: bool) {
         let paper = Paper::Slip { order, receipt: Box::new(receipt) };
+        if self.printer.send(PrintJob { paper, after_a_crash }).is_err() {
+            self.post(Event::ReceiptDone { order, result: Err("the printer's thread has ended".into()) });
+        }
+    }
+
+    /// Likewise a ticket.
+    pub fn print_ticket(&self, order: OrderId, ticket: Ticket, after_a_crash: bool) {
+        let paper = Paper::Ticket { order, ticket: Box::new(ticket) };
         if self.printer.send(PrintJob { paper, after_a_crash }).is_err() {
             self.post(Event::ReceiptDone { order, result: Err("the printer's thread has ended".into()) });
         }
@@ -403,6 +411,7 @@ fn start_printer(
                     }
                     let result = match &paper {
                         Paper::Slip { receipt, .. } => printer.print(receipt),
+                        Paper::Ticket { ticket, .. } => printer.print_ticket(ticket),
                         Paper::Report(slip) => printer.print_report(slip),
                         Paper::Test(page) => printer.print_test(page),
                     };
@@ -413,7 +422,7 @@ fn start_printer(
                         Ok(()) => PrinterStatus::Ok,
                     };
                     match (paper, result.map_err(|not| not.to_string())) {
-                        (Paper::Slip { order, .. }, result) => {
+                        (Paper::Slip { order, .. } | Paper::Ticket { order, .. }, result) => {
                             drop(inputs.send(Input::Event(Event::ReceiptDone { order, result })));
                         }
                         (Paper::Report(slip), Ok(())) => tracing::info!(number = slip.number, "a report is printed"),

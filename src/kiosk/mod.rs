@@ -56,6 +56,7 @@ use crate::payment::gateway::Rejections;
 use crate::printer::PrinterStatus;
 use crate::sale::event::{Condition, Effect, Event};
 use crate::sale::order::Receipt;
+use crate::sale::record::Slip;
 use crate::sale::{Order, Record, State};
 use crate::service::{self, Heartbeat, Log, Notification};
 use crate::vending::TemperatureWatch;
@@ -556,6 +557,16 @@ impl Kiosk {
         match effect {
             Effect::Print { order } => {
                 if let Some(order) = self.state.orders.get(&order) {
+                    if order.printing == Some(Slip::Ticket) {
+                        let ticket = self.receipt_header.ticket(order, &self.state);
+                        return match ticket {
+                            Some(ticket) => self.edges.print_ticket(order.id, ticket, self.unprinted),
+                            None => {
+                                let result = Err("there is no code for it".to_owned());
+                                self.edges.post(Event::ReceiptDone { order: order.id, result });
+                            }
+                        };
+                    }
                     let receipt = self.receipt_header.receipt(order, &self.state);
                     self.edges.print(order.id, receipt, self.unprinted);
                 }

@@ -1,10 +1,11 @@
-//! What waits for the printer. A customer who stands there gets their slip before a report or a test page is printed.
+//! What waits for the printer. A customer who stands there gets their slip or ticket before a report or a test page is
+//! printed.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use crate::printer::{CashUpSlip, Receipt, TestPage};
+use crate::printer::{CashUpSlip, Receipt, TestPage, Ticket};
 use crate::vocabulary::OrderId;
 
 #[derive(Debug)]
@@ -17,13 +18,14 @@ pub(super) struct PrintJob {
 #[derive(Debug)]
 pub(super) enum Paper {
     Slip { order: OrderId, receipt: Box<Receipt> },
+    Ticket { order: OrderId, ticket: Box<Ticket> },
     Report(Box<CashUpSlip>),
     Test(Box<TestPage>),
 }
 
 pub(super) struct PrintQueue {
     jobs: Receiver<PrintJob>,
-    /// Reports and test pages that have waited for slips.
+    /// Reports and test pages that have waited for slips and tickets.
     reports: VecDeque<PrintJob>,
 }
 
@@ -37,13 +39,13 @@ impl PrintQueue {
         if self.reports.is_empty() {
             let first = self.jobs.recv_timeout(wait)?;
             match first.paper {
-                Paper::Slip { .. } => return Ok(first),
+                Paper::Slip { .. } | Paper::Ticket { .. } => return Ok(first),
                 Paper::Report(_) | Paper::Test(_) => self.reports.push_back(first),
             }
         }
         while let Ok(job) = self.jobs.try_recv() {
             match job.paper {
-                Paper::Slip { .. } => return Ok(job),
+                Paper::Slip { .. } | Paper::Ticket { .. } => return Ok(job),
                 Paper::Report(_) | Paper::Test(_) => self.reports.push_back(job),
             }
         }

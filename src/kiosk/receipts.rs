@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::config::Config;
 use crate::ledger::{CashUp, InCurrency, RailSum};
-use crate::printer::{CashUpSlip, Item, Receipt, Sums, Takings, TestPage, code_text};
+use crate::printer::{
+    BillLine, CashUpSlip, ExitPass, Item, Receipt, Sums, Takings, TestPage, Ticket, TicketEntry, code_text,
+};
+use crate::sale::presented::CodeKind;
 use crate::sale::{self, Order};
 use crate::screen::language::Texts;
 use crate::vocabulary::fee::Rate;
@@ -36,7 +39,7 @@ impl ReceiptHeader {
             short_code: order.short_code.clone(),
             time: Clock::wall().and_then(|wall| self.written(wall, language)),
             items: items(order, language),
-            bill: Vec::new(),
+            bill: self.bill(order, state),
             taxes: taxes(order),
             pickup: self.config.sale.pickup_numbers.then(|| order.short_code.pickup().to_owned()),
             amount: order.amount(),
@@ -46,11 +49,72 @@ impl ReceiptHeader {
             slip: order.slip(),
             rail: charge.and_then(|charge| self.label(&charge.rail, language)).unwrap_or_default(),
             payments: order.charges.iter().flat_map(|c| &c.payments).map(|p| p.id.clone()).collect(),
-            pass: None,
+            pass: self.exit_pass(order, state),
             phone: kiosk.phone.clone(),
             language: language.clone(),
             currency: order.currency,
         }
+    }
+
+    /// What a car comes in with.
+    pub fn ticket(&self, order: &Order, state: &sale::State) -> Option<Ticket> {
+        let code = state.shop.code(order).filter(|code| code.kind == CodeKind::Ticket)?;
+        let language = &state.dialogue.language;
+        let kiosk = &self.config.kiosk;
+        let written = |at| self.dated(at, language).unwrap_or_default();
+        let (from, to) = code.entry?;
+        let entry = match to {
+            None => TicketEntry::Known(written(from)),
+            Some(to) => TicketEntry::Unknown { not_before: written(from), not_after: written(to) },
+        };
+        Some(Ticket {
+            merchant: kiosk.merchant.get(language).to_owned(),
+            place: kiosk.place.get(language).to_owned(),
+            site: code.site,
+            lane: code.lane,
+            number: code.number,
+            entry,
+            class: code.class.map(|class| class.get(language).to_owned()),
+            plate: code.plate,
+            code: code.code,
+            phone: kiosk.phone.clone(),
+            sign: Vec::new(),
+            language: language.clone(),
+        })
+    }
+
+    fn exit_pass(&self, order: &Order, state: &sale::State) -> Option<ExitPass> {
+        let code = state.shop.code(order).filter(|code| code.kind == CodeKind::ExitPass)?;
+        Some(ExitPass {
+            leave_before: code.until.and_then(|at| self.minute(at, &state.dialogue.language)),
+            code: code.code,
+            number: code.number,
+            only_at: None,
+        })
+    }
+
+    fn bill(&self, order: &Order, state: &sale::State) -> Vec<BillLine> {
+        let language = &state.dialogue.language;
+        let line = |line: sale::presented::BillLine| BillLine {
+            text: line.text.get(language).to_owned(),
+            amount: line.amount,
+        };
+        state.shop.bill(order).into_iter().map(line).collect()
+    }
+
+    /// Date and time in the site's zone, without seconds.
+    fn dated(&self, at: Wall, language: &Language) -> Option<String> {
+        let there = at.timestamp()?.in_tz(&self.config.kiosk.time_zone).ok()?;
+        Some(there.strftime(&self.texts.get(language, "date-minute", &[])).to_string())
+    }
+
+    /// The same; of today the time alone.
+    fn minute(&self, at: Wall, language: &Language) -> Option<String> {
+        let local = |at: Wall| at.timestamp()?.in_tz(&self.config.kiosk.time_zone).ok();
+        let there = local(at)?;
+        let today = Clock::wall().and_then(local).is_some_and(|now| now.date() == there.date());
+        let format = if today { "%H:%M".to_owned() } else { self.texts.get(language, "date-minute", &[]) };
+        Some(there.strftime(&format).to_string())
     }
 
     /// The text of the QR for a receipt that is not on paper.

@@ -168,6 +168,13 @@ pub struct OrderCode {
     pub number: String,
     /// The last minute in which it is good; `None`: until it is used.
     pub until: Option<Wall>,
+    /// Of a ticket: when the car came, and where nobody knows, when at the latest.
+    pub entry: Option<(Wall, Option<Wall>)>,
+    pub plate: Option<String>,
+    pub class: Option<Localized>,
+    /// The car park, and the lane or pay station that gave it out.
+    pub site: String,
+    pub lane: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 use std::sync::mpsc::channel;
 
 use super::*;
+use crate::printer::TicketEntry;
 use crate::sale::record::Slip;
 use crate::vocabulary::{Currency, Language};
 
@@ -55,10 +56,31 @@ fn slip(number: u128) -> PrintJob {
     PrintJob { paper: Paper::Slip { order, receipt: Box::new(receipt) }, after_a_crash: false }
 }
 
+fn ticket(number: u128) -> PrintJob {
+    let text = String::new;
+    let ticket = Ticket {
+        language: Language::new("en"),
+        merchant: text(),
+        place: text(),
+        site: text(),
+        lane: text(),
+        number: text(),
+        entry: TicketEntry::Known(text()),
+        class: None,
+        plate: None,
+        code: text(),
+        phone: text(),
+        sign: Vec::new(),
+    };
+    let paper = Paper::Ticket { order: OrderId::from_parts(1, number), ticket: Box::new(ticket) };
+    PrintJob { paper, after_a_crash: false }
+}
+
 /// What comes next, in short.
 fn next(queue: &mut PrintQueue) -> String {
     match queue.next(NO_WAIT).map(|job| job.paper) {
         Ok(Paper::Slip { order, .. }) => format!("slip {order}"),
+        Ok(Paper::Ticket { order, .. }) => format!("ticket {order}"),
         Ok(Paper::Test(_)) => "test".to_owned(),
         Ok(Paper::Report(slip)) => format!("report {}", slip.number),
         Err(why) => format!("{why:?}"),
@@ -66,7 +88,7 @@ fn next(queue: &mut PrintQueue) -> String {
 }
 
 #[test]
-fn a_slip_goes_before_every_report_that_waits() {
+fn who_stands_there_goes_before_every_report_that_waits() {
     let (jobs, todo) = channel();
     let mut queue = PrintQueue::new(todo);
     let of = |number| format!("slip {}", OrderId::from_parts(1, number));
@@ -79,6 +101,12 @@ fn a_slip_goes_before_every_report_that_waits() {
     jobs.send(slip(3)).unwrap();
     assert_eq!([next(&mut queue), next(&mut queue)], [of(3), "report 2".to_owned()]);
     assert_eq!(next(&mut queue), "Timeout");
+    for job in [report(4), ticket(4), slip(5), report(5), ticket(6)] {
+        jobs.send(job).unwrap();
+    }
+    let ticket = |number| format!("ticket {}", OrderId::from_parts(1, number));
+    assert_eq!([next(&mut queue), next(&mut queue), next(&mut queue)], [ticket(4), of(5), ticket(6)]);
+    assert_eq!([next(&mut queue), next(&mut queue)], ["report 4", "report 5"]);
     jobs.send(report(3)).unwrap();
     drop(jobs);
     assert_eq!([next(&mut queue), next(&mut queue)], ["report 3", "Disconnected"], "what was asked for is printed");

@@ -242,8 +242,12 @@ impl Shop for CarPark {
 
     fn code(&self, order: &Order) -> Option<OrderCode> {
         let (memo, issuer) = (self.orders.get(&order.id)?, self.parts.issuer.as_ref()?);
+        let (mut came, mut car, mut vehicle) = (None, None, None);
         let (kind, code, until) = match &memo.deed {
-            Deed::Enter { entry, class, .. } => {
+            Deed::Enter { entry, class, plate } => {
+                let latest = (entry.doubt() > 0).then(|| entry.latest().wall());
+                came = Some((entry.earliest().wall(), latest));
+                (car, vehicle) = (plate.as_ref().map(ToString::to_string), self.class_name(*class));
                 let ticket = Ticket { number: memo.number, entry: *entry, class: *class };
                 (CodeKind::Ticket, Code::Ticket(ticket), None)
             }
@@ -254,7 +258,17 @@ impl Shop for CarPark {
             Deed::Stay(_) => return None,
         };
         let code = issuer.issue(&code).inspect_err(|why| tracing::error!(%why, "a code can't be signed")).ok()?;
-        Some(OrderCode { kind, code, number: memo.number.to_string(), until: until.map(Minute::wall) })
+        Some(OrderCode {
+            kind,
+            code,
+            number: memo.number.to_string(),
+            until: until.map(Minute::wall),
+            entry: came,
+            plate: car,
+            class: vehicle,
+            site: self.site.roster().site().to_string(),
+            lane: self.site.roster().name(self.site.me()),
+        })
     }
 
     fn bill(&self, order: &Order) -> Vec<BillLine> {
