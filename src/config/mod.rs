@@ -125,7 +125,8 @@ pub struct Config {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Kiosk {
-    /// One level of an MQTT topic: letters, digits, `_` and `-`, at most 64; not `all`, which means every kiosk.
+    /// One level of an MQTT topic: letters, digits, `_` and `-`, at most 64; not `all`, which means every kiosk, and not `site`,
+    /// which means the lanes of a car park.
     #[schemars(extend("examples" = ["K0001"], "pattern" = "^[0-9A-Za-z_-]{1,64}$"))]
     pub id: String,
     /// The fleet it belongs to; written like `id`.

@@ -34,6 +34,8 @@ const LARGEST_ASSET: u64 = 32 << 20;
 /// Payment methods, in two rows of four; categories, in two rows of six with the one of everything.
 const MOST_RAILS: usize = 8;
 const MOST_CATEGORIES: usize = 11;
+/// Levels of a topic that are no kiosk's and no fleet's name, and what they mean there.
+const TAKEN: [(&str, &str); 2] = [("all", "every kiosk"), ("site", "the lanes of a car park")];
 
 /// `directory` is the file's own; what it names is looked up from there.
 ///
@@ -115,8 +117,9 @@ impl Rules<'_, '_> {
                 let what =
                     format!("`{key}` can't be {said}; write 1 to 64 letters, digits, `_` or `-`, as in an MQTT topic");
                 self.found.add(node.at(), what);
-            } else if key == "id" && name == "all" {
-                self.found.add(node.at(), "`id` can't be `all`, which means every kiosk; write a name of its own");
+            } else if let Some((_, means)) = TAKEN.into_iter().find(|(taken, _)| *taken == name) {
+                let what = format!("`{key}` can't be `{name}`, which means {means}; write a name of its own");
+                self.found.add(node.at(), what);
             }
         }
         self.once(kiosk.all("languages"), "language", "leave it out here");

@@ -13,10 +13,14 @@ use crate::vocabulary::BadName;
 const ROOT: &str = "kiosk/v1";
 /// Stands where a kiosk's name would; no kiosk can have it.
 const EVERYONE: &str = "all";
+/// Likewise. An access list that gives a kiosk everything below its name would give one of this name every lane's word.
+const SITE: &str = "site";
+/// A site has no lane with a higher number.
+const LAST_LANE: u8 = 99;
 /// Longer than the longest topic of ours; protects the parser from megabytes.
 const LONGEST: usize = 512;
 
-/// One level of a topic: 1 to 64 of `0-9 A-Z a-z _ -`, and not `all`.
+/// One level of a topic: 1 to 64 of `0-9 A-Z a-z _ -`, and neither `all` nor `site`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
@@ -27,13 +31,14 @@ impl Name {
     pub fn parse(text: &str) -> Result<Self, BadName> {
         let fits = (1..=Self::MAX).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-            && text != EVERYONE;
+            && text != EVERYONE
+            && text != SITE;
         if fits {
             return Ok(Self(text.to_owned()));
         }
         // The text may come from the network: what is quoted of it is bounded.
         let text = text.chars().take(Self::MAX).collect();
-        Err(BadName { what: "topic level (letters, digits, `_` and `-`, at most 64, not `all`)", text })
+        Err(BadName { what: "topic level (letters, digits, `_` and `-`, at most 64, neither `all` nor `site`)", text })
     }
 
     pub fn as_str(&self) -> &str {
@@ -91,6 +96,14 @@ pub enum Topic {
         verb: Name,
         id: Name,
     },
+    /// Retained, signed by the lane: what it tells the other lanes of its car park.
+    Facts {
+        fleet: Name,
+        /// From 1.
+        site: u16,
+        /// 1 to 99.
+        lane: u8,
+    },
 }
 
 /// What stands below one kiosk.
@@ -130,6 +143,7 @@ impl fmt::Display for Topic {
         match self {
             Topic::Kiosk(Address { fleet, kiosk }, leaf) => write!(f, "{ROOT}/{fleet}/{kiosk}/{leaf}"),
             Topic::Everyone { fleet, verb, id } => write!(f, "{ROOT}/{fleet}/{EVERYONE}/cmd/{verb}/{id}"),
+            Topic::Facts { fleet, site, lane } => write!(f, "{ROOT}/{fleet}/{SITE}/{site}/lane/{lane}/facts"),
         }
     }
 }
@@ -177,6 +191,11 @@ impl FromStr for Topic {
             let ["cmd", verb, id] = leaf else { return Err(BadTopic::Foreign) };
             return Ok(Topic::Everyone { fleet, verb: Name::parse(verb)?, id: Name::parse(id)? });
         }
+        if *whom == SITE {
+            let [site, "lane", lane, "facts"] = leaf else { return Err(BadTopic::Foreign) };
+            let lane = number::<u8>(lane).filter(|lane| *lane <= LAST_LANE).ok_or(BadTopic::Foreign)?;
+            return Ok(Topic::Facts { fleet, site: number(site).ok_or(BadTopic::Foreign)?, lane });
+        }
         let address = Address { fleet, kiosk: Name::parse(whom)? };
         let leaf = match leaf {
             ["presence"] => Leaf::Presence,
@@ -196,6 +215,11 @@ impl FromStr for Topic {
         };
         Ok(Topic::Kiosk(address, leaf))
     }
+}
+
+/// From 1, and written in the one way in which it is built.
+fn number<T: FromStr + fmt::Display + Default + PartialEq>(text: &str) -> Option<T> {
+    text.parse().ok().filter(|number: &T| *number != T::default() && number.to_string() == text)
 }
 
 /// What every kiosk tells its back end.
@@ -239,6 +263,8 @@ pub enum Filter {
     CommandStatuses(Address),
     /// What every kiosk of a fleet says of commands.
     EveryonesStatuses(Name),
+    /// What the lanes of a site tell each other.
+    Facts { fleet: Name, site: u16 },
     /// The events of one kind of every kiosk of a fleet.
     Events { fleet: Name, kind: Name },
     /// What every kiosk of a fleet asks the gateway.
@@ -268,12 +294,30 @@ impl fmt::Display for Filter {
             Filter::EveryonesCommands(fleet) => write!(f, "{ROOT}/{fleet}/{EVERYONE}/cmd/+/+"),
             Filter::CommandStatuses(Address { fleet, kiosk }) => write!(f, "{ROOT}/{fleet}/{kiosk}/cmd/+/+/status"),
             Filter::EveryonesStatuses(fleet) => write!(f, "{ROOT}/{fleet}/+/cmd/+/+/status"),
+            Filter::Facts { fleet, site } => write!(f, "{ROOT}/{fleet}/{SITE}/{site}/lane/+/facts"),
             Filter::Events { fleet, kind } => write!(f, "{ROOT}/{fleet}/+/{}", Leaf::Event(kind.clone())),
             Filter::PayRequests(fleet) => write!(f, "{ROOT}/{fleet}/+/{}", Leaf::PayRequest),
             Filter::SharedPayRequests { fleet, group } => {
                 write!(f, "$share/{group}/{}", Filter::PayRequests(fleet.clone()))
             }
         }
+    }
+}
+
+impl Filter {
+    /// Whether a topic comes by it (MQTT 3.1.1 §4.7).
+    pub fn takes(&self, topic: &str) -> bool {
+        let filter = self.to_string();
+        let mut said = topic.split('/');
+        for level in filter.split('/') {
+            match (level, said.next()) {
+                ("#", _) => return true,
+                ("+", Some(_)) => {}
+                (level, Some(said)) if level == said => {}
+                _ => return false,
+            }
+        }
+        said.next().is_none()
     }
 }
 
@@ -284,7 +328,7 @@ mod tests {
     use super::*;
 
     fn name() -> impl Strategy<Value = Name> {
-        "[0-9A-Za-z_-]{1,64}".prop_filter_map("`all` is taken", |text| Name::parse(&text).ok())
+        "[0-9A-Za-z_-]{1,64}".prop_filter_map("two are taken", |text| Name::parse(&text).ok())
     }
 
     fn leaf() -> impl Strategy<Value = Leaf> {
@@ -309,6 +353,7 @@ mod tests {
         prop_oneof![
             8 => (name(), name(), leaf()).prop_map(|(fleet, kiosk, leaf)| Address { fleet, kiosk }.topic(leaf)),
             1 => (name(), name(), name()).prop_map(|(fleet, verb, id)| Topic::Everyone { fleet, verb, id }),
+            1 => (name(), 1..=u16::MAX, 1..=99u8).prop_map(|(fleet, site, lane)| Topic::Facts { fleet, site, lane }),
         ]
     }
 
@@ -318,6 +363,13 @@ mod tests {
             let text = topic.to_string();
             prop_assert!(text.len() <= LONGEST);
             prop_assert_eq!(text.parse::<Topic>(), Ok(topic));
+        }
+
+        #[test]
+        fn what_parses_of_a_site_is_built_the_same(text in "kiosk/v1/[a-z]{1,3}/site/[0-9+ ]{1,6}/lane/[0-9+-]{1,3}(/facts)?") {
+            if let Ok(topic) = text.parse::<Topic>() {
+                prop_assert_eq!(topic.to_string(), text);
+            }
         }
 
         #[test]
@@ -355,6 +407,8 @@ mod tests {
                 Topic::Everyone { fleet: name("demo"), verb: name("lock"), id: name("c1") },
                 "kiosk/v1/demo/all/cmd/lock/c1",
             ),
+            (Topic::Facts { fleet: name("demo"), site: 7, lane: 3 }, "kiosk/v1/demo/site/7/lane/3/facts"),
+            (Topic::Facts { fleet: name("demo"), site: 65_535, lane: 99 }, "kiosk/v1/demo/site/65535/lane/99/facts"),
         ] {
             assert_eq!(topic.to_string(), text);
             assert_eq!(text.parse(), Ok(topic));
@@ -376,12 +430,26 @@ mod tests {
         assert_eq!(Filter::PayRequests(name("demo")).to_string(), "kiosk/v1/demo/+/pay/request");
         let shared = Filter::SharedPayRequests { fleet: name("demo"), group: name("g") };
         assert_eq!(shared.to_string(), "$share/g/kiosk/v1/demo/+/pay/request");
+        let facts = Filter::Facts { fleet: name("demo"), site: 7 };
+        assert_eq!(facts.to_string(), "kiosk/v1/demo/site/7/lane/+/facts");
+    }
+
+    #[test]
+    fn a_filter_takes_what_a_broker_sends_by_it() {
+        let facts = Filter::Facts { fleet: Name::parse("demo").unwrap(), site: 7 };
+        for taken in ["3", "100", "", "a b"] {
+            assert!(facts.takes(&format!("kiosk/v1/demo/site/7/lane/{taken}/facts")), "{taken:?}");
+        }
+        for other in ["site/8/lane/3/facts", "site/7/lane/3", "site/7/lane/3/facts/x", "K1/ack", ""] {
+            assert!(!facts.takes(&format!("kiosk/v1/demo/{other}")), "{other:?}");
+        }
+        assert!(Filter::Fleet(Name::parse("demo").unwrap()).takes("kiosk/v1/demo/K1/ack"));
     }
 
     #[test]
     fn names_that_would_break_a_topic_are_refused() {
         let long = "x".repeat(Name::MAX + 1);
-        for bad in ["", "a/b", "+", "#", "$SYS", "a b", "ä", "all", "a\0b", long.as_str()] {
+        for bad in ["", "a/b", "+", "#", "$SYS", "a b", "ä", "all", "site", "a\0b", long.as_str()] {
             assert!(Name::parse(bad).is_err(), "{bad:?}");
         }
         for foreign in [
@@ -393,6 +461,15 @@ mod tests {
             "kiosk/v1/demo/all/ack",
             "kiosk/v1/demo/K1/cmd/lock/c1/done",
             "kiosk/v1/demo/+/ack",
+            "kiosk/v1/demo/site/ack",
+            "kiosk/v1/demo/site/7/lane/3",
+            "kiosk/v1/demo/site/0/lane/3/facts",
+            "kiosk/v1/demo/site/65536/lane/3/facts",
+            "kiosk/v1/demo/site/7/lane/0/facts",
+            "kiosk/v1/demo/site/7/lane/03/facts",
+            "kiosk/v1/demo/site/7/lane/100/facts",
+            "kiosk/v1/demo/site/7/lane/+/facts",
+            "kiosk/v1/demo/site/+7/lane/3/facts",
         ] {
             assert!(foreign.parse::<Topic>().is_err(), "{foreign}");
         }

@@ -252,6 +252,10 @@ pub const RULES: &[Case] = cases! {
         "kiosk.toml:2:6: `id` can't be `K/1`; write 1 to 64 letters, digits, `_` or `-`, as in an MQTT topic";
     "id = \"K1\"" => "id = \"all\"":
         "kiosk.toml:2:6: `id` can't be `all`, which means every kiosk; write a name of its own";
+    "id = \"K1\"" => "id = \"site\"":
+        "kiosk.toml:2:6: `id` can't be `site`, which means the lanes of a car park; write a name of its own";
+    "fleet = \"street\"" => "fleet = \"site\"":
+        "kiosk.toml:3:9: `fleet` can't be `site`, which means the lanes of a car park; write a name of its own";
     "fleet = \"street\"" => "fleet = \"#\"":
         "kiosk.toml:3:9: `fleet` can't be `#`; write 1 to 64 letters, digits, `_` or `-`, as in an MQTT topic";
     "languages = [\"zh-Hant\", \"en\"]" => "languages = [\"en\", \"zh-Hant\", \"en\"]":
