@@ -15,6 +15,11 @@ impl RateLimiter {
         Self { burst, every, left: burst, refilled: now }
     }
 
+    /// When one more is allowed, after one was not.
+    pub fn next(&self) -> Instant {
+        self.refilled + self.every
+    }
+
     pub fn allowed(&mut self, now: Instant) -> bool {
         while self.left < self.burst && now >= self.refilled + self.every {
             self.left += 1;
@@ -38,6 +43,7 @@ mod tests {
         let start = Instant::now();
         let mut rate_limiter = RateLimiter::new(10, Duration::from_secs(1), start);
         assert_eq!((0..1000).filter(|_| rate_limiter.allowed(start)).count(), 10);
+        assert_eq!(rate_limiter.next(), start + Duration::from_secs(1));
         let later = start + Duration::from_millis(3500);
         assert_eq!((0..1000).filter(|_| rate_limiter.allowed(later)).count(), 3);
         let much_later = start + Duration::from_secs(1000);

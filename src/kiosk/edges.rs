@@ -470,6 +470,7 @@ pub(crate) fn link_settings(
         boot: boot.to_string(),
         signer: super::gateway::signer(config)?.map(Arc::new),
         back_end: back_end.map(|keys| super::gateway::keys(keys)).transpose()?,
+        site: None,
         commands,
         fallback,
         tls,

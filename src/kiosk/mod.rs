@@ -640,9 +640,17 @@ impl Kiosk {
                 let reason = rejected.last.as_ref().map(|(why, _)| why.to_string());
                 tracing::warn!(reason, count = rejected.count, "a message that should be a command is rejected");
             }
+            FleetEvent::Facts { lane, message } => self.heard_of_lane(lane, message),
+            FleetEvent::FactsRejected { why, count } => {
+                tracing::warn!(why, count, "a message that should be a lane's is rejected");
+            }
             // Taken where it arrives, see `gateway::route`.
             FleetEvent::Pay { .. } => {}
         }
+    }
+
+    fn heard_of_lane(&mut self, lane: u8, message: Vec<u8>) {
+        tracing::debug!(lane, bytes = message.len(), "a lane of the site has told its facts");
     }
 
     fn count_rejected_commands(&mut self) {

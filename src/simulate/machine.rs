@@ -394,6 +394,8 @@ impl Machine {
             FleetEvent::CommandRejected => {
                 run.rejections = run.desk.as_ref().map(|desk| desk.rejections()).unwrap_or_default();
             }
+            // A machine here is no lane of a site.
+            FleetEvent::Facts { .. } | FleetEvent::FactsRejected { .. } => {}
             FleetEvent::AckRejected { .. } | FleetEvent::Duplicate { .. } | FleetEvent::Pay { .. } => {}
         }
         self.tell();

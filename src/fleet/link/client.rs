@@ -43,6 +43,8 @@ struct Waiting {
     number: Option<u16>,
     since: Instant,
     request: bool,
+    /// Whether it is what this lane tells its site.
+    facts: bool,
     /// What it says of a command; nobody has it for sure before the broker's acknowledgement.
     status: Option<CommandStatus>,
 }
@@ -121,7 +123,7 @@ impl MqttClient {
         }
         let taken = self.client.try_publish(topic.to_string(), qos, retain, payload).is_ok();
         if taken && qos != QoS::AtMostOnce {
-            self.waiting.push_back(Waiting { number: None, since: now, request: false, status: None });
+            self.waiting.push_back(Waiting { number: None, since: now, request: false, facts: false, status: None });
         }
         taken
     }
@@ -129,7 +131,7 @@ impl MqttClient {
     /// Publishes a request to the gateway. Call it only while there is room.
     pub fn ask(&mut self, topic: &Topic, request: Vec<u8>, now: Instant) {
         if self.client.try_publish(topic.to_string(), QoS::AtLeastOnce, false, request).is_ok() {
-            self.waiting.push_back(Waiting { number: None, since: now, request: true, status: None });
+            self.waiting.push_back(Waiting { number: None, since: now, request: true, facts: false, status: None });
             self.requests += 1;
         }
     }
@@ -139,6 +141,15 @@ impl MqttClient {
         let taken = self.publish(topic, QoS::AtLeastOnce, false, payload, now);
         if let Some(last) = self.waiting.back_mut().filter(|_| taken) {
             last.status = Some(status.clone());
+        }
+        taken
+    }
+
+    /// Publishes what this lane tells its site; `false` when there is no room now.
+    pub fn publish_facts(&mut self, topic: &Topic, message: Vec<u8>, now: Instant) -> bool {
+        let taken = self.publish(topic, QoS::AtLeastOnce, true, message, now);
+        if let Some(last) = self.waiting.back_mut().filter(|_| taken) {
+            last.facts = true;
         }
         taken
     }
@@ -176,13 +187,16 @@ impl MqttClient {
         }
     }
 
-    /// The broker has acknowledged a packet, which says nothing about the back end.
-    pub fn packet_acknowledged(&mut self, number: u16) {
+    /// The broker has acknowledged a packet, which says nothing about the back end. Answers whether it was what this lane tells
+    /// its site.
+    pub fn packet_acknowledged(&mut self, number: u16) -> bool {
         if let Some(at) = self.waiting.iter().position(|waiting| waiting.number == Some(number))
             && let Some(taken) = self.waiting.remove(at)
         {
             self.requests -= usize::from(taken.request);
+            return taken.facts;
         }
+        false
     }
 
     /// When the oldest unacknowledged publish was handed over.

@@ -17,6 +17,8 @@
 //! - A message on a command's topic is opened at once, in the link's task. What is believed goes to the kiosk, at a bounded
 //!   rate; of what is not, one a second is answered. The answers wait for a connection, the newest 64. A file that belongs to
 //!   one goes in parts, one after the other.
+//! - A lane of a site tells the others one document, retained; `facts` says how often. What comes of the lanes is handed on as
+//!   bytes: who has signed it is the site's business.
 //! - Every connection is a new client and a clean session. After a failure the next try comes after
 //!   `rand(0, max(start_delay, min(back_off_max, back_off_unit * 2^n)))`, so that not all kiosks of a fleet connect at the
 //!   same moment: neither when their street has power again, nor when their broker is back.
@@ -26,12 +28,14 @@
 mod ack;
 mod client;
 mod duplicate;
+mod facts;
 mod files;
 mod pending;
 mod senders;
 mod session;
 mod window;
 
+pub use facts::SiteTopics;
 pub use senders::{FilePlace, InspectionSender, RequestSender, StatusSender};
 
 use std::fmt;
@@ -197,6 +201,8 @@ pub struct LinkConfig {
     pub signer: Option<Arc<Signer>>,
     /// The keys whose acknowledgements count; without them every acknowledgement that is true counts.
     pub back_end: Option<Keys>,
+    /// Which lane of a site this is; without it nothing is told to other lanes, and nothing heard of them.
+    pub site: Option<SiteTopics>,
     /// Opens commands; without it there are none.
     pub commands: Option<Arc<CommandDesk>>,
     /// [`FleetEvent::Acknowledged`] comes at most so often.
@@ -228,6 +234,7 @@ impl LinkConfig {
             boot: String::new(),
             signer: None,
             back_end: None,
+            site: None,
             commands: None,
             report_every: Duration::from_secs(1),
             alarm_grace: Duration::from_secs(10),
@@ -273,6 +280,19 @@ pub enum FleetEvent {
     Pay {
         channel: Pay,
         message: Vec<u8>,
+    },
+    /// An unverified message of at most [`LONGEST`](crate::signed::jws::LONGEST) bytes that came as this lane's, 1 to 99, of the
+    /// kiosk's site: its newest. What this lane has told itself comes back so, too. After the first 64, ten a second are handed
+    /// on, the lanes in turn.
+    Facts {
+        lane: u8,
+        message: Vec<u8>,
+    },
+    /// A message that should be a lane's was dropped, and so many since the start. After the first ten, at most one a second
+    /// is reported.
+    FactsRejected {
+        why: String,
+        count: u64,
     },
 }
 
@@ -327,6 +347,16 @@ impl Link {
     /// Publishes telemetry, a flat JSON object of numbers. It is dropped while there is no connection.
     pub fn telemetry(&self, values: Value) {
         self.pending.telemetry(values.to_string());
+    }
+
+    /// Publishes what this lane tells its site, retained: a signed document of at most [`LONGEST`](crate::signed::jws::LONGEST)
+    /// bytes; a longer one is refused with an error in the log. Only the newest counts. It goes every two seconds at most, waits
+    /// for a connection, and is told again on each and after ten minutes.
+    pub fn tell_facts(&self, message: Vec<u8>) {
+        match message.len() {
+            0..=facts::LONGEST => self.pending.facts(message),
+            bytes => tracing::error!(bytes, most = facts::LONGEST, "the lane's facts were not told: they are too long"),
+        }
     }
 
     /// Makes a sender for the client of the gateway.

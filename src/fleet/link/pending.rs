@@ -1,5 +1,5 @@
 //! Holds what the kiosk wants the link to send: the newest state, the alarms, the newest telemetry, requests to the
-//! gateway, what is said of commands.
+//! gateway, what is said of commands, what a lane tells its site.
 //!
 //! Policy: handing over never waits and never fails, whether or not there is a network. Only the newest of each is
 //! kept, so weeks offline take no memory. The broker retains state and alarms, so they are published again on every
@@ -64,6 +64,9 @@ struct Inner {
     /// What is still to be said of commands, the oldest first.
     statuses: VecDeque<CommandStatus>,
     files: Files,
+    /// The newest that this lane tells its site.
+    facts: Option<Vec<u8>>,
+    facts_due: bool,
     /// The events after this number are to be sent again.
     resend: Option<u64>,
     connected: bool,
@@ -114,6 +117,32 @@ impl Pending {
             inner.state_due = inner.state.is_some();
             (inner.inspection, inner.inspection_due, inner.inspection_offers) = (Some(message), true, OFFERS);
         });
+    }
+
+    /// What this lane tells its site.
+    pub fn facts(&self, message: Vec<u8>) {
+        self.put(|inner| {
+            inner.facts_due |= inner.facts.as_ref() != Some(&message);
+            inner.facts = Some(message);
+        });
+    }
+
+    /// Whether that is due; `None` when there is nothing to tell.
+    pub fn facts_due(&self) -> Option<bool> {
+        let inner = self.lock();
+        inner.facts.as_ref().map(|_| inner.facts_due)
+    }
+
+    /// Takes the newest, to tell it now. It is kept for the next time.
+    pub fn take_facts(&self) -> Option<Vec<u8>> {
+        let mut inner = self.lock();
+        inner.facts_due = false;
+        inner.facts.clone()
+    }
+
+    /// What was taken could not go.
+    pub fn facts_not_told(&self) {
+        self.lock().facts_due = true;
     }
 
     pub fn telemetry(&self, values: String) {
@@ -229,6 +258,7 @@ impl Pending {
         inner.state_due = inner.state.is_some();
         inner.inspection_due = inner.inspection.is_some() && inner.inspection_offers > 0;
         inner.alarms_due = inner.alarms.keys().cloned().collect();
+        inner.facts_due = inner.facts.is_some();
     }
 
     /// The connection has ended, or is about to.
@@ -382,6 +412,22 @@ mod tests {
         pending.resend(9);
         pending.resend(12);
         assert_eq!((pending.take_resend(), pending.take_resend()), (Some(9), None));
+    }
+
+    #[test]
+    fn what_a_lane_tells_is_due_when_it_is_new_and_on_each_connection() {
+        let pending = Pending::default();
+        pending.connected();
+        assert_eq!((pending.facts_due(), pending.take_facts()), (None, None));
+        pending.facts(b"1".to_vec());
+        pending.facts(b"2".to_vec());
+        assert_eq!((pending.facts_due(), pending.take_facts()), (Some(true), Some(b"2".to_vec())));
+        pending.facts(b"2".to_vec());
+        assert_eq!(pending.facts_due(), Some(false));
+        pending.connected();
+        assert_eq!((pending.facts_due(), pending.take_facts()), (Some(true), Some(b"2".to_vec())));
+        pending.facts_not_told();
+        assert_eq!(pending.facts_due(), Some(true));
     }
 
     #[test]

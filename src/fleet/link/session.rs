@@ -1,5 +1,7 @@
 //! The link's task: it connects to the broker, publishes, receives, and connects again when the connection is lost.
 
+mod site;
+
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::pin;
@@ -12,6 +14,7 @@ use tokio::net::TcpStream;
 use super::ack::{self, Refused};
 use super::client::{MqttClient, OFFLINE, ONLINE};
 use super::duplicate::DuplicateDetector;
+use super::facts::{self, Hearing, SiteTopics, Telling};
 use super::pending::Pending;
 use super::window::{Due, Moved, Pace, Window};
 use super::{Broker, FleetEvent, LinkConfig, Outbox, OutboxEvent, Pay};
@@ -31,7 +34,7 @@ const DISCONNECT: Duration = Duration::from_secs(2);
 const REACH: Duration = Duration::from_secs(10);
 /// So many stale alarms are remembered; a kiosk has fewer kinds, so more of them are somebody else's doing.
 const STALE_ALARMS: usize = 256;
-/// Refused acknowledgements are reported so often at once, and then so rarely.
+/// Refused acknowledgements, and lanes' messages, are reported so often at once, and then so rarely.
 const COMPLAINTS: u32 = 10;
 const COMPLAIN_EVERY: Duration = Duration::from_secs(1);
 /// When somebody else publishes that this kiosk is offline, it announces itself again, at most this often.
@@ -46,6 +49,10 @@ pub(super) struct Session<O, F> {
     window: Window,
     rate_limiter: RateLimiter,
     duplicates: DuplicateDetector,
+    telling: Telling,
+    hearing: Hearing,
+    facts_rejected: u64,
+    facts_complaints: RateLimiter,
     /// The cursor has moved, and the kiosk has not been told yet.
     cursor_unreported: bool,
     cursor_reported: Option<Instant>,
@@ -94,6 +101,10 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             rate_limiter: RateLimiter::new(COMPLAINTS, COMPLAIN_EVERY, now),
             // It is longer than the other kiosk would wait before it connects again.
             duplicates: DuplicateDetector::new(config.boot.clone(), config.back_off_max * 2),
+            telling: Telling::new(now),
+            hearing: Hearing::new(now),
+            facts_rejected: 0,
+            facts_complaints: RateLimiter::new(COMPLAINTS, COMPLAIN_EVERY, now),
             cursor_unreported: false,
             cursor_reported: None,
             caught_up: false,
@@ -113,6 +124,12 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         while self.pause(pause).await {
             let end = self.connection().await;
             self.pending.disconnected();
+            if self.telling.disconnected() {
+                tracing::warn!(
+                    "connections to the broker end over what this lane tells its site, so it is told more rarely; \
+                     the broker must take messages of 128 KiB and let the kiosk write its lane's facts"
+                );
+            }
             self.report_cursor(Instant::now());
             match end {
                 End::Stopped => return,
@@ -236,6 +253,10 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
                     now,
                 );
             }
+            let heard_first = conn.up.is_some_and(|up| now >= up + facts::EVERY);
+            if heard_first && self.pending.facts_due() == Some(true) {
+                self.tell_facts(conn, now);
+            }
             conn.client.publish(&self.topic(Leaf::Presence), QoS::AtLeastOnce, true, OFFLINE, now);
         }
         if let Some(since) = conn.closing
@@ -273,6 +294,7 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         if self.report_at().is_none_or(|at| now >= at) {
             self.report_cursor(now);
         }
+        self.hand_on(now);
         if let Some(why) = self.duplicates.change(conn.up, now) {
             (self.on)(FleetEvent::Duplicate { why });
         }
@@ -307,6 +329,8 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             self.window.deadline().filter(|_| connected),
             self.read_again.filter(|_| connected && conn.closing.is_none()),
             self.report_at().filter(|_| self.cursor_unreported),
+            self.facts_at(conn),
+            self.hearing.deadline(),
             self.duplicates.deadline(conn.up),
         ]
         .into_iter()
@@ -362,6 +386,14 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             self.caught_up = false;
             self.cursor_unreported = true;
         }
+        self.send_events(conn, now);
+        // Last, because nothing else is as long.
+        if self.facts_at(conn).is_some_and(|at| now >= at) {
+            self.tell_facts(conn, now);
+        }
+    }
+
+    fn send_events(&mut self, conn: &mut Connection, now: Instant) {
         if self.pending.take_outbox_changed() {
             self.caught_up = false;
         }
@@ -447,11 +479,15 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         let now = Instant::now();
         match event {
             Event::Incoming(Packet::ConnAck(_)) => self.connected(conn, now),
-            Event::Incoming(Packet::PubAck(taken)) => conn.client.packet_acknowledged(taken.pkid),
+            Event::Incoming(Packet::PubAck(taken)) => {
+                if conn.client.packet_acknowledged(taken.pkid) {
+                    self.telling.taken();
+                }
+            }
             Event::Incoming(Packet::Publish(message)) => self.listen(conn, &message, now),
             Event::Incoming(Packet::SubAck(ack)) if ack.return_codes.contains(&SubscribeReasonCode::Failure) => {
                 tracing::warn!(
-                    "the broker refuses a subscription; its access rules must let a kiosk read its own topics"
+                    "the broker refuses a subscription; its access rules must let a kiosk read its own topics, and a lane its site's"
                 );
             }
             Event::Outgoing(Outgoing::Publish(number)) => conn.client.packet_sent(number),
@@ -467,6 +503,7 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         self.caught_up = false;
         self.window.connected(now);
         self.pending.connected();
+        self.telling.connected(now);
         // The channel is empty and has room for many more than these. They come before the first request, so that its
         // answer is received.
         conn.client.subscribe(self.topic(Leaf::Ack), QoS::AtLeastOnce);
@@ -484,6 +521,10 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             conn.client.subscribe(Filter::Commands(self.config.address.clone()), QoS::AtLeastOnce);
             conn.client.subscribe(Filter::EveryonesCommands(fleet.clone()), QoS::AtLeastOnce);
         }
+        if let Some(SiteTopics { site, .. }) = self.config.site {
+            let fleet = self.config.address.fleet.clone();
+            conn.client.subscribe(Filter::Facts { fleet, site }, QoS::AtLeastOnce);
+        }
         self.announce(conn, now);
         tracing::debug!(second_broker = self.away, "the link is up");
         (self.on)(FleetEvent::Connected);
@@ -500,6 +541,10 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             Ok(Topic::Everyone { fleet, verb, id }) if fleet == self.config.address.fleet => {
                 return self.command(Addressee::Everyone, &verb, &id, &message.payload);
             }
+            Ok(Topic::Facts { fleet, site, lane }) if fleet == self.config.address.fleet => {
+                return self.facts(site, lane, &message.payload, now);
+            }
+            Err(_) => return self.facts_of_nobody(&message.topic, now),
             _ => return,
         };
         match leaf {
