@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, channel};
 use kioskd::demo::back_end::{BackEnd, Trust};
 use kioskd::fleet::link::{Broker, LinkConfig};
 use kioskd::fleet::tls;
-use kioskd::fleet::topic::{Leaf, Name};
+use kioskd::fleet::topic::{Leaf, Name, Topic};
 use kioskd::signed::keys::KeySource;
 
 use super::kit::*;
@@ -18,7 +18,9 @@ use super::tls::{Authority, over_tls};
 use super::trust::keys;
 use kioskd_tests::child::Running;
 
-const USERS: [&str; 6] = ["K1", "K2", "back-end", "gateway", "office", "nobody"];
+const USERS: [&str; 8] = ["K1", "K2", "entry-1", "exit-1", "back-end", "gateway", "office", "nobody"];
+/// Which of them are lanes of site 7.
+const LANES: [(&str, u8); 2] = [("entry-1", 1), ("exit-1", 3)];
 /// Where everybody hears that all has been said; the test's own.
 const END: &str = "test/end";
 
@@ -26,8 +28,17 @@ const END: &str = "test/end";
 pub fn acl(directory: &Path) -> PathBuf {
     let file = directory.join("acl");
     let rules = include_str!("../../configs/mosquitto.acl").replace("/street/", "/test/");
-    std::fs::write(&file, format!("pattern read {END}\n{rules}\nuser back-end\ntopic write {END}\n")).unwrap();
+    let lanes: String = LANES.map(|(user, lane)| lines_of_a_lane(&rules, user, lane)).concat();
+    std::fs::write(&file, format!("pattern read {END}\n{rules}\n{lanes}user back-end\ntopic write {END}\n")).unwrap();
     file
+}
+
+/// As the file shows them for one.
+fn lines_of_a_lane(rules: &str, user: &str, lane: u8) -> String {
+    let shown: Vec<&str> = rules.lines().skip_while(|line| *line != "#user entry-1").take(3).collect();
+    assert!(shown.len() == 3 && shown.iter().all(|line| line.starts_with('#')), "{shown:?}");
+    let lines = shown.iter().map(|line| format!("{}\n", &line[1..])).collect::<String>();
+    lines.replace("entry-1", user).replace("/lane/1/", &format!("/lane/{lane}/"))
 }
 
 /// What stands below a kiosk, every kind of topic once.
@@ -50,13 +61,17 @@ fn leaves() -> Vec<String> {
     leaves.iter().map(Leaf::to_string).collect()
 }
 
+fn is_kiosk(user: &str) -> bool {
+    user.starts_with('K') || LANES.iter().any(|(lane, _)| *lane == user)
+}
+
 /// Of a kiosk's topics: what it says itself, and what the others say to it.
 fn says(user: &str, leaf: &str) -> bool {
     match leaf {
         "ack" => user == "back-end",
         "pay/reply" | "pay/notice" => user == "gateway",
         "cmd/lock/c1" => user == "office",
-        _ => user.starts_with('K'),
+        _ => is_kiosk(user),
     }
 }
 
@@ -172,13 +187,23 @@ fn everybody_says_and_hears_what_is_theirs_and_nothing_else() {
                 let topic = format!("kiosk/v1/test/{kiosk}/{leaf}");
                 site.say(speaker, &topic);
                 said += 1;
-                let own = !speaker.starts_with('K') || speaker == kiosk;
+                let own = !is_kiosk(speaker) || speaker == kiosk;
                 if own && says(speaker, &leaf) {
                     for hearer in USERS.iter().filter(|hearer| hears(hearer, &leaf)) {
-                        if !hearer.starts_with('K') || *hearer == kiosk {
+                        if !is_kiosk(hearer) || *hearer == kiosk {
                             expected.get_mut(hearer).unwrap().insert(format!("{topic} {speaker}"));
                         }
                     }
+                }
+            }
+        }
+        for (number, lane) in [(7, 1), (7, 2), (7, 3), (8, 1)] {
+            let topic = Topic::Facts { fleet: name("test"), site: number, lane }.to_string();
+            site.say(speaker, &topic);
+            said += 1;
+            if number == 7 && LANES.contains(&(speaker, lane)) {
+                for (hearer, _) in LANES {
+                    expected.get_mut(hearer).unwrap().insert(format!("{topic} {speaker}"));
                 }
             }
         }

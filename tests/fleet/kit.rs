@@ -247,6 +247,11 @@ impl Mosquitto {
         Self::with(None, "")
     }
 
+    /// It ends a connection over a longer packet.
+    pub fn narrow(most: usize) -> Self {
+        Self::with(None, &format!("max_packet_size {most}\n"))
+    }
+
     /// `ca` certifies the clients, `cert` is the broker's own.
     pub fn with_tls(ca: &Path, cert: &Path, key: &Path) -> Self {
         let secure = free();

@@ -21,6 +21,7 @@ mod scale;
 #[allow(dead_code, reason = "the ledger's tests use the rest")]
 #[path = "../ledger/kit.rs"]
 mod shop;
+mod site;
 mod tls;
 mod trust;
 
