@@ -4,6 +4,7 @@
 //! different things. `docs/fleet.asyncapi.yaml` is this, and `kioskfleet contract` prints it.
 
 mod examples;
+mod facts;
 mod yaml;
 
 use schemars::generate::SchemaSettings;
@@ -15,7 +16,7 @@ use crate::fleet::command::{CommandContent, CommandStatus};
 use crate::fleet::figures::Figure;
 use crate::fleet::inspection::Inspection;
 use crate::fleet::proof::Position;
-use crate::fleet::topic::{Address, Leaf, Name};
+use crate::fleet::topic::{Address, Leaf, Name, Topic};
 use crate::ledger::EventDocument;
 use crate::payment::gateway::wire::{Notice, Reply, Request};
 use crate::signed::keyset::KeysetContent;
@@ -24,6 +25,8 @@ use crate::signed::keyset::KeysetContent;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum From {
     Kiosk,
+    /// A kiosk that is a lane of a site, to itself and the others.
+    Lane,
     BackEnd,
     Gateway,
     Office,
@@ -32,7 +35,7 @@ enum From {
 struct Message {
     name: &'static str,
     from: From,
-    leaf: Leaf,
+    topic: Topic,
     qos: u8,
     retained: bool,
     /// A sentence.
@@ -61,7 +64,7 @@ pub fn document() -> Value {
         },
         "defaultContentType": "application/json",
         "channels": messages.iter().map(|message| (message.name.to_owned(), message.channel())).collect::<Map<_, _>>(),
-        "operations": messages.iter().map(|message| (message.name.to_owned(), message.operation())).collect::<Map<_, _>>(),
+        "operations": messages.iter().flat_map(Message::operations).collect::<Map<_, _>>(),
         "components": {
             "messages": messages.iter().map(|message| (message.name.to_owned(), message.described())).collect::<Map<_, _>>(),
             "schemas": definitions,
@@ -75,10 +78,11 @@ pub fn text() -> String {
 }
 
 fn messages(schemas: &mut SchemaGenerator) -> Vec<Message> {
+    let kiosk = Address { fleet: named("FLEET"), kiosk: named("KIOSK") };
     let plain = |name, leaf, qos, retained, what, payload| Message {
         name,
         from: From::Kiosk,
-        leaf,
+        topic: kiosk.topic(leaf),
         qos,
         retained,
         what,
@@ -90,9 +94,7 @@ fn messages(schemas: &mut SchemaGenerator) -> Vec<Message> {
         content: Some(content),
         ..plain(name, leaf, 1, false, what, reference("Signed"))
     };
-    let kind = || Name::parse("KIND").expect("letters are a name");
-    let verb = || Name::parse("VERB").expect("letters are a name");
-    let id = || Name::parse("ID").expect("letters are a name");
+    let (kind, verb, id) = (|| named("KIND"), || named("VERB"), || named("ID"));
     let position = of::<Position>(schemas);
     let status = of::<CommandStatus>(schemas);
     let when = json!({
@@ -175,7 +177,25 @@ fn messages(schemas: &mut SchemaGenerator) -> Vec<Message> {
         signed("pay-request", From::Kiosk, Leaf::PayRequest, "A question to the gateway.", of::<Request>(schemas)),
         signed("pay-reply", From::Gateway, Leaf::PayReply, "The gateway's answer to it.", of::<Reply>(schemas)),
         signed("pay-notice", From::Gateway, Leaf::PayNotice, "Somebody has paid a charge.", of::<Notice>(schemas)),
+        Message {
+            name: "facts",
+            from: From::Lane,
+            topic: Topic::Facts { fleet: named("FLEET"), site: SITE, lane: LANE },
+            qos: 1,
+            retained: true,
+            what: "What a lane of a car park tells the others: all that it has done and that they need; it replaces its last one.",
+            payload: reference("Signed"),
+            content: Some(facts::schema()),
+        },
     ]
+}
+
+/// Stand in a topic for what is another each time.
+const SITE: u16 = 7;
+const LANE: u8 = 3;
+
+fn named(text: &str) -> Name {
+    Name::parse(text).expect("letters are a name")
 }
 
 fn of<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Value {
@@ -216,12 +236,16 @@ fn telemetry() -> Value {
 
 impl Message {
     fn channel(&self) -> Value {
-        let name = |text: &str| Name::parse(text).expect("letters are a name");
-        let address = Address { fleet: name("FLEET"), kiosk: name("KIOSK") }.topic(self.leaf.clone()).to_string();
+        let address = self.topic.to_string();
         let mut parameters = json!({
-            "fleet": { "description": "The fleet's name: 1 to 64 letters, digits, `_` and `-`." },
-            "kiosk": { "description": "The kiosk's id, likewise." },
+            "fleet": { "description": "The fleet's name: 1 to 64 letters, digits, `_` and `-`, and neither `all` nor `site`." },
         });
+        if let Topic::Facts { .. } = self.topic {
+            parameters["site"] = json!({ "description": "The car park's number, 1 to 65535." });
+            parameters["lane"] = json!({ "description": "The lane's number, 1 to 99." });
+        } else {
+            parameters["kiosk"] = json!({ "description": "The kiosk's id, likewise." });
+        }
         if address.ends_with("/KIND") {
             parameters["kind"] = json!({ "description": "What kind; docs/fleet.md has them all." });
         }
@@ -231,6 +255,7 @@ impl Message {
         }
         let address = address.replace("FLEET", "{fleet}").replace("KIOSK", "{kiosk}").replace("KIND", "{kind}");
         let address = address.replace("/VERB/ID", "/{verb}/{id}");
+        let address = address.replace(&format!("/site/{SITE}/lane/{LANE}/"), "/site/{site}/lane/{lane}/");
         json!({
             "address": address,
             "parameters": parameters,
@@ -238,10 +263,19 @@ impl Message {
         })
     }
 
-    /// As the kiosk does it.
-    fn operation(&self) -> Value {
+    /// As the kiosk does them.
+    fn operations(&self) -> Vec<(String, Value)> {
+        let name = self.name.to_owned();
+        match self.from {
+            From::Kiosk => vec![(name, self.operation("send"))],
+            From::Lane => vec![(format!("{name}-heard"), self.operation("receive")), (name, self.operation("send"))],
+            From::BackEnd | From::Gateway | From::Office => vec![(name, self.operation("receive"))],
+        }
+    }
+
+    fn operation(&self, action: &str) -> Value {
         json!({
-            "action": if self.from == From::Kiosk { "send" } else { "receive" },
+            "action": action,
             "channel": { "$ref": format!("#/channels/{}", self.name) },
             "messages": [{ "$ref": format!("#/channels/{0}/messages/{0}", self.name) }],
             "bindings": { "mqtt": { "qos": self.qos, "retain": self.retained, "bindingVersion": "0.2.0" } },

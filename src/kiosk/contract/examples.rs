@@ -33,6 +33,7 @@ pub(super) fn of(name: &str) -> (Value, Option<Value>) {
         "pay-request" => ("street/K0001", Purpose::PayRequest, request()),
         "pay-reply" => ("gateway", Purpose::PayReply, reply()),
         "pay-notice" => ("gateway", Purpose::PayNotice, notice()),
+        "facts" => ("7/3", Purpose::LaneFacts, facts()),
         _ => return (Value::Null, None),
     };
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", BASE64.encode(&KEY));
@@ -45,6 +46,18 @@ fn position() -> Value {
         "ledger": "9c41d0e6b7a25f38",
         "seq": 1042,
         "hash": "abe69ebf3e7f45d9f8f1abfe64bfb82cae962a4e5d137af68a9d27bbf99cfcaf",
+    })
+}
+
+/// As docs/parking.md shows it.
+fn facts() -> Value {
+    json!({
+        "v": 1, "site": 7, "lane": 3, "seq": 412, "stand": 398, "seen": { "1": 77, "2": 201 },
+        "next": 4568, "untold": 0, "corrected": -1,
+        "entered": [[4567, [14_156_075, 0], 0, "京A12345"]],
+        "paid": [[10_000_123, 0, 14_156_040, 15, 300, 0, null]],
+        "left": [[10_000_099, 14_156_020, 32]],
+        "voided": [], "validations": [], "seasons": [], "season_counts": {},
     })
 }
 

@@ -3,6 +3,8 @@ use std::path::Path;
 use boon::{Compiler, Draft, Schemas};
 
 use super::*;
+use crate::parking::site::{Document, Entered, How, Left, Paid, SeasonUsed, Stay, ValidationUsed, Voided};
+use crate::parking::ticket::{LaneNumber, Minute};
 
 const PAPER: &str = "docs/fleet.asyncapi.yaml";
 
@@ -23,7 +25,7 @@ fn every_example_is_as_its_schema_says_and_every_topic_fits_a_cloud_broker() {
     compiler.add_resource("mem:///fleet.json", document.clone()).unwrap();
     let mut schemas = Schemas::new();
     let messages = document["components"]["messages"].as_object().unwrap();
-    assert_eq!(messages.len(), 13);
+    assert_eq!(messages.len(), 14);
     for (name, message) in messages {
         let mut check = |key: &str, example: &Value| {
             let place = format!("mem:///fleet.json#/components/messages/{name}/{key}");
@@ -42,5 +44,48 @@ fn every_example_is_as_its_schema_says_and_every_topic_fits_a_cloud_broker() {
     // Seven slashes are the most that AWS IoT Core takes.
     for (name, channel) in document["channels"].as_object().unwrap() {
         assert!(channel["address"].as_str().unwrap().matches('/').count() <= 7, "{name}");
+    }
+}
+
+/// The schema is by hand, so it is held against what the program writes and reads.
+#[test]
+fn a_lanes_document_is_as_the_schema_says_with_each_of_its_facts() {
+    let document = document();
+    let example = &document["components"]["messages"]["facts"]["x-content-example"];
+    let paper = include_str!("../../../docs/parking.md");
+    let shown =
+        paper.split("```json\n").filter_map(|part| part.split("```").next()).find(|part| part.contains("\"seq\""));
+    assert_eq!(serde_json::from_str::<Value>(shown.unwrap()).unwrap(), *example);
+    let mut said: Document = serde_json::from_value(example.clone()).unwrap();
+    let mut compiler = Compiler::new();
+    compiler.set_default_draft(Draft::V7);
+    compiler.add_resource("mem:///facts.json", facts::schema()).unwrap();
+    let mut schemas = Schemas::new();
+    let schema = compiler.compile("mem:///facts.json", &mut schemas).unwrap();
+    let fits =
+        |said: &Document| schemas.validate(&serde_json::to_value(said).unwrap(), schema).map_err(|e| e.to_string());
+    fits(&said).unwrap();
+    // What is not in the example.
+    let stay: Stay = serde_json::from_value(json!(10_000_123)).unwrap();
+    let minute: Minute = serde_json::from_value(json!(14_156_040)).unwrap();
+    let lane = LaneNumber::new(99);
+    said.entered.push(Entered { serial: 4568, plate: None, ..said.entered[0].clone() });
+    said.paid.push(Paid { at: None, lane, ..said.paid[0] });
+    said.left.push(Left { stay, at: None, how: How::Person });
+    said.voided.extend([Voided { stay, at: Some(minute) }, Voided { stay, at: None }]);
+    let number = serde_json::from_value(json!([9, 77])).unwrap();
+    said.validations.push(ValidationUsed { number, stay, until: minute });
+    said.seasons.push(SeasonUsed { season: 12, nth: 3, stay });
+    said.season_counts.insert(12, 4);
+    fits(&said).unwrap();
+    // And nothing that the program would not read.
+    for wrong in
+        [json!({ "seq": null }), json!({ "left": [[1, 2]] }), json!({ "entered": [[4567, 14_156_075, 0, null]] })]
+    {
+        let mut changed = example.clone();
+        let said = wrong.as_object().unwrap().iter().next().unwrap();
+        changed[said.0] = said.1.clone();
+        assert!(schemas.validate(&changed, schema).is_err(), "{wrong}");
+        assert!(serde_json::from_value::<Document>(changed).is_err(), "{wrong}");
     }
 }
