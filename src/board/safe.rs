@@ -13,7 +13,7 @@ use embedded_hal::digital::OutputPin;
 
 use super::claims::{Claims, ClaimsError};
 use super::{BoardError, Locate, Real};
-use crate::config::{self, ConfigError, LineDriver, Wired, Wiring};
+use crate::config::{self, ConfigError, LineDriver, WiredRelay, Wiring};
 
 /// A daemon that is being killed may hold its lines for a moment.
 const BUSY: Duration = Duration::from_millis(800);
@@ -22,7 +22,8 @@ const AGAIN: Duration = Duration::from_millis(10);
 /// What became of one relay.
 #[derive(Debug)]
 pub struct MadeSafe {
-    pub slot: String,
+    /// In words.
+    pub whose: String,
     pub line: String,
     /// Where it is, or why it may still be on.
     pub safe: Result<String, String>,
@@ -30,10 +31,10 @@ pub struct MadeSafe {
 
 impl std::fmt::Display for MadeSafe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { slot, line, safe } = self;
+        let Self { whose, line, safe } = self;
         match safe {
-            Ok(place) => write!(f, "slot {slot}: line {line} is inactive ({place})"),
-            Err(why) => write!(f, "slot {slot}: line {line} COULD NOT BE MADE INACTIVE: {why}"),
+            Ok(place) => write!(f, "{whose}: line {line} is inactive ({place})"),
+            Err(why) => write!(f, "{whose}: line {line} COULD NOT BE MADE INACTIVE: {why}"),
         }
     }
 }
@@ -64,7 +65,7 @@ pub(super) fn announce<B: Locate>(
         tracing::error!(%error, "what an earlier run has left on, if anything, is not known");
         Vec::new()
     });
-    let ours = wiring.slots.iter().filter_map(|slot| board.whereabouts(&slot.line).ok()).collect();
+    let ours = wiring.relays().iter().filter_map(|relay| board.whereabouts(&relay.line).ok()).collect();
     let told = |told| match told {
         SafeReport::Relay(made) if made.safe.is_err() => {
             tracing::error!("a relay of an earlier run was found on: {made}")
@@ -75,7 +76,7 @@ pub(super) fn announce<B: Locate>(
     for wiring in &mut left {
         rounds.round(wiring);
     }
-    left.retain(|wiring| !wiring.slots.is_empty());
+    left.retain(|wiring| !wiring.relays().is_empty());
     left.insert(0, wiring);
     claims.write(&left)
 }
@@ -98,7 +99,7 @@ impl<B: Locate, O: Fn(Wiring) -> Result<B, BoardError>, T: FnMut(SafeReport)> Sw
         let any = !claimed.is_empty();
         let mut left = claimed;
         left.iter_mut().for_each(|wiring| self.round(wiring));
-        left.retain(|wiring| !wiring.slots.is_empty());
+        left.retain(|wiring| !wiring.relays().is_empty());
         if let (Some(claims), true) = (claims, any)
             && let Err(error) = claims.write(&left)
         {
@@ -118,36 +119,37 @@ impl<B: Locate, O: Fn(Wiring) -> Result<B, BoardError>, T: FnMut(SafeReport)> Sw
     /// Claims each relay inactive; what could not be stays in `wiring`. All of them are held until the last is, and the
     /// busy ones are tried again for 800 ms in all. Simulated relays are the world's.
     fn round(&mut self, wiring: &mut Wiring) {
-        let mut waiting: Vec<Wired> = wiring.slots.clone();
+        let mut waiting = wiring.relays();
         if matches!(wiring.board.lines, LineDriver::Simulated) {
             let inactive = || Ok("simulated: the world drops its relays when the kiosk is gone".to_owned());
-            return wiring.slots.drain(..).for_each(|slot| self.done(slot, inactive()));
+            wiring.keep(&[]);
+            return waiting.into_iter().for_each(|relay| self.done(relay, inactive()));
         }
         let board = match (self.open)(wiring.clone()) {
             Ok(board) => board,
-            Err(error) => return waiting.into_iter().for_each(|slot| self.done(slot, Err(error.to_string()))),
+            Err(error) => return waiting.into_iter().for_each(|relay| self.done(relay, Err(error.to_string()))),
         };
-        let known = |tried: &BTreeSet<String>, slot: &Wired| {
-            board.whereabouts(&slot.line).is_ok_and(|place| tried.contains(&place))
+        let known = |tried: &BTreeSet<String>, relay: &WiredRelay| {
+            board.whereabouts(&relay.line).is_ok_and(|place| tried.contains(&place))
         };
-        waiting.retain(|slot| !known(&self.tried, slot));
-        let (places, mut left): (Vec<String>, Vec<Wired>) =
-            (waiting.iter().filter_map(|slot| board.whereabouts(&slot.line).ok()).collect(), Vec::new());
+        waiting.retain(|relay| !known(&self.tried, relay));
+        let (places, mut left): (Vec<String>, Vec<WiredRelay>) =
+            (waiting.iter().filter_map(|relay| board.whereabouts(&relay.line).ok()).collect(), Vec::new());
         self.tried.extend(places);
         let began = Instant::now();
         let mut held = Vec::new();
         while !waiting.is_empty() {
             let last = began.elapsed() >= BUSY;
-            for slot in std::mem::take(&mut waiting) {
-                match rest(&board, &slot.line) {
+            for relay in std::mem::take(&mut waiting) {
+                match rest(&board, &relay.line) {
                     Ok((output, place)) => {
                         held.push(output);
-                        self.done(slot, Ok(place));
+                        self.done(relay, Ok(place));
                     }
-                    Err(BoardError::Busy { .. }) if !last => waiting.push(slot),
+                    Err(BoardError::Busy { .. }) if !last => waiting.push(relay),
                     Err(error) => {
-                        left.push(slot.clone());
-                        self.done(slot, Err(error.to_string()));
+                        left.push(relay.clone());
+                        self.done(relay, Err(error.to_string()));
                     }
                 }
             }
@@ -156,12 +158,12 @@ impl<B: Locate, O: Fn(Wiring) -> Result<B, BoardError>, T: FnMut(SafeReport)> Sw
             }
         }
         drop(held);
-        wiring.slots = left;
+        wiring.keep(&left);
     }
 
-    fn done(&mut self, slot: Wired, safe: Result<String, String>) {
+    fn done(&mut self, relay: WiredRelay, safe: Result<String, String>) {
         self.safe &= safe.is_ok();
-        (self.told)(SafeReport::Relay(MadeSafe { slot: slot.name, line: slot.line, safe }));
+        (self.told)(SafeReport::Relay(MadeSafe { whose: relay.whose, line: relay.line, safe }));
     }
 }
 

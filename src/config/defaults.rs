@@ -1,8 +1,9 @@
 //! The values of keys that a configuration leaves out.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use super::{Board, Bytes, Fleet, Panel, Printer, Product, Sale, Span, State};
+use super::{Board, Bytes, Fleet, Gate, Panel, Printer, Product, Sale, Span, State};
 use crate::vocabulary::{PaidWithoutIntent, UnknownDelivery};
 
 impl Default for Sale {
@@ -59,6 +60,69 @@ impl Board {
 
     pub(super) fn max_on() -> u8 {
         1
+    }
+}
+
+/// As a lane's own settings have them; a test compares them.
+impl Gate {
+    pub(super) fn tries() -> u32 {
+        2
+    }
+
+    pub(super) fn free_again() -> u32 {
+        1
+    }
+
+    pub(super) fn pulse() -> Span {
+        Span(Duration::from_millis(500))
+    }
+
+    pub(super) fn rest() -> Span {
+        Span(Duration::from_millis(300))
+    }
+
+    pub(super) fn travel() -> Span {
+        Span::seconds(4)
+    }
+
+    pub(super) fn pass() -> Span {
+        Span::seconds(60)
+    }
+
+    pub(super) fn back_out() -> Span {
+        Span::seconds(5)
+    }
+
+    pub(super) fn gap() -> Span {
+        Span::seconds(3)
+    }
+
+    pub(super) fn occupied() -> Span {
+        Span(Duration::from_millis(100))
+    }
+
+    pub(super) fn clear() -> Span {
+        Span(Duration::from_millis(500))
+    }
+
+    pub(super) fn calm() -> Span {
+        Span::seconds(5)
+    }
+
+    pub(super) fn stuck() -> Span {
+        Span::seconds(600)
+    }
+
+    pub(super) fn silent() -> Span {
+        Span::seconds(3)
+    }
+
+    pub(super) fn fire_repeat() -> Span {
+        Span::seconds(10)
+    }
+
+    pub(super) fn fire_release() -> Span {
+        Span::seconds(10)
     }
 }
 

@@ -94,6 +94,20 @@ pub fn parse(path: &Path, bytes: &[u8], typeset: Typeset) -> Result<Config, Conf
     }
 }
 
+/// What a room above says of a file that is right otherwise: for a table and a key of it, what is wrong and what to write.
+pub fn wrong_at(path: &Path, bytes: &[u8], said: Vec<(&str, &str, String)>) -> ConfigError {
+    let text = String::from_utf8_lossy(bytes);
+    let mut found = Found::default();
+    let table = syntax::parse(&text, &mut found);
+    let document = table.map(|table| Spanned::new(table.span(), DeValue::Table(table.into_inner())));
+    for (table, key, what) in said {
+        let table = document.as_ref().and_then(|document| Node(document).get(table));
+        let node = table.and_then(|table| table.get(key).or(Some(table)));
+        found.add(node.map_or(0, Node::at), what);
+    }
+    ConfigError::Wrong { path: path.into(), problems: problems(&text, found) }
+}
+
 /// What is wrong with the `[[rail]]` of another program's file, in its order.
 pub fn rails_in(text: &str) -> Vec<Problem> {
     let mut found = Found::default();

@@ -10,6 +10,7 @@ mod change;
 mod defaults;
 mod devices;
 mod document;
+mod gate;
 mod input;
 mod load;
 mod media;
@@ -35,8 +36,9 @@ pub use devices::{
     Temperature,
 };
 pub use document::Problem;
+pub use gate::{Gate, GateDelivered, Undecided};
 pub use input::{Calibration, Keypad, Scanner, Touch};
-pub use load::{ConfigError, LIMIT, Missing, Typeset, load, load_wiring, parse, rails_in, read};
+pub use load::{ConfigError, LIMIT, Missing, Typeset, load, load_wiring, parse, rails_in, read, wrong_at};
 pub use media::{Media, media_in};
 pub use parking::{CodeKey, LaneKey, Mode, Parking};
 pub use partial::{PartialConfig, load_partial};
@@ -47,7 +49,7 @@ pub use shown::{Redaction, shown};
 pub use theme::{Color, Hours, Palette, Slide, SlideFile, Theme, contrast};
 pub use units::{Bytes, Span};
 pub use update::{InstallBy, Update};
-pub use wiring::{Bias, Expander, ExpanderChip, Line, Wired, Wiring};
+pub use wiring::{Bias, Expander, ExpanderChip, Line, Wired, WiredRelay, Wiring};
 pub(crate) use words::nearest;
 
 use std::net::SocketAddr;
@@ -88,6 +90,7 @@ pub struct Config {
     pub keypad: Option<Keypad>,
     pub scanner: Option<Scanner>,
     pub board: Board,
+    pub gate: Option<Gate>,
     pub printer: Printer,
     /// Without it the kiosk sells, and nobody hears of it.
     pub fleet: Option<Fleet>,

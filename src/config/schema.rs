@@ -40,7 +40,7 @@ pub fn schema() -> Value {
         "properties": LANGUAGES.map(|tag| (tag.to_owned(), text.clone())).into_iter().collect::<Map<_, _>>(),
         "examples": [{ "en": "Cola", "zh-Hans": "可乐" }],
     });
-    for (name, longest) in [("ProductId", 32), ("CategoryId", 32), ("SlotId", 16), ("RailName", 24)] {
+    for (name, longest) in [("ProductId", 32), ("CategoryId", 32), ("SlotId", 16), ("LaneId", 16), ("RailName", 24)] {
         defs[name]["pattern"] = json!(format!("^[0-9A-Za-z_-]{{1,{longest}}}$"));
     }
     defs["Currency"]["examples"] = json!(["CNY"]);

@@ -11,7 +11,7 @@ use super::words::{list, nearest, quote, suggest};
 use super::{Bytes, Calibration, Span};
 use crate::signed::keys::KeySource;
 use crate::vocabulary::fee::Rate;
-use crate::vocabulary::{CategoryId, Currency, ProductId, RailName, SlotId};
+use crate::vocabulary::{CategoryId, Currency, LaneId, ProductId, RailName, SlotId};
 
 /// `languages` are those in which a text may be written.
 pub(super) fn check(file: Node<'_>, schema: &Value, languages: &[String], found: &mut Found) {
@@ -188,6 +188,7 @@ impl<'s> Shape<'s, '_> {
                 )
             }),
             "SlotId" => SlotId::parse(text).is_none().then(|| name(key, &said, "16")),
+            "LaneId" => LaneId::parse(text).is_none().then(|| name(key, &said, "16")),
             // Which there are is a matter of the theme's texts too.
             "Language" => None,
             _ if !choices.is_empty() => (!choices.contains(&text))

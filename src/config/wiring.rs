@@ -11,7 +11,7 @@ use super::{DropSensor, LineDriver, Slot, Span};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Line {
-    /// As `[board]` and `[[slot]]` call it.
+    /// As `[board]`, `[gate]` and `[[slot]]` call it.
     #[schemars(extend("examples" = ["slot-A1"], "pattern" = "^[0-9A-Za-z_.:-]{1,64}$"))]
     pub name: String,
     /// Driver `gpiochip`: the chip's label, its name or its path. Without it every chip is searched for `line`.
@@ -103,6 +103,8 @@ impl ExpanderChip {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Wiring {
     pub board: Driven,
+    #[serde(default)]
+    pub gate: DrivenGate,
     #[serde(rename = "slot", default)]
     pub slots: Vec<Wired>,
     #[serde(rename = "line", default)]
@@ -119,6 +121,14 @@ pub struct Driven {
     pub drop_sensor: Option<Emitter>,
 }
 
+/// As much of `[gate]`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct DrivenGate {
+    pub raise: Option<String>,
+    pub lower: Option<String>,
+    pub sign: Option<String>,
+}
+
 /// As much of `[board.drop_sensor]`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Emitter {
@@ -132,11 +142,25 @@ pub struct Wired {
     pub line: String,
 }
 
+/// A relay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WiredRelay {
+    /// In words.
+    pub whose: String,
+    pub line: String,
+}
+
 impl From<&super::Config> for Wiring {
     fn from(config: &super::Config) -> Self {
         let emitter = |sensor: &DropSensor| Emitter { emitter: sensor.emitter.clone() };
         let wired = |slot: &Slot| Wired { name: slot.name.to_string(), line: slot.line.clone() };
+        let gate = config.gate.as_ref().map(|gate| DrivenGate {
+            raise: Some(gate.raise.clone()),
+            lower: gate.lower.clone(),
+            sign: gate.sign.clone(),
+        });
         Self {
+            gate: gate.unwrap_or_default(),
             board: Driven {
                 lines: config.board.lines.clone(),
                 drop_sensor: config.board.drop_sensor.as_ref().map(emitter),
@@ -152,7 +176,25 @@ impl Wiring {
     /// Every line that is driven, by the name the configuration gives it.
     pub fn outputs(&self) -> impl Iterator<Item = &str> {
         let emitter = self.board.drop_sensor.iter().filter_map(|sensor| sensor.emitter.as_deref());
-        self.slots.iter().map(|slot| slot.line.as_str()).chain(emitter)
+        let gate = [&self.gate.raise, &self.gate.lower, &self.gate.sign].into_iter().filter_map(|line| line.as_deref());
+        self.slots.iter().map(|slot| slot.line.as_str()).chain(gate).chain(emitter)
+    }
+
+    pub fn relays(&self) -> Vec<WiredRelay> {
+        let gate = [("raise", &self.gate.raise), ("lower", &self.gate.lower), ("sign", &self.gate.sign)];
+        let gate = gate.into_iter().filter_map(|(key, line)| Some((format!("the gate's {key}"), line.as_ref()?)));
+        let slots = self.slots.iter().map(|slot| (format!("slot {}", slot.name), &slot.line));
+        slots.chain(gate).map(|(whose, line)| WiredRelay { whose, line: line.clone() }).collect()
+    }
+
+    /// The others are no longer a part of it.
+    pub fn keep(&mut self, relays: &[WiredRelay]) {
+        let kept = |line: &String| relays.iter().any(|relay| relay.line == *line);
+        self.slots.retain(|slot| kept(&slot.line));
+        let gate = &mut self.gate;
+        for line in [&mut gate.raise, &mut gate.lower, &mut gate.sign] {
+            line.take_if(|line| !kept(line));
+        }
     }
 
     /// How the line of that name is wired; the kernel's line of that name where the file says nothing.

@@ -1,8 +1,11 @@
-//! Checks the configuration with what only rooms above it know: whether the glass can show every text.
+//! Checks the configuration with what only rooms above it know: whether the glass can show every text, and whether a lane can be
+//! built so.
 
 use std::path::Path;
 
+use super::lane;
 use crate::config::{self, Config, ConfigError, Faces, Missing};
+use crate::parking::lane::settings::Problem;
 use crate::screen::text::Typesetter;
 
 /// Reads and checks `path`.
@@ -10,7 +13,7 @@ use crate::screen::text::Typesetter;
 /// # Errors
 /// Those of [`config::load`].
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    config::load(path, typeset)
+    parse(path, &config::read(path)?)
 }
 
 /// Checks `bytes` as if they were the file `path`.
@@ -18,7 +21,13 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// # Errors
 /// Those of [`config::load`].
 pub fn parse(path: &Path, bytes: &[u8]) -> Result<Config, ConfigError> {
-    config::parse(path, bytes, typeset)
+    let config = config::parse(path, bytes, typeset)?;
+    let wrong = lane::settings::problems(&config);
+    if wrong.is_empty() {
+        return Ok(config);
+    }
+    let said = wrong.into_iter().map(|Problem { key, what }| ("gate", key, what));
+    Err(config::wrong_at(path, bytes, said.collect()))
 }
 
 fn typeset(faces: &Faces) -> Result<Missing, String> {

@@ -20,6 +20,7 @@ mod gateway;
 mod glass;
 mod input;
 pub(crate) mod inspection;
+mod lane;
 mod media;
 mod notices;
 pub(crate) mod outbox;

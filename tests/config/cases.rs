@@ -371,7 +371,7 @@ pub const RULES: &[Case] = cases! {
     "[board]\ndriver = \"simulated\"" => "[[line]]\nname = \"slot-A11\"\nchip = \"gpiochip0\"\noffset = 17\n[board]\ndriver = \"gpiochip\"\ni2c = \"/dev/i2c-1\"":
         "kiosk.toml:28:8: line `slot-A11` is used nowhere; did you mean `slot-A1`?";
     "[board]\ndriver = \"simulated\"" => "[[line]]\nname = \"pump\"\nline = \"GPIO17\"\n[board]\ndriver = \"gpiochip\"\ni2c = \"/dev/i2c-1\"":
-        "kiosk.toml:28:8: line `pump` is used nowhere; name it in [board] or a [[slot]], or leave it out";
+        "kiosk.toml:28:8: line `pump` is used nowhere; name it in [board], [gate] or a [[slot]], or leave it out";
     "[board]\ndriver = \"simulated\"" => "[[line]]\nname = \"slot-A1\"\nbias = \"pull-up\"\n[board]\ndriver = \"gpiochip\"\ni2c = \"/dev/i2c-1\"":
         "kiosk.toml:29:8: `bias` is for inputs, and slot `A1` drives this line; leave it out";
     "[board]\ndriver = \"simulated\"" => "[[line]]\nname = \"slot-A1\"\nchip = \"gpiochip0\"\noffset = 4\n[[line]]\nname = \"door\"\nchip = \"gpiochip0\"\noffset = 4\n[board]\ndriver = \"gpiochip\"\ni2c = \"/dev/i2c-1\"":
@@ -394,6 +394,26 @@ pub const RULES: &[Case] = cases! {
         "kiosk.toml:68:8: line `slot-A2` has no number for driver = \"rppal\"; write a [[line]] with name = \"slot-A2\" and bcm = 17";
     "line = \"slot-A1\"" => "line = \"slot-A1\"\nbutton = \"door\"":
         "kiosk.toml:65:10: line `door` of slot `A1`'s `button` already belongs to the board's `door` on line 29; write another line for one of them";
+    "[printer]" => "[gate]\nname = \"entry-1\"\nraise = \"gate-raise\"\nlower = \"gate-lower\"\n[printer]":
+        "kiosk.toml:41:9: nothing says whether a car stands under the arm; write safety = \"LINE\", or leave `lower` out and let the gate's own control close it";
+    "[printer]" => "[gate]\nname = \"entry-1\"\nraise = \"gate-raise\"\ndelivered = \"opened\"\nundecided = \"open-and-record\"\n[printer]":
+        "kiosk.toml:41:13: without a limit switch nobody knows that the gate is open; write opened = \"LINE\", or delivered = \"passed\""
+        "kiosk.toml:42:13: without a presence loop nobody knows that a car waits; write presence = \"LINE\", or undecided = \"closed-and-call\"";
+    "[printer]" => "[gate]\nname = \"entry-1\"\nraise = \"gate-raise\"\ntravel = \"700ms\"\n[printer]":
+        "kiosk.toml:38:1: `pulse` and `rest` together are not shorter than `travel`; write shorter ones, or the arm's real way";
+    "[printer]" => "[gate]\nname = \"entry-1\"\nraise = \"gate-raise\"\nsafety = \"gate-raise\"\nclosing = \"door\"\n[printer]":
+        "kiosk.toml:41:10: line `gate-raise` of the gate's `safety` already belongs to the gate's `raise` on line 40; write another line for one of them"
+        "kiosk.toml:42:11: line `door` of the gate's `closing` already belongs to the board's `door` on line 29; write another line for one of them";
+    "[printer]" => "[gate]\nname = \"entry-1\"\nraise = \"gate-raise\"\nsafty = \"loop\"\n[printer]":
+        "kiosk.toml:41:1: unknown key `safty` in [gate]; did you mean `safety`?";
+    "[printer]" => "[gate]\nname = \"entry-1\"\nraise = \"gate-raise\"\ntries = 9\npass = \"1s\"\n[printer]":
+        "kiosk.toml:41:9: `tries` is 9; write 1 to 5"
+        "kiosk.toml:42:8: `pass` is `1s`; write \"10s\" to \"10min\"";
+    "[printer]" => "[gate]\nname = \"entry 1\"\nraise = \"gate-raise\"\n[printer]":
+        "kiosk.toml:39:8: `name` can't be `entry 1`; write 1 to 16 letters, digits, `_` or `-`";
+    "[board]\ndriver = \"simulated\"" => "[gate]\nname = \"entry-1\"\nraise = \"gate-raise\"\nopened = \"gate-opened\"\n[[line]]\nname = \"gate-raise\"\nbias = \"pull-up\"\n[[line]]\nname = \"gate-opened\"\nline = \"door\"\n[board]\ndriver = \"gpiochip\"\ni2c = \"/dev/i2c-1\"":
+        "kiosk.toml:33:8: `bias` is for inputs, and the gate's `raise` drives this line; leave it out"
+        "kiosk.toml:40:8: the board's `door` is on the same wire as the gate's `opened` on line 34: line `door`; write another one for one of them";
     "price = 300" => "price = 300\nmax_temperature = 8":
         "kiosk.toml:54:19: `max_temperature` needs a thermometer; write [board.temperature] with sensor";
     "stock = 8" => "stock = 9":

@@ -7,6 +7,11 @@ use crate::config::ExpanderChip;
 use crate::config::document::Node;
 use crate::config::words::{nearest, quote};
 
+/// The keys of `[gate]` that name lines.
+const GATE_OUTPUTS: [&str; 3] = ["raise", "lower", "sign"];
+const GATE_INPUTS: [&str; 8] =
+    ["presence", "safety", "closing", "opened", "closed", "fire", "ticket_button", "help_button"];
+
 /// Who uses a line, and how.
 struct User<'n> {
     who: String,
@@ -38,7 +43,7 @@ impl Rules<'_, '_> {
                     let known = users.iter().filter_map(|user| user.name.text());
                     let advice = match nearest(name.1, known) {
                         Some(meant) => format!("did you mean `{meant}`?"),
-                        None => "name it in [board] or a [[slot]], or leave it out".into(),
+                        None => "name it in [board], [gate] or a [[slot]], or leave it out".into(),
                     };
                     self.found.add(name.0.at(), format!("line {} is used nowhere; {advice}", quote(name.1)));
                 }
@@ -247,9 +252,12 @@ fn users(file: Node<'_>) -> Vec<User<'_>> {
     let board = file.get("board");
     let sensor = board.and_then(|board| board.get("drop_sensor"));
     let mut all: Vec<User<'_>> = Vec::new();
-    all.extend(["door", "tamper", "service_key"].into_iter().filter_map(|key| named(board, key, Use::Input)));
-    all.extend(named(sensor, "emitter", Use::Emitter));
-    all.extend(named(sensor, "beam", Use::Input));
+    all.extend(["door", "tamper", "service_key"].into_iter().filter_map(|key| named(board, "board", key, Use::Input)));
+    all.extend(named(sensor, "board", "emitter", Use::Emitter));
+    all.extend(named(sensor, "board", "beam", Use::Input));
+    let gate = file.get("gate");
+    all.extend(GATE_OUTPUTS.into_iter().filter_map(|key| named(gate, "gate", key, Use::Relay)));
+    all.extend(GATE_INPUTS.into_iter().filter_map(|key| named(gate, "gate", key, Use::Input)));
     for slot in file.all("slot") {
         let said = quote(slot.get("name").and_then(Node::text).unwrap_or_default());
         let keys = [("line", "", Use::Relay), ("home", "'s `home`", Use::Input), ("button", "'s `button`", Use::Input)];
@@ -261,8 +269,8 @@ fn users(file: Node<'_>) -> Vec<User<'_>> {
     all
 }
 
-fn named<'n>(table: Option<Node<'n>>, key: &str, what: Use) -> Option<User<'n>> {
-    Some(User { who: format!("the board's `{key}`"), name: table?.get(key)?, what })
+fn named<'n>(table: Option<Node<'n>>, whose: &str, key: &str, what: Use) -> Option<User<'n>> {
+    Some(User { who: format!("the {whose}'s `{key}`"), name: table?.get(key)?, what })
 }
 
 /// What a `[[line]]` says of the place; `None` where it says nothing that can be compared.

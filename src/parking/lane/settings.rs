@@ -96,6 +96,14 @@ impl Times {
     }
 }
 
+/// What can't be built so, and what to write instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Of the configuration, where it is best put right.
+    pub key: &'static str,
+    pub what: String,
+}
+
 impl Settings {
     /// All loops and switches there are, and a relay for each direction.
     pub fn whole(way: Way) -> Self {
@@ -117,35 +125,41 @@ impl Settings {
         }
     }
 
-    /// What can't be built so, and what to write instead; nothing where a lane can.
-    pub fn problems(&self) -> Vec<String> {
+    /// Nothing where a lane can be built so.
+    pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
+        let mut problem = |key, what: String| problems.push(Problem { key, what });
         if self.lowers && !self.safety {
-            problems.push(
-                "nothing says whether a car stands under the arm: name the safety loop, or leave out the relay that \
-                 lowers and let the gate's own control close it"
-                    .to_owned(),
+            problem(
+                "lower",
+                "nothing says whether a car stands under the arm; write safety = \"LINE\", or leave `lower` out and let the \
+                 gate's own control close it"
+                    .into(),
             );
         }
         if self.delivered == Delivered::Opened && !self.opened {
-            problems.push(
-                "without a limit switch nobody knows that the gate is open: name the switch, or write \
-                 delivered = \"passed\""
-                    .to_owned(),
+            problem(
+                "delivered",
+                "without a limit switch nobody knows that the gate is open; write opened = \"LINE\", or delivered = \"passed\""
+                    .into(),
             );
         }
         if self.undecided == Undecided::OpenAndRecord && !self.presence {
-            problems.push(
-                "without a presence loop nobody knows that a car waits: name the loop, or write \
-                 undecided = \"closed-and-call\""
-                    .to_owned(),
+            problem(
+                "undecided",
+                "without a presence loop nobody knows that a car waits; write presence = \"LINE\", or undecided = \
+                 \"closed-and-call\""
+                    .into(),
             );
         }
         if !(1..=5).contains(&self.tries) {
-            problems.push(format!("a gate is asked to move 1 to 5 times, not {}", self.tries));
+            problem("tries", format!("a gate is asked to move 1 to 5 times, not {}", self.tries));
         }
-        if self.places.is_some_and(|places| !(1..=places).contains(&self.free_again)) {
-            problems.push("free_again must be at least 1 and at most the number of places".to_owned());
+        if let Some(places) = self.places.filter(|places| !(1..=*places).contains(&self.free_again)) {
+            problem(
+                "free_again",
+                format!("`free_again` is {} of {places} places; write 1 to {places}", self.free_again),
+            );
         }
         let times = &self.times;
         let signal = &times.signal;
@@ -166,11 +180,13 @@ impl Settings {
             ("fire_release", times.fire_release, s(1), s(600)),
         ] {
             if !(least..=most).contains(&time) {
-                problems.push(format!("{name} is {time:?}; write {least:?} to {most:?}"));
+                problem(name, format!("`{name}` is {time:?}; write {least:?} to {most:?}"));
             }
         }
         if times.pulse + times.rest >= times.travel {
-            problems.push("pulse and rest together must be shorter than travel".to_owned());
+            let what =
+                "`pulse` and `rest` together are not shorter than `travel`; write shorter ones, or the arm's real way";
+            problem("pulse", what.into());
         }
         problems
     }

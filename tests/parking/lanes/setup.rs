@@ -87,7 +87,7 @@ fn settings(chance: &mut Chance) -> Settings {
     times.pass = Duration::from_secs(15);
     times.signal.stuck = Duration::from_secs(60);
     times.fire_release = Duration::from_secs(3);
-    assert_eq!(settings.problems(), Vec::<String>::new());
+    assert_eq!(settings.problems(), []);
     settings
 }
 

@@ -1,0 +1,3 @@
+//! The lane of a car park that the kiosk stands in.
+
+pub mod settings;
