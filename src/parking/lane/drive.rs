@@ -167,6 +167,12 @@ impl Turn<'_> {
         }
     }
 
+    /// Nothing is wrong with that, and it was no try.
+    pub(super) fn not_lowered(&mut self) {
+        self.state.gate.not_energised(Relay::Lower, self.now, &self.state.settings.times);
+        self.state.lower_tries = self.state.lower_tries.saturating_sub(1);
+    }
+
     /// An arm that may be coming down goes up again as soon as anything may be in its way. Nothing is asked first.
     pub(super) fn protect(&mut self) {
         if !self.state.gate.falls(self.now) || !self.state.gate.answers(self.now) {

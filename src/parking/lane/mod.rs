@@ -20,7 +20,8 @@
 //! [`Answer::evidence`] says it in the sale's words. An entry is the same: the ticket is given out by a granted order, whose
 //! delivery raises the gate. A person's wish becomes [`Event::Asked`], once its `operation-begun` is on disk;
 //! [`Effect::Ended`] ends it. Levels of inputs come as [`Event::Input`], at the start each once; what is never told counts as
-//! unknown. [`Event::Tick`] is wanted at [`State::next_wake`]. The edge looks at the loops once more before it lowers, ends
+//! unknown. [`Event::Tick`] is wanted at [`State::next_wake`]. The edge looks at the loops once more before it lowers and says where it
+//! does not ([`Event::NotLowered`]), ends
 //! each pulse by itself, and never energises both relays.
 //!
 //! Where to look: [`record`] what is written down · [`signal`] one input · [`gate`] where the arm is · [`passage`] who may
@@ -47,7 +48,7 @@ use crate::vocabulary::{DeliveryId, Evidence, Mono};
 use count::Count;
 use gate::Gate;
 use passage::{Passage, Track, Used};
-pub use record::{Alarm, Authorisation, AuthorisationId, Call, CantDecide, Ended, Input, Record, Relay};
+pub use record::{Alarm, Authorisation, AuthorisationId, Call, CantDecide, Ended, Input, Record, Relay, Standing};
 pub use settings::{Delivered, Settings, Times, Undecided, Way};
 use signal::Signal;
 pub use signal::{Fault, Level};
@@ -84,6 +85,8 @@ pub enum Event {
     NotEnergised {
         relay: Relay,
     },
+    /// The board has looked once more before it lowers, and has not: something may be in the way. What that is comes as a level.
+    NotLowered,
     /// Cars that passed other lanes of the car park.
     Elsewhere {
         came: u32,
@@ -207,8 +210,15 @@ pub struct State {
 impl State {
     /// A lane as its records have left it, oldest first. Nothing is known of its inputs yet.
     pub fn recover<'r>(settings: Settings, records: impl IntoIterator<Item = &'r Record>, now: Mono) -> Self {
+        let mut state = Self::new(settings, now);
+        records.into_iter().for_each(|record| state.remember(record, now));
+        state
+    }
+
+    /// A lane without any records.
+    pub fn new(settings: Settings, now: Mono) -> Self {
         let signal = |fitted: bool| fitted.then(|| Signal::new(now));
-        let mut state = Self {
+        Self {
             presence: signal(settings.presence),
             safety: signal(settings.safety),
             closing: signal(settings.closing),
@@ -234,15 +244,39 @@ impl State {
             reopened: 0,
             sign: None,
             settings,
-        };
-        for record in records {
-            if let Record::GateIntended { authorisation, attempt: 1 } = record {
-                let passage = Passage::new(authorisation.clone(), now, false);
-                state.passages.push(Passage { former: true, wanted: false, ..passage });
-            }
-            state.apply(record);
         }
-        state
+    }
+
+    /// The next record of an earlier run; before the first event of this one.
+    pub fn remember(&mut self, record: &Record, now: Mono) {
+        if let Record::GateIntended { authorisation, attempt: 1 } = record {
+            let passage = Passage::new(authorisation.clone(), now, false);
+            self.passages.push(Passage { former: true, wanted: false, ..passage });
+        }
+        self.apply(record);
+    }
+
+    /// What its records have come to, to be written behind them; `None` while somebody may pass or there is fire.
+    pub fn standing(&self) -> Option<Record> {
+        if !self.passages.is_empty() || self.on_fire {
+            return None;
+        }
+        let (ended, until) = self.used.standing();
+        Some(Record::Standing(Box::new(Standing {
+            ended,
+            until,
+            ours: self.gate.ours,
+            undecided: self.undecided,
+            kept_open: self.kept_open.clone(),
+            alarms: self.alarms.iter().copied().collect(),
+            inside: self.count.inside,
+            full: self.count.full(),
+        })))
+    }
+
+    /// A person keeps the gate open.
+    pub fn kept_open(&self) -> bool {
+        self.kept_open.is_some()
     }
 
     /// What a record changes of what outlives a restart.
@@ -285,6 +319,21 @@ impl State {
                 self.alarms.remove(alarm);
             }
             Record::CarsInside { inside } => self.count.set(*inside),
+            Record::Standing(standing) => {
+                let Standing { ended, until, ours, undecided, kept_open, alarms, inside, full } = &**standing;
+                self.used = Used::stands(ended, *until);
+                if let Some(request) = kept_open {
+                    self.used.intend(AuthorisationId::Operation(request.clone()));
+                }
+                self.passages.clear();
+                (self.gate.ours, self.undecided, self.on_fire) = (*ours, *undecided, false);
+                (self.kept_open, self.alarms) = (kept_open.clone(), alarms.iter().copied().collect());
+                // It stays full until enough places are free.
+                if *full {
+                    self.count.set(u32::MAX);
+                }
+                self.count.set(*inside);
+            }
             Record::CarPassed { .. } | Record::Tailgated { .. } | Record::WrongWay {} | Record::Called(_) => {}
         }
     }
@@ -356,6 +405,7 @@ pub fn next(state: &mut State, event: Event, now: Mono) -> Step {
         Event::CantDecide { why } => turn.cant_decide(why),
         Event::Asked { request, actor, reason, what } => turn.asked(request, actor, reason, what),
         Event::NotEnergised { relay } => turn.not_energised(relay),
+        Event::NotLowered => turn.not_lowered(),
         Event::Elsewhere { came, left } => turn.count(came, left),
     }
     turn.conclude();

@@ -66,6 +66,9 @@ impl Passage {
 /// request's is refused by the ledger, which knows all of them.
 const REMEMBERED: usize = 1_000;
 
+/// Of so many deliveries it may still be asked after a restart how they ended.
+const TOLD: usize = 16;
+
 #[derive(Debug, Clone, Default)]
 pub struct Used {
     by_id: BTreeMap<AuthorisationId, Option<Ended>>,
@@ -95,6 +98,31 @@ impl Used {
         if let Some(ended) = self.by_id.get_mut(id) {
             *ended = Some(how);
         }
+    }
+
+    /// The newest deliveries with how they ended, and up to which one all others are refused by their age.
+    pub fn standing(&self) -> (Vec<(DeliveryId, Ended)>, Option<DeliveryId>) {
+        let delivery = |id: &AuthorisationId| match id {
+            AuthorisationId::Delivery(delivery) => Some(*delivery),
+            AuthorisationId::Operation(_) | AuthorisationId::Undecided(_) => None,
+        };
+        let mut newest: Vec<DeliveryId> = self.oldest_first.iter().filter_map(delivery).collect();
+        let aged = newest.drain(..newest.len().saturating_sub(TOLD)).max();
+        let ended = newest.into_iter().map(|delivery| {
+            let how = self.by_id.get(&AuthorisationId::Delivery(delivery)).copied().flatten();
+            (delivery, how.unwrap_or(Ended::Unknown))
+        });
+        (ended.collect(), self.until.max(aged))
+    }
+
+    pub fn stands(ended: &[(DeliveryId, Ended)], until: Option<DeliveryId>) -> Self {
+        let mut used = Self { until, ..Self::default() };
+        for (delivery, how) in ended {
+            let id = AuthorisationId::Delivery(*delivery);
+            used.intend(id.clone());
+            used.end(&id, *how);
+        }
+        used
     }
 
     /// `None` for one that was never used; how it ended, as far as that is remembered.

@@ -174,4 +174,23 @@ pub enum Record {
     CarsInside {
         inside: u32,
     },
+    /// What all records before this one have come to: they need not be read.
+    Standing(Box<Standing>),
+}
+
+/// What outlives a restart of a lane through which nobody may pass at the moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// The newest deliveries, with how they ended.
+    pub ended: Vec<(DeliveryId, Ended)>,
+    /// No other up to this one may raise anything.
+    pub until: Option<DeliveryId>,
+    /// The gate is open, or may be, because of the lane.
+    pub ours: bool,
+    pub undecided: u64,
+    pub kept_open: Option<RequestId>,
+    pub alarms: Vec<Alarm>,
+    pub inside: u32,
+    /// The sign says full.
+    pub full: bool,
 }

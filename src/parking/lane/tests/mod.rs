@@ -241,10 +241,73 @@ fn records_are_read_as_they_are_written() {
         Record::Called(Call::CantDecide(CantDecide::NoPrice)),
         Record::Called(Call::Restarted),
         Record::CarsInside { inside: 3 },
+        standing(),
     ];
     for record in records {
         let json = serde_json::to_value(&record).unwrap();
         assert!(json["kind"].is_string(), "{json}");
         assert_eq!(serde_json::from_value::<Record>(json).unwrap(), record);
     }
+}
+
+fn standing() -> Record {
+    Record::Standing(Box::new(Standing {
+        ended: vec![(delivery(3), Ended::Withdrawn), (delivery(4), Ended::Passed)],
+        until: Some(delivery(2)),
+        ours: true,
+        undecided: 7,
+        kept_open: Some(RequestId::parse("r1").unwrap()),
+        alarms: vec![Alarm::Tailgated, Alarm::Input { input: Input::Safety, fault: Fault::Stuck }],
+        inside: 9,
+        full: true,
+    }))
+}
+
+/// What stands for all records before it leaves the lane as they have, and says the same again.
+#[test]
+fn one_record_stands_for_all_before_it() {
+    let settings = Settings { places: Some(10), free_again: 3, ..Settings::whole(Way::In) };
+    let before = Record::GateIntended { authorisation: Authorisation::Delivery { delivery: delivery(1) }, attempt: 1 };
+    let mut state = State::recover(settings.clone(), [&before, &standing()], Mono(0));
+    let Some(Record::Standing(again)) = state.standing() else { panic!("nobody may pass") };
+    let Record::Standing(said) = standing() else { unreachable!() };
+    assert_eq!(BTreeSet::from_iter(&again.alarms), BTreeSet::from_iter(&said.alarms));
+    assert_eq!(Standing { alarms: said.alarms.clone(), ..*again }, *said);
+    for (nth, wanted) in [(1, Answer::Unknown), (2, Answer::Unknown), (3, Answer::Withdrawn), (4, Answer::Delivered)] {
+        let step = next(&mut state, Event::Recalled { delivery: delivery(nth) }, Mono(1));
+        assert!(step.effects.contains(&Effect::Answer { delivery: delivery(nth), answer: wanted }), "{nth}: {step:?}");
+        let step = next(&mut state, Event::Authorised { delivery: delivery(nth) }, Mono(2));
+        assert!(step.records.is_empty(), "{nth} raises nothing: {step:?}");
+    }
+    // Who may pass is in no such record.
+    next(&mut state, Event::Authorised { delivery: delivery(5) }, Mono(3));
+    assert_eq!(state.standing(), None);
+}
+
+/// A car has come between the decision to lower and the pulse: no try, and nothing is wrong with the relay.
+#[test]
+fn a_board_that_looks_once_more_and_does_not_lower_is_no_alarm() {
+    let mut state = State::recover(Settings::whole(Way::In), [&Record::GateReopened {}], Mono(0));
+    let inputs = [Input::Presence, Input::Safety, Input::Closing, Input::Closed, Input::Fire];
+    for input in inputs {
+        next(&mut state, Event::Input { input, level: Level::Inactive }, Mono(0));
+    }
+    next(&mut state, Event::Input { input: Input::Opened, level: Level::Active }, Mono(0));
+    let lowers =
+        |step: &Step| step.effects.iter().any(|effect| matches!(effect, Effect::Energise { relay: Relay::Lower, .. }));
+    let mut now = 0;
+    for _ in 0..5 {
+        let step = loop {
+            now += 100;
+            let step = next(&mut state, Event::Tick, Mono(now));
+            if lowers(&step) {
+                break step;
+            }
+            assert!(now < 60_000, "it lowers again");
+        };
+        assert!(step.at_once.is_empty());
+        let step = next(&mut state, Event::NotLowered, Mono(now));
+        assert!(step.records.is_empty() && step.at_once.is_empty(), "{step:?}");
+    }
+    assert_eq!(state.alarms().len(), 0);
 }
