@@ -151,6 +151,7 @@ fn note(lines: &mut [ChargeLine], wall: When, record: &Record) {
         | Record::SlotAssigned { .. }
         | Record::StockSet { .. }
         | Record::ShopNoted { .. }
+        | Record::GateNoted { .. }
         | Record::SalesStopped { .. }
         | Record::SalesResumed { .. }
         | Record::KioskLocked { .. }

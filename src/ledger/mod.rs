@@ -24,6 +24,7 @@ mod event;
 mod export;
 mod fees;
 mod fingerprint;
+mod lane;
 mod lock;
 mod operations;
 mod project;

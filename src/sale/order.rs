@@ -303,6 +303,7 @@ impl Order {
             | Record::SlotAssigned { .. }
             | Record::StockSet { .. }
             | Record::ShopNoted { .. }
+            | Record::GateNoted { .. }
             | Record::SalesStopped { .. }
             | Record::SalesResumed { .. }
             | Record::KioskLocked { .. }

@@ -7,8 +7,8 @@ use super::view::OrderState;
 use crate::operation::{Actor, BundlePlace, Compatible, ConfigText, Digest, Operation, Outcome, RequestId, Version};
 use crate::vocabulary::fee::Rate;
 use crate::vocabulary::{
-    BootId, Cause, ChargeId, ClaimSettlement, Currency, Goods, Grant, Language, Localized, Minor, OrderId, Outlet,
-    Payment, ProductId, RailName, RefundId, ShortCode, SlotId, StopReason, Wall,
+    BootId, Cause, ChargeId, ClaimSettlement, Currency, Goods, Grant, LaneId, Language, Localized, Minor, OrderId,
+    Outlet, Payment, ProductId, RailName, RefundId, ShortCode, SlotId, StopReason, Wall,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +135,9 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         value: Option<serde_json::Value>,
     },
+    /// Something that happened at the gate of this lane, in the lane's own words. All of a lane's together are what it knows
+    /// after a restart.
+    GateNoted { lane: LaneId, note: serde_json::Value },
     /// The machine does not sell any more, and why.
     SalesStopped { reasons: Vec<StopReason> },
     /// It sells again.
@@ -348,6 +351,7 @@ impl Record {
             Record::SlotAssigned { .. } => "slot-assigned",
             Record::StockSet { .. } => "stock-set",
             Record::ShopNoted { .. } => "shop-noted",
+            Record::GateNoted { .. } => "gate-noted",
             Record::SalesStopped { .. } => "sales-stopped",
             Record::SalesResumed { .. } => "sales-resumed",
             Record::KioskLocked { .. } => "kiosk-locked",
@@ -417,6 +421,7 @@ impl Record {
             | Record::SlotAssigned { .. }
             | Record::StockSet { .. }
             | Record::ShopNoted { .. }
+            | Record::GateNoted { .. }
             | Record::SalesStopped { .. }
             | Record::SalesResumed { .. }
             | Record::KioskLocked { .. }

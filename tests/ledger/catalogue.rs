@@ -70,6 +70,7 @@ const KEYS: &[(&str, &str)] = &[
     ("kid", "The name of a key of the fleet's."),
     ("kind", "The record's kind; in a reason, the [word](#stopreason)."),
     ("label", "What the goods were called when they were offered, by language."),
+    ("lane", "The lane's name in the configuration."),
     ("languages", "What the glass offers, in the order of its switch; a new customer sees the first."),
     ("last", "True where no other outlet will be tried for this unit."),
     ("left", "Minor units."),
@@ -78,6 +79,10 @@ const KEYS: &[(&str, &str)] = &[
     ("max_milli_c", "Thousandths of a degree Celsius."),
     ("minutes", "Minutes."),
     ("operation", "The number of the operation that it belongs to."),
+    (
+        "note",
+        "What happened at the gate: `kind` and what goes with it, as the lane writes it (`src/parking/lane/record.rs`).",
+    ),
     ("number", "The report's."),
     ("order", "The order's number. In a payment: the order that the provider says it was for."),
     ("outcome", "What came of the operation, with its [word](#outcome) in `result`."),

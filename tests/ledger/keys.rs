@@ -9,8 +9,8 @@ use kioskd::sale::Record;
 use kioskd::sale::record::{Closed, Held, Settling, Slip, Surplus};
 use kioskd::sale::view::{OrderState, StopReason};
 use kioskd::vocabulary::{
-    BootId, Cause, ChargeId, ClaimSettlement, Goods, Grant, Language, OrderId, Outlet, Payment, PaymentId, ProductId,
-    RailName, RefundId, StayId, Wall,
+    BootId, Cause, ChargeId, ClaimSettlement, Goods, Grant, LaneId, Language, OrderId, Outlet, Payment, PaymentId,
+    ProductId, RailName, RefundId, StayId, Wall,
 };
 use serde_json::{Value, json};
 
@@ -99,6 +99,7 @@ pub fn one_of_each() -> Vec<Record> {
         },
         Record::StockSet { slot: kit::slot("A1"), count: 5 },
         Record::ShopNoted { key: "inside".into(), value: Some(json!(41)) },
+        Record::GateNoted { lane: LaneId::parse("entry-1").unwrap(), note: json!({ "kind": "gate-closed" }) },
         Record::SalesStopped { reasons: vec![StopReason::GlassDark("dark".into())] },
         Record::SalesResumed {},
         Record::KioskLocked { reason: "cleaning".into() },
