@@ -14,6 +14,7 @@ mod counter;
 mod expander;
 mod gpiochip;
 mod inputs;
+mod lane;
 mod listen;
 mod pi;
 mod probe;
@@ -31,6 +32,7 @@ mod worker;
 pub use claims::{Claims, ClaimsError};
 pub use counter::{Counter, CounterError, EventCounter, OwnCounter};
 pub use expander::{Expander, ExpanderError, Pins};
+pub use lane::{GateButton, GateCommand, GateEvent};
 pub use listen::Listening;
 pub use probe::{Probe, ProbedBus, ProbedChip, ProbedLine, probe};
 pub use real::{LineFault, Real, RealInput, RealOutput};
@@ -109,7 +111,9 @@ pub enum BoardEvent {
     Temperature {
         milli: Option<i32>,
     },
-    /// Whether every relay can be driven and every input read; said at the start and when it changes.
+    /// Of the gate of a lane.
+    Gate(GateEvent),
+    /// Whether every relay can be driven, and every input read that is not a gate's; said at the start and when it changes.
     Answers {
         answers: bool,
     },
@@ -250,6 +254,7 @@ pub struct Board {
     shared: Arc<Shared>,
     thread: Thread,
     thermometer: Option<(mpsc::Sender<()>, Thread)>,
+    gate: Option<lane::Gate>,
     listening: Option<Listening>,
 }
 
@@ -259,15 +264,14 @@ pub struct Board {
 /// # Errors
 /// A line that can't be claimed, or no thread. A board that merely does not answer is reported, not an error.
 pub fn start(
-    config: &config::Board,
-    slots: &[config::Slot],
+    config: &Config,
     lines: Lines,
     supervisor: &Supervisor,
     report: impl Fn(BoardEvent) + Send + Sync + Clone + 'static,
 ) -> Result<Board, BoardError> {
     match lines {
-        Lines::Simulated(world) => start_on(&Simulated::new(world), supervisor, config, slots, GRACE, Arc::new(report)),
-        Lines::Real(board) => start_on(&*board, supervisor, config, slots, GRACE, Arc::new(report)),
+        Lines::Simulated(world) => start_on(&Simulated::new(world), supervisor, config, GRACE, Arc::new(report)),
+        Lines::Real(board) => start_on(&*board, supervisor, config, GRACE, Arc::new(report)),
     }
 }
 
@@ -275,11 +279,19 @@ pub fn start(
 pub(crate) fn start_on<B: Backend + 'static>(
     backend: &B,
     supervisor: &Supervisor,
-    config: &config::Board,
-    slots: &[config::Slot],
+    config: &Config,
     grace: Duration,
     report: Report,
 ) -> Result<Board, BoardError> {
+    let (slots, gate, config) = (&config.slots[..], config.gate.as_ref(), &config.board);
+    // Relays before anything else: they are inactive from then on.
+    let (gate, report) = match gate {
+        Some(gate) => {
+            let [of_gate, report] = lane::joined(&report);
+            (Some(lane::Claimed::claim(backend, gate, config.heartbeat.0, of_gate)?), report)
+        }
+        None => (None, report),
+    };
     let beam = config.drop_sensor.as_ref().filter(|sensor| sensor.counter.is_none());
     let count = beam.map(|sensor| OwnCounter::new(backend.beam_debounce(&sensor.beam)));
     let inputs = Arc::new(Inputs::of(config, slots, count.as_ref(), Arc::clone(&report)));
@@ -292,8 +304,9 @@ pub(crate) fn start_on<B: Backend + 'static>(
     };
     let listening = backend.listen(supervisor)?;
     let thread = supervisor.thread("the board", move || worker.run(&todo))?;
+    let gate = gate.map(|gate| gate.start(supervisor)).transpose()?;
     let questions = Questions::new(Limits::of(config, slots, grace));
-    Ok(Board { jobs, inputs, report, questions, shared, thread, thermometer, listening })
+    Ok(Board { jobs, inputs, report, questions, shared, thread, thermometer, gate, listening })
 }
 
 impl Board {
@@ -302,6 +315,14 @@ impl Board {
         let question = self.questions.ask(&command, Instant::now());
         // A thread that has ended has been reported, and its question stays open.
         drop(self.jobs.send(Job::Do(command, question)));
+    }
+
+    /// Asks it of the gate, where there is one. What was not energised comes as an event.
+    pub fn gate(&self, command: GateCommand) {
+        match &self.gate {
+            Some(gate) => gate.command(command),
+            None => tracing::error!(?command, "the board has no gate"),
+        }
     }
 
     /// When a question is overdue, if nobody answers before.
@@ -320,26 +341,31 @@ impl Board {
         overdue.into_iter().for_each(|event| (self.report)(event));
     }
 
-    /// What the watchdog looks at: the board's thread beats between any two words with a device, so one that never
+    /// What the watchdog looks at: the board's threads beat between any two words with a device, so one that never
     /// comes back is seen, and a long pulse is not taken for one.
-    pub fn part(&self) -> Part {
+    pub fn parts(&self) -> impl Iterator<Item = Part> {
         let jobs = self.jobs.clone();
-        Part {
+        let own = Part {
             name: "the board",
             heartbeat: self.shared.heartbeat.clone(),
             nudge: Box::new(move || drop(jobs.send(Job::Nudge))),
-        }
+        };
+        [own].into_iter().chain(self.gate.as_ref().map(lane::Gate::part))
     }
 
     /// An input changed by itself; reported at once, whatever the board's thread is doing.
     pub fn input_changed(&self, line: &str, active: bool) {
         self.inputs.changed(line, active);
+        if let Some(gate) = &self.gate {
+            gate.input_changed(line, active);
+        }
     }
 
     /// What a simulated world must know: every line, and which relay turns which slot. The beam stands directly behind
     /// its emitter; that is how the world knows that they belong together. The world's slots start full, whatever the
     /// ledger counts.
-    pub fn hello(config: &config::Board, slots: &[config::Slot]) -> (Vec<LineName>, Vec<SlotWiring>) {
+    pub fn hello(config: &Config) -> (Vec<LineName>, Vec<SlotWiring>) {
+        let (slots, gate, config) = (&config.slots, &config.gate, &config.board);
         let line = |name: &String, kind: &str| LineName { name: name.clone(), kind: kind.into() };
         let mut lines: Vec<_> = slots.iter().map(|slot| line(&slot.line, "relay")).collect();
         let switches = slots.iter().flat_map(|slot| [&slot.home, &slot.button]);
@@ -350,6 +376,11 @@ impl Board {
                 .flatten()
                 .map(|name| line(name, "input")),
         );
+        if let Some(gate) = gate {
+            let named = |(_, name): (_, &str), kind: &str| LineName { name: name.into(), kind: kind.into() };
+            lines.extend(gate.outputs().map(|output| named(output, "relay")));
+            lines.extend(gate.inputs().map(|input| named(input, "input")));
+        }
         if let Some(sensor) = &config.drop_sensor {
             lines.extend(sensor.emitter.iter().map(|name| line(name, "output")));
             lines.push(line(&sensor.beam, "input"));
@@ -371,6 +402,7 @@ impl Drop for Board {
         if !self.thread.wait(STOP) {
             tracing::error!("the board's thread hangs; its relays are left to `kioskd relays-safe`");
         }
+        drop(self.gate.take());
         drop(self.listening.take());
         // Reading a sensor may hang, and holds nothing that must be given back.
         drop(self.thermometer.take());

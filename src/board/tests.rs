@@ -167,8 +167,7 @@ fn deliver(fault: Option<Fault>, counter: [u8; 4], before: Option<u32>) -> Vec<B
     let bench = Bench { relay: Pin { high_fails: fault, ..Pin::default() }, counter: Arc::new(Mutex::new(counter)) };
     let (tell, events) = mpsc::channel();
     let board: Board =
-        start_on(&bench, &calm(), &config.board, &config.slots, GRACE, Arc::new(move |event| drop(tell.send(event))))
-            .unwrap();
+        start_on(&bench, &calm(), &config, GRACE, Arc::new(move |event| drop(tell.send(event)))).unwrap();
     let delivery = DeliveryId { order: OrderId::from_parts(1, 1), item: 0, attempt: 1 };
     board.command(Command::Deliver { delivery, slot: config.slots[0].name.clone(), before });
     let mut seen = Vec::new();
@@ -245,7 +244,7 @@ fn a_relay_that_stays_on_stops_the_machine() {
     let bench = Bench { relay: Pin::default(), counter: Arc::default() };
     let (tell, events) = mpsc::channel();
     let report = Arc::new(move |event| drop(tell.send(event)));
-    let board = start_on(&bench, &calm(), &config.board, &config.slots, GRACE, report).unwrap();
+    let board = start_on(&bench, &calm(), &config, GRACE, report).unwrap();
     let delivery = DeliveryId { order: OrderId::from_parts(1, 1), item: 0, attempt: 1 };
     board.command(Command::Deliver { delivery, slot: config.slots[0].name.clone(), before: None });
     let wait = || events.recv_timeout(PATIENCE).unwrap();
@@ -349,7 +348,7 @@ impl Running {
         (sensor.emitter, sensor.fall_time.0) = (None, Duration::from_millis(1));
         let (tell, events) = mpsc::channel();
         let report = Arc::new(move |event| drop(tell.send(event)));
-        let board = start_on(rig, supervisor, &config.board, &config.slots, GRACE, report).unwrap();
+        let board = start_on(rig, supervisor, &config, GRACE, report).unwrap();
         let running = Self { board, events, slot: config.slots[0].name.clone() };
         running.hear(|event| *event == BoardEvent::Answers { answers: true });
         running
@@ -437,7 +436,7 @@ fn a_delivery_that_hangs_in_the_middle_is_silence() {
     running.deliver(0);
     entered.1.recv_timeout(PATIENCE).unwrap();
 
-    let part = running.board.part();
+    let part = running.board.parts().next().unwrap();
     let beats = part.heartbeat.count();
     (part.nudge)();
     assert_eq!(part.heartbeat.count(), beats, "a watchdog that nudges it hears nothing");

@@ -364,7 +364,7 @@ fn pulse_watched<B: Backend>(
 
 /// Before whatever else runs: a pulse must end in time on a busy machine too. Without the right to it (CAP_SYS_NICE or
 /// LimitRTPRIO=) it is a thread like any other, which is enough on a machine that is not overloaded.
-fn hurry() {
+pub(super) fn hurry() {
     use thread_priority::{
         RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
         thread_native_id,

@@ -83,7 +83,8 @@ fn text(status: &Status) -> String {
     });
     let printer = status.devices.printer.trouble().map(|trouble| format!("printer ({trouble})"));
     let clock = (status.devices.clock == ClockStatus::Unset).then(|| "clock (not set)".to_owned());
-    let wrong: Vec<String> = faults.chain(printer).chain(clock).collect();
+    let gate = status.lane.as_ref().filter(|lane| !lane.is_well()).map(|lane| format!("gate {}", lane.name));
+    let wrong: Vec<String> = faults.chain(gate).chain(printer).chain(clock).collect();
     line(if wrong.is_empty() { "  every device is well".into() } else { format!("  look at: {}", wrong.join(", ")) });
     let pending = status.refunds_pending.map_or(0, |pending| u64::from(pending.count));
     let open = [(status.settling, "order"), (status.claims.len() as u64, "claim"), (pending, "silent refund")];
@@ -123,7 +124,7 @@ mod tests {
         assert!(told.contains("\n  IT DOES NOT SELL: the door is open; it is locked: a [2Jba [2Jb"), "{told}");
         assert!(
             told.contains(
-                "\n  look at: slot A1, drop-sensor, second-kiosk\n  open: 2 orders, 1 claim, 1 silent refund\n"
+                "\n  look at: slot A1, drop-sensor, second-kiosk, gate entry-1\n  open: 2 orders, 1 claim, 1 silent refund\n"
             ),
             "{told}"
         );

@@ -74,7 +74,7 @@ impl Edges {
                 // Not the world's to show.
                 Panel::Drm { .. } | Panel::Fbdev { .. } => (0, 0),
             };
-            let (lines, slots) = Board::hello(&config.board, &config.slots);
+            let (lines, slots) = Board::hello(config);
             if let Err(error) = world.tell(&ToWorld::Hello { lines, slots, panel }, &[]) {
                 return Err(KioskError::Died { part: "the world", why: error.to_string() });
             }
@@ -85,7 +85,7 @@ impl Edges {
         if let Some(claims) = Claims::here() {
             lines.announce(&claims)?;
         }
-        let board = board::start(&config.board, &config.slots, lines, supervisor, report)?;
+        let board = board::start(config, lines, supervisor, report)?;
 
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

@@ -73,6 +73,7 @@ use configuration::{Chosen, InForce};
 use devices::{Devices, LinkStatus};
 use edges::Edges;
 use glass::{GlassContent, GlassHandle};
+use lane::Lane;
 use media::{Media, Sweep};
 use notices::Notice;
 use reads::Reads;
@@ -304,6 +305,8 @@ struct Kiosk {
     desk: Option<Arc<CommandDesk>>,
     commands_rejected: command::Rejections,
     warmth: TemperatureWatch,
+    /// The gate at which the kiosk stands.
+    lane: Option<Lane>,
     /// The installer's last words.
     update_progress: Option<String>,
     /// Requests whose outcome somebody waits for.
@@ -337,6 +340,7 @@ impl Kiosk {
                 (None, None, Some(error.to_string()))
             }
         };
+        let lane = Lane::recover(&config, reader.as_ref(), clock.now())?;
         let mut unprinted = false;
         let mut desk = None;
         let (link, reads) = match reader {
@@ -377,6 +381,7 @@ impl Kiosk {
             update_progress: None,
             pending_operations: BTreeMap::new(),
             warmth: start::warmth(&config),
+            lane,
             receipt_header: ReceiptHeader::new(&config),
             shown: None,
             touch: input::TouchState::new(&config),
@@ -413,8 +418,10 @@ impl Kiosk {
             Some(why) => {
                 self.ledger_failed();
                 self.step(Event::Condition(Condition::LedgerFailed { why }));
+                self.begin_lane();
             }
             None => {
+                self.begin_lane();
                 let version = env!("CARGO_PKG_VERSION").to_owned();
                 self.step(Event::Started { boot: self.boot.clone(), version });
             }
@@ -434,7 +441,9 @@ impl Kiosk {
             }
             let now = self.clock.now();
             self.heartbeat.beat();
-            let wake = self.state.next_wake(now).map(|at| at.since(now));
+            self.tick_lane();
+            let of_lane = self.lane.as_ref().and_then(Lane::next_wake);
+            let wake = self.state.next_wake(now).into_iter().chain(of_lane).min().map(|at| at.since(now));
             let overdue = self.edges.board.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
             let input = match wake.into_iter().chain(overdue).min() {
                 Some(wait) => queue.recv_timeout(wait),
@@ -492,6 +501,7 @@ impl Kiosk {
             Input::Device(event) => self.input(event),
             Input::Board(BoardEvent::Button { slot }) => self.pressed(&slot),
             Input::Board(BoardEvent::Temperature { milli }) => self.measured(milli),
+            Input::Board(BoardEvent::Gate(event)) => self.gate_event(event),
             Input::Board(event) => {
                 if let BoardEvent::Prepared { reading, .. } = &event {
                     self.sensed(reading);
@@ -594,6 +604,9 @@ impl Kiosk {
                 }
             }
             Effect::Answer { id, outcome } => self.answered(&id, &outcome),
+            Effect::Prepare { delivery, outlet } if self.stands_at(&outlet) => self.prepare_at_gate(delivery),
+            Effect::Deliver { delivery, outlet, .. } if self.stands_at(&outlet) => self.deliver_at_gate(delivery),
+            Effect::Recall { delivery, outlet, .. } if self.stands_at(&outlet) => self.recall_at_gate(delivery),
             Effect::CheckConfig { asked } => self.check_config(asked),
             Effect::StartAnew => self.starts_anew = true,
             Effect::Tell { message } => self.tell_the_site(message),
@@ -716,6 +729,6 @@ fn board_event(event: BoardEvent) -> Option<Event> {
         BoardEvent::NotHome { slot } => {
             Event::Condition(Condition::OutletFaulty { outlet: Outlet::Slot(slot), why: Cause::MotorNotHome })
         }
-        BoardEvent::Button { .. } | BoardEvent::Temperature { .. } => return None,
+        BoardEvent::Button { .. } | BoardEvent::Temperature { .. } | BoardEvent::Gate(_) => return None,
     })
 }

@@ -17,7 +17,7 @@ use crate::service::{self, Ended, Heartbeat, Notification, Part, Supervisor};
 use crate::signed::keys::KeySource;
 use crate::vending::{Planogram, Slot, TemperatureWatch};
 use crate::vocabulary::fee::FeeSchedule;
-use crate::vocabulary::{BootId, Stamp};
+use crate::vocabulary::{BootId, Stamp, UnknownDelivery};
 use crate::world::{Unsolicited, World};
 
 /// Keeps the service manager's watchdog quiet while the loop, the glass and the board make progress; `None` where
@@ -37,7 +37,8 @@ pub(super) fn watch(
 /// Those whose hanging is the machine's.
 pub(super) fn parts(edges: &Edges, heartbeat: &Heartbeat, inputs: Sender<Input>) -> Vec<Part> {
     let nudge = Box::new(move || drop(inputs.send(Input::Nudge)));
-    vec![Part { name: "the event loop", heartbeat: heartbeat.clone(), nudge }, edges.glass.part(), edges.board.part()]
+    let own = Part { name: "the event loop", heartbeat: heartbeat.clone(), nudge };
+    [own, edges.glass.part()].into_iter().chain(edges.board.parts()).collect()
 }
 
 /// The first part to end ends the loop, and with it the daemon.
@@ -142,7 +143,11 @@ pub(crate) fn policy(config: &Config) -> Policy {
         more_time: sale.more_time.0,
         grace: sale.grace.0,
         lease: sale.lease.0,
-        unknown_delivery: sale.unknown_delivery,
+        // A car that nobody has seen has passed: it is on its way with what it has paid for.
+        unknown_delivery: match config.gate {
+            Some(_) => UnknownDelivery::AssumeDelivered,
+            None => sale.unknown_delivery,
+        },
         paid_without_intent: sale.paid_without_intent,
         attempts: sale.attempts,
         max_units: sale.max_units,

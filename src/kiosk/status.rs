@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::configuration::{ConfigStatus, RejectedConfig};
 use super::devices::{ClockStatus, Devices, LinkStatus};
+use super::lane::told::LaneStatus;
 use super::software::SoftwareStatus;
 use crate::config::Config;
 use crate::fleet::command;
@@ -53,6 +54,9 @@ pub struct Status {
     pub temperature_milli_c: Option<i32>,
     pub stock: BTreeMap<SlotId, Stock>,
     pub faults: Vec<Fault>,
+    /// Left out where the kiosk stands at no gate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lane: Option<LaneStatus>,
     pub claims: Vec<Claim>,
     /// Open orders of which no sensor could tell whether the goods fell.
     pub unknown: Vec<OrderId>,
@@ -148,6 +152,7 @@ pub(crate) struct Facts<'a> {
     pub rejections: Option<Rejections>,
     pub commands_rejected: &'a command::Rejections,
     pub update_progress: Option<&'a str>,
+    pub lane: Option<LaneStatus>,
     pub now: Mono,
     pub wall: Option<Wall>,
 }
@@ -199,6 +204,7 @@ impl Status {
             temperature_milli_c: facts.temperature_milli_c,
             stock: stock.collect(),
             faults: slot_faults.chain(faulty).chain(twin).collect(),
+            lane: facts.lane.clone(),
             claims: claims.collect(),
             unknown: unknown.map(|order| order.id).collect(),
             settling: open().count() as u64,
@@ -220,6 +226,7 @@ impl Status {
     pub(crate) fn holds(&self, facts: &Facts<'_>) -> bool {
         self.devices == *facts.devices
             && self.second_kiosk == facts.second_kiosk
+            && self.lane == facts.lane
             && self.rejections == facts.rejections
             && self.commands_rejected == *facts.commands_rejected
             && self.rails_refusing == facts.state.conditions.refusing
@@ -279,6 +286,7 @@ impl Status {
             (!slots.is_empty()).then_some(Alarm::SlotFaulty { slots }),
             self.second_kiosk.map(|why| Alarm::SecondKiosk { why }),
             (!devices.is_empty()).then_some(Alarm::DeviceFaulty { devices }),
+            self.lane.clone().filter(|lane| !lane.is_well()).map(|lane| Alarm::Lane { lane }),
             (!self.unknown.is_empty()).then(|| Alarm::DeliveryUnknown { orders: self.unknown.clone() }),
             (self.pins_refused >= PINS_REFUSED).then_some(Alarm::ServicePin { in_a_row: self.pins_refused }),
             moved.map(|(ledger, before)| Alarm::LedgerMoved { ledger, before }),
@@ -314,6 +322,11 @@ impl fmt::Display for Status {
             match fault {
                 Fault::Slot { slot, why, .. } => write!(f, "; slot {slot}: {why}")?,
                 Fault::Device { device, why } => write!(f, "; {device}: {why}")?,
+            }
+        }
+        if let Some(lane) = &self.lane {
+            for told in lane.alarms.iter().chain(&lane.calls) {
+                write!(f, "; gate {}: {}", lane.name, told.why)?;
             }
         }
         if self.devices.clock == ClockStatus::Unset {
@@ -354,6 +367,9 @@ pub enum Alarm {
     Claim {
         orders: Vec<Claim>,
     },
+    Lane {
+        lane: LaneStatus,
+    },
     SlotFaulty {
         slots: Vec<Fault>,
     },
@@ -390,6 +406,7 @@ impl Alarm {
             Alarm::RailRefused { .. } => "rail-refused",
             Alarm::RefundPending(_) => "refund-pending",
             Alarm::Claim { .. } => "claim",
+            Alarm::Lane { .. } => "lane",
             Alarm::SlotFaulty { .. } => "slot-faulty",
             Alarm::SecondKiosk { .. } => TWIN,
             Alarm::DeviceFaulty { .. } => "device-faulty",

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::glass::GlassContent;
+use super::lane::Lane;
 use super::notices::Notice;
 use super::status::{Facts, Status};
 use super::{Clock, Input, Kiosk, bus, scene};
@@ -79,6 +80,7 @@ impl Kiosk {
             rejections: self.rejections,
             commands_rejected: &self.commands_rejected,
             update_progress: self.update_progress.as_deref(),
+            lane: self.lane.as_ref().map(Lane::status),
             now,
             wall,
         }

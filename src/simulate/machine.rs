@@ -556,6 +556,7 @@ impl Run {
             rejections: None,
             commands_rejected: &self.rejections,
             update_progress: None,
+            lane: None,
             now: self.clock.now(),
             wall,
         }

@@ -49,14 +49,13 @@ impl Kiosk {
                 board.input_changed(&line, active);
             }
         });
-        let (lines, slots) = Board::hello(&wiring.board, &wiring.slots);
+        let (lines, slots) = Board::hello(wiring);
         connection.tell(&ToWorld::Hello { lines, slots, panel: (0, 0) }, &[]).unwrap();
         let (tell, events) = mpsc::channel();
         let lines = Lines::open(config, Some(&connection)).unwrap();
-        let started =
-            kioskd::board::start(&config.board, &config.slots, lines, &Supervisor::new(|_| ()), move |event| {
-                let _ = tell.send(event);
-            });
+        let started = kioskd::board::start(config, lines, &Supervisor::new(|_| ()), move |event| {
+            let _ = tell.send(event);
+        });
         *board.lock().unwrap() = Some(started.unwrap());
         let mut kiosk = Self { board, events, held: Vec::new(), _world: connection };
         // By then the world has heard the greeting too.

@@ -204,3 +204,25 @@ fn claims_that_are_damaged_are_told_and_the_file_is_used() {
     assert!(none.read().unwrap().is_empty());
     assert!(none.write(&[wiring(&[])]).is_err());
 }
+
+#[test]
+fn the_relays_of_a_gate_are_made_safe_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (claims, chip) = (Claims::at(folder.path()), Chip::with(&[4, 5, 6]));
+    let mut text = "[board]\ndriver = \"gpiochip\"\n[gate]\nname = \"entry-1\"\nraise = \"up\"\nlower = \"down\"\nsign = \"full\"\n".to_owned();
+    for (name, offset) in [("up", 4), ("down", 5), ("full", 6)] {
+        text += &format!("[[line]]\nname = \"{name}\"\nchip = \"/dev/gpiochip0\"\noffset = {offset}\n");
+    }
+    let gate = || toml::from_str::<Wiring>(&text).unwrap();
+    let open = |wiring| Ok(Bench { chip: chip.clone(), wiring });
+    announce(&open(gate()).unwrap(), gate(), open, &claims).unwrap();
+    chip.busy.lock().unwrap().insert(5);
+    let (safe, said) = after(&chip, &claims, typo());
+    assert!(!safe && chip.still_on() == [5], "{said:?}");
+    let left = claims.read().unwrap().remove(0).relays();
+    assert_eq!(left.iter().map(|relay| relay.line.as_str()).collect::<Vec<_>>(), ["down"], "it is not forgotten");
+    chip.busy.lock().unwrap().clear();
+    let (safe, said) = after(&chip, &claims, Ok(gate()));
+    assert!(safe && chip.still_on().is_empty(), "{said:?}");
+    assert_eq!(said[0], "the gate's lower: line down is inactive (offset 5)");
+}

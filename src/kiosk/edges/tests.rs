@@ -132,11 +132,19 @@ pub(in super::super) struct Rig {
     rail: Arc<Generous>,
     /// Slips that would be printed.
     slips: Receiver<PrintJob>,
-    _state: tempfile::TempDir,
+    _state: Arc<tempfile::TempDir>,
 }
 
 pub(in super::super) fn rig(fate: impl Fn() + Send + Sync + 'static) -> Rig {
-    let state = tempfile::tempdir().unwrap();
+    rig_in(&Arc::new(tempfile::tempdir().unwrap()), |_| (), fate)
+}
+
+/// The same with its ledger there, where an earlier run may have written one, and with another configuration.
+pub(in super::super) fn rig_in(
+    state: &Arc<tempfile::TempDir>,
+    change: impl FnOnce(&mut Config),
+    fate: impl Fn() + Send + Sync + 'static,
+) -> Rig {
     let mut config: Config = toml::from_str(include_str!("../../../configs/vending.toml")).unwrap();
     config.state.directory = state.path().into();
     config.fleet = None;
@@ -144,12 +152,13 @@ pub(in super::super) fn rig(fate: impl Fn() + Send + Sync + 'static) -> Rig {
     config.slots[0].pulse.0 = Duration::from_millis(30);
     (config.board.door, config.board.tamper, config.board.drop_sensor) = (None, None, None);
     config.sale.unknown_delivery = UnknownDelivery::Refund;
+    change(&mut config);
     let (inputs, queue) = channel();
     let supervisor = start::supervisor(inputs.clone());
     let to_board = inputs.clone();
     let report = Arc::new(move |event| drop(to_board.send(Input::Board(event))));
     let wires = Wires(Arc::new(fate));
-    let board = board::start_on(&wires, &supervisor, &config.board, &config.slots, GRACE, report).unwrap();
+    let board = board::start_on(&wires, &supervisor, &config, GRACE, report).unwrap();
     let rail = Arc::new(Generous::default());
     let (printer, slips) = channel();
     let updater = Updater::new(&config.update, &config.board.lines, None, &config.state.directory, 0);
@@ -178,7 +187,7 @@ pub(in super::super) fn rig(fate: impl Fn() + Send + Sync + 'static) -> Rig {
         Heartbeat::default(),
     )
     .unwrap();
-    Rig { kiosk, queue, inputs, rail, slips, _state: state }
+    Rig { kiosk, queue, inputs, rail, slips, _state: Arc::clone(state) }
 }
 
 impl Rig {
@@ -187,6 +196,7 @@ impl Rig {
         let by = Instant::now() + PATIENCE;
         while !there(&self.kiosk) {
             assert!(Instant::now() < by, "it never came: {:#?}", self.kiosk.state.orders);
+            self.kiosk.tick_lane();
             let now = self.kiosk.clock.now();
             let wake = self.kiosk.state.next_wake(now).map_or(PATIENCE, |at| at.since(now));
             match self.queue.recv_timeout(wake.min(Duration::from_millis(50))) {

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::super::configuration::Origin;
 use super::super::devices::{BoardStatus, DropSensorStatus, GlassStatus, InputStatus, ThermometerStatus};
 use super::super::edges::tests::{rig, sell};
+use super::super::lane::told::Told;
 use super::super::software::{SoftwareStatus, UpdateStatus};
 use super::super::{Input, Kiosk};
 use super::*;
@@ -15,6 +16,7 @@ use crate::input::Role;
 use crate::operation::Digest;
 use crate::payment::gateway::Rejected;
 use crate::sale::event::Event;
+use crate::vocabulary::LaneId;
 
 const DOCUMENTATION: &str = include_str!("../../../docs/fleet.md");
 const TECHNICIAN: &str = include_str!("../../../docs/technician.md");
@@ -73,6 +75,7 @@ pub fn quiet() -> Status {
         selling: true,
         reasons: vec![],
         faults: vec![],
+        lane: full().lane.map(|lane| LaneStatus { alarms: vec![], calls: vec![], ..lane }),
         claims: vec![],
         unknown: vec![],
         settling: 0,
@@ -133,6 +136,12 @@ pub fn full() -> Status {
             Fault::Device { device: "drop-sensor".into(), why: why() },
             Fault::Device { device: TWIN.into(), why: why() },
         ],
+        lane: Some(LaneStatus {
+            name: LaneId::parse("entry-1").unwrap(),
+            alarms: vec![Told { kind: "fire".into(), why: why() }],
+            calls: vec![Told { kind: "nobody-passes".into(), why: "nobody".into() }],
+            kept_open: true,
+        }),
         claims: vec![Claim { order, short_code: order.short_code(), why: why(), cause: "delivery-unknown" }],
         unknown: vec![order],
         settling: 2,
@@ -216,7 +225,7 @@ fn every_alarm_is_documented_with_its_keys() {
     let status = Status { devices: Devices { printer: PrinterStatus::Unreachable { why: why() }, ..well() }, ..full() };
     let rows = documented("The alarms");
     let alarms = status.alarms();
-    assert_eq!(alarms.len(), 14, "an alarm of each kind: {alarms:?}");
+    assert_eq!(alarms.len(), 15, "an alarm of each kind: {alarms:?}");
     assert_eq!(alarms.keys().collect::<Vec<_>>(), rows.keys().collect::<Vec<_>>());
     for (kind, alarm) in &alarms {
         assert!(
@@ -258,7 +267,7 @@ fn what_is_well_raises_no_alarm_and_one_line_says_all() {
     assert_eq!(
         line,
         "not selling: door-open, locked; orders to settle: 2; printer: there is no paper; slot A1: why; drop-sensor: why; \
-         second-kiosk: why; the clock is not set; not connected to the fleet: no route"
+         second-kiosk: why; gate entry-1: why; gate entry-1: nobody; the clock is not set; not connected to the fleet: no route"
     );
 }
 
