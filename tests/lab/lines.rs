@@ -17,7 +17,7 @@ use kioskd::vocabulary::{DeliveryId, Evidence, OrderId, Reading, SlotId};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One simulated chip; it goes when it is dropped.
-struct Chip {
+pub struct Chip {
     configfs: PathBuf,
     sysfs: PathBuf,
     name: String,
@@ -25,7 +25,7 @@ struct Chip {
 
 impl Chip {
     /// `names` are the kernel's names of the first lines; there are 30.
-    fn new(label: &str, names: &[&str]) -> Self {
+    pub fn new(label: &str, names: &[&str]) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let own = format!("kioskd-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let configfs = PathBuf::from("/sys/kernel/config/gpio-sim").join(own);
@@ -49,16 +49,16 @@ impl Chip {
         self.sysfs.join(format!("sim_gpio{offset}")).join(what)
     }
 
-    fn high(&self, offset: u32) -> bool {
+    pub fn high(&self, offset: u32) -> bool {
         fs::read_to_string(self.line(offset, "value")).unwrap().trim() == "1"
     }
 
-    fn drive(&self, offset: u32, high: bool) {
+    pub fn drive(&self, offset: u32, high: bool) {
         fs::write(self.line(offset, "pull"), if high { "pull-up" } else { "pull-down" }).unwrap();
     }
 
     /// Every change of a line, with its time, until the watch is ended.
-    fn watch(&self, offset: u32) -> Watch {
+    pub fn watch(&self, offset: u32) -> Watch {
         let (path, end) = (self.line(offset, "value"), Arc::new(AtomicBool::new(false)));
         let ended = Arc::clone(&end);
         let (ready, is_ready) = mpsc::channel();
@@ -97,13 +97,13 @@ impl Drop for Chip {
     }
 }
 
-struct Watch {
+pub struct Watch {
     end: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<Vec<(Instant, bool)>>,
 }
 
 impl Watch {
-    fn end(self) -> Vec<(Instant, bool)> {
+    pub fn end(self) -> Vec<(Instant, bool)> {
         // What has just happened is seen too.
         std::thread::sleep(Duration::from_millis(50));
         self.end.store(true, Ordering::Relaxed);
@@ -131,8 +131,8 @@ pub fn config(board: &str, slot: &str) -> Config {
 }
 
 pub struct Running {
-    board: Board,
-    events: mpsc::Receiver<BoardEvent>,
+    pub board: Board,
+    pub events: mpsc::Receiver<BoardEvent>,
 }
 
 fn try_start(config: &Config) -> Result<Running, board::BoardError> {
@@ -141,14 +141,17 @@ fn try_start(config: &Config) -> Result<Running, board::BoardError> {
     if let Some(claims) = Claims::here() {
         lines.announce(&claims)?;
     }
-    let board = board::start(&config.board, &config.slots, lines, &Supervisor::new(|_| ()), move |event| {
-        drop(tell.send(event))
-    })?;
+    let board = board::start(config, lines, &Supervisor::new(|_| ()), move |event| drop(tell.send(event)))?;
     Ok(Running { board, events })
 }
 
+/// With everything that it says from the first moment.
+pub fn start_anew(config: &Config) -> Running {
+    try_start(config).unwrap_or_else(|error| panic!("{error}"))
+}
+
 pub fn start(config: &Config) -> Running {
-    let running = try_start(config).unwrap_or_else(|error| panic!("{error}"));
+    let running = start_anew(config);
     running.until(|event| matches!(event, BoardEvent::Answers { .. }));
     running
 }
@@ -253,18 +256,18 @@ fn dies_in_the_middle_of_a_pulse() {
     running.evidence();
 }
 
-fn relays_safe(config: &Path) -> (Output, Duration) {
+pub fn relays_safe(config: &Path) -> (Output, Duration) {
     let began = Instant::now();
     let mut command = Process::new(env!("CARGO_BIN_EXE_kioskd"));
     command.args(["relays-safe", "--config"]).arg(config).env("RUNTIME_DIRECTORY", config.parent().unwrap());
     (command.output().unwrap(), began.elapsed())
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-fn eventually(what: &str, is: impl Fn() -> bool) {
+pub fn eventually(what: &str, is: impl Fn() -> bool) {
     let began = Instant::now();
     while !is() {
         assert!(began.elapsed() < PATIENCE, "{what}");
