@@ -19,6 +19,8 @@ use crate::vocabulary::{ClaimSettlement, Corner, Outlet, SlotId, Spot};
 
 /// Longer than a kiosk takes for an answer.
 const PATIENCE: Duration = Duration::from_secs(25);
+/// Longer than its sale waits for a lane.
+const FOR_A_LANE: Duration = Duration::from_secs(150);
 
 const STATUS: &str = super::status::INTERFACE;
 const SERVICE: &str = "org.kioskd.Kiosk1.Service";
@@ -76,10 +78,10 @@ impl Client {
     /// # Errors
     /// There is no bus, or no kiosk on it.
     pub async fn connect(bus: Bus) -> Result<Self, NoAnswer> {
-        let connection = builder(bus).method_timeout(PATIENCE).build().await.map_err(NoAnswer::Bus)?;
+        let connection = builder(bus).method_timeout(FOR_A_LANE).build().await.map_err(NoAnswer::Bus)?;
         let bus = "org.freedesktop.DBus";
-        let there = connection.call_method(Some(bus), "/org/freedesktop/DBus", Some(bus), "NameHasOwner", &NAME).await;
-        match there.and_then(|answer| answer.body().deserialize::<bool>()) {
+        let there = connection.call_method(Some(bus), "/org/freedesktop/DBus", Some(bus), "NameHasOwner", &NAME);
+        match in_time(PATIENCE, there).await.and_then(|answer| answer.body().deserialize::<bool>()) {
             Ok(true) => Ok(Self(connection)),
             Ok(false) => Err(NoAnswer::NoKiosk),
             Err(error) => Err(NoAnswer::Bus(error)),
@@ -161,6 +163,13 @@ impl Client {
                 let answer = self.call(SERVICE, "Pulse", &outlet.to_string()).await?;
                 let (known, fell) = answer.body().deserialize().map_err(NoAnswer::Lost)?;
                 Ok(Done::Energised { outlet: outlet.clone(), counted: Some(fell).filter(|_| known) })
+            }
+            Operation::Raise { reason } => self.wish("Raise", &reason.as_str()).await,
+            Operation::KeepOpen { reason } => self.wish("KeepOpen", &reason.as_str()).await,
+            Operation::Release { reason } => self.wish("Release", &reason.as_str()).await,
+            Operation::CarsInside { cars, reason } => self.wish("CarsInside", &(cars, reason.as_str())).await,
+            Operation::VoidTicket { ticket, reason } => {
+                self.change("VoidTicket", &(ticket.as_str(), reason.as_str())).await
             }
             Operation::CashUp => {
                 let answer = self.call(SERVICE, "CashUp", &()).await?;
@@ -284,6 +293,12 @@ impl Client {
         answer.body().deserialize().map(Done::Changed).map_err(NoAnswer::Lost)
     }
 
+    /// Likewise where the lane's word is waited for: a car passes when its driver likes.
+    async fn wish<A: serde::Serialize + DynamicType>(&self, method: &str, arguments: &A) -> Result<Done, NoAnswer> {
+        let answer = self.answer(FOR_A_LANE, SERVICE, method, arguments).await?;
+        answer.body().deserialize().map(Done::Changed).map_err(NoAnswer::Lost)
+    }
+
     async fn begin(&self, method: &str, what: &str) -> Result<Done, NoAnswer> {
         let answer = self.call(SERVICE, method, &what).await?;
         answer.body().deserialize().map(Done::Order).map_err(NoAnswer::Lost)
@@ -301,7 +316,18 @@ impl Client {
         method: &str,
         arguments: &A,
     ) -> Result<zbus::Message, NoAnswer> {
-        self.0.call_method(Some(NAME), PATH, Some(interface), method, arguments).await.map_err(|error| match error {
+        self.answer(PATIENCE, interface, method, arguments).await
+    }
+
+    async fn answer<A: serde::Serialize + DynamicType>(
+        &self,
+        patience: Duration,
+        interface: &str,
+        method: &str,
+        arguments: &A,
+    ) -> Result<zbus::Message, NoAnswer> {
+        let call = self.0.call_method(Some(NAME), PATH, Some(interface), method, arguments);
+        in_time(patience, call).await.map_err(|error| match error {
             zbus::Error::MethodError(name, Some(says), _) if name.starts_with(NAME) => match error::may_not(&name) {
                 true => NoAnswer::NotAllowed(says),
                 false => NoAnswer::Refused(says),
@@ -314,4 +340,10 @@ impl Client {
             error => NoAnswer::Lost(error),
         })
     }
+}
+
+/// The connection waits for the slowest answer of all.
+async fn in_time<T>(patience: Duration, call: impl Future<Output = zbus::Result<T>>) -> zbus::Result<T> {
+    let late = |_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
+    tokio::time::timeout(patience, call).await.unwrap_or_else(late)
 }

@@ -127,6 +127,8 @@ fn refusal(why: &Refusal) -> &'static str {
         Refusal::NumberTaken => named!("NumberTaken"),
         Refusal::NoSuchSlot => named!("NoSuchSlot"),
         Refusal::NoSuchGate => named!("NoSuchGate"),
+        Refusal::NoGate => named!("NoGate"),
+        Refusal::NotACarPark => named!("NotACarPark"),
         Refusal::NoSuchProduct => named!("NoSuchProduct"),
         Refusal::NothingIsKeptHere => named!("NothingIsKeptHere"),
         Refusal::HoldsLess { .. } => named!("HoldsLess"),
@@ -152,6 +154,11 @@ pub fn may_not(name: &str) -> bool {
 fn doing(asked: &Operation) -> String {
     match asked {
         Operation::Lock { .. } => "lock the kiosk".into(),
+        Operation::Raise { .. } => "raise the gate".into(),
+        Operation::KeepOpen { .. } => "keep the gate open".into(),
+        Operation::Release { .. } => "release the gate".into(),
+        Operation::VoidTicket { ticket, .. } => format!("void ticket {ticket}"),
+        Operation::CarsInside { cars, .. } => format!("set the cars inside to {cars}"),
         Operation::Unlock => "unlock the kiosk".into(),
         Operation::Refill => "note that every slot is full".into(),
         Operation::SettleClaim { order, .. } => format!("settle the claim of order {order}"),

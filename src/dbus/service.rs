@@ -252,6 +252,69 @@ impl Service {
         }
     }
 
+    /// One car may pass the gate; answered when the lane says what came of it, which may take minutes. `reason`, here and
+    /// below: one line of 1 to 200 characters, which is on record.
+    #[zbus(out_args("changed"))]
+    async fn raise(
+        &self,
+        reason: &str,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<bool, Error> {
+        let reason = parsed(reason)?;
+        self.change(Operation::Raise { reason }, &call, bus).await
+    }
+
+    /// The gate stays open until it is released.
+    #[zbus(out_args("changed"))]
+    async fn keep_open(
+        &self,
+        reason: &str,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<bool, Error> {
+        let reason = parsed(reason)?;
+        self.change(Operation::KeepOpen { reason }, &call, bus).await
+    }
+
+    /// The gate is no longer kept open, and the lane may lower it, whoever has raised it.
+    #[zbus(out_args("changed"))]
+    async fn release(
+        &self,
+        reason: &str,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<bool, Error> {
+        let reason = parsed(reason)?;
+        self.change(Operation::Release { reason }, &call, bus).await
+    }
+
+    /// A ticket counts no more: it is lost, or its car is not there. `ticket`: its number, as printed or as typed.
+    #[zbus(out_args("changed"))]
+    async fn void_ticket(
+        &self,
+        ticket: &str,
+        reason: &str,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<bool, Error> {
+        let (ticket, reason) = (parsed(ticket)?, parsed(reason)?);
+        self.change(Operation::VoidTicket { ticket, reason }, &call, bus).await
+    }
+
+    /// So many cars are inside: a person has counted them.
+    #[zbus(out_args("changed"))]
+    async fn cars_inside(
+        &self,
+        cars: u32,
+        reason: &str,
+        #[zbus(header)] call: Header<'_>,
+        #[zbus(connection)] bus: &Connection,
+    ) -> Result<bool, Error> {
+        let reason = parsed(reason)?;
+        self.change(Operation::CarsInside { cars, reason }, &call, bus).await
+    }
+
     /// What the customer sees on the glass now. `png`: a file, at most some megabytes; `code`: what the code says that is
     /// shown, empty where none is.
     #[zbus(out_args("png", "code"))]

@@ -64,6 +64,8 @@ fn every_refusal_has_a_name_in_the_paper_and_a_sentence() {
         Refusal::NumberTaken,
         Refusal::NoSuchSlot,
         Refusal::NoSuchGate,
+        Refusal::NoGate,
+        Refusal::NotACarPark,
         Refusal::NoSuchProduct,
         Refusal::NothingIsKeptHere,
         Refusal::HoldsLess { capacity: 8 },

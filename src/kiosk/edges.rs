@@ -21,10 +21,11 @@ use crate::fleet::command::CommandDesk;
 use crate::fleet::link::{self, Link, LinkConfig};
 use crate::fleet::tls::ClientTls;
 use crate::fleet::topic::Name;
+use crate::operation::{Actor, Reason, RequestId};
 use crate::payment::gateway::GatewayClient;
 use crate::payment::{self, Rail};
 use crate::printer::{self, CashUpSlip, Printer, PrinterStatus, Receipt, TestPage, Ticket};
-use crate::sale::event::{Condition, Effect, Event};
+use crate::sale::event::{Condition, Effect, Event, GateAsk};
 use crate::screen::language::Texts;
 use crate::screen::open_panel;
 use crate::screen::text::{TextError, Typesetter};
@@ -234,6 +235,7 @@ impl Edges {
                     drop(inputs.send(Input::Event(checked)));
                 });
             }
+            Effect::Gate { id, by, reason, ask } => self.ask_lane(id, by, reason, ask),
             Effect::AskReboot => {
                 let (reboot, inputs) = (Arc::clone(&self.reboot), self.inputs.clone());
                 let ask = async move { reboot.can().await };
@@ -279,6 +281,11 @@ impl Edges {
             | Effect::CallForHelp
             | Effect::StartAnew => {}
         }
+    }
+
+    /// The lane hears of it and answers with one [`Event::GateAnswered`].
+    fn ask_lane(&self, id: RequestId, _by: Actor, _reason: Reason, _ask: GateAsk) {
+        self.post(Event::GateAnswered { id, result: Err("this kiosk has no lane".into()) });
     }
 
     fn with<T: Send + 'static, F>(

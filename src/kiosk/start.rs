@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use jiff::tz::TimeZone;
@@ -129,6 +130,9 @@ pub(crate) fn open_ledger(
     Ok((ledger, reader))
 }
 
+/// A lane says by then what came of a person's wish.
+const GATE_ANSWERS: Duration = Duration::from_secs(120);
+
 /// What the operator wrote about sales.
 pub(crate) fn policy(config: &Config) -> Policy {
     let (kiosk, sale) = (&config.kiosk, &config.sale);
@@ -165,6 +169,7 @@ pub(crate) fn policy(config: &Config) -> Policy {
         fleet: config.fleet.is_some(),
         trial: config.fleet.as_ref().map_or(config::Fleet::trial(), |fleet| fleet.trial).0,
         update_gate: config.update.gate.0,
+        gate_answers: GATE_ANSWERS,
         categories: config.categories.iter().map(|known| (known.id.clone(), known.name.clone())).collect(),
         rails: config
             .rails

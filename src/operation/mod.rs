@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use findings::{BadFindings, CheckResult, Finding, Findings, PartName, Seen};
 pub use media::{MediaSlide, MediaUrl, Medium, SlideHours, TimeOfDay};
 pub use software::{BundlePlace, Compatible, Digest, Version};
-pub use text::{ConfigText, KeyName, KeysetText, LanguageTag, Moment, Reason, RequestId};
+pub use text::{ConfigText, KeyName, KeysetText, LanguageTag, Moment, Reason, RequestId, TicketText};
 pub use window::ReplayWindow;
 
 use crate::vocabulary::{Cause, ClaimSettlement, Language, Minor, OrderId, Outlet, ProductId, SlotId, StopReason};
@@ -90,6 +90,16 @@ pub enum Operation {
     Maintenance { on: bool },
     /// Energise the relay of a slot or a gate once, whatever lies there and with the door open too; in maintenance alone.
     Pulse { outlet: Outlet },
+    /// One car may pass the gate. It is done once the lane says what came of it.
+    Raise { reason: Reason },
+    /// The gate stays open until it is released.
+    KeepOpen { reason: Reason },
+    /// It is no longer kept open, and the lane may lower it, whoever has raised it.
+    Release { reason: Reason },
+    /// This ticket counts no more: it is lost, or its car is not there.
+    VoidTicket { ticket: TicketText, reason: Reason },
+    /// So many cars are inside: a person has counted them.
+    CarsInside { cars: u32, reason: Reason },
     /// A report of what was taken since the last one; it has the next number and is printed.
     CashUp,
     /// A report that was made before is printed once more, as a copy.
@@ -209,7 +219,7 @@ pub enum Timing {
 }
 
 impl Operation {
-    /// The right that it needs. Giving goods away needs two.
+    /// The right that it needs. Giving goods away needs two, and so does a way past the gate that nobody pays for.
     pub fn needs(&self) -> &'static [Right] {
         match self {
             Self::Lock { .. }
@@ -230,8 +240,9 @@ impl Operation {
             | Self::Bundle
             | Self::Inspect => &[Right::Service],
             Self::SettleClaim { .. } | Self::Refund { .. } | Self::CashUp | Self::PrintReport { .. } => &[Right::Money],
-            Self::Vend { .. } => &[Right::Motion, Right::Money],
-            Self::TestVend { .. } | Self::Pulse { .. } => &[Right::Motion],
+            Self::VoidTicket { .. } | Self::CarsInside { .. } => &[Right::Money],
+            Self::Vend { .. } | Self::Raise { .. } | Self::KeepOpen { .. } => &[Right::Motion, Right::Money],
+            Self::TestVend { .. } | Self::Pulse { .. } | Self::Release { .. } => &[Right::Motion],
             Self::ApplyConfig { .. } | Self::SetPrices { .. } | Self::SetPlanogram { .. } | Self::SetMedia { .. } => {
                 &[Right::Configure]
             }
@@ -243,6 +254,8 @@ impl Operation {
         match self {
             // Money goes out.
             Self::SettleClaim { how: ClaimSettlement::Refund, .. } | Self::Refund { .. } => Timing::Live,
+            // Somebody stands before the gate, in mid-sale too; and who has counted has counted now.
+            Self::Raise { .. } | Self::KeepOpen { .. } | Self::Release { .. } | Self::CarsInside { .. } => Timing::Live,
             // What is private now is for who asks now.
             Self::Screenshot | Self::Logs { .. } | Self::Bundle => Timing::Live,
             Self::Lock { .. }
@@ -253,6 +266,7 @@ impl Operation {
             | Self::AddStock { .. }
             | Self::Maintenance { .. }
             | Self::SettleClaim { .. }
+            | Self::VoidTicket { .. }
             | Self::CashUp
             | Self::PrintReport { .. }
             | Self::PrintTest
@@ -276,7 +290,7 @@ impl Operation {
     }
 
     /// Every verb there is.
-    pub const VERBS: [&str; 29] = [
+    pub const VERBS: [&str; 34] = [
         "lock",
         "unlock",
         "set-stock",
@@ -289,6 +303,11 @@ impl Operation {
         "test-vend",
         "maintenance",
         "pulse",
+        "raise",
+        "keep-open",
+        "release",
+        "void-ticket",
+        "cars-inside",
         "cash-up",
         "print-report",
         "print-test",
@@ -323,6 +342,11 @@ impl Operation {
             Self::TestVend { .. } => "test-vend",
             Self::Maintenance { .. } => "maintenance",
             Self::Pulse { .. } => "pulse",
+            Self::Raise { .. } => "raise",
+            Self::KeepOpen { .. } => "keep-open",
+            Self::Release { .. } => "release",
+            Self::VoidTicket { .. } => "void-ticket",
+            Self::CarsInside { .. } => "cars-inside",
             Self::CashUp => "cash-up",
             Self::PrintReport { .. } => "print-report",
             Self::PrintTest => "print-test",
@@ -437,6 +461,10 @@ pub enum Refusal {
     OnlyByFleet,
     NoSuchSlot,
     NoSuchGate,
+    /// This kiosk has no gate.
+    NoGate,
+    /// This kiosk is none of a car park.
+    NotACarPark,
     NoSuchProduct,
     NothingIsKeptHere,
     /// The slot holds less.
@@ -560,6 +588,11 @@ impl fmt::Display for Operation {
             Self::Maintenance { on: true } => f.write_str("begin maintenance"),
             Self::Maintenance { on: false } => f.write_str("end maintenance"),
             Self::Pulse { outlet } => write!(f, "energise the relay of {}", outlet.name()),
+            Self::Raise { reason } => write!(f, "raise the gate for one car: {reason}"),
+            Self::KeepOpen { reason } => write!(f, "keep the gate open: {reason}"),
+            Self::Release { reason } => write!(f, "release the gate: {reason}"),
+            Self::VoidTicket { ticket, reason } => write!(f, "void ticket {ticket}: {reason}"),
+            Self::CarsInside { cars, reason } => write!(f, "set the cars inside to {cars}: {reason}"),
             Self::CashUp => f.write_str("cash up"),
             Self::PrintReport { number } => write!(f, "print report {number} again"),
             Self::PrintTest => f.write_str("print a test page"),
@@ -639,6 +672,8 @@ impl fmt::Display for Refusal {
             Self::OnlyByRoot => f.write_str("only the fleet's root says whose keys count"),
             Self::NoSuchSlot => f.write_str("there is no such slot"),
             Self::NoSuchGate => f.write_str("there is no such gate"),
+            Self::NoGate => f.write_str("this kiosk has no gate; ask the one of the lane"),
+            Self::NotACarPark => f.write_str("this kiosk is none of a car park"),
             Self::NoSuchProduct => f.write_str("there is no such product"),
             Self::NothingIsKeptHere => f.write_str("nothing is kept here"),
             Self::HoldsLess { capacity } => write!(f, "the slot holds at most {capacity}"),

@@ -21,6 +21,10 @@ fn medium() -> Medium {
     Medium { sha256: Digest::parse(&"0".repeat(64)).unwrap(), url }
 }
 
+fn reason() -> Reason {
+    Reason::parse("the customer has lost the ticket").unwrap()
+}
+
 fn all() -> Vec<Operation> {
     let (slot, product) = (SlotId::parse("A1").unwrap(), ProductId::parse("cola").unwrap());
     let order = OrderId::from_parts(1, 1);
@@ -37,6 +41,11 @@ fn all() -> Vec<Operation> {
         Operation::TestVend { slot: slot.clone() },
         Operation::Maintenance { on: true },
         Operation::Pulse { outlet: Outlet::Slot(slot.clone()) },
+        Operation::Raise { reason: reason() },
+        Operation::KeepOpen { reason: reason() },
+        Operation::Release { reason: reason() },
+        Operation::VoidTicket { ticket: TicketText::parse("03-0004567-9").unwrap(), reason: reason() },
+        Operation::CarsInside { cars: 120, reason: reason() },
         Operation::CashUp,
         Operation::PrintReport { number: 3 },
         Operation::PrintTest,
@@ -97,6 +106,16 @@ fn an_operation_is_read_as_it_is_written_and_named_by_its_verb() {
         json!({ "do": "lock", "reason": "cleaning", "until": "noon" }),
         json!({ "do": "set-stock", "slot": "A 1", "count": 1 }),
         json!({ "do": "set-stock", "slot": "A1", "count": -1 }),
+        json!({ "do": "raise" }),
+        json!({ "do": "keep-open", "reason": " " }),
+        json!({ "do": "release", "reason": "fixed", "lane": "exit-1" }),
+        json!({ "do": "void-ticket", "ticket": "03-0004567-9" }),
+        json!({ "do": "void-ticket", "ticket": "", "reason": "lost" }),
+        json!({ "do": "void-ticket", "ticket": "---", "reason": "lost" }),
+        json!({ "do": "void-ticket", "ticket": "03/0004567", "reason": "lost" }),
+        json!({ "do": "void-ticket", "ticket": "1".repeat(41), "reason": "lost" }),
+        json!({ "do": "cars-inside", "cars": -1, "reason": "counted" }),
+        json!({ "do": "cars-inside", "cars": 120 }),
         json!({ "do": "refill-slots" }),
         json!({ "do": "add-stock", "units": { "A1": 0 } }),
         json!({ "do": "add-stock", "units": { "A 1": 1 } }),
@@ -155,16 +174,32 @@ fn each_right_that_is_missing_refuses_what_needs_it() {
     }
 }
 
+/// A gate's too: who stands before it is helped, whatever the glass shows.
 #[test]
 fn what_moves_or_restarts_something_is_asked_for_this_moment_and_between_sales() {
+    let gate = ["raise", "keep-open", "release"];
     for operation in all() {
         let moves = operation.needs().contains(&Right::Motion) || operation == Operation::Reboot;
         let asked = request(operation);
-        assert_eq!(asked.permitted(true), if moves { Err(Refusal::InMidSale) } else { Ok(()) });
+        let waits = moves && !gate.contains(&asked.asked.verb());
+        assert_eq!(asked.permitted(true), if waits { Err(Refusal::InMidSale) } else { Ok(()) });
         let late = Request { live: false, ..asked };
-        let live = moves || late.asked.brings_a_file() || matches!(late.asked, Operation::Refund { .. });
+        let counted = matches!(late.asked, Operation::Refund { .. } | Operation::CarsInside { .. });
+        let live = moves || late.asked.brings_a_file() || counted;
         assert_eq!(late.permitted(false), if live { Err(Refusal::NotLive) } else { Ok(()) });
     }
+}
+
+#[test]
+fn who_raises_a_gate_gives_something_away_and_who_releases_it_moves_it() {
+    let verbs = |right: Right| {
+        let gate = ["raise", "keep-open", "release", "void-ticket", "cars-inside"];
+        let gate = all().into_iter().filter(|asked| gate.contains(&asked.verb()));
+        gate.filter(|asked| asked.needs().contains(&right)).map(|asked| asked.verb()).collect::<Vec<_>>()
+    };
+    assert_eq!(verbs(Right::Motion), ["raise", "keep-open", "release"]);
+    assert_eq!(verbs(Right::Money), ["raise", "keep-open", "void-ticket", "cars-inside"]);
+    assert_eq!(verbs(Right::Service), [""; 0]);
 }
 
 #[test]

@@ -22,6 +22,11 @@ text!(
     Reason, "reason (one line of 1 to 200 characters)", TOLD, |text| is_line(text, 200)
 );
 text!(
+    /// The number of a ticket, as it is printed under its code or as a person types it.
+    TicketText, "ticket's number (digits with spaces, dots or dashes between, such as `03-0004567-9`, at most 40)", TOLD,
+    |text| is_ticket(text)
+);
+text!(
     /// A keyset as its message: a JWS that the fleet's root has signed.
     KeysetText, "keyset (a signed message of 1 to 8192 printable characters)", TOLD,
     |text| (1..=8192).contains(&text.len()) && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
@@ -52,6 +57,13 @@ fn quoted_twice(text: &str) -> usize {
         other => other.len_utf8(),
     };
     text.chars().map(quoted).sum()
+}
+
+/// Whether there is such a ticket, and whether its check digit is right, is for the car park to say.
+fn is_ticket(text: &str) -> bool {
+    text.len() <= 40
+        && text.bytes().any(|byte| byte.is_ascii_digit())
+        && text.bytes().all(|byte| byte.is_ascii_digit() || b" .-".contains(&byte))
 }
 
 /// One line that says something, of so many characters at most.

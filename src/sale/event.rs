@@ -5,7 +5,7 @@ use super::order::Order;
 use super::presented::Presented;
 use super::record::Offered;
 use super::software::{UpdateEvent, UpdateTask};
-use crate::operation::{ConfigText, Digest, Known, Operation, Outcome, Refusal, Request, RequestId};
+use crate::operation::{Actor, ConfigText, Digest, Known, Operation, Outcome, Reason, Refusal, Request, RequestId};
 use crate::vocabulary::{
     BootId, Cause, ChargeId, ChargeRef, ChargeReport, Created, DeliveryId, Evidence, Grant, NewCharge, OrderId, Outlet,
     Pin, RailError, RailName, Reading, RefundId, RefundReport, RefundRequest, ShortCode, StopReason,
@@ -99,6 +99,11 @@ pub enum Event {
     Asked {
         request: Request,
         known: Option<Known>,
+    },
+    /// The answer to [`Effect::Gate`]: what came of it, in the lane's words where it failed.
+    GateAnswered {
+        id: RequestId,
+        result: Result<(), String>,
     },
     /// The answer to [`Effect::AskReboot`]: why it can't be done, and what is there to do about it.
     RebootAnswered {
@@ -258,6 +263,13 @@ pub enum Effect {
     CheckPin {
         pin: Pin,
     },
+    /// A person's wish at this kiosk's gate, whose begin is on disk. The lane answers with [`Event::GateAnswered`].
+    Gate {
+        id: RequestId,
+        by: Actor,
+        reason: Reason,
+        ask: GateAsk,
+    },
     /// Can the board be restarted now?
     AskReboot,
     /// Restart it. What came of the request is on disk, and who asked is told.
@@ -276,6 +288,19 @@ pub enum Effect {
     },
     /// Somebody at the kiosk asks for a person.
     CallForHelp,
+}
+
+/// What a person may wish of a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateAsk {
+    /// One car may pass.
+    Raise,
+    /// The gate stays open until it is released.
+    KeepOpen,
+    /// It is no longer kept open, and the lane may lower it.
+    Release,
+    /// So many cars are inside.
+    Inside { cars: u32 },
 }
 
 /// An event that does not fit. Not an error of the machine: answers arrive late and fingers miss.

@@ -12,7 +12,7 @@
 //!
 //! Where to look: [`record`] what is written down · [`order`] what an order is, as a fold of its records · [`dialogue`]
 //! the customer's pages · `codes` order numbers · [`shop`] what is sold and where it comes out · `offer` from a basket to a
-//! charge · [`presented`] what is held before the scanner, and what it costs · `operate` what people ask of it · `pulse` a relay
+//! charge · [`presented`] what is held before the scanner, and what it costs · `operate` what people ask of it · `gate` what they wish of a lane · `pulse` a relay
 //! that is tried · `reboot` of the board · `configuration` that is tried · [`update`] of the [`software`] · `deliver` ·
 //! `settle` charges and refunds · `recover` after a restart ·
 //! `conditions` when it may sell · [`view`] an order as people see it.
@@ -23,6 +23,7 @@ pub mod configuration;
 mod deliver;
 pub mod dialogue;
 pub mod event;
+mod gate;
 mod offer;
 mod operate;
 pub mod order;
@@ -45,7 +46,8 @@ use std::collections::BTreeMap;
 pub use conditions::Conditions;
 pub use configuration::Configuration;
 pub use dialogue::{Dialogue, Key, PinGuard, Touch};
-pub use event::{Condition, Effect, Event, Illegal, SelfCheck};
+pub use event::{Condition, Effect, Event, GateAsk, Illegal, SelfCheck};
+pub use gate::Wish;
 pub use offer::ORDER_NOTE;
 pub use order::Order;
 pub use policy::Policy;
@@ -84,6 +86,8 @@ pub struct State {
     pub windows: BTreeMap<KeyName, ReplayWindow>,
     /// A relay that is being tried.
     pub pulse: Option<Pulse>,
+    /// What people wish of the gate and the lane has not answered, the oldest first.
+    pub wishes: Vec<Wish>,
     pub reboot: Reboot,
     /// The number of the last report; 0 before the first.
     pub last_report: u32,
@@ -123,6 +127,7 @@ impl State {
             open_operations: Vec::new(),
             windows: BTreeMap::new(),
             pulse: None,
+            wishes: Vec::new(),
             reboot: Reboot::default(),
             last_report: 0,
             pin: PinGuard::default(),
@@ -154,10 +159,9 @@ impl State {
     pub fn next_wake(&self, now: Mono) -> Option<Mono> {
         let (dialogue, settle) = (self.dialogue_wake(now), self.settle_wake());
         let (trial, update) = (self.trial_wake(now), self.update_wake(now));
-        [dialogue, self.lease_wake(), settle, self.probe_wake(), self.pause_wake(), trial, update, self.shop.wake()]
-            .into_iter()
-            .flatten()
-            .min()
+        let (lease, probe, pause, wishes) =
+            (self.lease_wake(), self.probe_wake(), self.pause_wake(), self.wishes_wake());
+        [dialogue, lease, settle, probe, pause, trial, update, wishes, self.shop.wake()].into_iter().flatten().min()
     }
 }
 
@@ -188,6 +192,7 @@ pub fn next(state: &mut State, at: &Stamp, event: Event) -> Result<Step, Illegal
         Event::ServiceKey { on } => turn.service_key(on),
         Event::PinChecked { right } => turn.pin_checked(right)?,
         Event::Asked { request, known } => turn.asked(request, known),
+        Event::GateAnswered { id, result } => turn.gate_answered(&id, result)?,
         Event::RebootAnswered { result } => turn.reboot_answered(result)?,
         Event::NotRebooted => turn.not_rebooted(),
         Event::ConfigChecked { result } => turn.config_checked(result)?,
@@ -257,6 +262,7 @@ impl Turn<'_> {
     /// What every event may have made true: conditions lost, times passed, money owed, orders done.
     fn conclude(&mut self) {
         self.end_pauses();
+        self.end_wishes();
         self.hold_lease();
         self.dialogue_timers();
         self.settle_all();

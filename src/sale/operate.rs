@@ -1,7 +1,7 @@
 //! What people ask of the machine, done in one step: begun, carried out and ended in one commit, and answered after it.
 
 use super::Turn;
-use super::event::Effect;
+use super::event::{Effect, GateAsk};
 use super::record::Record;
 use crate::operation::{Actor, Known, LanguageTag, Operation, Outcome, Refusal, Request, RequestId, Units};
 use crate::vocabulary::{Cause, ClaimSettlement, Grant, Language, Minor, OrderId, Outlet, ProductId, SlotId};
@@ -15,7 +15,7 @@ enum Done {
     Reported(u32),
     /// And nothing of it is to be kept.
     Sent,
-    /// The board, or who restarts it, has to speak first.
+    /// The board, the lane, or who restarts the machine has to speak first.
     Later,
 }
 
@@ -118,6 +118,22 @@ impl Turn<'_> {
                 }
             }
             Operation::Pulse { outlet } => return self.pulse(outlet, request).map(|()| Done::Later),
+            Operation::Raise { reason } => {
+                return self.wish(GateAsk::Raise, reason, request).map(|()| Done::Later);
+            }
+            Operation::KeepOpen { reason } => {
+                return self.wish(GateAsk::KeepOpen, reason, request).map(|()| Done::Later);
+            }
+            Operation::Release { reason } => {
+                return self.wish(GateAsk::Release, reason, request).map(|()| Done::Later);
+            }
+            Operation::CarsInside { cars, reason } => {
+                return self.wish(GateAsk::Inside { cars: *cars }, reason, request).map(|()| Done::Later);
+            }
+            Operation::VoidTicket { ticket, .. } => {
+                let records = self.state.shop.void(ticket.as_str(), &self.at)?;
+                records.into_iter().for_each(|record| self.record(record));
+            }
             Operation::CashUp => return Ok(Done::Reported(self.cash_up(request))),
             Operation::PrintReport { number } => return self.print_report(*number).map(Done::Reported),
             Operation::PrintTest => {

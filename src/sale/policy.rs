@@ -43,6 +43,8 @@ pub struct Policy {
     /// Of the shelf, in their order.
     pub categories: Vec<(CategoryId, Localized)>,
     pub rails: Vec<RailPolicy>,
+    /// A lane that has not answered a person's wish after so long does not answer it.
+    pub gate_answers: Duration,
     /// There is a service menu, and a PIN for it.
     pub service: bool,
     /// Somebody is configured who restarts the board.

@@ -125,6 +125,15 @@ pub trait Shop: std::fmt::Debug + Send {
     /// Where things come out, and what is known of it, by name.
     fn outlets(&self) -> Vec<OutletStatus>;
 
+    /// A ticket, by its number as a person has typed it, counts no more: what has to be written for it; nothing where it
+    /// counted no more before.
+    ///
+    /// # Errors
+    /// Why it is not done.
+    fn void(&self, _ticket: &str, _at: &Stamp) -> Result<Vec<Record>, Refusal> {
+        Err(Refusal::NotACarPark)
+    }
+
     /// So many units lie there now, somebody says.
     ///
     /// # Errors

@@ -182,6 +182,7 @@ impl Surroundings {
                 self.tell(now, run, 5, Event::Found { code: code.to_string(), order: None });
             }
             Effect::CheckPin { .. } => self.tell(now, run, 50, Event::PinChecked { right: false }),
+            Effect::Gate { id, .. } => self.tell(now, run, 1_500, Event::GateAnswered { id, result: Ok(()) }),
             Effect::AskReboot => self.tell(now, run, 50, Event::RebootAnswered { result: Ok(()) }),
             Effect::Reboot => self.later(now + 500, Due::PowerCut),
             Effect::Update(task) => self.tell(now, run, 50, Event::Update(software(&task))),

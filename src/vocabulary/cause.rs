@@ -138,6 +138,8 @@ pub enum Cause {
     Printer { detail: String },
     /// A restart of the board that was asked for: it can't be done, and what is there to do about it.
     NoReboot { detail: String },
+    /// A person's wish at a gate: what its lane says, or that it has not answered.
+    Gate { detail: String },
     /// A configuration: the kiosk did not sell with it in time.
     CantSell { reasons: Vec<StopReason> },
     /// A configuration: the fleet's broker was not reached with it in time.
@@ -180,6 +182,7 @@ impl Cause {
             Self::RailRemoved { .. } => "rail-removed",
             Self::Printer { .. } => "printer",
             Self::NoReboot { .. } => "no-reboot",
+            Self::Gate { .. } => "gate",
             Self::CantSell { .. } => "cant-sell",
             Self::FleetNotReached => "fleet-not-reached",
             Self::NotStarted { .. } => "not-started",
@@ -206,6 +209,7 @@ impl fmt::Display for Cause {
             Self::Board { detail }
             | Self::Printer { detail }
             | Self::NoReboot { detail }
+            | Self::Gate { detail }
             | Self::MediaNotFetched { detail }
             | Self::UpdateFailed { detail } => f.write_str(detail),
             Self::FellBack { detail } => write!(f, "the former software runs again: {detail}"),
@@ -283,6 +287,7 @@ mod tests {
             Cause::RailRemoved { rail },
             Cause::Printer { detail: detail() },
             Cause::NoReboot { detail: detail() },
+            Cause::Gate { detail: detail() },
             Cause::CantSell { reasons: vec![StopReason::SoldOut] },
             Cause::FleetNotReached,
             Cause::NotStarted { detail: detail() },

@@ -6,7 +6,7 @@ use std::fmt::{Display, Write as _};
 use std::fs;
 use std::path::Path;
 
-use kioskd::operation::{Assignment, MediaUrl, Medium, Moment, Operation, Refusal, Right};
+use kioskd::operation::{Assignment, MediaUrl, Medium, Moment, Operation, Reason, Refusal, Right, TicketText};
 use kioskd::sale::Record;
 use kioskd::vocabulary::{
     Cause, ClaimSettlement, Currency, Language, Money, OrderId, ProductId, RailName, RefundId, StopReason,
@@ -276,6 +276,7 @@ fn causes() -> Vec<Cause> {
         Cause::RailRemoved { rail: RailName::parse("wechat").unwrap() },
         Cause::Printer { detail: detail() },
         Cause::NoReboot { detail: detail() },
+        Cause::Gate { detail: detail() },
         Cause::CantSell { reasons: vec![StopReason::SoldOut] },
         Cause::FleetNotReached,
         Cause::NotStarted { detail: detail() },
@@ -294,6 +295,8 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NumberTaken,
         Refusal::NoSuchSlot,
         Refusal::NoSuchGate,
+        Refusal::NoGate,
+        Refusal::NotACarPark,
         Refusal::NoSuchProduct,
         Refusal::NothingIsKeptHere,
         Refusal::HoldsLess { capacity: 9 },
@@ -329,8 +332,9 @@ fn refusals() -> Vec<Refusal> {
 fn operations() -> Vec<Operation> {
     let slot = || kit::slot("A1");
     let product = || ProductId::parse("cola").unwrap();
+    let reason = || Reason::parse("WORDS").unwrap();
     vec![
-        Operation::Lock { reason: serde_json::from_value(json!("WORDS")).unwrap() },
+        Operation::Lock { reason: reason() },
         Operation::Unlock,
         Operation::SetStock { slot: slot(), count: 3 },
         Operation::Refill,
@@ -342,6 +346,11 @@ fn operations() -> Vec<Operation> {
         Operation::TestVend { slot: slot() },
         Operation::Maintenance { on: true },
         Operation::Pulse { outlet: kit::outlet("A1") },
+        Operation::Raise { reason: reason() },
+        Operation::KeepOpen { reason: reason() },
+        Operation::Release { reason: reason() },
+        Operation::VoidTicket { ticket: TicketText::parse("03-0004567-9").unwrap(), reason: reason() },
+        Operation::CarsInside { cars: 120, reason: reason() },
         Operation::CashUp,
         Operation::PrintReport { number: 7 },
         Operation::PrintTest,

@@ -187,6 +187,7 @@ impl Shop {
                 return None;
             }
             Effect::CheckPin { .. } => Event::PinChecked { right: false },
+            Effect::Gate { id, .. } => Event::GateAnswered { id, result: Ok(()) },
             Effect::AskReboot => Event::RebootAnswered { result: Ok(()) },
             Effect::Find { .. }
             | Effect::PrintTest
@@ -460,6 +461,7 @@ pub fn policy(unknown_delivery: UnknownDelivery) -> Policy {
         fleet: false,
         trial: Duration::from_secs(60),
         update_gate: Duration::from_secs(300),
+        gate_answers: Duration::from_secs(120),
         categories: Vec::new(),
         pickup_numbers: false,
         kiosk: "K1".into(),

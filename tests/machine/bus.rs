@@ -52,6 +52,11 @@ fn every_call() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
         (SERVICE, "Mark", vec!["s", "top-left"]),
         (SERVICE, "Maintenance", vec!["b", "true"]),
         (SERVICE, "Pulse", vec!["s", "A1"]),
+        (SERVICE, "Raise", vec!["s", "paid at the office"]),
+        (SERVICE, "KeepOpen", vec!["s", "the concert is over"]),
+        (SERVICE, "Release", vec!["s", "the road is clear"]),
+        (SERVICE, "VoidTicket", vec!["ss", "03-0004567-9", "lost"]),
+        (SERVICE, "CarsInside", vec!["us", "120", "counted"]),
         (SERVICE, "Screenshot", vec![]),
         (SERVICE, "CashUp", vec![]),
         (SERVICE, "PrintReport", vec!["u", "1"]),
@@ -233,13 +238,23 @@ fn what_is_refused_or_makes_no_sense_is_said_in_a_sentence() {
     assert!(says.contains("Refused to set the stock of A1 to 4000000000: the slot holds at most"), "{says}");
     let says = refused("SettleClaim", &["ss", "01M82V7M000000000000000007", "refund"]);
     assert!(says.contains("01M82V7M000000000000000007: the order has no open claim"), "{says}");
+    for (method, doing) in
+        [("Raise", "raise the gate"), ("KeepOpen", "keep the gate open"), ("Release", "release the gate")]
+    {
+        let says = refused(method, &["s", "paid at the office"]);
+        assert_eq!(says, format!("Call failed: Refused to {doing}: this kiosk has no gate; ask the one of the lane"));
+    }
+    let says = refused("CarsInside", &["us", "120", "counted"]);
+    assert!(says.contains("Refused to set the cars inside to 120: this kiosk has no gate"), "{says}");
+    let says = refused("VoidTicket", &["ss", "03-0004567-9", "lost"]);
+    assert_eq!(says, "Call failed: Refused to void ticket 03-0004567-9: this kiosk is none of a car park");
     machine.world(json!({ "door": "open" }));
     bus.wait_property("Status", "Selling", |selling| *selling == false);
     let says = refused("Vend", &["s", "cola"]);
     assert!(says.contains("Refused to give away one cola: the machine can't deliver: the door is open"), "{says}");
     machine.world(json!({ "door": "closed" }));
     let on_record = operations(&machine);
-    assert_eq!(on_record.len(), 4, "{on_record:#?}");
+    assert_eq!(on_record.len(), 9, "{on_record:#?}");
     assert!(on_record.iter().all(|line| line["outcome"]["result"] == "refused"));
 
     // What can't be read is not on record: nothing was asked.
@@ -253,6 +268,9 @@ fn what_is_refused_or_makes_no_sense_is_said_in_a_sentence() {
         (SERVICE, "SetStock", vec!["su", "A/1", "1"], "`A/1` is not a slot name"),
         (SERVICE, "SetStock", vec!["su", &long, "1"], "x…` is not a slot name"),
         (SERVICE, "SetStock", vec!["si", "A1", "-1"], "Signature mismatch"),
+        (SERVICE, "Raise", vec!["s", ""], "is not a reason (one line of 1 to 200 characters)"),
+        (SERVICE, "VoidTicket", vec!["ss", "A1", "lost"], "`A1` is not a ticket's number"),
+        (SERVICE, "CarsInside", vec!["is", "-1", "counted"], "Signature mismatch"),
         (SERVICE, "SettleClaim", vec!["ss", "7", "refund"], "`7` is not an order number"),
         (SERVICE, "SettleClaim", vec!["ss", "01M82V7M000000000000000007", "by-provider"], "write delivered, refund or"),
         (SERVICE, "Vend", vec!["s", "a b"], "is not a product key"),

@@ -344,6 +344,13 @@ fn work(shell: &mut Shell<'_>, claim: &Value) {
 
 fn refusals(shell: &mut Shell<'_>, sold: &Value) {
     let sold = sold["id"].as_str().unwrap();
+    // This machine has no gate, and no tickets.
+    for verb in ["raise", "keep-open", "release"] {
+        shell.text(&[verb, "--reason", "paid at the office"]);
+    }
+    shell.text(&["cars-inside", "120", "--reason", "counted at night"]);
+    shell.text(&["void-ticket", "03-0004567-9", "--reason", "lost"]);
+    shell.text(&["void-ticket", "03/0004567", "--reason", "lost"]);
     // Somebody is about to pay.
     shell.machine().offer(&["cola"]);
     for words in [&["pulse", "A1"][..], &["test-vend", "A1"], &["reboot", "--yes"]] {
@@ -360,6 +367,7 @@ fn refusals(shell: &mut Shell<'_>, sold: &Value) {
     shell.type_into("mistyped", &["refil"], "");
     shell.type_into("mistyped", &["set-stock", "A1"], "");
     shell.type_into("mistyped", &["set-stock", "A1", "many"], "");
+    shell.type_into("mistyped", &["raise"], "");
     shell.type_into("mistyped", &["settle", "--print"], "");
     shell.type_into("mistyped", &["orders", "--limit", "0"], "");
     shell.type_into("mistyped", &["audit"], "");

@@ -70,6 +70,7 @@ pub fn policy(chance: &mut Chance) -> Policy {
         fleet: true,
         trial: seconds(60),
         update_gate: seconds(300),
+        gate_answers: seconds(120),
         zone: jiff::tz::TimeZone::UTC,
         rails: rails()[..chance.pick(&[1, 2, 2])].iter().map(rail).collect(),
     }

@@ -174,6 +174,7 @@ fn methods(xml: &str) -> Vec<Method> {
                 (_, "order") => "01M82V7M000000000000000007",
                 (_, "how") => "refund",
                 (_, "slot" | "outlet") => "Z9",
+                (_, "ticket") => "03-0004567-9",
                 _ => "nothing",
             };
             let method = methods.last_mut().unwrap();

@@ -21,6 +21,8 @@ Exit status, unless the verb's own help says otherwise:
 
 const EVERYWHERE: &str = "Options of every verb";
 
+const WHY: &str = "One line of at most 200 characters; it is on record";
+
 /// Look into a kiosk, and keep it.
 #[derive(Parser)]
 #[command(name = "kioskctl", version, after_help = FIRST, max_term_width = 110)]
@@ -199,6 +201,54 @@ Example:
     Pulse {
         /// A slot's name, or gate:LANE.
         outlet: String,
+    },
+    /// One car may pass the gate.
+    #[command(after_help = "\
+It is answered when the lane says what came of it, which takes as long as the car.
+
+Example:
+  kioskctl raise --reason \"paid at the office\"")]
+    Raise {
+        #[arg(long, help = WHY)]
+        reason: String,
+    },
+    /// The gate stays open until it is released.
+    #[command(after_help = "\
+Example:
+  kioskctl keep-open --reason \"the concert is over\"")]
+    KeepOpen {
+        #[arg(long, help = WHY)]
+        reason: String,
+    },
+    /// The gate is no longer kept open, and the lane may lower it.
+    #[command(after_help = "\
+Look first that nothing is under the arm.
+
+Example:
+  kioskctl release --reason \"the road is clear\"")]
+    Release {
+        #[arg(long, help = WHY)]
+        reason: String,
+    },
+    /// A ticket counts no more: it is lost, or its car is not there.
+    #[command(after_help = "\
+Example:
+  kioskctl void-ticket 03-0004567-9 --reason \"lost, paid at the office\"")]
+    VoidTicket {
+        /// Its number, as printed.
+        ticket: String,
+        #[arg(long, help = WHY)]
+        reason: String,
+    },
+    /// So many cars are inside: a person has counted them.
+    #[command(after_help = "\
+Example:
+  kioskctl cars-inside 120 --reason \"counted at night\"")]
+    CarsInside {
+        #[arg(help = "As counted")]
+        cars: u32,
+        #[arg(long, help = WHY)]
+        reason: String,
     },
     /// Print a page on which the paper's width, its characters and its code can be looked at.
     #[command(after_help = "\

@@ -9,7 +9,7 @@ use anyhow::Context;
 use kioskd::config::Bus;
 use kioskd::console::{complain, say};
 use kioskd::dbus::{Client, Done, NoAnswer};
-use kioskd::operation::{LanguageTag, Operation, Outcome, Reason, Units};
+use kioskd::operation::{LanguageTag, Operation, Outcome, Reason, TicketText, Units};
 use kioskd::vocabulary::{ClaimSettlement, OrderId, Outlet, ShortCode, SlotId};
 use serde_json::{Value, json};
 
@@ -18,8 +18,9 @@ use crate::arguments::{Arguments, How, Switch, Verb, Which};
 /// What a verb asks of the running kiosk.
 pub fn operation(arguments: &Arguments) -> anyhow::Result<Option<Operation>> {
     let slot = |name: &str| SlotId::try_from(name.to_owned());
+    let why = |reason: &str| Reason::try_from(reason.to_owned());
     Ok(Some(match &arguments.verb {
-        Verb::Lock { reason } => Operation::Lock { reason: Reason::try_from(reason.clone())? },
+        Verb::Lock { reason } => Operation::Lock { reason: why(reason)? },
         Verb::Unlock => Operation::Unlock,
         Verb::PrintTest => Operation::PrintTest,
         Verb::Reboot { .. } => Operation::Reboot,
@@ -37,6 +38,13 @@ pub fn operation(arguments: &Arguments) -> anyhow::Result<Option<Operation>> {
         Verb::SetStock { slot: name, count } => Operation::SetStock { slot: slot(name)?, count: *count },
         Verb::TestVend { slot: name } => Operation::TestVend { slot: slot(name)? },
         Verb::Pulse { outlet } => Operation::Pulse { outlet: Outlet::named(outlet)? },
+        Verb::Raise { reason } => Operation::Raise { reason: why(reason)? },
+        Verb::KeepOpen { reason } => Operation::KeepOpen { reason: why(reason)? },
+        Verb::Release { reason } => Operation::Release { reason: why(reason)? },
+        Verb::VoidTicket { ticket, reason } => {
+            Operation::VoidTicket { ticket: TicketText::try_from(ticket.clone())?, reason: why(reason)? }
+        }
+        Verb::CarsInside { cars, reason } => Operation::CarsInside { cars: *cars, reason: why(reason)? },
         Verb::Maintenance { switch } => Operation::Maintenance { on: *switch == Switch::On },
         Verb::SettleClaim { order, how } => {
             let how = match how {

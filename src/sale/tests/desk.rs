@@ -68,6 +68,7 @@ pub fn policy() -> Policy {
         service: true,
         reboot: true,
         update_gate: Duration::from_secs(300),
+        gate_answers: Duration::from_secs(120),
         rails: vec![rail("sandbox")],
         zone: jiff::tz::TimeZone::UTC,
     }

@@ -3,6 +3,7 @@
 mod closing;
 mod configuration;
 pub(super) mod desk;
+mod gate;
 mod glass;
 mod grants;
 mod limits;
