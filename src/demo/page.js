@@ -279,6 +279,13 @@ $("do-cash-up").onclick = () => operate({ do: "cash-up" });
 $("do-print-test").onclick = () => operate({ do: "print-test" });
 $("do-test-vend").onclick = () => operate({ do: "test-vend", slot: $("test-slot").value });
 $("do-pulse").onclick = () => operate({ do: "pulse", outlet: "slot:" + $("test-slot").value });
+for (const verb of ["raise", "keep-open", "release"]) {
+  $("do-" + verb).onclick = () => operate({ do: verb, reason: "asked on the page" });
+}
+$("do-void-ticket").onclick = () =>
+  operate({ do: "void-ticket", ticket: $("void-ticket").value, reason: "asked on the page" });
+$("do-cars-inside").onclick = () =>
+  operate({ do: "cars-inside", cars: Number($("cars-inside").value), reason: "asked on the page" });
 $("do-maintenance-on").onclick = () => operate({ do: "maintenance", on: true });
 $("do-maintenance-off").onclick = () => operate({ do: "maintenance", on: false });
 $("do-reboot").onclick = () => operate({ do: "reboot" });

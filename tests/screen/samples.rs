@@ -249,8 +249,9 @@ pub fn stretched(mut page: Page) -> Page {
             MenuPage::Menu { reasons, faults, claims, buttons, .. } => {
                 *reasons = vec![StopReason::Locked(name(2)), StopReason::DoorOpen, StopReason::GlassDark(name(0))];
                 (*faults, *claims) = (999, 999);
-                // More verbs than there are yet.
-                *buttons = buttons.iter().cycle().take(7).cloned().collect();
+                // Where there is a gate.
+                let gate = ["raise", "keep-open", "release"].map(MenuVerb::of);
+                buttons.extend(gate.map(|verb| MenuButton { verb, enabled: true }));
             }
             MenuPage::Slots { slots, pages, .. } => {
                 *pages = 99;

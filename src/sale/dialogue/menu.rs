@@ -171,6 +171,12 @@ impl Place {
                     true => ask("maintained", Some(Operation::Maintenance { on: false })),
                 };
                 let mut items = vec![lock, work, ask("refill", Some(Operation::Refill))];
+                if state.has_gate() {
+                    let why = || Reason::parse("service menu");
+                    items.push(ask("raise", why().map(|reason| Operation::Raise { reason })));
+                    items.push(ask("keep-open", why().map(|reason| Operation::KeepOpen { reason })));
+                    items.push(ask("release", why().map(|reason| Operation::Release { reason })));
+                }
                 items.push(ask("cash-up", Some(Operation::CashUp)));
                 items.push(ask("print-test", Some(Operation::PrintTest)));
                 if state.policy.reboot {

@@ -1,13 +1,14 @@
 //! What a person wishes of a gate: on disk before the lane hears of it, told to it once, and ended by its word or by none.
 
-use super::desk::{Desk, answers};
+use super::desk::{Desk, answers, policy};
 use crate::operation::{
     Actor, Known, Operation, Outcome, Reason, Refusal, Request, RequestId, Right, Rights, TicketText,
 };
+use crate::sale::dialogue::{Came, MenuPage, Page};
 use crate::sale::record::Offered;
 use crate::sale::shop::OutletStatus;
 use crate::sale::view::StopReason;
-use crate::sale::{Condition, Effect, Event, GateAsk, Record, Shop, State, Step};
+use crate::sale::{Condition, Effect, Event, GateAsk, Policy, Record, Shop, State, Step};
 use crate::vocabulary::{BootId, Cause, Goods, LaneId, Localized, Outlet, Stamp, StayId};
 
 /// A lane with its gate, whose tickets can be declared void.
@@ -227,4 +228,40 @@ fn a_wish_of_an_earlier_run_has_failed_and_nothing_is_raised_for_it() {
     assert!(step.records.contains(&Record::OperationEnded { id: id("r1"), outcome }), "{step:?}");
     assert!(!step.effects.iter().any(|effect| matches!(effect, Effect::Gate { .. })), "{step:?}");
     assert!(new.try_hear(answered("r1", Ok(()))).is_err());
+}
+
+#[test]
+fn the_service_menu_asks_a_gate_where_there_is_one() {
+    let verbs = |desk: &Desk| match desk.page() {
+        Page::Menu(MenuPage::Menu { buttons, .. }) => {
+            let gate = buttons.iter().map(|button| button.verb.to_string());
+            gate.filter(|verb| ["raise", "keep-open", "release"].contains(&verb.as_str())).collect::<Vec<_>>()
+        }
+        other => panic!("{other:?}"),
+    };
+    let enter = |desk: &mut Desk| {
+        (0..5).for_each(|_| drop(desk.touch("service")));
+        "2468".chars().for_each(|digit| drop(desk.touch(&format!("key:{digit}"))));
+        desk.touch("key:ok");
+        desk.hear(Event::PinChecked { right: true });
+    };
+    let mut vending = Desk::with(Policy { reboot: false, ..policy() });
+    enter(&mut vending);
+    assert!(verbs(&vending).is_empty());
+
+    let mut desk = lane();
+    enter(&mut desk);
+    assert_eq!(verbs(&desk), ["raise", "keep-open", "release"]);
+    for (verb, wanted) in [("raise", GateAsk::Raise), ("keep-open", GateAsk::KeepOpen), ("release", GateAsk::Release)] {
+        let step = desk.touch(&format!("menu:{verb}"));
+        let [Effect::Gate { id, by: Actor::Menu, reason, ask }] = &step.effects[..] else { panic!("{step:?}") };
+        assert_eq!((reason.as_str(), *ask), ("service menu", wanted));
+        let came = |desk: &Desk| match desk.page() {
+            Page::Menu(MenuPage::Menu { said, .. }) => said.map(|said| said.came),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(came(&desk), Some(Came::UnderWay));
+        desk.hear(Event::GateAnswered { id: id.clone(), result: Ok(()) });
+        assert_eq!(came(&desk), Some(Came::Done));
+    }
 }
