@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kioskd::operation::{Operation, Outcome};
+use kioskd::operation::{Operation, Outcome, RequestId};
 use kioskd::sale::Order;
 use kioskd::sale::dialogue::{OrderPage, Page};
 use kioskd::sale::event::Effect;
@@ -39,6 +39,7 @@ pub fn before_an_effect(run: &mut Run, effect: &Effect) {
             });
             (!on_disk).then(|| ("P4", format!("charge {} is not on disk", charge.charge)))
         }
+        Effect::Gate { id, .. } => may_ask_lane(run, id).err().map(|what| ("P1", what)),
         Effect::Reboot => may_reboot(run).err().map(|what| ("P4", what.to_owned())),
         Effect::StartAnew => may_start_anew(run).err().map(|what| ("P4", what.to_owned())),
         _ => None,
@@ -77,6 +78,20 @@ fn may_try_relay(run: &Run, delivery: DeliveryId) -> Result<(), String> {
     }
     let delivering = run.live().orders.values().any(kioskd::sale::Order::unresolved);
     if delivering { told("beside a delivery") } else { Ok(()) }
+}
+
+/// A lane hears of a wish once, in the run in which it was begun, and before it is answered.
+fn may_ask_lane(run: &mut Run, id: &RequestId) -> Result<(), String> {
+    let since_start = run.journal.all().iter().rev().take_while(|record| !matches!(record, Record::BootStarted { .. }));
+    let about = |record: &&Record| match record {
+        Record::OperationBegun { id: of, .. } | Record::OperationEnded { id: of, .. } => of == id,
+        _ => false,
+    };
+    let kinds: Vec<&str> = since_start.filter(about).map(Record::kind).collect();
+    if kinds != ["operation-begun"] {
+        return Err(format!("a lane is asked by {id}, of which is written {kinds:?}"));
+    }
+    if run.said.wishes.insert(id.clone()) { Ok(()) } else { Err(format!("a lane is asked twice by {id}")) }
 }
 
 /// The board goes down between sales, and after it is on disk what came of the request.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kioskd::operation::Operation;
+use kioskd::operation::{Operation, Reason};
 use kioskd::sale::dialogue::Page;
 use kioskd::sale::event::Event;
 use kioskd::sale::{Record, Shop, State};
@@ -49,9 +49,14 @@ impl Trade for Parking {
     /// A car park has no slots, and whoever asks for one is refused.
     fn asks(&self, chance: &mut Chance) -> Operation {
         let slot = SlotId::parse("A1").unwrap();
-        match chance.below(3) {
+        let reason = Reason::parse("counted").unwrap();
+        match chance.below(8) {
             0 => Operation::TestVend { slot },
             1 => Operation::SetStock { slot, count: 3 },
+            2 | 3 => Operation::Raise { reason },
+            4 => Operation::KeepOpen { reason },
+            5 => Operation::Release { reason },
+            6 => Operation::CarsInside { cars: 2, reason },
             _ => Operation::Pulse { outlet: if chance.percent(50) { entry() } else { exit() } },
         }
     }

@@ -1,6 +1,6 @@
 //! One run: a seed played from its first customer to the last open order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kioskd::kiosk::turn::{TurnError, turn};
 use kioskd::operation::{
@@ -61,6 +61,8 @@ pub struct Said {
     pub locked: Option<bool>,
     pub asked: Vec<Request>,
     pub answers: BTreeMap<RequestId, Told>,
+    /// Of these wishes the lane has heard.
+    pub wishes: BTreeSet<RequestId>,
 }
 
 /// The kiosk has just died.
@@ -320,7 +322,8 @@ impl<'a> Run<'a> {
         let end = self.world.now + FOR_EVER;
         while self.world.broken.is_none() && self.world.now < end {
             let open = self.state.orders.values().any(|order| !order.ended && !stuck_with_a_person(order))
-                || self.state.configuration.trial.is_some();
+                || self.state.configuration.trial.is_some()
+                || !self.state.wishes.is_empty();
             if !open && self.world.next_due().is_none() {
                 return;
             }
@@ -524,6 +527,14 @@ impl<'a> Run<'a> {
                 world.tell(300, Event::ReceiptDone { order, result });
             }
             Effect::Answer { id, outcome } => self.told(id, outcome),
+            // A lane answers when the car has passed, and now and then not at all.
+            Effect::Gate { id, .. } => {
+                let wait = world.chance.pick(&[0, 3_000, 60_000, 119_000, 121_000]);
+                let result = if world.chance.percent(80) { Ok(()) } else { Err("the gate does not move".into()) };
+                if world.calm || world.chance.percent(80) {
+                    world.tell(wait, Event::GateAnswered { id, result });
+                }
+            }
             Effect::AskReboot => {
                 let result = if world.chance.percent(80) { Ok(()) } else { Err("polkit says no".into()) };
                 let wait = world.chance.below(3_000);
