@@ -72,7 +72,7 @@ struct Reader {
 
 /// What the keys of a window say, before they are checked.
 struct Window<'f> {
-    days: &'f Option<Vec<Text>>,
+    days: &'f Option<Spanned<Vec<Text>>>,
     from: &'f Option<Text>,
     until: &'f Option<Text>,
     first: &'f Option<Spanned<Edge>>,
@@ -261,14 +261,14 @@ impl Reader {
         let mut days = Days::ALL;
         if let Some(written) = window.days {
             days = Days::NONE;
-            for day in written {
+            for day in written.get_ref() {
                 match days.with(day.get_ref()) {
                     Some(more) => days = more,
                     None => self.add(day.span(), "no such day; write mon, tue, wed, thu, fri, sat, sun or holiday"),
                 }
             }
-            if written.is_empty() {
-                self.wrong.push((0, "`days` is empty somewhere; leave the key out for every day".into()));
+            if written.get_ref().is_empty() {
+                self.add(written.span(), "`days` is empty; leave the key out for every day");
             }
         }
         let hours = match (window.from, window.until) {
@@ -305,17 +305,17 @@ impl Reader {
         Some(When { days, hours, dates })
     }
 
-    fn of_classes(&mut self, written: &Option<Vec<Text>>) -> Classes {
+    fn of_classes(&mut self, written: &Option<Spanned<Vec<Text>>>) -> Classes {
         let Some(written) = written else { return (1 << self.classes.len()) - 1 };
         let mut classes = 0;
-        for name in written {
+        for name in written.get_ref() {
             match self.classes.iter().position(|class| class.as_str() == name.get_ref()) {
                 Some(nth) => classes |= 1 << nth,
                 None => self.add(name.span(), "no such class; write one of `classes` at the top of the file"),
             }
         }
-        if written.is_empty() {
-            self.wrong.push((0, "`classes` of a rule is empty; leave the key out for every class".into()));
+        if written.get_ref().is_empty() {
+            self.add(written.span(), "`classes` is empty; leave the key out for every class");
         }
         classes
     }
@@ -340,13 +340,17 @@ impl Reader {
                         },
                     });
                 }
-                Price::Steps { steps: all, rounding: file.rounding.unwrap_or(rounding) }
+                let own = file.rounding.as_ref().map(|rounding| *rounding.get_ref());
+                Price::Steps { steps: all, rounding: own.unwrap_or(rounding) }
             }
             _ => {
                 self.add(written.span(), "a rate has one price; write one of steps = [{ minutes = 30, price = 100 }], flat = 500 and free = true");
                 return None;
             }
         };
+        if let Some(rounding) = file.rounding.as_ref().filter(|_| !matches!(price, Price::Steps { .. })) {
+            self.add(rounding.span(), "`rounding` is for steps, and this rate has none; leave it out");
+        }
         Some(Rate { name, when, classes, price })
     }
 

@@ -87,16 +87,16 @@ pub struct FreeFile {
 #[serde(deny_unknown_fields)]
 pub struct RateFile {
     pub name: Option<Spanned<Localized>>,
-    pub days: Option<Vec<Text>>,
+    pub days: Option<Spanned<Vec<Text>>>,
     pub from: Option<Text>,
     pub until: Option<Text>,
     pub first: Option<Spanned<Edge>>,
     pub last: Option<Spanned<Edge>>,
-    pub classes: Option<Vec<Text>>,
+    pub classes: Option<Spanned<Vec<Text>>>,
     pub free: Option<bool>,
     pub flat: Option<Number>,
     pub steps: Option<Spanned<Vec<StepFile>>>,
-    pub rounding: Option<Rounding>,
+    pub rounding: Option<Spanned<Rounding>>,
 }
 
 #[derive(Deserialize)]
@@ -111,12 +111,12 @@ pub struct StepFile {
 #[serde(deny_unknown_fields)]
 pub struct FixedFile {
     pub name: Option<Spanned<Localized>>,
-    pub days: Option<Vec<Text>>,
+    pub days: Option<Spanned<Vec<Text>>>,
     pub from: Option<Text>,
     pub until: Option<Text>,
     pub first: Option<Spanned<Edge>>,
     pub last: Option<Spanned<Edge>>,
-    pub classes: Option<Vec<Text>>,
+    pub classes: Option<Spanned<Vec<Text>>>,
     pub price: Number,
     pub applies: Applies,
     pub out_from: Option<Text>,
@@ -132,12 +132,12 @@ pub struct CapFile {
     pub per: Spanned<CapWord>,
     pub hours: Option<Number>,
     pub midnight: Option<Spanned<bool>>,
-    pub days: Option<Vec<Text>>,
+    pub days: Option<Spanned<Vec<Text>>>,
     pub from: Option<Text>,
     pub until: Option<Text>,
     pub first: Option<Spanned<Edge>>,
     pub last: Option<Spanned<Edge>>,
-    pub classes: Option<Vec<Text>>,
+    pub classes: Option<Spanned<Vec<Text>>>,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -170,12 +170,12 @@ pub struct ValidationFile {
 #[serde(deny_unknown_fields)]
 pub struct SeasonFile {
     pub name: Text,
-    pub days: Option<Vec<Text>>,
+    pub days: Option<Spanned<Vec<Text>>>,
     pub from: Option<Text>,
     pub until: Option<Text>,
     pub first: Option<Spanned<Edge>>,
     pub last: Option<Spanned<Edge>>,
-    pub classes: Option<Vec<Text>>,
+    pub classes: Option<Spanned<Vec<Text>>>,
 }
 
 #[derive(Deserialize)]
