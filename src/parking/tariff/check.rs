@@ -25,8 +25,10 @@ const MOST: usize = 8;
 /// Entries that are tried out, of each class: where rules are few, where they are very many, and how much may be looked at in
 /// between, in rules that are asked. The most takes about a minute.
 const ENTRIES: usize = 300;
-const LEAST: usize = 12;
-const BUDGET: usize = 3_000_000_000;
+const LEAST: usize = 2;
+const BUDGET: usize = 400_000_000;
+/// Who parks every working day is away longer than so many minutes.
+const AWAY: i64 = 12 * 60;
 /// Days that are looked at.
 const AHEAD: i64 = 731;
 
@@ -52,6 +54,8 @@ pub enum Warning {
     Clock { at: String, twice: bool },
     /// The same times of the clock cost something else in the night in which clocks change.
     Night { class: Label, entry: String, exit: String, amount: Money, week_before: Money },
+    /// Who comes back after so long has been away for a night or more, and pays for it.
+    ReEntry { within: i64 },
     /// Rules for holidays go on, and the list of them does not.
     HolidaysEnd { last: String },
     /// There are holidays, and no rule for them.
@@ -86,7 +90,13 @@ impl fmt::Display for Warning {
             }
             Self::Night { class, entry, exit, amount, week_before } => write!(
                 f,
-                "clock: {class}, in {entry}, out {exit} costs {amount}, and a week before {week_before}, because clocks change"
+                "clock: {class}, in {entry}, out {exit} costs {amount}, and a week before {week_before}, because clocks \
+                 change; write may_differ = true if that is meant"
+            ),
+            Self::ReEntry { within } => write!(
+                f,
+                "re_entry: who comes back within {within} minutes pays for the time away too, and that can be a night; write within = \
+                 {AWAY} or less"
             ),
             Self::HolidaysEnd { last } => {
                 write!(f, "holidays: the last date in the file is {last}; write those that follow")
@@ -108,7 +118,8 @@ pub fn check(tariff: &Tariff, from: Wall, more: &mut dyn FnMut(usize)) -> Result
     warnings.extend(overlaps(tariff, first));
     let changes = changes(tariff, first);
     warnings.extend(clocks(tariff, &changes));
-    warnings.extend(nights(tariff, &changes));
+    warnings.extend(if tariff.may_differ { Vec::new() } else { nights(tariff, &changes) });
+    warnings.extend(tariff.re_entry.filter(|within| *within > AWAY).map(|within| Warning::ReEntry { within }));
     let Plan { entries, tried } = plan(tariff, first, &changes);
     let all = tried.iter().map(Vec::len).sum();
     for (nth, (class, tried)) in tariff.classes.iter().zip(&tried).enumerate() {

@@ -169,6 +169,7 @@ impl Reader {
             crossing: file.crossing,
             restart: file.restart,
             may_fall: file.may_fall,
+            may_differ: file.may_differ,
             grace,
             free,
             rates,

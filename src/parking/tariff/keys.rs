@@ -30,6 +30,8 @@ pub struct File {
     #[serde(default)]
     pub may_fall: bool,
     #[serde(default)]
+    pub may_differ: bool,
+    #[serde(default)]
     pub rounding: Rounding,
     #[serde(default)]
     pub grace: GraceFile,

@@ -57,6 +57,8 @@ pub struct Tariff {
     pub restart: Restart,
     /// The operator knows that a longer stay can cost less.
     pub may_fall: bool,
+    /// The operator knows that the night in which clocks change can cost something else.
+    pub may_differ: bool,
     pub grace: Grace,
     pub free: Option<Free>,
     /// The first that fits a minute holds; the last of each class always fits.

@@ -155,3 +155,22 @@ fn what_is_tried_is_bounded_and_told() {
         assert_eq!(check(&few, at(&few, from), &mut |_| ()), Err(FeeError::NoSuchTime), "{from}");
     }
 }
+
+#[test]
+fn what_is_meant_is_not_told_and_a_night_away_is() {
+    let told = |rules: &str| warnings(&tariff(&format!("{rules}\n{HALF_HOURS}")), "2026-11-30 12:00");
+    assert!(told("").iter().any(|line| line.contains("write may_differ = true")), "{:#?}", told(""));
+    assert_eq!(told("may_differ = true"), Vec::<String>::new());
+    let away = |within: i64| {
+        warnings(
+            &tariff(&format!("may_differ = true\n{HALF_HOURS}[re_entry]\nwithin = {within}\n")),
+            "2026-11-30 12:00",
+        )
+    };
+    assert_eq!(away(720), Vec::<String>::new());
+    assert!(
+        away(721).iter().any(|line| line.starts_with("re_entry: who comes back within 721 minutes")),
+        "{:#?}",
+        away(721)
+    );
+}
