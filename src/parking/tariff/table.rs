@@ -55,9 +55,10 @@ pub fn table(tariff: &Tariff, entry: Wall) -> String {
                     until.map(|until| format!(" until {}", clock(until))).unwrap_or_default()
                 ),
             };
+            let longest = fixed.longest.map_or_else(String::new, |most| format!(", no longer than {}", time(most)));
             let lower = if fixed.applies == Applies::WhenLower { " at most" } else { "" };
             say(format!(
-                "{}, by the time of entry{out}:{lower} {}",
+                "{}, by the time of entry{out}{longest}:{lower} {}",
                 heading(&fixed.name, &fixed.when),
                 money(fixed.price)
             ));
@@ -93,7 +94,11 @@ pub fn table(tariff: &Tariff, entry: Wall) -> String {
         }
     }
     for season in &tariff.seasons {
-        say(format!("Season pass {}: {}", season.name, window(&season.when)));
+        let of = |(nth, class): (usize, &Label)| (season.classes & 1 << nth != 0).then(|| class.to_string());
+        let classes: Vec<String> = tariff.classes.iter().enumerate().filter_map(of).collect();
+        let all = classes.len() == tariff.classes.len();
+        let classes = if all { String::new() } else { format!(" ({})", classes.join(", ")) };
+        say(format!("Season pass {}{classes}: {}", season.name, window(&season.when)));
     }
     if let Some(within) = tariff.re_entry {
         say(format!("Who comes back within {} goes on with the stay before", time(within)));

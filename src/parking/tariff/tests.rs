@@ -291,6 +291,17 @@ fn what_is_no_stay_is_refused() {
 }
 
 #[test]
+fn the_sign_tells_how_long_and_for_whom() {
+    let tariff = tariff(&format!(
+        "classes = [\"car\", \"bus\", \"van\"]\n{HALF_HOURS}[[fixed]]\nlongest = 180\nprice = 500\napplies = \"when-lower\"\n\
+         [[season]]\nname = \"office\"\nclasses = [\"car\", \"van\"]\n"
+    ));
+    let sign = table(&tariff, at(&tariff, "2026-11-30 09:00"));
+    assert!(sign.contains("always, by the time of entry, no longer than 3 h: at most 5.00 EUR"), "{sign}");
+    assert!(sign.contains("Season pass office (car, van): always"), "{sign}");
+}
+
+#[test]
 fn the_sign_tells_every_rule() {
     let tariff = parse(include_bytes!("../../../configs/tariffs/city.toml")).unwrap();
     let sign = table(&tariff, at(&tariff, "2026-11-30 09:00"));
