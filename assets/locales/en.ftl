@@ -274,6 +274,7 @@ bill-validated = Validated: { $worth }
 bill-lost = Lost ticket
 bill-lost-surcharge = Surcharge for the lost ticket
 bill-tax = Tax { $rate }
+bill-further = Further time, by the rates
 bill-in-time = Paid, with { $time } to leave
 bill-paid = Already paid
 

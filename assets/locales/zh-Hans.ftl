@@ -274,6 +274,7 @@ bill-validated = 优惠：{ $worth }
 bill-lost = 遗失车票
 bill-lost-surcharge = 遗失车票附加费
 bill-tax = 税 { $rate }
+bill-further = 其后的时间，按费率计算
 bill-in-time = 已付款，{ $time }内离场
 bill-paid = 已付款
 

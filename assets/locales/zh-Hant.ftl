@@ -274,6 +274,7 @@ bill-validated = 優惠：{ $worth }
 bill-lost = 遺失車票
 bill-lost-surcharge = 遺失車票附加費
 bill-tax = 稅 { $rate }
+bill-further = 其後的時間，按費率計算
 bill-in-time = 已付款，{ $time }內離場
 bill-paid = 已付款
 

@@ -61,6 +61,7 @@ pub fn reason(texts: &Texts, language: &Language, tariff: &Tariff, line: &Line) 
             let rate = Rate::from_ppm(ppm).map(|rate| rate.to_string());
             say("bill-tax", &[("rate", &rate.unwrap_or_default())])
         }
+        Reason::Further => say("bill-further", &[]),
         Reason::InTime { minutes } => say("bill-in-time", &[("time", &time(minutes))]),
         Reason::AlreadyPaid => say("bill-paid", &[]),
     }
@@ -100,6 +101,7 @@ mod tests {
             Reason::LostTicket,
             Reason::LostSurcharge,
             Reason::Tax { ppm: 60_000 },
+            Reason::Further,
             Reason::InTime { minutes },
             Reason::AlreadyPaid,
         ];

@@ -96,6 +96,8 @@ pub enum Reason {
     Tax {
         ppm: u32,
     },
+    /// Whatever comes after very many lines.
+    Further,
     /// Paid, and still in time to leave.
     InTime {
         minutes: i64,
@@ -134,6 +136,9 @@ impl Serialize for CapPer {
     }
 }
 
+/// More lines of time than these nobody reads, and ten years of a tariff that changes every minute are millions.
+const MOST: usize = 10_000;
+
 /// Adds up lines; equal ones that follow each other become one.
 pub(super) struct Lines {
     pub lines: Vec<Line>,
@@ -147,6 +152,7 @@ impl Lines {
     /// From and to in minutes since 1970.
     pub fn add(&mut self, reason: Reason, from: i64, to: i64, amount: Minor) {
         let line = Line { reason, from: wall(from), to: wall(to), amount };
+        let full = self.lines.len() >= MOST;
         let Some(last) = self.lines.last_mut().filter(|last| last.to == line.from) else {
             return self.lines.push(line);
         };
@@ -158,10 +164,19 @@ impl Lines {
             (one @ (Reason::FreeRate { .. } | Reason::Season { .. } | Reason::FlatPaid { .. }), other)
                 if *one == other => {}
             (Reason::Free { minutes }, Reason::Free { minutes: more }) => *minutes += more,
+            (Reason::Further, other) if Self::goes_on(other) => {}
+            (_, other) if full && Self::goes_on(other) => {
+                return self.lines.push(Line { reason: Reason::Further, ..line });
+            }
             _ => return self.lines.push(line),
         }
         last.to = line.to;
         last.amount += line.amount;
+    }
+
+    /// Whether it may be told together with others.
+    fn goes_on(reason: Reason) -> bool {
+        reason.is_time() && !matches!(reason, Reason::Leaving { .. })
     }
 
     /// The last line goes on until then.

@@ -291,6 +291,26 @@ fn what_is_no_stay_is_refused() {
 }
 
 #[test]
+fn a_bill_is_never_very_long() {
+    let steps: Vec<String> = (1..=60).map(|price| format!("{{ minutes = 1, price = {price} }}")).collect();
+    let steps = format!("steps = [{}]\n", steps.join(", "));
+    let mut rules = String::from("restart = \"window\"\n");
+    for hour in (0..24).step_by(2) {
+        rules += &format!("[[rate]]\nfrom = \"{hour:02}:00\"\nuntil = \"{:02}:00\"\n{steps}", hour + 1);
+    }
+    rules += &format!("[[rate]]\n{steps}[[cap]]\nper = \"hours\"\nhours = 1\namount = 1000\n");
+    let tariff = tariff(&rules);
+    // No two minutes that follow each other cost the same: 86,400 lines, and 1,440 blocks.
+    let bill = fee(&tariff, &stay(&tariff, "2026-11-30 00:00", "2027-01-29 00:00")).unwrap();
+    assert_eq!((bill.amount, bill.lines.len()), (1_440 * 1_000, 11_001));
+    assert_eq!(bill.lines.iter().map(|line| line.amount).sum::<Minor>(), bill.amount);
+    let (further, caps) = (&bill.lines[10_000], &bill.lines[10_001..]);
+    assert_eq!((further.reason, further.to), (Reason::Further, at(&tariff, "2027-01-29 00:00")));
+    assert_eq!((caps[0].amount, caps[999].amount), (-830, -830 * 441));
+    assert!(bill.lines[..=10_000].windows(2).all(|pair| pair[0].to == pair[1].from));
+}
+
+#[test]
 fn the_sign_tells_how_long_and_for_whom() {
     let tariff = tariff(&format!(
         "classes = [\"car\", \"bus\", \"van\"]\n{HALF_HOURS}[[fixed]]\nlongest = 180\nprice = 500\napplies = \"when-lower\"\n\

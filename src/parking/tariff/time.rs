@@ -3,7 +3,7 @@
 //! Equal steps within one segment are one piece, and a cap keeps few blocks at a time; so memory follows the lines of the bill and
 //! not the length of the stay.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::bill::{Lines, Reason};
 use super::timeline::{NONE, Segment, State, Timeline, Who};
@@ -13,6 +13,8 @@ use crate::vocabulary::Minor;
 
 /// Blocks of a cap that something may still be charged in: where clocks are put back over midnight, yesterday's comes again.
 const OPEN: usize = 4;
+/// What a cap takes away in more blocks than these is one line.
+const BLOCKS: usize = 1_000;
 
 /// From `entry` to `exit`; `free` are spans that cost nothing, in order, and don't touch.
 pub(super) fn by_time(tariff: &Tariff, who: Who, entry: i64, exit: i64, free: &[(i64, i64)]) -> Lines {
@@ -41,21 +43,31 @@ struct Block {
 
 struct Limit<'t> {
     cap: &'t Cap,
-    open: BTreeMap<i64, Block>,
+    /// By their names, in order; few, and mostly the last is asked for.
+    open: Vec<(i64, Block)>,
     closed: Vec<Block>,
 }
 
 impl<'t> Limit<'t> {
     fn new(cap: &'t Cap) -> Self {
-        Self { cap, open: BTreeMap::new(), closed: Vec::new() }
+        Self { cap, open: Vec::with_capacity(OPEN + 1), closed: Vec::new() }
     }
 
     /// What is left of `amount`.
-    fn take(&mut self, block: i64, from: i64, to: i64, amount: Minor) -> Minor {
-        if block == NONE {
+    fn take(&mut self, name: i64, from: i64, to: i64, amount: Minor) -> Minor {
+        if name == NONE {
             return amount;
         }
-        let block = self.open.entry(block).or_insert(Block { sum: 0, over: 0, from, to });
+        let place = self.open.iter().rposition(|(known, _)| *known <= name);
+        let place = match place {
+            Some(place) if self.open[place].0 == name => place,
+            before => {
+                let place = before.map_or(0, |before| before + 1);
+                self.open.insert(place, (name, Block { sum: 0, over: 0, from, to }));
+                place
+            }
+        };
+        let block = &mut self.open[place].1;
         let over = (block.sum + amount - self.cap.amount).max(0);
         block.sum += amount - over;
         block.over += over;
@@ -67,8 +79,16 @@ impl<'t> Limit<'t> {
     }
 
     fn close(&mut self) {
-        let first = self.open.pop_first().map(|(_, block)| block);
-        self.closed.extend(first.filter(|block| block.over > 0));
+        let (_, block) = self.open.remove(0);
+        let many = self.closed.len() >= BLOCKS;
+        match self.closed.last_mut() {
+            _ if block.over == 0 => {}
+            Some(last) if many => {
+                last.over += block.over;
+                last.to = last.to.max(block.to);
+            }
+            _ => self.closed.push(block),
+        }
     }
 
     fn finish(mut self, lines: &mut Lines) {

@@ -274,6 +274,7 @@ bill-validated = Validé : { $worth }
 bill-lost = Ticket perdu
 bill-lost-surcharge = Supplément pour le ticket perdu
 bill-tax = Taxe { $rate }
+bill-further = Temps suivant, selon les tarifs
 bill-in-time = Payé, { $time } pour sortir
 bill-paid = Déjà payé
 
