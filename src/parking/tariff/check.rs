@@ -23,7 +23,7 @@ use crate::vocabulary::{Currency, Language, Minor, Money, Wall};
 /// So many of one kind; others like them follow from the same rule.
 const MOST: usize = 8;
 /// Entries that are tried out, of each class: where rules are few, where they are very many, and how much may be looked at in
-/// between, in rules that are asked. The most takes about a minute.
+/// between, in rules that are asked. The most takes some seconds.
 const ENTRIES: usize = 300;
 const LEAST: usize = 2;
 const BUDGET: usize = 400_000_000;
@@ -141,7 +141,11 @@ pub(super) struct Plan {
 
 pub(super) fn plan(tariff: &Tariff, first: i64, changes: &[Change]) -> Plan {
     let entries = entries(tariff, first, changes);
-    let of = |nth| spread(entries.len(), most(tariff, nth)).into_iter().map(|place| entries[place]).collect();
+    // Of each class others, so that where few are tried those of all classes are still many.
+    let of = |nth| {
+        let most = most(tariff, nth);
+        spread(entries.len(), most, nth * most).into_iter().map(|place| entries[place]).collect()
+    };
     Plan { entries: entries.len() * tariff.classes.len(), tried: (0..tariff.classes.len()).map(of).collect() }
 }
 
@@ -336,8 +340,8 @@ fn entries(tariff: &Tariff, first: i64, changes: &[Change]) -> Vec<i64> {
     days.iter().flat_map(|day| minutes.iter().map(|minute| at_civil(tariff, *day, *minute))).collect()
 }
 
-/// `most` of so many places, or all, in order and without a pattern that could miss the same minute of each day.
-fn spread(places: usize, most: usize) -> Vec<usize> {
+/// `most` of so many places, or all, from one on, in order and without a pattern that could miss the same minute of each day.
+fn spread(places: usize, most: usize, from: usize) -> Vec<usize> {
     let shared = |mut one: usize, mut other: usize| {
         while other > 0 {
             (one, other) = (other, one % other);
@@ -346,7 +350,7 @@ fn spread(places: usize, most: usize) -> Vec<usize> {
     };
     // The golden section, and without a common divisor, so that no place comes twice.
     let stride = (places * 618 / 1_000..places).find(|stride| shared(*stride, places) == 1).unwrap_or(1);
-    let mut all: Vec<usize> = (0..places.min(most)).map(|nth| nth * stride % places).collect();
+    let mut all: Vec<usize> = (0..places.min(most)).map(|nth| (from + nth) * stride % places).collect();
     all.sort_unstable();
     all
 }

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use super::window::{DAY, date_of};
-use super::{CapPer, Classes, Price, Restart, Season, Tariff, When};
+use super::{Calendar, CapPer, Classes, Price, Restart, Season, Tariff, When};
 
 /// No block: the cap does not hold here.
 pub(super) const NONE: i64 = i64::MIN;
@@ -70,6 +70,7 @@ pub(super) struct Timeline<'t> {
     offset: (i64, i64),
     /// A civil day and where it begins, for caps that count from there.
     day: (i64, i64),
+    known: Known,
     read: Option<Segment>,
 }
 
@@ -87,7 +88,8 @@ impl<'t> Timeline<'t> {
         edges.sort_unstable();
         edges.dedup();
         let (offset, day) = ((0, NONE), (NONE, 0));
-        Self { tariff, covered, rates, caps, edges, free, origin, to, at: origin, offset, day, read: None }
+        let known = Known::new(rates.len() + caps.len() + covered.len());
+        Self { tariff, covered, rates, caps, edges, free, origin, to, at: origin, offset, day, known, read: None }
     }
 
     /// Up to the next edge of anything, whether or not something changes there.
@@ -115,21 +117,23 @@ impl<'t> Timeline<'t> {
             Restart::Day => day,
             Restart::Rolling => every(self.origin, DAY),
         };
+        self.known.go_to(day);
+        let (known, calendar) = (&mut self.known, &tariff.holidays);
         let mut blocks = Vec::with_capacity(self.caps.len());
-        for cap in &self.caps {
-            let cap = &tariff.caps[*cap];
+        for (nth, cap) in self.caps.iter().enumerate() {
+            let (place, cap) = (self.rates.len() + nth, &tariff.caps[*cap]);
             blocks.push(match cap.per {
                 CapPer::Stay => 0,
-                CapPer::Day if cap.when.on(&tariff.holidays, day) => day,
+                CapPer::Day if known.on(place, &cap.when, calendar, 0) => day,
                 CapPer::Day => NONE,
-                CapPer::Window => cap.when.begun(&tariff.holidays, day, minute).unwrap_or(NONE),
+                CapPer::Window => known.begun(place, &cap.when, calendar, minute).unwrap_or(NONE),
                 CapPer::Hours { hours, midnight: true } => {
                     if self.day.0 != day {
                         self.day = (day, begin_of(tariff, day));
                     }
                     let nth = every(self.origin.max(self.day.1), hours * 60);
                     // No day has so many hours that two of them would meet.
-                    if cap.when.on(&tariff.holidays, day) { day * 1_000 + nth } else { NONE }
+                    if known.on(place, &cap.when, calendar, 0) { day * 1_000 + nth } else { NONE }
                 }
                 CapPer::Hours { hours, midnight: false } => {
                     let nth = every(self.origin, hours * 60);
@@ -147,8 +151,13 @@ impl<'t> Timeline<'t> {
             }
             other => {
                 next = next.min(other.map_or(i64::MAX, |(start, _)| *start));
-                let covers = |when: &&When| when.begun(&tariff.holidays, day, minute).is_some();
-                if self.covered.iter().any(covers) { State::Season } else { in_force(tariff, &self.rates, day, minute) }
+                let passes = self.rates.len() + self.caps.len();
+                let mut covered = self.covered.iter().enumerate();
+                if covered.any(|(nth, when)| known.begun(passes + nth, when, calendar, minute).is_some()) {
+                    State::Season
+                } else {
+                    in_force(tariff, &self.rates, known, minute)
+                }
             }
         };
         self.at = next;
@@ -172,10 +181,48 @@ impl Iterator for Timeline<'_> {
     }
 }
 
+/// Of each rule, whether days and dates fit, looked up once for a day: a day has many edges, and a calendar many dates.
+struct Known {
+    day: i64,
+    /// On this day, and on the one before.
+    on: Vec<[Option<bool>; 2]>,
+}
+
+impl Known {
+    fn new(rules: usize) -> Self {
+        Self { day: NONE, on: vec![[None; 2]; rules] }
+    }
+
+    fn go_to(&mut self, day: i64) {
+        if self.day == day {
+            return;
+        }
+        let next = self.day.checked_add(1) == Some(day);
+        for on in &mut self.on {
+            *on = [None, on[0].filter(|_| next)];
+        }
+        self.day = day;
+    }
+
+    /// Whether days and dates of the rule at this place fit the day, or the one before it.
+    fn on(&mut self, place: usize, when: &When, calendar: &Calendar, back: usize) -> bool {
+        let day = self.day - i64::from(back > 0);
+        *self.on[place][back].get_or_insert_with(|| when.on(calendar, day))
+    }
+
+    /// As [`When::begun`].
+    fn begun(&mut self, place: usize, when: &When, calendar: &Calendar, minute: u16) -> Option<i64> {
+        let ago = when.open(minute)?;
+        self.on(place, when, calendar, usize::from(ago > 0)).then_some(self.day - ago)
+    }
+}
+
 /// The first rate that fits. The last of a class always does.
-fn in_force(tariff: &Tariff, rates: &[usize], day: i64, minute: u16) -> State {
-    let fits = |rate: &usize| Some((*rate, tariff.rates[*rate].when.begun(&tariff.holidays, day, minute)?));
-    match rates.iter().find_map(fits) {
+fn in_force(tariff: &Tariff, rates: &[usize], known: &mut Known, minute: u16) -> State {
+    let mut fits = |(place, rate): (usize, &usize)| {
+        Some((*rate, known.begun(place, &tariff.rates[*rate].when, &tariff.holidays, minute)?))
+    };
+    match rates.iter().enumerate().find_map(&mut fits) {
         Some((rate, begun)) if matches!(tariff.rates[rate].price, Price::Flat(_)) => State::Rate(rate, begun),
         Some((rate, _)) => State::Rate(rate, 0),
         None => State::Free,
