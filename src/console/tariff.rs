@@ -223,6 +223,25 @@ pub fn difference_for_people(old: &Tariff, new: &Tariff, found: &Difference) -> 
     )
 }
 
+/// Writes the tariff as rate tables of ISO TS 5206-1, to `output` or to where it returns them, with what they don't say.
+///
+/// # Errors
+/// `output` can't be written.
+pub fn export(
+    tariff: &Tariff,
+    file: &Path,
+    output: Option<&Path>,
+) -> Result<(Option<String>, Vec<String>), TariffError> {
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    let found = tariff::export(tariff, &name);
+    let unsaid = found.unsaid.iter().map(ToString::to_string).collect();
+    let text = format!("{:#}", found.json);
+    let Some(output) = output else { return Ok((Some(text), unsaid)) };
+    let written = std::fs::write(output, text + "\n");
+    written.map_err(|source| TariffError::Write { path: output.into(), source })?;
+    Ok((None, unsaid))
+}
+
 /// Draws the fee of stays from `entry` on of up to so many hours, of each tariff with its name.
 ///
 /// # Errors

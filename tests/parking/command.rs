@@ -198,3 +198,25 @@ fn the_sign_and_the_pictures() {
     assert!(done.status.code() == Some(1) && !Path::new(&other).exists(), "{}", text(&done.stderr));
     assert!(text(&done.stderr).contains(".svg or .png"));
 }
+
+#[test]
+fn rate_tables_are_written_and_what_they_do_not_say_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("city.json");
+    let done = run(&["export", CITY, "--output", path.to_str().unwrap()]);
+    assert!(done.status.success() && done.stdout.is_empty(), "{}", text(&done.stderr));
+    let told = text(&done.stderr);
+    let written: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let warnings = written["warnings"].as_array().unwrap();
+    let lines: Vec<String> =
+        warnings.iter().map(|what| format!("{CITY}: not said: {}", what.as_str().unwrap())).collect();
+    assert_eq!(told.lines().collect::<Vec<_>>(), lines);
+    assert!(told.contains("[[cap]] 1, 60.00 CNY in 24 h from the entry"), "{told}");
+    assert_eq!(written["rateTables"][1]["id"], "city-motorcycle");
+    let calm = run(&["export", "tests/parking/tariffs/exercise-long-stay.toml"]);
+    assert_eq!((text(&calm.stderr).as_str(), calm.status.code()), ("", Some(0)));
+    let shown: Value = serde_json::from_slice(&calm.stdout).unwrap();
+    assert_eq!(shown["rateTables"][0]["rateLineCollections"][0]["rateLines"][0]["value"], 7.5);
+    let told = refused(&["export", CITY, "--output", "/no/such/place.json"]);
+    assert!(told.contains("/no/such/place.json can't be written"), "{told}");
+}

@@ -1,6 +1,7 @@
 //! Car parks from outside: published tariffs with their published examples, what must hold of every tariff, codes on paper, lanes that
-//! lose sight of each other, and a lane on simulated ground.
+//! lose sight of each other, rate tables for other programs, and a lane on simulated ground.
 
+mod apds;
 mod codes;
 mod command;
 mod lanes;

@@ -75,6 +75,13 @@ pub enum Verb {
         #[arg(long, value_name = "FILE")]
         output: PathBuf,
     },
+    /// The rate tables of ISO TS 5206-1 (APDS), and on standard error what they can't say.
+    Export {
+        file: PathBuf,
+        /// Standard output where it is left out.
+        #[arg(long, value_name = "JSON")]
+        output: Option<PathBuf>,
+    },
     /// Who pays more and who pays less when NEW takes the place of OLD.
     Diff {
         old: PathBuf,
@@ -150,6 +157,16 @@ fn act(verb: &Verb) -> anyhow::Result<ExitCode> {
                 all.push((name(other), tariff::load_against(other, file, &all[0].1)?));
             }
             tariff::plot(&all, entry.unwrap_or_else(Timestamp::now), class.as_deref(), *hours, output)?;
+        }
+        Verb::Export { file, output } => {
+            let of = tariff::load(file)?;
+            let (text, unsaid) = tariff::export(&of, file, output.as_deref())?;
+            for what in unsaid {
+                complain(format_args!("{}: not said: {what}", file.display()));
+            }
+            if let Some(text) = text {
+                say(text)?;
+            }
         }
         Verb::Diff { old, new, stays } => {
             let of = tariff::load(old)?;

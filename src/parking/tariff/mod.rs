@@ -5,6 +5,7 @@
 //! of every key is in `docs/tariff.md`, which another author's oracle is written from; where the two differ, one of them is
 //! wrong.
 
+mod apds;
 mod bill;
 mod check;
 mod curve;
@@ -23,6 +24,7 @@ use crate::vocabulary::fee::Rate as Share;
 use crate::vocabulary::text::text;
 use crate::vocabulary::{Currency, Localized, Minor, Wall};
 
+pub use apds::{Export, Unsaid, export};
 pub use bill::{Bill, Line, Reason};
 pub use check::{Report, Warning, check};
 pub use curve::{Difference, Point, curve};

@@ -159,6 +159,6 @@ pub(super) fn clock(minute: i64) -> String {
     format!("{day}{:02}:{:02}", minute / 60, minute % 60)
 }
 
-fn time(minutes: i64) -> String {
+pub(super) fn time(minutes: i64) -> String {
     if minutes % 60 == 0 { format!("{} h", minutes / 60) } else { format!("{minutes} min") }
 }
