@@ -39,7 +39,8 @@ impl Rig {
         let folder = tempfile::tempdir_in(parent).expect("a folder");
         let socket = folder.path().join("world.sock");
         let world = SimulatedWorld::new(Parts {
-            wallet: Wallet::open(&folder.path().join("wallet.db")).expect("a wallet"),
+            wallet: Arc::new(Wallet::open(&folder.path().join("wallet.db")).expect("a wallet")),
+            till: 0,
             panel: (1280, 800),
             paper_columns: 384,
             door: Some("door".into()),

@@ -53,6 +53,7 @@ fn attract() -> View {
 
 fn pay(order: u32, seconds_left: u64) -> View {
     let order_view = OrderView {
+        stay: None,
         short_code: ShortCode::parse(&format!("{order:06}")).expect("six digits"),
         pickup: None,
         state: OrderState::WaitingPayment,

@@ -22,10 +22,13 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::wallet::{Action, BookError};
-use super::world::{NoAnswer, SimulatedWorld, Switches};
+use super::world::{News, NoAnswer, SimulatedWorld, Switches};
+use crate::config::Scanner;
+use crate::input::can_be_scanned;
 use crate::operation::{Operation, RequestId};
 use crate::vocabulary::Point;
 use crate::world::Question;
@@ -37,39 +40,67 @@ const MAX_BODY: usize = 64 << 10;
 const READ_AT_MOST: usize = 16 * MAX_BODY;
 
 type World = State<Arc<SimulatedWorld>>;
-type Answer = Result<Response, Refused>;
+pub(super) type Answer = Result<Response, Refused>;
 
 /// The page and everything under `/api`, for who calls it by an address where it is.
 pub fn router(world: Arc<SimulatedWorld>, listens: SocketAddr) -> Router {
+    guarded(of_one(world, "", "/api"), listens)
+}
+
+/// One kiosk's page, and its API under `api`; the page looks for it beside itself.
+pub(super) fn of_one(world: Arc<SimulatedWorld>, page: &str, api: &str) -> Router {
+    let script = get(async || asset("text/javascript", include_str!("page.js")));
     Router::new()
-        .route("/", get(async || Html(include_str!("page.html"))))
-        .route("/page.js", get(async || asset("text/javascript", include_str!("page.js"))))
-        .route("/page.css", get(async || asset("text/css", include_str!("page.css"))))
-        .route("/api/screen.png", get(screen))
-        .route("/api/touch", post(touch))
-        .route("/api/state", get(state))
-        .route("/api/orders", get(orders))
-        .route("/api/why", get(why))
-        .route("/api/wallet", get(book).post(act))
-        .route("/api/scan", post(scan))
-        .route("/api/board", get(board))
-        .route("/api/board/{name}", post(input))
-        .route("/api/printer.bin", get(printed))
-        .route("/api/printer.png", get(paper))
-        .route("/api/world", get(switches).post(switch))
-        .route("/api/operations", get(operations).post(asked))
-        .route("/api/events", get(events))
-        .fallback(async || Refused(StatusCode::NOT_FOUND, "there is nothing here".into()))
-        .method_not_allowed_fallback(async || {
-            Refused(StatusCode::METHOD_NOT_ALLOWED, "this can't be done with that method".into())
-        })
-        .layer(DefaultBodyLimit::max(READ_AT_MOST))
-        .layer(middleware::from_fn_with_state(origin::PageAddress(listens), origin::admit))
+        .route(&format!("{page}/"), get(async || Html(include_str!("page.html"))))
+        .route(&format!("{page}/page.js"), script)
+        .route(&format!("{page}/page.css"), get(style))
+        .merge(api_routes(api))
+        .method_not_allowed_fallback(wrong_method)
         .with_state(world)
 }
 
+/// One kiosk's API alone.
+pub(super) fn api_of(world: Arc<SimulatedWorld>, api: &str) -> Router {
+    api_routes(api).method_not_allowed_fallback(wrong_method).with_state(world)
+}
+
+fn api_routes(api: &str) -> Router<Arc<SimulatedWorld>> {
+    let at = |path: &str| format!("{api}/{path}");
+    Router::new()
+        .route(&at("screen.png"), get(screen))
+        .route(&at("touch"), post(touch))
+        .route(&at("state"), get(state))
+        .route(&at("orders"), get(orders))
+        .route(&at("why"), get(why))
+        .route(&at("wallet"), get(book).post(act))
+        .route(&at("scan"), post(scan))
+        .route(&at("board"), get(board))
+        .route(&at("board/{name}"), post(input))
+        .route(&at("printer.bin"), get(printed))
+        .route(&at("printer.png"), get(paper))
+        .route(&at("world"), get(switches).post(switch))
+        .route(&at("operations"), get(operations).post(asked))
+        .route(&at("events"), get(events))
+}
+
+/// What is true of every page and every API: who may call, how long a body may be, and an answer where there is nothing.
+pub(super) fn guarded(routes: Router, listens: SocketAddr) -> Router {
+    routes
+        .fallback(async || Refused(StatusCode::NOT_FOUND, "there is nothing here".into()))
+        .layer(DefaultBodyLimit::max(READ_AT_MOST))
+        .layer(middleware::from_fn_with_state(origin::PageAddress(listens), origin::admit))
+}
+
+pub(super) async fn wrong_method() -> Refused {
+    Refused(StatusCode::METHOD_NOT_ALLOWED, "this can't be done with that method".into())
+}
+
+pub(super) async fn style() -> impl IntoResponse {
+    asset("text/css", include_str!("page.css"))
+}
+
 /// A status and a reason for people.
-struct Refused(StatusCode, String);
+pub(super) struct Refused(pub StatusCode, pub String);
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
@@ -83,13 +114,13 @@ impl From<NoAnswer> for Refused {
     }
 }
 
-fn broken(error: impl std::fmt::Display) -> Refused {
+pub(super) fn broken(error: impl std::fmt::Display) -> Refused {
     tracing::error!(%error, "the page's API has failed");
     Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
 }
 
 /// A JSON body of that type that says so. A browser sends no such body to a stranger's page without asking it first.
-struct Body<T>(T);
+pub(super) struct Body<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Refused;
@@ -130,7 +161,7 @@ async fn aside<T: Send + 'static>(
     tokio::task::spawn_blocking(move || work(&world)).await.map_err(broken)
 }
 
-fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
+pub(super) fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, kind)], text)
 }
 
@@ -138,7 +169,7 @@ fn fresh(kind: &'static str, bytes: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-store")], bytes).into_response()
 }
 
-fn said(value: Value) -> Response {
+pub(super) fn said(value: Value) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], axum::Json(value)).into_response()
 }
 
@@ -217,10 +248,26 @@ async fn act(State(world): World, Body(Payer { payload, action }): Body<Payer>) 
 struct Scan {
     /// Scanned before; without it the camera looks at the glass.
     payload: Option<String>,
+    /// Held before the kiosk's own scanner.
+    text: Option<String>,
 }
 
-/// The phone: reads the QR from the glass's pixels and shows what the payer's app would show of it.
-async fn scan(State(world): World, Body(Scan { payload }): Body<Scan>) -> Answer {
+/// The phone: reads the QR from the glass's pixels and shows what the payer's app would show of it. With `text` the
+/// kiosk's scanner instead.
+async fn scan(State(world): World, Body(Scan { payload, text }): Body<Scan>) -> Answer {
+    let refused = |why: &str| Err(Refused(StatusCode::BAD_REQUEST, why.to_owned()));
+    if let Some(text) = text {
+        if payload.is_some() {
+            return refused("the phone reads `payload`, the kiosk's scanner reads `text`");
+        }
+        if !can_be_scanned(&text, Scanner::LONGEST) {
+            return refused("a scanner types 1 to 1024 printable ASCII characters");
+        }
+        if !aside(&world, move |world| world.scan(&text)).await? {
+            return Err(NoAnswer::Dead.into());
+        }
+        return Ok(said(json!({ "result": "scanned" })));
+    }
     let seen = aside(&world, |world| {
         let Some(payload) = payload.or_else(|| world.glass.read_qr()) else { return Ok(None) };
         let offer = world.wallet.offer(&payload)?;
@@ -312,9 +359,13 @@ async fn events(
     Ok(upgrade.on_upgrade(move |socket| follow(world, socket)))
 }
 
+async fn follow(world: Arc<SimulatedWorld>, socket: WebSocket) {
+    let (news, earlier) = world.listen_to_news();
+    send_news(news, earlier, socket).await;
+}
+
 /// Sends all news. A page that is too slow misses some and is told so; it asks again for everything anyway.
-async fn follow(world: Arc<SimulatedWorld>, mut socket: WebSocket) {
-    let (mut news, earlier) = world.listen_to_news();
+pub(super) async fn send_news(mut news: Receiver<News>, earlier: Vec<News>, mut socket: WebSocket) {
     for text in earlier {
         if socket.send(Message::Text(text.to_string().into())).await.is_err() {
             return;

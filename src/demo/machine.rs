@@ -155,6 +155,14 @@ impl Machine {
         Ok(())
     }
 
+    /// As [`set_input`](Self::set_input), and for an input that no kiosk has been wired to yet: it has that level from the
+    /// beginning.
+    pub fn wire_input(&self, name: &str, active: bool) {
+        if self.shared.change(|state, _| state.begin_at(name, active)) {
+            (self.shared.notify)(name.to_owned(), active);
+        }
+    }
+
     /// # Errors
     /// No such slot.
     pub fn set_motor(&self, slot: &str, motor: Motor) -> Result<(), String> {

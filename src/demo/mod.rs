@@ -3,15 +3,17 @@
 //! Policy: the kiosk is the very same `kioskd run` as on a board, a child process. The world around it (machine, paper,
 //! wallet provider, network, page) is this process, and the only way between them is one socket. The parent never opens
 //! the ledger. Its own book, the wallet's, lies beside it. What it makes up on the way (a socket, a state folder nobody
-//! asked for) goes when it ends.
+//! asked for) goes when it ends. A car park is several kiosks, each a process with a world of its own.
 
 mod api;
 pub mod back_end;
 pub mod broker;
 mod glass;
+mod keys;
 mod link;
 pub mod machine;
 pub mod paper;
+mod park;
 mod process;
 pub mod proxy;
 pub mod wallet;
@@ -35,11 +37,10 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::config::{Config, ConfigError, Panel};
 use crate::fleet;
-use crate::fleet::keygen::{KeygenError, keygen};
-use crate::operation::{Actor, KeyName};
+use crate::fleet::keygen::KeygenError;
 use crate::payment;
-use crate::signed::keys::{KeyError, KeySource};
-use crate::signed::keyset::{BadKeyset, KeyEntry, Keyset, KeysetContent, Role};
+use crate::signed::keys::KeyError;
+use crate::signed::keyset::BadKeyset;
 use crate::vocabulary::BadName;
 use back_end::{BackEnd, Trust};
 use broker::BrokerError;
@@ -79,8 +80,10 @@ pub enum Mode {
 pub enum DemoError {
     #[error("the demo's glass is on its page; write driver = \"simulated\" in [glass], or use `kioskd run`")]
     RealPanel,
-    #[error("there is no parking machine yet: leave --mode out")]
-    NoParking,
+    #[error("--config is one machine's, and a car park has three: leave it out, or write --mode vending")]
+    OneConfiguration,
+    #[error("the car park in the configurations: {0}")]
+    Site(#[from] park::BadSite),
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -130,16 +133,10 @@ pub enum DemoError {
 /// # Errors
 /// When something can't be started; then nothing is left running.
 pub async fn run(options: DemoOptions) -> Result<(), DemoError> {
-    if options.mode == Mode::Parking {
-        return Err(DemoError::NoParking);
-    }
-    let config_file = options.config.clone().unwrap_or_else(own_config);
-    let config = crate::kiosk::check::load(&config_file)?;
-    // What the kiosk would say at every start is better said once.
-    payment::open::check(&config.rails)?;
     let starting = |what| move |source| DemoError::Start { what, source };
     let mut interrupt = signal(SignalKind::interrupt()).map_err(starting("the signal handler"))?;
     let mut terminate = signal(SignalKind::terminate()).map_err(starting("the signal handler"))?;
+    let machines = machines(&options)?;
 
     let page = TcpListener::bind(options.listen).await.map_err(|e| DemoError::Listen(options.listen, e))?;
     let page_address = page.local_addr().map_err(|e| DemoError::Listen(options.listen, e))?;
@@ -151,62 +148,127 @@ pub async fn run(options: DemoOptions) -> Result<(), DemoError> {
     std::fs::create_dir_all(&state).map_err(|source| DemoError::Folder { path: state.clone(), source })?;
     let state = state.canonicalize().map_err(|source| DemoError::Folder { path: state, source })?;
 
-    let keys = keys(&state, &config)?;
-    let fleet = Fleet::start(&options, &config, trust(&config, &keys)?).await?;
-    let socket = temporary.0.join("world.sock");
-    let listener = UnixListener::bind(&socket).map_err(starting("the world's socket"))?;
-    let Panel::Simulated { width, height } = config.glass.panel else { return Err(DemoError::RealPanel) };
-    let world = SimulatedWorld::new(Parts {
-        wallet: Wallet::open(&state.join("wallet.db"))?,
-        panel: options.panel.unwrap_or((width, height)),
-        paper_columns: config.printer.columns,
-        door: config.board.door.clone(),
-        timing: machine::Timing { turn: options.turn, fall: options.turn / 5 },
-        proxy: fleet.proxy,
-    })?;
-    world.listen(listener).map_err(starting("the world"))?;
+    let first = machines.first().ok_or(park::BadSite::Lanes)?;
+    let keys = keys::of_the_fleet(&state, &first.config)?;
+    let site = match options.mode {
+        Mode::Vending => None,
+        Mode::Parking => Some(keys::of_the_site(&state, &keys, &machines)?),
+    };
+    let homes = machines.iter().map(|machine| match options.mode {
+        Mode::Vending => Ok(Home { state: state.clone(), keys: keys.clone() }),
+        Mode::Parking => Home::of(&state, &machine.config.kiosk.id),
+    });
+    let homes = homes.collect::<Result<Vec<_>, _>>()?;
+    let fleet = Fleet::start(&options, &first.config, keys::trust(&keys, &machines, &homes)?).await?;
+    let wallet = Arc::new(Wallet::open(&state.join("wallet.db"))?);
+    let mut worlds = Vec::new();
+    let mut arguments = Vec::new();
+    for (till, (machine, home)) in machines.iter().zip(&homes).enumerate() {
+        let (proxy, broker) = fleet.cable()?;
+        let socket = temporary.0.join(format!("{}.sock", machine.config.kiosk.id));
+        let listener = UnixListener::bind(&socket).map_err(starting("the world's socket"))?;
+        let Panel::Simulated { width, height } = machine.config.glass.panel else { return Err(DemoError::RealPanel) };
+        let world = SimulatedWorld::new(Parts {
+            wallet: Arc::clone(&wallet),
+            till,
+            panel: options.panel.unwrap_or((width, height)),
+            paper_columns: machine.config.printer.columns,
+            door: machine.config.board.door.clone(),
+            timing: machine::Timing { turn: options.turn, fall: options.turn / 5 },
+            proxy,
+        })?;
+        world.listen(listener).map_err(starting("the world"))?;
+        arguments.push(child_arguments(&machine.file, &socket, home, options.panel, &broker));
+        worlds.push(world);
+    }
+    // The car park stands before the first kiosk looks at it.
+    let routes = match (site, &worlds[..]) {
+        (Some(site), _) => {
+            let park = park::Park::open(site, &state, &worlds).map_err(starting("the car park"))?;
+            park::api::router(park, page_address)
+        }
+        (None, worlds) => api::router(Arc::clone(&worlds[0]), page_address),
+    };
+    // From here on, whatever happens, the kiosks are stopped before this function returns.
+    let stop = Stop(worlds.clone());
     let own = std::env::current_exe().map_err(starting("the kiosk"))?;
-    let arguments = child_arguments(&config_file, &socket, &state, options.panel, &fleet.for_the_kiosk, &keys);
-    let news = Arc::clone(&world);
-    let told = move |up| news.tell(&json!({ "kind": "power", "up": up }));
-    world.process.start(move || child(&own, &arguments), told).map_err(starting("the kiosk's supervisor"))?;
-    // From here on, whatever happens, the kiosk is stopped before this function returns.
-    let stop = Stop(Arc::clone(&world));
+    for (world, arguments) in worlds.iter().zip(arguments) {
+        let (news, own) = (Arc::clone(world), own.clone());
+        let told = move |up| news.tell(&json!({ "kind": "power", "up": up }));
+        world.process.start(move || child(&own, &arguments), told).map_err(starting("the kiosk's supervisor"))?;
+    }
 
     if let Some(back_end) = fleet.back_end {
-        tokio::spawn(overhear(back_end, Arc::clone(&world)));
+        tokio::spawn(overhear(back_end, worlds.clone()));
     }
     print(&format!("page: http://{page_address}\nmqtt: {}\nstate: {}", fleet.told, state.display()));
-    let first = Arc::clone(&world);
     tokio::spawn(async move {
-        first.first_frame().await;
+        for world in worlds {
+            world.first_frame().await;
+        }
         print("ready");
     });
     let served = tokio::select! {
-        served = axum::serve(page, api::router(Arc::clone(&world), page_address)) => served.map_err(DemoError::Served),
+        served = axum::serve(page, routes) => served.map_err(DemoError::Served),
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
     };
-    // It waits for the kiosk's last words, at most some seconds.
+    // It waits for the kiosks' last words, at most some seconds.
     drop(tokio::task::spawn_blocking(move || drop(stop)).await);
     served
 }
 
+/// One kiosk of the box.
+struct Machine {
+    file: PathBuf,
+    config: Config,
+}
+
+fn machines(options: &DemoOptions) -> Result<Vec<Machine>, DemoError> {
+    let files = match (options.mode, &options.config) {
+        (Mode::Vending, Some(file)) => vec![file.clone()],
+        (Mode::Vending, None) => vec![own_config("vending.toml")],
+        (Mode::Parking, Some(_)) => return Err(DemoError::OneConfiguration),
+        (Mode::Parking, None) => PARKING.map(own_config).into(),
+    };
+    let machine = |file: PathBuf| {
+        let config = crate::kiosk::check::load(&file)?;
+        // What the kiosk would say at every start is better said once.
+        payment::open::check(&config.rails)?;
+        Ok(Machine { file, config })
+    };
+    files.into_iter().map(machine).collect()
+}
+
+/// Where one kiosk keeps what is its own.
+struct Home {
+    state: PathBuf,
+    keys: PathBuf,
+}
+
+impl Home {
+    /// One of several under `state`.
+    fn of(state: &Path, kiosk: &str) -> Result<Self, DemoError> {
+        let state = state.join(kiosk);
+        let keys = state.join("keys");
+        std::fs::create_dir_all(&keys).map_err(|source| DemoError::Folder { path: keys.clone(), source })?;
+        Ok(Self { state, keys })
+    }
+}
+
 /// The broker's side of the box.
 struct Fleet {
-    proxy: Option<Proxy>,
     back_end: Option<BackEnd>,
     /// What `mqtt:` says.
     told: String,
-    /// What the kiosk gets as `--broker`.
-    for_the_kiosk: String,
+    /// Where the kiosks' cables lead, and the broker's name where it is spoken to over TLS.
+    upstream: Option<(String, Option<String>)>,
 }
 
 impl Fleet {
     async fn start(options: &DemoOptions, config: &Config, trust: Trust) -> Result<Self, DemoError> {
-        let starting = |source| DemoError::Start { what: "the network's proxy", source };
         let name = fleet::topic::Name::parse(&config.kiosk.fleet)?;
-        let (told, upstream, back_end, secure) = match (&options.broker, options.mqtt) {
+        match (&options.broker, options.mqtt) {
             (Some(url), _) => {
                 let broker: fleet::link::Broker = url.parse().map_err(|e| DemoError::BadBroker(url.clone(), e))?;
                 if broker.tls && !broker.is_here() {
@@ -217,76 +279,41 @@ impl Fleet {
                     (None, true) => return Err(DemoError::NoFleet(url.clone())),
                     (Some(fleet), true) => Some(fleet::tls::ClientTls::of(fleet)?.now()?),
                 };
-                let upstream = format!("{}:{}", broker.host, broker.port);
                 // Under the broker's own name, for which its certificate is.
-                let secure = broker.tls.then(|| broker.host.clone());
-                (url.clone(), upstream, BackEnd::start_with(broker, tls, name, trust), secure)
+                let upstream = (format!("{}:{}", broker.host, broker.port), broker.tls.then(|| broker.host.clone()));
+                let back_end = Some(BackEnd::start_with(broker, tls, name, trust));
+                Ok(Self { back_end, told: url.clone(), upstream: Some(upstream) })
             }
             (None, Some(listen)) => {
                 let broker = tokio::task::spawn_blocking(move || broker::start(listen)).await;
                 let broker = broker.map_err(|e| DemoError::Start { what: "the broker", source: e.into() })??;
-                let upstream = broker.reachable().to_string();
-                let back_end = BackEnd::start_with(broker.reachable().into(), None, name, trust);
-                (format!("mqtt://{}", broker.addr), upstream, back_end, None)
+                let upstream = Some((broker.reachable().to_string(), None));
+                let back_end = Some(BackEnd::start_with(broker.reachable().into(), None, name, trust));
+                Ok(Self { back_end, told: format!("mqtt://{}", broker.addr), upstream })
             }
-            (None, None) => {
-                let none = "none".to_owned();
-                return Ok(Self { proxy: None, back_end: None, told: none.clone(), for_the_kiosk: none });
-            }
-        };
-        let proxy = Proxy::start(upstream).map_err(starting)?;
-        let for_the_kiosk = match secure {
+            (None, None) => Ok(Self { back_end: None, told: "none".to_owned(), upstream: None }),
+        }
+    }
+
+    /// One kiosk's cable to the broker, and what the kiosk gets as `--broker`.
+    fn cable(&self) -> Result<(Option<Proxy>, String), DemoError> {
+        let Some((upstream, secure)) = &self.upstream else { return Ok((None, "none".to_owned())) };
+        let proxy = Proxy::start(upstream.clone())
+            .map_err(|source| DemoError::Start { what: "the network's proxy", source })?;
+        let broker = match secure {
             None => format!("mqtt://{}", proxy.addr()),
             Some(host) => format!("mqtts://{host}:{}", proxy.addr().port()),
         };
-        Ok(Self { proxy: Some(proxy), back_end: Some(back_end), told, for_the_kiosk })
+        Ok((Some(proxy), broker))
     }
-}
-
-/// The key pairs of the kiosk, the back end, the fleet's root and its office, and the keyset; made once for a state folder.
-fn keys(state: &Path, config: &Config) -> Result<PathBuf, DemoError> {
-    let folder = state.join("keys");
-    std::fs::create_dir_all(&folder).map_err(|source| DemoError::Folder { path: folder.clone(), source })?;
-    for name in ["kiosk", "back-end", Actor::ROOT, "office", "office-2", "config", "update"] {
-        if !folder.join(format!("{name}.pem")).exists() {
-            keygen(&folder, &fleet::topic::Name::parse(name)?)?;
-        }
-    }
-    let keyset = folder.join("keyset.json");
-    let root = KeySource::File(folder.join("root.key")).signer(Actor::ROOT)?;
-    // A folder may be used again for a fleet of another name.
-    let counts = |message: Vec<u8>| Keyset::open(&root.public(), &config.kiosk.fleet, &message).is_ok();
-    if !std::fs::read(&keyset).is_ok_and(counts) {
-        let entry = |name: &str, role| {
-            let key = KeySource::File(folder.join(format!("{name}.pem"))).signers_key()?;
-            let kid = KeyName::parse(name).ok_or(BadKeyset::Text)?;
-            Ok::<_, DemoError>(KeyEntry::new(kid, &key, vec![role]))
-        };
-        let roles =
-            [("office", Role::Sell), ("office-2", Role::Sell), ("config", Role::Config), ("update", Role::Update)];
-        let keys = roles.into_iter().map(|(name, role)| entry(name, role)).collect::<Result<_, _>>()?;
-        let content = KeysetContent { fleet: config.kiosk.fleet.clone(), version: 1, keys, revoked: Vec::new() };
-        std::fs::write(&keyset, content.sign(&root)?.to_string())
-            .map_err(|source| DemoError::Folder { path: keyset, source })?;
-    }
-    Ok(folder)
-}
-
-/// What the back end knows: the kiosk's public key, whichever it signs with, and its own.
-fn trust(config: &Config, keys: &Path) -> Result<Trust, DemoError> {
-    let own = |name: &str| KeySource::File(keys.join(name));
-    let kiosk = config.fleet.as_ref().and_then(|fleet| fleet.signing_key.clone()).unwrap_or_else(|| own("kiosk.key"));
-    let name = fleet::topic::Name::parse(&config.kiosk.id)?;
-    let kiosks = [(name, kiosk.signer("kiosk")?.public())].into();
-    Ok(Trust { kiosks, signer: Some(own("back-end.key").signer("back-end")?) })
 }
 
 /// Passes on what is said in the fleet; the back end lives as long as the demo.
-async fn overhear(back_end: BackEnd, world: Arc<SimulatedWorld>) {
+async fn overhear(back_end: BackEnd, worlds: Vec<Arc<SimulatedWorld>>) {
     let mut seen = back_end.watch();
     loop {
         match seen.recv().await {
-            Ok(seen) => world.overheard(&seen.topic, &seen.payload),
+            Ok(seen) => worlds.iter().for_each(|world| world.overheard(&seen.topic, &seen.payload)),
             Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => return,
         }
@@ -296,18 +323,17 @@ async fn overhear(back_end: BackEnd, world: Arc<SimulatedWorld>) {
 fn child_arguments(
     config: &Path,
     socket: &Path,
-    state: &Path,
+    home: &Home,
     panel: Option<(u32, u32)>,
     broker: &str,
-    keys: &Path,
 ) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["run".into()];
     let mut add = |name: &str, value: OsString| arguments.extend([name.into(), value]);
     add("--config", config.into());
     add("--world", socket.into());
-    add("--state", state.into());
+    add("--state", (&home.state).into());
     add("--broker", broker.into());
-    add("--keys", keys.into());
+    add("--keys", (&home.keys).into());
     if let Some((width, height)) = panel {
         add("--panel", format!("{width}x{height}").into());
     }
@@ -321,10 +347,13 @@ fn child(program: &Path, arguments: &[OsString]) -> Command {
     command
 }
 
-/// `configs/vending.toml` where we stand, else where we were built.
-fn own_config() -> PathBuf {
-    let own = Path::new("configs/vending.toml");
-    if own.is_file() { own.into() } else { Path::new(env!("CARGO_MANIFEST_DIR")).join(own) }
+/// The configurations of the car park, one a kiosk.
+const PARKING: [&str; 3] = ["parking-entry.toml", "parking-pay-station.toml", "parking-exit.toml"];
+
+/// A file of `configs/` where we stand, else where we were built.
+fn own_config(name: &str) -> PathBuf {
+    let own = Path::new("configs").join(name);
+    if own.is_file() { own } else { Path::new(env!("CARGO_MANIFEST_DIR")).join(own) }
 }
 
 fn print(text: &str) {
@@ -333,12 +362,17 @@ fn print(text: &str) {
     drop(writeln!(out, "{text}").and_then(|()| out.flush()));
 }
 
-/// Stops the kiosk when dropped.
-struct Stop(Arc<SimulatedWorld>);
+/// Stops the kiosks when dropped.
+struct Stop(Vec<Arc<SimulatedWorld>>);
 
 impl Drop for Stop {
     fn drop(&mut self) {
-        self.0.process.stop();
+        // Beside each other: each may take some seconds.
+        std::thread::scope(|scope| {
+            for world in &self.0 {
+                scope.spawn(|| world.process.stop());
+            }
+        });
     }
 }
 

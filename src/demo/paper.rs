@@ -88,10 +88,24 @@ impl Paper {
     /// The paper so far as a PNG picture; only its tail if it is very long. A cut is a dashed line.
     pub fn png(&self) -> Vec<u8> {
         let printer = self.lock();
-        let rows = printer.rows();
+        let picture = self.picture(printer.rows().iter());
+        drop(printer);
+        let mut png = Cursor::new(Vec::new());
+        picture.write_to(&mut png, ImageFormat::Png).expect("memory takes every picture of this size");
+        png.into_inner()
+    }
+
+    /// A hand takes what has been printed and cut since the last that was taken.
+    pub fn tear_off(&self) -> Option<GrayImage> {
+        let mut printer = self.lock();
+        let torn = printer.tear()?;
+        Some(self.picture(printer.rows().range(torn)))
+    }
+
+    fn picture<'r>(&self, rows: impl ExactSizeIterator<Item = &'r Row>) -> GrayImage {
         let mut picture =
             GrayImage::from_pixel(self.columns + 2 * MARGIN, HEAD + (rows.len() as u32).max(HEAD), Luma([255]));
-        for (row, y) in rows.iter().zip(HEAD..) {
+        for (row, y) in rows.zip(HEAD..) {
             match row {
                 Row::Blank => {}
                 Row::Dots(dots) => {
@@ -106,10 +120,7 @@ impl Paper {
                 }
             }
         }
-        drop(printer);
-        let mut png = Cursor::new(Vec::new());
-        picture.write_to(&mut png, ImageFormat::Png).expect("memory takes every picture of this size");
-        png.into_inner()
+        picture
     }
 
     fn change<T>(&self, what: impl FnOnce(&mut Interpreter) -> T) -> T {

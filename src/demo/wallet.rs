@@ -8,6 +8,7 @@ mod book;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -101,6 +102,9 @@ pub enum Response {
     Silence,
 }
 
+/// Which of the kiosks that share the provider.
+pub type Till = usize;
+
 pub struct Wallet {
     inner: Mutex<Inner>,
 }
@@ -109,7 +113,9 @@ struct Inner {
     book: Book,
     behaviour: Behaviour,
     /// Sealed, not sent yet.
-    notices: Vec<Value>,
+    notices: VecDeque<(ChargeId, Value)>,
+    /// Who has asked for which charge in this run.
+    tills: BTreeMap<ChargeId, Till>,
     /// Wall clock when the wallet was opened, and since when; a clock that is set meanwhile changes no charge's life.
     opened: (i64, Instant),
     ahead: Duration,
@@ -126,7 +132,8 @@ impl Wallet {
             inner: Mutex::new(Inner {
                 book,
                 behaviour: Behaviour::default(),
-                notices: Vec::new(),
+                notices: VecDeque::new(),
+                tills: BTreeMap::new(),
                 opened: (millis(wall), Instant::now()),
                 ahead: Duration::ZERO,
                 any_late,
@@ -194,9 +201,20 @@ impl Wallet {
         self.lock().pay_what_is_late()
     }
 
-    /// Notices about payments that nobody has sent yet.
-    pub fn take_notices(&self) -> Vec<Value> {
-        std::mem::take(&mut self.lock().notices)
+    /// Notices about that charge go to this till.
+    pub fn belongs(&self, charge: ChargeId, till: Till) {
+        self.lock().tills.insert(charge, till);
+    }
+
+    /// Notices about payments that nobody has sent yet, for that till; those about charges of an earlier run are for any.
+    pub fn take_notices(&self, till: Till) -> Vec<Value> {
+        let inner = &mut *self.lock();
+        let (mine, others) = std::mem::take(&mut inner.notices)
+            .into_iter()
+            .partition(|(charge, _)| inner.tills.get(charge).is_none_or(|other| *other == till));
+        inner.notices = others;
+        let mine: VecDeque<(ChargeId, Value)> = mine;
+        mine.into_iter().map(|(_, notice)| notice).collect()
     }
 
     pub fn set_behaviour(&self, behaviour: Behaviour) {
@@ -409,7 +427,7 @@ impl Inner {
         for payments in 1..=amounts.len() {
             let mut then = state.clone();
             then.report.payments.truncate(state.report.payments.len() - amounts.len() + payments);
-            self.notices.push(wire::seal(Message::Notice, &then));
+            self.notices.push_back((charge.id.clone(), wire::seal(Message::Notice, &then)));
         }
         Ok(())
     }

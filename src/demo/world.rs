@@ -13,7 +13,7 @@ pub(super) mod tests;
 
 use std::collections::VecDeque;
 use std::os::unix::net::UnixListener;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ use super::machine::{Machine, MachineEvent, Timing};
 use super::paper::Paper;
 use super::process::KioskProcess;
 use super::proxy::Proxy;
-use super::wallet::{Action, BookError, Outcome, Wallet};
+use super::wallet::{Action, BookError, Outcome, Till, Wallet};
 use crate::vocabulary::Point;
 use crate::world::{Question, ToKiosk};
 
@@ -74,7 +74,9 @@ pub type News = Arc<str>;
 
 /// What a world is made of.
 pub struct Parts {
-    pub wallet: Wallet,
+    /// Shared by all kiosks of a box, and which of them this one is.
+    pub wallet: Arc<Wallet>,
+    pub till: Till,
     pub panel: (u32, u32),
     pub paper_columns: u32,
     /// The door's line, if the machine has one.
@@ -85,7 +87,8 @@ pub struct Parts {
 }
 
 pub struct SimulatedWorld {
-    pub wallet: Wallet,
+    pub wallet: Arc<Wallet>,
+    till: Till,
     pub glass: Glass,
     pub machine: Machine,
     pub paper: Paper,
@@ -94,6 +97,8 @@ pub struct SimulatedWorld {
     copies: Mutex<software::Copies>,
     door: Option<String>,
     network: AtomicBool,
+    /// How far its clock is ahead of this machine's, in milliseconds.
+    ahead: AtomicI64,
     armed: Mutex<Option<CutPoint>>,
     switches: Mutex<switches::Shown>,
     document: Mutex<Value>,
@@ -133,6 +138,7 @@ impl SimulatedWorld {
         };
         let world = Arc::new(Self {
             wallet: parts.wallet,
+            till: parts.till,
             glass,
             machine: Machine::new(notify, parts.timing),
             paper: Paper::new(parts.paper_columns),
@@ -141,6 +147,7 @@ impl SimulatedWorld {
             copies: Mutex::default(),
             door: parts.door,
             network: AtomicBool::new(true),
+            ahead: AtomicI64::new(0),
             armed: Mutex::default(),
             switches: Mutex::default(),
             document: Mutex::default(),
@@ -208,6 +215,23 @@ impl SimulatedWorld {
         std::thread::sleep(FINGER_DOWN);
         *lifted = Some(Instant::now());
         pressed && finger(None)
+    }
+
+    /// Somebody holds a code before the scanner; false if no kiosk is there to read it.
+    pub fn scan(&self, text: &str) -> bool {
+        self.send(&ToKiosk::Scanned { text: text.to_owned() })
+    }
+
+    /// The world's clock is so much ahead of this machine's. A kiosk that starts later is told too.
+    pub fn set_ahead(&self, ahead_ms: i64) {
+        self.ahead.store(ahead_ms, Ordering::Release);
+        self.send(&ToKiosk::Clock { offset_ms: ahead_ms });
+    }
+
+    /// False if no kiosk is there.
+    fn send(&self, message: &ToKiosk) -> bool {
+        let link = self.kiosk.borrow().clone();
+        link.is_some_and(|link| link.send(message))
     }
 
     /// Asks the kiosk, and waits for one that is just starting.
@@ -309,7 +333,7 @@ impl SimulatedWorld {
 
     /// Tells the kiosk of payments. A notice is sent once, and lost where no kiosk or no network is.
     fn send_notices(&self) {
-        let notices = self.wallet.take_notices();
+        let notices = self.wallet.take_notices(self.till);
         if notices.is_empty() || self.reached(CutPoint::PaymentBooked) {
             return;
         }

@@ -1,12 +1,16 @@
 //! The two clocks. Monotonic time counts from the start of the daemon; the wall clock is believed only while it is
 //! plausible, because boards without an RTC wake up in 1970.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::vocabulary::{Mono, Stamp, Wall};
 
 /// 2026-01-01 and 2100-01-01, UTC, in milliseconds. Outside of them the clock is unknown.
 const PLAUSIBLE: std::ops::Range<u64> = 1_767_225_600_000..4_102_444_800_000;
+
+/// How far a simulated world has wound the wall clock on, in milliseconds. Nothing else sets it.
+static AHEAD: AtomicI64 = AtomicI64::new(0);
 
 #[derive(Debug, Clone)]
 pub struct Clock {
@@ -25,7 +29,12 @@ impl Clock {
     /// The wall clock, or nothing where it can't be right.
     pub fn wall() -> Option<Wall> {
         let millis = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_millis() as u64;
-        plausible(millis)
+        wound(millis, AHEAD.load(Ordering::Relaxed))
+    }
+
+    /// The simulated world's wall clock differs from this machine's by so much; of the whole process.
+    pub(super) fn ahead(offset_ms: i64) {
+        AHEAD.store(offset_ms, Ordering::Relaxed);
     }
 
     /// Minutes since midnight in a time zone, or nothing where the clock is unknown.
@@ -44,6 +53,10 @@ impl Clock {
     }
 }
 
+fn wound(millis: u64, ahead_ms: i64) -> Option<Wall> {
+    plausible(millis.checked_add_signed(ahead_ms)?)
+}
+
 fn plausible(millis: u64) -> Option<Wall> {
     PLAUSIBLE.contains(&millis).then_some(Wall(millis))
 }
@@ -58,5 +71,13 @@ mod tests {
             assert_eq!(plausible(absurd), None, "{absurd}");
         }
         assert_eq!(plausible(1_795_392_000_000), Some(Wall(1_795_392_000_000)));
+    }
+
+    #[test]
+    fn a_simulated_world_winds_the_wall_clock_both_ways() {
+        let now = 1_795_392_000_000;
+        assert_eq!(wound(now, 7_200_000), Some(Wall(now + 7_200_000)));
+        assert_eq!(wound(now, -7_200_000), Some(Wall(now - 7_200_000)));
+        assert_eq!([i64::MIN, i64::MAX, -40_000_000_000].map(|far| wound(now, far)), [None; 3]);
     }
 }

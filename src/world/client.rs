@@ -29,6 +29,12 @@ pub enum Unsolicited {
     RailNotice {
         body: Value,
     },
+    Scanned {
+        text: String,
+    },
+    Clock {
+        offset_ms: i64,
+    },
     Question {
         id: u64,
         ask: Question,
@@ -93,6 +99,8 @@ impl World {
                     ToKiosk::Finger { at, ms } => unsolicited(Unsolicited::Finger { at, ms }),
                     ToKiosk::Input { line, active } => unsolicited(Unsolicited::Input { line, active }),
                     ToKiosk::RailNotice { body } => unsolicited(Unsolicited::RailNotice { body }),
+                    ToKiosk::Scanned { text } => unsolicited(Unsolicited::Scanned { text }),
+                    ToKiosk::Clock { offset_ms } => unsolicited(Unsolicited::Clock { offset_ms }),
                     ToKiosk::Ask { id, ask } => unsolicited(Unsolicited::Question { id, ask }),
                 }
             }

@@ -101,6 +101,15 @@ pub enum ToKiosk {
     RailNotice {
         body: Value,
     },
+    /// Somebody holds a code before the scanner.
+    Scanned {
+        text: String,
+    },
+    /// From now on the wall clock is so much ahead of this machine's own. It is behind where this is negative. The monotonic
+    /// clock goes on as it did.
+    Clock {
+        offset_ms: i64,
+    },
     /// What only the kiosk knows; answered with [`ToWorld::Answer`].
     Ask {
         id: u64,

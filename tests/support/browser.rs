@@ -118,6 +118,25 @@ impl Browser {
         );
     }
 
+    /// Drags one element to the middle of another; both are in the window.
+    pub fn drag(&self, from: &str, to: &str) {
+        let [from, to] = [from, to].map(|css| self.element(css));
+        self.run("arguments[0].scrollIntoView({ block: 'center' })", json!([from]));
+        self.command(
+            "/actions",
+            json!({ "actions": [{
+            "type": "pointer", "id": "mouse", "parameters": { "pointerType": "mouse" },
+            "actions": [
+                { "type": "pointerMove", "duration": 0, "origin": from, "x": 0, "y": 0 },
+                { "type": "pointerDown", "button": 0 },
+                { "type": "pointerMove", "duration": 100, "origin": to, "x": 3, "y": 3 },
+                { "type": "pointerMove", "duration": 100, "origin": to, "x": 0, "y": 0 },
+                { "type": "pointerUp", "button": 0 },
+            ],
+        }] }),
+        );
+    }
+
     /// Chooses an option of a `select` by its value.
     pub fn choose(&self, css: &str, value: &str) {
         let option = format!("{css} option[value='{value}']");

@@ -99,6 +99,9 @@ fn what_does_not_fit_is_refused_with_a_reason_and_changes_nothing() {
         ("/api/world", "{\"provider\":{\"honest\":false}}", 400),
         ("/api/world", "[]", 400),
         ("/api/scan", "{}", 404),
+        ("/api/scan", "{\"text\":\"\"}", 400),
+        ("/api/scan", "{\"text\":\"a\\nb\"}", 400),
+        ("/api/scan", "{\"text\":\"a\",\"payload\":\"b\"}", 400),
         ("/api/nothing", "{}", 404),
         ("/api/state", "{}", 405),
         ("/api/screen.png", "{}", 405),
@@ -128,8 +131,12 @@ fn what_does_not_fit_is_refused_with_a_reason_and_changes_nothing() {
 fn a_finger_the_board_and_the_glass() {
     let site = Site::open();
     assert_eq!(site.post("/api/touch", "{\"x\":0,\"y\":0}").0, 503);
+    assert_eq!(site.post("/api/scan", "{\"text\":\"42\"}").0, 503);
     assert_eq!(site.json("/api/state").1["page"], "dark");
     let kiosk = site.bench.kiosk();
+    assert_eq!(site.post("/api/scan", "{\"text\":\"42 ~\"}").0, 200);
+    let Unsolicited::Scanned { text } = kiosk.heard.recv_timeout(Duration::from_secs(60)).unwrap() else { panic!() };
+    assert_eq!(text, "42 ~");
     let (x, y) = (WIDTH - 1, HEIGHT - 1);
     assert_eq!(site.post("/api/touch", json!({ "x": x, "y": y }).to_string()).0, 200);
     assert_eq!(site.post("/api/touch", json!({ "x": 0, "y": 0 }).to_string()).0, 200);

@@ -1,5 +1,6 @@
 //! The machine's state, and how it changes with time.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::chip::Chip;
@@ -58,6 +59,8 @@ pub(super) struct State {
     speed: Timing,
     lines: Vec<Line>,
     slots: Vec<Slot>,
+    /// Levels of inputs that are not wired yet.
+    begin: BTreeMap<String, bool>,
     falling: Vec<Falling>,
     chip: Chip,
     plugged: bool,
@@ -80,6 +83,7 @@ impl State {
             speed,
             lines: Vec::new(),
             slots: Vec::new(),
+            begin: BTreeMap::new(),
             falling: Vec::new(),
             chip: Chip::new(),
             plugged: true,
@@ -101,7 +105,8 @@ impl State {
             };
             behind_emitter = kind == Kind::Output;
             let before = known.iter().position(|line| line.name == *name).map(|nth| known.swap_remove(nth));
-            let (active, pulses) = before.map_or((false, 0), |line| (line.active, line.pulses));
+            let begins = || self.begin.get(name).copied().unwrap_or(false);
+            let (active, pulses) = before.map_or_else(|| (begins(), 0), |line| (line.active, line.pulses));
             self.lines.push(Line { name: name.clone(), kind, active, pulses });
         }
         let mut known = std::mem::take(&mut self.slots);
@@ -180,6 +185,12 @@ impl State {
             return Err(format!("{read} bytes are more than the chip has"));
         }
         Ok(self.chip.transfer(write, read))
+    }
+
+    /// Says whether an input changed that is there.
+    pub fn begin_at(&mut self, name: &str, active: bool) -> bool {
+        self.begin.insert(name.to_owned(), active);
+        self.touch(name, active).unwrap_or(false)
     }
 
     /// Says whether the input changed.

@@ -38,6 +38,8 @@ pub(super) struct Interpreter {
     answers: Vec<u8>,
     taken: VecDeque<u8>,
     rows: VecDeque<Row>,
+    /// So many of the first rows somebody has torn off and taken.
+    torn: usize,
 }
 
 /// A picture under way.
@@ -69,6 +71,7 @@ impl Interpreter {
             answers: Vec::new(),
             taken: VecDeque::new(),
             rows: VecDeque::new(),
+            torn: 0,
         }
     }
 
@@ -102,6 +105,12 @@ impl Interpreter {
 
     pub fn rows(&self) -> &VecDeque<Row> {
         &self.rows
+    }
+
+    /// Where the papers lie that have been cut and not taken; nobody finds them there again.
+    pub fn tear(&mut self) -> Option<std::ops::Range<usize>> {
+        let end = self.rows.iter().rposition(|row| matches!(row, Row::Cut)).filter(|cut| *cut >= self.torn)?;
+        Some(std::mem::replace(&mut self.torn, end + 1)..end)
     }
 
     pub fn set_roll(&mut self, roll: PaperLevel) {
@@ -235,6 +244,7 @@ impl Interpreter {
         }
         if self.rows.len() >= MAX_ROWS {
             self.rows.pop_front();
+            self.torn = self.torn.saturating_sub(1);
         }
         self.rows.push_back(row);
     }
@@ -303,6 +313,23 @@ mod tests {
         printer.take(&[0x1d, b'V', b'B', 1, 0x1d, b'r', 1]).unwrap();
         assert_eq!(shape(&printer), "  ## -");
         assert_eq!(printer.answers(), [0]);
+    }
+
+    #[test]
+    fn what_was_cut_is_taken_once() {
+        let mut printer = Interpreter::new(16);
+        printer.take(&PICTURE).unwrap();
+        assert_eq!(printer.tear(), None, "not cut yet");
+        printer.take(&[0x1d, b'V', 0]).unwrap();
+        printer.take(&PICTURE).unwrap();
+        assert_eq!((printer.tear(), printer.tear()), (Some(0..2), None));
+        printer.take(&[0x1d, b'V', 0]).unwrap();
+        assert_eq!(printer.tear(), Some(3..5));
+        for _ in 0..MAX_ROWS {
+            printer.push(Row::Blank);
+        }
+        printer.take(&[0x1d, b'V', 0]).unwrap();
+        assert_eq!(printer.tear(), Some(0..MAX_ROWS - 1), "the rest is on the floor");
     }
 
     #[test]

@@ -149,8 +149,8 @@ fn every_action_of_the_payer() {
         assert_eq!(report.payments.iter().map(|p| p.amount).collect::<Vec<_>>(), paid, "{action:?}");
         assert_eq!(report.standing == Standing::Open, paid.is_empty(), "{action:?}");
         assert_eq!(bench.first(), (state.to_owned(), paid.iter().sum(), 0), "{action:?}");
-        assert_eq!(bench.wallet.take_notices().len(), paid.len(), "{action:?}");
-        assert!(bench.wallet.take_notices().is_empty());
+        assert_eq!(bench.wallet.take_notices(0).len(), paid.len(), "{action:?}");
+        assert!(bench.wallet.take_notices(0).is_empty());
     }
 }
 
@@ -178,6 +178,18 @@ fn a_payer_is_refused_what_can_not_be_paid() {
 }
 
 #[test]
+fn a_notice_goes_to_the_till_that_has_asked_for_the_charge() {
+    let bench = Bench::new();
+    let (first, payload) = bench.charge(1);
+    bench.wallet.belongs(first, 1);
+    assert!(bench.act(&payload, Action::Pay));
+    assert_eq!((bench.wallet.take_notices(0).len(), bench.wallet.take_notices(1).len()), (0, 1));
+    let (_, payload) = bench.charge(2);
+    assert!(bench.act(&payload, Action::Pay));
+    assert_eq!(bench.wallet.take_notices(2).len(), 1, "nobody's in this run");
+}
+
+#[test]
 fn late_payments_come_after_the_close_or_the_expiry_and_once() {
     let bench = Bench::new();
     let (closed, payload) = bench.charge(1);
@@ -186,14 +198,14 @@ fn late_payments_come_after_the_close_or_the_expiry_and_once() {
     assert_eq!(bench.report(&closed).payments.len(), 0);
     bench.close(&closed);
     assert_eq!(bench.report(&closed).payments.len(), 1);
-    assert_eq!(bench.wallet.take_notices().len(), 1);
+    assert_eq!(bench.wallet.take_notices(0).len(), 1);
 
     let (expired, payload) = bench.charge(2);
     assert!(bench.act(&payload, Action::PayLate));
     bench.wallet.advance(Duration::from_secs(91));
     bench.wallet.tick().unwrap();
     bench.wallet.tick().unwrap();
-    assert_eq!(bench.wallet.take_notices().len(), 1);
+    assert_eq!(bench.wallet.take_notices(0).len(), 1);
     assert_eq!(bench.report(&expired).payments.len(), 1);
 
     let (gone, payload) = bench.charge(3);

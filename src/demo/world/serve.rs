@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::super::link::Link;
 use super::super::wallet::{self, Response, Wallet};
 use super::{CutPoint, SimulatedWorld, lock};
-use crate::world::{Ask, ToWorld, WireError, receive};
+use crate::payment::sandbox::wire::What;
+use crate::world::{Ask, ToKiosk, ToWorld, WireError, receive};
 
 /// Longest a read of the printer's port waits.
 const PRINTER_WAIT: Duration = Duration::from_secs(10);
@@ -30,6 +31,7 @@ impl SimulatedWorld {
     /// From hello to the end of the socket, and what the end means.
     fn attend(self: &Arc<Self>, stream: &UnixStream) -> Result<(), WireError> {
         let link = Arc::new(Link::new(stream)?);
+        self.tell_time(&link);
         let result = self.read_all(&link, &mut BufReader::with_capacity(1 << 16, stream));
         let killed = !link.is_open();
         link.close();
@@ -42,6 +44,14 @@ impl SimulatedWorld {
         self.tell(&json!({ "kind": "frame" }));
         // What a killed kiosk left half said is no fault of the wire.
         if killed { Ok(()) } else { result }
+    }
+
+    /// Before a kiosk writes its first record it knows the world's time.
+    fn tell_time(&self, link: &Link) {
+        let offset_ms = self.ahead.load(Ordering::Acquire);
+        if offset_ms != 0 {
+            link.send(&ToKiosk::Clock { offset_ms });
+        }
     }
 
     fn read_all(self: &Arc<Self>, link: &Arc<Link>, reader: &mut BufReader<&UnixStream>) -> Result<(), WireError> {
@@ -61,6 +71,8 @@ impl SimulatedWorld {
                         break;
                     }
                     self.kiosk.send_replace(Some(Arc::clone(link)));
+                    // Wound on since it came, and before anybody could send it anything.
+                    self.tell_time(link);
                     self.tell(&json!({ "kind": "board" }));
                 }
                 ToWorld::Frame { rects, scene } => {
@@ -157,6 +169,9 @@ impl SimulatedWorld {
         };
         if received.is_some_and(|point| self.reached(point)) {
             return;
+        }
+        if let What::Create { charge, .. } = &request.ask {
+            self.wallet.belongs(charge.clone(), self.till);
         }
         let response = match self.wallet.respond(ask, request) {
             Ok(response) => response,

@@ -189,8 +189,13 @@ impl SimulatedWorld {
         Ok(())
     }
 
-    fn set_network(&self, up: bool) {
+    pub(in crate::demo) fn set_network(&self, up: bool) {
         self.network.store(up, Ordering::Release);
+        self.set_broker(up);
+    }
+
+    /// The way to the broker alone; a provider can be reached by another.
+    pub(in crate::demo) fn set_broker(&self, up: bool) {
         if let Some(proxy) = &self.proxy {
             if up {
                 proxy.restore();

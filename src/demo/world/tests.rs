@@ -37,7 +37,8 @@ impl Bench {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let world = SimulatedWorld::new(Parts {
-            wallet: Wallet::open(&folder.path().join("wallet.db")).unwrap(),
+            wallet: Arc::new(Wallet::open(&folder.path().join("wallet.db")).unwrap()),
+            till: 0,
             panel: (WIDTH as u32, HEIGHT as u32),
             paper_columns: 384,
             door: Some("door".into()),
@@ -50,11 +51,14 @@ impl Bench {
     }
 
     pub fn kiosk(&self) -> FakeKiosk {
+        let line = |name: &str, kind: &str| LineName { name: name.into(), kind: kind.into() };
+        self.kiosk_with(vec![line("slot-A1", "relay"), line("door", "input")])
+    }
+
+    pub fn kiosk_with(&self, lines: Vec<LineName>) -> FakeKiosk {
         let (said, heard) = channel();
         let (socket, supervisor) = (self.folder.path().join("world.sock"), Supervisor::new(|_| ()));
         let wire = World::connect(&socket, &supervisor, move |what| drop(said.send(what))).unwrap();
-        let line = |name: &str, kind: &str| LineName { name: name.into(), kind: kind.into() };
-        let lines = vec![line("slot-A1", "relay"), line("door", "input")];
         let slots = vec![SlotWiring { slot: "A1".into(), line: "slot-A1".into(), stock: 3 }];
         let panel = (WIDTH as u32, HEIGHT as u32);
         wire.tell(&ToWorld::Hello { lines, slots, panel }, &[]).unwrap();
@@ -144,6 +148,25 @@ fn charge_ref(new: &NewCharge) -> ChargeRef {
 
 fn block_on<T>(what: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(what)
+}
+
+#[test]
+fn a_kiosk_is_told_the_worlds_time_when_it_changes_and_whenever_it_starts() {
+    let bench = Bench::new();
+    let told = |kiosk: &FakeKiosk| match kiosk.heard.recv_timeout(SOON).unwrap() {
+        Unsolicited::Clock { offset_ms } => offset_ms,
+        other => panic!("{other:?}"),
+    };
+    let kiosk = bench.kiosk();
+    assert!(kiosk.heard.recv_timeout(MOMENT).is_err(), "this machine's own time is not told");
+    bench.world.set_ahead(7_200_000);
+    assert_eq!(told(&kiosk), 7_200_000);
+    bench.world.cut();
+    assert!(kiosk.gone());
+    let next = bench.kiosk();
+    assert_eq!(told(&next), 7_200_000);
+    bench.world.set_ahead(-60_000);
+    assert_eq!(std::iter::from_fn(|| Some(told(&next))).find(|offset| *offset != 7_200_000), Some(-60_000));
 }
 
 #[test]

@@ -1,0 +1,205 @@
+//! Visits of the car park by its API, with the network and without.
+
+use serde_json::json;
+
+use super::kit::Park;
+
+/// With the demo's tariff, after two hours and the seconds that a test takes.
+const TWO_HOURS: std::ops::RangeInclusive<i64> = 800..=900;
+
+#[test]
+fn the_site_says_what_there_is_and_refuses_what_does_not_fit() {
+    let park = Park::open();
+    let site = park.site();
+    let kiosks: Vec<_> =
+        site["kiosks"].as_array().unwrap().iter().map(|kiosk| (kiosk["id"].clone(), kiosk["mode"].clone())).collect();
+    assert_eq!(
+        kiosks,
+        [("entry-1", "entry"), ("pay-1", "pay-station"), ("exit-1", "exit")].map(|(id, mode)| (json!(id), json!(mode)))
+    );
+    for gate in ["entry-1", "exit-1"].map(|lane| park.gate(lane)) {
+        assert_eq!((&gate["open"], &gate["opened"], &gate["arm"]), (&json!(false), &json!(0), &json!(0.0)));
+    }
+    assert_eq!(site["cars"], json!([]));
+    for (errand, status) in [
+        (json!({}), 400),
+        (json!({ "do": "arrive" }), 400),
+        (json!({ "car": "new" }), 400),
+        (json!({ "car": "new", "do": "fly" }), 400),
+        (json!({ "car": "car-99", "do": "drive" }), 409),
+        (json!({ "clock": "2h" }), 400),
+        (json!({ "clock": "+400d" }), 400),
+        (json!({ "network": "sideways" }), 400),
+        (json!({ "network": "up", "kiosk": "exit-9" }), 404),
+        (json!({ "lane": "pay-1", "gate": "stuck" }), 404),
+        (json!({ "lane": "entry-1", "gate": "missing" }), 400),
+        (json!({ "speed": 3 }), 400),
+    ] {
+        assert_eq!(park.refused(errand.clone()), status, "{errand}");
+    }
+    let car = park.run(json!({ "car": "new", "do": "arrive" }))["car"].as_str().unwrap().to_owned();
+    assert_eq!(park.refused(json!({ "car": car, "do": "lose", "speed": 1 })), 400);
+    assert_eq!(park.refused(json!({ "car": car, "do": "show" })), 409, "it holds nothing");
+    let clock = park.site()["clock"].as_str().unwrap().to_owned();
+    park.wind("+1d");
+    assert_eq!(park.demo.get("/kiosk/entry-1/").0, 200);
+    assert_eq!(park.demo.get("/kiosk/entry-1/api/state").0, 200);
+    assert_eq!(park.demo.get("/api/kiosk/other/state").0, 404);
+    assert!(park.site()["clock"].as_str().unwrap()[..10] > clock[..10]);
+}
+
+#[test]
+fn a_car_enters_pays_and_leaves_and_each_gate_opens_once() {
+    let park = Park::open();
+    let car = park.enter();
+    park.wind("+2h");
+    let amount = park.pay(&car);
+    assert!(TWO_HOURS.contains(&amount), "{amount}");
+    park.to_the_exit(&car);
+    park.out(&car);
+    assert_eq!((park.opened("entry-1"), park.opened("exit-1"), park.taken()), (1, 1, amount));
+    park.no_arm_fell_on_a_car();
+}
+
+#[test]
+fn who_leaves_too_late_pays_the_difference_at_the_exit() {
+    let park = Park::open();
+    let car = park.enter();
+    park.wind("+2h");
+    let first = park.pay(&car);
+    park.wind("+40min");
+    park.to_the_exit(&car);
+    park.run(json!({ "car": car, "do": "show" }));
+    park.page("exit-1", &["stay"]);
+    assert_eq!(park.opened("exit-1"), 0);
+    let more = park.pay_at("exit-1");
+    assert!((200..=400).contains(&more), "{more} after {first}");
+    park.run(json!({ "car": car, "do": "drive" }));
+    park.is(&car, "gone");
+    assert_eq!((park.opened("exit-1"), park.taken()), (1, first + more));
+    park.no_arm_fell_on_a_car();
+}
+
+#[test]
+fn a_lost_ticket_is_paid_by_its_rule() {
+    let park = Park::open();
+    let car = park.enter();
+    park.wind("+2h");
+    park.run(json!({ "car": car, "do": "lose" }));
+    assert_eq!(park.car(&car)["ticket"], json!(null));
+    park.to_the_exit(&car);
+    assert_eq!(park.refused(json!({ "car": car, "do": "show" })), 409);
+    park.tap("exit-1", "ticket:lost");
+    park.page("exit-1", &["lost-ticket"]);
+    let amount = park.pay_at("exit-1");
+    assert_eq!(amount, 2_000);
+    park.run(json!({ "car": car, "do": "drive" }));
+    park.is(&car, "gone");
+    assert_eq!(park.opened("exit-1"), 1);
+}
+
+#[test]
+fn the_second_use_of_a_copied_ticket_is_refused() {
+    let park = Park::open();
+    let car = park.enter();
+    park.wind("+2h");
+    park.pay(&car);
+    let copy = park.run(json!({ "car": car, "do": "copy" }))["copy"].as_str().unwrap().to_owned();
+    assert_eq!(park.car(&copy)["ticket"], park.car(&car)["ticket"]);
+    park.to_the_exit(&car);
+    park.out(&car);
+    park.to_the_exit(&copy);
+    park.page("exit-1", &["ticket"]);
+    park.run(json!({ "car": copy, "do": "show" }));
+    park.run(json!({ "car": copy, "do": "drive" }));
+    // The pay station refuses it too, and by its answer the exit has had time to open.
+    park.run(json!({ "car": copy, "do": "show", "kiosk": "pay-1" }));
+    park.page("pay-1", &["ticket"]);
+    assert_eq!((park.car(&copy)["where"].clone(), park.opened("exit-1")), (json!("exit"), 1));
+}
+
+#[test]
+fn a_shops_stamp_takes_an_hour_away_once() {
+    let park = Park::open();
+    let (car, other) = (park.enter(), park.enter());
+    park.wind("+2h");
+    park.run(json!({ "car": car, "do": "validate" }));
+    let show = |car: &str, what: &str| park.run(json!({ "car": car, "do": "show", "kiosk": "pay-1", "what": what }));
+    show(&car, "ticket");
+    park.page("pay-1", &["stay"]);
+    show(&car, "validation");
+    // The bill with it is on the glass before it is paid.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let amount = park.pay_at("pay-1");
+    assert!((400..=500).contains(&amount), "{amount}");
+    park.page("pay-1", &["pass", "thanks"]);
+    park.tap("pay-1", "done");
+    assert!(TWO_HOURS.contains(&park.pay(&other)));
+}
+
+#[test]
+fn without_a_broker_all_of_it_goes_on_and_a_copy_passes_once_more_until_the_lanes_meet() {
+    let park = Park::open();
+    park.run(json!({ "network": "no-broker" }));
+    let car = park.enter();
+    park.wind("+2h");
+    let amount = park.pay(&car);
+    park.to_the_exit(&car);
+    park.out(&car);
+    assert_eq!(park.taken(), amount, "by the pass alone");
+    let (late, stays) = (park.enter(), park.enter());
+    park.wind("+2h");
+    park.pay(&late);
+    park.run(json!({ "network": "up" }));
+    // What was paid without a network is asked for by nobody.
+    park.to_the_exit(&late);
+    park.out(&late);
+    assert_eq!((park.opened("entry-1"), park.opened("exit-1")), (3, 2));
+    assert_eq!(park.car(&stays)["where"], "inside");
+    park.no_arm_fell_on_a_car();
+}
+
+#[test]
+fn a_car_that_backs_out_and_one_that_tailgates_move_no_arm_onto_a_car() {
+    let park = Park::open();
+    let first = park.run(json!({ "car": "new", "do": "arrive" }))["car"].as_str().unwrap().to_owned();
+    park.at_the_arm(&first);
+    park.run(json!({ "car": first, "do": "take-ticket" }));
+    park.run(json!({ "car": first, "do": "back-out" }));
+    park.is(&first, "street");
+    park.closed("entry-1");
+    let cars = [(); 2].map(|()| park.run(json!({ "car": "new", "do": "arrive" }))["car"].as_str().unwrap().to_owned());
+    park.at_the_arm(&cars[0]);
+    park.run(json!({ "car": cars[0], "do": "take-ticket" }));
+    for car in &cars {
+        park.run(json!({ "car": car, "do": "drive" }));
+    }
+    for car in &cars {
+        park.is(car, "inside");
+    }
+    park.closed("entry-1");
+    park.no_arm_fell_on_a_car();
+}
+
+#[test]
+fn paper_that_is_out_and_a_gate_that_is_stuck_are_told_and_fire_opens() {
+    let park = Park::open();
+    park.run(json!({ "lane": "entry-1", "gate": "stuck" }));
+    let car = park.run(json!({ "car": "new", "do": "arrive" }))["car"].as_str().unwrap().to_owned();
+    park.at_the_arm(&car);
+    let (status, _) = park.ask(json!({ "car": car, "do": "take-ticket" }));
+    assert!([200, 409].contains(&status), "{status}");
+    assert_eq!(park.opened("entry-1"), 0);
+    park.run(json!({ "lane": "entry-1", "gate": "ok" }));
+    park.run(json!({ "fire": true }));
+    kioskd_tests::wait_for("open gates", kioskd_tests::PATIENCE, || {
+        ["entry-1", "exit-1"].iter().all(|lane| park.gate(lane)["open"] == true).then_some(())
+    });
+    park.run(json!({ "car": car, "do": "drive" }));
+    park.is(&car, "inside");
+    park.run(json!({ "fire": false }));
+    for lane in ["entry-1", "exit-1"] {
+        park.closed(lane);
+    }
+    park.no_arm_fell_on_a_car();
+}
