@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use super::chain::Link;
 use super::lock::{self, DirectoryLock};
 use super::reserve::Reserve;
-use super::{FILE, Journal, LedgerError, configuration, fingerprint, project, reader, schema};
+use super::{FILE, Journal, LedgerError, configuration, fingerprint, memory, project, reader, schema};
 use crate::sale;
 use crate::sale::record::Record;
 use crate::vocabulary::{BootId, Stamp};
@@ -149,7 +149,7 @@ impl Ledger {
     /// What was open when the daemon last stopped.
     pub fn recover(&self) -> Result<sale::recover::Recovered, LedgerError> {
         let mut recovered = reader::recover(&self.connection, &self.path)?;
-        recovered.memory = reader::memory(&self.connection, &self.path)?;
+        recovered.memory = memory::read(&self.connection, &self.path)?;
         let config_tried = configuration::newest(&self.connection, &self.path)?.trial;
         Ok(sale::recover::Recovered { moved: self.moved.is_some(), config_tried, ..recovered })
     }
@@ -215,10 +215,7 @@ impl Ledger {
         }
         for (name, _) in &parts {
             if let Some(value) = state.shop.part(name) {
-                change
-                    .prepare_cached("INSERT OR REPLACE INTO memory (name, value) VALUES (?1, ?2)")
-                    .and_then(|mut insert| insert.execute([name, &value]))
-                    .map_err(&wrap)?;
+                memory::write(&change, name, &value).map_err(&wrap)?;
             }
         }
         change

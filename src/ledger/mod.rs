@@ -26,6 +26,7 @@ mod fees;
 mod fingerprint;
 mod lane;
 mod lock;
+mod memory;
 mod operations;
 mod project;
 mod reader;

@@ -510,13 +510,6 @@ fn verify_from(
     }
 }
 
-/// What the shop remembers beside its records, by the names of its parts.
-pub(super) fn memory(connection: &Connection, path: &Path) -> Result<BTreeMap<String, String>, LedgerError> {
-    let mut query = connection.prepare("SELECT name, value FROM memory").map_err(LedgerError::sqlite(path))?;
-    let found = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).and_then(Iterator::collect);
-    found.map_err(LedgerError::sqlite(path))
-}
-
 /// What the shop's records add up to, as records.
 fn shop(connection: &Connection, path: &Path) -> Result<Vec<Record>, LedgerError> {
     let wrap = LedgerError::sqlite(path);

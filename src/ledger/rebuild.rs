@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{LedgerError, project, schema};
+use super::{LedgerError, memory, project, schema};
 use crate::sale::{Order, Record};
 
 /// So many differences are told; the rest is counted.
@@ -62,6 +62,7 @@ impl Rebuilt {
         }
         self.told(&found)?;
         self.cursor(file, seq)?;
+        self.memory(file)?;
         for table in self.tables().map_err(&wrap)? {
             self.table(file, &table, &mut found).map_err(&wrap)?;
         }
@@ -88,6 +89,14 @@ impl Rebuilt {
             return Err(self.differ(format!("table meta, key acknowledged: value is {said}, of {seq} records")));
         }
         self.connection.execute("UPDATE meta SET value = ?1 WHERE key = 'acknowledged'", [cursor]).map_err(&wrap)?;
+        Ok(())
+    }
+
+    /// What the shop remembers is in no record; it can only be what was written. Taken over as it is.
+    fn memory(&self, file: &Connection) -> Result<(), LedgerError> {
+        for (name, value) in memory::read(file, &self.path)? {
+            memory::write(&self.connection, &name, &value).map_err(LedgerError::sqlite(&self.path))?;
+        }
         Ok(())
     }
 

@@ -115,8 +115,9 @@ const TABLES: &str = "
 ";
 
 /// What the shop remembers that is not in the records, as JSON: what the lanes of a car park have told each other.
+/// `sum` is of name and value: no record says what should stand there, and damage must be noticed all the same.
 const MEMORY: &str =
-    "CREATE TABLE IF NOT EXISTS memory (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID";
+    "CREATE TABLE IF NOT EXISTS memory (name TEXT PRIMARY KEY, value TEXT NOT NULL, sum TEXT NOT NULL) WITHOUT ROWID";
 
 /// Whether this kioskd can read the tables of a file that is a ledger.
 pub fn known(connection: &Connection, path: &Path) -> Result<(), LedgerError> {

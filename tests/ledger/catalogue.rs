@@ -297,6 +297,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NoSuchGate,
         Refusal::NoGate,
         Refusal::NotACarPark,
+        Refusal::NoSuchTicket,
         Refusal::NoSuchProduct,
         Refusal::NothingIsKeptHere,
         Refusal::HoldsLess { capacity: 9 },

@@ -195,6 +195,8 @@ impl Shop {
             | Effect::Answer { .. }
             | Effect::Reboot
             | Effect::CheckConfig { .. }
+            | Effect::Tell { .. }
+            | Effect::CallForHelp
             | Effect::StartAnew
             | Effect::Update(_) => return None,
         })

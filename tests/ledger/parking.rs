@@ -150,3 +150,23 @@ fn a_gate_that_a_technician_opens_lets_a_car_through_that_is_counted() {
     assert_eq!(inside(&lanes), 0);
     verified(&lanes);
 }
+
+/// What no record says is on disk with the records of its step, comes back, and is noticed where it is another.
+#[test]
+fn what_the_shop_remembers_beside_its_records_is_verified_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut lanes = opened(directory.path());
+    ask(&mut lanes, enters("T1"));
+    verified(&lanes);
+    let memory = lanes.ledger.recover().unwrap().memory;
+    assert_eq!(memory.get("told").map(String::as_str), Some("{\"cars\":1}"));
+    drop(lanes);
+    for change in ["name = 'other'", "value = '{\"cars\":2}'", "sum = 'x' || sum"] {
+        let copy = kit::copy_of(directory.path());
+        let raw = rusqlite::Connection::open(kit::db_of(copy.path())).unwrap();
+        assert_eq!(raw.execute(&format!("UPDATE memory SET {change}"), []), Ok(1));
+        drop(raw);
+        let verified = Reader::open(copy.path()).and_then(|reader| reader.verify().map(|_| ()));
+        assert!(verified.is_err_and(|error| error.to_string().contains("table memory")), "{change}");
+    }
+}
