@@ -57,7 +57,7 @@ pub struct Scanner {
     pub path: Option<PathBuf>,
     /// Longer codes are dropped.
     #[serde(default = "Scanner::max_length")]
-    #[schemars(range(min = 1, max = 1024))]
+    #[schemars(range(min = 1, max = Scanner::LONGEST))]
     pub max_length: u32,
     /// A pause between two characters after which another code begins.
     #[serde(default = "Scanner::timeout")]
@@ -78,6 +78,9 @@ impl Default for Touch {
 }
 
 impl Scanner {
+    /// No code is longer, whatever is configured.
+    pub const LONGEST: u32 = 1024;
+
     fn max_length() -> u32 {
         128
     }

@@ -96,7 +96,8 @@ impl Parking {
     pub(super) fn resolve(&mut self, directory: &Path) {
         self.tariff = directory.join(&self.tariff);
         self.issuing_key.iter_mut().for_each(|key| key.resolve(directory));
-        let files = self.keys.iter_mut().map(|key| &mut key.file).chain(self.lanes.iter_mut().map(|lane| &mut lane.file));
+        let files =
+            self.keys.iter_mut().map(|key| &mut key.file).chain(self.lanes.iter_mut().map(|lane| &mut lane.file));
         files.flatten().for_each(|file| *file = directory.join(&file));
     }
 

@@ -129,6 +129,7 @@ fn refusal(why: &Refusal) -> &'static str {
         Refusal::NoSuchGate => named!("NoSuchGate"),
         Refusal::NoGate => named!("NoGate"),
         Refusal::NotACarPark => named!("NotACarPark"),
+        Refusal::NoSuchTicket => named!("NoSuchTicket"),
         Refusal::NoSuchProduct => named!("NoSuchProduct"),
         Refusal::NothingIsKeptHere => named!("NothingIsKeptHere"),
         Refusal::HoldsLess { .. } => named!("HoldsLess"),

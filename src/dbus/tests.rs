@@ -66,6 +66,7 @@ fn every_refusal_has_a_name_in_the_paper_and_a_sentence() {
         Refusal::NoSuchGate,
         Refusal::NoGate,
         Refusal::NotACarPark,
+        Refusal::NoSuchTicket,
         Refusal::NoSuchProduct,
         Refusal::NothingIsKeptHere,
         Refusal::HoldsLess { capacity: 8 },

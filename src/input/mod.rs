@@ -19,6 +19,7 @@ mod watch;
 
 pub use aim::{Aim, Aimed};
 pub use find::{Device, DeviceDirs, Ids, Kind, Probed, Range, probe};
+pub use scanner::can_be_scanned;
 pub use simulated::Simulated;
 
 use std::fmt;

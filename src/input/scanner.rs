@@ -73,6 +73,11 @@ impl Scanner {
     }
 }
 
+/// What the scanner of a simulated world says is held to what a real one can type.
+pub fn can_be_scanned(text: &str, longest: u32) -> bool {
+    (1..=longest as usize).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
 /// What a key types on a US keyboard; `None` for whatever types nothing that can be printed.
 fn character(code: KeyCode, shift: bool) -> Option<char> {
     let row = |first: KeyCode, plain: &'static [u8], shifted: &'static [u8]| {
@@ -98,6 +103,12 @@ mod tests {
     use super::*;
 
     const TIMEOUT: Duration = Duration::from_millis(100);
+
+    #[test]
+    fn only_what_a_scanner_types_can_be_scanned() {
+        assert!(["1", "A b~", "0123456789"].iter().all(|text| can_be_scanned(text, 10)));
+        assert!(!["", "01234567890", "a\n", "a\0", "票", "\u{7f}"].iter().any(|text| can_be_scanned(text, 10)));
+    }
 
     struct Rig {
         scanner: Scanner,

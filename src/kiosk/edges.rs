@@ -18,14 +18,13 @@ use crate::board::{self, Board, Claims, Lines};
 use crate::config::Faces;
 use crate::config::{Config, Panel};
 use crate::fleet::command::CommandDesk;
-use crate::fleet::link::{self, Link, LinkConfig};
+use crate::fleet::link::{self, Link, LinkConfig, SiteTopics};
 use crate::fleet::tls::ClientTls;
 use crate::fleet::topic::Name;
-use crate::operation::{Actor, Reason, RequestId};
 use crate::payment::gateway::GatewayClient;
 use crate::payment::{self, Rail};
 use crate::printer::{self, CashUpSlip, Printer, PrinterStatus, Receipt, TestPage, Ticket};
-use crate::sale::event::{Condition, Effect, Event, GateAsk};
+use crate::sale::event::{Condition, Effect, Event};
 use crate::screen::language::Texts;
 use crate::screen::open_panel;
 use crate::screen::text::{TextError, Typesetter};
@@ -235,7 +234,6 @@ impl Edges {
                     drop(inputs.send(Input::Event(checked)));
                 });
             }
-            Effect::Gate { id, by, reason, ask } => self.ask_lane(id, by, reason, ask),
             Effect::AskReboot => {
                 let (reboot, inputs) = (Arc::clone(&self.reboot), self.inputs.clone());
                 let ask = async move { reboot.can().await };
@@ -277,15 +275,11 @@ impl Edges {
             | Effect::Find { .. }
             | Effect::Answer { .. }
             | Effect::CheckConfig { .. }
+            | Effect::Gate { .. }
             | Effect::Tell { .. }
             | Effect::CallForHelp
             | Effect::StartAnew => {}
         }
-    }
-
-    /// The lane hears of it and answers with one [`Event::GateAnswered`].
-    fn ask_lane(&self, id: RequestId, _by: Actor, _reason: Reason, _ask: GateAsk) {
-        self.post(Event::GateAnswered { id, result: Err("this kiosk has no lane".into()) });
     }
 
     fn with<T: Send + 'static, F>(
@@ -477,7 +471,7 @@ pub(crate) fn link_settings(
         boot: boot.to_string(),
         signer: super::gateway::signer(config)?.map(Arc::new),
         back_end: back_end.map(|keys| super::gateway::keys(keys)).transpose()?,
-        site: None,
+        site: config.parking.as_ref().map(|parking| SiteTopics { site: parking.site, lane: parking.lane }),
         commands,
         fallback,
         tls,

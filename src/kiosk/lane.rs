@@ -16,7 +16,8 @@ use crate::ledger::{Journal, LedgerError, Reader};
 use crate::operation::{Actor, Reason, RequestId};
 use crate::parking::lane::{self, Ask, Call, Step};
 use crate::sale::Record;
-use crate::sale::event::Event;
+use crate::sale::event::{Condition, Event, GateAsk};
+use crate::sale::presented::{Counter, Presented, TicketCounter};
 use crate::vocabulary::{DeliveryId, LaneId, Mono, Outlet, Reading};
 use told::LaneStatus;
 
@@ -117,25 +118,54 @@ impl Kiosk {
     }
 
     fn ticket_button_pressed(&mut self) {
-        tracing::info!("the button for a ticket was pressed");
+        self.step(Event::Presented(Presented::NoTicketYet));
     }
 
     fn help_button_pressed(&mut self) {
-        tracing::warn!("the button for help was pressed");
+        self.step(Event::Presented(Presented::Help));
     }
 
     /// A person's wish, whose `operation-begun` is on disk. [`lane_answered`](Self::lane_answered) hears what came of it.
-    #[expect(dead_code, reason = "the operations of a gate are not there yet")]
-    pub(super) fn ask_lane(&mut self, request: RequestId, actor: Actor, reason: Reason, what: Ask) {
-        if let Some(lane) = &mut self.lane {
-            // Somebody has come.
-            lane.calls.clear();
-            self.lane_event(lane::Event::Asked { request, actor, reason, what });
+    pub(super) fn ask_lane(&mut self, request: RequestId, actor: Actor, reason: Reason, ask: GateAsk) {
+        let Some(lane) = &mut self.lane else {
+            let result = Err("this kiosk has no lane".to_owned());
+            return self.edges.post(Event::GateAnswered { id: request, result });
+        };
+        // Somebody has come.
+        lane.calls.clear();
+        self.help_called = None;
+        let what = match ask {
+            GateAsk::Raise => Ask::Raise,
+            GateAsk::KeepOpen => Ask::KeepOpen,
+            GateAsk::Release => Ask::Release,
+            GateAsk::Inside { cars } => Ask::Inside { cars },
+        };
+        self.lane_event(lane::Event::Asked { request, actor, reason, what });
+    }
+
+    /// Whether a car stands before the gate, as far as anybody can know.
+    fn tell_whether_a_car_waits(&mut self) {
+        let now = self.clock.now();
+        let Some(lane) = &self.lane else { return };
+        let there = lane.state.armed(now);
+        if self.state.conditions.car_waits != Some(there) {
+            self.edges.post(Event::Condition(Condition::CarWaits { there }));
+        }
+    }
+
+    /// The lamp says what the lanes of the site have counted.
+    pub(super) fn light_the_sign(&mut self) {
+        if let (Some(_), Counter::Tickets(TicketCounter { full, .. })) = (&self.lane, self.state.shop.counter())
+            && self.sign != Some(full)
+        {
+            self.sign = Some(full);
+            self.edges.board.gate(GateCommand::Sign { full });
         }
     }
 
     fn lane_answered(&mut self, request: &RequestId, result: Result<(), Call>) {
-        tracing::info!(%request, ?result, "what was asked of the gate has ended");
+        let result = result.map_err(|why| told::call(why).1.to_owned());
+        self.edges.post(Event::GateAnswered { id: request.clone(), result });
     }
 
     /// Whether a delivery comes out here.
@@ -161,7 +191,7 @@ impl Kiosk {
     pub(super) fn lane_event(&mut self, event: lane::Event) {
         let mut events = vec![event];
         for _ in 0..STEPS {
-            let Some(event) = events.pop() else { return };
+            let Some(event) = events.pop() else { break };
             let now = self.clock.now();
             let Some(lane) = &mut self.lane else { return };
             let name = lane.name.clone();
@@ -177,6 +207,7 @@ impl Kiosk {
                 }));
             }
         }
+        self.tell_whether_a_car_waits();
     }
 
     /// Whether what happened at the gate is on disk.
@@ -221,7 +252,8 @@ impl Kiosk {
         match effect {
             lane::Effect::Energise { relay, pulse } => self.edges.board.gate(GateCommand::Energise { relay, pulse }),
             lane::Effect::Rest { relay } => self.edges.board.gate(GateCommand::Rest { relay }),
-            lane::Effect::Sign { full } => self.edges.board.gate(GateCommand::Sign { full }),
+            // The site's count is told by the shop, which knows all lanes.
+            lane::Effect::Sign { .. } => {}
             lane::Effect::Answer { delivery, answer } => {
                 // Round the loop: this may be in the middle of a step of the sale.
                 self.edges.post(Event::Evidence { delivery, evidence: answer.evidence() });

@@ -307,6 +307,10 @@ struct Kiosk {
     warmth: TemperatureWatch,
     /// The gate at which the kiosk stands.
     lane: Option<Lane>,
+    /// When a customer called for a person last, until somebody has come.
+    help_called: Option<Mono>,
+    /// What the lamp at the gate was told.
+    sign: Option<bool>,
     /// The installer's last words.
     update_progress: Option<String>,
     /// Requests whose outcome somebody waits for.
@@ -382,6 +386,8 @@ impl Kiosk {
             pending_operations: BTreeMap::new(),
             warmth: start::warmth(&config),
             lane,
+            help_called: None,
+            sign: None,
             receipt_header: ReceiptHeader::new(&config),
             shown: None,
             touch: input::TouchState::new(&config),
@@ -609,6 +615,7 @@ impl Kiosk {
             Effect::Recall { delivery, outlet, .. } if self.stands_at(&outlet) => self.recall_at_gate(delivery),
             Effect::CheckConfig { asked } => self.check_config(asked),
             Effect::StartAnew => self.starts_anew = true,
+            Effect::Gate { id, by, reason, ask } => self.ask_lane(id, by, reason, ask),
             Effect::Tell { message } => self.tell_the_site(message),
             Effect::CallForHelp => self.call_for_help(),
             other => self.edges.execute(other),
@@ -617,12 +624,16 @@ impl Kiosk {
 
     /// To the other lanes, over the fleet's broker.
     fn tell_the_site(&mut self, message: Vec<u8>) {
-        tracing::debug!(bytes = message.len(), "the site is told what this lane has done");
+        if let Some(link) = &self.link {
+            link.tell_facts(message);
+        }
     }
 
     /// Somebody at the kiosk wants a person.
     fn call_for_help(&mut self) {
         tracing::warn!("a customer calls for help");
+        self.help_called = Some(self.clock.now());
+        self.recorded = true;
     }
 
     fn fleet_event(&mut self, event: FleetEvent) {
@@ -664,7 +675,14 @@ impl Kiosk {
     }
 
     fn heard_of_lane(&mut self, lane: u8, message: Vec<u8>) {
-        tracing::debug!(lane, bytes = message.len(), "a lane of the site has told its facts");
+        match self.try_step(Event::Heard { lane, message }) {
+            Ok(()) => {}
+            Err(why @ TurnError::Failed(_)) => {
+                tracing::error!("{why}");
+                self.ledger_failed();
+            }
+            Err(why) => tracing::warn!("{why}"),
+        }
     }
 
     fn count_rejected_commands(&mut self) {

@@ -1,27 +1,29 @@
 //! Puts a car park behind the counter, from the configuration and the files that it names.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::{Config, Mode, Parking};
-use crate::console::tariff::{self, TariffError};
 use crate::parking::shop::{CarPark, Parts, Settings, Wording};
 use crate::parking::site::{BadRoster, Document, Member, Roster, Site};
-use crate::parking::tariff::{Label, Line, Tariff};
+use crate::parking::tariff::{self, Label, Line, Tariff};
 use crate::parking::ticket::{BadKeys, Issuer, KeyNumber, LaneNumber, Owner, SiteKey, SiteKeys, SiteNumber};
 use crate::sale::presented::TicketDeed;
 use crate::screen::bill;
 use crate::screen::language::Texts;
 use crate::signed::jws::PublicKey;
 use crate::signed::keys::{KeyError, KeySource};
-use crate::vocabulary::{Language, Localized};
+use crate::vocabulary::{Language, Localized, Problem};
 
 /// Why no car park can be made of a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ParkingError {
-    #[error("[parking] tariff: {0}")]
-    Tariff(#[from] TariffError),
+    #[error("[parking] tariff: {path}: {source}", path = path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("[parking] tariff: {}", Problem::lines(problems, path))]
+    Tariff { path: PathBuf, problems: Vec<Problem> },
     #[error("[parking]: the tariff is in {tariff} and the kiosk in {kiosk}; write the same currency in both")]
     Currency { tariff: String, kiosk: String },
     #[error("[parking]: {0}")]
@@ -47,7 +49,7 @@ pub enum ParkingError {
 /// # Errors
 /// A file that can't be read or is not what it should be, and what does not fit together.
 pub fn shop(config: &Config, parking: &Parking) -> Result<CarPark, ParkingError> {
-    let tariff = tariff::load(&parking.tariff)?;
+    let tariff = tariff_of(&parking.tariff)?;
     if tariff.currency != config.kiosk.currency {
         let (tariff, kiosk) = (tariff.currency.code().to_owned(), config.kiosk.currency.code().to_owned());
         return Err(ParkingError::Currency { tariff, kiosk });
@@ -62,7 +64,8 @@ pub fn shop(config: &Config, parking: &Parking) -> Result<CarPark, ParkingError>
     if let Some(signer) = &signer {
         let public = signer.public();
         let mine = parking.lanes.iter().filter(|lane| lane.number == parking.lane);
-        let known = mine.filter_map(|lane| lane.file.as_deref()).any(|file| public_key(file).is_ok_and(|key| key == public));
+        let known =
+            mine.filter_map(|lane| lane.file.as_deref()).any(|file| public_key(file).is_ok_and(|key| key == public));
         if !known {
             return Err(ParkingError::OtherLane { lane: parking.lane });
         }
@@ -91,11 +94,18 @@ pub fn shop(config: &Config, parking: &Parking) -> Result<CarPark, ParkingError>
     Ok(CarPark::new(parts, Site::new(me, roster)))
 }
 
+fn tariff_of(path: &Path) -> Result<Tariff, ParkingError> {
+    let mut bytes = Vec::new();
+    // One byte more than allowed is enough to know.
+    std::fs::File::open(path)
+        .and_then(|file| file.take(tariff::LIMIT as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|source| ParkingError::Read { path: path.into(), source })?;
+    tariff::parse(&bytes).map_err(|problems| ParkingError::Tariff { path: path.into(), problems })
+}
+
 /// The outlet of an entry or an exit.
 fn gate(config: &Config, parking: &Parking) -> Option<crate::vocabulary::LaneId> {
-    let _ = config;
-    let name = parking.lanes.iter().find(|lane| lane.number == parking.lane).map(|lane| lane.name.clone());
-    name.filter(|_| parking.mode != Mode::PayStation)
+    config.gate.as_ref().filter(|_| parking.mode != Mode::PayStation).map(|gate| gate.name.clone())
 }
 
 fn public_key(path: &Path) -> Result<PublicKey, ParkingError> {

@@ -7,10 +7,13 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use jiff::tz::TimeZone;
 
+use super::clock::Clock;
 use super::notices::Notice;
 use super::{Edges, Input, KioskError, Options, media};
 use crate::config::{self, Config, TrustedKey};
+use crate::input::{self, InputEvent};
 use crate::ledger::{DirectoryLock, Ledger, LedgerError, Reader};
+use crate::parking::lane;
 use crate::sale::policy::RailPolicy;
 use crate::sale::shop::{Product, Shop};
 use crate::sale::{Policy, State};
@@ -98,6 +101,11 @@ pub(super) fn connect(
                 Ok((charge, report)) => Input::Notice(Notice::Rail { charge, report }),
                 Err(error) => return tracing::warn!(%error, "a payment notice could not be verified and was dropped"),
             },
+            Unsolicited::Scanned { text } if input::can_be_scanned(&text, config::Scanner::LONGEST) => {
+                Input::Device(InputEvent::Scanned(text))
+            }
+            Unsolicited::Scanned { .. } => return tracing::debug!("a code that no scanner types was dropped"),
+            Unsolicited::Clock { offset_ms } => return Clock::ahead(offset_ms),
             Unsolicited::Question { id, ask } => Input::Question { id, ask },
             Unsolicited::Gone => Input::WorldGone,
         };
@@ -169,7 +177,8 @@ pub(crate) fn policy(config: &Config) -> Policy {
         fleet: config.fleet.is_some(),
         trial: config.fleet.as_ref().map_or(config::Fleet::trial(), |fleet| fleet.trial).0,
         update_gate: config.update.gate.0,
-        gate_answers: GATE_ANSWERS,
+        gate_answers: super::lane::settings::settings(config)
+            .map_or(GATE_ANSWERS, |settings| lane::State::answers_within(&settings) + GATE_ANSWERS),
         categories: config.categories.iter().map(|known| (known.id.clone(), known.name.clone())).collect(),
         rails: config
             .rails

@@ -57,6 +57,8 @@ pub struct Status {
     /// Left out where the kiosk stands at no gate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lane: Option<LaneStatus>,
+    /// A customer has called for a person, and nobody is known to have come.
+    pub help_wanted: bool,
     pub claims: Vec<Claim>,
     /// Open orders of which no sensor could tell whether the goods fell.
     pub unknown: Vec<OrderId>,
@@ -153,6 +155,8 @@ pub(crate) struct Facts<'a> {
     pub commands_rejected: &'a command::Rejections,
     pub update_progress: Option<&'a str>,
     pub lane: Option<LaneStatus>,
+    /// A customer has called for a person, and nobody is known to have come.
+    pub help_wanted: bool,
     pub now: Mono,
     pub wall: Option<Wall>,
 }
@@ -205,6 +209,7 @@ impl Status {
             stock: stock.collect(),
             faults: slot_faults.chain(faulty).chain(twin).collect(),
             lane: facts.lane.clone(),
+            help_wanted: facts.help_wanted,
             claims: claims.collect(),
             unknown: unknown.map(|order| order.id).collect(),
             settling: open().count() as u64,
@@ -227,6 +232,7 @@ impl Status {
         self.devices == *facts.devices
             && self.second_kiosk == facts.second_kiosk
             && self.lane == facts.lane
+            && self.help_wanted == facts.help_wanted
             && self.rejections == facts.rejections
             && self.commands_rejected == *facts.commands_rejected
             && self.rails_refusing == facts.state.conditions.refusing
@@ -287,6 +293,7 @@ impl Status {
             self.second_kiosk.map(|why| Alarm::SecondKiosk { why }),
             (!devices.is_empty()).then_some(Alarm::DeviceFaulty { devices }),
             self.lane.clone().filter(|lane| !lane.is_well()).map(|lane| Alarm::Lane { lane }),
+            self.help_wanted.then_some(Alarm::HelpWanted {}),
             (!self.unknown.is_empty()).then(|| Alarm::DeliveryUnknown { orders: self.unknown.clone() }),
             (self.pins_refused >= PINS_REFUSED).then_some(Alarm::ServicePin { in_a_row: self.pins_refused }),
             moved.map(|(ledger, before)| Alarm::LedgerMoved { ledger, before }),
@@ -370,6 +377,8 @@ pub enum Alarm {
     Lane {
         lane: LaneStatus,
     },
+    /// A customer has called for a person in the last ten minutes, and nobody is known to have come.
+    HelpWanted {},
     SlotFaulty {
         slots: Vec<Fault>,
     },
@@ -407,6 +416,7 @@ impl Alarm {
             Alarm::RefundPending(_) => "refund-pending",
             Alarm::Claim { .. } => "claim",
             Alarm::Lane { .. } => "lane",
+            Alarm::HelpWanted {} => "help-wanted",
             Alarm::SlotFaulty { .. } => "slot-faulty",
             Alarm::SecondKiosk { .. } => TWIN,
             Alarm::DeviceFaulty { .. } => "device-faulty",

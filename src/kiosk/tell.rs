@@ -4,6 +4,7 @@
 //! Nothing is sent because something happened, so nothing can be forgotten.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -34,12 +35,16 @@ pub(super) struct PendingOperation {
     waits: Vec<Answered>,
 }
 
+/// So long a customer's call is told, if nobody is known to have come.
+const HELP_WANTED: Duration = Duration::from_secs(600);
+
 impl Kiosk {
     /// State document, status line, alarms and glass follow the state. The glass comes last: who sees a page there and
     /// asks for the state gets one that is not older.
     pub(super) fn show(&mut self) {
         self.check_itself();
         let now = self.clock.now();
+        self.light_the_sign();
         self.follow(now);
         self.tally.follow(now, self.told.as_ref().is_some_and(|told| told.selling), &self.state);
         let code = |order: &sale::Order| Some(self.receipt_header.code(order, &self.state));
@@ -81,6 +86,7 @@ impl Kiosk {
             commands_rejected: &self.commands_rejected,
             update_progress: self.update_progress.as_deref(),
             lane: self.lane.as_ref().map(Lane::status),
+            help_wanted: self.help_called.is_some_and(|at| now.since(at) < HELP_WANTED),
             now,
             wall,
         }

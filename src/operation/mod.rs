@@ -465,6 +465,8 @@ pub enum Refusal {
     NoGate,
     /// This kiosk is none of a car park.
     NotACarPark,
+    /// It is no ticket's number.
+    NoSuchTicket,
     NoSuchProduct,
     NothingIsKeptHere,
     /// The slot holds less.
@@ -674,6 +676,7 @@ impl fmt::Display for Refusal {
             Self::NoSuchGate => f.write_str("there is no such gate"),
             Self::NoGate => f.write_str("this kiosk has no gate; ask the one of the lane"),
             Self::NotACarPark => f.write_str("this kiosk is none of a car park"),
+            Self::NoSuchTicket => f.write_str("this is no ticket's number; compare it with the ten digits under the code"),
             Self::NoSuchProduct => f.write_str("there is no such product"),
             Self::NothingIsKeptHere => f.write_str("nothing is kept here"),
             Self::HoldsLess { capacity } => write!(f, "the slot holds at most {capacity}"),

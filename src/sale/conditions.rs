@@ -29,6 +29,8 @@ pub struct Conditions {
     /// The fleet's broker is there, and was there before in this run.
     pub fleet_connected: bool,
     pub fleet_reached: bool,
+    /// A car stands before the gate; `None` where there is no gate, or nobody has said.
+    pub car_waits: Option<bool>,
     /// Why nobody can touch the glass.
     pub touch_fault: Option<String>,
     pub disk_full: bool,
@@ -187,6 +189,7 @@ impl Turn<'_> {
                 c.fleet_connected = connected;
                 c.fleet_reached |= connected;
             }
+            Condition::CarWaits { there } => c.car_waits = Some(there),
             Condition::SelfCheck(check) => c.self_check = check,
             Condition::Touch { fault } => c.touch_fault = fault,
             Condition::Disk { full } => c.disk_full = full,

@@ -188,6 +188,10 @@ pub enum Condition {
     LedgerFailed {
         why: String,
     },
+    /// A car stands before the gate, as far as anybody can know.
+    CarWaits {
+        there: bool,
+    },
     /// Whether the fleet's broker is there. It stops no sale.
     Fleet {
         connected: bool,

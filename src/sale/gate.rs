@@ -33,6 +33,10 @@ impl Turn<'_> {
         if !self.state.has_gate() {
             return Err(Refusal::NoGate);
         }
+        if let GateAsk::Inside { cars } = ask {
+            let counted = self.state.shop.counted(cars, &self.at);
+            counted.into_iter().for_each(|record| self.record(record));
+        }
         let id = request.id.clone();
         self.state.wishes.push(Wish { id: id.clone(), until: self.at.now + self.state.policy.gate_answers });
         self.effect(Effect::Gate { id, by: request.by.clone(), reason: reason.clone(), ask });

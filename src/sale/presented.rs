@@ -24,6 +24,8 @@ pub enum Presented {
     NoTicketYet,
     /// There is no ticket any more.
     LostTicket,
+    /// A person is wanted.
+    Help,
 }
 
 /// What the shop says to it.
@@ -34,7 +36,10 @@ pub enum Answer {
     /// One of these is meant, perhaps; whoever typed it chooses.
     Perhaps(Vec<Match>),
     /// Nothing is due: it is handed over now.
-    Granted { quote: Box<Quote>, grant: Grant },
+    Granted {
+        quote: Box<Quote>,
+        grant: Grant,
+    },
     Refused(Advice),
 }
 

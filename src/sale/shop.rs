@@ -125,6 +125,11 @@ pub trait Shop: std::fmt::Debug + Send {
     /// Where things come out, and what is known of it, by name.
     fn outlets(&self) -> Vec<OutletStatus>;
 
+    /// A person has counted so many cars inside: what has to be written for it.
+    fn counted(&self, _cars: u32, _at: &Stamp) -> Vec<Record> {
+        Vec::new()
+    }
+
     /// A ticket, by its number as a person has typed it, counts no more: what has to be written for it; nothing where it
     /// counted no more before.
     ///

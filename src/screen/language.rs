@@ -112,7 +112,13 @@ mod tests {
             "printer/receipt.rs",
             "printer/cash_up.rs",
             "printer/test_page.rs",
+            "printer/ticket.rs",
             "kiosk/receipts.rs",
+            "kiosk/parking.rs",
+            "parking/shop/advice.rs",
+            "parking/shop/present.rs",
+            "parking/shop/price.rs",
+            "sale/dialogue/stay.rs",
         ];
         let files = pages.chain(others.map(|file| source.join(file)));
         files.map(|file| std::fs::read_to_string(file).unwrap()).collect()

@@ -143,6 +143,7 @@ impl Words<'_> {
             Refusal::NoSuchGate => self.say("refusal-no-such-gate"),
             Refusal::NoGate => self.say("refusal-no-gate"),
             Refusal::NotACarPark => self.say("refusal-not-a-car-park"),
+            Refusal::NoSuchTicket => self.say("number-wrong"),
             Refusal::NoSuchProduct => self.say("refusal-no-such-product"),
             Refusal::NothingIsKeptHere => self.say("refusal-nothing-is-kept-here"),
             Refusal::NoneLeft => self.say("refusal-none-left"),

@@ -557,6 +557,7 @@ impl Run {
             commands_rejected: &self.rejections,
             update_progress: None,
             lane: None,
+            help_wanted: false,
             now: self.clock.now(),
             wall,
         }

@@ -20,7 +20,7 @@ impl Rules<'_, '_> {
         ] {
             let wanted = if table == "rail" { pays } else { parking.is_none() };
             // Misspelt is not missing as well.
-            let meant = || file.entries().any(|(key, _)| nearest(key.get_ref(), [table].into_iter()) == Some(table));
+            let meant = || file.entries().any(|(key, _)| nearest(key.get_ref(), [table]) == Some(table));
             match file.all(table).next() {
                 None if wanted && !meant() => {
                     self.found.add(0, format!("missing [[{table}]]; write at least one [[{table}]] with {keys}"));
@@ -33,6 +33,7 @@ impl Rules<'_, '_> {
             }
         }
         let Some(parking) = parking else { return };
+        self.gate_of(file, parking);
         self.fewer_lanes(parking);
         self.readable(parking, "tariff");
         for (list, what) in [("keys", "key"), ("lanes", "lane")] {
@@ -54,17 +55,35 @@ impl Rules<'_, '_> {
         if let Some(scanner) = file.get("scanner") {
             let length = scanner.get("max_length");
             if length.and_then(Node::whole).unwrap_or(0) < LONGEST_CODE {
-                let what = format!(
-                    "a scanner of a car park types {LONGEST_CODE} digits; write max_length = 256 in [scanner]"
-                );
+                let what =
+                    format!("a scanner of a car park types {LONGEST_CODE} digits; write max_length = 256 in [scanner]");
                 self.found.add(length.unwrap_or(scanner).at(), what);
             }
         }
     }
 
+    /// A lane has a gate, and a pay station has none.
+    fn gate_of(&mut self, file: Node<'_>, parking: Node<'_>) {
+        let Some(mode) = parking.get("mode").filter(|mode| mode.text().is_some()) else { return };
+        match (mode.text() == Some("pay-station"), file.get("gate")) {
+            (true, Some(gate)) => {
+                self.found.add(
+                    gate.at(),
+                    "a pay station has no gate; leave out [gate], or write mode = \"entry\" or \"exit\"",
+                );
+            }
+            (false, None) => {
+                let what = "an entry or an exit has a gate; write [gate] with its name and the line that raises it";
+                self.found.add(mode.at(), what);
+            }
+            _ => {}
+        }
+    }
+
     fn fewer_lanes(&mut self, parking: Node<'_>) {
         if let Some(node) = parking.all("lanes").nth(2 * MOST_LANES) {
-            self.found.add(node.at(), format!("a site has at most {MOST_LANES} lanes, with two keys each; leave this out"));
+            self.found
+                .add(node.at(), format!("a site has at most {MOST_LANES} lanes, with two keys each; leave this out"));
         }
     }
 
@@ -81,7 +100,9 @@ impl Rules<'_, '_> {
         let Some(node) = table.get("file") else { return };
         let Some(path) = node.text().filter(|path| !path.trim().is_empty()) else { return };
         match std::fs::read(self.directory.join(path)) {
-            Err(error) => self.found.add(node.at(), format!("the {what}'s file {} can't be read: {error}", quote(path))),
+            Err(error) => {
+                self.found.add(node.at(), format!("the {what}'s file {} can't be read: {error}", quote(path)))
+            }
             Ok(bytes) if PublicKey::from_pem(&bytes).is_none() => {
                 let what = format!(
                     "the {what}'s file {} is no Ed25519 public key (PEM); write the file that `kioskfleet keygen` made beside the private one",

@@ -479,10 +479,8 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
         let now = Instant::now();
         match event {
             Event::Incoming(Packet::ConnAck(_)) => self.connected(conn, now),
-            Event::Incoming(Packet::PubAck(taken)) => {
-                if conn.client.packet_acknowledged(taken.pkid) {
-                    self.telling.taken();
-                }
+            Event::Incoming(Packet::PubAck(taken)) if conn.client.packet_acknowledged(taken.pkid) => {
+                self.telling.taken();
             }
             Event::Incoming(Packet::Publish(message)) => self.listen(conn, &message, now),
             Event::Incoming(Packet::SubAck(ack)) if ack.return_codes.contains(&SubscribeReasonCode::Failure) => {

@@ -190,6 +190,7 @@ fn state() -> Value {
         },
         "temperature_milli_c": 4_500,
         "stock": { "A1": { "product": "cola", "count": 5, "capacity": 8 } },
+        "help_wanted": false,
         "faults": [{ "slot": "B2", "why": "no unit fell", "cause": "no-drop" }, { "device": "scanner", "why": "it is not there" }],
         "claims": [{ "order": ORDER, "short_code": "271104", "why": "the refund failed", "cause": "refund-failed" }],
         "unknown": [ORDER],

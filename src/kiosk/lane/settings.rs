@@ -1,13 +1,13 @@
 //! What a lane is made of, from the configuration.
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Mode};
 use crate::parking::lane::settings::Problem;
 use crate::parking::lane::signal::Times as SignalTimes;
 use crate::parking::lane::{Delivered, Settings, Times, Undecided, Way};
 
 /// `None` where the kiosk stands at no gate.
 pub fn settings(config: &Config) -> Option<Settings> {
-    config.gate.as_ref().map(|gate| of(gate, way(config), places(config)))
+    config.gate.as_ref().map(|gate| of(gate, way(config)))
 }
 
 /// What is wrong with `[gate]`.
@@ -15,17 +15,14 @@ pub fn problems(config: &Config) -> Vec<Problem> {
     settings(config).map(|settings| settings.problems()).unwrap_or_default()
 }
 
-/// Until `[parking]` says it.
-fn way(_: &Config) -> Way {
-    Way::In
+fn way(config: &Config) -> Way {
+    match config.parking.as_ref().map(|parking| parking.mode) {
+        Some(Mode::Exit) => Way::Out,
+        Some(Mode::Entry | Mode::PayStation) | None => Way::In,
+    }
 }
 
-/// Until `[parking]` says it.
-fn places(_: &Config) -> Option<u32> {
-    None
-}
-
-fn of(gate: &config::Gate, way: Way, places: Option<u32>) -> Settings {
+fn of(gate: &config::Gate, way: Way) -> Settings {
     Settings {
         way,
         presence: gate.presence.is_some(),
@@ -44,7 +41,8 @@ fn of(gate: &config::Gate, way: Way, places: Option<u32>) -> Settings {
             config::GateDelivered::Opened => Delivered::Opened,
         },
         tries: gate.tries,
-        places,
+        // All lanes of the site count together; one lane alone does not know who is inside.
+        places: None,
         free_again: gate.free_again,
         times: Times {
             pulse: gate.pulse.0,
@@ -85,7 +83,7 @@ mod tests {
             lowers: false,
             ..Settings::whole(Way::Out)
         };
-        assert_eq!(of(&least, Way::Out, None), bare);
+        assert_eq!(of(&least, Way::Out), bare);
         assert_eq!(bare.problems(), []);
     }
 }

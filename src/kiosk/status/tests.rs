@@ -75,6 +75,7 @@ pub fn quiet() -> Status {
         selling: true,
         reasons: vec![],
         faults: vec![],
+        help_wanted: false,
         lane: full().lane.map(|lane| LaneStatus { alarms: vec![], calls: vec![], ..lane }),
         claims: vec![],
         unknown: vec![],
@@ -136,6 +137,7 @@ pub fn full() -> Status {
             Fault::Device { device: "drop-sensor".into(), why: why() },
             Fault::Device { device: TWIN.into(), why: why() },
         ],
+        help_wanted: true,
         lane: Some(LaneStatus {
             name: LaneId::parse("entry-1").unwrap(),
             alarms: vec![Told { kind: "fire".into(), why: why() }],
@@ -225,7 +227,7 @@ fn every_alarm_is_documented_with_its_keys() {
     let status = Status { devices: Devices { printer: PrinterStatus::Unreachable { why: why() }, ..well() }, ..full() };
     let rows = documented("The alarms");
     let alarms = status.alarms();
-    assert_eq!(alarms.len(), 15, "an alarm of each kind: {alarms:?}");
+    assert_eq!(alarms.len(), 16, "an alarm of each kind: {alarms:?}");
     assert_eq!(alarms.keys().collect::<Vec<_>>(), rows.keys().collect::<Vec<_>>());
     for (kind, alarm) in &alarms {
         assert!(

@@ -31,7 +31,8 @@ pub fn over(why: &Over, roster: &Roster) -> Advice {
         Over::Voided { lane, at } => ("stay-void", lane, *at),
         Over::Finished { lane } => ("stay-left", lane, None),
     };
-    let advice = Advice::new(if at.is_some() { text } else { without_time(text) }).with("lane", roster.name(*lane)).call();
+    let advice =
+        Advice::new(if at.is_some() { text } else { without_time(text) }).with("lane", roster.name(*lane)).call();
     match at {
         Some(at) => advice.at("at", at.wall()),
         None => advice,

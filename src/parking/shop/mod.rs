@@ -19,13 +19,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use memo::{Memo, Deed};
+use memo::{Deed, Memo};
 
-use super::site::{Conflict, Fact, Site, State as SiteState};
+use super::site::{Conflict, Fact, Site, State as SiteState, Stay as Number, Voided};
 use super::tariff::{Line, Tariff};
-use super::ticket::{Code, Issuer, Minute, SiteKeys, Ticket};
+use super::ticket::{Code, Issuer, Minute, SiteKeys, Ticket, TicketNumber};
 use crate::operation::Refusal;
-use crate::sale::presented::{Answer, BillLine, CodeKind, Counter, OrderCode, Presented, Quote, TicketCounter, TicketDeed};
+use crate::sale::presented::{
+    Answer, BillLine, CodeKind, Counter, OrderCode, Presented, Quote, TicketCounter, TicketDeed,
+};
 use crate::sale::record::Record;
 use crate::sale::shop::{Note, OutletStatus, Shop};
 use crate::sale::{ORDER_NOTE, Order};
@@ -40,6 +42,10 @@ const ORDERS: usize = 32;
 const CONFLICTS: u64 = 64;
 /// What the site's state is called in memory.
 const SITE: &str = "site";
+/// Under this is noted the last ticket that a person has declared void.
+const VOID_NOTE: &str = "void";
+/// And here how many cars a person has counted inside.
+const COUNTED_NOTE: &str = "counted";
 /// Under this is noted what was done twice.
 const CONFLICT_NOTE: &str = "conflict/";
 
@@ -94,6 +100,8 @@ pub struct CarPark {
     /// Found, and not on record yet.
     conflicts: VecDeque<Conflict>,
     noted: u64,
+    /// The last count of a person's that counts already.
+    counted: Option<String>,
     /// When the others were told last in this run.
     told: Option<Mono>,
     /// Something has changed since that they may not have heard.
@@ -115,6 +123,7 @@ impl CarPark {
             faults: BTreeMap::new(),
             conflicts: VecDeque::new(),
             noted: 0,
+            counted: None,
             told: None,
             untold: true,
         }
@@ -188,6 +197,21 @@ impl Shop for CarPark {
             Record::OutletRepaired { outlet } => {
                 self.faults.remove(outlet);
             }
+            Record::ShopNoted { key, value: Some(value) } if key == COUNTED_NOTE => {
+                let number = value["number"].as_str().map(str::to_owned);
+                let cars = value["cars"].as_i64();
+                if let (true, Some(cars)) = (number != self.counted, cars) {
+                    let inside = i64::try_from(self.site.occupancy()).unwrap_or(i64::MAX);
+                    self.counted = number;
+                    self.fact(Fact::Correction(i32::try_from(cars - inside).unwrap_or_default()));
+                }
+            }
+            Record::ShopNoted { key, value: Some(value) } if key == VOID_NOTE => {
+                let number = value.as_str().and_then(|text| TicketNumber::typed(text).ok());
+                if let Some(number) = number.filter(|number| self.site.over(*number).is_none()) {
+                    self.fact(Fact::Voided(Voided { stay: Number(number), at: self.minute() }));
+                }
+            }
             Record::ShopNoted { key, value } => {
                 let Some(order) = key.strip_prefix(ORDER_NOTE).and_then(OrderId::parse) else { return };
                 match value.as_ref().map(|value| serde_json::from_value(value.clone())) {
@@ -232,7 +256,7 @@ impl Shop for CarPark {
             free: places.map(|places| u64::from(places).saturating_sub(self.site.occupancy())),
             full: *does == TicketDeed::GiveOut && self.full(),
             typed: *does == TicketDeed::Pay,
-            lost: *does == TicketDeed::Pay && self.parts.tariff.lost.is_some() && self.parts.issuer.is_some(),
+            lost: self.settles_lost(),
         })
     }
 
@@ -280,7 +304,7 @@ impl Shop for CarPark {
     }
 
     fn part(&self, name: &str) -> Option<String> {
-        let stored = Stored { sure: self.sure, site: self.site.state() };
+        let stored = Stored { sure: self.sure, counted: self.counted.as_deref(), site: self.site.state() };
         (name == SITE).then(|| serde_json::to_string(&stored).ok())?
     }
 
@@ -296,6 +320,7 @@ impl Shop for CarPark {
         self.site = Site::restored(self.site.roster().clone(), restored.site);
         self.site.list_keys(&self.parts.keys);
         self.sure = restored.sure;
+        self.counted = restored.counted;
         Ok(())
     }
 
@@ -371,6 +396,20 @@ impl Shop for CarPark {
         self.gate().into_iter().map(status).collect()
     }
 
+    fn counted(&self, cars: u32, at: &Stamp) -> Vec<Record> {
+        // Told again after a restart, it must not count twice.
+        let value = serde_json::json!({ "cars": cars, "number": format!("{:032x}", at.entropy) });
+        vec![Record::ShopNoted { key: COUNTED_NOTE.to_owned(), value: Some(value) }]
+    }
+
+    fn void(&self, ticket: &str, _: &Stamp) -> Result<Vec<Record>, Refusal> {
+        let number = TicketNumber::typed(ticket).map_err(|_| Refusal::NoSuchTicket)?;
+        if self.site.over(number).is_some() {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Record::ShopNoted { key: VOID_NOTE.to_owned(), value: Some(number.to_string().into()) }])
+    }
+
     fn restock(&self, _: &Outlet, _: u32) -> Result<Vec<Record>, Refusal> {
         Err(Refusal::NothingIsKeptHere)
     }
@@ -388,11 +427,13 @@ impl Shop for CarPark {
 #[derive(serde::Serialize)]
 struct Stored<'s> {
     sure: Wall,
+    counted: Option<&'s str>,
     site: &'s SiteState,
 }
 
 #[derive(serde::Deserialize)]
 struct Restored {
     sure: Wall,
+    counted: Option<String>,
     site: SiteState,
 }

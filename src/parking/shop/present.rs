@@ -23,7 +23,7 @@ impl CarPark {
             Presented::NoTicketYet if does == TicketDeed::GiveOut => self.give_out(),
             Presented::Number(typed) if does == TicketDeed::Pay => self.number(typed),
             Presented::Plate(typed) if does == TicketDeed::Pay => self.plate(typed),
-            Presented::LostTicket if does == TicketDeed::Pay => self.lost(),
+            Presented::LostTicket if self.settles_lost() => self.lost(),
             _ => Err(Advice::new("stay-nothing-here")),
         }
     }
@@ -158,13 +158,21 @@ impl CarPark {
         }
     }
 
+    /// A lost ticket is paid where stays are.
+    pub(super) fn settles_lost(&self) -> bool {
+        let pays = match self.parts.settings.does {
+            TicketDeed::GiveOut => false,
+            TicketDeed::Pay => true,
+            TicketDeed::Leave => self.parts.settings.pays,
+        };
+        pays && self.parts.tariff.lost.is_some() && self.parts.issuer.is_some()
+    }
+
     fn lost(&self) -> Result<Answer, Advice> {
         let none = || Advice::new("stay-no-lost-price").call();
-        if self.parts.issuer.is_none() || self.parts.tariff.lost.is_none() {
-            return Err(none());
-        }
         let number = self.site.next_ticket().ok_or_else(none)?;
-        Ok(Answer::Quote(Box::new(self.lost_quote(number, self.asked()?)?)))
+        let leaves = self.parts.settings.does == TicketDeed::Leave;
+        Ok(Answer::Quote(Box::new(self.lost_quote(number, self.asked()?, leaves)?)))
     }
 
     /// What is due for it here, or that it may leave.

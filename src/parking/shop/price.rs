@@ -82,13 +82,19 @@ impl CarPark {
             shown,
             validations: seen.validations.iter().map(|one| Taken { number: one.number, until: one.until }).collect(),
         };
-        let facts = Facts { number: seen.number, plate: seen.plate, class: seen.class, entry: Some(from), doubt: entry.doubt() };
+        let facts = Facts {
+            number: seen.number,
+            plate: seen.plate,
+            class: seen.class,
+            entry: Some(from),
+            doubt: entry.doubt(),
+        };
         let paid = payments.as_ref().map_or(0, |payments| payments.amount());
         Ok(Quote { paid, until, ..self.quoted(facts, asked, (amount, &bill), memo, leaves) })
     }
 
     /// The price of a lost ticket. The stay goes on under a number of this lane's own.
-    pub(super) fn lost_quote(&self, number: TicketNumber, asked: Wall) -> Result<Quote, Advice> {
+    pub(super) fn lost_quote(&self, number: TicketNumber, asked: Wall, leaves: bool) -> Result<Quote, Advice> {
         let class = ClassNumber::default();
         let stay = tariff::Stay { entry: Entry::Lost, class: self.class(class)?, ..tariff::Stay::new(asked, asked) };
         let bill = tariff::fee(&self.parts.tariff, &stay).map_err(|why| advice::no_price(&why))?;
@@ -99,12 +105,12 @@ impl CarPark {
             doubt: 0,
             typed: false,
             lost: Some(class),
-            leaves: None,
+            leaves: leaves.then_some(How::Ticket),
             shown: Vec::new(),
             validations: Vec::new(),
         };
         let facts = Facts { number, plate: None, class, entry: None, doubt: 0 };
-        Ok(Quote { lost: true, ..self.quoted(facts, asked, (bill.amount, &bill), memo, false) })
+        Ok(Quote { lost: true, ..self.quoted(facts, asked, (bill.amount, &bill), memo, leaves) })
     }
 
     fn quoted(&self, facts: Facts, asked: Wall, (amount, bill): (i64, &Bill), memo: StayMemo, leaves: bool) -> Quote {

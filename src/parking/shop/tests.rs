@@ -32,10 +32,8 @@ fn signer(seed: u8, kid: &str) -> Signer {
     // An Ed25519 private key in PKCS#8 (RFC 8410): the header is fixed, the seed is 32 bytes.
     let mut der = data_encoding::HEXLOWER.decode(b"302e020100300506032b657004220420").unwrap();
     der.extend([seed; 32]);
-    let pem = format!(
-        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
-        data_encoding::BASE64.encode(&der)
-    );
+    let pem =
+        format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", data_encoding::BASE64.encode(&der));
     Signer::from_pem(pem.as_bytes(), kid).unwrap()
 }
 
@@ -168,7 +166,7 @@ fn a_stay_is_paid_without_a_network_and_its_pass_opens_the_exit_once() {
     assert_eq!((pass.kind, pass.until), (CodeKind::ExitPass, pay.at.wall.map(|wall| Wall(wall.0 + 15 * 60_000))));
 
     exit.later(155);
-    assert_eq!(quote(exit.show(&ticket, None)).unit.price, 1_800, "it has not heard of the payment");
+    assert_eq!(quote(exit.show(&ticket, None)).unit.price, 2_200, "it has not heard of the payment");
     let out = granted(exit.show(&pass.code, None));
     exit.take(1, &out, true);
     assert_eq!(refused(exit.show(&pass.code, None)), "stay-left", "a copy of the pass");
@@ -287,6 +285,25 @@ fn a_full_car_park_gives_out_no_ticket_and_who_goes_back_makes_room() {
     let gone = Record::ItemNotDelivered { order: id, item: 0, outlet: None, why: Cause::Withdrawn, last: true };
     entry.park.apply(&gone);
     assert_eq!((entry.park.closed(), entry.park.site.occupancy()), (None, 1));
+}
+
+#[test]
+fn what_a_person_has_counted_corrects_the_count_once_and_a_void_ticket_counts_no_more() {
+    let mut entry = kiosk(1, TicketDeed::GiveOut);
+    let (ticket, number) = enter(&mut entry, 1);
+    let counted = entry.park.counted(5, &entry.at);
+    for _ in 0..2 {
+        counted.iter().for_each(|record| entry.park.apply(record));
+    }
+    assert_eq!(entry.park.site.occupancy(), 5);
+    let void = entry.park.void(&number.to_string(), &entry.at).unwrap();
+    void.iter().for_each(|record| entry.park.apply(record));
+    assert_eq!(entry.park.site.occupancy(), 4);
+    assert_eq!(entry.park.void(&number.to_string(), &entry.at), Ok(Vec::new()));
+    assert_eq!(entry.park.void("01-0000001-2", &entry.at), Err(Refusal::NoSuchTicket));
+    let mut pay = kiosk(2, TicketDeed::Pay);
+    meet(&mut [&mut entry, &mut pay]);
+    assert_eq!(refused(pay.show(&ticket, None)), "stay-void");
 }
 
 #[test]

@@ -325,7 +325,8 @@ impl Turn<'_> {
 
     /// The first page, for whoever comes next: nothing is chosen, in the first language.
     fn begin_anew(&mut self) {
-        self.state.dialogue = Dialogue { since: self.at.now, ..Dialogue::new(self.state.languages(), &*self.state.shop) };
+        self.state.dialogue =
+            Dialogue { since: self.at.now, ..Dialogue::new(self.state.languages(), &*self.state.shop) };
     }
 
     /// The first page shows them at once; whoever is further on keeps what they have.

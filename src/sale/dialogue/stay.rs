@@ -10,10 +10,13 @@ use crate::sale::event::{Effect, Illegal};
 use crate::sale::presented::{
     Advice, Answer, CodeKind, Counter, LONGEST, Match, OrderCode, Presented, Quote, TicketCounter, TicketDeed, Told,
 };
+use crate::sale::record::Record;
 use crate::sale::shop::Shop;
 use crate::sale::{State, Turn};
 use crate::vocabulary::{Minor, StopReason, Wall};
 
+/// Under this is noted that a customer has called for a person.
+const HELP_NOTE: &str = "help";
 /// Digits of a ticket's number, and characters of a plate.
 const NUMBER: usize = 10;
 const PLATE: usize = 10;
@@ -25,22 +28,53 @@ const PHOTOGRAPH: Duration = Duration::from_secs(60);
 pub(super) enum At {
     /// The first page; for a while with why nothing came of what was presented last.
     Ticket(Option<Advice>),
-    Number { entered: String, advice: Option<Advice> },
-    Plate { entered: String, found: Vec<Match>, advice: Option<Advice> },
-    Stay { quote: Box<Quote>, advice: Option<Advice> },
+    Number {
+        entered: String,
+        advice: Option<Advice>,
+    },
+    Plate {
+        entered: String,
+        /// The keys are digits; else letters.
+        digits: bool,
+        found: Vec<Match>,
+        advice: Option<Advice>,
+    },
+    Stay {
+        quote: Box<Quote>,
+        advice: Option<Advice>,
+    },
     /// The price of a lost ticket stands there, and whoever has lost it agrees.
     Lost(Box<Quote>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StayPage {
-    Ticket { counter: TicketCounter, advice: Option<AdviceView> },
+    Ticket {
+        counter: TicketCounter,
+        advice: Option<AdviceView>,
+    },
     /// No ticket is given out, and why: every place is taken.
-    Full { counter: TicketCounter, advice: Option<AdviceView> },
-    Number { entered: String, advice: Option<AdviceView> },
-    Plate { entered: String, found: Vec<MatchView>, advice: Option<AdviceView> },
-    Stay { stay: StayView, advice: Option<AdviceView> },
-    Lost { stay: StayView },
+    Full {
+        counter: TicketCounter,
+        advice: Option<AdviceView>,
+    },
+    Number {
+        entered: String,
+        advice: Option<AdviceView>,
+    },
+    Plate {
+        entered: String,
+        digits: bool,
+        found: Vec<MatchView>,
+        advice: Option<AdviceView>,
+    },
+    Stay {
+        stay: StayView,
+        advice: Option<AdviceView>,
+    },
+    Lost {
+        stay: StayView,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,13 +166,13 @@ impl Part for At {
                 turn.stay(At::Number { entered: String::new(), advice: None });
             }
             (At::Ticket(_), Touch::TypePlate) if counter.typed => {
-                turn.stay(At::Plate { entered: String::new(), found: Vec::new(), advice: None });
+                turn.stay(At::Plate { entered: String::new(), digits: false, found: Vec::new(), advice: None });
             }
             (At::Ticket(_) | At::Number { .. } | At::Plate { .. }, Touch::LostTicket) if counter.lost => {
                 turn.present(&Presented::LostTicket)?;
             }
             (At::Ticket(_), Touch::Lookup) if counter.does == TicketDeed::Pay => turn.look_up(),
-            (_, Touch::Help) => turn.effect(Effect::CallForHelp),
+            (_, Touch::Help) => turn.call_for_help(),
             (At::Ticket(_), touch) => return Err(turn.not_here(touch)),
             (_, Touch::Cancel | Touch::Done) => turn.begin_anew(),
             (At::Number { entered, .. }, Touch::Key(key)) => {
@@ -148,20 +182,24 @@ impl Part for At {
                     false => turn.stay(At::Number { entered, advice: None }),
                 }
             }
-            (At::Plate { entered, .. }, Touch::Letter(letter)) => {
+            (At::Plate { entered, digits, .. }, Touch::OtherKeys) => {
+                let (entered, digits) = (entered.clone(), !digits);
+                turn.stay(At::Plate { entered, digits, found: Vec::new(), advice: None });
+            }
+            (At::Plate { entered, digits, .. }, Touch::Letter(letter)) => {
                 let mut entered = entered.clone();
                 if entered.chars().count() < PLATE {
                     entered.push(letter.get());
                 }
-                turn.stay(At::Plate { entered, found: Vec::new(), advice: None });
+                turn.stay(At::Plate { entered, digits: *digits, found: Vec::new(), advice: None });
             }
-            (At::Plate { entered, .. }, Touch::Key(Key::Digit(digit))) => {
+            (At::Plate { entered, digits, .. }, Touch::Key(Key::Digit(digit))) => {
                 let mut entered = entered.clone();
                 Key::Digit(digit).types(&mut entered, PLATE);
-                turn.stay(At::Plate { entered, found: Vec::new(), advice: None });
+                turn.stay(At::Plate { entered, digits: *digits, found: Vec::new(), advice: None });
             }
             (At::Plate { .. }, Touch::Key(Key::Clear)) => {
-                turn.stay(At::Plate { entered: String::new(), found: Vec::new(), advice: None });
+                turn.stay(At::Plate { entered: String::new(), digits: false, found: Vec::new(), advice: None });
             }
             (At::Plate { entered, .. }, Touch::Key(Key::Ok)) => turn.present(&Presented::Plate(entered.clone()))?,
             (At::Plate { found, .. }, Touch::Stay(number)) => {
@@ -200,8 +238,9 @@ impl Part for At {
             At::Ticket(why) if counter.full => StayPage::Full { counter, advice: advice(why) },
             At::Ticket(why) => StayPage::Ticket { counter, advice: advice(why) },
             At::Number { entered, advice: why } => StayPage::Number { entered: entered.clone(), advice: advice(why) },
-            At::Plate { entered, found, advice: why } => StayPage::Plate {
+            At::Plate { entered, digits, found, advice: why } => StayPage::Plate {
                 entered: entered.clone(),
+                digits: *digits,
                 found: found.iter().map(|one| state.matched(one)).collect(),
                 advice: advice(why),
             },
@@ -286,6 +325,10 @@ impl Turn<'_> {
 
     /// From the scanner, a button or a camera: whoever is before the glass means it, whatever page is there.
     pub(in crate::sale) fn presented(&mut self, what: &Presented) -> Result<(), Illegal> {
+        if *what == Presented::Help {
+            self.call_for_help();
+            return Ok(());
+        }
         let Counter::Tickets(counter) = self.state.shop.counter() else {
             return Err(Illegal::Refused("nothing is presented here"));
         };
@@ -303,6 +346,12 @@ impl Turn<'_> {
         Ok(())
     }
 
+    /// It is on record, and the fleet hears of it.
+    fn call_for_help(&mut self) {
+        self.record(Record::ShopNoted { key: HELP_NOTE.to_owned(), value: Some(true.into()) });
+        self.effect(Effect::CallForHelp);
+    }
+
     fn present(&mut self, what: &Presented) -> Result<(), Illegal> {
         if let Presented::Code(text) | Presented::Number(text) | Presented::Plate(text) = what
             && text.len() > LONGEST
@@ -313,13 +362,18 @@ impl Turn<'_> {
             super::At::Stay(At::Stay { quote, .. } | At::Lost(quote)) => Some(quote.clone()),
             _ => None,
         };
+        // Nobody walks in, and nobody takes tickets for others.
+        if self.state.conditions.car_waits == Some(false) {
+            self.advise(what, quoted, Advice::new("stay-drive-up"));
+            return Ok(());
+        }
         let answer = self.state.shop.presented(what, quoted.as_deref());
         match answer {
             Answer::Quote(quote) if quote.lost => self.stay(At::Lost(quote)),
             Answer::Quote(quote) => self.stay(At::Stay { quote, advice: None }),
             Answer::Perhaps(found) => {
                 let entered = if let Presented::Plate(typed) = what { typed.clone() } else { String::new() };
-                self.stay(At::Plate { entered, found, advice: None });
+                self.stay(At::Plate { entered, digits: false, found, advice: None });
             }
             Answer::Granted { quote, grant } => {
                 if let Err(refusal) = self.grant_quoted(*quote, grant) {
@@ -340,7 +394,9 @@ impl Turn<'_> {
             (Presented::Number(_), _, super::At::Stay(At::Number { .. })) => {
                 At::Number { entered: String::new(), advice }
             }
-            (Presented::Plate(typed), ..) => At::Plate { entered: typed.clone(), found: Vec::new(), advice },
+            (Presented::Plate(typed), ..) => {
+                At::Plate { entered: typed.clone(), digits: false, found: Vec::new(), advice }
+            }
             _ => At::Ticket(advice),
         });
     }

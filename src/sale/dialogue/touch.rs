@@ -39,6 +39,8 @@ pub enum Touch {
     /// A ticket's number, or the car's plate, is to be typed.
     TypeNumber,
     TypePlate,
+    /// Digits in place of letters, or letters again.
+    OtherKeys,
     /// A person is wanted.
     Help,
     Letter(Letter),
@@ -135,6 +137,7 @@ impl fmt::Display for Touch {
             Touch::LostTicket => f.write_str("ticket:lost"),
             Touch::TypeNumber => f.write_str("ticket:number"),
             Touch::TypePlate => f.write_str("ticket:plate"),
+            Touch::OtherKeys => f.write_str("keys:other"),
             Touch::Help => f.write_str("help"),
             Touch::Letter(letter) => write!(f, "letter:{}", letter.get()),
             Touch::Stay(number) => write!(f, "stay:{number}"),
@@ -179,6 +182,7 @@ fn read(name: &str) -> Option<Touch> {
         Some(("ticket", "lost")) => Touch::LostTicket,
         Some(("ticket", "number")) => Touch::TypeNumber,
         Some(("ticket", "plate")) => Touch::TypePlate,
+        Some(("keys", "other")) => Touch::OtherKeys,
         Some(("stay", number)) => Touch::Stay(StayId::parse(number)?),
         Some(("letter", letter)) => {
             let mut letters = letter.chars();
@@ -233,7 +237,8 @@ mod tests {
                 Touch::TakeTicket => ("ticket:take", Some(Touch::LostTicket)),
                 Touch::LostTicket => ("ticket:lost", Some(Touch::TypeNumber)),
                 Touch::TypeNumber => ("ticket:number", Some(Touch::TypePlate)),
-                Touch::TypePlate => ("ticket:plate", Some(Touch::Help)),
+                Touch::TypePlate => ("ticket:plate", Some(Touch::OtherKeys)),
+                Touch::OtherKeys => ("keys:other", Some(Touch::Help)),
                 Touch::Help => ("help", Some(Touch::Letter(Letter::new('Q').unwrap()))),
                 Touch::Letter(_) => ("letter:Q", Some(Touch::Stay(StayId::parse("01-0000007-3").unwrap()))),
                 Touch::Stay(_) => ("stay:01-0000007-3", None),

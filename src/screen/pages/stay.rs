@@ -14,7 +14,9 @@ use crate::vocabulary::{Rect, StayId};
 
 /// Digits of a ticket's number.
 const NUMBER: usize = 10;
-const LETTERS: [&str; 4] = ["1234567890", "QWERTYUIOP", "ASDFGHJKL", "ZXCVBNM"];
+const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+/// Of the keys of a plate: the letters and four more.
+const CELLS: usize = 30;
 
 impl Composer<'_> {
     pub(super) fn stay(&mut self, body: Rect, page: &StayPage) {
@@ -22,7 +24,9 @@ impl Composer<'_> {
             StayPage::Ticket { counter, advice } => self.ticket(body, counter, advice.as_ref()),
             StayPage::Full { counter, advice } => self.full(body, counter, advice.as_ref()),
             StayPage::Number { entered, advice } => self.ticket_number(body, entered, advice.as_ref()),
-            StayPage::Plate { entered, found, advice } => self.plate(body, entered, found, advice.as_ref()),
+            StayPage::Plate { entered, digits, found, advice } => {
+                self.plate(body, entered, *digits, found, advice.as_ref());
+            }
             StayPage::Stay { stay, advice } => self.bill(body, stay, advice.as_ref(), "stay-title"),
             StayPage::Lost { stay } => self.bill(body, stay, None, "lost-title"),
         }
@@ -135,64 +139,76 @@ impl Composer<'_> {
         self.sheet.text(hint, text, TextLook::new(type_scale::BODY).ink(ink));
     }
 
-    fn plate(&mut self, body: Rect, entered: &str, found: &[MatchView], advice: Option<&AdviceView>) {
-        let gap = self.px(space::S);
-        let body = self.buttons(body, &[
-            (Touch::Cancel, None, "cancel", Look::Plain, true),
-            (Touch::Key(Key::Clear), None, "key-clear", Look::Plain, true),
-            (Touch::Key(Key::Ok), None, "key-ok", Look::Primary, true),
-        ]);
-        let (title, rest) = body.top(self.px(64));
+    fn plate(&mut self, body: Rect, entered: &str, digits: bool, found: &[MatchView], advice: Option<&AdviceView>) {
+        // Every key is a finger wide: as many as a row has room for, at the bottom, where a hand reaches them.
+        let across = if self.wide { 10 } else { 6 };
+        let rows = (CELLS / across) as i32;
+        let (head, keys) = body.bottom(self.px(FINGER) * rows);
+        let (title, rest) = head.top(self.px(64));
         self.sheet.text(title, self.words.say("plate-title"), TextLook::new(type_scale::LEAD).bold());
-        let (field, rest) = rest.top(self.px(88));
+        let (field, rest) = rest.top(self.px(80));
         let palette = self.sheet.palette;
         self.sheet.boxed(field, palette.ground, palette.border);
-        self.sheet.text(field.inset(gap), spaced(entered), TextLook::new(60.0).center());
-        let rest = Rect { y: rest.y + gap, h: rest.h - gap, ..rest };
-        if found.is_empty() {
-            let (hint, keys) = rest.top(self.px(72));
-            let (text, ink) = match advice {
-                Some(advice) => (self.told(advice), Ink::Error),
-                None => (self.words.say("plate-hint"), Ink::Soft),
-            };
-            self.sheet.text(hint, text, TextLook::new(type_scale::BODY).ink(ink));
-            return self.letters(keys);
-        }
-        let (hint, list) = rest.top(self.px(72));
-        self.sheet.text(hint, self.words.say("plate-which"), TextLook::new(type_scale::BODY));
-        let rows = list.rows(4, gap);
-        for (one, row) in found.iter().zip(rows) {
+        self.sheet.text(field.inset(self.px(space::S)), spaced(entered), TextLook::new(56.0).center());
+        let (text, ink) = match (found, advice) {
+            ([_, ..], _) => (self.words.say("plate-which"), Ink::Text),
+            ([], Some(advice)) => (self.told(advice), Ink::Error),
+            ([], None) => (self.words.say("plate-hint"), Ink::Soft),
+        };
+        self.sheet.text(rest, text, TextLook::new(type_scale::BODY).ink(ink));
+        if found.is_empty() { self.letters(keys, across, digits) } else { self.matches(keys, found) }
+    }
+
+    /// The tickets that may be meant, and the way back.
+    fn matches(&mut self, area: Rect, found: &[MatchView]) {
+        let rest = self.buttons(area, &[(Touch::Cancel, None, "cancel", Look::Plain, true)]);
+        let gap = self.px(space::S);
+        let columns = if self.wide { 2 } else { 1 };
+        let cells: Vec<Rect> = match columns {
+            1 => rest.rows(4, gap),
+            _ => rest.rows(2, gap).into_iter().flat_map(|row| row.columns(2, gap)).collect(),
+        };
+        for (one, cell) in found.iter().zip(cells) {
             let Some(number) = StayId::parse(&one.number) else { continue };
             let since = one.entry.map_or_else(String::new, |at| {
                 format!("  {}", self.words.with("plate-since", "at", &self.moment_text(at)))
             });
-            self.sheet.plate(row, Some(Icon::Ticket), format!("{}{since}", one.plate), Look::Quiet, true);
-            self.sheet.target(&Touch::Stay(number), row, true);
+            self.sheet.plate(cell, Some(Icon::Ticket), format!("{}{since}", one.plate), Look::Quiet, true);
+            self.sheet.target(&Touch::Stay(number), cell, true);
         }
     }
 
-    fn letters(&mut self, area: Rect) {
-        let gap = self.px(space::S);
-        for (line, row) in LETTERS.iter().zip(area.rows(LETTERS.len(), gap)) {
-            let cells = row.columns(10, gap);
-            for (key, cell) in line.chars().zip(cells) {
-                let touch = match (key.to_digit(10), Letter::new(key)) {
-                    (Some(digit), _) => Touch::Key(Key::Digit(digit as u8)),
-                    (None, Some(letter)) => Touch::Letter(letter),
-                    (None, None) => continue,
-                };
-                self.sheet.button(&touch, cell, key.to_string(), Look::Quiet, true);
-            }
+    fn letters(&mut self, area: Rect, across: usize, digits: bool) {
+        let letters = LETTERS.chars().filter_map(Letter::new).map(|key| (Touch::Letter(key), key.get().to_string()));
+        let numbers = (0..10).map(|digit| (Touch::Key(Key::Digit(digit)), digit.to_string()));
+        let mut keys: Vec<(Touch, String, Look)> = match digits {
+            true => numbers.map(|(touch, label)| (touch, label, Look::Quiet)).collect(),
+            false => letters.map(|(touch, label)| (touch, label, Look::Quiet)).collect(),
+        };
+        let other = if digits { "ABC" } else { "123" };
+        keys.push((Touch::OtherKeys, other.to_owned(), Look::Plain));
+        keys.push((Touch::Key(Key::Clear), self.words.say("key-clear"), Look::Plain));
+        keys.push((Touch::Cancel, self.words.say("cancel"), Look::Plain));
+        keys.push((Touch::Key(Key::Ok), self.words.say("key-ok"), Look::Primary));
+        let rows = area.rows(CELLS / across, 0);
+        let cells = rows.into_iter().flat_map(|row| row.columns(across, 0));
+        for ((touch, label, look), cell) in keys.into_iter().zip(cells) {
+            self.sheet.plate(cell.inset(self.px(space::S) / 2), None, label, look, true);
+            self.sheet.target(&touch, cell, true);
         }
     }
 
     /// What is known of the stay, why it costs what it does, and the way to pay.
     fn bill(&mut self, body: Rect, stay: &StayView, advice: Option<&AdviceView>, title: &str) {
         let pay = stay.amount > 0;
-        let mut buttons = vec![(Touch::Cancel, None, if pay { "cancel" } else { "done" }, Look::Plain, true)];
-        if pay {
-            buttons.push((Touch::Pay, Some(Icon::Wallet), "stay-pay", Look::Primary, true));
-        }
+        // Not where the next page has its way out: who touches twice cancels nothing.
+        let leave = (Touch::Cancel, None, if pay { "cancel" } else { "done" }, Look::Plain, true);
+        let agree = (Touch::Pay, Some(Icon::Wallet), "stay-pay", Look::Primary, true);
+        let buttons = match (pay, self.wide) {
+            (false, _) => vec![leave],
+            (true, true) => vec![agree, leave],
+            (true, false) => vec![leave, agree],
+        };
         let body = self.buttons(body, &buttons);
         let body = match advice {
             Some(advice) => self.advice(body, advice),
@@ -203,11 +219,8 @@ impl Composer<'_> {
         let (main, side) = self.halves(rest, if self.wide { 0.6 } else { 0.58 });
         self.sheet.card(main);
         let (list, sum) = main.inset(self.px(space::M)).bottom(self.px(72));
-        let lines: Vec<(String, String)> = stay
-            .lines
-            .iter()
-            .map(|line| (line.text.clone(), self.words.money(line.amount)))
-            .collect();
+        let lines: Vec<(String, String)> =
+            stay.lines.iter().map(|line| (line.text.clone(), self.words.money(line.amount))).collect();
         self.two_columns(list, &lines);
         let (text, value) = sum.left(sum.w / 2);
         let due = self.words.say("stay-due");
@@ -239,7 +252,11 @@ impl Composer<'_> {
             _ if stay.doubt > 0 => self.words.with("stay-doubt", "minutes", &stay.doubt.to_string()),
             _ => self.words.say("stay-validate"),
         };
-        let look = if stay.amount == 0 { TextLook::new(type_scale::LEAD).bold() } else { TextLook::new(type_scale::BODY).soft() };
+        let look = if stay.amount == 0 {
+            TextLook::new(type_scale::LEAD).bold()
+        } else {
+            TextLook::new(type_scale::BODY).soft()
+        };
         self.sheet.text(note, note_text, look);
     }
 
@@ -255,7 +272,14 @@ impl Composer<'_> {
     }
 
     /// A gate that opens, with the ticket where it is not on paper; or the way to the car.
-    pub(super) fn at_the_gate(&mut self, body: Rect, order: &OrderView, code: Option<&CodeView>, receipt: &ReceiptView, done: bool) {
+    pub(super) fn at_the_gate(
+        &mut self,
+        body: Rect,
+        order: &OrderView,
+        code: Option<&CodeView>,
+        receipt: &ReceiptView,
+        done: bool,
+    ) {
         let comes = code.is_some_and(|code| code.kind == CodeKind::Ticket);
         let (title, hint) = match (comes, done) {
             (true, false) => ("gate-opens", "gate-drive-in"),
@@ -280,11 +304,11 @@ impl Composer<'_> {
         }
         self.lines(rest, &lines, type_scale::LEAD);
         if let Some(code) = unprinted {
-            self.to_photograph(side, code, "gate-photograph");
+            self.photographed(side, code, "gate-photograph");
         }
     }
 
-    fn to_photograph(&mut self, area: Rect, code: &CodeView, hint: &str) {
+    fn photographed(&mut self, area: Rect, code: &CodeView, hint: &str) {
         let hint = self.words.say(hint);
         self.sheet.card(area);
         let (line, rest) = area.inset(self.px(space::M)).top(self.px(88));
@@ -323,6 +347,6 @@ impl Composer<'_> {
         ];
         let rest = rest.inset_ends(self.px(space::M));
         self.lines(rest, &lines, type_scale::BODY);
-        self.to_photograph(side, code, "pass-show");
+        self.photographed(side, code, "pass-show");
     }
 }

@@ -144,7 +144,7 @@ fn what_is_tried_is_bounded_and_told() {
     let many = tariff(&format!("{rules}{HALF_HOURS}"));
     let first = window::day_of(jiff::civil::date(2026, 11, 30));
     let plan = check::plan(&many, first, &[]);
-    let mut all = std::collections::BTreeSet::new();
+    let mut all = std::collections::BTreeSet::<i64>::new();
     for tried in &plan.tried {
         assert!((2..300).contains(&tried.len()) && tried.is_sorted(), "{}", tried.len());
         all.extend(tried);
