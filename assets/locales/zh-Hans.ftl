@@ -364,3 +364,4 @@ number-unknown = 查无此票，请扫描票上的码。
 plate-length = 车牌为 2 至 10 个字母或数字。
 plate-unknown = 查无车牌 { $plate }。
 stay-label = 停车，票号 { $number }
+stay-drive-up = 请先将车辆驶至道闸前。

@@ -364,3 +364,4 @@ number-unknown = 查無此票，請掃描票上的條碼。
 plate-length = 車牌為 2 至 10 個字母或數字。
 plate-unknown = 查無車牌 { $plate }。
 stay-label = 停車，票號 { $number }
+stay-drive-up = 請先將車輛駛至閘門前。

@@ -178,7 +178,7 @@ fn the_office_locks_fills_gives_away_and_settles() {
     let a1 = office.state()["stock"]["A1"].clone();
     assert_eq!(a1["count"], a1["capacity"]);
     office.refused(&["set-stock", "slot=Z9", "count=3"], "there is no such slot");
-    office.refused(&["raise", "reason=paid at the office"], "this kiosk has no gate");
+    office.refused(&["raise", "reason=paid at the office"], "this kiosk has no gate; ask the one of the lane");
     office.refused(&["void-ticket", "ticket=1000045679", "reason=lost"], "this kiosk is none of a car park");
 
     let before = machine.pulses();

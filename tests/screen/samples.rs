@@ -1,7 +1,9 @@
 //! Views to paint: every page once with something on it, and the same with the most that it can be asked to hold.
 
+use jiff::civil::date;
 use kioskd::operation::Refusal;
 use kioskd::sale::dialogue::*;
+use kioskd::sale::presented::{CodeKind, TicketCounter, TicketDeed};
 use kioskd::sale::view::*;
 use kioskd::vocabulary::{CategoryId, Cause, Currency, Language, OrderId, ProductId, RailName, ShortCode, SlotId};
 
@@ -46,7 +48,38 @@ fn order(language: &str, state: OrderState, outcomes: [Outcome; 2], refunded: i6
         refunded,
         refund_pending,
         items: items.collect(),
+        stay: None,
         settled: None,
+    }
+}
+
+fn counter(does: TicketDeed) -> TicketCounter {
+    TicketCounter { does, free: Some(12), full: false, typed: true, lost: true }
+}
+
+fn advice(text: &'static str, call: bool) -> AdviceView {
+    let at = ToldView::At(date(2026, 11, 30).at(14, 5, 0, 0));
+    AdviceView { text, with: vec![("lane", ToldView::Text("exit-1".into())), ("at", at)], call }
+}
+
+fn stay(language: &str) -> StayView {
+    let line = |texts: [&str; 3], amount| LineView { text: pick(language, texts).into(), amount };
+    StayView {
+        number: Some("01-0000001-1".into()),
+        plate: Some("B48271".into()),
+        class: None,
+        entry: Some(date(2026, 11, 30).at(12, 5, 0, 0)),
+        doubt: 0,
+        asked: date(2026, 11, 30).at(14, 35, 0, 0),
+        minutes: 150,
+        lines: vec![
+            line(["日間：1 × 1 小時，每次 ¥6.00", "白天：1 × 1 小时，每次 ¥6.00", "Day: 1 × 1 h at ¥6.00"], 600),
+            line(["日間：3 × 30 分鐘，每次 ¥4.00", "白天：3 × 30 分钟，每次 ¥4.00", "Day: 3 × 30 min at ¥4.00"], 1_200),
+            line(["優惠：50%", "优惠：50%", "Validated: 50%"], -900),
+        ],
+        paid: 0,
+        amount: 900,
+        until: None,
     }
 }
 
@@ -115,11 +148,35 @@ pub fn pages(language: &str) -> Vec<Page> {
             of_seconds: 90,
             can_extend: true,
         }),
-        Page::Order(OrderPage::Delivering { order: order(OrderState::Delivering, [Delivered, Pending], 0, 0) }),
+        Page::Order(OrderPage::Delivering {
+            order: order(OrderState::Delivering, [Delivered, Pending], 0, 0),
+            code: None,
+            receipt: ReceiptView::None,
+        }),
         Page::Order(OrderPage::Thanks {
             order: order(OrderState::PartlyDelivered, [Delivered, NotDelivered], 0, 200),
             receipt: ReceiptView::Code(receipt.into()),
+            code: None,
         }),
+        Page::Order(OrderPage::Thanks {
+            order: OrderView {
+                stay: Some(StayKind { gate: false, paid: true }),
+                ..order(OrderState::Delivered, [Delivered, Delivered], 0, 0)
+            },
+            receipt: ReceiptView::Printed,
+            code: Some(CodeView {
+                kind: CodeKind::ExitPass,
+                code: "5067649209925632".repeat(13)[..202].into(),
+                number: "01-0000001-1".into(),
+                until: Some(date(2026, 11, 30).at(14, 35, 0, 0)),
+            }),
+        }),
+        Page::Stay(StayPage::Ticket { counter: counter(TicketDeed::Pay), advice: Some(advice("stay-left", true)) }),
+        Page::Stay(StayPage::Full { counter: counter(TicketDeed::GiveOut), advice: None }),
+        Page::Stay(StayPage::Number { entered: "010000".into(), advice: Some(advice("number-wrong", false)) }),
+        Page::Stay(StayPage::Plate { entered: "B48271".into(), digits: false, found: Vec::new(), advice: None }),
+        Page::Stay(StayPage::Stay { stay: stay(language), advice: None }),
+        Page::Stay(StayPage::Lost { stay: StayView { number: None, entry: None, ..stay(language) } }),
         Page::Order(OrderPage::Expired { order: order(OrderState::Expired, [Pending; 2], 0, 0) }),
         Page::Order(OrderPage::Cancelled {
             order: order(OrderState::Cancelled, [Pending; 2], 0, 0),
@@ -236,7 +293,7 @@ pub fn stretched(mut page: Page) -> Page {
             };
             *rails = (0..8).map(tab).collect();
         }
-        Page::Order(OrderPage::Delivering { order: shown })
+        Page::Order(OrderPage::Delivering { order: shown, .. })
         | Page::Order(OrderPage::Thanks { order: shown, .. })
         | Page::Order(OrderPage::Expired { order: shown })
         | Page::Order(OrderPage::Cancelled { order: shown, .. })
@@ -244,6 +301,20 @@ pub fn stretched(mut page: Page) -> Page {
         | Page::Order(OrderPage::Claim { order: shown, .. })
         | Page::Lookup(LookupPage::Lookup { found: Some(shown), .. }) => order(shown),
         Page::Lookup(LookupPage::Lookup { found: None, .. }) => {}
+        Page::Stay(StayPage::Stay { stay, .. } | StayPage::Lost { stay }) => {
+            stay.lines = (0..40).map(|index| LineView { text: name(index), amount: PRICE }).collect();
+            (stay.amount, stay.paid, stay.minutes) = (PRICE, PRICE, 3_000_000);
+            (stay.plate, stay.class) = (Some("WWWWWWWWWW".into()), Some(name(0)));
+        }
+        Page::Stay(StayPage::Plate { found, .. }) => {
+            let one = |index: usize| MatchView {
+                plate: "WWWWWWWWWW".into(),
+                number: format!("01-000000{index}-1"),
+                entry: Some(date(2026, 11, 30).at(12, 5, 0, 0)),
+            };
+            *found = (1..5).map(one).collect();
+        }
+        Page::Stay(StayPage::Ticket { .. } | StayPage::Full { .. } | StayPage::Number { .. }) => {}
         Page::Pin(PinPage::Pin { typed, .. }) => *typed = 12,
         Page::Menu(menu) => match menu {
             MenuPage::Menu { reasons, faults, claims, buttons, .. } => {

@@ -565,7 +565,9 @@ impl<'a> Run<'a> {
             | Effect::PrintReport { .. }
             | Effect::PrintTest
             | Effect::ResendEvents { .. }
-            | Effect::CheckPin { .. } => {}
+            | Effect::CheckPin { .. }
+            | Effect::Tell { .. }
+            | Effect::CallForHelp => {}
         }
     }
 
