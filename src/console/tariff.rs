@@ -10,17 +10,16 @@ use jiff::{Timestamp, Zoned};
 use serde_json::json;
 
 use super::Progress;
+use crate::kiosk::parking::{BadTariff, read_tariff};
 use crate::parking::tariff::{self, Bill, Difference, Entry, FeeError, Label, Report, Stay, Tariff, Visit};
 use crate::screen::bill::reason;
 use crate::screen::language::Texts;
-use crate::vocabulary::{Language, Minor, Money, Problem, Wall, plural};
+use crate::vocabulary::{Language, Minor, Money, Wall, plural};
 
 #[derive(Debug, thiserror::Error)]
 pub enum TariffError {
-    #[error("{path}:1:1: can't be read: {source}", path = path.display())]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("{}", Problem::lines(problems, path))]
-    Wrong { path: PathBuf, problems: Vec<Problem> },
+    #[error(transparent)]
+    File(#[from] BadTariff),
     #[error(transparent)]
     Fee(#[from] FeeError),
     #[error("{path} is in {new}, and {of} in {old}: amounts of two currencies can't be compared; write both in one", path = path.display(), of = of.display())]
@@ -49,12 +48,7 @@ fn label(text: &str) -> Result<Label, TariffError> {
 /// # Errors
 /// When it can't be read, and with everything that is wrong with it.
 pub fn load(path: &Path) -> Result<Tariff, TariffError> {
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path);
-    // One byte more than allowed is enough to know.
-    file.and_then(|file| file.take(tariff::LIMIT as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|source| TariffError::Read { path: path.into(), source })?;
-    tariff::parse(&bytes).map_err(|problems| TariffError::Wrong { path: path.into(), problems })
+    Ok(read_tariff(path)?)
 }
 
 /// Reads a tariff whose amounts are compared with those of another file.
@@ -165,7 +159,7 @@ pub fn bill_for_people(tariff: &Tariff, bill: &Bill, language: &Language) -> Str
 /// # Errors
 /// The file can't be read, or has a line that is no stay or has no price.
 pub fn differ(old: &Tariff, new: &Tariff, path: &Path) -> Result<Difference, TariffError> {
-    let unread = |source| TariffError::Read { path: path.into(), source };
+    let unread = |source| BadTariff::Read { path: path.into(), source };
     let file = std::fs::File::open(path).map_err(unread)?;
     let mut progress = Progress::new("stays", 0);
     let mut difference = Difference::default();

@@ -53,6 +53,7 @@ pub(super) fn of_one(world: Arc<SimulatedWorld>, page: &str, api: &str) -> Route
     Router::new()
         .route(&format!("{page}/"), get(async || Html(include_str!("page.html"))))
         .route(&format!("{page}/page.js"), script)
+        .route(&format!("{page}/common.js"), get(common))
         .route(&format!("{page}/page.css"), get(style))
         .merge(api_routes(api))
         .method_not_allowed_fallback(wrong_method)
@@ -93,6 +94,10 @@ pub(super) fn guarded(routes: Router, listens: SocketAddr) -> Router {
 
 pub(super) async fn wrong_method() -> Refused {
     Refused(StatusCode::METHOD_NOT_ALLOWED, "this can't be done with that method".into())
+}
+
+pub(super) async fn common() -> impl IntoResponse {
+    asset("text/javascript", include_str!("common.js"))
 }
 
 pub(super) async fn style() -> impl IntoResponse {

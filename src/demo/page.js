@@ -1,24 +1,8 @@
 "use strict";
 // Shows what the demo's API says, and nothing else. News say which part is out of date; that part asks again.
 
-const $ = id => document.getElementById(id);
 let payload = null;
 let chosen = null;
-
-async function call(path, body) {
-  const json = { "Content-Type": "application/json" };
-  const how = body === undefined ? {} : { method: "POST", headers: json, body: JSON.stringify(body) };
-  const answer = await fetch("api/" + path, how);
-  const said = await answer.json();
-  if (!answer.ok) throw new Error(said.error);
-  return said;
-}
-
-function money(amount, currency) {
-  if (!currency) return String(amount);
-  const format = new Intl.NumberFormat("en", { style: "currency", currency, currencyDisplay: "code" });
-  return format.format(amount / 10 ** format.resolvedOptions().maximumFractionDigits);
-}
 
 function say(id, text, bad) {
   $(id).textContent = text;
@@ -40,32 +24,8 @@ function rows(table, list) {
   $(table).tBodies[0].replaceChildren(...list);
 }
 
-// One request of a kind at a time; whatever comes meanwhile is one more afterwards.
-function refresher(work, pause = 0) {
-  let running = false, again = false;
-  return async function refresh() {
-    if (running) { again = true; return; }
-    running = true;
-    do {
-      again = false;
-      try { await work(); } catch (error) { console.debug(error); }
-      if (pause) await new Promise(done => setTimeout(done, pause));
-    } while (again);
-    running = false;
-  };
-}
-
-async function picture(id, path) {
-  const answer = await fetch(path);
-  if (!answer.ok) return;
-  const url = URL.createObjectURL(await answer.blob());
-  const old = $(id).src;
-  $(id).src = url;
-  if (old.startsWith("blob:")) await $(id).decode().then(() => URL.revokeObjectURL(old), () => {});
-}
-
 const parts = {
-  frame: refresher(() => picture("glass", "api/screen.png"), 40),
+  frame: refresher(() => picture($("glass"), "screen.png"), 40),
   state: refresher(async () => {
     const state = await call("state");
     $("page-name").textContent = state.page;
@@ -108,7 +68,7 @@ const parts = {
     }
   }, 60),
   paper: refresher(async () => {
-    await picture("paper", "api/printer.png");
+    await picture($("paper"), "printer.png");
     await $("paper").decode();
     $("paper").parentElement.scrollTop = $("paper").offsetHeight;
   }, 200),
@@ -201,7 +161,7 @@ function traffic({ topic, payload }) {
 }
 
 function listen() {
-  const socket = new WebSocket("ws" + location.href.replace(/^http/, "").replace(/[^/]*$/, "") + "api/events");
+  const socket = new WebSocket(address("events"));
   socket.onopen = () => { $("events").replaceChildren(); Object.values(parts).forEach(part => part()); };
   socket.onmessage = ({ data }) => {
     const news = JSON.parse(data);

@@ -622,20 +622,6 @@ impl Kiosk {
         }
     }
 
-    /// To the other lanes, over the fleet's broker.
-    fn tell_the_site(&mut self, message: Vec<u8>) {
-        if let Some(link) = &self.link {
-            link.tell_facts(message);
-        }
-    }
-
-    /// Somebody at the kiosk wants a person.
-    fn call_for_help(&mut self) {
-        tracing::warn!("a customer calls for help");
-        self.help_called = Some(self.clock.now());
-        self.recorded = true;
-    }
-
     fn fleet_event(&mut self, event: FleetEvent) {
         match event {
             FleetEvent::Acknowledged { seq } => {
@@ -671,17 +657,6 @@ impl Kiosk {
             }
             // Taken where it arrives, see `gateway::route`.
             FleetEvent::Pay { .. } => {}
-        }
-    }
-
-    fn heard_of_lane(&mut self, lane: u8, message: Vec<u8>) {
-        match self.try_step(Event::Heard { lane, message }) {
-            Ok(()) => {}
-            Err(why @ TurnError::Failed(_)) => {
-                tracing::error!("{why}");
-                self.ledger_failed();
-            }
-            Err(why) => tracing::warn!("{why}"),
         }
     }
 

@@ -1,15 +1,19 @@
-//! Puts a car park behind the counter, from the configuration and the files that it names.
+//! Puts a car park behind the counter, from the configuration and the files that it names, and carries between it and the
+//! other lanes of its site what they tell each other.
 
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Kiosk;
+use super::turn::TurnError;
 use crate::config::{Config, Mode, Parking};
 use crate::parking::shop::{CarPark, Parts, Settings, Wording};
 use crate::parking::site::{BadRoster, Document, Member, Roster, Site};
 use crate::parking::tariff::{self, Label, Line, Tariff};
 use crate::parking::ticket::{BadKeys, Issuer, KeyNumber, LaneNumber, Owner, SiteKey, SiteKeys, SiteNumber};
+use crate::sale::event::Event;
 use crate::sale::presented::TicketDeed;
 use crate::screen::bill;
 use crate::screen::language::Texts;
@@ -17,13 +21,47 @@ use crate::signed::jws::PublicKey;
 use crate::signed::keys::{KeyError, KeySource};
 use crate::vocabulary::{Language, Localized, Problem};
 
+impl Kiosk {
+    /// To the other lanes, over the fleet's broker.
+    pub(super) fn tell_the_site(&mut self, message: Vec<u8>) {
+        if let Some(link) = &self.link {
+            link.tell_facts(message);
+        }
+    }
+
+    /// Somebody at the kiosk wants a person.
+    pub(super) fn call_for_help(&mut self) {
+        tracing::warn!("a customer calls for help");
+        self.help_called = Some(self.clock.now());
+        self.recorded = true;
+    }
+
+    pub(super) fn heard_of_lane(&mut self, lane: u8, message: Vec<u8>) {
+        match self.try_step(Event::Heard { lane, message }) {
+            Ok(()) => {}
+            Err(why @ TurnError::Failed(_)) => {
+                tracing::error!("{why}");
+                self.ledger_failed();
+            }
+            Err(why) => tracing::warn!("{why}"),
+        }
+    }
+}
+
+/// Why a file is no tariff.
+#[derive(Debug, thiserror::Error)]
+pub enum BadTariff {
+    #[error("{path}:1:1: can't be read: {source}", path = path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{}", Problem::lines(problems, path))]
+    Wrong { path: PathBuf, problems: Vec<Problem> },
+}
+
 /// Why no car park can be made of a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ParkingError {
-    #[error("[parking] tariff: {path}: {source}", path = path.display())]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("[parking] tariff: {}", Problem::lines(problems, path))]
-    Tariff { path: PathBuf, problems: Vec<Problem> },
+    #[error("[parking] tariff: {0}")]
+    Tariff(#[from] BadTariff),
     #[error("[parking]: the tariff is in {tariff} and the kiosk in {kiosk}; write the same currency in both")]
     Currency { tariff: String, kiosk: String },
     #[error("[parking]: {0}")]
@@ -49,7 +87,7 @@ pub enum ParkingError {
 /// # Errors
 /// A file that can't be read or is not what it should be, and what does not fit together.
 pub fn shop(config: &Config, parking: &Parking) -> Result<CarPark, ParkingError> {
-    let tariff = tariff_of(&parking.tariff)?;
+    let tariff = read_tariff(&parking.tariff)?;
     if tariff.currency != config.kiosk.currency {
         let (tariff, kiosk) = (tariff.currency.code().to_owned(), config.kiosk.currency.code().to_owned());
         return Err(ParkingError::Currency { tariff, kiosk });
@@ -61,14 +99,8 @@ pub fn shop(config: &Config, parking: &Parking) -> Result<CarPark, ParkingError>
     let issuer = parking.issuing_key.as_ref().map(|key| issuer(parking, &keys, key)).transpose()?;
     let own = config.fleet.as_ref().and_then(|fleet| fleet.signing_key.as_ref());
     let signer = own.map(|key| key.signer(Document::kid(site, me))).transpose()?;
-    if let Some(signer) = &signer {
-        let public = signer.public();
-        let mine = parking.lanes.iter().filter(|lane| lane.number == parking.lane);
-        let known =
-            mine.filter_map(|lane| lane.file.as_deref()).any(|file| public_key(file).is_ok_and(|key| key == public));
-        if !known {
-            return Err(ParkingError::OtherLane { lane: parking.lane });
-        }
+    if signer.as_ref().is_some_and(|signer| !roster.lists(me, &signer.public())) {
+        return Err(ParkingError::OtherLane { lane: parking.lane });
     }
     let does = match parking.mode {
         Mode::Entry => TicketDeed::GiveOut,
@@ -77,7 +109,8 @@ pub fn shop(config: &Config, parking: &Parking) -> Result<CarPark, ParkingError>
     };
     let settings = Settings {
         does,
-        gate: gate(config, parking),
+        // A pay station has none.
+        gate: config.gate.as_ref().map(|gate| gate.name.clone()),
         places: parking.places,
         doubt: u32::try_from(parking.clock_doubt.0.as_secs() / 60).unwrap_or(u32::MAX),
         pays: !config.rails.is_empty(),
@@ -94,18 +127,17 @@ pub fn shop(config: &Config, parking: &Parking) -> Result<CarPark, ParkingError>
     Ok(CarPark::new(parts, Site::new(me, roster)))
 }
 
-fn tariff_of(path: &Path) -> Result<Tariff, ParkingError> {
+/// Reads a tariff's file.
+///
+/// # Errors
+/// When it can't be read, and with everything that is wrong with it.
+pub fn read_tariff(path: &Path) -> Result<Tariff, BadTariff> {
     let mut bytes = Vec::new();
     // One byte more than allowed is enough to know.
     std::fs::File::open(path)
         .and_then(|file| file.take(tariff::LIMIT as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|source| ParkingError::Read { path: path.into(), source })?;
-    tariff::parse(&bytes).map_err(|problems| ParkingError::Tariff { path: path.into(), problems })
-}
-
-/// The outlet of an entry or an exit.
-fn gate(config: &Config, parking: &Parking) -> Option<crate::vocabulary::LaneId> {
-    config.gate.as_ref().filter(|_| parking.mode != Mode::PayStation).map(|gate| gate.name.clone())
+        .map_err(|source| BadTariff::Read { path: path.into(), source })?;
+    tariff::parse(&bytes).map_err(|problems| BadTariff::Wrong { path: path.into(), problems })
 }
 
 fn public_key(path: &Path) -> Result<PublicKey, ParkingError> {

@@ -37,12 +37,7 @@ impl Turn<'_> {
         if units.is_empty() {
             return Err(Illegal::Refused("nothing was chosen"));
         }
-        if self.state.busy() {
-            return Err(Illegal::Refused("a sale is under way"));
-        }
-        if self.state.dialogue.in_service() {
-            return Err(Illegal::Refused("somebody is in the service menu"));
-        }
+        self.nobody_else()?;
         if grant == Some(Grant::NothingDue) && due(&units) != 0 {
             return Err(Illegal::Refused("something is due for these goods"));
         }
@@ -50,6 +45,17 @@ impl Turn<'_> {
             Some(grant) => self.grant(units, grant, outlet, None, None).map(drop).map_err(Illegal::NotSold),
             None => self.sell(units, outlet, None),
         }
+    }
+
+    /// What is chosen elsewhere than on the glass waits for nobody.
+    pub(super) fn nobody_else(&self) -> Result<(), Illegal> {
+        if self.state.busy() {
+            return Err(Illegal::Refused("a sale is under way"));
+        }
+        if self.state.dialogue.in_service() {
+            return Err(Illegal::Refused("somebody is in the service menu"));
+        }
+        Ok(())
     }
 
     /// What was asked for on the page of a stay, at the price that stands there.

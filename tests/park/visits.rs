@@ -127,9 +127,11 @@ fn a_shops_stamp_takes_an_hour_away_once() {
     let show = |car: &str, what: &str| park.run(json!({ "car": car, "do": "show", "kiosk": "pay-1", "what": what }));
     show(&car, "ticket");
     park.page("pay-1", &["stay"]);
+    let glass = || park.demo.get(&Park::at("pay-1", "screen.png"));
+    let before = glass();
     show(&car, "validation");
     // The bill with it is on the glass before it is paid.
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    kioskd_tests::wait_for("another bill", kioskd_tests::PATIENCE, || (glass() != before).then_some(()));
     let amount = park.pay_at("pay-1");
     assert!((400..=500).contains(&amount), "{amount}");
     park.page("pay-1", &["pass", "thanks"]);

@@ -14,7 +14,7 @@ use axum::routing::get;
 use super::errand::{CantDo, Errand};
 use super::{Kiosk, Park};
 use crate::demo::api::{
-    Answer, Body, Refused, api_of, asset, broken, guarded, of_one, said, send_news, style, wrong_method,
+    Answer, Body, Refused, api_of, asset, broken, common, guarded, of_one, said, send_news, style, wrong_method,
 };
 
 type OfPark = State<Arc<Park>>;
@@ -23,6 +23,7 @@ pub fn router(park: Arc<Park>, listens: SocketAddr) -> Router {
     let mut routes = Router::new()
         .route("/", get(async || Html(include_str!("page.html"))))
         .route("/park.js", get(async || asset("text/javascript", include_str!("page.js"))))
+        .route("/common.js", get(common))
         .route("/park.css", get(async || asset("text/css", include_str!("page.css"))))
         .route("/page.css", get(style))
         .route("/api/site", get(site).post(run))

@@ -1,7 +1,6 @@
 "use strict";
 // Draws what the site says, and asks for what somebody does. Nothing here moves a car or opens a gate.
 
-const $ = id => document.getElementById(id);
 const NS = "http://www.w3.org/2000/svg";
 const METRE = 15;
 const PLACES = 12;
@@ -11,37 +10,9 @@ let chosen = null;
 let paying = null;
 const parkedAt = new Map();
 
-async function call(path, body) {
-  const how = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  const answer = await fetch("api/" + path, how);
-  const said = await answer.json();
-  if (!answer.ok) throw new Error(said.error);
-  return said;
-}
-
 function say(element, text, bad) {
   element.textContent = text;
   element.classList.toggle("bad", Boolean(bad));
-}
-
-function money(amount, currency) {
-  const format = new Intl.NumberFormat("en", { style: "currency", currency, currencyDisplay: "code" });
-  return format.format(amount / 10 ** format.resolvedOptions().maximumFractionDigits);
-}
-
-// One request of a kind at a time; whatever comes meanwhile is one more afterwards.
-function refresher(work, pause = 0) {
-  let running = false, again = false;
-  return async function refresh() {
-    if (running) { again = true; return; }
-    running = true;
-    do {
-      again = false;
-      try { await work(); } catch (error) { console.debug(error); }
-      if (pause) await new Promise(done => setTimeout(done, pause));
-    } while (again);
-    running = false;
-  };
 }
 
 // ---- The picture from above. Entry lanes lead to the right, exits to the left; a lane's zero is its arm.
@@ -371,15 +342,6 @@ $("park").addEventListener("pointercancel", dropped);
 
 const machines = new Map();
 
-async function picture(image, path) {
-  const answer = await fetch("api/" + path);
-  if (!answer.ok) return;
-  const url = URL.createObjectURL(await answer.blob());
-  const old = image.src;
-  image.src = url;
-  if (old.startsWith("blob:")) await image.decode().then(() => URL.revokeObjectURL(old), () => {});
-}
-
 function kiosk({ id, mode }) {
   const own = "kiosk/" + id + "/";
   const section = $("kiosk").content.cloneNode(true).firstElementChild;
@@ -523,8 +485,6 @@ function faults() {
 }
 
 // ---- News.
-
-const address = path => "ws" + location.href.replace(/^http/, "").replace(/[^/]*$/, "") + "api/" + path;
 
 function take(report) {
   site = report;

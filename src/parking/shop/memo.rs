@@ -28,7 +28,8 @@ pub enum Deed {
     Stay(StayMemo),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What is not said is nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StayMemo {
     /// Which payment for the stay it is.
     pub nth: u8,

@@ -91,6 +91,8 @@ pub struct CarPark {
     site: Site,
     /// Grows with each change of the site.
     revision: u64,
+    /// Cars inside, by all that is known here: counted when something changes, as every look at the glass asks for it.
+    inside: u64,
     now: Mono,
     wall: Option<Wall>,
     /// The latest instant that this lane is sure to be over.
@@ -114,6 +116,7 @@ impl CarPark {
         site.list_keys(&parts.keys);
         Self {
             parts,
+            inside: site.occupancy(),
             site,
             revision: 1,
             now: Mono::default(),
@@ -142,7 +145,7 @@ impl CarPark {
     }
 
     fn full(&self) -> bool {
-        self.parts.settings.places.is_some_and(|places| self.site.occupancy() >= u64::from(places))
+        self.parts.settings.places.is_some_and(|places| self.inside >= u64::from(places))
     }
 
     /// It is a fact of the site from now on. One that can't be recorded again was recorded before.
@@ -156,6 +159,7 @@ impl CarPark {
 
     fn changed(&mut self) {
         self.revision += 1;
+        self.inside = self.site.occupancy();
         self.untold = true;
     }
 
@@ -167,7 +171,10 @@ impl CarPark {
     }
 
     fn remember(&mut self, order: OrderId, memo: Memo) {
-        if let Some(entered) = memo.entered() {
+        // After a restart its car is known already.
+        if self.site.next_ticket() == Some(memo.number)
+            && let Some(entered) = memo.entered()
+        {
             self.fact(Fact::Entered(entered));
         }
         self.orders.insert(order, memo);
@@ -201,7 +208,7 @@ impl Shop for CarPark {
                 let number = value["number"].as_str().map(str::to_owned);
                 let cars = value["cars"].as_i64();
                 if let (true, Some(cars)) = (number != self.counted, cars) {
-                    let inside = i64::try_from(self.site.occupancy()).unwrap_or(i64::MAX);
+                    let inside = i64::try_from(self.inside).unwrap_or(i64::MAX);
                     self.counted = number;
                     self.fact(Fact::Correction(i32::try_from(cars - inside).unwrap_or_default()));
                 }
@@ -253,7 +260,7 @@ impl Shop for CarPark {
         let Settings { does, places, .. } = &self.parts.settings;
         Counter::Tickets(TicketCounter {
             does: *does,
-            free: places.map(|places| u64::from(places).saturating_sub(self.site.occupancy())),
+            free: places.map(|places| u64::from(places).saturating_sub(self.inside)),
             full: *does == TicketDeed::GiveOut && self.full(),
             typed: *does == TicketDeed::Pay,
             lost: self.settles_lost(),
@@ -319,6 +326,7 @@ impl Shop for CarPark {
         }
         self.site = Site::restored(self.site.roster().clone(), restored.site);
         self.site.list_keys(&self.parts.keys);
+        self.inside = self.site.occupancy();
         self.sure = restored.sure;
         self.counted = restored.counted;
         Ok(())
@@ -380,7 +388,7 @@ impl Shop for CarPark {
 
     /// `count` is how many cars may still pass: the free places, and the cars inside.
     fn outlets(&self) -> Vec<OutletStatus> {
-        let inside = u32::try_from(self.site.occupancy()).unwrap_or(u32::MAX);
+        let inside = u32::try_from(self.inside).unwrap_or(u32::MAX);
         let places = self.parts.settings.places.unwrap_or(0);
         let count = match self.parts.settings.does {
             TicketDeed::GiveOut => places.saturating_sub(inside),
@@ -408,10 +416,6 @@ impl Shop for CarPark {
             return Ok(Vec::new());
         }
         Ok(vec![Record::ShopNoted { key: VOID_NOTE.to_owned(), value: Some(number.to_string().into()) }])
-    }
-
-    fn restock(&self, _: &Outlet, _: u32) -> Result<Vec<Record>, Refusal> {
-        Err(Refusal::NothingIsKeptHere)
     }
 
     fn refill(&self, outlet: &Outlet) -> Vec<Record> {

@@ -1,10 +1,12 @@
 //! From what is presented to an answer, by what this kiosk is for.
 
-use super::memo::{Deed, Memo};
+use super::memo::{Deed, Memo, StayMemo};
 use super::price::Seen;
 use super::{CarPark, advice};
 use crate::parking::site::{Found, How, Leaving};
-use crate::parking::ticket::{ClassNumber, Code, EntryTime, Pass, Plate, Ticket, TicketNumber, Validation};
+use crate::parking::ticket::{
+    ClassNumber, Code, EntryTime, LaneNumber, Minute, Nearness, Pass, Plate, Ticket, TicketNumber, Validation,
+};
 use crate::sale::presented::{Advice, Answer, Match, Presented, Quote, TicketDeed};
 use crate::vocabulary::{Grant, Wall};
 
@@ -44,21 +46,8 @@ impl CarPark {
         let entry = EntryTime::of(self.wall, self.sure, self.parts.settings.doubt).ok_or_else(none)?;
         let deed = Deed::Enter { entry, class: ClassNumber::default(), plate: None };
         let memo = Memo { number, deed, bill: Vec::new() };
-        let quote = Quote {
-            unit: self.unit(number),
-            outlet: self.gate(),
-            number: Some(number.to_string()),
-            plate: None,
-            class: None,
-            entry: Some(entry.earliest().wall()),
-            doubt: entry.doubt(),
-            asked: self.wall.unwrap_or(self.sure),
-            bill: Vec::new(),
-            paid: 0,
-            until: None,
-            lost: false,
-            memo: serde_json::to_value(&memo).unwrap_or_default(),
-        };
+        let (entry, doubt) = (Some(entry.earliest().wall()), entry.doubt());
+        let quote = Quote { entry, doubt, ..self.plain(&memo) };
         Ok(Answer::Granted { quote: Box::new(quote), grant: Grant::Ticket })
     }
 
@@ -95,7 +84,7 @@ impl CarPark {
                 let leaving = self.site.may_leave(pass.stay, &[pass], self.wall);
                 match (self.parts.settings.does, leaving) {
                     (TicketDeed::Leave, Leaving::Yes { how, .. }) => {
-                        let entry = EntryTime::Known(pass.paid.unwrap_or(crate::parking::ticket::Minute::FIRST));
+                        let entry = EntryTime::Known(pass.paid.unwrap_or(Minute::FIRST));
                         let mut seen = Seen::new(pass.stay, entry, ClassNumber::default());
                         seen.passes.push(pass);
                         seen.shown.push(text.to_owned());
@@ -143,7 +132,7 @@ impl CarPark {
         let found = self.site.plate(&plate);
         match found.as_slice() {
             [] => Err(Advice::new("plate-unknown").with("plate", plate.to_string())),
-            [(crate::parking::ticket::Nearness::Same, _, number)] => self.number(&number.to_string()),
+            [(Nearness::Same, _, number)] => self.number(&number.to_string()),
             several => Ok(Answer::Perhaps(
                 several
                     .iter()
@@ -206,37 +195,14 @@ impl CarPark {
 
     /// It was paid, and its car leaves here.
     fn let_out(&self, seen: Seen, how: How) -> Result<Answer, Advice> {
-        let stay = super::memo::StayMemo {
-            nth: 0,
-            due: 0,
-            grace: 0,
-            doubt: 0,
-            typed: false,
-            lost: None,
-            leaves: Some(how),
-            shown: seen.shown,
-            validations: Vec::new(),
-        };
+        let stay = StayMemo { leaves: Some(how), shown: seen.shown, ..StayMemo::default() };
         let memo = Memo { number: seen.number, deed: Deed::Stay(stay), bill: Vec::new() };
-        let quote = Quote {
-            unit: self.unit(seen.number),
-            outlet: self.gate(),
-            number: Some(seen.number.to_string()),
-            plate: seen.plate.map(|plate| plate.to_string()),
-            class: None,
-            entry: None,
-            doubt: 0,
-            asked: self.wall.unwrap_or(self.sure),
-            bill: Vec::new(),
-            paid: 0,
-            until: None,
-            lost: false,
-            memo: serde_json::to_value(&memo).unwrap_or_default(),
-        };
+        let plate = seen.plate.map(|plate| plate.to_string());
+        let quote = Quote { plate, ..self.plain(&memo) };
         Ok(Answer::Granted { quote: Box::new(quote), grant: Grant::Ticket })
     }
 
-    fn elsewhere(&self, lane: crate::parking::ticket::LaneNumber) -> Advice {
+    fn elsewhere(&self, lane: LaneNumber) -> Advice {
         Advice::new("stay-elsewhere").with("lane", self.site.roster().name(lane))
     }
 

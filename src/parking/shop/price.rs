@@ -3,11 +3,11 @@
 use super::memo::{Deed, Memo, StayMemo, Taken};
 use super::{CarPark, advice};
 use crate::parking::site::{How, Until};
-use crate::parking::tariff::{self, Bill, Entry, Label, Worth};
+use crate::parking::tariff::{self, Bill, Entry, Label, Line, Worth};
 use crate::parking::ticket::{ClassNumber, EntryTime, Minute, Pass, Plate, TicketNumber, Validation};
 use crate::sale::presented::{Advice, BillLine, Quote};
 use crate::sale::record::Offered;
-use crate::vocabulary::{Goods, Localized, Outlet, StayId, Wall};
+use crate::vocabulary::{Goods, Language, Localized, Minor, Outlet, StayId, Wall};
 
 /// What was shown or typed of one stay.
 #[derive(Debug, Clone)]
@@ -73,8 +73,8 @@ impl CarPark {
         shown.dedup();
         let memo = StayMemo {
             nth,
-            due: u32::try_from(amount).map_err(|_| Advice::new("stay-no-price").call())?,
-            grace: u16::try_from(tariff.grace.payment).unwrap_or(Pass::LONGEST_GRACE).min(Pass::LONGEST_GRACE),
+            due: due(amount)?,
+            grace: self.grace(),
             doubt: u16::try_from(entry.doubt()).unwrap_or(u16::MAX),
             typed: seen.typed,
             lost: None,
@@ -82,15 +82,17 @@ impl CarPark {
             shown,
             validations: seen.validations.iter().map(|one| Taken { number: one.number, until: one.until }).collect(),
         };
-        let facts = Facts {
-            number: seen.number,
-            plate: seen.plate,
-            class: seen.class,
+        let plain = self.billed(seen.number, memo, amount, &bill);
+        Ok(Quote {
+            plate: seen.plate.map(|plate| plate.to_string()),
+            class: self.class_name(seen.class),
             entry: Some(from),
             doubt: entry.doubt(),
-        };
-        let paid = payments.as_ref().map_or(0, |payments| payments.amount());
-        Ok(Quote { paid, until, ..self.quoted(facts, asked, (amount, &bill), memo, leaves) })
+            asked,
+            paid: payments.as_ref().map_or(0, |payments| payments.amount()),
+            until,
+            ..plain
+        })
     }
 
     /// The price of a lost ticket. The stay goes on under a number of this lane's own.
@@ -99,51 +101,56 @@ impl CarPark {
         let stay = tariff::Stay { entry: Entry::Lost, class: self.class(class)?, ..tariff::Stay::new(asked, asked) };
         let bill = tariff::fee(&self.parts.tariff, &stay).map_err(|why| advice::no_price(&why))?;
         let memo = StayMemo {
-            nth: 0,
-            due: u32::try_from(bill.amount).map_err(|_| Advice::new("stay-no-price").call())?,
-            grace: u16::try_from(self.parts.tariff.grace.payment).unwrap_or(0).min(Pass::LONGEST_GRACE),
-            doubt: 0,
-            typed: false,
+            due: due(bill.amount)?,
+            grace: self.grace(),
             lost: Some(class),
             leaves: leaves.then_some(How::Ticket),
-            shown: Vec::new(),
-            validations: Vec::new(),
+            ..StayMemo::default()
         };
-        let facts = Facts { number, plate: None, class, entry: None, doubt: 0 };
-        Ok(Quote { lost: true, ..self.quoted(facts, asked, (bill.amount, &bill), memo, leaves) })
+        let class = self.class_name(class);
+        Ok(Quote { class, asked, lost: true, ..self.billed(number, memo, bill.amount, &bill) })
     }
 
-    fn quoted(&self, facts: Facts, asked: Wall, (amount, bill): (i64, &Bill), memo: StayMemo, leaves: bool) -> Quote {
+    /// With why it costs that.
+    fn billed(&self, number: TicketNumber, memo: StayMemo, amount: Minor, bill: &Bill) -> Quote {
         let tariff = &*self.parts.tariff;
-        let lines: Vec<BillLine> = bill
-            .lines
-            .iter()
-            .map(|line| BillLine {
-                text: self.parts.wording.line(tariff, line),
-                from: line.from,
-                to: line.to,
-                amount: line.amount,
-            })
-            .collect();
-        let memo = Memo { number: facts.number, deed: Deed::Stay(memo), bill: lines.clone() };
+        let line = |line: &Line| BillLine {
+            text: self.parts.wording.line(tariff, line),
+            from: line.from,
+            to: line.to,
+            amount: line.amount,
+        };
+        let bill = bill.lines.iter().map(line).collect();
+        let plain = self.plain(&Memo { number, deed: Deed::Stay(memo), bill });
+        Quote { unit: Offered { tax: tariff.tax.map(|tax| tax.rate), price: amount, ..plain.unit }, ..plain }
+    }
+
+    /// What is remembered of it, and nothing due. It comes out at the gate where there is one, else as a pass.
+    pub(super) fn plain(&self, memo: &Memo) -> Quote {
         Quote {
-            unit: Offered { tax: tariff.tax.map(|tax| tax.rate), price: amount, ..self.unit(facts.number) },
-            outlet: if leaves { self.gate() } else { Some(Outlet::Pass) },
-            number: Some(facts.number.to_string()),
-            plate: facts.plate.map(|plate| plate.to_string()),
-            class: self.class_name(facts.class),
-            entry: facts.entry,
-            doubt: facts.doubt,
-            asked,
-            bill: lines,
+            unit: self.unit(memo.number),
+            outlet: Some(self.gate().unwrap_or(Outlet::Pass)),
+            number: Some(memo.number.to_string()),
+            plate: None,
+            class: None,
+            entry: None,
+            doubt: 0,
+            asked: self.wall.unwrap_or(self.sure),
+            bill: memo.bill.clone(),
             paid: 0,
             until: None,
             lost: false,
-            memo: serde_json::to_value(&memo).unwrap_or_default(),
+            memo: serde_json::to_value(memo).expect("numbers and texts with text keys always become JSON"),
         }
     }
 
-    pub(super) fn unit(&self, number: TicketNumber) -> Offered {
+    /// Minutes to leave in, as a pass can say them.
+    fn grace(&self) -> u16 {
+        let minutes = self.parts.tariff.grace.payment;
+        u16::try_from(minutes).unwrap_or(Pass::LONGEST_GRACE).min(Pass::LONGEST_GRACE)
+    }
+
+    fn unit(&self, number: TicketNumber) -> Offered {
         let written = number.to_string();
         let id = StayId::parse(&written).expect("a ticket's number has digits and dashes");
         Offered { goods: Goods::Stay(id), label: self.parts.wording.stay(&written), price: 0, tax: None }
@@ -159,14 +166,11 @@ impl CarPark {
     pub(super) fn class_name(&self, class: ClassNumber) -> Option<Localized> {
         let classes = &self.parts.tariff.classes;
         let name = classes.get(usize::from(class.get())).filter(|_| classes.len() > 1)?;
-        Some(Localized([(crate::vocabulary::Language::new("en"), name.to_string())].into()))
+        Some(Localized([(Language::new("en"), name.to_string())].into()))
     }
 }
 
-struct Facts {
-    number: TicketNumber,
-    plate: Option<Plate>,
-    class: ClassNumber,
-    entry: Option<Wall>,
-    doubt: u32,
+/// As a fact of the site says it.
+fn due(amount: Minor) -> Result<u32, Advice> {
+    u32::try_from(amount).map_err(|_| Advice::new("stay-no-price").call())
 }

@@ -78,6 +78,11 @@ impl Roster {
         self.lanes.contains_key(&lane)
     }
 
+    /// Whether this is a key of that lane.
+    pub fn lists(&self, lane: LaneNumber, key: &PublicKey) -> bool {
+        self.lanes.get(&lane).is_some_and(|member| member.keys.contains(key))
+    }
+
     /// What a person calls it; a number where it is in no list.
     pub fn name(&self, lane: LaneNumber) -> String {
         self.lanes.get(&lane).map_or_else(|| format!("lane {lane}"), |member| member.name.to_string())

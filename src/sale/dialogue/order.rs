@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::stay::code_stays;
 use super::{CodeView, Look, Page, Part, Patience, Touch};
 use crate::sale::event::Illegal;
 use crate::sale::order::Receipt;
@@ -12,6 +11,8 @@ use crate::sale::view::{ItemView, OrderState, OrderView, Outcome, StayKind, Stop
 use crate::sale::{Order, State, Turn};
 use crate::vocabulary::{Goods, OrderId, Outlet, RailName};
 
+/// A code that is not on paper has to be photographed.
+const PHOTOGRAPH: Duration = Duration::from_secs(60);
 /// Charges of one order: a customer may change their mind, and a provider is not asked for ever more.
 const MAX_CHARGES: usize = 6;
 
@@ -120,7 +121,8 @@ impl Part for At {
                 let order = state.orders.get(id);
                 let unprinted = |order: &&Order| !matches!(order.receipt, Receipt::Printed(_));
                 let code = order.filter(unprinted).and_then(|order| state.shop.code(order));
-                Patience::For(code_stays(state, code.is_none()))
+                let time = state.policy.result_timeout;
+                Patience::For(if code.is_some() { time.max(PHOTOGRAPH) } else { time })
             }
         }
     }

@@ -1,8 +1,6 @@
 //! The pages of a kiosk to which customers come with something in the hand: what to present, a stay with its bill, and what to
 //! do without a ticket.
 
-use std::time::Duration;
-
 use jiff::civil::DateTime;
 
 use super::{Key, Look, Page, Part, Patience, Touch};
@@ -20,8 +18,6 @@ const HELP_NOTE: &str = "help";
 /// Digits of a ticket's number, and characters of a plate.
 const NUMBER: usize = 10;
 const PLATE: usize = 10;
-/// A code that is not on paper has to be photographed.
-const PHOTOGRAPH: Duration = Duration::from_secs(60);
 
 /// Which page, and what has to be known of it.
 #[derive(Debug, Clone)]
@@ -313,11 +309,6 @@ impl State {
     }
 }
 
-/// How long the last page of an order stays that has a code, by whether the code is on paper.
-pub(super) fn code_stays(state: &State, printed: bool) -> Duration {
-    if printed { state.policy.result_timeout } else { state.policy.result_timeout.max(PHOTOGRAPH) }
-}
-
 impl Turn<'_> {
     fn stay(&mut self, at: At) {
         self.go(super::At::Stay(at));
@@ -332,12 +323,7 @@ impl Turn<'_> {
         let Counter::Tickets(counter) = self.state.shop.counter() else {
             return Err(Illegal::Refused("nothing is presented here"));
         };
-        if self.state.busy() {
-            return Err(Illegal::Refused("a sale is under way"));
-        }
-        if self.state.dialogue.in_service() {
-            return Err(Illegal::Refused("somebody is in the service menu"));
-        }
+        self.nobody_else()?;
         if let Some(reason) = self.state.closed_to_tickets(&counter).and_then(|reasons| reasons.into_iter().next()) {
             return Err(Illegal::NotSelling(reason));
         }
