@@ -104,8 +104,7 @@ pub fn run(verb: &Verb) -> anyhow::Result<ExitCode> {
 }
 
 fn reports(error: &anyhow::Error) -> bool {
-    use TariffError::{Read, Stays, Wrong};
-    matches!(error.downcast_ref(), Some(Wrong { .. } | Read { .. } | Stays { .. }))
+    matches!(error.downcast_ref(), Some(TariffError::File(_) | TariffError::Stays { .. }))
 }
 
 fn act(verb: &Verb) -> anyhow::Result<ExitCode> {
