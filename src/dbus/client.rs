@@ -19,8 +19,8 @@ use crate::vocabulary::{ClaimSettlement, Corner, Outlet, SlotId, Spot};
 
 /// Longer than a kiosk takes for an answer.
 const PATIENCE: Duration = Duration::from_secs(25);
-/// Longer than its sale waits for a lane.
-const FOR_A_LANE: Duration = Duration::from_secs(150);
+/// Longer than its sale waits for a lane: by the greatest times that a gate may have, and two minutes.
+const FOR_A_LANE: Duration = Duration::from_secs(1_600);
 
 const STATUS: &str = super::status::INTERFACE;
 const SERVICE: &str = "org.kioskd.Kiosk1.Service";

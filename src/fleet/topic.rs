@@ -307,17 +307,7 @@ impl fmt::Display for Filter {
 impl Filter {
     /// Whether a topic comes by it (MQTT 3.1.1 §4.7).
     pub fn takes(&self, topic: &str) -> bool {
-        let filter = self.to_string();
-        let mut said = topic.split('/');
-        for level in filter.split('/') {
-            match (level, said.next()) {
-                ("#", _) => return true,
-                ("+", Some(_)) => {}
-                (level, Some(said)) if level == said => {}
-                _ => return false,
-            }
-        }
-        said.next().is_none()
+        rumqttc::matches(topic, &self.to_string())
     }
 }
 

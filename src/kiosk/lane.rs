@@ -7,9 +7,7 @@
 pub mod settings;
 pub mod told;
 
-use std::time::Duration;
-
-use super::Kiosk;
+use super::{HELP_WANTED, Kiosk};
 use crate::board::{GateButton, GateCommand, GateEvent};
 use crate::config::Config;
 use crate::ledger::{Journal, LedgerError, Reader};
@@ -20,9 +18,6 @@ use crate::sale::event::{Condition, Event, GateAsk};
 use crate::sale::presented::{Counter, Presented, TicketCounter};
 use crate::vocabulary::{DeliveryId, LaneId, Mono, Outlet, Reading};
 use told::LaneStatus;
-
-/// A call is told for so long after it was made last, if nobody comes before.
-const CALLED: Duration = Duration::from_secs(600);
 
 /// After so many notes one is written that stands for all of them, so that a start reads few.
 const NOTES: u32 = 5_000;
@@ -42,6 +37,10 @@ pub(super) struct Lane {
     notes: u32,
     /// Who was called for what, and when last.
     calls: Vec<(Call, Mono)>,
+    /// Whether a car waits, as the sale was told last.
+    car_told: Option<bool>,
+    /// What the lamp was told last.
+    sign: Option<bool>,
 }
 
 impl Lane {
@@ -62,7 +61,15 @@ impl Lane {
                 notes += 1;
             })?;
         }
-        Ok(Some(Self { name: gate.name.clone(), state, wake: None, notes, calls: Vec::new() }))
+        Ok(Some(Self {
+            name: gate.name.clone(),
+            state,
+            wake: None,
+            notes,
+            calls: Vec::new(),
+            car_told: None,
+            sign: None,
+        }))
     }
 
     pub fn status(&self) -> LaneStatus {
@@ -72,7 +79,7 @@ impl Lane {
 
     /// When it wants to be woken.
     pub fn next_wake(&self) -> Option<Mono> {
-        let forget = self.calls.iter().map(|(_, at)| *at + CALLED);
+        let forget = self.calls.iter().map(|(_, at)| *at + HELP_WANTED);
         forget.chain(self.wake).min()
     }
 
@@ -85,7 +92,7 @@ impl Lane {
     fn next(&mut self, event: lane::Event, now: Mono) -> Step {
         let mut step = lane::next(&mut self.state, event, now);
         self.wake = self.state.next_wake(now);
-        self.calls.retain(|(_, at)| now < *at + CALLED);
+        self.calls.retain(|(_, at)| now < *at + HELP_WANTED);
         if !step.records.is_empty() && self.notes >= NOTES {
             step.records.extend(self.state.standing());
         }
@@ -146,19 +153,19 @@ impl Kiosk {
     /// Whether a car stands before the gate, as far as anybody can know.
     fn tell_whether_a_car_waits(&mut self) {
         let now = self.clock.now();
-        let Some(lane) = &self.lane else { return };
+        let Some(lane) = &mut self.lane else { return };
         let there = lane.state.armed(now);
-        if self.state.conditions.car_waits != Some(there) {
+        if lane.car_told.replace(there) != Some(there) {
             self.edges.post(Event::Condition(Condition::CarWaits { there }));
         }
     }
 
-    /// The lamp says what the lanes of the site have counted.
+    /// The lamp says what the lanes of the site have counted: full at the last place, and free again once so many are free.
     pub(super) fn light_the_sign(&mut self) {
-        if let (Some(_), Counter::Tickets(TicketCounter { full, .. })) = (&self.lane, self.state.shop.counter())
-            && self.sign != Some(full)
-        {
-            self.sign = Some(full);
+        let Counter::Tickets(TicketCounter { free, .. }) = self.state.shop.counter() else { return };
+        let (Some(lane), Some(gate), Some(free)) = (&mut self.lane, &self.config.gate, free) else { return };
+        let full = free == 0 || lane.sign == Some(true) && free < u64::from(gate.free_again);
+        if lane.sign.replace(full) != Some(full) {
             self.edges.board.gate(GateCommand::Sign { full });
         }
     }

@@ -84,6 +84,9 @@ use turn::TurnError;
 /// How often room on the disk and in the outbox is looked at, while anything happens at all.
 const ROOM_EVERY: Duration = Duration::from_secs(1);
 
+/// Somebody who was called to the kiosk is told of it for so long, if nobody is known to have come before.
+const HELP_WANTED: Duration = Duration::from_secs(600);
+
 /// What `kioskd run` was told beside its configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -309,8 +312,6 @@ struct Kiosk {
     lane: Option<Lane>,
     /// When a customer called for a person last, until somebody has come.
     help_called: Option<Mono>,
-    /// What the lamp at the gate was told.
-    sign: Option<bool>,
     /// The installer's last words.
     update_progress: Option<String>,
     /// Requests whose outcome somebody waits for.
@@ -387,7 +388,6 @@ impl Kiosk {
             warmth: start::warmth(&config),
             lane,
             help_called: None,
-            sign: None,
             receipt_header: ReceiptHeader::new(&config),
             shown: None,
             touch: input::TouchState::new(&config),
@@ -449,7 +449,8 @@ impl Kiosk {
             self.heartbeat.beat();
             self.tick_lane();
             let of_lane = self.lane.as_ref().and_then(Lane::next_wake);
-            let wake = self.state.next_wake(now).into_iter().chain(of_lane).min().map(|at| at.since(now));
+            let help = self.help_called.map(|at| at + HELP_WANTED).filter(|at| *at > now);
+            let wake = self.state.next_wake(now).into_iter().chain(of_lane).chain(help).min().map(|at| at.since(now));
             let overdue = self.edges.board.next_deadline().map(|at| at.saturating_duration_since(Instant::now()));
             let input = match wake.into_iter().chain(overdue).min() {
                 Some(wait) => queue.recv_timeout(wait),
@@ -532,7 +533,13 @@ impl Kiosk {
 
     /// One event, whole: decide, commit, then act.
     fn step(&mut self, event: Event) {
-        match self.try_step(event) {
+        let result = self.try_step(event);
+        self.stepped(result);
+    }
+
+    /// What came of one event.
+    fn stepped(&mut self, result: Result<(), TurnError>) {
+        match result {
             Ok(()) => {}
             Err(not @ TurnError::Failed(_)) => {
                 tracing::error!("{not}");

@@ -38,12 +38,8 @@ impl Kiosk {
 
     pub(super) fn heard_of_lane(&mut self, lane: u8, message: Vec<u8>) {
         match self.try_step(Event::Heard { lane, message }) {
-            Ok(()) => {}
-            Err(why @ TurnError::Failed(_)) => {
-                tracing::error!("{why}");
-                self.ledger_failed();
-            }
-            Err(why) => tracing::warn!("{why}"),
+            Err(TurnError::Illegal(why)) => tracing::warn!("{why}"),
+            result => self.stepped(result),
         }
     }
 }

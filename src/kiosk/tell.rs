@@ -4,10 +4,10 @@
 //! Nothing is sent because something happened, so nothing can be forgotten.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
 
+use super::HELP_WANTED;
 use super::glass::GlassContent;
 use super::lane::Lane;
 use super::notices::Notice;
@@ -34,9 +34,6 @@ pub(super) struct PendingOperation {
     request: Request,
     waits: Vec<Answered>,
 }
-
-/// So long a customer's call is told, if nobody is known to have come.
-const HELP_WANTED: Duration = Duration::from_secs(600);
 
 impl Kiosk {
     /// State document, status line, alarms and glass follow the state. The glass comes last: who sees a page there and

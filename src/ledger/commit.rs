@@ -197,9 +197,14 @@ impl Ledger {
         parts
     }
 
-    fn write(&mut self, at: &Stamp, records: &[Record], state: &sale::State) -> Result<(u64, String), LedgerError> {
+    fn write(
+        &mut self,
+        at: &Stamp,
+        records: &[Record],
+        state: &sale::State,
+        parts: &[(String, u64)],
+    ) -> Result<(u64, String), LedgerError> {
         let wrap = LedgerError::sqlite(&self.path);
-        let parts = self.unwritten(state);
         let change = self.connection.transaction().map_err(&wrap)?;
         let (mut seq, mut hash) = (self.seq, self.hash.clone());
         for record in records {
@@ -213,7 +218,7 @@ impl Ledger {
         for order in orders.iter().filter_map(|id| state.orders.get(id)) {
             project::order(&change, order).map_err(&wrap)?;
         }
-        for (name, _) in &parts {
+        for (name, _) in parts {
             if let Some(value) = state.shop.part(name) {
                 memory::write(&change, name, &value).map_err(&wrap)?;
             }
@@ -236,10 +241,10 @@ impl Journal for Ledger {
         if records.is_empty() && parts.is_empty() {
             return Ok(());
         }
-        let mut result = self.write(at, records, state);
+        let mut result = self.write(at, records, state, &parts);
         if result.as_ref().is_err_and(LedgerError::disk_full) && self.reserve.release() {
             tracing::warn!(path = %self.path.display(), "the disk is full: the reserve file was deleted to make room for money records");
-            result = self.write(at, records, state);
+            result = self.write(at, records, state, &parts);
         }
         match result {
             Ok((seq, hash)) => {

@@ -18,7 +18,7 @@ use super::LedgerError;
 pub const APPLICATION_ID: i64 = 0x6b69_6f73;
 
 /// Raised with every change of the tables. Records need no number: who does not know one passes it over.
-const VERSION: i64 = 9;
+const VERSION: i64 = 10;
 
 const TABLES: &str = "
     -- Which ledger this is, where it lives, and how far the back end has acknowledged it.
@@ -97,6 +97,9 @@ const TABLES: &str = "
     CREATE TABLE faults (outlet TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
     -- What only the shop knows the meaning of, as JSON: the newest of each key.
     CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    -- What the shop remembers that is not in the records, as JSON: what the lanes of a car park have told each other. `sum` is
+    -- of name and value: no record says what should stand there, and damage must be noticed all the same.
+    CREATE TABLE memory (name TEXT PRIMARY KEY, value TEXT NOT NULL, sum TEXT NOT NULL) WITHOUT ROWID;
 
     -- What people have asked of the machine, and what came of it; `outcome` is NULL while it is under way.
     CREATE TABLE operations (id TEXT PRIMARY KEY, actor TEXT NOT NULL, asked TEXT NOT NULL, outcome TEXT) WITHOUT ROWID;
@@ -113,11 +116,6 @@ const TABLES: &str = "
         SELECT seq, strftime('%Y-%m-%d %H:%M:%S', wall / 1000, 'unixepoch') AS utc, order_id, kind, body
         FROM record;
 ";
-
-/// What the shop remembers that is not in the records, as JSON: what the lanes of a car park have told each other.
-/// `sum` is of name and value: no record says what should stand there, and damage must be noticed all the same.
-const MEMORY: &str =
-    "CREATE TABLE IF NOT EXISTS memory (name TEXT PRIMARY KEY, value TEXT NOT NULL, sum TEXT NOT NULL) WITHOUT ROWID";
 
 /// Whether this kioskd can read the tables of a file that is a ledger.
 pub fn known(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
@@ -142,9 +140,7 @@ pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), LedgerErr
     let number = |query: &str| connection.query_row(query, [], |row| row.get::<_, i64>(0)).map_err(&wrap);
     let application = number("PRAGMA application_id")?;
     if application == APPLICATION_ID {
-        known(connection, path)?;
-        // One that was begun before there was any.
-        return connection.execute_batch(MEMORY).map_err(&wrap);
+        return known(connection, path);
     }
     let empty = number("SELECT count(*) FROM sqlite_schema")? == 0 && number("PRAGMA user_version")? == 0;
     if application != 0 || !empty {
@@ -152,7 +148,6 @@ pub fn prepare(connection: &mut Connection, path: &Path) -> Result<(), LedgerErr
     }
     let change = connection.transaction().map_err(&wrap)?;
     change.execute_batch(TABLES).map_err(&wrap)?;
-    change.execute_batch(MEMORY).map_err(&wrap)?;
     change.pragma_update(None, "user_version", VERSION).map_err(&wrap)?;
     change.pragma_update(None, "application_id", APPLICATION_ID).map_err(&wrap)?;
     change.execute("INSERT INTO meta (key, value) VALUES ('acknowledged', '0')", []).map_err(&wrap)?;

@@ -89,10 +89,19 @@ impl State {
         reasons
     }
 
-    /// The same where what is handed over was paid elsewhere or costs nothing.
-    pub(super) fn reasons_against_tickets(&self) -> Vec<StopReason> {
+    /// The same where what is handed over was paid elsewhere or costs nothing: neither a provider nor a back end is needed for
+    /// it, and no finger. `by_scanner`: nothing has to be read on the glass either.
+    pub(super) fn reasons_against_tickets(&self, by_scanner: bool) -> Vec<StopReason> {
         let mut reasons = self.reasons_to_show();
-        reasons.retain(|reason| !matches!(reason, StopReason::RailDown | StopReason::CoolingDown | StopReason::Full));
+        reasons.retain(|reason| match reason {
+            StopReason::RailDown
+            | StopReason::CoolingDown
+            | StopReason::Full
+            | StopReason::OutboxFull
+            | StopReason::TouchDown(_) => false,
+            StopReason::GlassDark(_) => !by_scanner,
+            _ => true,
+        });
         reasons
     }
 

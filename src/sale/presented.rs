@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::record::Offered;
+use crate::operation::Refusal;
 use crate::vocabulary::{Grant, Localized, Minor, Outlet, Wall};
 
 /// The longest code or typed text that is looked at, in bytes.
@@ -103,12 +104,18 @@ pub struct Advice {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
     Text(String),
+    Refusal(Refusal),
     At(Wall),
 }
 
 impl Advice {
     pub fn new(text: &'static str) -> Self {
         Self { text, with: Vec::new(), call: false }
+    }
+
+    /// It can't be done now, and why; a person has to help.
+    pub fn refused(why: Refusal) -> Self {
+        Self { text: "stay-not-now", with: vec![("why", Told::Refusal(why))], call: true }
     }
 
     #[must_use]

@@ -118,7 +118,7 @@ mod tests {
             "parking/shop/advice.rs",
             "parking/shop/present.rs",
             "parking/shop/price.rs",
-            "sale/dialogue/stay.rs",
+            "sale/presented.rs",
         ];
         let files = pages.chain(others.map(|file| source.join(file)));
         files.map(|file| std::fs::read_to_string(file).unwrap()).collect()

@@ -140,7 +140,7 @@ fn a_shops_stamp_takes_an_hour_away_once() {
 }
 
 #[test]
-fn without_a_broker_all_of_it_goes_on_and_a_copy_passes_once_more_until_the_lanes_meet() {
+fn without_a_broker_all_of_it_goes_on_and_nothing_paid_is_asked_for_again_when_it_is_back() {
     let park = Park::open();
     park.run(json!({ "network": "no-broker" }));
     let car = park.enter();
@@ -184,7 +184,7 @@ fn a_car_that_backs_out_and_one_that_tailgates_move_no_arm_onto_a_car() {
 }
 
 #[test]
-fn paper_that_is_out_and_a_gate_that_is_stuck_are_told_and_fire_opens() {
+fn a_gate_that_is_stuck_does_not_open_and_fire_opens_every_gate() {
     let park = Park::open();
     park.run(json!({ "lane": "entry-1", "gate": "stuck" }));
     let car = park.run(json!({ "car": "new", "do": "arrive" }))["car"].as_str().unwrap().to_owned();

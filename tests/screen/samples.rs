@@ -172,7 +172,7 @@ pub fn pages(language: &str) -> Vec<Page> {
             }),
         }),
         Page::Stay(StayPage::Ticket { counter: counter(TicketDeed::Pay), advice: Some(advice("stay-left", true)) }),
-        Page::Stay(StayPage::Full { counter: counter(TicketDeed::GiveOut), advice: None }),
+        Page::Stay(StayPage::Full { advice: None }),
         Page::Stay(StayPage::Number { entered: "010000".into(), advice: Some(advice("number-wrong", false)) }),
         Page::Stay(StayPage::Plate { entered: "B48271".into(), digits: false, found: Vec::new(), advice: None }),
         Page::Stay(StayPage::Stay { stay: stay(language), advice: None }),

@@ -148,13 +148,13 @@ impl CarPark {
         self.parts.settings.places.is_some_and(|places| self.inside >= u64::from(places))
     }
 
-    /// It is a fact of the site from now on. One that can't be recorded again was recorded before.
+    /// It is a fact of the site from now on. One that can't be recorded again was recorded before. [`changed`](Self::changed) follows
+    /// the last of a step.
     fn fact(&mut self, fact: Fact) {
         match self.site.record(fact) {
             Ok(conflicts) => self.conflicts.extend(conflicts),
             Err(why) => tracing::error!(%why, "the site has not recorded what this lane did"),
         }
-        self.changed();
     }
 
     fn changed(&mut self) {
@@ -168,6 +168,7 @@ impl CarPark {
         let Some(memo) = self.orders.get(&order).cloned() else { return };
         let (me, at) = (self.site.me(), self.minute());
         memo.facts(me, at).into_iter().for_each(|fact| self.fact(fact));
+        self.changed();
     }
 
     fn remember(&mut self, order: OrderId, memo: Memo) {
@@ -176,6 +177,7 @@ impl CarPark {
             && let Some(entered) = memo.entered()
         {
             self.fact(Fact::Entered(entered));
+            self.changed();
         }
         self.orders.insert(order, memo);
     }
@@ -211,12 +213,14 @@ impl Shop for CarPark {
                     let inside = i64::try_from(self.inside).unwrap_or(i64::MAX);
                     self.counted = number;
                     self.fact(Fact::Correction(i32::try_from(cars - inside).unwrap_or_default()));
+                    self.changed();
                 }
             }
             Record::ShopNoted { key, value: Some(value) } if key == VOID_NOTE => {
                 let number = value.as_str().and_then(|text| TicketNumber::typed(text).ok());
                 if let Some(number) = number.filter(|number| self.site.over(*number).is_none()) {
                     self.fact(Fact::Voided(Voided { stay: Number(number), at: self.minute() }));
+                    self.changed();
                 }
             }
             Record::ShopNoted { key, value } => {
@@ -229,7 +233,10 @@ impl Shop for CarPark {
             }
             Record::ItemNotDelivered { order, why: Cause::Withdrawn, .. } => {
                 let gone = self.orders.get(order).and_then(|memo| memo.voided(self.minute()));
-                gone.into_iter().for_each(|fact| self.fact(fact));
+                if let Some(fact) = gone {
+                    self.fact(fact);
+                    self.changed();
+                }
             }
             _ => {
                 if let (Some(_), Some(order)) = (record.handed_over(), record.order()) {
@@ -412,6 +419,10 @@ impl Shop for CarPark {
 
     fn void(&self, ticket: &str, _: &Stamp) -> Result<Vec<Record>, Refusal> {
         let number = TicketNumber::typed(ticket).map_err(|_| Refusal::NoSuchTicket)?;
+        // Whoever gets it later has done nothing wrong.
+        if self.site.is_to_come(number) {
+            return Err(Refusal::NoSuchTicket);
+        }
         if self.site.over(number).is_some() {
             return Ok(Vec::new());
         }

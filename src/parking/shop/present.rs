@@ -62,7 +62,7 @@ impl CarPark {
         if let Some(before) = quote.and_then(|quote| self.seen(quote)).filter(|before| before.number == ticket.number) {
             seen = Seen { typed: false, entry: ticket.entry, class: ticket.class, plate: seen.plate, ..before };
         }
-        seen.shown.push(text.to_owned());
+        seen.has_shown(text);
         self.stay(seen)
     }
 
@@ -76,7 +76,7 @@ impl CarPark {
             Some(mut seen) => {
                 seen.typed = false;
                 seen.passes.push(pass);
-                seen.shown.push(text.to_owned());
+                seen.has_shown(text);
                 self.stay(seen)
             }
             // When its car came stands on the ticket alone. What is paid opens all the same.
@@ -113,7 +113,11 @@ impl CarPark {
         seen.validations.push(validation);
         seen.shown.push(text.to_owned());
         let leaves = self.parts.settings.does == TicketDeed::Leave;
-        let quote = self.quote(seen, quote.asked, leaves)?;
+        let (before, quote) = (quote.unit.price, self.quote(seen, quote.asked, leaves)?);
+        // What the shop pays in full is a payment like any other: on record, and with a pass.
+        if before > 0 && quote.unit.price == 0 {
+            return Ok(Answer::Granted { quote: Box::new(quote), grant: Grant::NothingDue });
+        }
         Ok(self.settled(quote))
     }
 

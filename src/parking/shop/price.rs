@@ -2,12 +2,13 @@
 
 use super::memo::{Deed, Memo, StayMemo, Taken};
 use super::{CarPark, advice};
+use crate::operation::Refusal;
 use crate::parking::site::{How, Until};
 use crate::parking::tariff::{self, Bill, Entry, Label, Line, Worth};
 use crate::parking::ticket::{ClassNumber, EntryTime, Minute, Pass, Plate, TicketNumber, Validation};
 use crate::sale::presented::{Advice, BillLine, Quote};
 use crate::sale::record::Offered;
-use crate::vocabulary::{Goods, Language, Localized, Minor, Outlet, StayId, Wall};
+use crate::vocabulary::{Goods, Language, Localized, Minor, Outlet, StayId, StopReason, Wall};
 
 /// What was shown or typed of one stay.
 #[derive(Debug, Clone)]
@@ -28,6 +29,13 @@ impl Seen {
     pub fn new(number: TicketNumber, entry: EntryTime, class: ClassNumber) -> Self {
         let (plate, typed) = (None, false);
         Self { number, entry, class, plate, typed, passes: Vec::new(), validations: Vec::new(), shown: Vec::new() }
+    }
+
+    /// The same code again says nothing new.
+    pub fn has_shown(&mut self, text: &str) {
+        if !self.shown.iter().any(|shown| shown == text) {
+            self.shown.push(text.to_owned());
+        }
     }
 }
 
@@ -61,6 +69,10 @@ impl CarPark {
             Until::Used => true,
         });
         let amount = if in_time { 0 } else { bill.amount };
+        // Money is taken only for what can be recorded.
+        if amount > 0 && !self.site.has_room() {
+            return Err(no_room());
+        }
         let nth = match &payments {
             None => 0,
             Some(payments) => payments.next().ok_or_else(|| Advice::new("stay-too-many-payments").call())?,
@@ -69,8 +81,6 @@ impl CarPark {
             Until::At(until) if in_time => Some(until.wall()),
             _ => None,
         });
-        let mut shown = seen.shown;
-        shown.dedup();
         let memo = StayMemo {
             nth,
             due: due(amount)?,
@@ -79,7 +89,7 @@ impl CarPark {
             typed: seen.typed,
             lost: None,
             leaves: leaves.then_some(How::Ticket),
-            shown,
+            shown: seen.shown,
             validations: seen.validations.iter().map(|one| Taken { number: one.number, until: one.until }).collect(),
         };
         let plain = self.billed(seen.number, memo, amount, &bill);
@@ -98,6 +108,9 @@ impl CarPark {
     /// The price of a lost ticket. The stay goes on under a number of this lane's own.
     pub(super) fn lost_quote(&self, number: TicketNumber, asked: Wall, leaves: bool) -> Result<Quote, Advice> {
         let class = ClassNumber::default();
+        if !self.site.has_room() {
+            return Err(no_room());
+        }
         let stay = tariff::Stay { entry: Entry::Lost, class: self.class(class)?, ..tariff::Stay::new(asked, asked) };
         let bill = tariff::fee(&self.parts.tariff, &stay).map_err(|why| advice::no_price(&why))?;
         let memo = StayMemo {
@@ -173,4 +186,8 @@ impl CarPark {
 /// As a fact of the site says it.
 fn due(amount: Minor) -> Result<u32, Advice> {
     u32::try_from(amount).map_err(|_| Advice::new("stay-no-price").call())
+}
+
+fn no_room() -> Advice {
+    Advice::refused(Refusal::CannotDeliver { reason: StopReason::OutboxFull })
 }

@@ -146,6 +146,14 @@ fn meet(kiosks: &mut [&mut Kiosk]) {
     }
 }
 
+/// A shop's code, good for a day.
+fn stamp(pay: &Kiosk, serial: u32, worth: Worth) -> String {
+    let shop = Issuer::new(signer(9, "bakery"), KeyNumber(9), &pay.park.parts.keys).unwrap();
+    let until = Minute::of(Wall(START + 86_400_000)).unwrap();
+    let number = ValidationNumber { key: KeyNumber(9), serial };
+    shop.issue(&Code::Validation(Validation { number, worth, until })).unwrap()
+}
+
 fn enter(entry: &mut Kiosk, order: u128) -> (String, TicketNumber) {
     let ticket = granted(entry.park.presented(&Presented::NoTicketYet, None));
     let order = entry.take(order, &ticket, true);
@@ -229,13 +237,7 @@ fn a_copied_ticket_opens_once_at_each_lane_that_has_not_heard_and_is_found_later
 fn a_shop_pays_for_a_part_of_the_stay_that_stands_on_the_glass() {
     let (mut entry, mut pay) = (kiosk(1, TicketDeed::GiveOut), kiosk(2, TicketDeed::Pay));
     let (ticket, _) = enter(&mut entry, 1);
-    let shop = Issuer::new(signer(9, "bakery"), KeyNumber(9), &pay.park.parts.keys).unwrap();
-    let stamp = |serial, worth| {
-        let until = Minute::of(Wall(START + 86_400_000)).unwrap();
-        let number = ValidationNumber { key: KeyNumber(9), serial };
-        shop.issue(&Code::Validation(Validation { number, worth, until })).unwrap()
-    };
-    let (half, five) = (stamp(1, Worth::Percent(50)), stamp(2, Worth::Amount(500)));
+    let (half, five) = (stamp(&pay, 1, Worth::Percent(50)), stamp(&pay, 2, Worth::Amount(500)));
     pay.later(150);
     assert_eq!(refused(pay.show(&half, None)), "validation-first-the-ticket");
     let bill = quote(pay.show(&ticket, None));
@@ -249,6 +251,26 @@ fn a_shop_pays_for_a_part_of_the_stay_that_stands_on_the_glass() {
     let (second, _) = enter(&mut entry, 2);
     let other = quote(pay.show(&second, None));
     assert_eq!(refused(pay.show(&half, Some(&other))), "validation-used");
+}
+
+/// What a shop pays in full is on record as what a customer pays is: once, and with a pass.
+#[test]
+fn a_shop_that_pays_for_all_of_it_lets_the_car_out() {
+    let (mut entry, mut pay, mut exit) =
+        (kiosk(1, TicketDeed::GiveOut), kiosk(2, TicketDeed::Pay), kiosk(3, TicketDeed::Leave));
+    let (ticket, _) = enter(&mut entry, 1);
+    pay.later(150);
+    let whole = stamp(&pay, 3, Worth::Percent(100));
+    let bill = quote(pay.show(&ticket, None));
+    let paid = granted(pay.show(&whole, Some(&bill)));
+    assert_eq!((paid.unit.price, bill.unit.price), (0, 1_800));
+    let order = pay.take(1, &paid, false);
+    let pass = pay.park.code(&order).unwrap();
+    exit.later(155);
+    granted(exit.show(&pass.code, None));
+    let (other, _) = enter(&mut entry, 2);
+    let bill = quote(pay.show(&other, None));
+    assert_eq!(refused(pay.show(&whole, Some(&bill))), "validation-used");
 }
 
 #[test]
@@ -301,6 +323,8 @@ fn what_a_person_has_counted_corrects_the_count_once_and_a_void_ticket_counts_no
     void.iter().for_each(|record| entry.park.apply(record));
     assert_eq!(entry.park.site.occupancy(), 4);
     assert_eq!(entry.park.void(&number.to_string(), &entry.at), Ok(Vec::new()));
+    let next = entry.park.site.next_ticket().unwrap();
+    assert_eq!(entry.park.void(&next.to_string(), &entry.at), Err(Refusal::NoSuchTicket), "nobody has it yet");
     assert_eq!(entry.park.void("01-0000001-2", &entry.at), Err(Refusal::NoSuchTicket));
     let mut pay = kiosk(2, TicketDeed::Pay);
     meet(&mut [&mut entry, &mut pay]);

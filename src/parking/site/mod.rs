@@ -152,6 +152,16 @@ impl Site {
         if self.state.older_disk { None } else { self.state.own.next() }
     }
 
+    /// A number of this lane that no ticket has yet.
+    pub fn is_to_come(&self, number: TicketNumber) -> bool {
+        number.lane() == self.me() && self.state.own.is_to_come(number.serial())
+    }
+
+    /// Whether a payment and what goes with it can be recorded.
+    pub fn has_room(&self) -> bool {
+        self.state.own.has_room()
+    }
+
     /// This lane was heard to have said more than its disk knows of. A person gives the board a number that was not used before.
     pub fn has_older_disk(&self) -> bool {
         self.state.older_disk

@@ -36,6 +36,8 @@ const WHOLE: usize = LONGEST / 4 * 3 - 300;
 /// Cars inside, and other facts, that a lane remembers.
 pub const MOST_INSIDE: usize = 20_000;
 pub const MOST_FACTS: usize = 50_000;
+/// A payment, a car that leaves, and validations that count for one stay.
+const STAYS_FACTS: usize = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
@@ -152,7 +154,13 @@ impl Own {
 
     /// The number of the next ticket; none when the lane has given out all of its numbers.
     pub fn next(&self) -> Option<TicketNumber> {
-        TicketNumber::new(self.me, self.next)
+        // Of a car that is not remembered nobody would know that it is inside.
+        TicketNumber::new(self.me, self.next).filter(|_| self.inside.len() < MOST_INSIDE)
+    }
+
+    /// Whether what one more stay brings about can be recorded.
+    pub fn has_room(&self) -> bool {
+        self.facts.len() + STAYS_FACTS <= MOST_FACTS
     }
 
     pub fn corrected(&self) -> i64 {
@@ -268,6 +276,10 @@ impl Own {
 
     pub fn is_inside(&self, serial: u32) -> Option<&Entered> {
         self.inside.get(&serial).map(|inside| &inside.entered)
+    }
+
+    pub fn is_to_come(&self, serial: u32) -> bool {
+        serial >= self.next
     }
 
     pub fn is_over(&self, serial: u32) -> bool {

@@ -4,6 +4,7 @@
 use jiff::civil::DateTime;
 
 use super::{Key, Look, Page, Part, Patience, Touch};
+use crate::operation::Refusal;
 use crate::sale::event::{Effect, Illegal};
 use crate::sale::presented::{
     Advice, Answer, CodeKind, Counter, LONGEST, Match, OrderCode, Presented, Quote, TicketCounter, TicketDeed, Told,
@@ -51,7 +52,6 @@ pub enum StayPage {
     },
     /// No ticket is given out, and why: every place is taken.
     Full {
-        counter: TicketCounter,
         advice: Option<AdviceView>,
     },
     Number {
@@ -115,6 +115,7 @@ pub struct AdviceView {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToldView {
     Text(String),
+    Refusal(Refusal),
     At(DateTime),
 }
 
@@ -206,7 +207,7 @@ impl Part for At {
                 turn.present(&Presented::Number(number))?;
             }
             (At::Stay { quote, .. } | At::Lost(quote), Touch::Pay) if quote.unit.price > 0 => {
-                turn.sell_quoted(Quote::clone(quote))?;
+                turn.pay_quoted(quote)?;
             }
             (_, touch) => return Err(turn.not_here(touch)),
         }
@@ -231,7 +232,7 @@ impl Part for At {
         }
         let advice = |advice: &Option<Advice>| advice.as_ref().map(|advice| state.advice(advice));
         Page::Stay(match self {
-            At::Ticket(why) if counter.full => StayPage::Full { counter, advice: advice(why) },
+            At::Ticket(why) if counter.full => StayPage::Full { advice: advice(why) },
             At::Ticket(why) => StayPage::Ticket { counter, advice: advice(why) },
             At::Number { entered, advice: why } => StayPage::Number { entered: entered.clone(), advice: advice(why) },
             At::Plate { entered, digits, found, advice: why } => StayPage::Plate {
@@ -251,7 +252,8 @@ impl State {
     fn closed_to_tickets(&self, counter: &TicketCounter) -> Option<Vec<StopReason>> {
         let reasons = match counter.does {
             TicketDeed::Pay => self.reasons_to_show(),
-            TicketDeed::GiveOut | TicketDeed::Leave => self.reasons_against_tickets(),
+            TicketDeed::GiveOut => self.reasons_against_tickets(false),
+            TicketDeed::Leave => self.reasons_against_tickets(true),
         };
         (!reasons.is_empty()).then_some(reasons)
     }
@@ -290,6 +292,7 @@ impl State {
     fn advice(&self, advice: &Advice) -> AdviceView {
         let told = |told: &Told| match told {
             Told::Text(text) => ToldView::Text(text.clone()),
+            Told::Refusal(why) => ToldView::Refusal(why.clone()),
             Told::At(at) => ToldView::At(self.civil(*at)),
         };
         AdviceView {
@@ -363,11 +366,23 @@ impl Turn<'_> {
             }
             Answer::Granted { quote, grant } => {
                 if let Err(refusal) = self.grant_quoted(*quote, grant) {
-                    self.stay(At::Ticket(Some(Advice::new("stay-not-now").with("why", refusal.to_string()).call())));
+                    self.stay(At::Ticket(Some(Advice::refused(refusal))));
                 }
             }
             Answer::Refused(advice) => self.advise(what, quoted, advice),
         }
+        Ok(())
+    }
+
+    /// What keeps it from being paid is told beside the bill, which stays as it is.
+    fn pay_quoted(&mut self, quote: &Quote) -> Result<(), Illegal> {
+        let refusal = match self.sell_quoted(quote.clone()) {
+            Err(Illegal::NotSelling(reason)) => Refusal::CannotDeliver { reason },
+            Err(Illegal::NotSold(refusal)) => refusal,
+            result => return result,
+        };
+        let advice = Some(Advice::refused(refusal));
+        self.stay(if quote.lost { At::Ticket(advice) } else { At::Stay { quote: Box::new(quote.clone()), advice } });
         Ok(())
     }
 

@@ -20,7 +20,7 @@ impl Composer<'_> {
         self.lines(rest, &[self.words.say("out-sorry"), because, self.call_line()], type_scale::LEAD);
     }
 
-    fn call_line(&self) -> String {
+    pub(super) fn call_line(&self) -> String {
         self.words.with("out-call", "phone", &self.words.view.phone)
     }
 

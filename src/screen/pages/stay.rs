@@ -22,7 +22,7 @@ impl Composer<'_> {
     pub(super) fn stay(&mut self, body: Rect, page: &StayPage) {
         match page {
             StayPage::Ticket { counter, advice } => self.ticket(body, counter, advice.as_ref()),
-            StayPage::Full { counter, advice } => self.full(body, counter, advice.as_ref()),
+            StayPage::Full { advice } => self.full(body, advice.as_ref()),
             StayPage::Number { entered, advice } => self.ticket_number(body, entered, advice.as_ref()),
             StayPage::Plate { entered, digits, found, advice } => {
                 self.plate(body, entered, *digits, found, advice.as_ref());
@@ -50,10 +50,7 @@ impl Composer<'_> {
             buttons.push((Touch::TakeTicket, Some(Icon::Ticket), "take-ticket", Look::Primary, true));
         }
         let body = self.buttons(body, &buttons);
-        let body = match advice {
-            Some(advice) => self.advice(body, advice),
-            None => body,
-        };
+        let body = self.advice(body, advice);
         let body = match counter.free {
             Some(free) if counter.does == TicketDeed::GiveOut => {
                 let (rest, line) = body.bottom(self.px(80));
@@ -77,23 +74,21 @@ impl Composer<'_> {
         }
     }
 
-    fn full(&mut self, body: Rect, _: &TicketCounter, advice: Option<&AdviceView>) {
+    fn full(&mut self, body: Rect, advice: Option<&AdviceView>) {
         let body = self.buttons(body, &[(Touch::Help, Some(Icon::Handset), "help-button", Look::Plain, true)]);
-        let body = match advice {
-            Some(advice) => self.advice(body, advice),
-            None => body,
-        };
+        let body = self.advice(body, advice);
         let title = self.words.say("full-title");
         let rest = self.heading(body, Icon::Cross, title, Ink::Error);
         self.lines(rest, &[self.words.say("full-hint")], type_scale::LEAD);
     }
 
     /// Why nothing came of what was presented, above the page's buttons; answers with the rest.
-    fn advice(&mut self, area: Rect, advice: &AdviceView) -> Rect {
+    fn advice(&mut self, area: Rect, advice: Option<&AdviceView>) -> Rect {
+        let Some(advice) = advice else { return area };
         let (rest, card) = area.bottom(self.px(if self.sheet.large { 168 } else { 136 }));
         let mut text = self.told(advice);
         if advice.call && !self.words.view.phone.is_empty() {
-            text = format!("{text} {}", self.words.with("out-call", "phone", &self.words.view.phone));
+            text = format!("{text} {}", self.call_line());
         }
         let palette = self.sheet.palette;
         self.sheet.boxed(card, palette.surface, palette.warning);
@@ -109,6 +104,7 @@ impl Composer<'_> {
             .iter()
             .map(|(name, told)| match told {
                 ToldView::Text(text) => (*name, text.clone()),
+                ToldView::Refusal(why) => (*name, self.words.refusal(why)),
                 ToldView::At(at) => (*name, self.moment_text(*at)),
             })
             .collect();
@@ -210,10 +206,7 @@ impl Composer<'_> {
             (true, false) => vec![leave, agree],
         };
         let body = self.buttons(body, &buttons);
-        let body = match advice {
-            Some(advice) => self.advice(body, advice),
-            None => body,
-        };
+        let body = self.advice(body, advice);
         let title = self.words.say(title);
         let rest = self.title(body, title);
         let (main, side) = self.halves(rest, if self.wide { 0.6 } else { 0.58 });
