@@ -23,6 +23,12 @@ impl Count {
         self.full = free == 0 || (self.full && free < self.free_again);
     }
 
+    /// As it was, also where there are more or fewer places now.
+    pub fn resume(&mut self, inside: u32, full: bool) {
+        self.full = full && self.places.is_some();
+        self.set(inside);
+    }
+
     pub fn full(&self) -> bool {
         self.full
     }

@@ -20,17 +20,18 @@
 //! [`Answer::evidence`] says it in the sale's words. An entry is the same: the ticket is given out by a granted order, whose
 //! delivery raises the gate. A person's wish becomes [`Event::Asked`], once its `operation-begun` is on disk;
 //! [`Effect::Ended`] ends it. Levels of inputs come as [`Event::Input`], at the start each once; what is never told counts as
-//! unknown. [`Event::Tick`] is wanted at [`State::next_wake`]. The edge looks at the loops once more before it lowers, ends
+//! unknown. [`Event::Tick`] is wanted at [`State::next_wake`]. A start reads what was last [kept](State::kept) and the records since. The edge looks at the loops once more before it lowers, ends
 //! each pulse by itself, and never energises both relays.
 //!
 //! Where to look: [`record`] what is written down · [`signal`] one input · [`gate`] where the arm is · [`passage`] who may
 //! pass and who has · `authorise` what asks for the gate · `drive` what moves it · `watch` what the loops say, and alarms ·
-//! [`count`] · [`settings`].
+//! [`count`] · [`settings`] · `kept` what a start needs of all records.
 
 mod authorise;
 pub mod count;
 mod drive;
 pub mod gate;
+mod kept;
 pub mod passage;
 pub mod record;
 pub mod settings;
@@ -46,6 +47,7 @@ use crate::operation::{Actor, Reason, RequestId};
 use crate::vocabulary::{DeliveryId, Evidence, Mono};
 use count::Count;
 use gate::Gate;
+pub use kept::Kept;
 use passage::{Passage, Track, Used};
 pub use record::{Alarm, Authorisation, AuthorisationId, Call, CantDecide, Ended, Input, Record, Relay};
 pub use settings::{Delivered, Settings, Times, Undecided, Way};
@@ -185,7 +187,9 @@ pub struct State {
     /// When the last pulse for the fire, or for keeping open, was.
     held_at: Option<Mono>,
     held_tries: u32,
-    /// When what is under the arm came there, where the gate was held open for everybody then.
+    /// Since the gate was closed last it was held open for everybody, at one time or another.
+    was_held: bool,
+    /// When what is under the arm came there, where the gate was held open for everybody then, or may have been.
     let_in: Option<Mono>,
     alarms: BTreeSet<Alarm>,
     count: Count,
@@ -205,46 +209,6 @@ pub struct State {
 }
 
 impl State {
-    /// A lane as its records have left it, oldest first. Nothing is known of its inputs yet.
-    pub fn recover<'r>(settings: Settings, records: impl IntoIterator<Item = &'r Record>, now: Mono) -> Self {
-        let signal = |fitted: bool| fitted.then(|| Signal::new(now));
-        let mut state = Self {
-            presence: signal(settings.presence),
-            safety: signal(settings.safety),
-            closing: signal(settings.closing),
-            fire: signal(settings.fire),
-            gate: Gate::new(&settings, now),
-            track: Track::default(),
-            passages: Vec::new(),
-            used: Used::default(),
-            kept_open: None,
-            keeping: Vec::new(),
-            on_fire: false,
-            burns_since: None,
-            held_at: None,
-            held_tries: 0,
-            let_in: None,
-            alarms: BTreeSet::new(),
-            count: Count::new(settings.places, settings.free_again),
-            undecided: 0,
-            undecided_here: false,
-            called_here: false,
-            called_at: None,
-            lower_tries: 0,
-            reopened: 0,
-            sign: None,
-            settings,
-        };
-        for record in records {
-            if let Record::GateIntended { authorisation, attempt: 1 } = record {
-                let passage = Passage::new(authorisation.clone(), now, false);
-                state.passages.push(Passage { former: true, wanted: false, ..passage });
-            }
-            state.apply(record);
-        }
-        state
-    }
-
     /// What a record changes of what outlives a restart.
     fn apply(&mut self, record: &Record) {
         match record {
@@ -263,20 +227,20 @@ impl State {
             }
             Record::GateReopened {} => self.gate.ours = true,
             Record::GateClosed {} => {
-                self.gate.ours = false;
+                (self.gate.ours, self.was_held) = (false, false);
                 (self.lower_tries, self.reopened) = (0, 0);
             }
             Record::KeptOpen { request, .. } => {
                 self.used.intend(AuthorisationId::Operation(request.clone()));
                 self.kept_open = Some(request.clone());
-                self.gate.ours = true;
+                (self.gate.ours, self.was_held) = (true, true);
             }
             Record::Released { request, .. } => {
                 self.used.intend(AuthorisationId::Operation(request.clone()));
                 self.kept_open = None;
                 self.gate.ours = true;
             }
-            Record::FireBegun {} => (self.on_fire, self.gate.ours) = (true, true),
+            Record::FireBegun {} => (self.on_fire, self.gate.ours, self.was_held) = (true, true, true),
             Record::FireEnded {} => self.on_fire = false,
             Record::AlarmRaised(alarm) => {
                 self.alarms.insert(*alarm);

@@ -5,10 +5,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
 use super::record::{Authorisation, AuthorisationId, Ended};
 use super::settings::Settings;
 use super::signal::{Edge, Level};
-use crate::vocabulary::{DeliveryId, Mono};
+use crate::operation::RequestId;
+use crate::vocabulary::{DeliveryId, Mono, OrderId};
 
 /// A car that may pass and has not yet, as far as anybody has seen.
 #[derive(Debug, Clone)]
@@ -62,16 +65,70 @@ impl Passage {
     }
 }
 
-/// So many are remembered by name. An order's number is greater than those before it, so those are refused by their age; a
+/// So many are remembered by name, which with the longest names is 40 KB. An order's number is greater than those before it, so those are refused by their age; a
 /// request's is refused by the ledger, which knows all of them.
-const REMEMBERED: usize = 1_000;
+const REMEMBERED: usize = 500;
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
 pub struct Used {
     by_id: BTreeMap<AuthorisationId, Option<Ended>>,
     oldest_first: VecDeque<AuthorisationId>,
     /// No order up to this one may raise anything.
     until: Option<DeliveryId>,
+}
+
+/// As it is stored: oldest first, a row each.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    rows: Vec<Row>,
+    until: Option<DeliveryId>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Row {
+    Delivery(OrderId, u32, u32, Option<Ended>),
+    Operation(RequestId, Option<Ended>),
+    Undecided(u64, Option<Ended>),
+}
+
+impl From<Used> for Stored {
+    fn from(used: Used) -> Self {
+        let Used { by_id, oldest_first, until } = used;
+        let row = |id: AuthorisationId| {
+            let ended = by_id.get(&id).copied().flatten();
+            match id {
+                AuthorisationId::Delivery(DeliveryId { order, item, attempt }) => {
+                    Row::Delivery(order, item, attempt, ended)
+                }
+                AuthorisationId::Operation(request) => Row::Operation(request, ended),
+                AuthorisationId::Undecided(number) => Row::Undecided(number, ended),
+            }
+        };
+        Self { rows: oldest_first.into_iter().map(row).collect(), until }
+    }
+}
+
+impl From<Stored> for Used {
+    fn from(stored: Stored) -> Self {
+        let mut used = Self { until: stored.until, ..Self::default() };
+        for row in stored.rows {
+            let (id, ended) = match row {
+                Row::Delivery(order, item, attempt, ended) => {
+                    (AuthorisationId::Delivery(DeliveryId { order, item, attempt }), ended)
+                }
+                Row::Operation(request, ended) => (AuthorisationId::Operation(request), ended),
+                Row::Undecided(number, ended) => (AuthorisationId::Undecided(number), ended),
+            };
+            used.intend(id.clone());
+            if let Some(ended) = ended {
+                used.end(&id, ended);
+            }
+        }
+        used
+    }
 }
 
 impl Used {

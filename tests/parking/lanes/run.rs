@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kioskd::operation::{Actor, Reason, RequestId};
 use kioskd::parking::lane::{
-    Answer, Ask, Authorisation, Call, CantDecide, Effect, Event, Input, Level, Record, Relay, Settings, State, Step,
-    next,
+    Answer, Ask, Authorisation, Call, CantDecide, Effect, Event, Input, Kept, Level, Record, Relay, Settings, State,
+    Step, next,
 };
 use kioskd::vocabulary::{DeliveryId, Mono, OrderId};
 use kioskd_tests::chance::Chance;
@@ -64,6 +64,8 @@ pub struct Outcome {
     pub crashes: u32,
     pub broken: Option<String>,
     pub passed: u32,
+    pub settings: Settings,
+    pub ledger: Vec<Record>,
 }
 
 pub struct Run {
@@ -71,6 +73,8 @@ pub struct Run {
     pub world: World,
     chance: Chance,
     pub ledger: Vec<Record>,
+    /// What was kept of the lane, as JSON, and of how many records.
+    kept: Option<(String, usize)>,
     pub lane: Option<State>,
     /// When this run of the lane began, and the number of the run.
     pub boot: u64,
@@ -119,6 +123,7 @@ pub fn simulate(seed: u64, mutant: Option<Mutant>, tell: bool) -> Outcome {
     let mut run = Run {
         lane: None,
         ledger: Vec::new(),
+        kept: None,
         boot: 0,
         restart: 0,
         told: [None; 6],
@@ -144,7 +149,7 @@ pub fn simulate(seed: u64, mutant: Option<Mutant>, tell: bool) -> Outcome {
     run.go(script);
     let broken = run.checks.broken.take();
     let passed = run.world.cars.iter().filter(|car| car.passed).count() as u32;
-    Outcome { crashes: run.crashes, broken, passed }
+    Outcome { crashes: run.crashes, broken, passed, settings: run.settings, ledger: run.ledger }
 }
 
 impl Run {
@@ -225,7 +230,11 @@ impl Run {
         let of_passages =
             |record: &&Record| matches!(record, Record::GateIntended { .. } | Record::PassageEnded { .. });
         let known = self.ledger.iter().filter(|record| !(forgets && of_passages(record)));
-        self.lane = Some(State::recover(self.settings.clone(), known, Mono(0)));
+        let lane = State::recover(self.settings.clone(), known, Mono(0));
+        if self.mutant.is_none() {
+            self.resumes_as(&lane);
+        }
+        self.lane = Some(lane);
         self.say(|| "the lane starts".into());
         self.checks.quiet_start = true;
         self.checks.begins_anew();
@@ -239,6 +248,16 @@ impl Run {
             }
         }
         self.checks.quiet_start = false;
+    }
+
+    /// From what was kept and the records since it is the same lane.
+    fn resumes_as(&mut self, lane: &State) {
+        let Some((kept, of)) = &self.kept else { return };
+        let kept: Kept = serde_json::from_str(kept).unwrap();
+        let resumed = State::resume(self.settings.clone(), Some(kept), &self.ledger[*of..], Mono(0));
+        if format!("{resumed:?}") != format!("{lane:?}") {
+            self.checks.broken.get_or_insert(format!("resumed it is {resumed:?}, and by its records {lane:?}"));
+        }
     }
 
     fn ask_again(&mut self, delivery: DeliveryId) {
@@ -351,6 +370,9 @@ impl Run {
         self.ledger.extend(records.iter().filter(kept).cloned());
         for record in &records {
             self.committed(record);
+        }
+        if let Some(lane) = self.lane.as_ref().filter(|_| self.ledger.len() % 7 < 2) {
+            self.kept = Some((serde_json::to_string(&lane.kept()).unwrap(), self.ledger.len()));
         }
         if !records.is_empty() && self.cut("after the commit") {
             return;
