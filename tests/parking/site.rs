@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kioskd::parking::site::{
-    Conflict, Entered, Fact, Known, Leaving, Left, Member, Once, Paid, Roster, Site, State, Stay, ValidationUsed,
-    Voided,
+    Conflict, Entered, Fact, Known, Leaving, Left, Member, Once, Paid, Roster, Site, State, Stay, Unwritten,
+    ValidationUsed, Voided, Written,
 };
 use kioskd::parking::ticket::{
     ClassNumber, EntryTime, KeyNumber, LaneNumber, Minute, Pass, SiteNumber, TicketNumber, ValidationNumber,
@@ -116,9 +116,38 @@ struct Truth {
     corrected: i64,
 }
 
+/// The parts of a lane's state.
+#[derive(Default, Clone)]
+struct Disk {
+    parts: BTreeMap<String, String>,
+    written: Written,
+}
+
+impl Disk {
+    fn write(&mut self, site: &Site) {
+        let Unwritten { changes, written } = site.unwritten(&self.written).unwrap();
+        for change in changes {
+            assert!(change.key.len() <= 32);
+            let before = match &change.json {
+                Some(json) => self.parts.insert(change.key.clone(), json.clone()),
+                None => self.parts.remove(&change.key),
+            };
+            assert_ne!(before, change.json, "{} is written for nothing", change.key);
+        }
+        self.written = written;
+        let all = site.unwritten(&Written::default()).unwrap().changes;
+        let all: BTreeMap<String, String> = all.into_iter().map(|change| (change.key, change.json.unwrap())).collect();
+        assert_eq!(self.parts, all, "what is on disk");
+    }
+
+    fn read(&self) -> (State, Written) {
+        State::from_parts(self.parts.clone()).unwrap()
+    }
+}
+
 struct World {
     lanes: Vec<Site>,
-    disks: Vec<String>,
+    disks: Vec<Disk>,
     cars: Vec<Car>,
     /// Who has sent it, and in which part he was then.
     messages: Vec<(usize, Vec<u8>)>,
@@ -130,14 +159,15 @@ struct World {
 impl World {
     fn new(count: usize) -> Self {
         let lanes: Vec<Site> = (0..count).map(|nth| Site::new(lane(nth), roster(count))).collect();
-        let disks = lanes.iter().map(|site| serde_json::to_string(site.state()).unwrap()).collect();
+        let mut disks = vec![Disk::default(); count];
+        lanes.iter().zip(&mut disks).for_each(|(site, disk)| disk.write(site));
         let reported = vec![Vec::new(); count];
         let (cars, messages, truth) = (Vec::new(), Vec::new(), Truth::default());
         Self { lanes, disks, cars, messages, part: 0, reported, truth }
     }
 
     fn save(&mut self, at: usize) {
-        self.disks[at] = serde_json::to_string(self.lanes[at].state()).unwrap();
+        self.disks[at].write(&self.lanes[at]);
     }
 
     fn record(&mut self, at: usize, fact: Fact) {
@@ -239,8 +269,12 @@ impl World {
             }
             Action::Restart(at) => {
                 let at = at % count;
-                let state: State = serde_json::from_str(&self.disks[at]).unwrap();
+                let (state, written) = self.disks[at].read();
                 self.lanes[at] = Site::restored(roster(count), state);
+                self.disks[at].written = written;
+                let parts = self.disks[at].parts.clone();
+                self.save(at);
+                assert_eq!(self.disks[at].parts, parts, "it is as it was");
             }
             Action::Part(part) => self.part = part,
         }
