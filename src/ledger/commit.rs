@@ -1,6 +1,6 @@
 //! Writes the ledger. There is one owner with one connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -42,6 +42,13 @@ pub struct Ledger {
     remembered: BTreeMap<String, u64>,
 }
 
+/// What of the shop's memory is to be written, with its numbers, and deleted.
+#[derive(Default)]
+struct Unwritten {
+    changed: Vec<(String, u64)>,
+    gone: Vec<String>,
+}
+
 impl Ledger {
     /// Opens or begins the ledger in the directory that is held. `reserve` and `min_free` are bytes. The tail of the
     /// chain is verified. Before anything is recorded, [`begin`](Self::begin) has to be.
@@ -79,6 +86,7 @@ impl Ledger {
         // Under a new number nobody has acknowledged anything.
         let acknowledged = acknowledged.map_err(&wrap)?.filter(|_| at_home).and_then(|n| n.parse().ok()).unwrap_or(0);
         let tail = reader::verify_tail(&connection, &path, TAIL)?;
+        let remembered = memory::names(&connection).map_err(&wrap)?.into_iter().map(|name| (name, 0)).collect();
         let reserve = Reserve::new(lock.directory(), reserve, min_free);
         reserve.make_private()?;
         let ledger = Self {
@@ -95,7 +103,7 @@ impl Ledger {
             acknowledged,
             reserve,
             latched: None,
-            remembered: BTreeMap::new(),
+            remembered,
         };
         ledger.reserve.ready();
         Ok(ledger)
@@ -190,11 +198,17 @@ impl Ledger {
         self.acknowledged = seq.min(self.seq);
     }
 
-    /// The parts of the shop's memory that are not on disk as they are.
-    fn unwritten(&self, state: &sale::State) -> Vec<(String, u64)> {
-        let mut parts = state.shop.memory();
-        parts.retain(|(name, number)| self.remembered.get(name) != Some(number));
-        parts
+    /// What of the shop's memory is not on disk as it is.
+    fn unwritten(&self, state: &sale::State) -> Unwritten {
+        let memory = state.shop.memory();
+        if memory.is_empty() {
+            return Unwritten::default();
+        }
+        let there: BTreeSet<&str> = memory.iter().map(|(name, _)| name.as_str()).collect();
+        let gone = self.remembered.keys().filter(|name| !there.contains(name.as_str())).cloned().collect();
+        let changed =
+            memory.iter().filter(|(name, number)| self.remembered.get(name) != Some(number)).cloned().collect();
+        Unwritten { changed, gone }
     }
 
     fn write(
@@ -202,7 +216,7 @@ impl Ledger {
         at: &Stamp,
         records: &[Record],
         state: &sale::State,
-        parts: &[(String, u64)],
+        memory: &Unwritten,
     ) -> Result<(u64, String), LedgerError> {
         let wrap = LedgerError::sqlite(&self.path);
         let change = self.connection.transaction().map_err(&wrap)?;
@@ -218,10 +232,15 @@ impl Ledger {
         for order in orders.iter().filter_map(|id| state.orders.get(id)) {
             project::order(&change, order).map_err(&wrap)?;
         }
-        for (name, _) in parts {
-            if let Some(value) = state.shop.part(name) {
+        for (name, _) in &memory.changed {
+            let value =
+                state.shop.part(name).map_err(|why| wrap(rusqlite::Error::ToSqlConversionFailure(Box::new(why))))?;
+            if let Some(value) = value {
                 memory::write(&change, name, &value).map_err(&wrap)?;
             }
+        }
+        for name in &memory.gone {
+            memory::delete(&change, name).map_err(&wrap)?;
         }
         change
             .prepare_cached("UPDATE meta SET value = ?1 WHERE key = 'acknowledged'")
@@ -237,19 +256,20 @@ impl Journal for Ledger {
         if let Some(why) = &self.latched {
             return Err(LedgerError::Latched(why.clone()));
         }
-        let parts = self.unwritten(state);
-        if records.is_empty() && parts.is_empty() {
+        let memory = self.unwritten(state);
+        if records.is_empty() && memory.changed.is_empty() && memory.gone.is_empty() {
             return Ok(());
         }
-        let mut result = self.write(at, records, state, &parts);
+        let mut result = self.write(at, records, state, &memory);
         if result.as_ref().is_err_and(LedgerError::disk_full) && self.reserve.release() {
             tracing::warn!(path = %self.path.display(), "the disk is full: the reserve file was deleted to make room for money records");
-            result = self.write(at, records, state, &parts);
+            result = self.write(at, records, state, &memory);
         }
         match result {
             Ok((seq, hash)) => {
                 (self.seq, self.hash) = (seq, hash);
-                self.remembered.extend(parts);
+                memory.gone.iter().for_each(|name| drop(self.remembered.remove(name)));
+                self.remembered.extend(memory.changed);
                 Ok(())
             }
             Err(error) => {

@@ -37,6 +37,15 @@ pub fn write(connection: &Connection, name: &str, value: &str) -> rusqlite::Resu
         .map(drop)
 }
 
+pub fn delete(connection: &Connection, name: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM memory WHERE name = ?1")?.execute([name]).map(drop)
+}
+
+/// The names of all parts.
+pub fn names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection.prepare("SELECT name FROM memory")?.query_map([], |row| row.get(0))?.collect()
+}
+
 /// The SHA-256 of name, line feed and value.
 fn sum(name: &str, value: &str) -> String {
     HEXLOWER.encode(digest(&SHA256, format!("{name}\n{value}").as_bytes()).as_ref())

@@ -70,15 +70,19 @@ pub trait Shop: std::fmt::Debug + Send {
         Vec::new()
     }
 
-    /// What it remembers beside its records, in parts by name, each with a number that grows when the part changes. They are
-    /// written in the commit of the step in which they change, be it one without records.
+    /// What it remembers beside its records, in parts by name, each with a number that is another one when the part has changed, and
+    /// 0 while the part is as it was recalled. What has changed is written, and what is gone deleted, in the commit of the step, be it
+    /// one without records. A shop that remembers nothing leaves alone what another has remembered.
     fn memory(&self) -> Vec<(String, u64)> {
         Vec::new()
     }
 
     /// One of these parts, as JSON.
-    fn part(&self, _name: &str) -> Option<String> {
-        None
+    ///
+    /// # Errors
+    /// It can't be written as JSON.
+    fn part(&self, _name: &str) -> Result<Option<String>, serde_json::Error> {
+        Ok(None)
     }
 
     /// After a start: the parts as they were written last, before any record.

@@ -116,9 +116,37 @@ struct Truth {
     corrected: i64,
 }
 
+/// The parts of a lane's state, and their numbers in this run.
+#[derive(Default, Clone)]
+struct Disk {
+    parts: BTreeMap<String, String>,
+    written: BTreeMap<String, u64>,
+}
+
+impl Disk {
+    fn write(&mut self, site: &Site) {
+        let now: BTreeMap<String, u64> = site.parts().collect();
+        self.parts.retain(|key, _| now.contains_key(key));
+        for key in now.iter().filter(|(key, number)| self.written.get(*key) != Some(number)).map(|(key, _)| key) {
+            assert!(key.len() <= 32);
+            let json = site.part(key).unwrap();
+            let before = self.parts.insert(key.clone(), json.clone().unwrap());
+            assert_ne!(before, json, "{key} is written for nothing");
+        }
+        let all = now.keys().map(|key| (key.clone(), site.part(key).unwrap().unwrap())).collect();
+        assert_eq!(self.parts, all, "what is on disk");
+        self.written = now;
+    }
+
+    fn read(&mut self) -> State {
+        self.written = self.parts.keys().map(|key| (key.clone(), 0)).collect();
+        State::from_parts(self.parts.clone()).unwrap()
+    }
+}
+
 struct World {
     lanes: Vec<Site>,
-    disks: Vec<String>,
+    disks: Vec<Disk>,
     cars: Vec<Car>,
     /// Who has sent it, and in which part he was then.
     messages: Vec<(usize, Vec<u8>)>,
@@ -130,14 +158,15 @@ struct World {
 impl World {
     fn new(count: usize) -> Self {
         let lanes: Vec<Site> = (0..count).map(|nth| Site::new(lane(nth), roster(count))).collect();
-        let disks = lanes.iter().map(|site| serde_json::to_string(site.state()).unwrap()).collect();
+        let mut disks = vec![Disk::default(); count];
+        lanes.iter().zip(&mut disks).for_each(|(site, disk)| disk.write(site));
         let reported = vec![Vec::new(); count];
         let (cars, messages, truth) = (Vec::new(), Vec::new(), Truth::default());
         Self { lanes, disks, cars, messages, part: 0, reported, truth }
     }
 
     fn save(&mut self, at: usize) {
-        self.disks[at] = serde_json::to_string(self.lanes[at].state()).unwrap();
+        self.disks[at].write(&self.lanes[at]);
     }
 
     fn record(&mut self, at: usize, fact: Fact) {
@@ -239,8 +268,11 @@ impl World {
             }
             Action::Restart(at) => {
                 let at = at % count;
-                let state: State = serde_json::from_str(&self.disks[at]).unwrap();
+                let state = self.disks[at].read();
                 self.lanes[at] = Site::restored(roster(count), state);
+                let parts = self.disks[at].parts.clone();
+                self.save(at);
+                assert_eq!(self.disks[at].parts, parts, "it is as it was");
             }
             Action::Part(part) => self.part = part,
         }

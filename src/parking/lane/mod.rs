@@ -188,7 +188,9 @@ pub struct State {
     /// When the last pulse for the fire, or for keeping open, was.
     held_at: Option<Mono>,
     held_tries: u32,
-    /// When what is under the arm came there, where the gate was held open for everybody then.
+    /// Since the gate was closed last it was held open for everybody, at one time or another.
+    was_held: bool,
+    /// When what is under the arm came there, where the gate was held open for everybody then, or may have been.
     let_in: Option<Mono>,
     alarms: BTreeSet<Alarm>,
     count: Count,
@@ -233,6 +235,7 @@ impl State {
             burns_since: None,
             held_at: None,
             held_tries: 0,
+            was_held: false,
             let_in: None,
             alarms: BTreeSet::new(),
             count: Count::new(settings.places, settings.free_again),
@@ -266,6 +269,7 @@ impl State {
             ended,
             until,
             ours: self.gate.ours,
+            was_held: self.was_held,
             undecided: self.undecided,
             kept_open: self.kept_open.clone(),
             alarms: self.alarms.iter().copied().collect(),
@@ -297,20 +301,20 @@ impl State {
             }
             Record::GateReopened {} => self.gate.ours = true,
             Record::GateClosed {} => {
-                self.gate.ours = false;
+                (self.gate.ours, self.was_held) = (false, false);
                 (self.lower_tries, self.reopened) = (0, 0);
             }
             Record::KeptOpen { request, .. } => {
                 self.used.intend(AuthorisationId::Operation(request.clone()));
                 self.kept_open = Some(request.clone());
-                self.gate.ours = true;
+                (self.gate.ours, self.was_held) = (true, true);
             }
             Record::Released { request, .. } => {
                 self.used.intend(AuthorisationId::Operation(request.clone()));
                 self.kept_open = None;
                 self.gate.ours = true;
             }
-            Record::FireBegun {} => (self.on_fire, self.gate.ours) = (true, true),
+            Record::FireBegun {} => (self.on_fire, self.gate.ours, self.was_held) = (true, true, true),
             Record::FireEnded {} => self.on_fire = false,
             Record::AlarmRaised(alarm) => {
                 self.alarms.insert(*alarm);
@@ -320,13 +324,14 @@ impl State {
             }
             Record::CarsInside { inside } => self.count.set(*inside),
             Record::Standing(standing) => {
-                let Standing { ended, until, ours, undecided, kept_open, alarms, inside, full } = &**standing;
+                let Standing { ended, until, ours, was_held, undecided, kept_open, alarms, inside, full } = &**standing;
                 self.used = Used::stands(ended, *until);
                 if let Some(request) = kept_open {
                     self.used.intend(AuthorisationId::Operation(request.clone()));
                 }
                 self.passages.clear();
-                (self.gate.ours, self.undecided, self.on_fire) = (*ours, *undecided, false);
+                (self.gate.ours, self.was_held) = (*ours, *was_held);
+                (self.undecided, self.on_fire) = (*undecided, false);
                 (self.kept_open, self.alarms) = (kept_open.clone(), alarms.iter().copied().collect());
                 // It stays full until enough places are free.
                 if *full {

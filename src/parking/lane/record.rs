@@ -187,6 +187,8 @@ pub struct Standing {
     pub until: Option<DeliveryId>,
     /// The gate is open, or may be, because of the lane.
     pub ours: bool,
+    /// Since the gate was closed last it was held open for everybody, at one time or another.
+    pub was_held: bool,
     pub undecided: u64,
     pub kept_open: Option<RequestId>,
     pub alarms: Vec<Alarm>,

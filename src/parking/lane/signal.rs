@@ -77,6 +77,8 @@ pub struct Signal {
     since: Mono,
     /// A car is there; by time, so later than `level`.
     occupied: bool,
+    /// It was found active at the first word after a silence: nobody has seen what is there come.
+    found: bool,
     changes: VecDeque<Mono>,
     flickers_until: Option<Mono>,
 }
@@ -84,13 +86,21 @@ pub struct Signal {
 impl Signal {
     /// Nobody knows yet.
     pub fn new(now: Mono) -> Self {
-        Self { level: Level::Unknown, since: now, occupied: false, changes: VecDeque::new(), flickers_until: None }
+        Self {
+            level: Level::Unknown,
+            since: now,
+            occupied: false,
+            found: false,
+            changes: VecDeque::new(),
+            flickers_until: None,
+        }
     }
 
     pub fn set(&mut self, level: Level, now: Mono, times: &Times) {
         if level == self.level {
             return;
         }
+        self.found = level == Level::Active && self.level == Level::Unknown;
         // The first word after a silence is no change of the wire.
         if self.level != Level::Unknown && level != Level::Unknown {
             self.changes.push_back(now);
@@ -128,6 +138,11 @@ impl Signal {
             }
             _ => None,
         }
+    }
+
+    /// Since when it has been active, where nobody has seen what is there come.
+    pub fn found(&self) -> Option<Mono> {
+        self.found.then_some(self.since)
     }
 
     /// It is certain that no car is there.

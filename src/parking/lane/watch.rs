@@ -74,7 +74,9 @@ impl Turn<'_> {
         }
         if safety == Some(Edge::Came) {
             let held = state.kept_open.is_some() || state.on_fire;
-            state.let_in = held.then_some(now);
+            // What is found there by the first word of a run may have come while the gate was held open.
+            let found = state.safety.as_ref().and_then(super::Signal::found).filter(|_| state.was_held);
+            state.let_in = found.or(held.then_some(now));
         }
         // In the order in which a car reaches them and leaves them, where both have settled at once.
         let gap = now + times.gap;

@@ -40,8 +40,9 @@ const TELL_EVERY: Duration = Duration::from_secs(2);
 const ORDERS: usize = 32;
 /// What was done twice is noted under so many keys in turn; the ledger keeps all of it.
 const CONFLICTS: u64 = 64;
-/// What the site's state is called in memory.
-const SITE: &str = "site";
+/// What the parts of the site's state are called in memory, each with its key behind it; and what is remembered besides.
+const SITE: &str = "site/";
+const LANE: &str = "lane";
 /// Under this is noted the last ticket that a person has declared void.
 const VOID_NOTE: &str = "void";
 /// And here how many cars a person has counted inside.
@@ -314,28 +315,44 @@ impl Shop for CarPark {
     }
 
     fn memory(&self) -> Vec<(String, u64)> {
-        vec![(SITE.to_owned(), self.revision)]
+        let site = self.site.parts().map(|(key, number)| (format!("{SITE}{key}"), number));
+        std::iter::once((LANE.to_owned(), self.revision)).chain(site).collect()
     }
 
-    fn part(&self, name: &str) -> Option<String> {
-        let stored = Stored { sure: self.sure, counted: self.counted.as_deref(), site: self.site.state() };
-        (name == SITE).then(|| serde_json::to_string(&stored).ok())?
+    fn part(&self, name: &str) -> Result<Option<String>, serde_json::Error> {
+        match name.strip_prefix(SITE) {
+            Some(key) => self.site.part(key),
+            None if name == LANE => {
+                serde_json::to_string(&Kept { sure: self.sure, counted: self.counted.clone() }).map(Some)
+            }
+            None => Ok(None),
+        }
     }
 
     fn recall(&mut self, mut parts: BTreeMap<String, String>) -> Result<(), String> {
-        let Some(text) = parts.remove(SITE) else { return Ok(()) };
-        let restored: Restored = serde_json::from_str(&text).map_err(|why| why.to_string())?;
-        let (now, me) = (self.site.me(), restored.site.me());
+        let Some(text) = parts.remove(LANE) else {
+            let rest = parts.keys().any(|name| name.starts_with(SITE));
+            return if rest {
+                Err("what the lane remembers has no part `lane`: its disk is damaged".into())
+            } else {
+                Ok(())
+            };
+        };
+        let kept: Kept = serde_json::from_str(&text).map_err(|why| why.to_string())?;
+        let of_site = parts.into_iter().filter_map(|(name, json)| Some((name.strip_prefix(SITE)?.to_owned(), json)));
+        let state = SiteState::from_parts(of_site).map_err(|why| why.to_string())?;
+        let (now, me) = (self.site.me(), state.me());
         if now != me {
             return Err(format!(
                 "this ledger is of lane {me} of the site, and the configuration says lane {now}; write lane = {me}, or begin a new ledger"
             ));
         }
-        self.site = Site::restored(self.site.roster().clone(), restored.site);
+        self.site = Site::restored(self.site.roster().clone(), state);
         self.site.list_keys(&self.parts.keys);
         self.inside = self.site.occupancy();
-        self.sure = restored.sure;
-        self.counted = restored.counted;
+        self.sure = kept.sure;
+        self.counted = kept.counted;
+        self.revision = 0;
         Ok(())
     }
 
@@ -372,9 +389,6 @@ impl Shop for CarPark {
             tracing::error!(%why, "the other lanes can't be told");
             None
         });
-        if next.is_some() {
-            self.revision += 1;
-        }
         // Whether the last one was sent before a restart nobody knows.
         let document = next.or_else(|| self.site.last().filter(|_| first).cloned())?;
         self.told = Some(self.now);
@@ -439,16 +453,9 @@ impl Shop for CarPark {
     }
 }
 
-#[derive(serde::Serialize)]
-struct Stored<'s> {
-    sure: Wall,
-    counted: Option<&'s str>,
-    site: &'s SiteState,
-}
-
-#[derive(serde::Deserialize)]
-struct Restored {
+/// What is remembered besides the site's parts.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Kept {
     sure: Wall,
     counted: Option<String>,
-    site: SiteState,
 }

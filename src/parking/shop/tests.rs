@@ -336,13 +336,17 @@ fn what_it_remembers_outlives_a_restart() {
     let mut entry = kiosk(1, TicketDeed::GiveOut);
     let (_, number) = enter(&mut entry, 1);
     let parts = |park: &CarPark| -> BTreeMap<String, String> {
-        park.memory().into_iter().map(|(name, _)| (name.clone(), park.part(&name).unwrap())).collect()
+        park.memory().into_iter().map(|(name, _)| (name.clone(), park.part(&name).unwrap().unwrap())).collect()
     };
     let mut again = kiosk(1, TicketDeed::GiveOut);
     again.park.recall(parts(&entry.park)).unwrap();
+    assert!(again.park.memory().iter().all(|(_, number)| *number == 0), "nothing of it is written again");
     assert!(again.park.site.find(number).is_some());
     let (_, next) = enter(&mut again, 1);
     assert_ne!(next, number, "a number is given out once");
+    let mut torn = parts(&entry.park);
+    torn.remove("lane");
+    assert!(kiosk(1, TicketDeed::GiveOut).park.recall(torn).unwrap_err().contains("damaged"));
     let other = kiosk(2, TicketDeed::Pay).park.recall(parts(&entry.park)).unwrap_err();
     assert!(other.contains("is of lane 1") && other.contains("write lane = 1"), "{other}");
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::fact::{Entered, Left, MOST_STAYS, Paid, SeasonUsed, Stay, ValidationUsed, Voided};
+use super::parts::{Part, Revisions};
 use crate::parking::ticket::{LaneNumber, Pass, SiteNumber, TicketNumber};
 use crate::signed::jws::{BadMessage, PublicKey, Purpose, Signer};
 use crate::vocabulary::LaneId;
@@ -298,23 +299,10 @@ pub struct Heard {
 
 /// What was heard of each lane: of every lane the newest document. The smaller is a part of the larger, and merging two gives the
 /// least that has both: in any order, in any grouping, and as often as may be.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Known(BTreeMap<LaneNumber, Heard>);
-
-/// From disk. One that this software does not read, because another version of it has written it, is left out: it is heard again.
-impl<'de> Deserialize<'de> for Known {
-    fn deserialize<D: serde::Deserializer<'de>>(stored: D) -> Result<Self, D::Error> {
-        let stored = BTreeMap::<LaneNumber, serde_json::Value>::deserialize(stored)?;
-        let read = stored.into_iter().filter_map(|(lane, heard)| Some((lane, serde_json::from_value(heard).ok()?)));
-        Ok(Self(read.collect()))
-    }
-}
-
-/// The same of this lane's own last document, which is made anew.
-pub(super) fn readable<'de, D: serde::Deserializer<'de>>(stored: D) -> Result<Option<Document>, D::Error> {
-    let stored = Option::<serde_json::Value>::deserialize(stored)?;
-    Ok(stored.and_then(|stored| serde_json::from_value(stored).ok()))
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    heard: BTreeMap<LaneNumber, Heard>,
+    pub(super) revisions: Revisions,
 }
 
 impl Known {
@@ -325,11 +313,14 @@ impl Known {
     pub fn take(&mut self, heard: Heard) -> Result<bool, BadDocument> {
         let document = &heard.document;
         let (lane, seq) = (document.lane, document.seq);
-        match self.0.get_mut(&lane) {
+        match self.heard.get_mut(&lane) {
             Some(known) if known.document.seq == seq => match known.document == *document {
                 true => {
                     // The same, perhaps signed anew.
-                    known.keys.extend(heard.keys);
+                    if !heard.keys.is_subset(&known.keys) {
+                        known.keys.extend(heard.keys);
+                        self.revisions.touch(Part::Known(lane));
+                    }
                     Ok(false)
                 }
                 false => Err(BadDocument::TwoOfOne { lane, seq }),
@@ -338,7 +329,8 @@ impl Known {
                 Err(BadDocument::RolledBack { lane, known: known.seq, said: seq })
             }
             _ => {
-                self.0.insert(lane, heard);
+                self.heard.insert(lane, heard);
+                self.revisions.touch(Part::Known(lane));
                 Ok(true)
             }
         }
@@ -346,7 +338,7 @@ impl Known {
 
     /// All that the other has heard too. What is older there changes nothing.
     pub fn merge(&mut self, other: &Self) {
-        for heard in other.0.values() {
+        for heard in other.heard.values() {
             // An older one is the other's past, which is part of what is known.
             let _ = self.take(heard.clone());
         }
@@ -355,17 +347,42 @@ impl Known {
     /// What a lane has said that is not listed any more, or by a key that is not, does not count: whoever stole a key is not
     /// believed for longer than the key is.
     pub(super) fn keep_listed(&mut self, roster: &Roster) {
-        self.0.retain(|lane, heard| {
-            heard.keys = roster.of(*lane, &heard.keys);
+        let Self { heard, revisions } = self;
+        heard.retain(|lane, heard| {
+            let keys = roster.of(*lane, &heard.keys);
+            if keys != heard.keys {
+                heard.keys = keys;
+                revisions.touch(Part::Known(*lane));
+            }
             !heard.keys.is_empty()
         });
     }
 
+    /// The parts that it has.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part> {
+        self.heard.keys().map(|lane| Part::Known(*lane))
+    }
+
+    /// One of them, as JSON.
+    pub(super) fn part(&self, lane: LaneNumber) -> serde_json::Result<String> {
+        serde_json::to_string(&self.heard.get(&lane))
+    }
+
+    /// Takes one of them from disk. One that this software does not read, because another version
+    /// of it has written it, is left out: it is heard again.
+    pub(super) fn put(&mut self, lane: LaneNumber, json: &str) {
+        if let Ok(heard) = serde_json::from_str::<Heard>(json)
+            && heard.document.lane == lane
+        {
+            self.heard.insert(lane, heard);
+        }
+    }
+
     pub fn get(&self, lane: LaneNumber) -> Option<&Document> {
-        self.0.get(&lane).map(|heard| &heard.document)
+        self.heard.get(&lane).map(|heard| &heard.document)
     }
 
     pub(super) fn documents(&self) -> impl Iterator<Item = &Document> {
-        self.0.values().map(|heard| &heard.document)
+        self.heard.values().map(|heard| &heard.document)
     }
 }

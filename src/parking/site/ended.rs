@@ -2,39 +2,81 @@
 //!
 //! A lane in use says so soon, and then the stay is left out here. A retired one never does: its last document has the car inside for
 //! ever, or had not heard of the ticket at all. So every lane remembers by itself, and what is known of such a stay can be
-//! forgotten by those that told it.
+//! forgotten by those that told it. Each lane that tells has a part of the room, so that who has stolen one key fills that and no
+//! more.
 
-use std::collections::BTreeSet;
-
-use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::document::Known;
 use super::fact::Stay;
-use crate::parking::ticket::LaneNumber;
+use super::parts::{Part, Revisions, chunks, rows};
+use crate::parking::ticket::{LaneNumber, TicketNumber};
 
-/// So many are remembered. What is told beyond is not forgotten by those that tell it.
+/// So many are remembered, and so many that one lane has told. What is told beyond is not forgotten by those that tell it.
 const MOST: usize = 100_000;
+const MOST_OF_ONE: usize = 25_000;
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Ended(BTreeSet<Stay>);
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ended {
+    /// Who has told it first, by the stay's number.
+    told_by: BTreeMap<u32, LaneNumber>,
+    /// How many each has told.
+    of_one: BTreeMap<LaneNumber, usize>,
+    pub revisions: Revisions,
+}
 
 impl Ended {
     pub fn has(&self, stay: Stay) -> bool {
-        self.0.contains(&stay)
+        self.told_by.contains_key(&stay.into())
     }
 
-    /// Of other lanes than this one, which knows its own.
-    pub fn add(&mut self, me: LaneNumber, stays: impl Iterator<Item = Stay>) {
+    /// Those that a lane has told, but for this lane's own, which knows better.
+    pub fn add(&mut self, me: LaneNumber, by: LaneNumber, stays: impl Iterator<Item = Stay>) {
+        let of_one = self.of_one.entry(by).or_default();
         for stay in stays.filter(|stay| stay.0.lane() != me) {
-            if self.0.len() < MOST {
-                self.0.insert(stay);
+            if !self.told_by.contains_key(&stay.into()) && self.told_by.len() < MOST && *of_one < MOST_OF_ONE {
+                *of_one += 1;
+                self.told_by.insert(stay.into(), by);
+                self.revisions.touch(Part::ended(stay.into()));
             }
         }
     }
 
     /// Leaves out those of which the lane itself says so.
     pub fn tidy(&mut self, known: &Known) {
-        self.0.retain(|stay| !known.get(stay.0.lane()).is_some_and(|document| document.is_over(stay.0.serial())));
+        let Self { told_by, of_one, revisions } = self;
+        told_by.retain(|packed, by| {
+            let over = |ticket: TicketNumber| {
+                known.get(ticket.lane()).is_some_and(|document| document.is_over(ticket.serial()))
+            };
+            let useless = TicketNumber::unpacked(*packed).is_none_or(over);
+            if useless {
+                revisions.touch(Part::ended(*packed));
+                of_one.entry(*by).and_modify(|of_one| *of_one -= 1);
+            }
+            !useless
+        });
+        let there: BTreeSet<Part> = self.parts().collect();
+        self.revisions.forget(|part| there.contains(&part));
+    }
+
+    /// The parts that it has.
+    pub fn parts(&self) -> impl Iterator<Item = Part> {
+        chunks(&self.told_by).map(Part::Ended)
+    }
+
+    /// One of them, as JSON.
+    pub fn part(&self, chunk: u64) -> serde_json::Result<String> {
+        serde_json::to_string(&rows(&self.told_by, chunk).collect::<Vec<_>>())
+    }
+
+    /// Takes one of them from disk.
+    pub fn put(&mut self, json: &str) -> serde_json::Result<()> {
+        for (stay, by) in serde_json::from_str::<Vec<(Stay, LaneNumber)>>(json)? {
+            if self.told_by.insert(stay.into(), by).is_none() {
+                *self.of_one.entry(by).or_default() += 1;
+            }
+        }
+        Ok(())
     }
 }

@@ -11,21 +11,23 @@
 //!
 //! - `fact` what a lane tells · `document` how it says so, and what was heard of all · `own` what is told and when it is
 //!   forgotten · `seasons`, `ended` what is remembered then · `conflict` what was done twice · `stay` what is known of one stay
+//! - `parts` the state in parts · `written` as they are on disk
 
 mod conflict;
 mod document;
 mod ended;
 mod fact;
 mod own;
+mod parts;
 mod seasons;
 mod stay;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
-
 use self::ended::Ended;
 use self::own::{Around, Own};
+use self::parts::{Part, Revisions};
 use super::ticket::{
     KeyNumber, LaneNumber, Minute, Nearness, Pass, Plate, SiteKeys, TicketNumber, ValidationNumber, near,
 };
@@ -36,6 +38,7 @@ pub use document::{BadDocument, BadRoster, Document, Heard, Known, MOST_LANES, M
 pub use fact::{Entered, Fact, How, Left, Once, Paid, SeasonUsed, Stay, ValidationUsed, Voided};
 pub use own::{MOST_FACTS, MOST_INSIDE, NotRecorded, TooLarge};
 pub use stay::{Leaving, Over, Payments, Until};
+pub use written::BadState;
 
 /// A lane's part of the site.
 #[derive(Debug, Clone)]
@@ -47,10 +50,8 @@ pub struct Site {
 }
 
 /// What is on disk.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct State {
-    #[serde(deserialize_with = "this_version")]
-    v: u64,
     own: Own,
     known: Known,
     ended: Ended,
@@ -58,6 +59,7 @@ pub struct State {
     older_disk: bool,
     /// Conflicts that were reported and can still be seen.
     reported: BTreeSet<Conflict>,
+    revisions: Revisions,
 }
 
 impl State {
@@ -65,14 +67,6 @@ impl State {
     pub fn me(&self) -> LaneNumber {
         self.own.me
     }
-}
-
-const STATE_VERSION: u64 = 1;
-
-fn this_version<'de, D: serde::Deserializer<'de>>(stored: D) -> Result<u64, D::Error> {
-    let v = u64::deserialize(stored)?;
-    let other = format_args!("the lane's state is of version {v}, which this software does not read; update it");
-    if v == STATE_VERSION { Ok(v) } else { Err(serde::de::Error::custom(other)) }
 }
 
 /// What came of a document.
@@ -96,12 +90,12 @@ impl Site {
     /// A lane that has done nothing yet. A board that is replaced begins under a number that was not used before.
     pub fn new(me: LaneNumber, roster: Roster) -> Self {
         let state = State {
-            v: STATE_VERSION,
             own: Own::new(me),
             known: Known::default(),
             ended: Ended::default(),
             older_disk: false,
             reported: BTreeSet::new(),
+            revisions: Revisions::default(),
         };
         Self { roster, shops: None, state }
     }
@@ -128,7 +122,6 @@ impl Site {
         self.shops = Some(keys.shops().collect());
     }
 
-    /// To be written to disk.
     pub fn state(&self) -> &State {
         &self.state
     }
@@ -179,11 +172,14 @@ impl Site {
         }
         let (what, ended) = (fact.once(), fact.ended());
         self.state.own.record(fact)?;
-        self.state.ended.add(self.me(), ended.into_iter());
+        self.state.ended.add(self.me(), self.me(), ended.into_iter());
         let seen =
             what.map(|what| conflict::conflicts_of(what, &self.state.own, &self.state.known)).unwrap_or_default();
         let new = self.new_ones(&seen);
-        self.state.reported.extend(&new);
+        if !new.is_empty() {
+            self.state.reported.extend(&new);
+            self.state.revisions.touch(Part::Rest);
+        }
         Ok(new)
     }
 
@@ -213,7 +209,7 @@ impl Site {
         let mut conflicts = Vec::new();
         if new {
             if let Some(document) = self.state.known.get(lane) {
-                self.state.ended.add(self.state.own.me, document.ended());
+                self.state.ended.add(self.state.own.me, lane, document.ended());
             }
             // First what can be seen now, and then what need not be seen any more.
             conflicts = self.news();
@@ -227,7 +223,9 @@ impl Site {
     fn take_own(&mut self, document: &Document) -> Result<Taken, BadDocument> {
         let own = &self.state.own;
         if document.seq > own.seq {
-            self.state.older_disk = true;
+            if !std::mem::replace(&mut self.state.older_disk, true) {
+                self.state.revisions.touch(Part::Rest);
+            }
             return Err(BadDocument::OlderDisk { heard: document.seq, own: own.seq });
         }
         let other = own.last.as_ref().is_some_and(|mine| mine.seq == document.seq && mine != document);
@@ -249,10 +247,15 @@ impl Site {
         let new = self.new_ones(&seen);
         // One that can't be seen any more is never seen again, because no lane goes back; but a document that does not count
         // for its key may be heard anew.
-        let State { reported, known, own, .. } = &mut self.state;
+        let State { reported, known, own, revisions, .. } = &mut self.state;
+        let before = reported.len();
         let heard = |side: Side| side.lane == own.me || !self.roster.has(side.lane) || known.get(side.lane).is_some();
-        reported.retain(|conflict| !(heard(conflict.sides.0) && heard(conflict.sides.1)));
+        reported.retain(|it| seen.contains(it) || !(heard(it.sides.0) && heard(it.sides.1)));
+        let retained = reported.len();
         reported.extend(seen);
+        if retained != before || reported.len() != retained {
+            revisions.touch(Part::Rest);
+        }
         new
     }
 

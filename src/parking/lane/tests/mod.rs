@@ -255,6 +255,7 @@ fn standing() -> Record {
         ended: vec![(delivery(3), Ended::Withdrawn), (delivery(4), Ended::Passed)],
         until: Some(delivery(2)),
         ours: true,
+        was_held: true,
         undecided: 7,
         kept_open: Some(RequestId::parse("r1").unwrap()),
         alarms: vec![Alarm::Tailgated, Alarm::Input { input: Input::Safety, fault: Fault::Stuck }],

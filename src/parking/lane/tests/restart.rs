@@ -125,3 +125,58 @@ fn an_arm_that_was_left_up_is_lowered_once_every_input_has_spoken() {
     story.pass(600);
     assert_eq!((story.lowered(), story.raised()), (1, 0));
 }
+
+/// The gate is open, and a car under it and behind it; nobody is before it.
+fn comes_back_with_a_car_under_the_arm(story: &mut Story) {
+    story.restarts();
+    for (input, level) in [
+        (Input::Safety, Level::Active),
+        (Input::Presence, Level::Inactive),
+        (Input::Closing, Level::Active),
+        (Input::Closed, Level::Inactive),
+        (Input::Opened, Level::Active),
+        (Input::Fire, Level::Inactive),
+    ] {
+        story.says(input, level);
+    }
+}
+
+#[test]
+fn who_was_let_in_before_uses_nothing_up_that_is_meant_for_the_next() {
+    let mut story = Story::whole(Way::In);
+    story.asks(Ask::KeepOpen);
+    story.arm_goes_up();
+    story.car_comes();
+    story.car_comes_under();
+    story.off(Input::Presence);
+    story.asks(Ask::Release);
+    comes_back_with_a_car_under_the_arm(&mut story);
+    // The next car may pass before it has left.
+    story.car_may_pass(1);
+    story.off(Input::Safety);
+    story.pass(600);
+    assert_eq!(story.wrote(&Record::CarPassed { authorised: true }), 1);
+    assert_eq!((story.answers(), story.lane.passages().len()), (vec![], 1), "the next has not passed");
+    story.off(Input::Closing);
+    story.pass(5_000);
+    assert_eq!(story.lowered(), 0);
+    story.car_drives_through();
+    assert_eq!(story.answers(), [(delivery(1), Answer::Delivered)]);
+    assert_eq!((story.lane.passages().len(), story.alarms(), story.calls()), (0, vec![], vec![]));
+}
+
+#[test]
+fn who_may_have_been_let_in_is_only_where_the_gate_was_held_open_since_it_was_closed() {
+    let mut story = Story::whole(Way::In);
+    story.asks(Ask::KeepOpen);
+    story.arm_goes_up();
+    story.asks(Ask::Release);
+    story.pass(1_000);
+    story.arm_goes_down();
+    assert_eq!(story.wrote(&Record::GateClosed {}), 1);
+    comes_back_with_a_car_under_the_arm(&mut story);
+    story.pass(1_000);
+    story.off(Input::Safety);
+    story.pass(600);
+    assert_eq!(story.wrote(&Record::Tailgated { sure: true }), 1);
+}

@@ -164,11 +164,11 @@ fn a_state_that_makes_too_large_a_document_says_so() {
     for _ in 0..5_000 {
         park.enter(1, None);
     }
-    let mut state = serde_json::to_value(park.at(1).state()).unwrap();
-    for inside in state["own"]["inside"].as_object_mut().unwrap().values_mut() {
-        inside["told"] = true.into();
+    let mut parts = stored(park.at(1));
+    for (_, json) in parts.iter_mut().filter(|(key, _)| key.starts_with("own/inside/")) {
+        *json = json.replace("\"told\":false", "\"told\":true");
     }
-    let mut site = Site::restored(roster(1), serde_json::from_value(state).unwrap());
+    let mut site = Site::restored(roster(1), read(parts));
     let wrong = site.publish().unwrap_err().to_string();
     assert!(wrong.contains("a document has at most 98004: its state is damaged"), "{wrong}");
     assert_eq!(site.last(), None);
@@ -181,18 +181,21 @@ fn a_state_of_another_version() {
     park.enter(1, None);
     park.enter(2, None);
     park.settle();
-    let mut state = serde_json::to_value(park.at(1).state()).unwrap();
-    state["known"]["2"]["document"]["more"] = 1.into();
-    state["own"]["last"]["more"] = 1.into();
-    let mut site = Site::restored(roster(2), serde_json::from_value(state.clone()).unwrap());
+    let mut parts = stored(park.at(1));
+    for key in ["known/2", "own/last"] {
+        let json = parts.get_mut(key).unwrap();
+        *json = json.replace("\"stand\"", "\"more\":1,\"stand\"");
+    }
+    let mut site = Site::restored(roster(2), read(parts.clone()));
     assert_eq!((site.known(), site.last(), site.occupancy()), (&Known::default(), None, 1));
     let before = park.at(1).last().unwrap().seq;
     assert_eq!(site.publish().unwrap().unwrap().seq, before + 1);
     let message = park.at(2).last().unwrap().sign(&signer(2, "7/2")).unwrap();
     assert!(site.take(&message, lane(2), now(70)).unwrap().new);
     assert_eq!(site.occupancy(), 2);
-    state["v"] = 2.into();
-    let wrong = serde_json::from_value::<State>(state).unwrap_err().to_string();
+    let rest = parts.get_mut("rest").unwrap();
+    *rest = rest.replace("\"v\":1", "\"v\":2");
+    let wrong = State::from_parts(parts).unwrap_err().to_string();
     assert!(wrong.contains("of version 2, which this software does not read; update it"), "{wrong}");
 }
 

@@ -162,8 +162,8 @@ fn the_stays_of_a_retired_lane_end_and_are_forgotten() {
     meet(&mut park, &[2, 3]);
     nothing_is_kept(&mut park, &[2, 3]);
     for number in [2, 3] {
-        let state = serde_json::to_string(park.at(number).state()).unwrap();
-        *park.at(number) = Site::restored(roster.clone(), serde_json::from_str(&state).unwrap());
+        let parts = stored(park.at(number));
+        *park.at(number) = Site::restored(roster.clone(), read(parts));
         let site = park.at(number);
         for ticket in [told, unheard, backed_out] {
             assert_eq!(site.over(ticket), Some(Over::Finished { lane: lane(1) }), "lane {number}: {ticket}");

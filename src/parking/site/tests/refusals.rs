@@ -101,8 +101,8 @@ fn a_lane_whose_own_disk_is_an_older_one_notices() {
         assert_eq!((site.next_ticket(), site.publish()), (None, Ok(None)));
         let entered = Entered { serial: 2, entry: EntryTime::Known(NOON), class: ClassNumber::default(), plate: None };
         assert_eq!(site.record(Fact::Entered(entered)), Err(NotRecorded::OlderDisk));
-        let state = serde_json::to_string(site.state()).unwrap();
-        *site = Site::restored(roster(2), serde_json::from_str(&state).unwrap());
+        let parts = stored(site);
+        *site = Site::restored(roster(2), read(parts));
     }
 }
 

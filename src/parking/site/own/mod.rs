@@ -9,14 +9,17 @@
 //! What there is no room for in a document waits, the oldest first. Nothing that was told is left out again before it may be
 //! forgotten. Validations have a room of their own: a shop, or whoever has its key, can fill that and no other.
 
+mod tell;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::document::{Document, Known, Roster, VERSION, readable};
+use super::document::{Document, Known, Roster};
 use super::ended::Ended;
 use super::fact::{Entered, Fact, Left, MOST_STAYS, Once, Paid, SeasonUsed, Stay, Voided};
+use super::parts::{Part, Revisions, chunks, rows};
 use super::seasons::SeasonCounts;
 use crate::parking::ticket::{
     CLOCKS_DIFFER, KeyNumber, LaneNumber, Minute, Pass, Plate, TicketNumber, ValidationNumber,
@@ -24,13 +27,13 @@ use crate::parking::ticket::{
 use crate::signed::jws::LONGEST;
 
 /// Bytes of JSON in a document for each part of it. A message is at most 131,072 bytes, of which base64 leaves three quarters,
-/// 98,304; these are 77,000, season passes that are out at most 16,000, and the rest is for the head, which takes less than 2,000.
+/// 98,304; these are 80,000, season passes that are out at most 16,000, and the rest is for the head, which takes less than 1,500.
 const INSIDE: usize = 36_000;
 const MONEY: usize = 19_000;
 const VALIDATIONS: usize = 7_000;
 const OUT: usize = 13_000;
 /// Of what was done twice, which does not wait for room: whoever acknowledges the one side tells the other with it.
-const TWICE: usize = 2_000;
+const TWICE: usize = 5_000;
 /// A whole document, so that there is room for its signature. It can't be longer, unless other software has written the state.
 const WHOLE: usize = LONGEST / 4 * 3 - 300;
 /// Cars inside, and other facts, that a lane remembers.
@@ -111,7 +114,7 @@ pub(super) struct Around<'s> {
 }
 
 /// Durable, all of it: it is on disk before a document is sent.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub(super) struct Own {
     pub me: LaneNumber,
     pub stand: u64,
@@ -121,12 +124,21 @@ pub(super) struct Own {
     inside: BTreeMap<u32, Inside>,
     /// By age.
     facts: BTreeMap<u64, Kept>,
-    #[serde(skip)]
     index: BTreeMap<Key, u64>,
     season_counts: SeasonCounts,
     /// The last document.
-    #[serde(deserialize_with = "readable")]
     pub last: Option<Document>,
+    pub revisions: Revisions,
+}
+
+/// The part of it that is none of the others.
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    me: LaneNumber,
+    stand: u64,
+    seq: u64,
+    next: u32,
+    corrected: i32,
 }
 
 impl Own {
@@ -142,7 +154,47 @@ impl Own {
             index: BTreeMap::new(),
             season_counts: SeasonCounts::default(),
             last: None,
+            revisions: Revisions::default(),
         }
+    }
+
+    /// The parts that it has.
+    pub fn parts(&self) -> impl Iterator<Item = Part> {
+        let inside = chunks(&self.inside).map(Part::Inside);
+        let facts = chunks(&self.facts).map(Part::Facts);
+        let last = self.last.iter().map(|_| Part::Last);
+        [Part::Own, Part::Seasons].into_iter().chain(last).chain(inside).chain(facts)
+    }
+
+    /// One of them, as JSON.
+    pub fn part(&self, part: Part) -> serde_json::Result<String> {
+        let Self { me, stand, seq, next, corrected, .. } = *self;
+        match part {
+            Part::Inside(chunk) => serde_json::to_string(&rows(&self.inside, chunk).collect::<Vec<_>>()),
+            Part::Facts(chunk) => serde_json::to_string(&rows(&self.facts, chunk).collect::<Vec<_>>()),
+            Part::Seasons => serde_json::to_string(&self.season_counts),
+            Part::Last => serde_json::to_string(&self.last),
+            _ => serde_json::to_string(&Head { me, stand, seq, next, corrected }),
+        }
+    }
+
+    /// From its own part on disk, without the others.
+    pub fn read(json: &str) -> serde_json::Result<Self> {
+        let Head { me, stand, seq, next, corrected } = serde_json::from_str(json)?;
+        Ok(Self { stand, seq, next, corrected, ..Self::new(me) })
+    }
+
+    /// Takes one of the others.
+    pub fn put(&mut self, part: Part, json: &str) -> serde_json::Result<()> {
+        match part {
+            Part::Inside(_) => self.inside.extend(serde_json::from_str::<Vec<(u32, Inside)>>(json)?),
+            Part::Facts(_) => self.facts.extend(serde_json::from_str::<Vec<(u64, Kept)>>(json)?),
+            Part::Seasons => self.season_counts = serde_json::from_str(json)?,
+            // One that this software does not read is made anew.
+            Part::Last => self.last = serde_json::from_str(json).ok(),
+            _ => (),
+        }
+        Ok(())
     }
 
     /// After it was read from disk.
@@ -172,6 +224,7 @@ impl Own {
             Fact::Entered(entered) => self.enter(entered),
             Fact::Correction(by) => {
                 self.corrected = self.corrected.checked_add(by).ok_or(NotRecorded::TooMuch)?;
+                self.revisions.touch(Part::Own);
                 Ok(())
             }
             Fact::Paid(paid) if paid.nth > Pass::MOST || paid.grace > Pass::LONGEST_GRACE => Err(NotRecorded::NoPass),
@@ -185,9 +238,17 @@ impl Own {
             fact => {
                 let out = fact.ended().map(|stay| stay.0).filter(|stay| stay.lane() == self.me);
                 self.keep(fact)?;
-                out.and_then(|stay| self.inside.remove(&stay.serial()));
+                if let Some(stay) = out {
+                    self.goes(stay.serial());
+                }
                 Ok(())
             }
+        }
+    }
+
+    fn goes(&mut self, serial: u32) {
+        if self.inside.remove(&serial).is_some() {
+            self.revisions.touch(Part::inside(serial));
         }
     }
 
@@ -204,6 +265,8 @@ impl Own {
         }
         self.inside.insert(serial, Inside { entered, told: false });
         self.next = serial + 1;
+        self.revisions.touch(Part::inside(serial));
+        self.revisions.touch(Part::Own);
         Ok(())
     }
 
@@ -218,6 +281,7 @@ impl Own {
         let age = self.facts.last_key_value().map_or(0, |(age, _)| age + 1);
         self.facts.insert(age, Kept { fact, told_in: None, twice: false, urgent: false, heard: None });
         self.index.insert(key, age);
+        self.revisions.touch(Part::fact(age));
         Ok(())
     }
 
@@ -229,8 +293,12 @@ impl Own {
             Once::Validation(number) => Key::Validation(number, stay),
             Once::Season(season, nth) => Key::Season(season, nth),
         };
-        if let Some(kept) = self.index.get(&key).and_then(|age| self.facts.get_mut(age)) {
+        if let Some(age) = self.index.get(&key)
+            && let Some(kept) = self.facts.get_mut(age)
+            && !kept.twice
+        {
             kept.twice = true;
+            self.revisions.touch(Part::fact(*age));
         }
     }
 
@@ -298,13 +366,15 @@ impl Own {
             return Err(NotRecorded::Full);
         }
         inside.entered = entered;
+        self.revisions.touch(Part::inside(serial));
         Ok(())
     }
 
     /// Cars of this lane that have left elsewhere.
     pub fn out(&mut self, known: &Known) {
-        for Stay(ticket) in known.documents().flat_map(Document::ended).filter(|stay| stay.0.lane() == self.me) {
-            self.inside.remove(&ticket.serial());
+        let me = self.me;
+        for Stay(ticket) in known.documents().flat_map(Document::ended).filter(|stay| stay.0.lane() == me) {
+            self.goes(ticket.serial());
         }
     }
 
@@ -366,118 +436,17 @@ impl Own {
         }
         for age in forgotten {
             let Some(Kept { fact, .. }) = self.facts.remove(&age) else { continue };
+            self.revisions.touch(Part::fact(age));
             if let Some(key) = key(&fact) {
                 self.index.remove(&key);
             }
             if let Fact::SeasonUsed(used) = fact {
                 self.season_counts.note(used);
+                self.revisions.touch(Part::Seasons);
             }
         }
-    }
-
-    /// The next document, where there is anything new to say.
-    pub fn publish(&mut self, roster: &Roster, known: &Known) -> Result<Option<Document>, TooLarge> {
-        self.tell();
-        let document = self.document(roster, known);
-        let last = self.last.as_ref();
-        let moved = last.is_none_or(|last| {
-            let again = Document { seq: last.seq, stand: last.stand, seen: last.seen.clone(), ..document.clone() };
-            *last != again
-        });
-        if !moved && last.is_some_and(|last| last.seen == document.seen) {
-            return Ok(None);
-        }
-        let (seq, stand) = (self.seq + 1, self.stand + u64::from(moved));
-        let document = Document { seq, stand, ..document };
-        let bytes = size(&document);
-        if bytes > WHOLE {
-            return Err(TooLarge { bytes });
-        }
-        (self.seq, self.stand) = (seq, stand);
-        self.last = Some(document.clone());
-        Ok(Some(document))
-    }
-
-    /// Chooses what the next document has room for.
-    fn tell(&mut self) {
-        let mut room = INSIDE;
-        for inside in self.inside.values_mut() {
-            let size = size(&inside.entered);
-            // The oldest first, and none past one that waits: a serial says from where on nothing is told.
-            if !inside.told && size > room {
-                break;
-            }
-            inside.told = true;
-            room = room.saturating_sub(size);
-        }
-        let share = |fact: &Fact| match fact {
-            Fact::Left(_) | Fact::Voided(_) => 0,
-            Fact::ValidationUsed(_) => 1,
-            _ => 2,
-        };
-        let mut rooms = [OUT, VALIDATIONS, MONEY];
-        let mut urgent = TWICE;
-        for kept in self.facts.values().filter(|kept| kept.told_in.is_some()) {
-            let room = if kept.urgent { &mut urgent } else { &mut rooms[share(&kept.fact)] };
-            *room = room.saturating_sub(size(&kept.fact));
-        }
-        let next = self.stand + 1;
-        // What was done twice goes before what was not, in a room of its own and then in what is left of the others'.
-        for twice in [true, false] {
-            let mut waits = [false; 3];
-            for kept in self.facts.values_mut().filter(|kept| kept.told_in.is_none() && kept.twice == twice) {
-                let share = share(&kept.fact);
-                // Whoever is younger waits too.
-                if waits[share] {
-                    continue;
-                }
-                let size = size(&kept.fact);
-                kept.urgent = twice && size <= urgent;
-                let room = if kept.urgent { &mut urgent } else { &mut rooms[share] };
-                if size <= *room {
-                    *room -= size;
-                    kept.told_in = Some(next);
-                } else {
-                    waits[share] = true;
-                }
-            }
-        }
-    }
-
-    fn document(&self, roster: &Roster, known: &Known) -> Document {
-        let waiting = self.inside.iter().find(|(_, inside)| !inside.told).map(|(serial, _)| *serial);
-        let told = self.inside.values().filter(|inside| inside.told);
-        let mut document = Document {
-            v: VERSION,
-            site: roster.site(),
-            lane: self.me,
-            seq: 0,
-            stand: 0,
-            seen: known.documents().map(|document| (document.lane, document.stand)).collect(),
-            next: waiting.unwrap_or(self.next),
-            untold: self.inside.values().filter(|inside| !inside.told).count() as u32,
-            corrected: self.corrected,
-            entered: told.map(|inside| inside.entered.clone()).collect(),
-            paid: Vec::new(),
-            left: Vec::new(),
-            voided: Vec::new(),
-            validations: Vec::new(),
-            seasons: Vec::new(),
-            season_counts: self.season_counts.told(),
-        };
-        // In the order of the index, which is the one that a document has.
-        let told = self.index.values().filter_map(|age| self.facts.get(age)).filter(|kept| kept.told_in.is_some());
-        for kept in told {
-            match kept.fact {
-                Fact::Paid(paid) => document.paid.push(paid),
-                Fact::Left(left) => document.left.push(left),
-                Fact::Voided(voided) => document.voided.push(voided),
-                Fact::ValidationUsed(used) => document.validations.push(used),
-                Fact::SeasonUsed(used) => document.seasons.push(used),
-                Fact::Entered(_) | Fact::Correction(_) => (),
-            }
-        }
-        document
+        let there: BTreeSet<Part> = self.parts().collect();
+        self.revisions.forget(|part| there.contains(&part));
     }
 
     /// Whose plates it knows.
