@@ -145,7 +145,6 @@ impl Kiosk {
             GateAsk::Raise => Ask::Raise,
             GateAsk::KeepOpen => Ask::KeepOpen,
             GateAsk::Release => Ask::Release,
-            GateAsk::Inside { cars } => Ask::Inside { cars },
         };
         self.lane_event(lane::Event::Asked { request, actor, reason, what });
     }

@@ -303,8 +303,6 @@ pub enum GateAsk {
     KeepOpen,
     /// It is no longer kept open, and the lane may lower it.
     Release,
-    /// So many cars are inside.
-    Inside { cars: u32 },
 }
 
 /// An event that does not fit. Not an error of the machine: answers arrive late and fingers miss.

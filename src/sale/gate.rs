@@ -1,4 +1,4 @@
-//! What a person wishes of the gate: that a car may pass, that it stays open or does no more, that so many cars are inside.
+//! What a person wishes of the gate: that a car may pass, that it stays open or does no more.
 //!
 //! Policy: `operation-begun` is on disk before the lane hears of a wish, and the lane hears of it once; one of an earlier run
 //! has failed, and nothing is raised for it again. Nothing of the sale waits for a wish, and no wish for the sale: somebody
@@ -32,10 +32,6 @@ impl Turn<'_> {
     pub(super) fn wish(&mut self, ask: GateAsk, reason: &Reason, request: &Request) -> Result<(), Refusal> {
         if !self.state.has_gate() {
             return Err(Refusal::NoGate);
-        }
-        if let GateAsk::Inside { cars } = ask {
-            let counted = self.state.shop.counted(cars, &self.at);
-            counted.into_iter().for_each(|record| self.record(record));
         }
         let id = request.id.clone();
         self.state.wishes.push(Wish { id: id.clone(), until: self.at.now + self.state.policy.gate_answers });

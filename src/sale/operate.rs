@@ -127,8 +127,9 @@ impl Turn<'_> {
             Operation::Release { reason } => {
                 return self.wish(GateAsk::Release, reason, request).map(|()| Done::Later);
             }
-            Operation::CarsInside { cars, reason } => {
-                return self.wish(GateAsk::Inside { cars: *cars }, reason, request).map(|()| Done::Later);
+            Operation::CarsInside { cars, .. } => {
+                let records = self.state.shop.counted(*cars, &self.at)?;
+                records.into_iter().for_each(|record| self.record(record));
             }
             Operation::VoidTicket { ticket, .. } => {
                 let records = self.state.shop.void(ticket.as_str(), &self.at)?;

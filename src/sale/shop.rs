@@ -130,8 +130,11 @@ pub trait Shop: std::fmt::Debug + Send {
     fn outlets(&self) -> Vec<OutletStatus>;
 
     /// A person has counted so many cars inside: what has to be written for it.
-    fn counted(&self, _cars: u32, _at: &Stamp) -> Vec<Record> {
-        Vec::new()
+    ///
+    /// # Errors
+    /// Nobody counts cars here.
+    fn counted(&self, _cars: u32, _at: &Stamp) -> Result<Vec<Record>, Refusal> {
+        Err(Refusal::NotACarPark)
     }
 
     /// A ticket, by its number as a person has typed it, counts no more: what has to be written for it; nothing where it

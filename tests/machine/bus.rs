@@ -245,7 +245,7 @@ fn what_is_refused_or_makes_no_sense_is_said_in_a_sentence() {
         assert_eq!(says, format!("Call failed: Refused to {doing}: this kiosk has no gate; ask the one of the lane"));
     }
     let says = refused("CarsInside", &["us", "120", "counted"]);
-    assert!(says.contains("Refused to set the cars inside to 120: this kiosk has no gate"), "{says}");
+    assert!(says.contains("Refused to set the cars inside to 120: this kiosk is none of a car park"), "{says}");
     let says = refused("VoidTicket", &["ss", "03-0004567-9", "lost"]);
     assert_eq!(says, "Call failed: Refused to void ticket 03-0004567-9: this kiosk is none of a car park");
     machine.world(json!({ "door": "open" }));

@@ -425,10 +425,10 @@ impl Shop for CarPark {
         self.gate().into_iter().map(status).collect()
     }
 
-    fn counted(&self, cars: u32, at: &Stamp) -> Vec<Record> {
+    fn counted(&self, cars: u32, at: &Stamp) -> Result<Vec<Record>, Refusal> {
         // Told again after a restart, it must not count twice.
         let value = serde_json::json!({ "cars": cars, "number": format!("{:032x}", at.entropy) });
-        vec![Record::ShopNoted { key: COUNTED_NOTE.to_owned(), value: Some(value) }]
+        Ok(vec![Record::ShopNoted { key: COUNTED_NOTE.to_owned(), value: Some(value) }])
     }
 
     fn void(&self, ticket: &str, _: &Stamp) -> Result<Vec<Record>, Refusal> {

@@ -314,7 +314,7 @@ fn a_full_car_park_gives_out_no_ticket_and_who_goes_back_makes_room() {
 fn what_a_person_has_counted_corrects_the_count_once_and_a_void_ticket_counts_no_more() {
     let mut entry = kiosk(1, TicketDeed::GiveOut);
     let (ticket, number) = enter(&mut entry, 1);
-    let counted = entry.park.counted(5, &entry.at);
+    let counted = entry.park.counted(5, &entry.at).unwrap();
     for _ in 0..2 {
         counted.iter().for_each(|record| entry.park.apply(record));
     }

@@ -47,6 +47,10 @@ impl Shop for Lane {
         Ok(Some(noted).filter(|_| !self.0.iter().any(|known| known == ticket)).into_iter().collect())
     }
 
+    fn counted(&self, cars: u32, _: &Stamp) -> Result<Vec<Record>, Refusal> {
+        Ok(vec![Record::ShopNoted { key: "counted".into(), value: Some(cars.into()) }])
+    }
+
     fn boxed(&self) -> Box<dyn Shop> {
         Box::new(self.clone())
     }
@@ -70,12 +74,15 @@ fn void() -> Operation {
     Operation::VoidTicket { ticket: TicketText::parse("03-0004567-9").unwrap(), reason: reason() }
 }
 
-fn wishes() -> [(Operation, GateAsk); 4] {
+fn count() -> Operation {
+    Operation::CarsInside { cars: 120, reason: reason() }
+}
+
+fn wishes() -> [(Operation, GateAsk); 3] {
     [
         (Operation::Raise { reason: reason() }, GateAsk::Raise),
         (Operation::KeepOpen { reason: reason() }, GateAsk::KeepOpen),
         (Operation::Release { reason: reason() }, GateAsk::Release),
-        (Operation::CarsInside { cars: 120, reason: reason() }, GateAsk::Inside { cars: 120 }),
     ]
 }
 
@@ -203,17 +210,25 @@ fn a_kiosk_without_a_gate_says_so_and_one_that_is_no_car_park_has_no_tickets() {
         assert_eq!(answers(&step), [Outcome::Refused { why: Refusal::NoGate }]);
         assert_eq!((step.effects.len(), kinds(&step)), (1, vec!["operation-begun", "operation-ended"]));
     }
-    assert_eq!(desk.outcome(void()), Outcome::Refused { why: Refusal::NotACarPark });
+    for asked in [void(), count()] {
+        assert_eq!(desk.outcome(asked), Outcome::Refused { why: Refusal::NotACarPark });
+    }
 }
 
 #[test]
-fn a_ticket_is_declared_void_in_one_commit_and_by_no_lane() {
+fn a_ticket_is_declared_void_and_cars_are_counted_in_one_commit_and_by_no_lane() {
     let mut desk = lane();
     let queued = Request { live: false, ..technician("v1", void()) };
     let step = desk.hear(Event::Asked { request: queued, known: None });
     assert_eq!(kinds(&step), ["operation-begun", "shop-noted", "operation-ended"]);
     assert_eq!(step.effects, [Effect::Answer { id: id("v1"), outcome: done() }]);
     assert_eq!(desk.outcome(void()), Outcome::Unchanged, "it counted no more");
+    let step = ask(&mut desk, "c1", count());
+    assert_eq!(kinds(&step), ["operation-begun", "shop-noted", "operation-ended"]);
+    assert_eq!(step.effects, [Effect::Answer { id: id("c1"), outcome: done() }]);
+    let late = Request { live: false, ..technician("c2", count()) };
+    let step = desk.hear(Event::Asked { request: late, known: None });
+    assert_eq!(answers(&step), [Outcome::Refused { why: Refusal::NotLive }]);
 }
 
 #[test]
