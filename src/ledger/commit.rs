@@ -268,7 +268,7 @@ impl Journal for Ledger {
         match result {
             Ok((seq, hash)) => {
                 (self.seq, self.hash) = (seq, hash);
-                memory.gone.iter().for_each(|name| drop(self.remembered.remove(name)));
+                self.remembered.retain(|name, _| !memory.gone.contains(name));
                 self.remembered.extend(memory.changed);
                 Ok(())
             }

@@ -47,6 +47,10 @@ pub struct Memory {
     records: Vec<Record>,
     /// Records up to here survive a crash.
     synced: usize,
+    /// What the shop remembers beside them: each part with its number in this run.
+    memory: BTreeMap<String, (u64, String)>,
+    /// The same before the last commit.
+    memory_before: BTreeMap<String, (u64, String)>,
     pub power: Power,
     /// The disk takes nothing more.
     pub failing: bool,
@@ -68,7 +72,7 @@ struct Disk {
 
 impl Journal for Memory {
     fn commit(&mut self, at: &Stamp, records: &[Record], state: &State) -> Result<(), LedgerError> {
-        if records.is_empty() {
+        if records.is_empty() && !self.remembers_more(state) {
             return Ok(());
         }
         if self.failing {
@@ -82,6 +86,7 @@ impl Journal for Memory {
             return Err(LedgerError::Latched("the power went before the commit".into()));
         }
         self.write(records);
+        self.remember(state);
         if let Some(disk) = &mut self.disk {
             let ledger = disk.ledger();
             ledger.begin(at, state)?;
@@ -119,6 +124,29 @@ impl Memory {
         }
     }
 
+    fn remembers_more(&self, state: &State) -> bool {
+        let now = state.shop.memory();
+        now.len() != self.memory.len()
+            || now.iter().any(|(name, number)| self.memory.get(name).map(|(known, _)| known) != Some(number))
+    }
+
+    fn remember(&mut self, state: &State) {
+        self.memory_before.clone_from(&self.memory);
+        let now = state.shop.memory();
+        self.memory.retain(|name, _| now.iter().any(|(there, _)| there == name));
+        for (name, number) in now {
+            if self.memory.get(&name).is_none_or(|(known, _)| *known != number) {
+                let value = state.shop.part(&name).unwrap().expect("a part that is named is there");
+                self.memory.insert(name, (number, value));
+            }
+        }
+    }
+
+    /// What a start finds of it.
+    pub fn memory(&self) -> BTreeMap<String, String> {
+        self.memory.iter().map(|(name, (_, value))| (name.clone(), value.clone())).collect()
+    }
+
     /// What a mutant has put off.
     pub fn flush(&mut self) {
         let deferred = std::mem::take(&mut self.deferred);
@@ -135,6 +163,12 @@ impl Memory {
 
     pub fn crash(&mut self) {
         self.records.truncate(self.synced);
+        match self.mutant {
+            Some(Mutant::MemoryForgotten) => self.memory.clear(),
+            Some(Mutant::MemoryBehindRecords) => self.memory.clone_from(&self.memory_before),
+            _ => {}
+        }
+        self.memory.values_mut().for_each(|(number, _)| *number = 0);
         self.deferred.clear();
         if let Some(disk) = &mut self.disk {
             disk.ledger = None;
@@ -189,6 +223,7 @@ impl Memory {
     /// The shop as a restart would have it, of which nothing was known `before`.
     pub fn restarted(&self, before: &dyn Shop) -> Box<dyn Shop> {
         let mut shop = before.boxed();
+        shop.recall(self.memory()).unwrap();
         self.sums().iter().for_each(|record| shop.apply(record));
         shop
     }

@@ -29,6 +29,7 @@ mod parking;
 mod provider;
 mod run;
 mod setup;
+mod stays;
 mod telling;
 mod trade;
 mod world;
@@ -95,7 +96,7 @@ fn every_planted_mutant_is_caught() {
     assert!(missed.is_empty(), "not caught: {missed:?}");
 }
 
-/// Prints one run's story: `tests/replay SEED [MUTANT]`; `KIOSKD_TRADE=parking` of a car park's.
+/// Prints one run's story: `tests/replay SEED [MUTANT]`; `KIOSKD_TRADE=parking` of gates, `stays` of a car park's shop.
 #[test]
 #[ignore = "tests/replay starts it"]
 fn replay() {
@@ -103,6 +104,7 @@ fn replay() {
     let mutant = std::env::var("KIOSKD_MUTANT").ok().map(|name| Mutant::named(&name));
     let trade: &dyn Trade = match std::env::var("KIOSKD_TRADE").as_deref() {
         Ok("parking") => &parking::Parking,
+        Ok("stays") => &stays::Stays,
         _ => &Vending,
     };
     let Outcome { crashes, broken, .. } = simulate(trade, seed, mutant, true);

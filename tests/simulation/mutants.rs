@@ -55,6 +55,8 @@ pub enum Mutant {
     RequestForgotten,
     AnswerBeforeTheDisk,
     TrialForgotten,
+    MemoryForgotten,
+    MemoryBehindRecords,
 }
 
 impl Mutant {
@@ -107,8 +109,11 @@ impl Mutant {
         Mutant::TrialForgotten,
     ];
 
+    /// Of a shop that remembers something beside its records.
+    pub const OF_MEMORY: [Mutant; 2] = [Mutant::MemoryForgotten, Mutant::MemoryBehindRecords];
+
     pub fn named(name: &str) -> Self {
-        let known = Self::ALL.into_iter().find(|mutant| format!("{mutant:?}") == name);
+        let known = Self::ALL.into_iter().chain(Self::OF_MEMORY).find(|mutant| format!("{mutant:?}") == name);
         known.unwrap_or_else(|| panic!("no mutant `{name}`; there are {:?}", Self::ALL))
     }
 

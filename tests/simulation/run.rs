@@ -391,7 +391,8 @@ impl<'a> Run<'a> {
         let touch = match &page {
             Page::Shop(ShopPage::Attract { .. })
             | Page::Shop(ShopPage::Choose { .. })
-            | Page::Shop(ShopPage::Basket { .. }) => {
+            | Page::Shop(ShopPage::Basket { .. })
+            | Page::Stay(_) => {
                 let event = self.trade.chooses(&self.state, &page, chance);
                 return self.step(event).map(|_| ());
             }
@@ -605,6 +606,7 @@ impl<'a> Run<'a> {
                 mutant.recovered(&mut recovered);
             }
             self.state = blank(&self.policy, self.shop.as_ref());
+            self.state.shop.recall(self.journal.memory()).expect("it was written by the shop");
             self.state.restore(recovered);
             if self.state.configuration.trial.is_some() && self.world.chance.percent(20) {
                 let why = Cause::NotStarted { detail: "it has died".into() };
