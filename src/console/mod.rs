@@ -3,6 +3,7 @@
 //! Policy: a reader who has heard enough and left (`| head -1`) is no error and stops nothing that is under way; a full
 //! disk behind a redirection is one. Nothing that is said, or that can't be, ends the process.
 
+mod code;
 mod progress;
 mod table;
 pub mod tariff;
@@ -10,6 +11,7 @@ pub mod tariff;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 
+pub use code::half_blocks;
 pub use progress::Progress;
 pub use table::Table;
 
@@ -46,4 +48,31 @@ pub fn say(answer: impl Display) -> io::Result<()> {
 /// One complaint. Where it can't be written there is nobody left to complain to.
 pub fn complain(what: impl Display) {
     drop(writeln!(io::stderr(), "{what}"));
+}
+
+/// How long before `now`, roughly, of times in milliseconds; nothing where it never was.
+pub fn ago(then: i64, now: i64) -> String {
+    if then <= 0 {
+        return String::new();
+    }
+    match (now - then).max(0) / 1000 {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rough_and_never_negative() {
+        for (then, said) in [(0, ""), (2_000_000, "0 s"), (990_000, "10 s"), (1_000_000 - 120_000, "2 min")] {
+            assert_eq!(ago(then, 1_000_000), said);
+        }
+        assert_eq!(ago(1, 1 + 3 * 3_600_000), "3 h");
+        assert_eq!(ago(1, 1 + 72 * 3_600_000), "3 d");
+    }
 }

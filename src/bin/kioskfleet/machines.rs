@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use kioskd::console::{Table, complain, say};
+use kioskd::console::{Table, ago, complain, say};
 use kioskd::fleet::collector::{Line, Machine, Presence};
 use kioskd::fleet::office;
 use kioskd::fleet::topic::Name;
@@ -101,19 +101,6 @@ pub fn cells(line: &Line, now: i64) -> [String; 10] {
         doubts,
     ]
     .map(|cell| one_line(&cell).collect())
-}
-
-/// How long before `now`; nothing where it never was.
-pub fn ago(then: i64, now: i64) -> String {
-    if then <= 0 {
-        return String::new();
-    }
-    match (now - then).max(0) / 1000 {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7_200 => format!("{} min", seconds / 60),
-        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
-        seconds => format!("{} d", seconds / 86_400),
-    }
 }
 
 impl LsArguments {
@@ -257,18 +244,4 @@ fn lines(machine: &Machine, now: i64) -> Vec<(String, String)> {
     let why = machine.refused_why.as_deref().unwrap_or_default();
     put("refused", if line.refused > 0 { format!("{}, the last: {why}", line.refused) } else { String::new() });
     all
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_rough_and_never_negative() {
-        for (then, said) in [(0, ""), (2_000_000, "0 s"), (990_000, "10 s"), (1_000_000 - 120_000, "2 min")] {
-            assert_eq!(ago(then, 1_000_000), said);
-        }
-        assert_eq!(ago(1, 1 + 3 * 3_600_000), "3 h");
-        assert_eq!(ago(1, 1 + 72 * 3_600_000), "3 d");
-    }
 }
