@@ -80,6 +80,9 @@ pub struct BillLine {
     pub from: Wall,
     pub to: Wall,
     pub amount: Minor,
+    /// By which lines are added up whatever stands in their texts: `rate/Day`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rule: String,
 }
 
 /// Something that is nearly what was typed.
@@ -135,6 +138,21 @@ impl Advice {
         self.call = true;
         self
     }
+}
+
+/// Under this is noted what was known of a stay whose car was let through because nobody could decide.
+pub const LET_THROUGH_NOTE: &str = "let-through";
+
+/// What stands there, as far as it is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetThrough {
+    /// Which of the lane's passages without a decision it is.
+    pub number: u64,
+    /// The ticket's number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Minor>,
 }
 
 /// What customers begin with.

@@ -132,6 +132,7 @@ impl CarPark {
             from: line.from,
             to: line.to,
             amount: line.amount,
+            rule: line.reason.rule(tariff),
         };
         let bill = bill.lines.iter().map(line).collect();
         let plain = self.plain(&Memo { number, deed: Deed::Stay(memo), bill });
