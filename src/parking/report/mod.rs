@@ -85,10 +85,15 @@ pub struct Day {
     pub undecided: Vec<Undecided>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hour {
     pub begins: Wall,
     pub ends: Wall,
+    pub cars: Cars,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cars {
     /// Orders: tickets at an entry, stays that were let out at an exit, stays that were settled at a pay station.
     pub handed_over: u64,
     /// Cars that loops saw pass.
@@ -230,8 +235,10 @@ impl Report {
         self.days.get_mut(&date)
     }
 
-    fn hour(&mut self, at: Option<Wall>) -> Option<&mut Hour> {
-        self.day(at)?.hours.iter_mut().find(|hour| Some(hour.begins) <= at && at < Some(hour.ends))
+    /// Of its hour.
+    fn cars(&mut self, at: Option<Wall>) -> Option<&mut Cars> {
+        let mut hours = self.day(at)?.hours.iter_mut();
+        hours.find(|hour| Some(hour.begins) <= at && at < Some(hour.ends)).map(|hour| &mut hour.cars)
     }
 
     fn given_back(&mut self, at: Option<Wall>, amount: Minor) {
@@ -255,8 +262,8 @@ impl Report {
     fn handed_over(&mut self, order: OrderId, at: Option<Wall>) {
         let Some(memo) = self.memos.get(&order) else { return };
         let free = matches!(&memo.deed, Deed::Stay(stay) if stay.due == 0) && !memo.bill.is_empty();
-        let Some(hour) = self.hour(at) else { return };
-        hour.handed_over += 1;
+        let Some(cars) = self.cars(at) else { return };
+        cars.handed_over += 1;
         if free && self.granted.get(&order) == Some(&Grant::NothingDue) {
             self.settled(order, at);
         }
@@ -265,9 +272,9 @@ impl Report {
     fn passed(&mut self, at: Option<Wall>, note: &lane::Record) {
         match note {
             lane::Record::CarPassed { authorised } => {
-                if let Some(hour) = self.hour(at) {
-                    hour.passed += 1;
-                    hour.unauthorised += u64::from(!authorised);
+                if let Some(cars) = self.cars(at) {
+                    cars.passed += 1;
+                    cars.unauthorised += u64::from(!authorised);
                 }
             }
             lane::Record::Tailgated { sure: false } => self.unsure(at),
@@ -292,8 +299,8 @@ impl Report {
     }
 
     fn unsure(&mut self, at: Option<Wall>) {
-        if let Some(hour) = self.hour(at) {
-            hour.unsure += 1;
+        if let Some(cars) = self.cars(at) {
+            cars.unsure += 1;
         }
     }
 
@@ -326,7 +333,7 @@ fn hours(day: Date, zone: &TimeZone) -> Option<Vec<Hour>> {
     let mut hours = Vec::new();
     while begins < end {
         let ends = (begins + HOUR).min(end);
-        hours.push(Hour { begins: Wall(begins), ends: Wall(ends), ..Hour::default() });
+        hours.push(Hour { begins: Wall(begins), ends: Wall(ends), cars: Cars::default() });
         begins = ends;
     }
     Some(hours)

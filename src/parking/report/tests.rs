@@ -100,7 +100,7 @@ impl History {
     /// The hours in which something happened, by their civil time: handed over, passed, unauthorised, unsure.
     fn busy(&self, day: Date) -> Vec<(String, [u64; 4])> {
         let hours = self.day(day).hours.iter();
-        let counts = |hour: &Hour| [hour.handed_over, hour.passed, hour.unauthorised, hour.unsure];
+        let counts = |hour: &Hour| [hour.cars.handed_over, hour.cars.passed, hour.cars.unauthorised, hour.cars.unsure];
         let busy = hours.filter(|hour| counts(hour) != [0; 4]);
         busy.map(|hour| (civil(hour.begins, &self.0.of.zone, "%H:%M%:z"), counts(hour))).collect()
     }

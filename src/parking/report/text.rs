@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use super::{Day, Hour, Report, Undecided, civil};
+use super::{Cars, Day, Hour, Report, Undecided, civil};
 use crate::parking::lane::{self, Authorisation, CantDecide, Ended};
 use crate::parking::shop::{Deed, Memo};
 use crate::sale::presented::TicketDeed;
@@ -17,10 +17,10 @@ impl Report {
             json!({
                 "ts": hour.begins,
                 "hour": civil(hour.begins, &self.of.zone, "%H:%M%:z"),
-                "handed_over": hour.handed_over,
-                "passed": hour.passed,
-                "unauthorised": hour.unauthorised,
-                "unsure": hour.unsure,
+                "handed_over": hour.cars.handed_over,
+                "passed": hour.cars.passed,
+                "unauthorised": hour.cars.unauthorised,
+                "unsure": hour.cars.unsure,
                 "inside": self.inside(hour),
             })
         };
@@ -77,22 +77,23 @@ impl Report {
             "{:11}  {counted:>8}  {:>8}  {:>12}  {:>8}  {:>8}",
             "HOUR", "PASSED", "UNAUTHORISED", "UNSURE", "INSIDE"
         )?;
-        let row = |f: &mut fmt::Formatter<'_>, name: &str, hour: &Hour, inside: &str| {
-            let Hour { handed_over, passed, unauthorised, unsure, .. } = hour;
+        let row = |f: &mut fmt::Formatter<'_>, name: &str, cars: &Cars, inside: &str| {
+            let Cars { handed_over, passed, unauthorised, unsure } = cars;
             let row = format!("{name:11}  {handed_over:>8}  {passed:>8}  {unauthorised:>12}  {unsure:>8}  {inside:>8}");
             writeln!(f, "{}", row.trim_end())
         };
-        let (mut sum, mut before) = (Hour::default(), None);
+        let (mut sum, mut before) = (Cars::default(), None);
+        for Hour { cars, .. } in &day.hours {
+            sum.handed_over += cars.handed_over;
+            sum.passed += cars.passed;
+            sum.unauthorised += cars.unauthorised;
+            sum.unsure += cars.unsure;
+        }
         for hour in &day.hours {
             let inside = self.inside(hour);
-            sum.handed_over += hour.handed_over;
-            sum.passed += hour.passed;
-            sum.unauthorised += hour.unauthorised;
-            sum.unsure += hour.unsure;
-            let quiet = hour.handed_over + hour.passed + hour.unsure == 0;
-            if !(quiet && inside == before) {
+            if hour.cars != Cars::default() || inside != before {
                 let name = civil(hour.begins, &self.of.zone, "%H:%M%:z");
-                row(f, &name, hour, &inside.map_or_else(|| "-".to_owned(), |cars| cars.to_string()))?;
+                row(f, &name, &hour.cars, &inside.map_or_else(|| "-".to_owned(), |cars| cars.to_string()))?;
             }
             before = inside;
         }
@@ -141,9 +142,9 @@ impl fmt::Display for Report {
         let zone = self.of.zone.iana_name().unwrap_or("UTC");
         write!(f, "{} ({}), by its own ledger; times of {zone}", self.of.kiosk, mode(self.of.does))?;
         for (date, day) in &self.days {
-            let known = day.hours.iter().any(|hour| self.inside(hour).is_some());
-            let empty = Day { hours: day.hours.iter().map(still).collect(), ..Day::default() };
-            if *day == empty && !known {
+            let known = |hour: &Hour| hour.cars != Cars::default() || self.inside(hour).is_some();
+            let empty = Day { hours: day.hours.clone(), ..Day::default() };
+            if *day == empty && !day.hours.iter().any(known) {
                 continue;
             }
             writeln!(f, "\n\n{date}")?;
@@ -161,11 +162,6 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
-}
-
-/// The same hour in which nothing happened.
-fn still(hour: &Hour) -> Hour {
-    Hour { begins: hour.begins, ends: hour.ends, ..Hour::default() }
 }
 
 fn mode(does: TicketDeed) -> &'static str {

@@ -310,7 +310,15 @@ impl Shop for CarPark {
     }
 
     fn presented(&self, what: &Presented, quote: Option<&Quote>) -> Answer {
-        self.answer(what, quote).unwrap_or_else(Answer::Refused)
+        self.answer(what, quote).unwrap_or_else(|mut advice| {
+            // What is shown at an entry lets nobody in.
+            let asks = self.parts.settings.does != TicketDeed::GiveOut || *what == Presented::NoTicketYet;
+            advice.unable = advice.unable.filter(|_| asks);
+            if advice.unable.is_some() {
+                advice.ticket = self.ticket_of(what, quote);
+            }
+            Answer::Refused(advice)
+        })
     }
 
     fn code(&self, order: &Order) -> Option<OrderCode> {
