@@ -365,3 +365,4 @@ plate-length = A plate has 2 to 10 letters and digits.
 plate-unknown = No car with the plate { $plate } is known here.
 stay-label = Parking, ticket { $number }
 stay-drive-up = Please drive up to the gate first.
+stay-let-through = The gate opens for you all the same, and it is on record that this could not be settled here.

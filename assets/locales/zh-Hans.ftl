@@ -365,3 +365,4 @@ plate-length = 车牌为 2 至 10 个字母或数字。
 plate-unknown = 查无车牌 { $plate }。
 stay-label = 停车，票号 { $number }
 stay-drive-up = 请先将车辆驶至道闸前。
+stay-let-through = 道闸仍会为您开启；此次通行未能在此结清，已予记录。

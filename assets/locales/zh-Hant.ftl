@@ -365,3 +365,4 @@ plate-length = 車牌為 2 至 10 個字母或數字。
 plate-unknown = 查無車牌 { $plate }。
 stay-label = 停車，票號 { $number }
 stay-drive-up = 請先將車輛駛至閘門前。
+stay-let-through = 閘門仍會為您開啟；此次通行未能在此結清，已予記錄。

@@ -272,6 +272,15 @@ impl Client {
         answer.body().deserialize().map_err(NoAnswer::Lost)
     }
 
+    /// What a kiosk of a car park has done in these days, both included: for people and as JSON.
+    ///
+    /// # Errors
+    /// It is none of a car park, these are no days, or there is no answer.
+    pub async fn parking(&self, from: &str, to: &str) -> Result<(String, String), NoAnswer> {
+        let answer = self.call(super::sales::INTERFACE, "Parking", &(from, to)).await?;
+        answer.body().deserialize().map_err(NoAnswer::Lost)
+    }
+
     /// A test by the number of its request, the newest where that is empty: for people, and the file that proves it.
     ///
     /// # Errors

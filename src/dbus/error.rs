@@ -56,6 +56,13 @@ impl Error {
         Self { name: named!("NoSuchReport"), says: format!("There is no report {number} in the ledger") }
     }
 
+    pub fn not_a_car_park() -> Self {
+        Self {
+            name: named!("NotACarPark"),
+            says: "This kiosk is none of a car park, so there is no such report".into(),
+        }
+    }
+
     pub fn no_such_test(request: &str) -> Self {
         let says = match request {
             "" => "There is no test in the ledger yet".to_owned(),

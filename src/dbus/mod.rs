@@ -43,6 +43,7 @@ pub use shown::{Claim, Device, Fault, Reason, Refunds, Shown, Stock};
 pub use signed::Writer;
 
 use crate::config::{self, Bus};
+use crate::parking::report::Of;
 use crate::service::Supervisor;
 use handle::KioskHandle;
 use polkit::Polkit;
@@ -72,12 +73,13 @@ impl Served {
     }
 }
 
-/// Serves the kiosk beside everything else; `ask` must not block. `None`: on no bus.
+/// Serves the kiosk beside everything else; `ask` must not block. `parking`: whose reports of a car park are. `None`: on no bus.
 pub fn start(
     supervisor: &Supervisor,
     runtime: &Handle,
     &config::Dbus { bus, polkit }: &config::Dbus,
     writer: Writer,
+    parking: Option<Of>,
     ask: impl Fn(Ask) + Send + Sync + 'static,
 ) -> Option<Served> {
     if bus == Bus::None {
@@ -87,7 +89,8 @@ pub fn start(
     let kiosk = KioskHandle::new(ask);
     let polkit = polkit.then(|| Arc::new(Polkit::new()));
     let service = Service::new(kiosk.clone(), news.clone(), polkit, writer);
-    supervisor.job(runtime, "the bus", serve(bus, kiosk, service, news), |end| {
+    let sales = Sales::new(kiosk, news.clone(), parking);
+    supervisor.job(runtime, "the bus", serve(bus, sales, service, news), |end| {
         if let Err(panic) = end {
             tracing::error!(panic, "the kiosk is not on the bus any more, until it is started anew");
         }
@@ -110,14 +113,14 @@ enum NotServed {
     Denied(String),
 }
 
-async fn serve(bus: Bus, kiosk: KioskHandle, service: Service, mut news: watch::Receiver<Arc<Shown>>) {
+async fn serve(bus: Bus, sales: Sales, service: Service, mut news: watch::Receiver<Arc<Shown>>) {
     if news.changed().await.is_err() {
         return;
     }
     let (mut wait, mut told) = (WAIT_FIRST, String::new());
     loop {
         let mut served = false;
-        let Err(why) = on_the_bus(bus, &kiosk, service.clone(), &mut news, &mut served).await else { return };
+        let Err(why) = on_the_bus(bus, sales.clone(), service.clone(), &mut news, &mut served).await else { return };
         if served {
             (wait, told) = (WAIT_FIRST, String::new());
         }
@@ -153,12 +156,12 @@ fn builder(bus: Bus) -> Builder<'static> {
 /// Serves until the connection ends, or the kiosk. `served`: it had the name.
 async fn on_the_bus(
     bus: Bus,
-    kiosk: &KioskHandle,
+    sales: Sales,
     service: Service,
     news: &mut watch::Receiver<Arc<Shown>>,
     served: &mut bool,
 ) -> Result<(), NotServed> {
-    let (status, sales) = (Status::new(news.clone()), Sales::new(kiosk.clone(), news.clone()));
+    let status = Status::new(news.clone());
     let builder = builder(bus).serve_at(PATH, status).serve_at(PATH, sales).serve_at(PATH, service);
     let connecting = builder.method_timeout(PATIENCE).build();
     let connection = tokio::time::timeout(PATIENCE, connecting).await.map_err(|_| NotServed::Silent)??;

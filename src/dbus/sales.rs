@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -11,20 +12,24 @@ use super::error::Error;
 use super::handle::KioskHandle;
 use super::shown::{Claim, Shown};
 use crate::ledger::Totals;
+use crate::parking::report::{Of, Report};
 
 pub(super) const INTERFACE: &str = "org.kioskd.Kiosk1.Sales";
 
 /// Orders in one answer.
 const MOST: u32 = 1_000;
 
+#[derive(Clone)]
 pub(super) struct Sales {
     kiosk: KioskHandle,
     news: watch::Receiver<Arc<Shown>>,
+    /// Whose the car park's reports are; `None`: it is none of a car park.
+    parking: Option<Of>,
 }
 
 impl Sales {
-    pub fn new(kiosk: KioskHandle, news: watch::Receiver<Arc<Shown>>) -> Self {
-        Self { kiosk, news }
+    pub fn new(kiosk: KioskHandle, news: watch::Receiver<Arc<Shown>>, parking: Option<Of>) -> Self {
+        Self { kiosk, news, parking }
     }
 }
 
@@ -64,14 +69,14 @@ impl Sales {
     }
 
     /// What happened on one order: by its number or short code, by the number of a charge, a payment or a refund as the
-    /// provider knows it, by a time in UTC (`2026-11-29T10:15`) for the last order begun by then, or on the newest where it is empty:
-    /// for people, and as JSON.
+    /// provider knows it, by a stay's ticket number or plate, by a time in UTC (`2026-11-29T10:15`) for the last order begun by then, or
+    /// on the newest where it is empty: for people, and as JSON.
     #[zbus(out_args("text", "document"))]
     async fn story(&self, order: &str) -> Result<(String, String), Error> {
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
-        if order.len() > 64 || !order.bytes().all(known) {
+        let known = |c: char| c.is_alphanumeric() || "_-.: ".contains(c);
+        if order.len() > 64 || !order.chars().all(known) {
             return Err(Error::argument(
-                "This is not an order's number or short code, nor a provider's number or a time",
+                "This is not an order's number or short code, nor a provider's number, a ticket's number, a plate or a time",
             ));
         }
         let wanted = Some(order.to_owned()).filter(|order| !order.is_empty());
@@ -86,6 +91,21 @@ impl Sales {
     async fn report(&self, number: u32) -> Result<(String, String), Error> {
         let report = self.kiosk.read(move |reader| reader.cash_up(number)).await?;
         let report = report.ok_or_else(|| Error::no_such_report(number))?;
+        Ok((report.to_string(), report.json().to_string()))
+    }
+
+    /// What this kiosk of a car park has done in these days, `2026-11-01`, both included and at most 366: cars by the hour, what was paid
+    /// by the lines of the bills, and unpaid exits: for people, and as JSON.
+    #[zbus(out_args("text", "document"))]
+    async fn parking(&self, from: &str, to: &str) -> Result<(String, String), Error> {
+        let day = |text: &str| {
+            let day = text.parse::<Date>().ok().filter(|day| day.to_string() == text);
+            day.ok_or_else(|| Error::argument("This is no day; write 2026-11-01"))
+        };
+        let of = self.parking.clone().ok_or_else(Error::not_a_car_park)?;
+        let report = Report::new(of, day(from)?, day(to)?);
+        let mut report = report.map_err(|why| Error::argument(format!("There is no such report: {why}")))?;
+        let report = self.kiosk.read(move |reader| reader.parking(&mut report).map(|()| report)).await?;
         Ok((report.to_string(), report.json().to_string()))
     }
 

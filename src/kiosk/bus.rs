@@ -2,6 +2,7 @@
 
 use super::devices::LinkStatus;
 use super::edges::Edges;
+use super::parking::report_of;
 use super::status::{Fault, Status};
 use super::{Clock, Input, Kiosk};
 use crate::config::Config;
@@ -22,7 +23,7 @@ pub fn writer(config: &Config) -> Result<Writer, KeyError> {
 pub(super) fn start(config: &Config, edges: &Edges) -> Result<Option<Served>, KeyError> {
     let inputs = edges.inputs.clone();
     let ask = move |ask| drop(inputs.send(Input::Bus(ask)));
-    Ok(dbus::start(&edges.supervisor, edges.runtime.handle(), &config.dbus, writer(config)?, ask))
+    Ok(dbus::start(&edges.supervisor, edges.runtime.handle(), &config.dbus, writer(config)?, report_of(config), ask))
 }
 
 impl Kiosk {

@@ -278,6 +278,7 @@ impl Edges {
             | Effect::Gate { .. }
             | Effect::Tell { .. }
             | Effect::CallForHelp
+            | Effect::CantDecide { .. }
             | Effect::StartAnew => {}
         }
     }

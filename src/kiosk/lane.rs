@@ -12,10 +12,10 @@ use crate::board::{GateButton, GateCommand, GateEvent};
 use crate::config::Config;
 use crate::ledger::{Journal, LedgerError, Reader};
 use crate::operation::{Actor, Reason, RequestId};
-use crate::parking::lane::{self, Ask, Call, Step};
+use crate::parking::lane::{self, Ask, Authorisation, Call, CantDecide, Step};
 use crate::sale::Record;
 use crate::sale::event::{Condition, Event, GateAsk};
-use crate::sale::presented::{Counter, Presented, TicketCounter};
+use crate::sale::presented::{Counter, Presented, TicketCounter, Unable};
 use crate::vocabulary::{DeliveryId, LaneId, Mono, Outlet, Reading};
 use told::LaneStatus;
 
@@ -132,6 +132,17 @@ impl Kiosk {
         self.step(Event::Presented(Presented::Help));
     }
 
+    /// The sale can't say whether the car before the gate may pass. Where the lane lets it pass, the sale hears of it.
+    pub(super) fn cant_decide_at_gate(&mut self, why: Unable) {
+        let why = match why {
+            Unable::Ticket => CantDecide::NoTicket,
+            Unable::Key => CantDecide::NoKey,
+            Unable::Price => CantDecide::NoPrice,
+            Unable::Payment => CantDecide::NoPayment,
+        };
+        self.lane_event(lane::Event::CantDecide { why });
+    }
+
     /// A person's wish, whose `operation-begun` is on disk. [`lane_answered`](Self::lane_answered) hears what came of it.
     pub(super) fn ask_lane(&mut self, request: RequestId, actor: Actor, reason: Reason, ask: GateAsk) {
         let Some(lane) = &mut self.lane else {
@@ -205,6 +216,9 @@ impl Kiosk {
             at_once.into_iter().for_each(|effect| self.act_at_gate(effect));
             if self.note(&name, &records) {
                 effects.into_iter().for_each(|effect| self.act_at_gate(effect));
+                if let Some(number) = records.iter().find_map(let_through) {
+                    self.edges.post(Event::LetThrough { number });
+                }
             } else {
                 // The lane believes that they were given.
                 events.extend(effects.into_iter().filter_map(|effect| match effect {
@@ -274,6 +288,16 @@ impl Kiosk {
                 self.recorded = true;
             }
         }
+    }
+}
+
+/// Which of those for whom nobody could decide passes by this record.
+fn let_through(record: &lane::Record) -> Option<u64> {
+    match record {
+        lane::Record::GateIntended { authorisation: Authorisation::Undecided { number, .. }, attempt: 1 } => {
+            Some(*number)
+        }
+        _ => None,
     }
 }
 

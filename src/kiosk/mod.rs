@@ -625,6 +625,7 @@ impl Kiosk {
             Effect::Gate { id, by, reason, ask } => self.ask_lane(id, by, reason, ask),
             Effect::Tell { message } => self.tell_the_site(message),
             Effect::CallForHelp => self.call_for_help(),
+            Effect::CantDecide { why } => self.cant_decide_at_gate(why),
             other => self.edges.execute(other),
         }
     }

@@ -6,9 +6,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use super::Kiosk;
 use super::turn::TurnError;
 use crate::config::{Config, Mode, Parking};
+use crate::parking::report::Of;
 use crate::parking::shop::{CarPark, Parts, Settings, Wording};
 use crate::parking::site::{BadRoster, Document, Member, Roster, Site};
 use crate::parking::tariff::{self, Label, Line, Tariff};
@@ -98,13 +101,8 @@ pub fn shop(config: &Config, parking: &Parking) -> Result<CarPark, ParkingError>
     if signer.as_ref().is_some_and(|signer| !roster.lists(me, &signer.public())) {
         return Err(ParkingError::OtherLane { lane: parking.lane });
     }
-    let does = match parking.mode {
-        Mode::Entry => TicketDeed::GiveOut,
-        Mode::PayStation => TicketDeed::Pay,
-        Mode::Exit => TicketDeed::Leave,
-    };
     let settings = Settings {
-        does,
+        does: does(parking.mode),
         // A pay station has none.
         gate: config.gate.as_ref().map(|gate| gate.name.clone()),
         places: parking.places,
@@ -121,6 +119,25 @@ pub fn shop(config: &Config, parking: &Parking) -> Result<CarPark, ParkingError>
         wording: Arc::new(wording),
     };
     Ok(CarPark::new(parts, Site::new(me, roster)))
+}
+
+/// Whose the car park's report of this kiosk is; `None` where it is none of a car park.
+pub fn report_of(config: &Config) -> Option<Of> {
+    Some(Of {
+        kiosk: config.kiosk.id.clone(),
+        does: does(config.parking.as_ref()?.mode),
+        gate: config.gate.as_ref().map(|gate| gate.name.clone()),
+        zone: TimeZone::get(&config.kiosk.time_zone).unwrap_or(TimeZone::UTC),
+        currency: config.kiosk.currency,
+    })
+}
+
+fn does(mode: Mode) -> TicketDeed {
+    match mode {
+        Mode::Entry => TicketDeed::GiveOut,
+        Mode::PayStation => TicketDeed::Pay,
+        Mode::Exit => TicketDeed::Leave,
+    }
 }
 
 /// Reads a tariff's file.

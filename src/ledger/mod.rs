@@ -28,6 +28,7 @@ mod lane;
 mod lock;
 mod memory;
 mod operations;
+mod parking;
 mod project;
 mod reader;
 mod rebuild;

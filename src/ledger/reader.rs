@@ -17,6 +17,7 @@ use super::story::Story;
 use super::understood::{fits, understood};
 use super::{EventDocument, FILE, LedgerError, project, schema};
 use crate::operation::{KeyName, RequestId};
+use crate::parking::report;
 use crate::sale::codes::REACH;
 use crate::sale::recover::Recovered;
 use crate::sale::{Order, Record};
@@ -232,9 +233,17 @@ impl Reader {
             return Ok(None);
         }
         let mut story = Story::new(id);
+        story.others = self.others_of_stay(id)?;
+        let (first, last) = (rows[0].seq, rows[rows.len() - 1].seq);
+        let mut rows = rows;
+        rows.extend(self.notes_of(id, first, last)?);
+        rows.sort_by_key(|row| row.seq);
         for row in rows {
             if let Some(record) = parse(&self.connection, &row, &self.path)? {
-                story.push(row.seq, row.boot, row.mono, row.wall, record);
+                let tells = record.order().is_some() || report::told(&record).is_some();
+                if tells {
+                    story.push(row.seq, row.boot, row.mono, row.wall, record);
+                }
             }
         }
         Ok(Some(story))
@@ -291,7 +300,8 @@ impl Reader {
     }
 
     /// The order that somebody means: by its number, by its short code, by the number of a charge, a payment or a refund as
-    /// the provider knows it, or by a moment in UTC, `2026-11-29T10:15`: then the last that had begun by its end.
+    /// the provider knows it, by a stay's ticket number or plate, or by a moment in UTC, `2026-11-29T10:15`: then the last that had
+    /// begun by its end.
     fn named(&self, name: &str) -> Result<Option<OrderId>, LedgerError> {
         if let Some(id) = OrderId::parse(name) {
             return Ok(Some(id));
@@ -314,7 +324,7 @@ impl Reader {
                 return Ok(Some(id));
             }
         }
-        Ok(None)
+        self.stay(name)
     }
 
     fn meta(&self, key: &str) -> Result<String, LedgerError> {
@@ -324,7 +334,7 @@ impl Reader {
             .map_err(LedgerError::sqlite(&self.path))
     }
 
-    fn one_id(&self, query: &str, parameter: &str) -> Result<Option<OrderId>, LedgerError> {
+    pub(super) fn one_id(&self, query: &str, parameter: &str) -> Result<Option<OrderId>, LedgerError> {
         let id: Option<String> = self
             .connection
             .query_row(query, [parameter], |row| row.get(0))

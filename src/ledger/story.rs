@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use super::project::word;
+use crate::parking::report;
 use crate::sale::Order;
 use crate::sale::record::{Closed, Offered, Record, Settling, Slip};
 use crate::vocabulary::{ClaimSettlement, Currency, Goods, Language, Minor, Money, OrderId, Outlet, Wall};
@@ -14,6 +15,8 @@ use crate::vocabulary::{ClaimSettlement, Currency, Goods, Language, Minor, Money
 pub struct Story {
     order: OrderId,
     lines: Vec<Line>,
+    /// Other orders about the same stay in a car park, the oldest first.
+    pub(super) others: Vec<OrderId>,
 }
 
 #[derive(Debug, Clone)]
@@ -27,7 +30,7 @@ struct Line {
 
 impl Story {
     pub(super) fn new(order: OrderId) -> Self {
-        Self { order, lines: Vec::new() }
+        Self { order, lines: Vec::new(), others: Vec::new() }
     }
 
     pub(super) fn push(&mut self, seq: u64, boot: String, mono: u64, wall: Option<u64>, record: Record) {
@@ -52,14 +55,18 @@ impl Story {
         });
         let lines: Vec<Value> = lines.collect();
         let order = self.folded();
-        json!({
+        let mut story = json!({
             "order": self.order,
             "short_code": self.order.short_code(),
             "state": order.as_ref().map(Order::state),
             "paid": order.as_ref().map(Order::paid),
             "refunded": order.as_ref().map(Order::refunded),
             "lines": lines,
-        })
+        });
+        if !self.others.is_empty() {
+            story["orders_of_stay"] = json!(self.others);
+        }
+        story
     }
 
     fn currency(&self) -> Option<Currency> {
@@ -94,6 +101,9 @@ impl fmt::Display for Story {
                 money(order.refunded()),
                 money(order.outstanding())
             )?;
+        }
+        for other in &self.others {
+            write!(f, "\n   the same stay: order {other}")?;
         }
         Ok(())
     }
@@ -202,7 +212,7 @@ fn tell(record: &Record, currency: Option<Currency>) -> String {
         Record::ReceiptPrinted { slip, .. } => format!("{} printed", slip_name(*slip)),
         Record::ReceiptNotPrinted { slip, why, .. } => format!("no {} on paper: {why}", slip_name(*slip)),
         Record::OrderEnded { state, .. } => format!("ended: {}", word(state)),
-        other => other.kind().into(),
+        other => report::told(other).unwrap_or_else(|| other.kind().into()),
     }
 }
 

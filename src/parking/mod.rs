@@ -6,9 +6,10 @@
 //!
 //! - [`shop`] what the sale asks of it
 //! - [`tariff`] from a stay to its bill · [`ticket`] signed codes, numbers and plates · [`site`] what the lanes share ·
-//!   [`lane`] loops and a gate
+//!   [`lane`] loops and a gate · [`report`] what a kiosk has done, by its records
 
 pub mod lane;
+pub mod report;
 pub mod shop;
 pub mod site;
 pub mod tariff;

@@ -2,7 +2,7 @@
 
 use super::dialogue::Touch;
 use super::order::Order;
-use super::presented::Presented;
+use super::presented::{Presented, Unable};
 use super::record::Offered;
 use super::software::{UpdateEvent, UpdateTask};
 use crate::operation::{Actor, ConfigText, Digest, Known, Operation, Outcome, Reason, Refusal, Request, RequestId};
@@ -104,6 +104,11 @@ pub enum Event {
     GateAnswered {
         id: RequestId,
         result: Result<(), String>,
+    },
+    /// The lane has let the car before the gate pass because of [`Effect::CantDecide`]; its intent is on disk. `number`: which of
+    /// those it is.
+    LetThrough {
+        number: u64,
     },
     /// The answer to [`Effect::AskReboot`]: why it can't be done, and what is there to do about it.
     RebootAnswered {
@@ -292,6 +297,10 @@ pub enum Effect {
     },
     /// Somebody at the kiosk asks for a person.
     CallForHelp,
+    /// Nobody can say whether the car before the gate may pass: the lane does what the operator wants then.
+    CantDecide {
+        why: Unable,
+    },
 }
 
 /// What a person may wish of a lane.

@@ -51,6 +51,7 @@ pub use gate::Wish;
 pub use offer::ORDER_NOTE;
 pub use order::Order;
 pub use policy::Policy;
+use presented::LetThrough;
 pub use pulse::Pulse;
 pub use reboot::Reboot;
 pub use record::Record;
@@ -88,6 +89,8 @@ pub struct State {
     pub pulse: Option<Pulse>,
     /// What people wish of the gate and the lane has not answered, the oldest first.
     pub wishes: Vec<Wish>,
+    /// What is known of the stay about which this kiosk could not decide last.
+    pub undecided: LetThrough,
     pub reboot: Reboot,
     /// The number of the last report; 0 before the first.
     pub last_report: u32,
@@ -128,6 +131,7 @@ impl State {
             windows: BTreeMap::new(),
             pulse: None,
             wishes: Vec::new(),
+            undecided: LetThrough::default(),
             reboot: Reboot::default(),
             last_report: 0,
             pin: PinGuard::default(),
@@ -193,6 +197,7 @@ pub fn next(state: &mut State, at: &Stamp, event: Event) -> Result<Step, Illegal
         Event::PinChecked { right } => turn.pin_checked(right)?,
         Event::Asked { request, known } => turn.asked(request, known),
         Event::GateAnswered { id, result } => turn.gate_answered(&id, result)?,
+        Event::LetThrough { number } => turn.let_through(number),
         Event::RebootAnswered { result } => turn.reboot_answered(result)?,
         Event::NotRebooted => turn.not_rebooted(),
         Event::ConfigChecked { result } => turn.config_checked(result)?,

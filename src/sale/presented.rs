@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::Offered;
 use crate::operation::Refusal;
-use crate::vocabulary::{Grant, Localized, Minor, Outlet, Wall};
+use crate::vocabulary::{Grant, Localized, Minor, Outlet, StopReason, Wall};
 
 /// The longest code or typed text that is looked at, in bytes.
 pub const LONGEST: usize = 1_024;
@@ -80,6 +80,9 @@ pub struct BillLine {
     pub from: Wall,
     pub to: Wall,
     pub amount: Minor,
+    /// By which lines are added up whatever stands in their texts: `rate/Day`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rule: String,
 }
 
 /// Something that is nearly what was typed.
@@ -98,6 +101,48 @@ pub struct Advice {
     pub with: Vec<(&'static str, Told)>,
     /// A person has to help.
     pub call: bool,
+    /// It is the kiosk that can't decide, and not the customer who may not.
+    pub unable: Option<Unable>,
+    /// The number of the ticket that was shown, where that is known.
+    pub ticket: Option<String>,
+}
+
+/// Why nobody can say whether a car may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unable {
+    /// Tickets can't be read or recorded, or none can be given out.
+    Ticket,
+    /// No key is there to check a ticket with.
+    Key,
+    /// The stay has no price.
+    Price,
+    /// Nothing can be paid here now.
+    Payment,
+}
+
+impl Unable {
+    /// Why a kiosk that does this can't decide for this reason; `None` where it has decided, as when a person has locked it, or
+    /// where time alone ends it.
+    pub fn by(reason: &StopReason, does: TicketDeed) -> Option<Self> {
+        match (reason, does) {
+            (_, TicketDeed::Pay) => None,
+            (StopReason::LedgerFailed(_) | StopReason::DiskFull, _) => Some(Self::Ticket),
+            (StopReason::OutboxFull | StopReason::GlassDark(_), TicketDeed::GiveOut) => Some(Self::Ticket),
+            (
+                StopReason::RailDown | StopReason::OutboxFull | StopReason::GlassDark(_) | StopReason::TouchDown(_),
+                TicketDeed::Leave,
+            ) => Some(Self::Payment),
+            _ => None,
+        }
+    }
+
+    /// The same of what was refused.
+    pub fn by_refusal(refusal: &Refusal, does: TicketDeed) -> Option<Self> {
+        match refusal {
+            Refusal::CannotDeliver { reason } => Self::by(reason, does),
+            _ => None,
+        }
+    }
 }
 
 /// What stands in a text.
@@ -110,12 +155,18 @@ pub enum Told {
 
 impl Advice {
     pub fn new(text: &'static str) -> Self {
-        Self { text, with: Vec::new(), call: false }
+        Self { text, with: Vec::new(), call: false, unable: None, ticket: None }
     }
 
     /// It can't be done now, and why; a person has to help.
     pub fn refused(why: Refusal) -> Self {
-        Self { text: "stay-not-now", with: vec![("why", Told::Refusal(why))], call: true }
+        Self { with: vec![("why", Told::Refusal(why))], ..Self::new("stay-not-now").call() }
+    }
+
+    /// The kiosk can't decide; a person has to help.
+    #[must_use]
+    pub fn unable(self, why: Unable) -> Self {
+        Self { unable: Some(why), ..self.call() }
     }
 
     #[must_use]
@@ -135,6 +186,21 @@ impl Advice {
         self.call = true;
         self
     }
+}
+
+/// Under this is noted what was known of a stay whose car was let through because nobody could decide.
+pub const LET_THROUGH_NOTE: &str = "let-through";
+
+/// What stands there, as far as it is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetThrough {
+    /// Which of the lane's passages without a decision it is.
+    pub number: u64,
+    /// The ticket's number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Minor>,
 }
 
 /// What customers begin with.

@@ -197,6 +197,7 @@ impl Shop {
             | Effect::CheckConfig { .. }
             | Effect::Tell { .. }
             | Effect::CallForHelp
+            | Effect::CantDecide { .. }
             | Effect::StartAnew
             | Effect::Update(_) => return None,
         })

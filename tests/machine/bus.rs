@@ -69,6 +69,7 @@ fn every_call() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
         (SALES, "Report", vec!["u", "0"]),
         (SALES, "Orders", vec!["u", "10"]),
         (SALES, "Story", vec!["s", ""]),
+        (SALES, "Parking", vec!["ss", "2026-11-01", "2026-11-30"]),
         (SALES, "Totals", vec![]),
         (PROPERTIES, "Get", vec!["ss", STATUS, "Selling"]),
         (PROPERTIES, "GetAll", vec!["s", SALES]),

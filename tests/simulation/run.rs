@@ -568,7 +568,8 @@ impl<'a> Run<'a> {
             | Effect::ResendEvents { .. }
             | Effect::CheckPin { .. }
             | Effect::Tell { .. }
-            | Effect::CallForHelp => {}
+            | Effect::CallForHelp
+            | Effect::CantDecide { .. } => {}
         }
     }
 

@@ -92,10 +92,11 @@ Reads the ledger, whether a kiosk runs or not. Exit status 1: there is no such o
 Examples:
   kioskctl why                      the newest order
   kioskctl why 482913               by the short code on a slip
+  kioskctl why 03-0004567-9         a stay in a car park, by its ticket
   kioskctl why 2026-11-29T10:15     the last that had begun by then")]
     Why {
-        /// Its number or short code, the number of a charge, a payment or a refund as the provider knows it, or a time in
-        /// UTC, 2026-11-29T10:15, for the last order begun by then; the newest order without it.
+        /// Its number or short code, the number of a charge, a payment or a refund as the provider knows it, a stay's ticket number or
+        /// plate, or a time in UTC, 2026-11-29T10:15, for the last order begun by then; the newest order without it.
         order: Option<String>,
     },
     /// The newest orders.
@@ -376,6 +377,25 @@ Example:
         /// Other rates to try: a file with the same [[rail]] and [[rail.fee]] entries.
         #[arg(long = "if", value_name = "FILE")]
         other: Option<PathBuf>,
+    },
+    /// What a kiosk of a car park has done: cars by the hour, what was paid by the lines of the bills, unpaid exits.
+    #[command(after_help = "\
+Of this kiosk alone, by day and hour of the site; what another lane has done stands in its own ledger. Cars inside are what this kiosk \
+knew of the whole site. Reads the ledger, whether a kiosk runs or not.
+
+Examples:
+  kioskctl parking                                        the last seven days
+  kioskctl parking --from 2026-11-01 --to 2026-11-30")]
+    Parking {
+        /// Says what the kiosk is for, and its time zone.
+        #[arg(long, value_name = "FILE", default_value = "/etc/kioskd/kiosk.toml")]
+        config: PathBuf,
+        /// The first day, in the configuration's time zone: 2026-11-01; six days before the last without it.
+        #[arg(long, value_name = "DATE")]
+        from: Option<Date>,
+        /// The last day; today without it.
+        #[arg(long, value_name = "DATE")]
+        to: Option<Date>,
     },
     /// Compare a provider's bill with the ledger.
     #[command(after_help = "\

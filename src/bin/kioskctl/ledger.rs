@@ -6,8 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use jiff::tz::TimeZone;
+use jiff::{ToSpan, Zoned};
 use kioskd::console::say;
+use kioskd::kiosk::check;
+use kioskd::kiosk::parking::report_of;
 use kioskd::ledger::{Ask, ChargeLine, Days, FeeReport, OperationLine, Reader, Verified, When, reconcile};
+use kioskd::parking::report::Report;
 use kioskd::payment::bill::{self, Period};
 use kioskd::payment::rates::Rates;
 use kioskd::vocabulary::{Wall, plural};
@@ -92,6 +96,18 @@ pub fn read(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             let zone = rates.zone.clone().unwrap_or(TimeZone::UTC);
             let days = Days { first: *from, last: *to, zone };
             let report = FeeReport::new(&reader.charges()?, &days, &rates, other.as_ref());
+            match arguments.json {
+                true => say(format_args!("{:#}", report.json()))?,
+                false => say(report)?,
+            }
+        }
+        Verb::Parking { config, from, to } => {
+            let of = report_of(&check::load(config)?)
+                .context("this configuration is of no car park: it has no [parking]")?;
+            let last = to.unwrap_or_else(|| Zoned::now().with_time_zone(of.zone.clone()).date());
+            let first = from.map_or_else(|| last.checked_sub(6.days()), Ok)?;
+            let mut report = Report::new(of, first, last)?;
+            reader.parking(&mut report)?;
             match arguments.json {
                 true => say(format_args!("{:#}", report.json()))?,
                 false => say(report)?,

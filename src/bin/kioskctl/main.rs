@@ -47,6 +47,7 @@ fn main() -> ExitCode {
                 | Verb::Audit { .. }
                 | Verb::Export { .. }
                 | Verb::Fees { .. }
+                | Verb::Parking { .. }
                 | Verb::Settle { show: Some(_), .. } => 1,
                 Verb::Reconcile { .. } => 2,
                 _ if refused => 1,

@@ -8,8 +8,9 @@ use super::super::edges::tests::{Rig, rig_in};
 use super::*;
 use crate::config;
 use crate::parking::lane::gate::Position;
-use crate::parking::lane::{Authorisation, Ended, Input, Level};
+use crate::parking::lane::{Ended, Input, Level};
 use crate::sale::event::Effect;
+use crate::sale::presented::Unable;
 use crate::vocabulary::OrderId;
 
 /// The shortest there is: the test waits for what comes of it.
@@ -41,8 +42,12 @@ impl Pulses {
     }
 
     fn rig(&self, state: &Arc<tempfile::TempDir>) -> Rig {
+        self.rig_by(state, at_gate)
+    }
+
+    fn rig_by(&self, state: &Arc<tempfile::TempDir>, change: impl FnOnce(&mut Config)) -> Rig {
         let counted = Arc::clone(&self.0);
-        let mut rig = rig_in(state, at_gate, move || {
+        let mut rig = rig_in(state, change, move || {
             counted.fetch_add(1, Ordering::SeqCst);
         });
         // Every loop was told once by then.
@@ -188,5 +193,53 @@ fn after_many_notes_one_stands_for_all_before_it() {
     deliver(&mut rig, 2);
     rig.until(|_| pulses.count() == 1);
     assert!(lane(&rig.kiosk).state.passages().len() == 1);
+    rig.kiosk.end();
+}
+
+/// What the sale has noted of who was let through.
+fn let_through_notes(state: &Arc<tempfile::TempDir>) -> Vec<serde_json::Value> {
+    let events = Reader::open(state.path()).unwrap().events_after(0, 10_000).unwrap();
+    let text = |event: crate::ledger::EventLine| {
+        let document: serde_json::Value = serde_json::from_str(&event.document).unwrap();
+        serde_json::from_str::<serde_json::Value>(document["text"].as_str().unwrap()).unwrap()
+    };
+    events.into_iter().map(text).filter(|body| body["key"] == "let-through").map(|body| body["value"].clone()).collect()
+}
+
+#[test]
+fn a_car_about_which_the_sale_can_not_decide_passes_once_and_owes_where_the_operator_wants_that() {
+    let (state, pulses) = (folder(), Pulses::default());
+    let open = |config: &mut Config| {
+        at_gate(config);
+        config.gate.as_mut().unwrap().undecided = config::Undecided::OpenAndRecord;
+    };
+    let mut rig = pulses.rig_by(&state, open);
+    settle(&mut rig, Input::Presence, Level::Active);
+    rig.kiosk.execute(Effect::CantDecide { why: Unable::Price });
+    rig.until(|_| pulses.count() == 1);
+    let authorisation = Authorisation::Undecided { number: 1, why: CantDecide::NoPrice };
+    assert_eq!(notes(&state), [lane::Record::GateIntended { authorisation, attempt: 1 }], "it is on disk before");
+    rig.until(|_| !let_through_notes(&state).is_empty());
+    assert_eq!(let_through_notes(&state), [serde_json::json!({ "number": 1 })], "the sale has heard of it");
+    // The same car asks again: somebody comes.
+    rig.kiosk.execute(Effect::CantDecide { why: Unable::Price });
+    let calls: Vec<_> = lane(&rig.kiosk).status().calls.into_iter().map(|call| call.kind).collect();
+    assert_eq!((calls, pulses.count()), (vec!["no-price".to_owned()], 1));
+    assert_eq!(let_through_notes(&state).len(), 1);
+    rig.kiosk.end();
+}
+
+#[test]
+fn a_car_about_which_the_sale_can_not_decide_is_called_for_and_waits_where_that_is_wanted() {
+    let (state, pulses) = (folder(), Pulses::default());
+    let mut rig = pulses.rig(&state);
+    settle(&mut rig, Input::Presence, Level::Active);
+    for (why, word) in [(Unable::Payment, "no-payment"), (Unable::Key, "no-payment")] {
+        rig.kiosk.execute(Effect::CantDecide { why });
+        let calls: Vec<_> = lane(&rig.kiosk).status().calls.into_iter().map(|call| call.kind).collect();
+        assert_eq!(calls, [word], "once for a car");
+    }
+    assert_eq!(notes(&state), [lane::Record::Called(Call::CantDecide(CantDecide::NoPayment))]);
+    assert_eq!((pulses.count(), let_through_notes(&state).len()), (0, 0));
     rig.kiosk.end();
 }

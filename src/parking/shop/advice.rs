@@ -3,7 +3,7 @@
 use crate::parking::site::{Over, Roster};
 use crate::parking::tariff::FeeError;
 use crate::parking::ticket::{BadCode, BadPlate, BadTicketNumber};
-use crate::sale::presented::Advice;
+use crate::sale::presented::{Advice, Unable};
 
 /// A code that is none, or counts for nothing.
 pub fn bad_code(why: &BadCode) -> Advice {
@@ -15,9 +15,9 @@ pub fn bad_code(why: &BadCode) -> Advice {
         BadCode::RunOut { until, .. } => Advice::new("validation-run-out").at("until", until.wall()),
         BadCode::TooEarly { .. } => Advice::new("validation-too-early"),
         BadCode::FutureDated { entry, .. } => Advice::new("stay-from-the-future").at("entry", entry.wall()).call(),
+        BadCode::UnknownKey(_) => Advice::new("stay-not-valid").unable(Unable::Key),
         BadCode::UnknownVersion(_)
         | BadCode::UnknownKind(_)
-        | BadCode::UnknownKey(_)
         | BadCode::WrongKey { .. }
         | BadCode::Signature
         | BadCode::Content(_) => Advice::new("stay-not-valid").call(),
@@ -57,5 +57,5 @@ pub fn bad_plate(_: &BadPlate) -> Advice {
 /// The tariff has no price for it, which a person has to look at.
 pub fn no_price(why: &FeeError) -> Advice {
     tracing::error!(%why, "a stay has no price");
-    Advice::new("stay-no-price").call()
+    Advice::new("stay-no-price").unable(Unable::Price)
 }

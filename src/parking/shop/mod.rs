@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use memo::{Deed, Memo};
+pub use memo::{Deed, Memo, StayMemo};
 
 use super::site::{Conflict, Fact, Site, State as SiteState, Stay as Number, Voided};
 use super::tariff::{Line, Tariff};
@@ -49,6 +49,17 @@ const VOID_NOTE: &str = "void";
 const COUNTED_NOTE: &str = "counted";
 /// Under this is noted what was done twice.
 const CONFLICT_NOTE: &str = "conflict/";
+/// And here how many cars were inside at the end of an hour, where that has changed since the last of these notes. A fact of the
+/// site is forgotten; the notes of this one stay in the records, for reports.
+pub const INSIDE_NOTE: &str = "inside";
+
+/// What stands under [`INSIDE_NOTE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Inside {
+    /// The end of the hour, in milliseconds since 1970.
+    pub until: Wall,
+    pub cars: u64,
+}
 
 /// What a kiosk of a car park is for.
 #[derive(Debug, Clone)]
@@ -105,6 +116,10 @@ pub struct CarPark {
     noted: u64,
     /// The last count of a person's that counts already.
     counted: Option<String>,
+    /// As it was noted last.
+    inside_noted: Option<u64>,
+    /// Of an hour that has ended, and not on record yet.
+    hour_ended: Option<Inside>,
     /// When the others were told last in this run.
     told: Option<Mono>,
     /// Something has changed since that they may not have heard.
@@ -128,6 +143,8 @@ impl CarPark {
             conflicts: VecDeque::new(),
             noted: 0,
             counted: None,
+            inside_noted: None,
+            hour_ended: None,
             told: None,
             untold: true,
         }
@@ -156,6 +173,16 @@ impl CarPark {
             Ok(conflicts) => self.conflicts.extend(conflicts),
             Err(why) => tracing::error!(%why, "the site has not recorded what this lane did"),
         }
+    }
+
+    /// The end of the hour in which this is, where the tariff is in force. Clocks change by whole hours, or by half of one.
+    fn end_of_hour(&self, at: Wall) -> Wall {
+        const HOUR: i64 = 3_600_000;
+        let zone = &self.parts.tariff.zone;
+        let offset = at.timestamp().map_or(0, |at| i64::from(zone.to_offset(at).seconds()) * 1_000);
+        let local = i64::try_from(at.0).unwrap_or(i64::MAX - HOUR).saturating_add(offset.rem_euclid(HOUR));
+        let end = (local / HOUR + 1) * HOUR - offset.rem_euclid(HOUR);
+        Wall(u64::try_from(end).unwrap_or_default())
     }
 
     fn changed(&mut self) {
@@ -217,6 +244,9 @@ impl Shop for CarPark {
                     self.changed();
                 }
             }
+            Record::ShopNoted { key, value: Some(value) } if key == INSIDE_NOTE => {
+                self.inside_noted = serde_json::from_value(value.clone()).ok().map(|noted: Inside| noted.cars);
+            }
             Record::ShopNoted { key, value: Some(value) } if key == VOID_NOTE => {
                 let number = value.as_str().and_then(|text| TicketNumber::typed(text).ok());
                 if let Some(number) = number.filter(|number| self.site.over(*number).is_none()) {
@@ -256,6 +286,11 @@ impl Shop for CarPark {
     }
 
     fn clock(&mut self, at: &Stamp) {
+        // Nothing has changed the count since the latest instant that this lane is sure of, be it in an earlier run.
+        let until = self.end_of_hour(self.sure);
+        if self.sure > Wall(0) && at.wall.is_some_and(|wall| wall >= until) && self.inside_noted != Some(self.inside) {
+            self.hour_ended = Some(Inside { until, cars: self.inside });
+        }
         (self.now, self.wall) = (at.now, at.wall);
         self.sure = self.sure.max(at.wall.unwrap_or(self.sure));
     }
@@ -276,7 +311,15 @@ impl Shop for CarPark {
     }
 
     fn presented(&self, what: &Presented, quote: Option<&Quote>) -> Answer {
-        self.answer(what, quote).unwrap_or_else(Answer::Refused)
+        self.answer(what, quote).unwrap_or_else(|mut advice| {
+            // What is shown at an entry lets nobody in.
+            let asks = self.parts.settings.does != TicketDeed::GiveOut || *what == Presented::NoTicketYet;
+            advice.unable = advice.unable.filter(|_| asks);
+            if advice.unable.is_some() {
+                advice.ticket = self.ticket_of(what, quote);
+            }
+            Answer::Refused(advice)
+        })
     }
 
     fn code(&self, order: &Order) -> Option<OrderCode> {
@@ -403,6 +446,10 @@ impl Shop for CarPark {
             let value = serde_json::json!({ "conflict": conflict, "told": told });
             notes.push(Note { key: format!("{CONFLICT_NOTE}{}", self.noted % CONFLICTS), value: Some(value) });
             self.noted += 1;
+        }
+        if let Some(inside) = self.hour_ended.take() {
+            let value = serde_json::json!({ "until": inside.until, "cars": inside.cars });
+            notes.push(Note { key: INSIDE_NOTE.to_owned(), value: Some(value) });
         }
         notes
     }

@@ -7,7 +7,7 @@ use crate::parking::site::{Found, How, Leaving};
 use crate::parking::ticket::{
     ClassNumber, Code, EntryTime, LaneNumber, Minute, Nearness, Pass, Plate, Ticket, TicketNumber, Validation,
 };
-use crate::sale::presented::{Advice, Answer, Match, Presented, Quote, TicketDeed};
+use crate::sale::presented::{Advice, Answer, Match, Presented, Quote, TicketDeed, Unable};
 use crate::vocabulary::{Grant, Wall};
 
 /// Plates of which one may be meant.
@@ -31,14 +31,14 @@ impl CarPark {
     }
 
     fn asked(&self) -> Result<Wall, Advice> {
-        self.wall.ok_or_else(|| Advice::new("stay-no-clock").call())
+        self.wall.ok_or_else(|| Advice::new("stay-no-clock").unable(Unable::Price))
     }
 
     fn give_out(&self) -> Result<Answer, Advice> {
         if self.full() {
             return Err(Advice::new("stay-full"));
         }
-        let none = || Advice::new("stay-no-ticket").call();
+        let none = || Advice::new("stay-no-ticket").unable(Unable::Ticket);
         if self.parts.issuer.is_none() {
             return Err(none());
         }
@@ -149,6 +149,19 @@ impl CarPark {
                     .collect(),
             )),
         }
+    }
+
+    /// The number of the ticket of which something is presented, where a code that is believed says it.
+    pub(super) fn ticket_of(&self, what: &Presented, quote: Option<&Quote>) -> Option<String> {
+        let said = match what {
+            Presented::Code(text) => match Code::read(text, &self.parts.keys) {
+                Ok(Code::Ticket(ticket)) => Some(ticket.number.to_string()),
+                Ok(Code::Pass(pass)) => Some(pass.stay.to_string()),
+                Ok(Code::Validation(_)) | Err(_) => None,
+            },
+            _ => None,
+        };
+        said.or_else(|| quote.and_then(|quote| quote.number.clone()))
     }
 
     /// A lost ticket is paid where stays are.

@@ -6,7 +6,7 @@ use crate::operation::Refusal;
 use crate::parking::site::{How, Until};
 use crate::parking::tariff::{self, Bill, Entry, Label, Line, Worth};
 use crate::parking::ticket::{ClassNumber, EntryTime, Minute, Pass, Plate, TicketNumber, Validation};
-use crate::sale::presented::{Advice, BillLine, Quote};
+use crate::sale::presented::{Advice, BillLine, Quote, Unable};
 use crate::sale::record::Offered;
 use crate::vocabulary::{Goods, Language, Localized, Minor, Outlet, StayId, StopReason, Wall};
 
@@ -44,7 +44,7 @@ impl CarPark {
     pub(super) fn quote(&self, seen: Seen, asked: Wall, leaves: bool) -> Result<Quote, Advice> {
         let roster = self.site.roster();
         let payments = self.site.may_pay(seen.number, &seen.passes).map_err(|over| advice::over(&over, roster))?;
-        let now = Minute::of(asked).ok_or_else(|| Advice::new("stay-no-clock").call())?;
+        let now = Minute::of(asked).ok_or_else(|| Advice::new("stay-no-clock").unable(Unable::Price))?;
         // A lane that has learned the time has told it.
         let told = self.site.find(seen.number).map(|found| found.entered.entry);
         let entry = told.filter(|entry| entry.doubt() == 0).unwrap_or(seen.entry);
@@ -75,7 +75,9 @@ impl CarPark {
         }
         let nth = match &payments {
             None => 0,
-            Some(payments) => payments.next().ok_or_else(|| Advice::new("stay-too-many-payments").call())?,
+            Some(payments) => {
+                payments.next().ok_or_else(|| Advice::new("stay-too-many-payments").unable(Unable::Payment))?
+            }
         };
         let until = payments.as_ref().filter(|_| amount == 0).and_then(|payments| match payments.until() {
             Until::At(until) if in_time => Some(until.wall()),
@@ -132,6 +134,7 @@ impl CarPark {
             from: line.from,
             to: line.to,
             amount: line.amount,
+            rule: line.reason.rule(tariff),
         };
         let bill = bill.lines.iter().map(line).collect();
         let plain = self.plain(&Memo { number, deed: Deed::Stay(memo), bill });
@@ -173,7 +176,7 @@ impl CarPark {
     fn class(&self, class: ClassNumber) -> Result<Option<Label>, Advice> {
         let classes = &self.parts.tariff.classes;
         let name = classes.get(usize::from(class.get())).cloned();
-        name.map(Some).ok_or_else(|| Advice::new("stay-no-price").call())
+        name.map(Some).ok_or_else(|| Advice::new("stay-no-price").unable(Unable::Price))
     }
 
     pub(super) fn class_name(&self, class: ClassNumber) -> Option<Localized> {
@@ -185,9 +188,9 @@ impl CarPark {
 
 /// As a fact of the site says it.
 fn due(amount: Minor) -> Result<u32, Advice> {
-    u32::try_from(amount).map_err(|_| Advice::new("stay-no-price").call())
+    u32::try_from(amount).map_err(|_| Advice::new("stay-no-price").unable(Unable::Price))
 }
 
 fn no_room() -> Advice {
-    Advice::refused(Refusal::CannotDeliver { reason: StopReason::OutboxFull })
+    Advice::refused(Refusal::CannotDeliver { reason: StopReason::OutboxFull }).unable(Unable::Payment)
 }

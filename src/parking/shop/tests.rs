@@ -154,6 +154,12 @@ fn stamp(pay: &Kiosk, serial: u32, worth: Worth) -> String {
     shop.issue(&Code::Validation(Validation { number, worth, until })).unwrap()
 }
 
+/// What it has found that was done twice.
+fn conflicts(kiosk: &mut Kiosk) -> Vec<Note> {
+    let notes = kiosk.park.news().into_iter();
+    notes.filter(|note| note.key.starts_with(CONFLICT_NOTE)).collect()
+}
+
 fn enter(entry: &mut Kiosk, order: u128) -> (String, TicketNumber) {
     let ticket = granted(entry.park.presented(&Presented::NoTicketYet, None));
     let order = entry.take(order, &ticket, true);
@@ -184,7 +190,7 @@ fn a_stay_is_paid_without_a_network_and_its_pass_opens_the_exit_once() {
     meet(&mut [&mut entry, &mut pay, &mut exit]);
     assert_eq!(refused(pay.show(&ticket, None)), "stay-left");
     assert_eq!((entry.park.site.occupancy(), pay.park.site.occupancy(), exit.park.site.occupancy()), (0, 0, 0));
-    assert!([&mut entry, &mut pay, &mut exit].iter_mut().all(|kiosk| kiosk.park.news().is_empty()), "nothing twice");
+    assert!([&mut entry, &mut pay, &mut exit].iter_mut().all(|kiosk| conflicts(kiosk).is_empty()), "nothing twice");
 }
 
 #[test]
@@ -225,11 +231,11 @@ fn a_copied_ticket_opens_once_at_each_lane_that_has_not_heard_and_is_found_later
     }
     meet(&mut [&mut entry, &mut one, &mut other]);
     for kiosk in [&mut entry, &mut one, &mut other] {
-        let news = kiosk.park.news();
+        let news = conflicts(kiosk);
         assert_eq!(news.len(), 1, "{news:?}");
         let told = news[0].value.as_ref().unwrap()["told"].as_str().unwrap().to_owned();
         assert!(told.contains("let a car out twice: lane-3") && told.contains("lane-4"), "{told}");
-        assert!(kiosk.park.news().is_empty(), "once");
+        assert!(conflicts(kiosk).is_empty(), "once");
     }
 }
 
@@ -386,4 +392,57 @@ fn rubbish_is_told_and_changes_nothing() {
     early.at.wall = Some(Wall(START - 3_600_000));
     early.park.clock(&early.at);
     assert_eq!(refused(early.show(&ticket, None)), "stay-from-the-future");
+}
+
+/// The notes of cars inside: until when, and how many.
+fn insides(kiosk: &mut Kiosk) -> Vec<(u64, u64)> {
+    let notes = kiosk.park.news().into_iter().filter(|note| note.key == INSIDE_NOTE);
+    let read = |note: Note| {
+        let record = Record::ShopNoted { key: note.key, value: note.value.clone() };
+        kiosk.park.apply(&record);
+        let Inside { until, cars } = serde_json::from_value(note.value.unwrap()).unwrap();
+        (until.0, cars)
+    };
+    notes.map(read).collect()
+}
+
+#[test]
+fn the_cars_inside_are_noted_once_for_an_hour_in_which_they_have_changed() {
+    let mut entry = kiosk(1, TicketDeed::GiveOut);
+    enter(&mut entry, 1);
+    entry.later(59);
+    assert_eq!(insides(&mut entry), [], "the hour is not over");
+    entry.later(1);
+    let hour = 3_600_000;
+    assert_eq!(insides(&mut entry), [(START + hour, 1)]);
+    entry.later(300);
+    assert_eq!(insides(&mut entry), [], "nothing has changed");
+    let (_, number) = enter(&mut entry, 2);
+    // It says what was at the end of that hour, however late it is written, and whatever has happened since.
+    entry.later(60 * 30);
+    entry.park.apply(&Record::ShopNoted { key: VOID_NOTE.into(), value: Some(number.to_string().into()) });
+    assert_eq!(insides(&mut entry), [(START + 7 * hour, 2)]);
+    // What has changed before a restart is of the hour before it.
+    enter(&mut entry, 3);
+    let parts = [(SITE.to_owned(), entry.park.part(SITE).unwrap())].into();
+    let mut again = kiosk(1, TicketDeed::GiveOut);
+    again.park.recall(parts).unwrap();
+    let noted = serde_json::json!({ "until": START + 7 * hour, "cars": 1 });
+    again.park.apply(&Record::ShopNoted { key: INSIDE_NOTE.into(), value: Some(noted) });
+    again.at = entry.at;
+    again.later(60 * 5);
+    assert_eq!(insides(&mut again), [(START + 37 * hour, 2)]);
+}
+
+#[test]
+fn hours_end_where_they_do_at_the_site() {
+    let mut kiosk = kiosk(1, TicketDeed::GiveOut);
+    assert_eq!(kiosk.park.end_of_hour(Wall(START)), Wall(START + 3_600_000));
+    assert_eq!(kiosk.park.end_of_hour(Wall(START - 1)), Wall(START));
+    let mut parts = kiosk.park.parts.clone();
+    let tariff = Tariff { zone: jiff::tz::TimeZone::get("Asia/Kolkata").unwrap(), ..(*parts.tariff).clone() };
+    parts.tariff = Arc::new(tariff);
+    kiosk.park.parts = parts;
+    // 05:30 there.
+    assert_eq!(kiosk.park.end_of_hour(Wall(START)), Wall(START + 1_800_000));
 }

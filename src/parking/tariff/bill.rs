@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::CapPer;
 use super::window::DAY;
+use super::{CapPer, Tariff};
 use crate::vocabulary::fee::Rate as Share;
-use crate::vocabulary::{Currency, Minor, Wall};
+use crate::vocabulary::{Currency, Language, Localized, Minor, Wall};
 
 /// The amount and why it is that. The lines add up to the amount; those about time follow each other without a gap from the
 /// entry on, and those that change it come behind.
@@ -106,6 +106,44 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Which rule of the tariff its lines follow, however long the stay is: reports add up by this. A rate, a fixed price and a
+    /// season pass are called as in the tariff, in English where it says that, or are counted from 1 where they have no name.
+    pub fn rule(&self, tariff: &Tariff) -> String {
+        let named =
+            |sort: &str, name: Option<&Localized>, nth: usize| match name.map(|name| name.get(&Language::new("en"))) {
+                Some(name) if !name.is_empty() => format!("{sort}/{name}"),
+                _ => format!("{sort}/{}", nth + 1),
+            };
+        let word = match self {
+            Self::FreeRate { rate }
+            | Self::Steps { rate, .. }
+            | Self::Minutes { rate, .. }
+            | Self::Incomplete { rate, .. }
+            | Self::Flat { rate }
+            | Self::FlatPaid { rate } => return named("rate", tariff.rates.get(*rate).map(|rate| &rate.name), *rate),
+            Self::Fixed { fixed } => return named("fixed", tariff.fixed.get(*fixed).map(|fixed| &fixed.name), *fixed),
+            Self::Season { season } => {
+                let name = tariff.seasons.get(*season).map(|season| season.name.to_string());
+                return format!("season/{}", name.unwrap_or_else(|| (season + 1).to_string()));
+            }
+            Self::Cap { per: CapPer::Stay, .. } => "cap/stay",
+            Self::Cap { per: CapPer::Day, .. } => "cap/day",
+            Self::Cap { per: CapPer::Hours { hours, .. }, .. } => return format!("cap/{hours}h"),
+            Self::Cap { per: CapPer::Window, .. } => "cap/window",
+            Self::ShortStay { .. } => "short-stay",
+            Self::Free { .. } => "free",
+            Self::Leaving { .. } => "leaving",
+            Self::ValidatedMinutes { .. } | Self::ValidatedPercent { .. } | Self::ValidatedAmount { .. } => "validated",
+            Self::LostTicket => "lost-ticket",
+            Self::LostSurcharge => "lost-surcharge",
+            Self::Tax { .. } => "tax",
+            Self::Further => "further",
+            Self::InTime { .. } => "in-time",
+            Self::AlreadyPaid => "already-paid",
+        };
+        word.to_owned()
+    }
+
     /// Whether its lines are about time, and not a change of what time costs.
     pub fn is_time(&self) -> bool {
         !matches!(

@@ -396,3 +396,16 @@ fn a_window_of_a_whole_day_has_a_cap_as_the_day_has() {
         assert_eq!([&day, &window].map(|rules| price(rules, "2026-11-30 09:00", exit)), [wanted; 2]);
     }
 }
+
+#[test]
+fn lines_of_one_rule_are_counted_together_whatever_they_cost() {
+    let tariff = parse(include_bytes!("../../../configs/tariffs/city.toml")).unwrap();
+    let rule = |reason: Reason| reason.rule(&tariff);
+    let steps = rule(Reason::Steps { rate: 2, count: 3, minutes: 60, price: 600 });
+    assert_eq!(steps, rule(Reason::Minutes { rate: 2, minutes: 7, of: 60, price: 600 }));
+    assert_eq!(steps, format!("rate/{}", tariff.rates[2].name.get(&crate::vocabulary::Language::new("en"))));
+    assert_ne!(steps, rule(Reason::Flat { rate: 0 }));
+    assert_eq!(rule(Reason::ValidatedPercent { percent: 50 }), rule(Reason::ValidatedAmount { amount: 100 }));
+    assert_eq!(rule(Reason::Cap { amount: 5_000, per: CapPer::Hours { hours: 24, midnight: false } }), "cap/24h");
+    assert_eq!(rule(Reason::Steps { rate: 99, count: 1, minutes: 60, price: 1 }), "rate/100", "a rate without a name");
+}

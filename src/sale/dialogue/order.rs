@@ -276,12 +276,16 @@ impl Turn<'_> {
         if matches!(why, Closed::Expired | Closed::ByCustomer) {
             self.unpaid();
         }
+        let unable = matches!(why, Closed::NoCharge(_) | Closed::Stopped(StopReason::RailDown));
         self.record(Record::OrderClosed { order: id, why });
         let now = self.at.now;
         if let Some(order) = self.state.orders.get_mut(&id) {
             order.charges.iter_mut().for_each(|charge| charge.watch.close(now));
         }
         self.leave_order(id);
+        if unable {
+            self.cant_take(id);
+        }
     }
 
     /// The current order leaves the glass; what became of it stays there for a while, unless somebody is in the service

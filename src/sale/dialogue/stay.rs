@@ -7,15 +7,18 @@ use super::{Key, Look, Page, Part, Patience, Touch};
 use crate::operation::Refusal;
 use crate::sale::event::{Effect, Illegal};
 use crate::sale::presented::{
-    Advice, Answer, CodeKind, Counter, LONGEST, Match, OrderCode, Presented, Quote, TicketCounter, TicketDeed, Told,
+    Advice, Answer, CodeKind, Counter, LET_THROUGH_NOTE, LONGEST, LetThrough, Match, OrderCode, Presented, Quote,
+    TicketCounter, TicketDeed, Told, Unable,
 };
 use crate::sale::record::Record;
 use crate::sale::shop::Shop;
 use crate::sale::{State, Turn};
-use crate::vocabulary::{Minor, StopReason, Wall};
+use crate::vocabulary::{Goods, Minor, OrderId, StopReason, Wall};
 
 /// Under this is noted that a customer has called for a person.
 const HELP_NOTE: &str = "help";
+/// What is said to somebody for whom the gate opens because nobody can decide.
+const LET_THROUGH: &str = "stay-let-through";
 /// Digits of a ticket's number, and characters of a plate.
 const NUMBER: usize = 10;
 const PLATE: usize = 10;
@@ -227,7 +230,9 @@ impl Part for At {
 
     fn show(&self, state: &State, _: &Look<'_>) -> Page {
         let Counter::Tickets(counter) = state.shop.counter() else { return state.out_of_service(Vec::new()) };
-        if let Some(reasons) = state.closed_to_tickets(&counter) {
+        // Who is let through although it is closed is told so.
+        let through = matches!(self, At::Ticket(Some(advice)) if advice.text == LET_THROUGH);
+        if let Some(reasons) = state.closed_to_tickets(&counter).filter(|_| !through) {
             return state.out_of_service(reasons);
         }
         let advice = |advice: &Option<Advice>| advice.as_ref().map(|advice| state.advice(advice));
@@ -327,8 +332,16 @@ impl Turn<'_> {
             return Err(Illegal::Refused("nothing is presented here"));
         };
         self.nobody_else()?;
-        if let Some(reason) = self.state.closed_to_tickets(&counter).and_then(|reasons| reasons.into_iter().next()) {
-            return Err(Illegal::NotSelling(reason));
+        if let Some(reasons) = self.state.closed_to_tickets(&counter) {
+            // Whoever has closed it for another reason has decided, and what is shown at an entry lets nobody in.
+            let unable: Option<Vec<Unable>> = reasons.iter().map(|reason| Unable::by(reason, counter.does)).collect();
+            let asks = counter.does != TicketDeed::GiveOut || *what == Presented::NoTicketYet;
+            let waits = self.state.conditions.car_waits == Some(true);
+            if let Some(why) = unable.filter(|_| asks && waits).and_then(|all| all.first().copied()) {
+                self.cant_decide(why, None, None);
+                return Ok(());
+            }
+            return reasons.into_iter().next().map_or(Ok(()), |reason| Err(Illegal::NotSelling(reason)));
         }
         self.present(what)?;
         self.probe_rails(true);
@@ -339,6 +352,37 @@ impl Turn<'_> {
     fn call_for_help(&mut self) {
         self.record(Record::ShopNoted { key: HELP_NOTE.to_owned(), value: Some(true.into()) });
         self.effect(Effect::CallForHelp);
+    }
+
+    /// Nobody can say whether the car before the gate may pass, because of the kiosk. `ticket`, `due`: what is known of its stay.
+    fn cant_decide(&mut self, why: Unable, ticket: Option<String>, due: Option<Minor>) {
+        if self.state.conditions.car_waits == Some(true) {
+            self.state.undecided = LetThrough { number: 0, ticket, due };
+            self.effect(Effect::CantDecide { why });
+        }
+    }
+
+    /// No provider takes the money for an order that lets a car out.
+    pub(in crate::sale) fn cant_take(&mut self, order: OrderId) {
+        let Counter::Tickets(TicketCounter { does: TicketDeed::Leave, .. }) = self.state.shop.counter() else { return };
+        let Some(order) = self.state.orders.get(&order) else { return };
+        let ticket = order.items.iter().find_map(|item| match &item.goods {
+            Goods::Stay(number) => Some(number.to_string()),
+            Goods::Product(_) => None,
+        });
+        let due = order.amount();
+        self.cant_decide(Unable::Payment, ticket, Some(due));
+    }
+
+    /// The lane has let the car pass: who was at the glass hears it, and what was known of the stay is on record.
+    pub(in crate::sale) fn let_through(&mut self, number: u64) {
+        let known = LetThrough { number, ..std::mem::take(&mut self.state.undecided) };
+        let value = serde_json::to_value(known).expect("numbers and texts with text keys always become JSON");
+        self.record(Record::ShopNoted { key: LET_THROUGH_NOTE.to_owned(), value: Some(value) });
+        let free = !self.state.busy() && !self.state.dialogue.in_service();
+        if free && matches!(self.state.shop.counter(), Counter::Tickets(_)) {
+            self.stay(At::Ticket(Some(Advice::new(LET_THROUGH))));
+        }
     }
 
     fn present(&mut self, what: &Presented) -> Result<(), Illegal> {
@@ -358,20 +402,51 @@ impl Turn<'_> {
         }
         let answer = self.state.shop.presented(what, quoted.as_deref());
         match answer {
-            Answer::Quote(quote) if quote.lost => self.stay(At::Lost(quote)),
-            Answer::Quote(quote) => self.stay(At::Stay { quote, advice: None }),
+            Answer::Quote(quote) => self.quoted(quote),
             Answer::Perhaps(found) => {
                 let entered = if let Presented::Plate(typed) = what { typed.clone() } else { String::new() };
                 self.stay(At::Plate { entered, digits: false, found, advice: None });
             }
             Answer::Granted { quote, grant } => {
+                let ticket = quote.number.clone();
                 if let Err(refusal) = self.grant_quoted(*quote, grant) {
+                    self.unable_by(&refusal, ticket, None);
                     self.stay(At::Ticket(Some(Advice::refused(refusal))));
                 }
             }
-            Answer::Refused(advice) => self.advise(what, quoted, advice),
+            Answer::Refused(advice) => {
+                if let Some(why) = advice.unable {
+                    self.cant_decide(why, advice.ticket.clone(), None);
+                }
+                self.advise(what, quoted, advice);
+            }
         }
         Ok(())
+    }
+
+    /// The bill. Where something is due and nothing can be paid here, that is told beside it, and the lane hears of it.
+    fn quoted(&mut self, quote: Box<Quote>) {
+        let mut advice = None;
+        if let Counter::Tickets(TicketCounter { does: does @ TicketDeed::Leave, .. }) = self.state.shop.counter()
+            && quote.unit.price > 0
+            && let Some(reason) = self.state.stop_reasons().into_iter().find(|why| Unable::by(why, does).is_some())
+        {
+            let refusal = Refusal::CannotDeliver { reason };
+            self.unable_by(&refusal, quote.number.clone(), Some(quote.unit.price));
+            advice = Some(Advice::refused(refusal));
+        }
+        self.stay(match quote.lost {
+            true if advice.is_some() => At::Ticket(advice),
+            true => At::Lost(quote),
+            false => At::Stay { quote, advice },
+        });
+    }
+
+    fn unable_by(&mut self, refusal: &Refusal, ticket: Option<String>, due: Option<Minor>) {
+        let Counter::Tickets(TicketCounter { does, .. }) = self.state.shop.counter() else { return };
+        if let Some(why) = Unable::by_refusal(refusal, does) {
+            self.cant_decide(why, ticket, due);
+        }
     }
 
     /// What keeps it from being paid is told beside the bill, which stays as it is.
@@ -381,6 +456,7 @@ impl Turn<'_> {
             Err(Illegal::NotSold(refusal)) => refusal,
             result => return result,
         };
+        self.unable_by(&refusal, quote.number.clone(), Some(quote.unit.price));
         let advice = Some(Advice::refused(refusal));
         self.stay(if quote.lost { At::Ticket(advice) } else { At::Stay { quote: Box::new(quote.clone()), advice } });
         Ok(())

@@ -18,5 +18,6 @@ mod restart;
 mod schedule;
 mod silence;
 mod slips;
+mod undecided;
 mod update;
 mod views;

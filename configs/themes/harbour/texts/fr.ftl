@@ -365,3 +365,4 @@ plate-length = Une plaque a de 2 à 10 lettres et chiffres.
 plate-unknown = Aucune voiture avec la plaque { $plate }.
 stay-label = Stationnement, ticket { $number }
 stay-drive-up = Avancez d'abord jusqu'à la barrière.
+stay-let-through = La barrière s'ouvre tout de même ; il est noté que rien n'a pu être réglé ici.
