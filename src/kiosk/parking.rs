@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use super::Kiosk;
 use super::turn::TurnError;
-use crate::config::{Config, Mode, Parking};
+use crate::config::{Config, Mode, Parking, Tickets};
+use crate::operation::Refusal;
 use crate::parking::shop::{CarPark, Parts, Settings, Wording};
 use crate::parking::site::{BadRoster, Document, Member, Roster, Site};
 use crate::parking::tariff::{self, Label, Line, Tariff};
-use crate::parking::ticket::{BadKeys, Issuer, KeyNumber, LaneNumber, Owner, SiteKey, SiteKeys, SiteNumber};
+use crate::parking::ticket::{BadKeys, Issuer, KeyNumber, LaneNumber, Owner, Plate, SiteKey, SiteKeys, SiteNumber};
 use crate::sale::event::Event;
 use crate::sale::presented::TicketDeed;
 use crate::screen::bill;
@@ -34,6 +35,22 @@ impl Kiosk {
         tracing::warn!("a customer calls for help");
         self.help_called = Some(self.clock.now());
         self.recorded = true;
+    }
+
+    /// A camera has read a plate of a car at the gate.
+    ///
+    /// # Errors
+    /// No car comes in or goes out here.
+    pub(super) fn plate_seen(&mut self, plate: &Plate) -> Result<(), Refusal> {
+        match &self.config.parking {
+            None => Err(Refusal::NotACarPark),
+            Some(_) if self.config.gate.is_none() => Err(Refusal::NoGate),
+            Some(_) => {
+                tracing::debug!(%plate, "a camera has read a plate");
+                self.step(Event::PlateSeen { plate: plate.to_string() });
+                Ok(())
+            }
+        }
     }
 
     pub(super) fn heard_of_lane(&mut self, lane: u8, message: Vec<u8>) {
@@ -110,6 +127,8 @@ pub fn shop(config: &Config, parking: &Parking) -> Result<CarPark, ParkingError>
         places: parking.places,
         doubt: u32::try_from(parking.clock_doubt.0.as_secs() / 60).unwrap_or(u32::MAX),
         pays: !config.rails.is_empty(),
+        by_plate: parking.tickets == Tickets::Plate,
+        sees_cars: config.gate.as_ref().is_some_and(|gate| gate.presence.is_some()),
     };
     let wording = Words { texts: Texts::with(&config.glass.look.texts), languages: config.kiosk.languages.clone() };
     let parts = Parts {

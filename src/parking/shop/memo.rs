@@ -17,15 +17,22 @@ pub struct Memo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Deed {
-    /// A car comes in with this ticket.
+    /// A car comes in under this number.
     Enter {
         entry: EntryTime,
         class: ClassNumber,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         plate: Option<Plate>,
+        /// It is given a ticket.
+        #[serde(default = "with_ticket")]
+        ticket: bool,
     },
     /// A stay is paid, or ends, or both.
     Stay(StayMemo),
+}
+
+fn with_ticket() -> bool {
+    true
 }
 
 /// What is not said is nothing.
@@ -41,6 +48,8 @@ pub struct StayMemo {
     pub doubt: u16,
     /// Its number or plate was typed, so no pass is given out.
     pub typed: bool,
+    /// A camera has read its plate, and nothing was shown.
+    pub by_plate: bool,
     /// The ticket is lost, and this number stands for it from now on.
     pub lost: Option<ClassNumber>,
     /// What lets the car out here.
@@ -61,7 +70,7 @@ impl Memo {
     /// The car that is inside as soon as this is on record.
     pub fn entered(&self) -> Option<Entered> {
         match &self.deed {
-            Deed::Enter { entry, class, plate } => {
+            Deed::Enter { entry, class, plate, .. } => {
                 Some(Entered { serial: self.number.serial(), entry: *entry, class: *class, plate: plate.clone() })
             }
             Deed::Stay(_) => None,

@@ -5,10 +5,11 @@
 //! payment and a car's leaving count when they were handed over, or may have been. What a code says is believed for its
 //! signature, what was typed is believed only as far as to pay for it. Doubt is the customer's, and is on record.
 //!
-//! - `memo` what is remembered of an order · `present` from what is presented to an answer · `price` from a stay to its quote ·
+//! - `camera` which plate was read of the car at the gate · `memo` what is remembered of an order · `present` from what is presented to an answer · `price` from a stay to its quote ·
 //!   `advice` why nothing comes of it
 
 mod advice;
+mod camera;
 mod memo;
 mod present;
 mod price;
@@ -19,11 +20,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use camera::Camera;
 use memo::{Deed, Memo};
 
 use super::site::{Conflict, Fact, Site, State as SiteState, Stay as Number, Voided};
 use super::tariff::{Line, Tariff};
-use super::ticket::{Code, Issuer, Minute, SiteKeys, Ticket, TicketNumber};
+use super::ticket::{Code, Issuer, Minute, Plate, SiteKeys, Ticket, TicketNumber};
 use crate::operation::Refusal;
 use crate::sale::presented::{
     Answer, BillLine, CodeKind, Counter, OrderCode, Presented, Quote, TicketCounter, TicketDeed,
@@ -61,6 +63,10 @@ pub struct Settings {
     pub doubt: u32,
     /// Something can be paid here.
     pub pays: bool,
+    /// A car whose plate was read gets no ticket.
+    pub by_plate: bool,
+    /// A loop says whether a car stands before the gate.
+    pub sees_cars: bool,
 }
 
 /// What only the interface's texts can say, in each of the kiosk's languages.
@@ -104,6 +110,7 @@ pub struct CarPark {
     noted: u64,
     /// The last count of a person's that counts already.
     counted: Option<String>,
+    camera: Camera,
     /// When the others were told last in this run.
     told: Option<Mono>,
     /// Something has changed since that they may not have heard.
@@ -115,6 +122,7 @@ impl CarPark {
     pub fn new(parts: Parts, mut site: Site) -> Self {
         site.list_keys(&parts.keys);
         Self {
+            camera: Camera::new(parts.settings.sees_cars),
             parts,
             inside: site.occupancy(),
             site,
@@ -176,6 +184,7 @@ impl CarPark {
         if self.site.next_ticket() == Some(memo.number)
             && let Some(entered) = memo.entered()
         {
+            self.camera.lets_in(entered.serial, entered.plate.clone(), self.now);
             self.fact(Fact::Entered(entered));
             self.changed();
         }
@@ -234,6 +243,7 @@ impl Shop for CarPark {
             Record::ItemNotDelivered { order, why: Cause::Withdrawn, .. } => {
                 let gone = self.orders.get(order).and_then(|memo| memo.voided(self.minute()));
                 if let Some(fact) = gone {
+                    self.camera.went_back();
                     self.fact(fact);
                     self.changed();
                 }
@@ -278,11 +288,32 @@ impl Shop for CarPark {
         self.answer(what, quote).unwrap_or_else(Answer::Refused)
     }
 
+    fn plate_seen(&mut self, plate: &str) {
+        let Ok(plate) = Plate::typed(plate) else { return };
+        if let Some((serial, plate)) = self.camera.read(plate, self.now) {
+            match self.site.amend(serial, |entered| entered.plate = Some(plate)) {
+                Ok(()) => self.changed(),
+                Err(why) => tracing::warn!(%why, "a plate was read too late to be told"),
+            }
+        }
+    }
+
+    fn car_waits(&mut self, there: bool) {
+        self.camera.car(there, self.now);
+    }
+
+    /// While every place is taken a car waits, and is let in when there is one.
+    fn car_came(&mut self) -> bool {
+        let waits = self.parts.settings.does == TicketDeed::GiveOut && self.full();
+        !waits && self.camera.came(self.now)
+    }
+
     fn code(&self, order: &Order) -> Option<OrderCode> {
         let (memo, issuer) = (self.orders.get(&order.id)?, self.parts.issuer.as_ref()?);
         let (mut came, mut car, mut vehicle) = (None, None, None);
         let (kind, code, until) = match &memo.deed {
-            Deed::Enter { entry, class, plate } => {
+            Deed::Enter { ticket: false, .. } => return None,
+            Deed::Enter { entry, class, plate, .. } => {
                 let latest = (entry.doubt() > 0).then(|| entry.latest().wall());
                 came = Some((entry.earliest().wall(), latest));
                 (car, vehicle) = (plate.as_ref().map(ToString::to_string), self.class_name(*class));
@@ -348,6 +379,7 @@ impl Shop for CarPark {
                 self.conflicts.extend(taken.conflicts);
                 if taken.new {
                     self.changed();
+                    self.plate_is_paid();
                 }
                 Ok(())
             }

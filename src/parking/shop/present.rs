@@ -23,6 +23,7 @@ impl CarPark {
                 Code::Validation(validation) => self.validation(validation, text, quote),
             },
             Presented::NoTicketYet if does == TicketDeed::GiveOut => self.give_out(),
+            Presented::Car => self.car(),
             Presented::Number(typed) if does == TicketDeed::Pay => self.number(typed),
             Presented::Plate(typed) if does == TicketDeed::Pay => self.plate(typed),
             Presented::LostTicket if self.settles_lost() => self.lost(),
@@ -39,16 +40,48 @@ impl CarPark {
             return Err(Advice::new("stay-full"));
         }
         let none = || Advice::new("stay-no-ticket").call();
-        if self.parts.issuer.is_none() {
+        let plate = self.camera.plate(self.now).cloned();
+        let ticket = plate.is_none() || !self.parts.settings.by_plate;
+        if ticket && self.parts.issuer.is_none() {
             return Err(none());
         }
         let number = self.site.next_ticket().ok_or_else(none)?;
         let entry = EntryTime::of(self.wall, self.sure, self.parts.settings.doubt).ok_or_else(none)?;
-        let deed = Deed::Enter { entry, class: ClassNumber::default(), plate: None };
+        let told = plate.as_ref().map(ToString::to_string);
+        let deed = Deed::Enter { entry, class: ClassNumber::default(), plate, ticket };
         let memo = Memo { number, deed, bill: Vec::new() };
         let (entry, doubt) = (Some(entry.earliest().wall()), entry.doubt());
-        let quote = Quote { entry, doubt, ..self.plain(&memo) };
+        let quote = Quote { entry, doubt, plate: told, ..self.plain(&memo) };
         Ok(Answer::Granted { quote: Box::new(quote), grant: Grant::Ticket })
+    }
+
+    /// Nobody has asked for anything yet. A plate is no signature: it lets in where an entry goes by plates, and lets out for a
+    /// stay that bears exactly this one and needs no more.
+    fn car(&self) -> Result<Answer, Advice> {
+        match (self.parts.settings.does, self.parts.settings.by_plate) {
+            (TicketDeed::GiveOut, true) => self.give_out(),
+            (TicketDeed::Leave, _) => match self.read_stay() {
+                Some(found) => self.stay(Seen { typed: true, by_plate: true, ..seen_of(&found) }),
+                None => Ok(Answer::Nothing),
+            },
+            _ => Ok(Answer::Nothing),
+        }
+    }
+
+    /// The stay of the car before the gate, by exactly the plate that was read. Of two that bear it, the newer.
+    fn read_stay(&self) -> Option<Found> {
+        let plate = self.camera.plate(self.now)?;
+        let same = self.site.plate(plate).into_iter().filter(|(nearness, ..)| *nearness == Nearness::Same);
+        let found = same.filter_map(|(_, _, number)| self.site.find(number));
+        found.max_by_key(|found| (found.entered.entry.latest(), found.number))
+    }
+
+    /// Whoever was told what is due, by the plate, and has paid elsewhere is asked for nothing again.
+    pub(super) fn plate_is_paid(&mut self) {
+        let leaves = |found: Found| matches!(self.site.may_leave(found.number, &[], self.wall), Leaving::Yes { .. });
+        if self.parts.settings.does == TicketDeed::Leave && self.read_stay().is_some_and(leaves) {
+            self.camera.again();
+        }
     }
 
     fn ticket(&self, ticket: Ticket, text: &str, quote: Option<&Quote>) -> Result<Answer, Advice> {
@@ -60,7 +93,8 @@ impl CarPark {
         seen.plate = self.site.find(ticket.number).and_then(|found| found.entered.plate);
         // Passes of the same stay that were shown before it count with it.
         if let Some(before) = quote.and_then(|quote| self.seen(quote)).filter(|before| before.number == ticket.number) {
-            seen = Seen { typed: false, entry: ticket.entry, class: ticket.class, plate: seen.plate, ..before };
+            let (entry, class, plate) = (ticket.entry, ticket.class, seen.plate);
+            seen = Seen { typed: false, by_plate: false, entry, class, plate, ..before };
         }
         seen.has_shown(text);
         self.stay(seen)
@@ -74,7 +108,7 @@ impl CarPark {
         let known = self.site.find(pass.stay).map(|found| seen_of(&found));
         match before.or(known) {
             Some(mut seen) => {
-                seen.typed = false;
+                (seen.typed, seen.by_plate) = (false, false);
                 seen.passes.push(pass);
                 seen.has_shown(text);
                 self.stay(seen)
@@ -199,7 +233,8 @@ impl CarPark {
 
     /// It was paid, and its car leaves here.
     fn let_out(&self, seen: Seen, how: How) -> Result<Answer, Advice> {
-        let stay = StayMemo { leaves: Some(how), shown: seen.shown, ..StayMemo::default() };
+        let Seen { typed, by_plate, .. } = seen;
+        let stay = StayMemo { typed, by_plate, leaves: Some(how), shown: seen.shown, ..StayMemo::default() };
         let memo = Memo { number: seen.number, deed: Deed::Stay(stay), bill: Vec::new() };
         let plate = seen.plate.map(|plate| plate.to_string());
         let quote = Quote { plate, ..self.plain(&memo) };
@@ -227,7 +262,7 @@ impl CarPark {
             }
         }
         let seen = seen?;
-        Some(Seen { typed: stay.typed, shown: stay.shown, ..seen })
+        Some(Seen { typed: stay.typed, by_plate: stay.by_plate, shown: stay.shown, ..seen })
     }
 }
 

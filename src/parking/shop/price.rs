@@ -19,6 +19,8 @@ pub struct Seen {
     pub plate: Option<Plate>,
     /// No code proves that it is the customer's.
     pub typed: bool,
+    /// A camera has read its plate.
+    pub by_plate: bool,
     pub passes: Vec<Pass>,
     pub validations: Vec<Validation>,
     /// The texts of the codes.
@@ -27,8 +29,17 @@ pub struct Seen {
 
 impl Seen {
     pub fn new(number: TicketNumber, entry: EntryTime, class: ClassNumber) -> Self {
-        let (plate, typed) = (None, false);
-        Self { number, entry, class, plate, typed, passes: Vec::new(), validations: Vec::new(), shown: Vec::new() }
+        Self {
+            number,
+            entry,
+            class,
+            plate: None,
+            typed: false,
+            by_plate: false,
+            passes: Vec::new(),
+            validations: Vec::new(),
+            shown: Vec::new(),
+        }
     }
 
     /// The same code again says nothing new.
@@ -87,6 +98,7 @@ impl CarPark {
             grace: self.grace(),
             doubt: u16::try_from(entry.doubt()).unwrap_or(u16::MAX),
             typed: seen.typed,
+            by_plate: seen.by_plate,
             lost: None,
             leaves: leaves.then_some(How::Ticket),
             shown: seen.shown,

@@ -13,6 +13,8 @@ use crate::sale::presented::{Answer, Presented};
 use crate::signed::jws::Signer;
 use crate::vocabulary::{Grant, Language};
 
+mod plates;
+
 #[derive(Debug)]
 struct Plain;
 
@@ -58,7 +60,7 @@ fn kiosk(number: u8, does: TicketDeed) -> Kiosk {
     let roster = Roster::new(site, lanes.collect::<BTreeMap<_, _>>()).unwrap();
     let gate = (does != TicketDeed::Pay).then(|| LaneId::parse(&format!("lane-{number}")).unwrap());
     let parts = Parts {
-        settings: Settings { does, gate, places: Some(2), doubt: 240, pays: true },
+        settings: Settings { does, gate, places: Some(2), doubt: 240, pays: true, by_plate: false, sees_cars: true },
         tariff: Arc::new(tariff::parse(include_bytes!("../../../configs/tariffs/city.toml")).unwrap()),
         issuer: Some(Arc::new(Issuer::new(signer(1, "site"), KeyNumber(1), &keys).unwrap())),
         keys: Arc::new(keys),
