@@ -71,6 +71,7 @@ fuzz_target!(|bytes: &[u8]| {
     for (number, pem, purpose) in [
         (1, SITE, Purpose::ParkingTicket),
         (1, SITE, Purpose::ExitPass),
+        (1, SITE, Purpose::SeasonPass),
         (9, SHOP, Purpose::Validation),
     ] {
         let signer = signer(pem);
@@ -80,6 +81,7 @@ fuzz_target!(|bytes: &[u8]| {
         let kind = match purpose {
             Purpose::ParkingTicket => Kind::Ticket,
             Purpose::ExitPass => Kind::Pass,
+            Purpose::SeasonPass => Kind::Season,
             _ => Kind::Validation,
         };
         assert_eq!(code.kind(), kind);

@@ -5,7 +5,7 @@ use crate::config::words::{nearest, quote};
 use crate::signed::jws::PublicKey;
 
 /// The longest code of a car park, in digits.
-const LONGEST_CODE: i64 = 202;
+const LONGEST_CODE: i64 = 236;
 /// Most lanes of a site.
 const MOST_LANES: usize = 32;
 

@@ -6,13 +6,14 @@
 //! signature, what was typed is believed only as far as to pay for it. Doubt is the customer's, and is on record.
 //!
 //! - `camera` which plate was read of the car at the gate · `memo` what is remembered of an order · `present` from what is presented to an answer · `price` from a stay to its quote ·
-//!   `advice` why nothing comes of it
+//!   `season` who comes with a season pass · `advice` why nothing comes of it
 
 mod advice;
 mod camera;
 mod memo;
 mod present;
 mod price;
+mod season;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use camera::Camera;
 use memo::{Deed, Memo};
+use season::SeasonExits;
 
 use super::site::{Conflict, Fact, Site, State as SiteState, Stay as Number, Voided};
 use super::tariff::{Line, Tariff};
@@ -111,6 +113,7 @@ pub struct CarPark {
     /// The last count of a person's that counts already.
     counted: Option<String>,
     camera: Camera,
+    season_exits: SeasonExits,
     /// When the others were told last in this run.
     told: Option<Mono>,
     /// Something has changed since that they may not have heard.
@@ -123,6 +126,7 @@ impl CarPark {
         site.list_keys(&parts.keys);
         Self {
             camera: Camera::new(parts.settings.sees_cars),
+            season_exits: SeasonExits::default(),
             parts,
             inside: site.occupancy(),
             site,
@@ -176,6 +180,9 @@ impl CarPark {
         let Some(memo) = self.orders.get(&order).cloned() else { return };
         let (me, at) = (self.site.me(), self.minute());
         memo.facts(me, at).into_iter().for_each(|fact| self.fact(fact));
+        if let Some(season) = memo.season_untold() {
+            self.season_exits.left(season, at.or(Minute::of(self.sure)));
+        }
         self.changed();
     }
 
@@ -186,6 +193,9 @@ impl CarPark {
         {
             self.camera.lets_in(entered.serial, entered.plate.clone(), self.now);
             self.fact(Fact::Entered(entered));
+            if let Some(season) = memo.season_in() {
+                self.fact(Fact::SeasonUsed(self.site.season_used(season, memo.number)));
+            }
             self.changed();
         }
         self.orders.insert(order, memo);
@@ -349,7 +359,8 @@ impl Shop for CarPark {
     }
 
     fn part(&self, name: &str) -> Option<String> {
-        let stored = Stored { sure: self.sure, counted: self.counted.as_deref(), site: self.site.state() };
+        let (counted, season_exits) = (self.counted.as_deref(), &self.season_exits);
+        let stored = Stored { sure: self.sure, counted, season_exits, site: self.site.state() };
         (name == SITE).then(|| serde_json::to_string(&stored).ok())?
     }
 
@@ -367,6 +378,7 @@ impl Shop for CarPark {
         self.inside = self.site.occupancy();
         self.sure = restored.sure;
         self.counted = restored.counted;
+        self.season_exits = restored.season_exits;
         Ok(())
     }
 
@@ -378,6 +390,7 @@ impl Shop for CarPark {
             Ok(taken) => {
                 self.conflicts.extend(taken.conflicts);
                 if taken.new {
+                    self.end_seasons();
                     self.changed();
                     self.plate_is_paid();
                 }
@@ -414,7 +427,7 @@ impl Shop for CarPark {
     }
 
     fn news(&mut self) -> Vec<Note> {
-        let mut notes = Vec::new();
+        let mut notes: Vec<Note> = self.season_exits.news().collect();
         while let Some(conflict) = self.conflicts.pop_front() {
             let told = conflict.told(self.site.roster());
             tracing::warn!("{told}");
@@ -475,6 +488,7 @@ impl Shop for CarPark {
 struct Stored<'s> {
     sure: Wall,
     counted: Option<&'s str>,
+    season_exits: &'s SeasonExits,
     site: &'s SiteState,
 }
 
@@ -482,5 +496,7 @@ struct Stored<'s> {
 struct Restored {
     sure: Wall,
     counted: Option<String>,
+    #[serde(default)]
+    season_exits: SeasonExits,
     site: SiteState,
 }
