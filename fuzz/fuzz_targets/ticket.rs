@@ -53,9 +53,12 @@ fuzz_target!(|bytes: &[u8]| {
     }
     assert!(Code::read(&digits(bytes), keys).is_err());
     // What is signed is only believed as what it was signed for, and is written again as it was.
-    for (number, pem, purpose) in
-        [(1, SITE, Purpose::ParkingTicket), (1, SITE, Purpose::ExitPass), (9, SHOP, Purpose::Validation)]
-    {
+    for (number, pem, purpose) in [
+        (1, SITE, Purpose::ParkingTicket),
+        (1, SITE, Purpose::ExitPass),
+        (1, SITE, Purpose::SeasonPass),
+        (9, SHOP, Purpose::Validation),
+    ] {
         let signer = signer(pem);
         let signature = signer.sign_bytes(purpose, bytes);
         let text = digits(&[bytes, &signature].concat());
@@ -63,6 +66,7 @@ fuzz_target!(|bytes: &[u8]| {
         let kind = match purpose {
             Purpose::ParkingTicket => Kind::Ticket,
             Purpose::ExitPass => Kind::Pass,
+            Purpose::SeasonPass => Kind::Season,
             _ => Kind::Validation,
         };
         assert_eq!(code.kind(), kind);

@@ -1,5 +1,7 @@
 //! The daemon's command line. Everything it does is in the library.
 
+#[path = "kioskd/season.rs"]
+mod season;
 #[path = "kioskd/tariff.rs"]
 mod tariff;
 
@@ -105,6 +107,10 @@ enum Verb {
     /// What a car park's tariff asks, and why.
     #[command(subcommand)]
     Tariff(tariff::Verb),
+    /// Issue a season pass of a car park: the digits of its code, signed by the site's key, and the code to scan.
+    ///
+    /// Give each pass a number that none had; docs/parking.md says what a pass is good for.
+    SeasonPass(season::Arguments),
     /// Make one smallest charge on a rail with its own keys, show its QR, poll, and close it or give it back: for the
     /// day the keys arrive.
     PayProbe {
@@ -169,6 +175,7 @@ fn act(verb: Verb, log: Log) -> anyhow::Result<ExitCode> {
             (None, None) => anyhow::bail!("write --fleet and --kiosk, or --accept"),
         },
         Verb::Tariff(verb) => tariff::run(&verb),
+        Verb::SeasonPass(arguments) => arguments.issue(),
         Verb::PayProbe { config, rail, wait } => pay_probe(&config, &rail, Duration::from_secs(wait)),
         Verb::Schema => {
             let schema = serde_json::to_string_pretty(&config::schema()).context("the schema")?;

@@ -30,6 +30,9 @@ pub struct Parking {
     /// neither.
     #[schemars(extend("examples" = ["file:/etc/kioskd/site.key"]))]
     pub issuing_key: Option<KeySource>,
+    /// What an entry gives to a car whose plate a camera has read.
+    #[serde(default)]
+    pub tickets: Tickets,
     /// So long this lane may have stood still before somebody told it the time: the doubt about an entry is never longer.
     #[serde(default = "Parking::clock_doubt")]
     #[schemars(extend("x-minimum" = "15min", "x-maximum" = "63h"))]
@@ -52,6 +55,17 @@ pub enum Mode {
     PayStation,
     /// It lets cars out, and takes what is still due where there is a `[[rail]]`.
     Exit,
+}
+
+/// What a car comes in with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tickets {
+    /// A ticket by the button; the plate stands on it.
+    #[default]
+    Paper,
+    /// Its plate: it is let in at once, without a ticket. A car whose plate was not read takes a ticket. The gate needs its `presence`.
+    Plate,
 }
 
 /// A public key of codes.

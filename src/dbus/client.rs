@@ -263,6 +263,14 @@ impl Client {
         Ok(Some(Touched { spot: Spot { x, y }, calibration, rotation }))
     }
 
+    /// What a camera has read of a car at the gate.
+    ///
+    /// # Errors
+    /// It is no plate, no car comes or goes there, or there is no answer.
+    pub async fn plate_seen(&self, plate: &str) -> Result<(), NoAnswer> {
+        self.call(SERVICE, "PlateSeen", &plate).await.map(drop)
+    }
+
     /// A report for people and as JSON; 0: what has happened since the last one.
     ///
     /// # Errors

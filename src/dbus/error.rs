@@ -39,6 +39,10 @@ impl Error {
         Self { name: refusal(why), says: format!("Refused to show a mark: {why}") }
     }
 
+    pub fn no_plate(why: &Refusal) -> Self {
+        Self { name: refusal(why), says: format!("Refused to take a plate: {why}") }
+    }
+
     /// It was begun and did not come to an end.
     pub fn failed(asked: &Operation, why: &Cause) -> Self {
         Self { name: named!("Failed"), says: format!("Failed to {}: {why}", doing(asked)) }

@@ -9,6 +9,7 @@ use super::error::Error;
 use crate::config::Calibration;
 use crate::ledger::{LedgerError, Reader};
 use crate::operation::{Outcome, Refusal, Request};
+use crate::parking::ticket::Plate;
 use crate::screen::Frame;
 use crate::vocabulary::{Corner, Spot};
 
@@ -66,6 +67,11 @@ pub enum Ask {
     Mark(Mark),
     /// A mark that nobody waits for any more can go.
     MarkIsLeft,
+    /// A camera has read this plate of a car at the gate.
+    PlateSeen {
+        plate: Plate,
+        taken: oneshot::Sender<Result<(), Refusal>>,
+    },
 }
 
 #[derive(Clone)]
@@ -114,6 +120,14 @@ impl KioskHandle {
                 Ok(None)
             }
         }
+    }
+
+    /// Ends when the kiosk has taken it.
+    pub async fn plate_seen(&self, plate: Plate) -> Result<(), Error> {
+        let _place = self.places.try_acquire().map_err(|_| Error::busy())?;
+        let (taken, heard) = oneshot::channel();
+        (self.ask)(Ask::PlateSeen { plate, taken });
+        heard.await.map_err(|_| Error::no_answer())?.map_err(|why| Error::no_plate(&why))
     }
 
     pub async fn read<T: Send + 'static>(

@@ -15,6 +15,7 @@ use super::polkit::Polkit;
 use super::shown::Shown;
 use super::signed::Writer;
 use crate::operation::{Actor, CheckResult, Finding, Findings, Operation, Outcome, Reason, Request, RequestId, Rights};
+use crate::parking::ticket::Plate;
 use crate::signed::statement::Holder;
 use crate::vocabulary::{ClaimSettlement, Corner, Outlet};
 
@@ -349,6 +350,13 @@ impl Service {
         Ok(self.kiosk.mark(corner).await?.map_or((false, 0.0, 0.0, 0, String::new()), |touched| {
             (true, touched.spot.x, touched.spot.y, touched.rotation, touched.calibration.to_string())
         }))
+    }
+
+    /// A camera has read this number plate of a car at the gate; what comes of it is on record, and the plate alone is not. `plate`:
+    /// 2 to 10 letters and digits; spaces, dashes and dots between them count nothing.
+    async fn plate_seen(&self, plate: &str) -> Result<(), Error> {
+        let plate = Plate::typed(plate).map_err(|why| Error::argument(format!("No plate was taken: {why}")))?;
+        self.kiosk.plate_seen(plate).await
     }
 
     /// Prints a page on which the paper's width, its characters and its code can be looked at.

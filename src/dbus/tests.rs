@@ -8,6 +8,7 @@ use zbus::DBusError;
 use super::error::{Error, parsed};
 use super::handle::{Ask, KioskHandle};
 use crate::operation::{Actor, Operation, Outcome, Reason, Refusal, Request, RequestId, Right, Rights};
+use crate::parking::ticket::Plate;
 use crate::vocabulary::{Cause, Language, OrderId, SlotId, StopReason};
 
 fn request(number: usize) -> Request {
@@ -103,6 +104,23 @@ fn every_refusal_has_a_name_in_the_paper_and_a_sentence() {
         let says = error.description().unwrap();
         assert!(says.contains(' ') || says == "what", "{says}");
     }
+}
+
+#[test]
+fn a_plate_is_taken_as_the_kiosk_says() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let kiosk = KioskHandle::new(|ask| {
+        let Ask::PlateSeen { plate, taken } = ask else { panic!("it was a plate") };
+        let told = if plate.as_str() == "AB120" { Ok(()) } else { Err(Refusal::NoGate) };
+        taken.send(told).unwrap();
+    });
+    runtime.block_on(async {
+        assert_eq!(kiosk.plate_seen(Plate::typed("ab-120").unwrap()).await, Ok(()));
+        let refused = kiosk.plate_seen(Plate::typed("XY 9").unwrap()).await.unwrap_err();
+        assert_eq!(refused.name().as_str(), "org.kioskd.Kiosk1.Error.NoGate");
+        let dropped = KioskHandle::new(drop);
+        assert_eq!(dropped.plate_seen(Plate::typed("XY 9").unwrap()).await, Err(Error::no_answer()));
+    });
 }
 
 #[test]

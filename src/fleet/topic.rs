@@ -136,6 +136,8 @@ pub enum Leaf {
     PayRequest,
     PayReply,
     PayNotice,
+    /// From a camera: the number plate of a car at the kiosk's gate, as text. Never retained.
+    Plate,
 }
 
 impl fmt::Display for Topic {
@@ -164,6 +166,7 @@ impl fmt::Display for Leaf {
             Leaf::PayRequest => f.write_str("pay/request"),
             Leaf::PayReply => f.write_str("pay/reply"),
             Leaf::PayNotice => f.write_str("pay/notice"),
+            Leaf::Plate => f.write_str("plate"),
         }
     }
 }
@@ -211,6 +214,7 @@ impl FromStr for Topic {
             ["pay", "request"] => Leaf::PayRequest,
             ["pay", "reply"] => Leaf::PayReply,
             ["pay", "notice"] => Leaf::PayNotice,
+            ["plate"] => Leaf::Plate,
             _ => return Err(BadTopic::Foreign),
         };
         Ok(Topic::Kiosk(address, leaf))
@@ -336,6 +340,7 @@ mod tests {
             Just(Leaf::PayRequest),
             Just(Leaf::PayReply),
             Just(Leaf::PayNotice),
+            Just(Leaf::Plate),
         ]
     }
 
@@ -393,6 +398,7 @@ mod tests {
                 "kiosk/v1/demo/K0001/cmd/lock/c1/status",
             ),
             (k.topic(Leaf::PayNotice), "kiosk/v1/demo/K0001/pay/notice"),
+            (k.topic(Leaf::Plate), "kiosk/v1/demo/K0001/plate"),
             (
                 Topic::Everyone { fleet: name("demo"), verb: name("lock"), id: name("c1") },
                 "kiosk/v1/demo/all/cmd/lock/c1",

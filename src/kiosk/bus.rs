@@ -32,6 +32,8 @@ impl Kiosk {
             Ask::Operate { request, answered } => self.operate(request, answered),
             Ask::Picture(wanted) => self.edges.glass.picture(wanted),
             Ask::Mark(mark) => self.touch.mark(mark, self.state.conditions.maintenance),
+            // Who asked may have gone.
+            Ask::PlateSeen { plate, taken } => drop(taken.send(self.plate_seen(&plate))),
             Ask::MarkIsLeft => self.touch.mark_is_left(),
             // Where it can't be read now it is dropped, which is an answer, too.
             Ask::Read(read) => drop(self.reads.as_ref().map(|reads| reads.ask(read))),

@@ -30,6 +30,7 @@ enum From {
     BackEnd,
     Gateway,
     Office,
+    Camera,
 }
 
 struct Message {
@@ -178,6 +179,18 @@ fn messages(schemas: &mut SchemaGenerator) -> Vec<Message> {
         signed("pay-reply", From::Gateway, Leaf::PayReply, "The gateway's answer to it.", of::<Reply>(schemas)),
         signed("pay-notice", From::Gateway, Leaf::PayNotice, "Somebody has paid a charge.", of::<Notice>(schemas)),
         Message {
+            from: From::Camera,
+            ..plain(
+                "plate",
+                Leaf::Plate,
+                0,
+                false,
+                "The number plate of a car at the gate of an entry or an exit, as a camera has read it; one that the broker has kept \
+                 counts nothing.",
+                json!({ "type": "string", "minLength": 2, "maxLength": 96 }),
+            )
+        },
+        Message {
             name: "facts",
             from: From::Lane,
             topic: Topic::Facts { fleet: named("FLEET"), site: SITE, lane: LANE },
@@ -269,7 +282,7 @@ impl Message {
         match self.from {
             From::Kiosk => vec![(name, self.operation("send"))],
             From::Lane => vec![(format!("{name}-heard"), self.operation("receive")), (name, self.operation("send"))],
-            From::BackEnd | From::Gateway | From::Office => vec![(name, self.operation("receive"))],
+            From::BackEnd | From::Gateway | From::Office | From::Camera => vec![(name, self.operation("receive"))],
         }
     }
 
@@ -290,7 +303,7 @@ impl Message {
             "payload": self.payload,
             "examples": [{ "payload": payload }],
         });
-        if self.name == "presence" {
+        if matches!(self.name, "presence" | "plate") {
             message["contentType"] = "text/plain".into();
         }
         if let Some(schema) = &self.content {

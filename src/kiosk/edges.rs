@@ -473,6 +473,7 @@ pub(crate) fn link_settings(
         signer: super::gateway::signer(config)?.map(Arc::new),
         back_end: back_end.map(|keys| super::gateway::keys(keys)).transpose()?,
         site: config.parking.as_ref().map(|parking| SiteTopics { site: parking.site, lane: parking.lane }),
+        plates: config.parking.is_some() && config.gate.is_some(),
         commands,
         fallback,
         tls,

@@ -663,6 +663,10 @@ impl Kiosk {
             FleetEvent::FactsRejected { why, count } => {
                 tracing::warn!(why, count, "a message that should be a lane's is rejected");
             }
+            FleetEvent::PlateSeen { plate } => drop(self.plate_seen(&plate)),
+            FleetEvent::PlateRejected { why, count } => {
+                tracing::warn!(why, count, "a message that should be a camera's is rejected");
+            }
             // Taken where it arrives, see `gateway::route`.
             FleetEvent::Pay { .. } => {}
         }

@@ -10,19 +10,22 @@ use jiff::tz::TimeZone;
 
 use super::Kiosk;
 use super::turn::TurnError;
-use crate::config::{Config, Mode, Parking};
+use crate::config::{Config, Mode, Parking, Tickets};
+use crate::operation::Refusal;
 use crate::parking::report::Of;
 use crate::parking::shop::{CarPark, Parts, Settings, Wording};
 use crate::parking::site::{BadRoster, Document, Member, Roster, Site};
 use crate::parking::tariff::{self, Label, Line, Tariff};
-use crate::parking::ticket::{BadKeys, Issuer, KeyNumber, LaneNumber, Owner, SiteKey, SiteKeys, SiteNumber};
+use crate::parking::ticket::{
+    BadKeys, Code, Issuer, KeyNumber, LaneNumber, MayNot, Minute, Owner, Plate, Season, SiteKey, SiteKeys, SiteNumber,
+};
 use crate::sale::event::Event;
 use crate::sale::presented::TicketDeed;
 use crate::screen::bill;
 use crate::screen::language::Texts;
 use crate::signed::jws::PublicKey;
 use crate::signed::keys::{KeyError, KeySource};
-use crate::vocabulary::{Language, Localized, Problem};
+use crate::vocabulary::{Language, Localized, Problem, Wall};
 
 impl Kiosk {
     /// To the other lanes, over the fleet's broker.
@@ -37,6 +40,22 @@ impl Kiosk {
         tracing::warn!("a customer calls for help");
         self.help_called = Some(self.clock.now());
         self.recorded = true;
+    }
+
+    /// A camera has read a plate of a car at the gate.
+    ///
+    /// # Errors
+    /// No car comes in or goes out here.
+    pub(super) fn plate_seen(&mut self, plate: &Plate) -> Result<(), Refusal> {
+        match &self.config.parking {
+            None => Err(Refusal::NotACarPark),
+            Some(_) if self.config.gate.is_none() => Err(Refusal::NoGate),
+            Some(_) => {
+                tracing::debug!(%plate, "a camera has read a plate");
+                self.step(Event::PlateSeen { plate: plate.to_string() });
+                Ok(())
+            }
+        }
     }
 
     pub(super) fn heard_of_lane(&mut self, lane: u8, message: Vec<u8>) {
@@ -79,6 +98,53 @@ pub enum ParkingError {
     OtherLane { lane: u8 },
     #[error("[parking]: {0} is out of range")]
     Range(&'static str),
+    #[error("this kiosk is none of a car park; name the configuration of one that is")]
+    NoCarPark,
+    #[error(
+        "[parking] issuing_key: there is none, and nothing is signed without the site's private key; write it, or add --keys"
+    )]
+    NoIssuer,
+    #[error("the tariff has no season pass `{0}`; there is: {1}")]
+    NoSeason(String, String),
+    #[error("no pass can say that it is good until {0}")]
+    Until(jiff::civil::Date),
+    #[error(transparent)]
+    MayNot(#[from] MayNot),
+}
+
+/// A season pass that is to be issued.
+#[derive(Debug, Clone)]
+pub struct SeasonOrder {
+    /// As whoever issues it counts.
+    pub number: u32,
+    /// As the tariff calls it.
+    pub season: String,
+    /// Its last day, where the car park is.
+    pub until: jiff::civil::Date,
+    pub plate: Option<Plate>,
+}
+
+/// The text of its code, signed by the site's key.
+///
+/// # Errors
+/// As of [`shop`], and where the tariff has no such pass, or there is no key to sign with.
+pub fn season_pass(parking: &Parking, order: &SeasonOrder) -> Result<String, ParkingError> {
+    let tariff = read_tariff(&parking.tariff)?;
+    let names = || {
+        let names: std::collections::BTreeSet<&str> = tariff.seasons.iter().map(|known| known.name.as_str()).collect();
+        if names.is_empty() { "none".to_owned() } else { names.into_iter().collect::<Vec<_>>().join(", ") }
+    };
+    let place = tariff.seasons.iter().position(|known| known.name.as_str() == order.season);
+    let season = place.and_then(|place| u8::try_from(place).ok());
+    let season = season.ok_or_else(|| ParkingError::NoSeason(order.season.clone(), names()))?;
+    let end = order.until.at(23, 59, 0, 0).to_zoned(tariff.zone.clone()).ok();
+    let end = end.and_then(|end| u64::try_from(end.timestamp().as_millisecond()).ok());
+    let until = end.and_then(|end| Minute::of(Wall(end))).ok_or(ParkingError::Until(order.until))?;
+    let site = SiteNumber::new(parking.site).ok_or(ParkingError::Range("site"))?;
+    let keys = keys(parking, site)?;
+    let key = parking.issuing_key.as_ref().ok_or(ParkingError::NoIssuer)?;
+    let SeasonOrder { number, plate, .. } = order.clone();
+    Ok(issuer(parking, &keys, key)?.issue(&Code::Season(Season { number, season, until, plate }))?)
 }
 
 /// The shop that `[parking]` describes.
@@ -108,6 +174,8 @@ pub fn shop(config: &Config, parking: &Parking) -> Result<CarPark, ParkingError>
         places: parking.places,
         doubt: u32::try_from(parking.clock_doubt.0.as_secs() / 60).unwrap_or(u32::MAX),
         pays: !config.rails.is_empty(),
+        by_plate: parking.tickets == Tickets::Plate,
+        sees_cars: config.gate.as_ref().is_some_and(|gate| gate.presence.is_some()),
     };
     let wording = Words { texts: Texts::with(&config.glass.look.texts), languages: config.kiosk.languages.clone() };
     let parts = Parts {
@@ -225,3 +293,6 @@ impl Wording for Words {
         self.each(|language| self.texts.get(language, "stay-label", &[("number", number)]))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -198,7 +198,13 @@ impl Turn<'_> {
                 c.fleet_connected = connected;
                 c.fleet_reached |= connected;
             }
-            Condition::CarWaits { there } => c.car_waits = Some(there),
+            Condition::CarWaits { there } => {
+                c.car_waits = Some(there);
+                self.state.shop.car_waits(there);
+                if !there {
+                    self.car_has_gone();
+                }
+            }
             Condition::SelfCheck(check) => c.self_check = check,
             Condition::Touch { fault } => c.touch_fault = fault,
             Condition::Disk { full } => c.disk_full = full,

@@ -34,6 +34,10 @@ pub enum Event {
     },
     /// Something is held before the kiosk, typed or wanted that only the shop can read.
     Presented(Presented),
+    /// A camera has read this number plate of a car at the gate. It counts for the car that stands there or comes next.
+    PlateSeen {
+        plate: String,
+    },
     /// What another lane of the site says of itself.
     Heard {
         lane: u8,

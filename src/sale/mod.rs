@@ -178,6 +178,7 @@ pub fn next(state: &mut State, at: &Stamp, event: Event) -> Result<Step, Illegal
         Event::Touch(touch) => turn.touch(touch)?,
         Event::Chosen { units, grant, outlet } => turn.chosen(units, grant, outlet)?,
         Event::Presented(what) => turn.presented(&what)?,
+        Event::PlateSeen { plate } => turn.plate_seen(&plate)?,
         Event::Heard { lane, message } => turn.heard(lane, &message)?,
         Event::Condition(condition) => turn.condition(condition),
         Event::Created { charge, result } => turn.created(&charge, result)?,
@@ -270,6 +271,7 @@ impl Turn<'_> {
         self.end_wishes();
         self.hold_lease();
         self.dialogue_timers();
+        self.serve_the_car();
         self.settle_all();
         self.print_claims();
         self.announce();

@@ -19,8 +19,10 @@ pub enum Presented {
     Code(String),
     /// A ticket's number, as it was typed.
     Number(String),
-    /// A number plate, as it was typed or read.
+    /// A number plate, as it was typed.
     Plate(String),
+    /// The car before the gate, by its plate, which a camera has read and the shop has been told.
+    Car,
     /// A ticket is wanted, at an entry.
     NoTicketYet,
     /// There is no ticket any more.
@@ -42,6 +44,8 @@ pub enum Answer {
         grant: Grant,
     },
     Refused(Advice),
+    /// Nothing comes of it, and nothing is said: nobody has asked for anything.
+    Nothing,
 }
 
 /// A price that was asked for, with why it is that.

@@ -60,6 +60,18 @@ pub trait Shop: std::fmt::Debug + Send {
         Answer::Refused(Advice::new("stay-nothing-here"))
     }
 
+    /// A camera has read this plate of a car at the gate.
+    fn plate_seen(&mut self, _plate: &str) {}
+
+    /// Whether a car stands before the gate, as far as anybody can know.
+    fn car_waits(&mut self, _there: bool) {}
+
+    /// A car stands there whose plate was read: true once, and then it is [presented](Presented::Car). It is asked when somebody
+    /// can be served.
+    fn car_came(&mut self) -> bool {
+        false
+    }
+
     /// What the customer takes away of an order besides its receipt.
     fn code(&self, _order: &Order) -> Option<OrderCode> {
         None

@@ -27,6 +27,8 @@ pub struct OrderView {
 /// Where a stay comes out, and whether it was paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StayKind {
+    /// A car comes in with it.
+    pub comes: bool,
     /// At a gate; else it is a pass.
     pub gate: bool,
     pub paid: bool,

@@ -56,6 +56,8 @@ pub enum Purpose {
     ExitPass,
     /// A shop pays for a part of a stay.
     Validation,
+    /// Somebody may come into a car park and leave it for some time.
+    SeasonPass,
     /// A lane tells the others of its car park what it has done.
     LaneFacts,
 }

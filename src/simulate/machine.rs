@@ -395,7 +395,10 @@ impl Machine {
                 run.rejections = run.desk.as_ref().map(|desk| desk.rejections()).unwrap_or_default();
             }
             // A machine here is no lane of a site.
-            FleetEvent::Facts { .. } | FleetEvent::FactsRejected { .. } => {}
+            FleetEvent::Facts { .. }
+            | FleetEvent::FactsRejected { .. }
+            | FleetEvent::PlateSeen { .. }
+            | FleetEvent::PlateRejected { .. } => {}
             FleetEvent::AckRejected { .. } | FleetEvent::Duplicate { .. } | FleetEvent::Pay { .. } => {}
         }
         self.tell();

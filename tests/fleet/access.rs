@@ -57,6 +57,7 @@ fn leaves() -> Vec<String> {
         Leaf::PayRequest,
         Leaf::PayReply,
         Leaf::PayNotice,
+        Leaf::Plate,
     ];
     leaves.iter().map(Leaf::to_string).collect()
 }
@@ -71,6 +72,8 @@ fn says(user: &str, leaf: &str) -> bool {
         "ack" => user == "back-end",
         "pay/reply" | "pay/notice" => user == "gateway",
         "cmd/lock/c1" => user == "office",
+        // A camera's, of which the list shows one as comments.
+        "plate" => false,
         _ => is_kiosk(user),
     }
 }
@@ -79,7 +82,7 @@ fn hears(user: &str, leaf: &str) -> bool {
     match (user, leaf) {
         ("nobody", _) => false,
         ("gateway", _) => leaf == "pay/request",
-        ("back-end" | "office", "ack" | "cmd/lock/c1" | "pay/request" | "pay/reply" | "pay/notice") => false,
+        ("back-end" | "office", "ack" | "cmd/lock/c1" | "pay/request" | "pay/reply" | "pay/notice" | "plate") => false,
         ("back-end" | "office", _) => true,
         // A kiosk: what is said to it, and what it keeps on the broker.
         (_, "telemetry" | "event/order-paid" | "checkpoint" | "inspection" | "cmd/lock/c1/status" | "pay/request") => {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use kioskd::fleet::link::{FleetEvent, LinkConfig, SiteTopics};
-use kioskd::fleet::topic::{Address, Topic};
+use kioskd::fleet::topic::{Address, Leaf, Topic};
 use kioskd::signed::jws::LONGEST;
 use kioskd_tests::child::Running;
 
@@ -283,4 +283,30 @@ async fn a_broker_that_will_not_have_the_facts_gets_the_events_all_the_same() {
     back_end.assert_holds(seq);
     assert_eq!(kept(&broker), []);
     entry.link.stop().await;
+}
+
+/// What a camera says counts for the car that is there now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cameras_plates_are_heard_and_none_that_the_broker_has_kept() {
+    let broker = Mosquitto::start();
+    let plates = topic(Leaf::Plate);
+    publish(broker.addr, &plates, &["-r"], b"OLD 1");
+    let mut entry = start(LinkConfig { plates: true, ..settings(broker.addr) });
+    entry.listens(broker.addr);
+    let kept =
+        |event: &FleetEvent| matches!(event, FleetEvent::PlateRejected { why, count: 1 } if why.contains("kept"));
+    entry.hear("what was kept", kept);
+    publish(broker.addr, &plates, &[], b"kn-ab 120");
+    let seen = entry.hear("a plate", |event| matches!(event, FleetEvent::PlateSeen { .. }));
+    assert!(matches!(seen, FleetEvent::PlateSeen { plate } if plate.as_str() == "KNAB120"));
+    // One that is no lane's listens to no camera.
+    let mut vending = start(lane(&broker, 6));
+    vending.connected();
+    publish(broker.addr, &Address { kiosk: name("L6"), ..kiosk() }.topic(Leaf::Plate).to_string(), &[], b"KN AB 120");
+    vending.link.tell_facts(b"told".to_vec());
+    vending.hears(6, b"told");
+    assert!(!vending.heard.iter().any(|event| matches!(event, FleetEvent::PlateSeen { .. })));
+    for kiosk in [entry, vending] {
+        kiosk.link.stop().await;
+    }
 }

@@ -50,6 +50,7 @@ fn every_call() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
         (SERVICE, "Vend", vec!["s", "cola"]),
         (SERVICE, "TestVend", vec!["s", "A1"]),
         (SERVICE, "Mark", vec!["s", "top-left"]),
+        (SERVICE, "PlateSeen", vec!["s", "KN AB 123"]),
         (SERVICE, "Maintenance", vec!["b", "true"]),
         (SERVICE, "Pulse", vec!["s", "A1"]),
         (SERVICE, "Raise", vec!["s", "paid at the office"]),
@@ -249,6 +250,8 @@ fn what_is_refused_or_makes_no_sense_is_said_in_a_sentence() {
     assert!(says.contains("Refused to set the cars inside to 120: this kiosk is none of a car park"), "{says}");
     let says = refused("VoidTicket", &["ss", "03-0004567-9", "lost"]);
     assert_eq!(says, "Call failed: Refused to void ticket 03-0004567-9: this kiosk is none of a car park");
+    let says = refused("PlateSeen", &["s", "KN AB 123"]);
+    assert_eq!(says, "Call failed: Refused to take a plate: this kiosk is none of a car park");
     machine.world(json!({ "door": "open" }));
     bus.wait_property("Status", "Selling", |selling| *selling == false);
     let says = refused("Vend", &["s", "cola"]);
@@ -276,6 +279,8 @@ fn what_is_refused_or_makes_no_sense_is_said_in_a_sentence() {
         (SERVICE, "SettleClaim", vec!["ss", "01M82V7M000000000000000007", "by-provider"], "write delivered, refund or"),
         (SERVICE, "Vend", vec!["s", "a b"], "is not a product key"),
         (SERVICE, "Mark", vec!["s", "middle"], "write top-left, top-right or bottom-left"),
+        (SERVICE, "PlateSeen", vec!["s", "AB/12"], "No plate was taken: a plate has letters and digits only"),
+        (SERVICE, "PlateSeen", vec!["s", &long], "No plate was taken: a plate has 2 to 10 letters and digits"),
         (SERVICE, "Open", vec![], "Unknown method"),
         (SERVICE, "RecordTest", vec!["a(sss)", "0"], "Nothing was recorded: a test without a check is none"),
         (

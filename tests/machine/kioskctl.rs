@@ -349,6 +349,7 @@ fn refusals(shell: &mut Shell<'_>, sold: &Value) {
         shell.text(&[verb, "--reason", "paid at the office"]);
     }
     shell.text(&["cars-inside", "120", "--reason", "counted at night"]);
+    shell.text(&["plate-seen", "KN AB 123"]);
     shell.text(&["void-ticket", "03-0004567-9", "--reason", "lost"]);
     shell.text(&["void-ticket", "03/0004567", "--reason", "lost"]);
     // Somebody is about to pay.

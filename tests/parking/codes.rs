@@ -42,9 +42,9 @@ fn codes() -> [(&'static str, Code, String); 3] {
     let validation =
         Code::Validation(Validation { number: serial, worth: Worth::Amount(1_000_000_000), until: minute });
     [
-        ("ticket", ticket, site.issue(&ticket).unwrap()),
-        ("pass", pass, site.issue(&pass).unwrap()),
-        ("validation", validation, shop.issue(&validation).unwrap()),
+        ("ticket", ticket.clone(), site.issue(&ticket).unwrap()),
+        ("pass", pass.clone(), site.issue(&pass).unwrap()),
+        ("validation", validation.clone(), shop.issue(&validation).unwrap()),
     ]
 }
 

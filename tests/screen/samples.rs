@@ -160,7 +160,7 @@ pub fn pages(language: &str) -> Vec<Page> {
         }),
         Page::Order(OrderPage::Thanks {
             order: OrderView {
-                stay: Some(StayKind { gate: false, paid: true }),
+                stay: Some(StayKind { comes: false, gate: false, paid: true }),
                 ..order(OrderState::Delivered, [Delivered, Delivered], 0, 0)
             },
             receipt: ReceiptView::Printed,

@@ -251,6 +251,16 @@ Example:
         #[arg(long, help = WHY)]
         reason: String,
     },
+    /// A camera has read the number plate of a car at the gate.
+    #[command(after_help = "\
+What comes of it is as docs/parking.md says: at an entry it is on the ticket, at an exit its stay opens the gate where it is paid.
+
+Example:
+  kioskctl plate-seen \"KN AB 123\"")]
+    PlateSeen {
+        /// 2 to 10 letters and digits, with or without what stands between them.
+        plate: String,
+    },
     /// Print a page on which the paper's width, its characters and its code can be looked at.
     #[command(after_help = "\
 Example:

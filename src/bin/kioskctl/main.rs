@@ -84,6 +84,7 @@ fn answer(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.verb {
         Verb::Status => running::status(arguments),
         Verb::Languages { .. } => running::languages(arguments),
+        Verb::PlateSeen { plate } => running::plate_seen(arguments, plate),
         Verb::Test { last: true, report, .. } => report::last(arguments, report.as_deref()),
         Verb::Test { quick, dry, report, .. } => test::run(arguments, *quick, *dry, report.as_deref()),
         Verb::Verify { bundle: Some(file), key: Some(key), .. } => verify::bundle(file, key, *json),

@@ -108,6 +108,15 @@ pub fn languages(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+pub fn plate_seen(arguments: &Arguments, plate: &str) -> anyhow::Result<ExitCode> {
+    ask(arguments, async |kiosk| kiosk.plate_seen(plate).await)?;
+    match arguments.json {
+        true => say(format_args!("{:#}", json!({ "taken": plate })))?,
+        false => say("the kiosk has taken it")?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 /// `A1=5`, each slot once or several times.
 fn units(add: &[String]) -> anyhow::Result<Units> {
     let mut units = Units::new();

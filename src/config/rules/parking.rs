@@ -5,7 +5,7 @@ use crate::config::words::{nearest, quote};
 use crate::signed::jws::PublicKey;
 
 /// The longest code of a car park, in digits.
-const LONGEST_CODE: i64 = 202;
+const LONGEST_CODE: i64 = 236;
 /// Most lanes of a site.
 const MOST_LANES: usize = 32;
 
@@ -34,6 +34,7 @@ impl Rules<'_, '_> {
         }
         let Some(parking) = parking else { return };
         self.gate_of(file, parking);
+        self.by_plate(file, parking);
         self.fewer_lanes(parking);
         self.readable(parking, "tariff");
         for (list, what) in [("keys", "key"), ("lanes", "lane")] {
@@ -77,6 +78,18 @@ impl Rules<'_, '_> {
                 self.found.add(mode.at(), what);
             }
             _ => {}
+        }
+    }
+
+    /// A camera reads cars that pass by, too.
+    fn by_plate(&mut self, file: Node<'_>, parking: Node<'_>) {
+        let Some(node) = parking.get("tickets").filter(|node| node.text() == Some("plate")) else { return };
+        if parking.get("mode").and_then(Node::text).is_some_and(|mode| mode != "entry") {
+            self.found.add(node.at(), "cars come in at an entry alone; leave out `tickets`, or write mode = \"entry\"");
+        } else if file.get("gate").is_some_and(|gate| gate.get("presence").is_none()) {
+            let what = "without a loop the gate would open for a car that only passes by; write `presence` in [gate], or \
+                        tickets = \"paper\"";
+            self.found.add(node.at(), what);
         }
     }
 

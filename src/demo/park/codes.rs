@@ -20,6 +20,7 @@ pub fn read(text: &str, keys: &SiteKeys) -> Option<Held> {
         Code::Ticket(ticket) => (Kind::Ticket, Some(ticket.number.to_string())),
         Code::Pass(pass) => (Kind::Pass, Some(pass.stay.to_string())),
         Code::Validation(_) => (Kind::Validation, None),
+        Code::Season(season) => (Kind::Season, Some(season.number.to_string())),
     };
     Some(Held { kind, code: text.to_owned(), number })
 }
@@ -30,5 +31,6 @@ pub fn name(kind: Kind) -> &'static str {
         Kind::Ticket => "ticket",
         Kind::Pass => "pass",
         Kind::Validation => "validation",
+        Kind::Season => "season",
     }
 }

@@ -262,7 +262,7 @@ impl Desk {
                 }
             },
             Leaf::CommandStatus { verb, id } => return self.status(kiosk, verb, id, &payload, kept),
-            Leaf::Ack | Leaf::Command { .. } | Leaf::PayRequest | Leaf::PayReply | Leaf::PayNotice => {}
+            Leaf::Ack | Leaf::Command { .. } | Leaf::PayRequest | Leaf::PayReply | Leaf::PayNotice | Leaf::Plate => {}
         }
         Ok(())
     }

@@ -19,6 +19,8 @@
 //!   one goes in parts, one after the other.
 //! - A lane of a site tells the others one document, retained; `facts` says how often. What comes of the lanes is handed on as
 //!   bytes: who has signed it is the site's business.
+//! - A camera says plates, one a message. They are read at once and handed on at a bounded rate; what the broker has kept is none,
+//!   because its car is not there any more.
 //! - Every connection is a new client and a clean session. After a failure the next try comes after
 //!   `rand(0, max(start_delay, min(back_off_max, back_off_unit * 2^n)))`, so that not all kiosks of a fleet connect at the
 //!   same moment: neither when their street has power again, nor when their broker is back.
@@ -31,6 +33,7 @@ mod duplicate;
 mod facts;
 mod files;
 mod pending;
+mod plates;
 mod senders;
 mod session;
 mod window;
@@ -54,6 +57,7 @@ use super::command::CommandDesk;
 use super::tls::ClientTls;
 use super::topic::{Address, Name};
 use crate::operation::Request;
+use crate::parking::ticket::Plate;
 use crate::service::{End, Supervisor};
 use crate::signed::jws::{Keys, Signer};
 
@@ -203,6 +207,8 @@ pub struct LinkConfig {
     pub back_end: Option<Keys>,
     /// Which lane of a site this is; without it nothing is told to other lanes, and nothing heard of them.
     pub site: Option<SiteTopics>,
+    /// Whether a camera may say which plates it reads at this kiosk's gate.
+    pub plates: bool,
     /// Opens commands; without it there are none.
     pub commands: Option<Arc<CommandDesk>>,
     /// [`FleetEvent::Acknowledged`] comes at most so often.
@@ -235,6 +241,7 @@ impl LinkConfig {
             signer: None,
             back_end: None,
             site: None,
+            plates: false,
             commands: None,
             report_every: Duration::from_secs(1),
             alarm_grace: Duration::from_secs(10),
@@ -291,6 +298,16 @@ pub enum FleetEvent {
     /// A message that should be a lane's was dropped, and so many since the start. After the first ten, at most one a second
     /// is reported.
     FactsRejected {
+        why: String,
+        count: u64,
+    },
+    /// What came as a camera's, which nobody has signed. After the first ten, two a second are handed on and the others dropped.
+    PlateSeen {
+        plate: Plate,
+    },
+    /// A message that should be a camera's is none, and so many since the start. After the first ten, at most one a second is
+    /// reported.
+    PlateRejected {
         why: String,
         count: u64,
     },

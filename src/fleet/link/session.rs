@@ -16,6 +16,7 @@ use super::client::{MqttClient, OFFLINE, ONLINE};
 use super::duplicate::DuplicateDetector;
 use super::facts::{self, Hearing, SiteTopics, Telling};
 use super::pending::Pending;
+use super::plates::{Heard, Plates};
 use super::window::{Due, Moved, Pace, Window};
 use super::{Broker, FleetEvent, LinkConfig, Outbox, OutboxEvent, Pay};
 use crate::fleet::back_off::{jitter, reconnect};
@@ -53,6 +54,7 @@ pub(super) struct Session<O, F> {
     hearing: Hearing,
     facts_rejected: u64,
     facts_complaints: RateLimiter,
+    plates: Plates,
     /// The cursor has moved, and the kiosk has not been told yet.
     cursor_unreported: bool,
     cursor_reported: Option<Instant>,
@@ -105,6 +107,7 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             hearing: Hearing::new(now),
             facts_rejected: 0,
             facts_complaints: RateLimiter::new(COMPLAINTS, COMPLAIN_EVERY, now),
+            plates: Plates::new(now),
             cursor_unreported: false,
             cursor_reported: None,
             caught_up: false,
@@ -523,6 +526,10 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             let fleet = self.config.address.fleet.clone();
             conn.client.subscribe(Filter::Facts { fleet, site }, QoS::AtLeastOnce);
         }
+        if self.config.plates {
+            // The broker keeps none for later: a car that came meanwhile is not there any more.
+            conn.client.subscribe(self.topic(Leaf::Plate), QoS::AtMostOnce);
+        }
         self.announce(conn, now);
         tracing::debug!(second_broker = self.away, "the link is up");
         (self.on)(FleetEvent::Connected);
@@ -564,6 +571,7 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
             Leaf::Command { verb, id } => self.command(Addressee::ThisKiosk, &verb, &id, &message.payload),
             Leaf::PayReply if self.config.pay => self.pay(Pay::Reply, &message.payload),
             Leaf::PayNotice if self.config.pay => self.pay(Pay::Notice, &message.payload),
+            Leaf::Plate if self.config.plates => self.plate(message, now),
             _ => {}
         }
     }
@@ -584,6 +592,14 @@ impl<O: Outbox, F: Fn(FleetEvent) + Send + 'static> Session<O, F> {
     fn pay(&self, channel: Pay, payload: &[u8]) {
         let message = payload[..payload.len().min(jws::LONGEST + 1)].to_vec();
         (self.on)(FleetEvent::Pay { channel, message });
+    }
+
+    fn plate(&mut self, message: &Publish, now: Instant) {
+        match self.plates.hear(&message.payload, message.retain, now) {
+            Heard::Plate(plate) => (self.on)(FleetEvent::PlateSeen { plate }),
+            Heard::Rejected { why, count } => (self.on)(FleetEvent::PlateRejected { why, count }),
+            Heard::Nothing => {}
+        }
     }
 
     fn acknowledged(&mut self, conn: &mut Connection, payload: &[u8], now: Instant) {

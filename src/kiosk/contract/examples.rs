@@ -19,6 +19,7 @@ const CHARGE: &str = "01KBKNZ0M8W6Y3Q9R5T7V2X4Z1_1";
 pub(super) fn of(name: &str) -> (Value, Option<Value>) {
     let (kid, purpose, content) = match name {
         "presence" => return (json!("online"), None),
+        "plate" => return (json!("KN AB 123"), None),
         "state" => return (state(), None),
         "telemetry" => {
             return (json!({ "online": 1, "selling": 1, "stock_units": 41, "orders_paid_total": 118 }), None);

@@ -25,7 +25,7 @@ fn every_example_is_as_its_schema_says_and_every_topic_fits_a_cloud_broker() {
     compiler.add_resource("mem:///fleet.json", document.clone()).unwrap();
     let mut schemas = Schemas::new();
     let messages = document["components"]["messages"].as_object().unwrap();
-    assert_eq!(messages.len(), 14);
+    assert_eq!(messages.len(), 15);
     for (name, message) in messages {
         let mut check = |key: &str, example: &Value| {
             let place = format!("mem:///fleet.json#/components/messages/{name}/{key}");

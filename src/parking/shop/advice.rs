@@ -13,6 +13,7 @@ pub fn bad_code(why: &BadCode) -> Advice {
         BadCode::Truncated(_) | BadCode::Trailing(_) | BadCode::Damaged => Advice::new("stay-misread"),
         BadCode::ForeignSite(_) => Advice::new("stay-foreign-site"),
         BadCode::RunOut { until, .. } => Advice::new("validation-run-out").at("until", until.wall()),
+        BadCode::SeasonOver { until, .. } => Advice::new("season-run-out").at("until", until.wall()),
         BadCode::TooEarly { .. } => Advice::new("validation-too-early"),
         BadCode::FutureDated { entry, .. } => Advice::new("stay-from-the-future").at("entry", entry.wall()).call(),
         BadCode::UnknownKey(_) => Advice::new("stay-not-valid").unable(Unable::Key),

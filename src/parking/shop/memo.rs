@@ -17,15 +17,25 @@ pub struct Memo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Deed {
-    /// A car comes in with this ticket.
+    /// A car comes in under this number.
     Enter {
         entry: EntryTime,
         class: ClassNumber,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         plate: Option<Plate>,
+        /// It is given a ticket.
+        #[serde(default = "with_ticket")]
+        ticket: bool,
+        /// With the season pass of this number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        season: Option<u32>,
     },
     /// A stay is paid, or ends, or both.
     Stay(StayMemo),
+}
+
+fn with_ticket() -> bool {
+    true
 }
 
 /// What is not said is nothing.
@@ -41,8 +51,14 @@ pub struct StayMemo {
     pub doubt: u16,
     /// Its number or plate was typed, so no pass is given out.
     pub typed: bool,
+    /// A camera has read its plate, and nothing was shown.
+    pub by_plate: bool,
     /// The ticket is lost, and this number stands for it from now on.
     pub lost: Option<ClassNumber>,
+    /// The season pass that it was shown with.
+    pub season: Option<u32>,
+    /// No lane has told that this season pass came in, and a number of this lane stands for its stay.
+    pub untold: bool,
     /// What lets the car out here.
     pub leaves: Option<How>,
     /// What the codes said that were shown for it, for another question.
@@ -61,7 +77,7 @@ impl Memo {
     /// The car that is inside as soon as this is on record.
     pub fn entered(&self) -> Option<Entered> {
         match &self.deed {
-            Deed::Enter { entry, class, plate } => {
+            Deed::Enter { entry, class, plate, .. } => {
                 Some(Entered { serial: self.number.serial(), entry: *entry, class: *class, plate: plate.clone() })
             }
             Deed::Stay(_) => None,
@@ -72,8 +88,9 @@ impl Memo {
     pub fn facts(&self, me: LaneNumber, at: Option<Minute>) -> Vec<Fact> {
         let Deed::Stay(stay) = &self.deed else { return Vec::new() };
         let (number, mut facts) = (Number(self.number), Vec::new());
-        if let (Some(class), true) = (stay.lost, self.number.lane() == me) {
-            // Nobody knows when it came; it is paid, so that counts no more.
+        let own = stay.lost.or(stay.untold.then(ClassNumber::default));
+        if let (Some(class), true) = (own, self.number.lane() == me) {
+            // Nobody knows when it came; nothing more is asked for it, so that counts no more.
             let entry = at.map_or(EntryTime::Doubtful { earliest: Minute::FIRST, quarters: 255 }, EntryTime::Known);
             facts.push(Fact::Entered(Entered { serial: self.number.serial(), entry, class, plate: None }));
         }
@@ -89,6 +106,16 @@ impl Memo {
             facts.push(Fact::Left(Left { stay: number, at, how }));
         }
         facts
+    }
+
+    /// A season pass that comes in with it.
+    pub fn season_in(&self) -> Option<u32> {
+        if let Deed::Enter { season, .. } = &self.deed { *season } else { None }
+    }
+
+    /// A season pass that leaves though no lane has told that it came in.
+    pub fn season_untold(&self) -> Option<u32> {
+        if let Deed::Stay(stay) = &self.deed { stay.season.filter(|_| stay.untold) } else { None }
     }
 
     /// Its car has gone back before it came in.

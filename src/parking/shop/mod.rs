@@ -5,13 +5,15 @@
 //! payment and a car's leaving count when they were handed over, or may have been. What a code says is believed for its
 //! signature, what was typed is believed only as far as to pay for it. Doubt is the customer's, and is on record.
 //!
-//! - `memo` what is remembered of an order · `present` from what is presented to an answer · `price` from a stay to its quote ·
-//!   `advice` why nothing comes of it
+//! - `camera` which plate was read of the car at the gate · `memo` what is remembered of an order · `present` from what is presented to an answer · `price` from a stay to its quote ·
+//!   `season` who comes with a season pass · `advice` why nothing comes of it
 
 mod advice;
+mod camera;
 mod memo;
 mod present;
 mod price;
+mod season;
 #[cfg(test)]
 mod tests;
 
@@ -19,11 +21,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use camera::Camera;
 pub use memo::{Deed, Memo, StayMemo};
+use season::SeasonExits;
 
 use super::site::{Conflict, Fact, Site, State as SiteState, Stay as Number, Voided};
 use super::tariff::{Line, Tariff};
-use super::ticket::{Code, Issuer, Minute, SiteKeys, Ticket, TicketNumber};
+use super::ticket::{Code, Issuer, Minute, Plate, SiteKeys, Ticket, TicketNumber};
 use crate::operation::Refusal;
 use crate::sale::presented::{
     Answer, BillLine, CodeKind, Counter, OrderCode, Presented, Quote, TicketCounter, TicketDeed,
@@ -73,6 +77,10 @@ pub struct Settings {
     pub doubt: u32,
     /// Something can be paid here.
     pub pays: bool,
+    /// A car whose plate was read gets no ticket.
+    pub by_plate: bool,
+    /// A loop says whether a car stands before the gate.
+    pub sees_cars: bool,
 }
 
 /// What only the interface's texts can say, in each of the kiosk's languages.
@@ -120,6 +128,8 @@ pub struct CarPark {
     inside_noted: Option<u64>,
     /// Of an hour that has ended, and not on record yet.
     hour_ended: Option<Inside>,
+    camera: Camera,
+    season_exits: SeasonExits,
     /// When the others were told last in this run.
     told: Option<Mono>,
     /// Something has changed since that they may not have heard.
@@ -131,6 +141,8 @@ impl CarPark {
     pub fn new(parts: Parts, mut site: Site) -> Self {
         site.list_keys(&parts.keys);
         Self {
+            camera: Camera::new(parts.settings.sees_cars),
+            season_exits: SeasonExits::default(),
             parts,
             inside: site.occupancy(),
             site,
@@ -196,6 +208,9 @@ impl CarPark {
         let Some(memo) = self.orders.get(&order).cloned() else { return };
         let (me, at) = (self.site.me(), self.minute());
         memo.facts(me, at).into_iter().for_each(|fact| self.fact(fact));
+        if let Some(season) = memo.season_untold() {
+            self.season_exits.left(season, at.or(Minute::of(self.sure)));
+        }
         self.changed();
     }
 
@@ -204,7 +219,11 @@ impl CarPark {
         if self.site.next_ticket() == Some(memo.number)
             && let Some(entered) = memo.entered()
         {
+            self.camera.lets_in(entered.serial, entered.plate.clone(), self.now);
             self.fact(Fact::Entered(entered));
+            if let Some(season) = memo.season_in() {
+                self.fact(Fact::SeasonUsed(self.site.season_used(season, memo.number)));
+            }
             self.changed();
         }
         self.orders.insert(order, memo);
@@ -265,6 +284,7 @@ impl Shop for CarPark {
             Record::ItemNotDelivered { order, why: Cause::Withdrawn, .. } => {
                 let gone = self.orders.get(order).and_then(|memo| memo.voided(self.minute()));
                 if let Some(fact) = gone {
+                    self.camera.went_back();
                     self.fact(fact);
                     self.changed();
                 }
@@ -322,11 +342,32 @@ impl Shop for CarPark {
         })
     }
 
+    fn plate_seen(&mut self, plate: &str) {
+        let Ok(plate) = Plate::typed(plate) else { return };
+        if let Some((serial, plate)) = self.camera.read(plate, self.now) {
+            match self.site.amend(serial, |entered| entered.plate = Some(plate)) {
+                Ok(()) => self.changed(),
+                Err(why) => tracing::warn!(%why, "a plate was read too late to be told"),
+            }
+        }
+    }
+
+    fn car_waits(&mut self, there: bool) {
+        self.camera.car(there, self.now);
+    }
+
+    /// While every place is taken a car waits, and is let in when there is one.
+    fn car_came(&mut self) -> bool {
+        let waits = self.parts.settings.does == TicketDeed::GiveOut && self.full();
+        !waits && self.camera.came(self.now)
+    }
+
     fn code(&self, order: &Order) -> Option<OrderCode> {
         let (memo, issuer) = (self.orders.get(&order.id)?, self.parts.issuer.as_ref()?);
         let (mut came, mut car, mut vehicle) = (None, None, None);
         let (kind, code, until) = match &memo.deed {
-            Deed::Enter { entry, class, plate } => {
+            Deed::Enter { ticket: false, .. } => return None,
+            Deed::Enter { entry, class, plate, .. } => {
                 let latest = (entry.doubt() > 0).then(|| entry.latest().wall());
                 came = Some((entry.earliest().wall(), latest));
                 (car, vehicle) = (plate.as_ref().map(ToString::to_string), self.class_name(*class));
@@ -366,7 +407,8 @@ impl Shop for CarPark {
         match name.strip_prefix(SITE) {
             Some(key) => self.site.part(key),
             None if name == LANE => {
-                serde_json::to_string(&Kept { sure: self.sure, counted: self.counted.clone() }).map(Some)
+                let (counted, season_exits) = (self.counted.clone(), self.season_exits.clone());
+                serde_json::to_string(&Kept { sure: self.sure, counted, season_exits }).map(Some)
             }
             None => Ok(None),
         }
@@ -395,6 +437,7 @@ impl Shop for CarPark {
         self.inside = self.site.occupancy();
         self.sure = kept.sure;
         self.counted = kept.counted;
+        self.season_exits = kept.season_exits;
         self.revision = 0;
         Ok(())
     }
@@ -407,7 +450,9 @@ impl Shop for CarPark {
             Ok(taken) => {
                 self.conflicts.extend(taken.conflicts);
                 if taken.new {
+                    self.end_seasons();
                     self.changed();
+                    self.plate_is_paid();
                 }
                 Ok(())
             }
@@ -439,7 +484,7 @@ impl Shop for CarPark {
     }
 
     fn news(&mut self) -> Vec<Note> {
-        let mut notes = Vec::new();
+        let mut notes: Vec<Note> = self.season_exits.news().collect();
         while let Some(conflict) = self.conflicts.pop_front() {
             let told = conflict.told(self.site.roster());
             tracing::warn!("{told}");
@@ -505,4 +550,6 @@ impl Shop for CarPark {
 struct Kept {
     sure: Wall,
     counted: Option<String>,
+    #[serde(default)]
+    season_exits: SeasonExits,
 }

@@ -21,8 +21,10 @@ impl CarPark {
                 Code::Ticket(ticket) => self.ticket(ticket, text, quote),
                 Code::Pass(pass) => self.pass(pass, text, quote),
                 Code::Validation(validation) => self.validation(validation, text, quote),
+                Code::Season(season) => self.season(season, text, quote),
             },
             Presented::NoTicketYet if does == TicketDeed::GiveOut => self.give_out(),
+            Presented::Car => self.car(),
             Presented::Number(typed) if does == TicketDeed::Pay => self.number(typed),
             Presented::Plate(typed) if does == TicketDeed::Pay => self.plate(typed),
             Presented::LostTicket if self.settles_lost() => self.lost(),
@@ -39,16 +41,55 @@ impl CarPark {
             return Err(Advice::new("stay-full"));
         }
         let none = || Advice::new("stay-no-ticket").unable(Unable::Ticket);
-        if self.parts.issuer.is_none() {
+        let plate = self.camera.plate(self.now).cloned();
+        let ticket = plate.is_none() || !self.parts.settings.by_plate;
+        if ticket && self.parts.issuer.is_none() {
             return Err(none());
         }
         let number = self.site.next_ticket().ok_or_else(none)?;
         let entry = EntryTime::of(self.wall, self.sure, self.parts.settings.doubt).ok_or_else(none)?;
-        let deed = Deed::Enter { entry, class: ClassNumber::default(), plate: None };
-        let memo = Memo { number, deed, bill: Vec::new() };
+        let told = plate.as_ref().map(ToString::to_string);
+        let deed = Deed::Enter { entry, class: ClassNumber::default(), plate, ticket, season: None };
+        Ok(self.let_in(Memo { number, deed, bill: Vec::new() }, entry, told))
+    }
+
+    pub(super) fn let_in(&self, memo: Memo, entry: EntryTime, plate: Option<String>) -> Answer {
         let (entry, doubt) = (Some(entry.earliest().wall()), entry.doubt());
-        let quote = Quote { entry, doubt, ..self.plain(&memo) };
-        Ok(Answer::Granted { quote: Box::new(quote), grant: Grant::Ticket })
+        let quote = Quote { entry, doubt, plate, ..self.plain(&memo) };
+        Answer::Granted { quote: Box::new(quote), grant: Grant::Ticket }
+    }
+
+    /// Nobody has asked for anything yet. A plate is no signature: it lets in where an entry goes by plates, and lets out for a
+    /// stay that bears exactly this one and needs no more.
+    fn car(&self) -> Result<Answer, Advice> {
+        match (self.parts.settings.does, self.parts.settings.by_plate) {
+            (TicketDeed::GiveOut, true) => self.give_out(),
+            (TicketDeed::Leave, _) => match self.read_stay() {
+                Some(found) => self.stay(Seen { typed: true, by_plate: true, ..seen_of(&found) }),
+                None => Ok(Answer::Nothing),
+            },
+            _ => Ok(Answer::Nothing),
+        }
+    }
+
+    /// The stay of the car before the gate, by exactly the plate that was read. Of two that bear it, the newer.
+    fn read_stay(&self) -> Option<Found> {
+        self.stay_with(self.camera.plate(self.now)?)
+    }
+
+    /// The newest that bears exactly this plate.
+    pub(super) fn stay_with(&self, plate: &Plate) -> Option<Found> {
+        let same = self.site.plate(plate).into_iter().filter(|(nearness, ..)| *nearness == Nearness::Same);
+        let found = same.filter_map(|(_, _, number)| self.site.find(number));
+        found.max_by_key(|found| (found.entered.entry.latest(), found.number))
+    }
+
+    /// Whoever was told what is due, by the plate, and has paid elsewhere is asked for nothing again.
+    pub(super) fn plate_is_paid(&mut self) {
+        let leaves = |found: Found| matches!(self.site.may_leave(found.number, &[], self.wall), Leaving::Yes { .. });
+        if self.parts.settings.does == TicketDeed::Leave && self.read_stay().is_some_and(leaves) {
+            self.camera.again();
+        }
     }
 
     fn ticket(&self, ticket: Ticket, text: &str, quote: Option<&Quote>) -> Result<Answer, Advice> {
@@ -60,7 +101,8 @@ impl CarPark {
         seen.plate = self.site.find(ticket.number).and_then(|found| found.entered.plate);
         // Passes of the same stay that were shown before it count with it.
         if let Some(before) = quote.and_then(|quote| self.seen(quote)).filter(|before| before.number == ticket.number) {
-            seen = Seen { typed: false, entry: ticket.entry, class: ticket.class, plate: seen.plate, ..before };
+            let (entry, class, plate) = (ticket.entry, ticket.class, seen.plate);
+            seen = Seen { typed: false, by_plate: false, entry, class, plate, ..before };
         }
         seen.has_shown(text);
         self.stay(seen)
@@ -74,7 +116,7 @@ impl CarPark {
         let known = self.site.find(pass.stay).map(|found| seen_of(&found));
         match before.or(known) {
             Some(mut seen) => {
-                seen.typed = false;
+                (seen.typed, seen.by_plate) = (false, false);
                 seen.passes.push(pass);
                 seen.has_shown(text);
                 self.stay(seen)
@@ -182,7 +224,13 @@ impl CarPark {
     }
 
     /// What is due for it here, or that it may leave.
-    fn stay(&self, seen: Seen) -> Result<Answer, Advice> {
+    pub(super) fn stay(&self, seen: Seen) -> Result<Answer, Advice> {
+        // What its pass covers, nobody but the pass can say.
+        let without = seen.season.is_none() && self.site.season_of(seen.number).is_some();
+        let show_it = || Err(Advice::new("season-show-pass"));
+        if self.parts.settings.does == TicketDeed::Pay && without {
+            return show_it();
+        }
         if self.parts.settings.does == TicketDeed::Pay {
             return Ok(Answer::Quote(Box::new(self.quote(seen, self.asked()?, false)?)));
         }
@@ -190,6 +238,8 @@ impl CarPark {
             Leaving::Yes { how, .. } => self.let_out(seen, how),
             Leaving::Over(over) => Err(advice::over(&over, self.site.roster())),
             Leaving::Elsewhere(lane) => Err(self.elsewhere(lane)),
+            Leaving::NotPaid | Leaving::TooLate { .. } if without && seen.by_plate => Ok(Answer::Nothing),
+            Leaving::NotPaid | Leaving::TooLate { .. } if without => show_it(),
             Leaving::NotPaid | Leaving::TooLate { .. } => {
                 let quote = self.quote(seen, self.asked()?, true)?;
                 match quote.unit.price {
@@ -212,7 +262,9 @@ impl CarPark {
 
     /// It was paid, and its car leaves here.
     fn let_out(&self, seen: Seen, how: How) -> Result<Answer, Advice> {
-        let stay = StayMemo { leaves: Some(how), shown: seen.shown, ..StayMemo::default() };
+        let Seen { typed, by_plate, shown, .. } = seen;
+        let season = seen.season.map(|season| season.number);
+        let stay = StayMemo { typed, by_plate, season, leaves: Some(how), shown, ..StayMemo::default() };
         let memo = Memo { number: seen.number, deed: Deed::Stay(stay), bill: Vec::new() };
         let plate = seen.plate.map(|plate| plate.to_string());
         let quote = Quote { plate, ..self.plain(&memo) };
@@ -224,7 +276,7 @@ impl CarPark {
     }
 
     /// What is known of the stay on the glass, from the codes that were shown for it.
-    fn seen(&self, quote: &Quote) -> Option<Seen> {
+    pub(super) fn seen(&self, quote: &Quote) -> Option<Seen> {
         let memo: Memo = serde_json::from_value(quote.memo.clone()).ok()?;
         let Deed::Stay(stay) = memo.deed else { return None };
         let found = self.site.find(memo.number);
@@ -237,14 +289,15 @@ impl CarPark {
                 }
                 Code::Pass(pass) => seen.as_mut()?.passes.push(pass),
                 Code::Validation(validation) => seen.as_mut()?.validations.push(validation),
+                Code::Season(season) => seen.as_mut()?.season = Some(season),
             }
         }
         let seen = seen?;
-        Some(Seen { typed: stay.typed, shown: stay.shown, ..seen })
+        Some(Seen { typed: stay.typed, by_plate: stay.by_plate, shown: stay.shown, ..seen })
     }
 }
 
-fn seen_of(found: &Found) -> Seen {
+pub(super) fn seen_of(found: &Found) -> Seen {
     let Found { number, entered, .. } = found;
     Seen { plate: entered.plate.clone(), ..Seen::new(*number, entered.entry, entered.class) }
 }

@@ -5,7 +5,7 @@ use super::{CarPark, advice};
 use crate::operation::Refusal;
 use crate::parking::site::{How, Until};
 use crate::parking::tariff::{self, Bill, Entry, Label, Line, Worth};
-use crate::parking::ticket::{ClassNumber, EntryTime, Minute, Pass, Plate, TicketNumber, Validation};
+use crate::parking::ticket::{ClassNumber, EntryTime, Minute, Pass, Plate, Season, TicketNumber, Validation};
 use crate::sale::presented::{Advice, BillLine, Quote, Unable};
 use crate::sale::record::Offered;
 use crate::vocabulary::{Goods, Language, Localized, Minor, Outlet, StayId, StopReason, Wall};
@@ -19,16 +19,30 @@ pub struct Seen {
     pub plate: Option<Plate>,
     /// No code proves that it is the customer's.
     pub typed: bool,
+    /// A camera has read its plate.
+    pub by_plate: bool,
     pub passes: Vec<Pass>,
     pub validations: Vec<Validation>,
+    /// With this pass it came in.
+    pub season: Option<Season>,
     /// The texts of the codes.
     pub shown: Vec<String>,
 }
 
 impl Seen {
     pub fn new(number: TicketNumber, entry: EntryTime, class: ClassNumber) -> Self {
-        let (plate, typed) = (None, false);
-        Self { number, entry, class, plate, typed, passes: Vec::new(), validations: Vec::new(), shown: Vec::new() }
+        Self {
+            number,
+            entry,
+            class,
+            plate: None,
+            typed: false,
+            by_plate: false,
+            passes: Vec::new(),
+            validations: Vec::new(),
+            season: None,
+            shown: Vec::new(),
+        }
     }
 
     /// The same code again says nothing new.
@@ -48,8 +62,16 @@ impl CarPark {
         // A lane that has learned the time has told it.
         let told = self.site.find(seen.number).map(|found| found.entered.entry);
         let entry = told.filter(|entry| entry.doubt() == 0).unwrap_or(seen.entry);
-        let from = entry.charged_from(now).wall();
+        let came = entry.charged_from(now);
+        let (season, from) = match &seen.season {
+            None => (None, came),
+            // What comes after its last minute is a stay of its own.
+            Some(pass) if pass.ended(Some(asked)).is_some() => (None, came.max(pass.until.later(1))),
+            Some(pass) => (Some(self.season_name(pass)?), came),
+        };
+        let from = from.wall();
         let stay = tariff::Stay {
+            season,
             class: self.class(seen.class)?,
             worths: seen.validations.iter().map(|validation| validation.worth).collect::<Vec<Worth>>(),
             ..tariff::Stay::new(from, now.wall())
@@ -89,6 +111,9 @@ impl CarPark {
             grace: self.grace(),
             doubt: u16::try_from(entry.doubt()).unwrap_or(u16::MAX),
             typed: seen.typed,
+            by_plate: seen.by_plate,
+            season: seen.season.as_ref().map(|season| season.number),
+            untold: false,
             lost: None,
             leaves: leaves.then_some(How::Ticket),
             shown: seen.shown,
@@ -98,7 +123,7 @@ impl CarPark {
         Ok(Quote {
             plate: seen.plate.map(|plate| plate.to_string()),
             class: self.class_name(seen.class),
-            entry: Some(from),
+            entry: Some(came.wall()),
             doubt: entry.doubt(),
             asked,
             paid: payments.as_ref().map_or(0, |payments| payments.amount()),
@@ -191,6 +216,6 @@ fn due(amount: Minor) -> Result<u32, Advice> {
     u32::try_from(amount).map_err(|_| Advice::new("stay-no-price").unable(Unable::Price))
 }
 
-fn no_room() -> Advice {
+pub(super) fn no_room() -> Advice {
     Advice::refused(Refusal::CannotDeliver { reason: StopReason::OutboxFull }).unable(Unable::Payment)
 }

@@ -13,6 +13,9 @@ use crate::sale::presented::{Answer, Presented};
 use crate::signed::jws::Signer;
 use crate::vocabulary::{Grant, Language};
 
+mod plates;
+mod seasons;
+
 #[derive(Debug)]
 struct Plain;
 
@@ -58,7 +61,7 @@ fn kiosk(number: u8, does: TicketDeed) -> Kiosk {
     let roster = Roster::new(site, lanes.collect::<BTreeMap<_, _>>()).unwrap();
     let gate = (does != TicketDeed::Pay).then(|| LaneId::parse(&format!("lane-{number}")).unwrap());
     let parts = Parts {
-        settings: Settings { does, gate, places: Some(2), doubt: 240, pays: true },
+        settings: Settings { does, gate, places: Some(2), doubt: 240, pays: true, by_plate: false, sees_cars: true },
         tariff: Arc::new(tariff::parse(include_bytes!("../../../configs/tariffs/city.toml")).unwrap()),
         issuer: Some(Arc::new(Issuer::new(signer(1, "site"), KeyNumber(1), &keys).unwrap())),
         keys: Arc::new(keys),
@@ -128,7 +131,11 @@ fn refused(answer: Answer) -> &'static str {
 
 /// All hear each other, and then nobody has anything to say any more.
 fn meet(kiosks: &mut [&mut Kiosk]) {
-    for round in 0..5 {
+    meet_in(5, kiosks);
+}
+
+fn meet_in(rounds: usize, kiosks: &mut [&mut Kiosk]) {
+    for round in 1..=rounds {
         let mut said = Vec::new();
         for kiosk in kiosks.iter_mut() {
             kiosk.later(0);
@@ -136,7 +143,7 @@ fn meet(kiosks: &mut [&mut Kiosk]) {
             kiosk.park.clock(&kiosk.at);
             said.extend(kiosk.park.tells().map(|message| (kiosk.park.site.me().get(), message)));
         }
-        assert!(round < 4 || said.is_empty(), "they go on telling each other that they have heard");
+        assert!(round < rounds || said.is_empty(), "they go on telling each other that they have heard");
         for kiosk in kiosks.iter_mut() {
             let me = kiosk.park.site.me().get();
             for (from, message) in said.iter().filter(|(from, _)| *from != me) {

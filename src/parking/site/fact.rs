@@ -102,7 +102,8 @@ impl Paid {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
 pub enum How {
-    /// Its ticket, of which the lane knew that it was paid or that nothing was due. A number that is typed opens nothing by itself.
+    /// Its ticket, or its plate that a camera has read, of which the lane knew that it was paid or that nothing was due. A number
+    /// that is typed opens nothing by itself.
     Ticket,
     /// A person, or the operator's policy.
     Person,

@@ -414,17 +414,26 @@ impl Site {
         all.find(|used| used.number == number && used.stay.0 != mine).map(|used| used.stay.0)
     }
 
-    fn seasons(&self, season: u32) -> impl Iterator<Item = &SeasonUsed> {
+    fn all_seasons(&self) -> impl Iterator<Item = &SeasonUsed> {
         let own = self.state.own.facts().filter_map(|fact| match fact {
             Fact::SeasonUsed(used) => Some(used),
             _ => None,
         });
-        own.chain(self.others().flat_map(|other| &other.seasons)).filter(move |used| used.season == season)
+        own.chain(self.others().flat_map(|other| &other.seasons))
+    }
+
+    fn seasons(&self, season: u32) -> impl Iterator<Item = &SeasonUsed> {
+        self.all_seasons().filter(move |used| used.season == season)
     }
 
     /// The stay with which a season pass is inside.
     pub fn season(&self, season: u32) -> Option<TicketNumber> {
         self.seasons(season).map(|used| used.stay.0).find(|number| self.over(*number).is_none())
+    }
+
+    /// The season pass with which this stay came in.
+    pub fn season_of(&self, stay: TicketNumber) -> Option<u32> {
+        self.all_seasons().find(|used| used.stay.0 == stay).map(|used| used.season)
     }
 
     /// The fact that a season pass comes in with this ticket.

@@ -7,6 +7,7 @@
 //! ticket      lane 1, serial 3, entry 4, doubt in quarters of an hour 1, class 1
 //! pass        lane 1, serial 3, given out by 1, paid for in all 4, payment 4 bits + paid at 26 bits + grace 10 bits, good at lane 1
 //! validation  serial 4, minutes, percent or amount 1, how much 4, good until 4
+//! season      number 4, which of the tariff 1, good until 4, plate 20 (UTF-8, zeros behind it)
 //! signature   64
 //! ```
 //!
@@ -15,7 +16,8 @@
 use super::keys::{Issuer, KeyNumber, Owner, SiteKeys};
 use super::minute::Minute;
 use super::number::{LaneNumber, TicketNumber};
-use super::{ClassNumber, Pass, Ticket, Validation, ValidationNumber, digits};
+use super::plate::Plate;
+use super::{ClassNumber, Pass, Season, Ticket, Validation, ValidationNumber, digits};
 use crate::parking::tariff::Worth;
 use crate::signed::jws::{Purpose, SIGNATURE};
 use crate::vocabulary::Minor;
@@ -29,8 +31,8 @@ const UNKNOWN: u32 = (1 << Minute::BITS) - 1;
 const MOST_MINUTES: i64 = 1_000_000;
 const MOST_AMOUNT: Minor = 1_000_000_000;
 
-/// Digits of the longest code, which is a pass.
-pub const LONGEST: usize = digits::length(Kind::Pass.bytes());
+/// Digits of the longest code, which is a season pass.
+pub const LONGEST: usize = digits::length(Kind::Season.bytes());
 
 /// What a code is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,16 +40,18 @@ pub enum Kind {
     Ticket,
     Pass,
     Validation,
+    Season,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Ticket, Self::Pass, Self::Validation];
+    const ALL: [Self; 4] = [Self::Ticket, Self::Pass, Self::Validation, Self::Season];
 
     fn number(self) -> u8 {
         match self {
             Self::Ticket => 1,
             Self::Pass => 2,
             Self::Validation => 3,
+            Self::Season => 4,
         }
     }
 
@@ -56,6 +60,7 @@ impl Kind {
             Self::Ticket => Purpose::ParkingTicket,
             Self::Pass => Purpose::ExitPass,
             Self::Validation => Purpose::Validation,
+            Self::Season => Purpose::SeasonPass,
         }
     }
 
@@ -65,6 +70,7 @@ impl Kind {
             Self::Ticket => 10,
             Self::Pass => 15,
             Self::Validation => 13,
+            Self::Season => 9 + Plate::BYTES,
         };
         HEAD + content + SIGNATURE
     }
@@ -83,16 +89,18 @@ impl std::fmt::Display for Kind {
             Self::Ticket => "a parking ticket",
             Self::Pass => "an exit pass",
             Self::Validation => "a shop's validation",
+            Self::Season => "a season pass",
         })
     }
 }
 
 /// A code whose signature has held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Code {
     Ticket(Ticket),
     Pass(Pass),
     Validation(Validation),
+    Season(Season),
 }
 
 /// Why a text is no code of this site.
@@ -132,6 +140,8 @@ pub enum BadCode {
     RunOut { until: Minute, now: Minute },
     #[error("the validation runs out at {until}, and counts in the 31 days before that only; ask the shop for another")]
     TooEarly { until: Minute },
+    #[error("the season pass was good until {until}, and now it is {now}; its holder needs another")]
+    SeasonOver { until: Minute, now: Minute },
 }
 
 /// A code that its issuer may not sign, or that says what no code has room for.
@@ -145,6 +155,7 @@ impl Code {
             Self::Ticket(_) => Kind::Ticket,
             Self::Pass(_) => Kind::Pass,
             Self::Validation(_) => Kind::Validation,
+            Self::Season(_) => Kind::Season,
         }
     }
 
@@ -188,6 +199,7 @@ impl Code {
             Kind::Ticket => Self::Ticket(ticket(&mut content)?),
             Kind::Pass => Self::Pass(pass(&mut content)?),
             Kind::Validation => Self::Validation(validation(&mut content, number)?),
+            Kind::Season => Self::Season(season(&mut content)?),
         })
     }
 
@@ -259,6 +271,13 @@ impl Code {
                 bytes.extend((worth as u32).to_be_bytes());
                 bytes.extend(until.get().to_be_bytes());
             }
+            Self::Season(Season { number, season, until, plate }) => {
+                bytes.extend(number.to_be_bytes());
+                bytes.push(*season);
+                bytes.extend(until.get().to_be_bytes());
+                let plate = plate.as_ref().map_or("", Plate::as_str).bytes();
+                bytes.extend(plate.chain(std::iter::repeat(0)).take(Plate::BYTES));
+            }
         }
         Ok(bytes)
     }
@@ -271,7 +290,7 @@ impl Issuer {
     /// It is not for this issuer to sign, or no code has room for it.
     pub fn issue(&self, code: &Code) -> Result<String, MayNot> {
         if !code.kind().is_signed_by(&self.owner) {
-            return Err(MayNot("the site signs tickets and passes, a shop signs validations"));
+            return Err(MayNot("the site signs tickets, exit passes and season passes, a shop signs validations"));
         }
         let mut bytes = code.bytes(self)?;
         let signature = self.signer.sign_bytes(code.kind().purpose(), &bytes);
@@ -293,6 +312,12 @@ impl Content<'_> {
         let (first, rest) = self.0.split_at(bytes.min(self.0.len()));
         self.0 = rest;
         first.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
+
+    fn text(&mut self, bytes: usize) -> &[u8] {
+        let (first, rest) = self.0.split_at(bytes.min(self.0.len()));
+        self.0 = rest;
+        first
     }
 
     fn byte(&mut self) -> u8 {
@@ -354,4 +379,16 @@ fn validation(content: &mut Content<'_>, key: KeyNumber) -> Result<Validation, B
         return Err(BadCode::Content("it is worth nothing, or more than a validation may be"));
     }
     Ok(Validation { number: ValidationNumber { key, serial }, worth, until: content.minute()? })
+}
+
+fn season(content: &mut Content<'_>) -> Result<Season, BadCode> {
+    let (number, season, until) = (content.long(), content.byte(), content.minute()?);
+    let written = content.text(Plate::BYTES);
+    let end = written.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let none = || BadCode::Content("there is no such plate");
+    let plate = match std::str::from_utf8(&written[..end]).map_err(|_| none())? {
+        "" => None,
+        text => Some(Plate::typed(text).ok().filter(|plate| plate.as_str() == text).ok_or_else(none)?),
+    };
+    Ok(Season { number, season, until, plate })
 }

@@ -1,4 +1,5 @@
-//! Codes of a car park: the ticket that a car comes in with, the pass that it leaves with, and what a shop gives it.
+//! Codes of a car park: the ticket that a car comes in with, the pass that it leaves with, what a shop gives it, and the season pass of
+//! who comes often.
 //!
 //! Policy: a code says by itself all that a lane needs, so that every lane of the site believes, prices and answers it without a
 //! network. It is signed; the size is looked at first, then every part of it, and only what is exactly as it was written is
@@ -228,6 +229,37 @@ impl Validation {
             Some(now) if until > now.later(Self::LONGEST + CLOCKS_DIFFER) => Err(BadCode::TooEarly { until }),
             _ => Ok(()),
         }
+    }
+}
+
+/// Somebody may come and go for some time, and pays for what it does not cover.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Season {
+    /// Of the pass, as whoever issues it counts.
+    pub number: u32,
+    /// Which season pass of the tariff: the place of the first `[[season]]` of its name, from 0.
+    pub season: u8,
+    /// The last minute in which it can come in, and that it covers.
+    pub until: Minute,
+    /// The only car for which it is good; else any.
+    pub plate: Option<Plate>,
+}
+
+impl Season {
+    /// Whether it can be used now; a lane that does not know the time believes it.
+    ///
+    /// # Errors
+    /// It has run out.
+    pub fn is_good(&self, now: Option<Wall>) -> Result<(), BadCode> {
+        match self.ended(now) {
+            Some(now) => Err(BadCode::SeasonOver { until: self.until, now }),
+            None => Ok(()),
+        }
+    }
+
+    /// The minute that it is, where that is after its last.
+    pub fn ended(&self, now: Option<Wall>) -> Option<Minute> {
+        now.and_then(Minute::of).filter(|now| *now > self.until)
     }
 }
 

@@ -66,6 +66,11 @@ fn validation() -> Validation {
     Validation { number, worth: Worth::Minutes(120), until: minute("2026-12-01T00:00:00Z") }
 }
 
+fn season() -> Season {
+    let plate = Some(Plate::typed("京A12345").unwrap());
+    Season { number: 17, season: 2, until: minute("2026-12-31T15:59:00Z"), plate }
+}
+
 fn all() -> Vec<Code> {
     let doubtful = EntryTime::Doubtful { earliest: minute("2026-11-30T14:35:00Z"), quarters: 255 };
     let late = Minute::new(0).unwrap().later(u32::MAX);
@@ -89,6 +94,14 @@ fn all() -> Vec<Code> {
         Code::Validation(validation()),
         Code::Validation(Validation { worth: Worth::Percent(100), ..validation() }),
         Code::Validation(Validation { worth: Worth::Amount(1_000_000_000), ..validation() }),
+        Code::Season(season()),
+        Code::Season(Season { number: 0, season: 0, plate: None, ..season() }),
+        Code::Season(Season {
+            number: u32::MAX,
+            season: 255,
+            until: late,
+            plate: Some(Plate::typed("京津沪渝冀晋").unwrap()),
+        }),
     ]
 }
 
@@ -108,7 +121,7 @@ fn a_code_says_what_was_written() {
         assert!(text.len() <= LONGEST && text.bytes().all(|byte| byte.is_ascii_digit()), "{text}");
         assert_eq!(read(&text), Ok(code));
     }
-    assert_eq!(LONGEST, 202);
+    assert_eq!(LONGEST, 236);
 }
 
 /// The layout is a promise: a ticket that was printed by an older release is read by a newer one.
@@ -122,6 +135,10 @@ fn a_code_is_written_as_ever() {
     assert_eq!((&bytes[13..18], bytes[18]), (&when.to_be_bytes()[3..], 0));
     let bytes = digits::read(&issued(&Code::Validation(validation()))).unwrap();
     assert_eq!(bytes[..13], [0x13, 9, 0, 7, 0, 0, 0, 77, 0, 0, 0, 0, 120]);
+    let bytes = digits::read(&issued(&Code::Season(season()))).unwrap();
+    assert_eq!(bytes[..9], [0x14, 1, 0, 7, 0, 0, 0, 17, 2]);
+    assert_eq!(bytes[9..13], season().until.get().to_be_bytes());
+    assert_eq!((&bytes[13..22], bytes[22..33].iter().max()), ("京A12345".as_bytes(), Some(&0)));
 }
 
 /// Bytes with another head or content and a signature that holds for a purpose.
@@ -159,7 +176,7 @@ fn every_trouble_has_its_own_words() {
         ("1".into(), BadCode::NotOurs),
         ("9".repeat(190), BadCode::NotOurs),
         (at(0, 0x21), BadCode::UnknownVersion(2)),
-        (at(0, 0x14), BadCode::UnknownKind(4)),
+        (at(0, 0x15), BadCode::UnknownKind(5)),
         (at(0, 0x10), BadCode::UnknownKind(0)),
         (text[..text.len() - 1].into(), BadCode::Truncated(Kind::Ticket)),
         (text[..17].into(), BadCode::Truncated(Kind::Ticket)),
@@ -189,13 +206,20 @@ fn every_trouble_has_its_own_words() {
     for (nth, byte) in [(8, 3), (12, 0), (9, 255)] {
         assert!(matches!(validation(&|bytes| bytes[nth] = byte, 9), BadCode::Content(_)), "{nth}");
     }
+    // A plate that is none, is written otherwise, or has something behind it.
+    for (nth, byte) in [(16, b'a'), (16, b'/'), (30, b' '), (13, 0xff), (9, 255)] {
+        let mut bytes = unsigned(&Code::Season(season()));
+        bytes[nth] = byte;
+        let wrong = read(&signed(&bytes, Purpose::SeasonPass, 1)).unwrap_err();
+        assert!(matches!(wrong, BadCode::Content(_)), "{nth}: {wrong}");
+    }
     assert!(told.len() > 15, "{told:#?}");
     assert!(told.iter().all(|told| told.contains(' ') && told.len() > 30), "{told:#?}");
 }
 
 #[test]
 fn one_kind_is_never_taken_for_another() {
-    for (code, purpose) in all().into_iter().map(|code| (code, code.kind())) {
+    for (code, purpose) in all().into_iter().map(|code| (code.clone(), code.kind())) {
         let text = issued(&code);
         let as_ticket = Code::read_ticket(&text, &keys());
         let as_pass = Code::read_pass(&text, &keys());
@@ -209,6 +233,8 @@ fn one_kind_is_never_taken_for_another() {
         (Code::Ticket(ticket()), Purpose::ExitPass),
         (Code::Pass(pass()), Purpose::ParkingTicket),
         (Code::Pass(pass()), Purpose::LaneFacts),
+        (Code::Season(season()), Purpose::ParkingTicket),
+        (Code::Ticket(ticket()), Purpose::SeasonPass),
     ] {
         assert_eq!(read(&signed(&unsigned(&code), purpose, 1)), Err(BadCode::Signature));
     }
@@ -218,7 +244,7 @@ fn one_kind_is_never_taken_for_another() {
 
 #[test]
 fn nothing_is_accepted_that_differs_in_a_digit_or_a_bit() {
-    for code in [Code::Ticket(ticket()), Code::Pass(pass()), Code::Validation(validation())] {
+    for code in [Code::Ticket(ticket()), Code::Pass(pass()), Code::Validation(validation()), Code::Season(season())] {
         let text = issued(&code);
         for at in 0..text.len() {
             for digit in '0'..='9' {
@@ -248,7 +274,7 @@ fn two_keys_are_live_and_a_third_is_not() {
     let (old, new) = (issuer(1, 1).issue(&code).unwrap(), issuer(2, 2).issue(&code).unwrap());
     assert_ne!(old, new);
     for text in [&old, &new] {
-        assert_eq!(read(text), Ok(code));
+        assert_eq!(read(text), Ok(code.clone()));
     }
     let after = SiteKeys::new(site(7), vec![key(2, Owner::Site, 2), key(3, Owner::Site, 3)]).unwrap();
     assert_eq!(Code::read(&new, &after), Ok(code));
@@ -278,7 +304,7 @@ fn what_is_wrong_with_keys_is_said() {
 #[test]
 fn an_issuer_signs_what_is_its_own() {
     assert!(issuer(1, 1).issue(&Code::Validation(validation())).is_err());
-    for code in [Code::Ticket(ticket()), Code::Pass(pass())] {
+    for code in [Code::Ticket(ticket()), Code::Pass(pass()), Code::Season(season())] {
         assert!(issuer(9, 9).issue(&code).is_err());
     }
     for bad in [
@@ -338,4 +364,13 @@ fn a_validation_has_a_last_minute() {
     assert_eq!(validation.is_good(Some(wall("2026-10-30T23:55:00Z"))), Ok(()));
     let early = validation.is_good(Some(wall("2026-10-30T23:54:00Z")));
     assert_eq!(early, Err(BadCode::TooEarly { until: validation.until }));
+}
+
+#[test]
+fn a_season_pass_has_a_last_minute() {
+    let season = season();
+    assert_eq!(season.is_good(Some(wall("2026-12-31T15:59:59Z"))), Ok(()));
+    assert_eq!(season.is_good(None), Ok(()));
+    let wrong = season.is_good(Some(wall("2026-12-31T16:00:00Z"))).unwrap_err().to_string();
+    assert!(wrong.starts_with("the season pass was good until 2026-12-31 15:59Z"), "{wrong}");
 }

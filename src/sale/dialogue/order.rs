@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{CodeView, Look, Page, Part, Patience, Touch};
 use crate::sale::event::Illegal;
 use crate::sale::order::Receipt;
-use crate::sale::presented::CodeKind;
+use crate::sale::presented::{CodeKind, Counter, TicketDeed};
 use crate::sale::record::{Closed, Record, Settling, Slip};
 use crate::sale::view::{ItemView, OrderState, OrderView, Outcome, StayKind, StopReason};
 use crate::sale::{Order, State, Turn};
@@ -215,6 +215,7 @@ impl State {
             refunded: order.refunded(),
             refund_pending: order.outstanding(),
             stay: order.items.iter().any(|item| matches!(item.goods, Goods::Stay(_))).then(|| StayKind {
+                comes: matches!(self.shop.counter(), Counter::Tickets(counter) if counter.does == TicketDeed::GiveOut),
                 gate: matches!(order.only, Some(Outlet::Gate(_))),
                 paid: order.bought().is_some(),
             }),

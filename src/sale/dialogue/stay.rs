@@ -348,6 +348,48 @@ impl Turn<'_> {
         Ok(())
     }
 
+    /// What a camera has read is remembered by the shop, and presented as soon as its car is there and can be served.
+    pub(in crate::sale) fn plate_seen(&mut self, plate: &str) -> Result<(), Illegal> {
+        if !matches!(self.state.shop.counter(), Counter::Tickets(_)) {
+            return Err(Illegal::Refused("nothing is presented here"));
+        }
+        if plate.len() > LONGEST {
+            return Err(Illegal::Refused("what was presented is too long"));
+        }
+        self.state.shop.plate_seen(plate);
+        Ok(())
+    }
+
+    /// What stands on the glass is not the next car's.
+    pub(in crate::sale) fn car_has_gone(&mut self) {
+        if matches!(self.state.dialogue.at, super::At::Stay(At::Stay { .. } | At::Lost(_))) {
+            self.begin_anew();
+        }
+    }
+
+    /// A car whose plate was read needs no button and no code. Who is in the middle of something is let out by the plate, and
+    /// otherwise left alone.
+    pub(in crate::sale) fn serve_the_car(&mut self) {
+        let amid = match &self.state.dialogue.at {
+            super::At::Stay(At::Ticket(_)) => false,
+            super::At::Stay(At::Stay { .. } | At::Lost(_)) => true,
+            super::At::Order(_) if self.state.current.is_none() => false,
+            _ => return,
+        };
+        let Counter::Tickets(counter) = self.state.shop.counter() else { return };
+        let served = self.state.conditions.car_waits != Some(false)
+            && self.nobody_else().is_ok()
+            && self.state.closed_to_tickets(&counter).is_none();
+        if !served || !self.state.shop.car_came() {
+            return;
+        }
+        let answer = self.state.shop.presented(&Presented::Car, None);
+        if !amid || matches!(answer, Answer::Granted { .. }) {
+            self.answered(&Presented::Car, None, answer);
+            self.probe_rails(true);
+        }
+    }
+
     /// It is on record, and the fleet hears of it.
     fn call_for_help(&mut self) {
         self.record(Record::ShopNoted { key: HELP_NOTE.to_owned(), value: Some(true.into()) });
@@ -401,6 +443,11 @@ impl Turn<'_> {
             return Ok(());
         }
         let answer = self.state.shop.presented(what, quoted.as_deref());
+        self.answered(what, quoted, answer);
+        Ok(())
+    }
+
+    fn answered(&mut self, what: &Presented, quoted: Option<Box<Quote>>, answer: Answer) {
         match answer {
             Answer::Quote(quote) => self.quoted(quote),
             Answer::Perhaps(found) => {
@@ -420,8 +467,8 @@ impl Turn<'_> {
                 }
                 self.advise(what, quoted, advice);
             }
+            Answer::Nothing => {}
         }
-        Ok(())
     }
 
     /// The bill. Where something is due and nothing can be paid here, that is told beside it, and the lane hears of it.

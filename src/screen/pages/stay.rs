@@ -273,8 +273,11 @@ impl Composer<'_> {
         receipt: &ReceiptView,
         done: bool,
     ) {
-        let comes = code.is_some_and(|code| code.kind == CodeKind::Ticket);
+        let ticket = code.is_some_and(|code| code.kind == CodeKind::Ticket);
+        let comes = ticket || order.stay.is_some_and(|stay| stay.comes);
         let (title, hint) = match (comes, done) {
+            (true, false) if !ticket => ("gate-opens", "gate-drive-in-without"),
+            (true, true) if !ticket => ("gate-welcome", "gate-no-ticket"),
             (true, false) => ("gate-opens", "gate-drive-in"),
             (true, true) => ("gate-welcome", "gate-keep-ticket"),
             (false, false) => ("gate-opens", "gate-drive-out"),
