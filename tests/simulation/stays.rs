@@ -90,7 +90,15 @@ static SITE: LazyLock<Site7> = LazyLock::new(|| {
     };
     let tickets = (0..TICKETS).map(ticket).collect();
     let parts = Parts {
-        settings: Settings { does: TicketDeed::Leave, gate: gate_lane(), places: None, doubt: 240, pays: true },
+        settings: Settings {
+            does: TicketDeed::Leave,
+            gate: gate_lane(),
+            places: None,
+            doubt: 240,
+            pays: true,
+            by_plate: false,
+            sees_cars: true,
+        },
         tariff: Arc::new(tariff::parse(include_bytes!("../../configs/tariffs/city.toml")).unwrap()),
         issuer: Some(Arc::new(issuer)),
         keys: Arc::new(keys),

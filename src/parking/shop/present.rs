@@ -199,6 +199,7 @@ impl CarPark {
             Presented::Code(text) => match Code::read(text, &self.parts.keys) {
                 Ok(Code::Ticket(ticket)) => Some(ticket.number.to_string()),
                 Ok(Code::Pass(pass)) => Some(pass.stay.to_string()),
+                Ok(Code::Season(season)) => self.site.season(season.number).map(|number| number.to_string()),
                 Ok(Code::Validation(_)) | Err(_) => None,
             },
             _ => None,

@@ -129,6 +129,11 @@ fn refused(answer: Answer) -> &'static str {
     }
 }
 
+/// What is on disk of it beside its records.
+fn remembered(park: &CarPark) -> BTreeMap<String, String> {
+    park.memory().into_iter().map(|(name, _)| (name.clone(), park.part(&name).unwrap().unwrap())).collect()
+}
+
 /// All hear each other, and then nobody has anything to say any more.
 fn meet(kiosks: &mut [&mut Kiosk]) {
     meet_in(5, kiosks);
@@ -348,19 +353,16 @@ fn what_a_person_has_counted_corrects_the_count_once_and_a_void_ticket_counts_no
 fn what_it_remembers_outlives_a_restart() {
     let mut entry = kiosk(1, TicketDeed::GiveOut);
     let (_, number) = enter(&mut entry, 1);
-    let parts = |park: &CarPark| -> BTreeMap<String, String> {
-        park.memory().into_iter().map(|(name, _)| (name.clone(), park.part(&name).unwrap().unwrap())).collect()
-    };
     let mut again = kiosk(1, TicketDeed::GiveOut);
-    again.park.recall(parts(&entry.park)).unwrap();
+    again.park.recall(remembered(&entry.park)).unwrap();
     assert!(again.park.memory().iter().all(|(_, number)| *number == 0), "nothing of it is written again");
     assert!(again.park.site.find(number).is_some());
     let (_, next) = enter(&mut again, 1);
     assert_ne!(next, number, "a number is given out once");
-    let mut torn = parts(&entry.park);
+    let mut torn = remembered(&entry.park);
     torn.remove("lane");
     assert!(kiosk(1, TicketDeed::GiveOut).park.recall(torn).unwrap_err().contains("damaged"));
-    let other = kiosk(2, TicketDeed::Pay).park.recall(parts(&entry.park)).unwrap_err();
+    let other = kiosk(2, TicketDeed::Pay).park.recall(remembered(&entry.park)).unwrap_err();
     assert!(other.contains("is of lane 1") && other.contains("write lane = 1"), "{other}");
 }
 
@@ -431,9 +433,8 @@ fn the_cars_inside_are_noted_once_for_an_hour_in_which_they_have_changed() {
     assert_eq!(insides(&mut entry), [(START + 7 * hour, 2)]);
     // What has changed before a restart is of the hour before it.
     enter(&mut entry, 3);
-    let parts = [(SITE.to_owned(), entry.park.part(SITE).unwrap())].into();
     let mut again = kiosk(1, TicketDeed::GiveOut);
-    again.park.recall(parts).unwrap();
+    again.park.recall(remembered(&entry.park)).unwrap();
     let noted = serde_json::json!({ "until": START + 7 * hour, "cars": 1 });
     again.park.apply(&Record::ShopNoted { key: INSIDE_NOTE.into(), value: Some(noted) });
     again.at = entry.at;

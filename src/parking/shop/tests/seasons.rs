@@ -102,10 +102,8 @@ fn an_exit_that_has_not_heard_lets_it_out_once_and_on_record() {
     assert_eq!(notes(&mut exit), ["season pass 17 was let out, and no lane had told that it came in"]);
     exit.later(DAY - 1);
     assert_eq!(refused(exit.show(&pass, None)), "season-let-out");
-    let parts = exit.park.memory().into_iter().map(|(name, _)| (name.clone(), exit.park.part(&name).unwrap()));
-    let parts = parts.collect::<BTreeMap<_, _>>();
     let mut again = kiosk(3, TicketDeed::Leave);
-    again.park.recall(parts).unwrap();
+    again.park.recall(remembered(&exit.park)).unwrap();
     again.later(DAY);
     assert_eq!(refused(again.show(&pass, None)), "season-let-out", "a restart forgets nothing");
     let (mut one, mut two) = (again, exit);
