@@ -177,14 +177,16 @@ impl Trade for Stays {
     /// A ticket is of one car: it comes in with it once, is paid once, and leaves once, be it known or not whether the gate moved.
     fn check(&self, _: &State, records: &[Record], _: &BTreeMap<Outlet, u32>) -> Result<(), String> {
         let numbers = numbers(records);
-        let (mut used, mut sold) = (BTreeSet::new(), BTreeSet::new());
+        let (mut used, mut sold) = (BTreeSet::new(), BTreeMap::new());
         for record in records {
-            let Some(number) = record.order().and_then(|order| numbers.get(&order)) else { continue };
+            let Some(order) = record.order() else { continue };
+            let Some(number) = numbers.get(&order) else { continue };
             if record.handed_over().is_some() && !used.insert(number) {
                 return Err(format!("ticket {number} has opened the gate twice"));
             }
             let kept = matches!(record, Record::OrderEnded { state: OrderState::Delivered, .. });
-            if kept && !sold.insert(number) {
+            // An order of which there is late news ends once more.
+            if kept && *sold.entry(number).or_insert(order) != order {
                 return Err(format!("ticket {number} was sold twice"));
             }
         }
