@@ -37,9 +37,10 @@ impl Reader {
         let before = "SELECT seq, wall, coalesce(order_id, ''), body FROM record
                       WHERE order_id IS NULL AND kind = 'shop-noted' AND wall < ?1 AND instr(body, ?2) > 0
                       ORDER BY seq DESC LIMIT 1";
+        // A provider tells each time all that it has given back so far.
         let within = format!(
             "SELECT seq, wall, coalesce(order_id, ''), body FROM record
-             WHERE kind IN {KINDS} AND (wall IS NULL OR wall >= ?1 AND wall < ?2) ORDER BY seq"
+             WHERE kind IN {KINDS} AND (wall IS NULL OR (wall >= ?1 OR kind = 'charge-returned') AND wall < ?2) ORDER BY seq"
         );
         let mut query = moment.prepare_cached(before).map_err(&wrap)?;
         let mut found = query.query((begins.0, inside)).map_err(&wrap)?;

@@ -2,13 +2,21 @@
 
 use std::path::Path;
 
-use kioskd::ledger::Reader;
+use jiff::civil::date;
+use jiff::tz::TimeZone;
+use kioskd::ledger::{Journal, Reader};
 use kioskd::operation::{Operation, Refusal};
+use kioskd::parking::report::{Of, Report};
+use kioskd::parking::shop::{Deed, INSIDE_NOTE, Memo};
+use kioskd::parking::ticket::{ClassNumber, EntryTime, Minute, Plate, TicketNumber};
 use kioskd::sale::event::{Event, Illegal};
-use kioskd::vocabulary::{Evidence, OrderId, StopReason, UnknownDelivery};
+use kioskd::sale::presented::TicketDeed;
+use kioskd::sale::{ORDER_NOTE, Record};
+use kioskd::vocabulary::{Currency, Evidence, OrderId, StopReason, UnknownDelivery, Wall};
+use serde_json::{Value, json};
 
 use crate::car_park::{CarPark, FREE_MINUTES, enters, exit, leaves};
-use crate::kit::{self, Shop};
+use crate::kit::{self, BASE, Shop};
 
 /// A car park with two places, started.
 fn opened(directory: &Path) -> Shop {
@@ -169,4 +177,79 @@ fn what_the_shop_remembers_beside_its_records_is_verified_too() {
         let verified = Reader::open(copy.path()).and_then(|reader| reader.verify().map(|_| ()));
         assert!(verified.is_err_and(|error| error.to_string().contains("table memory")), "{change}");
     }
+}
+
+const TICKET: &str = "03-0004567-9";
+
+/// A note of the shop's, as a car park writes it.
+fn note(lanes: &mut Shop, key: &str, value: Value) {
+    let at = lanes.stamp();
+    let noted = Record::ShopNoted { key: key.into(), value: Some(value) };
+    lanes.ledger.commit(&at, &[noted], &lanes.state).unwrap();
+}
+
+/// A car came in with a ticket, and paid on its way out.
+fn whole_stay(lanes: &mut Shop) -> (OrderId, OrderId) {
+    let came = ask(lanes, enters(TICKET));
+    let (entry, plate) = (EntryTime::Known(Minute::of(Wall(BASE)).unwrap()), Plate::typed("京A12345").ok());
+    let deed = Deed::Enter { entry, class: ClassNumber::default(), plate };
+    let memo = Memo { number: TicketNumber::typed(TICKET).unwrap(), deed, bill: Vec::new() };
+    note(lanes, &format!("{ORDER_NOTE}{came}"), serde_json::to_value(memo).unwrap());
+    (came, pay_out(lanes, TICKET, 61, 1_000))
+}
+
+#[test]
+fn a_stay_is_found_by_its_ticket_however_it_is_typed_and_by_its_plate() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut lanes = opened(directory.path());
+    let (came, paid) = whole_stay(&mut lanes);
+    ask(&mut lanes, enters("S2"));
+    let reader = Reader::open(directory.path()).unwrap();
+    let found = |name: &str| reader.why(Some(name)).unwrap().map(|story| story.json());
+    for name in [TICKET, "0300045679", "03 0004567 9"] {
+        let story = found(name).unwrap_or_else(|| panic!("{name} is not found"));
+        assert_eq!((&story["order"], &story["orders_of_stay"]), (&json!(paid), &json!([came])), "{name}: the newest");
+    }
+    for name in ["京A12345", "京 a-12345"] {
+        assert_eq!(found(name).unwrap()["order"], json!(came), "{name}");
+    }
+    says(&lanes, came, &["ticket 03-0004567-9 for 京A12345", &format!("the same stay: order {paid}")]);
+    // One digit is wrong, and another car.
+    assert_eq!((found("03-0004567-8"), found("沪B12345")), (None, None));
+    verified(&lanes);
+}
+
+#[test]
+fn the_report_of_a_car_park_is_read_from_its_ledger() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut lanes = opened(directory.path());
+    note(&mut lanes, INSIDE_NOTE, json!({ "until": BASE - 3_600_000, "cars": 41 }));
+    whole_stay(&mut lanes);
+    let of = Of {
+        kiosk: "K1".into(),
+        does: TicketDeed::GiveOut,
+        gate: None,
+        zone: TimeZone::UTC,
+        currency: Currency::from_code("CNY").unwrap(),
+    };
+    let reader = Reader::open(directory.path()).unwrap();
+    let day = date(2026, 11, 18);
+    let read = |first, last| {
+        let mut report = Report::new(of.clone(), first, last).unwrap();
+        reader.parking(&mut report).unwrap();
+        report
+    };
+    let report = read(day, day);
+    let hour = &report.days[&day].hours[11];
+    assert!(hour.begins.0 <= BASE && BASE < hour.ends.0);
+    assert_eq!((report.days[&day].stays, report.days[&day].paid), (1, 1_000));
+    assert_eq!(report.inside(&report.days[&day].hours[10]), Some(41));
+    let before = read(date(2026, 11, 1), date(2026, 11, 17));
+    assert!(before.days.values().all(|day| day.paid == 0));
+    // What was noted before the first day holds on it.
+    note(&mut lanes, "other", json!(1));
+    lanes.now += 3 * 86_400_000;
+    note(&mut lanes, "other", json!(2));
+    let after = read(date(2026, 11, 20), date(2026, 11, 20));
+    assert_eq!(after.inside(&after.days[&date(2026, 11, 20)].hours[0]), Some(41));
 }

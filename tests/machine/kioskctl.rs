@@ -276,6 +276,7 @@ fn after_sales(shell: &mut Shell<'_>, sold: &Value, claim: &Value) {
     shell.text(&["audit", "--eva-dts", "--config", "configs/vending.toml"]);
     shell.text(&["audit", "--eva-dts", "--config", "configs/gone.toml"]);
     shell.both(&["fees", "--config", "configs/vending.toml"]);
+    shell.text(&["parking", "--config", "configs/vending.toml"]);
     shell.text(&["reconcile", "--bill", "tests/golden/payment/wechat-all.csv", "--rail", "sandbox"]);
     shell.text(&["reconcile", "--bill", "tests/golden/payment/wechat-all.csv", "--rail", "wechat"]);
     shell.text(&["log"]);
