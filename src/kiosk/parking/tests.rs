@@ -17,12 +17,12 @@ fn configured(file: &str, this: &str, that: &str) -> Result<Config, ConfigError>
 
 #[test]
 fn an_entry_by_plates_has_a_loop() {
-    let by_plate = configured("parking-entry.toml", "places = 12", "tickets = \"plate\"").unwrap();
+    let by_plate = configured("parking-entry.toml", "places = 12", "places = 12\ntickets = \"plate\"").unwrap();
     assert_eq!(by_plate.parking.unwrap().tickets, Tickets::Plate);
     let plain = configured("parking-entry.toml", "places = 12", "places = 13").unwrap();
     assert_eq!(plain.parking.unwrap().tickets, Tickets::Paper);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/parking-entry.toml");
-    let text = std::fs::read_to_string(&path).unwrap().replace("places = 12", "tickets = \"plate\"");
+    let text = std::fs::read_to_string(&path).unwrap().replace("places = 12", "places = 12\ntickets = \"plate\"");
     let blind = text.replace("presence = \"loop-presence\"", "");
     let wrong = check::parse(&path, blind.as_bytes()).unwrap_err().to_string();
     assert!(wrong.contains("without a loop the gate would open for a car that only passes by"), "{wrong}");
@@ -112,14 +112,14 @@ fn prints(step: &Step) -> bool {
 
 #[test]
 fn a_car_whose_plate_was_read_is_let_in_as_it_comes_to_the_loop() {
-    let mut entry = Entry::new("tickets = \"plate\"");
+    let mut entry = Entry::new("places = 12\ntickets = \"plate\"");
     entry.car(false);
     assert!(!lets_in(&entry.sees("KN AB 120")), "nobody is there yet");
     let step = entry.car(true);
     assert!(lets_in(&step) && !prints(&step), "without a button, and without a ticket: {step:?}");
     assert!(!lets_in(&entry.sees("KN AB 120")) && !lets_in(&entry.car(false)), "once");
     // One whose plate is read when it stands there.
-    let mut entry = Entry::new("tickets = \"plate\"");
+    let mut entry = Entry::new("places = 12\ntickets = \"plate\"");
     assert!(!lets_in(&entry.car(true)));
     assert!(lets_in(&entry.sees("KN AB 120")));
 }
