@@ -118,6 +118,8 @@ mod tests {
             "parking/shop/advice.rs",
             "parking/shop/present.rs",
             "parking/shop/price.rs",
+            "parking/shop/season.rs",
+            "sale/dialogue/stay.rs",
             "sale/presented.rs",
         ];
         let files = pages.chain(others.map(|file| source.join(file)));

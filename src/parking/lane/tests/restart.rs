@@ -151,6 +151,7 @@ fn who_was_let_in_before_uses_nothing_up_that_is_meant_for_the_next() {
     story.off(Input::Presence);
     story.asks(Ask::Release);
     comes_back_with_a_car_under_the_arm(&mut story);
+    story.pass(1_000);
     // The next car may pass before it has left.
     story.car_may_pass(1);
     story.off(Input::Safety);
