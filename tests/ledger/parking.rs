@@ -192,7 +192,7 @@ fn note(lanes: &mut Shop, key: &str, value: Value) {
 fn whole_stay(lanes: &mut Shop) -> (OrderId, OrderId) {
     let came = ask(lanes, enters(TICKET));
     let (entry, plate) = (EntryTime::Known(Minute::of(Wall(BASE)).unwrap()), Plate::typed("京A12345").ok());
-    let deed = Deed::Enter { entry, class: ClassNumber::default(), plate };
+    let deed = Deed::Enter { entry, class: ClassNumber::default(), plate, ticket: true, season: None };
     let memo = Memo { number: TicketNumber::typed(TICKET).unwrap(), deed, bill: Vec::new() };
     note(lanes, &format!("{ORDER_NOTE}{came}"), serde_json::to_value(memo).unwrap());
     (came, pay_out(lanes, TICKET, 61, 1_000))
