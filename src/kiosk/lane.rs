@@ -136,7 +136,6 @@ impl Kiosk {
     pub(super) fn cant_decide_at_gate(&mut self, why: Unable) {
         let why = match why {
             Unable::Ticket => CantDecide::NoTicket,
-            Unable::Key => CantDecide::NoKey,
             Unable::Price => CantDecide::NoPrice,
             Unable::Payment => CantDecide::NoPayment,
         };

@@ -116,8 +116,6 @@ pub struct Advice {
 pub enum Unable {
     /// Tickets can't be read or recorded, or none can be given out.
     Ticket,
-    /// No key is there to check a ticket with.
-    Key,
     /// The stay has no price.
     Price,
     /// Nothing can be paid here now.

@@ -234,7 +234,7 @@ fn a_car_about_which_the_sale_can_not_decide_is_called_for_and_waits_where_that_
     let (state, pulses) = (folder(), Pulses::default());
     let mut rig = pulses.rig(&state);
     settle(&mut rig, Input::Presence, Level::Active);
-    for (why, word) in [(Unable::Payment, "no-payment"), (Unable::Key, "no-payment")] {
+    for (why, word) in [(Unable::Payment, "no-payment"), (Unable::Price, "no-payment")] {
         rig.kiosk.execute(Effect::CantDecide { why });
         let calls: Vec<_> = lane(&rig.kiosk).status().calls.into_iter().map(|call| call.kind).collect();
         assert_eq!(calls, [word], "once for a car");

@@ -7,7 +7,8 @@ use super::*;
 use crate::parking::site::{Document, Member, Roster};
 use crate::parking::tariff::{self, Label, Worth};
 use crate::parking::ticket::{
-    KeyNumber, LaneNumber, Owner, SiteKey, SiteNumber, TicketNumber, Validation, ValidationNumber,
+    ClassNumber, EntryTime, KeyNumber, LaneNumber, Owner, SiteKey, SiteNumber, TicketNumber, Validation,
+    ValidationNumber,
 };
 use crate::sale::presented::{Answer, Presented};
 use crate::signed::jws::Signer;
@@ -347,6 +348,20 @@ fn what_a_person_has_counted_corrects_the_count_once_and_a_void_ticket_counts_no
     let mut pay = kiosk(2, TicketDeed::Pay);
     meet(&mut [&mut entry, &mut pay]);
     assert_eq!(refused(pay.show(&ticket, None)), "stay-void");
+}
+
+/// A key that is not listed may be one that was made up.
+#[test]
+fn a_code_of_a_strange_key_is_refused_and_leaves_nothing_undecided() {
+    let exit = kiosk(3, TicketDeed::Leave);
+    let key = SiteKey { number: KeyNumber(2), owner: Owner::Site, key: signer(2, "x").public() };
+    let strange = SiteKeys::new(SiteNumber::new(7).unwrap(), vec![key]).unwrap();
+    let issuer = Issuer::new(signer(2, "x"), KeyNumber(2), &strange).unwrap();
+    let entry = EntryTime::Known(Minute::of(Wall(START)).unwrap());
+    let ticket = Ticket { number: TicketNumber::new(lane(1), 5).unwrap(), entry, class: ClassNumber::default() };
+    let answer = exit.show(&issuer.issue(&Code::Ticket(ticket)).unwrap(), None);
+    let Answer::Refused(advice) = answer else { panic!("{answer:?}") };
+    assert_eq!((advice.text, advice.call, advice.unable), ("stay-not-valid", true, None));
 }
 
 #[test]
