@@ -15,7 +15,7 @@ use kioskd::vocabulary::{Cause, Goods, Grant, LaneId, Language, Localized, Minor
 
 pub const FREE_MINUTES: u32 = 15;
 const FEE_OF_AN_HOUR: Minor = 500;
-const INSIDE: &str = "inside";
+const INSIDE: &str = "cars";
 
 #[derive(Debug, Clone)]
 pub struct CarPark {
