@@ -383,8 +383,8 @@ fn a_restart_with_a_car_before_the_gate_raises_nothing_and_waits_for_it() {
     lane.drive(&chip);
     lane.until("its passage ends", |lane| lane.state.passages().is_empty());
     lane.until("the arm comes down", |_| arm.seen().lowered > 0);
-    assert_eq!((ended(&lane.ledger), arm.seen().raised), (vec![Ended::Passed], 1));
-    assert_eq!((arm.seen().onto_a_car, arm.seen().both), (0, 0));
+    let Seen { raised, onto_a_car, both, .. } = *arm.seen();
+    assert_eq!((ended(&lane.ledger), raised, onto_a_car, both), (vec![Ended::Passed], 1, 0, 0));
     lane.stop();
 }
 
