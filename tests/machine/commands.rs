@@ -199,7 +199,7 @@ fn the_office_locks_fills_gives_away_and_settles() {
 
     // Each by its own counter, one after the other.
     let counters: Vec<u64> = office.operations().iter().filter_map(|line| line["by"]["counter"].as_u64()).collect();
-    assert_eq!(counters.len(), 8);
+    assert_eq!(counters.len(), 10);
     assert!(counters.windows(2).all(|pair| pair[0] == pair[1] + 1), "{counters:?}");
 
     // What is typed wrong leaves nothing behind and says what to do.

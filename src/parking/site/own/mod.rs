@@ -223,8 +223,10 @@ impl Own {
         match fact {
             Fact::Entered(entered) => self.enter(entered),
             Fact::Correction(by) => {
-                self.corrected = self.corrected.checked_add(by).ok_or(NotRecorded::TooMuch)?;
-                self.revisions.touch(Part::Own);
+                if by != 0 {
+                    self.corrected = self.corrected.checked_add(by).ok_or(NotRecorded::TooMuch)?;
+                    self.revisions.touch(Part::Own);
+                }
                 Ok(())
             }
             Fact::Paid(paid) if paid.nth > Pass::MOST || paid.grace > Pass::LONGEST_GRACE => Err(NotRecorded::NoPass),
