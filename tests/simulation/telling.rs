@@ -53,9 +53,9 @@ fn agrees(run: &Run, reader: &Reader, id: OrderId, story: &Story, told: &mut Tol
         return Err(format!("the provider has taken {paid} and given back {back}"));
     }
     let money = |amount| Money { amount, currency: order.currency };
-    let last = text.lines().last().unwrap_or_default();
-    if !last.contains(&format!("paid {}, given back {}", money(paid), money(back))) {
-        return Err(format!("the last line does not say {} and {}", money(paid), money(back)));
+    let now = text.lines().find(|line| line.trim_start().starts_with("now: ")).unwrap_or_default();
+    if !now.contains(&format!("paid {}, given back {}", money(paid), money(back))) {
+        return Err(format!("what is now does not say {} and {}", money(paid), money(back)));
     }
 
     let lines: Vec<&Value> = json["lines"].as_array().into_iter().flatten().collect();
