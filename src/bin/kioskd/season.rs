@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use image::{GrayImage, Luma};
 use jiff::civil::Date;
-use kioskd::console::{complain, say};
+use kioskd::console::{complain, half_blocks, say};
 use kioskd::kiosk;
 use kioskd::kiosk::parking::{ParkingError, SeasonOrder, season_pass};
 use kioskd::parking::ticket::Plate;
-use qrcode::render::unicode::Dense1x2;
 use qrcode::{Color, EcLevel, QrCode};
+use ratatui::crossterm::terminal;
 
 /// White around the code, in modules, without which scanners do not find it.
 const QUIET: u32 = 4;
@@ -68,8 +68,11 @@ impl Arguments {
             picture(&code, file)?;
         }
         if std::io::stdout().is_terminal() {
-            // What is light is drawn: most terminals are dark.
-            say(code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())?;
+            let columns = terminal::size().map_or(0, |(columns, _)| columns);
+            match half_blocks(&text, columns) {
+                Some(drawn) => say(drawn)?,
+                None => say("the code needs a wider terminal, or a file to be written to: --png FILE")?,
+            }
         }
         say(&text)?;
         Ok(ExitCode::SUCCESS)

@@ -30,10 +30,10 @@ impl Ended {
         self.told_by.contains_key(&stay.into())
     }
 
-    /// Those that a lane has told, but for this lane's own, which knows better.
-    pub fn add(&mut self, me: LaneNumber, by: LaneNumber, stays: impl Iterator<Item = Stay>) {
+    /// Those that a lane has told, but for this lane's own, which knows better, and those of which their lane says so.
+    pub fn add(&mut self, me: LaneNumber, by: LaneNumber, stays: impl Iterator<Item = Stay>, known: &Known) {
         let of_one = self.of_one.entry(by).or_default();
-        for stay in stays.filter(|stay| stay.0.lane() != me) {
+        for stay in stays.filter(|stay| stay.0.lane() != me && !is_over(known, stay.0)) {
             if !self.told_by.contains_key(&stay.into()) && self.told_by.len() < MOST && *of_one < MOST_OF_ONE {
                 *of_one += 1;
                 self.told_by.insert(stay.into(), by);
@@ -46,10 +46,7 @@ impl Ended {
     pub fn tidy(&mut self, known: &Known) {
         let Self { told_by, of_one, revisions } = self;
         told_by.retain(|packed, by| {
-            let over = |ticket: TicketNumber| {
-                known.get(ticket.lane()).is_some_and(|document| document.is_over(ticket.serial()))
-            };
-            let useless = TicketNumber::unpacked(*packed).is_none_or(over);
+            let useless = TicketNumber::unpacked(*packed).is_none_or(|ticket| is_over(known, ticket));
             if useless {
                 revisions.touch(Part::ended(*packed));
                 of_one.entry(*by).and_modify(|of_one| *of_one -= 1);
@@ -79,4 +76,9 @@ impl Ended {
         }
         Ok(())
     }
+}
+
+/// Whether the lane that gave out this ticket says itself that its stay is over.
+fn is_over(known: &Known, ticket: TicketNumber) -> bool {
+    known.get(ticket.lane()).is_some_and(|document| document.is_over(ticket.serial()))
 }

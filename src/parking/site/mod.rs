@@ -172,7 +172,8 @@ impl Site {
         }
         let (what, ended) = (fact.once(), fact.ended());
         self.state.own.record(fact)?;
-        self.state.ended.add(self.me(), self.me(), ended.into_iter());
+        let State { own, known, ended: remembered, .. } = &mut self.state;
+        remembered.add(own.me, own.me, ended.into_iter(), known);
         let seen =
             what.map(|what| conflict::conflicts_of(what, &self.state.own, &self.state.known)).unwrap_or_default();
         let new = self.new_ones(&seen);
@@ -208,8 +209,9 @@ impl Site {
         let new = self.state.known.take(heard)?;
         let mut conflicts = Vec::new();
         if new {
-            if let Some(document) = self.state.known.get(lane) {
-                self.state.ended.add(self.state.own.me, lane, document.ended());
+            let State { own, known, ended, .. } = &mut self.state;
+            if let Some(document) = known.get(lane) {
+                ended.add(own.me, lane, document.ended(), known);
             }
             // First what can be seen now, and then what need not be seen any more.
             conflicts = self.news();

@@ -1,6 +1,7 @@
 //! What is on disk of a lane, in parts. That it is always what the lane knows, and written when it has changed and no more, is
 //! `tests/parking/site.rs`.
 
+use super::super::document::Known;
 use super::super::ended::Ended;
 use super::super::parts::Part;
 use super::*;
@@ -117,15 +118,15 @@ fn what_is_no_state_is_refused_by_the_part_that_is_wrong() {
 
 #[test]
 fn a_lane_that_tells_lies_fills_its_own_part_of_what_has_ended() {
-    let mut ended = Ended::default();
+    let (mut ended, known) = (Ended::default(), Known::default());
     let stays =
         |of: u8, many: u32| (1..=many).filter_map(move |serial| Some(Stay(TicketNumber::new(lane(of), serial)?)));
-    ended.add(lane(1), lane(2), stays(90, 60_000));
-    ended.add(lane(1), lane(2), stays(91, 60_000));
+    ended.add(lane(1), lane(2), stays(90, 60_000), &known);
+    ended.add(lane(1), lane(2), stays(91, 60_000), &known);
     let has = |ended: &Ended, of: u8| stays(of, 60_000).filter(|stay| ended.has(*stay)).count();
     assert_eq!((has(&ended, 90), has(&ended, 91)), (25_000, 0));
     // Another tells the same, which takes no room, and its own.
-    ended.add(lane(1), lane(3), stays(90, 25_000).chain(stays(92, 10)));
+    ended.add(lane(1), lane(3), stays(90, 25_000).chain(stays(92, 10)), &known);
     assert_eq!((has(&ended, 90), has(&ended, 92)), (25_000, 10));
     // So it is after a restart.
     let mut again = Ended::default();
@@ -133,14 +134,14 @@ fn a_lane_that_tells_lies_fills_its_own_part_of_what_has_ended() {
         let Part::Ended(chunk) = part else { panic!("{part}") };
         again.put(&ended.part(chunk).unwrap()).unwrap();
     }
-    again.add(lane(1), lane(2), stays(93, 1));
-    again.add(lane(1), lane(4), stays(94, 60_000));
-    again.add(lane(1), lane(5), stays(95, 60_000));
-    again.add(lane(1), lane(6), stays(96, 60_000));
+    again.add(lane(1), lane(2), stays(93, 1), &known);
+    again.add(lane(1), lane(4), stays(94, 60_000), &known);
+    again.add(lane(1), lane(5), stays(95, 60_000), &known);
+    again.add(lane(1), lane(6), stays(96, 60_000), &known);
     let all: Vec<usize> = (90..=96).map(|of| has(&again, of)).collect();
     assert_eq!(all, [25_000, 0, 10, 0, 25_000, 25_000, 24_990]);
     // This lane knows its own tickets.
-    again.add(lane(1), lane(7), stays(1, 1));
+    again.add(lane(1), lane(7), stays(1, 1), &known);
     assert_eq!(has(&again, 1), 0);
 }
 
