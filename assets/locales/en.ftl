@@ -366,6 +366,7 @@ season-other-plate = This season pass is for the plate { $plate }.
 season-not-inside = No lane has told yet that this season pass came in. Show it at the exit.
 season-show-pass = This car came in with a season pass. Show the pass.
 season-let-out = With this season pass a car has left here already.
+season-withdrawn = This season pass counts no more.
 number-length = A ticket's number has ten digits. Type all of those under its code.
 number-wrong = A digit is wrong. Compare it with those under the code.
 number-unknown = No car with this ticket is known here. Scan the ticket's code.

@@ -366,6 +366,7 @@ season-other-plate = 此月票仅限车牌 { $plate } 使用。
 season-not-inside = 尚未收到此月票的入场记录，请在出口出示。
 season-show-pass = 此车以月票入场，请出示月票。
 season-let-out = 已有车辆以此月票由此离场。
+season-withdrawn = 此月票已停用。
 number-length = 票号共十位数字，请完整输入。
 number-wrong = 数字有误，请核对票上的号码。
 number-unknown = 查无此票，请扫描票上的码。

@@ -366,6 +366,7 @@ season-other-plate = 此月票僅限車牌 { $plate } 使用。
 season-not-inside = 尚未收到此月票的入場紀錄，請於出口出示。
 season-show-pass = 此車以月票入場，請出示月票。
 season-let-out = 已有車輛以此月票由此離場。
+season-withdrawn = 此月票已停用。
 number-length = 票號共十位數字，請完整輸入。
 number-wrong = 數字有誤，請核對票上的號碼。
 number-unknown = 查無此票，請掃描票上的條碼。

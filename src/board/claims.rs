@@ -33,10 +33,15 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// In the folder that systemd made for this run; by hand in the same one, where there is one.
-    pub fn here() -> Option<Self> {
-        let made = service::runtime_directory();
-        let directory = made.or_else(|| Some(PathBuf::from(HERE)).filter(|directory| directory.is_dir()))?;
+    /// In the folder that systemd made for this run; by hand in the same one, where there is one. `instance` says which of several
+    /// kiosks on one board it is, and is asked only then.
+    pub fn here(instance: impl FnOnce() -> Option<String>) -> Option<Self> {
+        let by_hand = || {
+            let mut directory = PathBuf::from(HERE);
+            directory.extend(instance());
+            directory.is_dir().then_some(directory)
+        };
+        let directory = service::runtime_directory().or_else(by_hand)?;
         Some(Self::at(&directory))
     }
 

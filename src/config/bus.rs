@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct Dbus {
     pub bus: Bus,
+    /// Which of several kiosks on one board it is: letters, digits, `_` and `-`, the first no digit. It is
+    /// `org.kioskd.Kiosk1.NAME` then, and its unit `kioskd@NAME.service`; see [several lanes](parking.md#several-lanes-on-one-board).
+    #[schemars(extend("examples" = ["entry"], "pattern" = "^[A-Za-z_][0-9A-Za-z_-]{0,31}$"))]
+    pub instance: Option<String>,
     /// Ask polkit, too, whether who calls may move something or decide about money
     /// ([what it is asked](dbus.md#polkit)). Without it whoever the bus lets in may do everything.
     pub polkit: bool,

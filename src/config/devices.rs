@@ -166,6 +166,8 @@ pub enum Panel {
         #[schemars(extend("enum" = [0, 90, 180, 270]))]
         rotation: u32,
     },
+    /// No screen: an entry where a car takes its ticket by a button, or is let in by its plate.
+    None,
 }
 
 /// Relays, sensors and buttons.

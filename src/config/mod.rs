@@ -40,7 +40,7 @@ pub use gate::{Gate, GateDelivered, Undecided};
 pub use input::{Calibration, Keypad, Scanner, Touch};
 pub use load::{ConfigError, LIMIT, Missing, Typeset, load, load_wiring, parse, rails_in, read, wrong_at};
 pub use media::{Media, media_in};
-pub use parking::{CodeKey, LaneKey, Mode, Parking, Tickets};
+pub use parking::{CodeKey, LaneKey, ListedPass, Mode, Parking, Tickets};
 pub use partial::{PartialConfig, load_partial};
 pub use rail::{Provider, Rail};
 pub use schema::schema;

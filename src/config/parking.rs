@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Span;
 use crate::signed::keys::KeySource;
 use crate::vocabulary::LaneId;
+use crate::vocabulary::fee::Day;
 
 /// The kiosk is a lane or a pay station of [a car park](parking.md), and sells no products: `[[product]]` and `[[slot]]` are left out.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +44,9 @@ pub struct Parking {
     /// All lanes and pay stations of the site, this one among them; 32 at most.
     #[serde(default)]
     pub lanes: Vec<LaneKey>,
+    /// [Season passes](parking.md#season-passes) whose cars need no code, and those that count no more. The same at all kiosks of the site.
+    #[serde(default)]
+    pub passes: Vec<ListedPass>,
 }
 
 /// What it does for cars.
@@ -100,6 +104,27 @@ pub struct LaneKey {
     /// It is out of use for good: what it said still counts, and nobody waits for it.
     #[serde(default)]
     pub retired: bool,
+}
+
+/// A season pass that is known without its code, or that counts no more.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListedPass {
+    /// As whoever issues passes counts; no other has it.
+    #[schemars(range(min = 0, max = 4_294_967_295_u32), extend("examples" = [17]))]
+    pub number: u32,
+    /// It counts no more, whatever its code says; all but the number may be left out.
+    #[serde(default)]
+    pub withdrawn: bool,
+    /// Which of the tariff's season passes it is, by its name.
+    #[schemars(extend("examples" = ["office"]))]
+    pub season: Option<String>,
+    /// Its last day, where the car park is.
+    #[schemars(extend("examples" = ["2026-12-31"]))]
+    pub until: Option<Day>,
+    /// The car that is let in and out with it, when a camera has read its plate.
+    #[schemars(extend("examples" = ["KN AB 123"]))]
+    pub plate: Option<String>,
 }
 
 impl Parking {

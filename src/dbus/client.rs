@@ -12,8 +12,8 @@ use super::handle::Touched;
 use super::report::Report;
 use super::sales::OrderLine;
 use super::shown::Stock;
-use super::{NAME, PATH, builder};
-use crate::config::{Bus, Calibration};
+use super::{Address, NAME, PATH, builder};
+use crate::config::Calibration;
 use crate::operation::{Digest, LanguageTag, Operation, Refusal, Units};
 use crate::vocabulary::{ClaimSettlement, Corner, Outlet, SlotId, Spot};
 
@@ -32,6 +32,9 @@ pub enum NoAnswer {
     Bus(zbus::Error),
     #[error("no kiosk is on this bus: `systemctl status kioskd` says whether it runs, `journalctl -u kioskd` why not")]
     NoKiosk,
+    /// There are others, by their instances' names; a kiosk without one is `` here.
+    #[error("this kiosk is not on the bus; {}", others(.0))]
+    Others(Vec<String>),
     #[error(
         "the bus does not let you speak with the kiosk; root may, and the group kiosk-tech: usermod -aG kiosk-tech NAME, \
          then log in again"
@@ -52,7 +55,7 @@ impl NoAnswer {
     pub fn no(&self) -> Option<&str> {
         match self {
             Self::Refused(says) | Self::NotAllowed(says) => Some(says),
-            Self::Bus(_) | Self::NoKiosk | Self::NotLetIn | Self::Lost(_) => None,
+            Self::Bus(_) | Self::NoKiosk | Self::Others(_) | Self::NotLetIn | Self::Lost(_) => None,
         }
     }
 }
@@ -72,19 +75,39 @@ pub enum Done {
     Recorded(String),
 }
 
-pub struct Client(Connection);
+/// What to ask instead.
+fn others(there: &[String]) -> String {
+    let one = |name: &String| match name.as_str() {
+        "" => "the one without --kiosk".to_owned(),
+        name => format!("--kiosk {name}"),
+    };
+    format!("there is {}", there.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
+pub struct Client {
+    connection: Connection,
+    name: String,
+}
 
 impl Client {
     /// # Errors
     /// There is no bus, or no kiosk on it.
-    pub async fn connect(bus: Bus) -> Result<Self, NoAnswer> {
-        let connection = builder(bus).method_timeout(FOR_A_LANE).build().await.map_err(NoAnswer::Bus)?;
-        let bus = "org.freedesktop.DBus";
-        let there = connection.call_method(Some(bus), "/org/freedesktop/DBus", Some(bus), "NameHasOwner", &NAME);
-        match in_time(PATIENCE, there).await.and_then(|answer| answer.body().deserialize::<bool>()) {
-            Ok(true) => Ok(Self(connection)),
-            Ok(false) => Err(NoAnswer::NoKiosk),
-            Err(error) => Err(NoAnswer::Bus(error)),
+    pub async fn connect(address: &Address) -> Result<Self, NoAnswer> {
+        let connection = builder(address.bus).method_timeout(FOR_A_LANE).build().await.map_err(NoAnswer::Bus)?;
+        let (bus, name) = ("org.freedesktop.DBus", address.name());
+        let names = connection.call_method(Some(bus), "/org/freedesktop/DBus", Some(bus), "ListNames", &());
+        let names = in_time(PATIENCE, names).await.and_then(|answer| answer.body().deserialize::<Vec<String>>());
+        let names = names.map_err(NoAnswer::Bus)?;
+        if names.contains(&name) {
+            return Ok(Self { connection, name });
+        }
+        let instance = |there: &String| {
+            let behind = there.strip_prefix(NAME)?;
+            behind.strip_prefix('.').or_else(|| behind.is_empty().then_some("")).map(str::to_owned)
+        };
+        match names.iter().filter_map(instance).collect::<Vec<_>>() {
+            there if there.is_empty() => Err(NoAnswer::NoKiosk),
+            there => Err(NoAnswer::Others(there)),
         }
     }
 
@@ -129,7 +152,7 @@ impl Client {
         let (name, path) = ("org.freedesktop.timedate1", "/org/freedesktop/timedate1");
         let asked = (name, "NTPSynchronized");
         let properties = Some("org.freedesktop.DBus.Properties");
-        let answer = self.0.call_method(Some(name), path, properties, "Get", &asked).await.ok()?;
+        let answer = self.connection.call_method(Some(name), path, properties, "Get", &asked).await.ok()?;
         bool::try_from(answer.body().deserialize::<OwnedVariant>().ok()?).ok()
     }
 
@@ -343,7 +366,7 @@ impl Client {
         method: &str,
         arguments: &A,
     ) -> Result<zbus::Message, NoAnswer> {
-        let call = self.0.call_method(Some(NAME), PATH, Some(interface), method, arguments);
+        let call = self.connection.call_method(Some(self.name.as_str()), PATH, Some(interface), method, arguments);
         in_time(patience, call).await.map_err(|error| match error {
             zbus::Error::MethodError(name, Some(says), _) if name.starts_with(NAME) => match error::may_not(&name) {
                 true => NoAnswer::NotAllowed(says),

@@ -56,6 +56,21 @@ pub const NAME: &str = "org.kioskd.Kiosk1";
 /// The one object.
 pub const PATH: &str = "/org/kioskd/Kiosk1";
 
+/// Where a kiosk is found.
+#[derive(Debug, Clone)]
+pub struct Address {
+    pub bus: Bus,
+    /// Which of several on one board.
+    pub instance: Option<String>,
+}
+
+impl Address {
+    /// The kiosk's name on the bus: [`NAME`], with the instance's behind it.
+    pub fn name(&self) -> String {
+        self.instance.as_ref().map_or_else(|| NAME.to_owned(), |instance| format!("{NAME}.{instance}"))
+    }
+}
+
 /// The next try to reach the bus comes after so long, later each time it fails.
 const WAIT_FIRST: Duration = Duration::from_millis(250);
 const WAIT_MOST: Duration = Duration::from_secs(30);
@@ -77,7 +92,7 @@ impl Served {
 pub fn start(
     supervisor: &Supervisor,
     runtime: &Handle,
-    &config::Dbus { bus, polkit }: &config::Dbus,
+    &config::Dbus { bus, ref instance, polkit }: &config::Dbus,
     writer: Writer,
     parking: Option<Of>,
     ask: impl Fn(Ask) + Send + Sync + 'static,
@@ -90,7 +105,8 @@ pub fn start(
     let polkit = polkit.then(|| Arc::new(Polkit::new()));
     let service = Service::new(kiosk.clone(), news.clone(), polkit, writer);
     let sales = Sales::new(kiosk, news.clone(), parking);
-    supervisor.job(runtime, "the bus", serve(bus, sales, service, news), |end| {
+    let address = Address { bus, instance: instance.clone() };
+    supervisor.job(runtime, "the bus", serve(address, sales, service, news), |end| {
         if let Err(panic) = end {
             tracing::error!(panic, "the kiosk is not on the bus any more, until it is started anew");
         }
@@ -107,24 +123,29 @@ enum NotServed {
     Silent,
     #[error("the bus has ended the connection")]
     Ended,
-    #[error("the name {NAME} belongs to another program already ({0}); two kiosks can't be on one bus")]
-    Taken(String),
-    #[error("the bus does not let this user have the name {NAME}; is its policy, {NAME}.conf, installed? ({0})")]
-    Denied(String),
+    #[error(
+        "the name {name} belongs to another program already ({by}); of several kiosks on one board each has its own [dbus] instance"
+    )]
+    Taken { name: String, by: String },
+    #[error("the bus does not let this user have the name {name}; is its policy, {NAME}.conf, installed? ({why})")]
+    Denied { name: String, why: String },
 }
 
-async fn serve(bus: Bus, sales: Sales, service: Service, mut news: watch::Receiver<Arc<Shown>>) {
+async fn serve(address: Address, sales: Sales, service: Service, mut news: watch::Receiver<Arc<Shown>>) {
     if news.changed().await.is_err() {
         return;
     }
+    let bus = address.bus;
     let (mut wait, mut told) = (WAIT_FIRST, String::new());
     loop {
         let mut served = false;
-        let Err(why) = on_the_bus(bus, sales.clone(), service.clone(), &mut news, &mut served).await else { return };
+        let Err(why) = on_the_bus(&address, sales.clone(), service.clone(), &mut news, &mut served).await else {
+            return;
+        };
         if served {
             (wait, told) = (WAIT_FIRST, String::new());
         }
-        let wants_somebody = matches!(why, NotServed::Taken(_) | NotServed::Denied(_));
+        let wants_somebody = matches!(why, NotServed::Taken { .. } | NotServed::Denied { .. });
         let why = why.to_string();
         if why != told {
             match wants_somebody {
@@ -155,12 +176,13 @@ fn builder(bus: Bus) -> Builder<'static> {
 
 /// Serves until the connection ends, or the kiosk. `served`: it had the name.
 async fn on_the_bus(
-    bus: Bus,
+    address: &Address,
     sales: Sales,
     service: Service,
     news: &mut watch::Receiver<Arc<Shown>>,
     served: &mut bool,
 ) -> Result<(), NotServed> {
+    let (bus, name) = (address.bus, address.name());
     let status = Status::new(news.clone());
     let builder = builder(bus).serve_at(PATH, status).serve_at(PATH, sales).serve_at(PATH, service);
     let connecting = builder.method_timeout(PATIENCE).build();
@@ -170,9 +192,9 @@ async fn on_the_bus(
     let mut told = Told::default();
     told.news(&connection).await?;
     // Who finds the name finds everything behind it.
-    take_name(&connection).await?;
+    take_name(&connection, &name).await?;
     *served = true;
-    tracing::info!(%bus, name = NAME, "the kiosk is on the bus");
+    tracing::info!(%bus, name, "the kiosk is on the bus");
     loop {
         tokio::select! {
             () = connection.closed() => return Err(NotServed::Ended),
@@ -193,18 +215,19 @@ async fn on_the_bus(
     }
 }
 
-async fn take_name(connection: &Connection) -> Result<(), NotServed> {
+async fn take_name(connection: &Connection, name: &str) -> Result<(), NotServed> {
     let flags = RequestNameFlags::DO_NOT_QUEUE;
-    match connection.request_name_with_flags(NAME, flags).await {
+    match connection.request_name_with_flags(name, flags).await {
         Ok(RequestNameReply::PrimaryOwner | RequestNameReply::AlreadyOwner) => Ok(()),
         Ok(RequestNameReply::InQueue | RequestNameReply::Exists) | Err(zbus::Error::NameTaken) => {
-            let process = ask_bus(connection, "GetConnectionUnixProcessID", NAME).await;
-            let user = ask_bus(connection, "GetConnectionUnixUser", NAME).await;
+            let process = ask_bus(connection, "GetConnectionUnixProcessID", name).await;
+            let user = ask_bus(connection, "GetConnectionUnixUser", name).await;
             let number = |asked: zbus::Result<u32>| asked.map_or("unknown".to_owned(), |number| number.to_string());
-            Err(NotServed::Taken(format!("process {} of user {}", number(process), number(user))))
+            let by = format!("process {} of user {}", number(process), number(user));
+            Err(NotServed::Taken { name: name.to_owned(), by })
         }
         Err(zbus::Error::FDO(error)) if matches!(*error, fdo::Error::AccessDenied(_)) => {
-            Err(NotServed::Denied(error.to_string()))
+            Err(NotServed::Denied { name: name.to_owned(), why: error.to_string() })
         }
         Err(error) => Err(error.into()),
     }

@@ -47,7 +47,7 @@ pub(super) fn explain(options: &Options, error: &KioskError) -> Explained {
     // In a second it may be another file.
     let before = stamp(&options.config);
     let partial = config::load_partial(&options.config);
-    if matches!(partial.glass.panel, Panel::Simulated { .. }) {
+    if matches!(partial.glass.panel, Panel::Simulated { .. } | Panel::None) {
         return Explained::No;
     }
     let hopeless = matches!(error, KioskError::Config(_));

@@ -1,9 +1,9 @@
 //! Checks the configuration with what only rooms above it know: whether the glass can show every text, and whether a lane can be
-//! built so.
+//! built so, and what a car park's tariff says.
 
 use std::path::Path;
 
-use super::lane;
+use super::{lane, parking};
 use crate::config::{self, Config, ConfigError, Faces, Missing};
 use crate::parking::lane::settings::Problem;
 use crate::screen::text::Typesetter;
@@ -23,11 +23,9 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 pub fn parse(path: &Path, bytes: &[u8]) -> Result<Config, ConfigError> {
     let config = config::parse(path, bytes, typeset)?;
     let wrong = lane::settings::problems(&config);
-    if wrong.is_empty() {
-        return Ok(config);
-    }
-    let said = wrong.into_iter().map(|Problem { key, what }| ("gate", key, what));
-    Err(config::wrong_at(path, bytes, said.collect()))
+    let mut said: Vec<_> = wrong.into_iter().map(|Problem { key, what }| ("gate", key, what)).collect();
+    said.extend(parking::problem(&config).map(|(key, why)| ("parking", key, why.to_string())));
+    if said.is_empty() { Ok(config) } else { Err(config::wrong_at(path, bytes, said)) }
 }
 
 fn typeset(faces: &Faces) -> Result<Missing, String> {

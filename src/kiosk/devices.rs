@@ -105,7 +105,7 @@ pub enum LinkStatus {
 impl Devices {
     pub fn of(config: &Config) -> Self {
         // A real panel has a touch sensor even where nothing is said about one.
-        let real = !matches!(config.glass.panel, Panel::Simulated { .. });
+        let real = !matches!(config.glass.panel, Panel::Simulated { .. } | Panel::None);
         let wanted = [
             (Role::Touch, real || config.touch.is_some()),
             (Role::Keypad, config.keypad.is_some()),

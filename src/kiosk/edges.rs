@@ -72,7 +72,7 @@ impl Edges {
             let panel = match config.glass.panel {
                 Panel::Simulated { width, height } => (width, height),
                 // Not the world's to show.
-                Panel::Drm { .. } | Panel::Fbdev { .. } => (0, 0),
+                Panel::Drm { .. } | Panel::Fbdev { .. } | Panel::None => (0, 0),
             };
             let (lines, slots) = Board::hello(config);
             if let Err(error) = world.tell(&ToWorld::Hello { lines, slots, panel }, &[]) {
@@ -82,7 +82,7 @@ impl Edges {
         let to_board = inputs.clone();
         let report = move |event| drop(to_board.send(Input::Board(event)));
         let lines = Lines::open(config, world)?;
-        if let Some(claims) = Claims::here() {
+        if let Some(claims) = Claims::here(|| config.dbus.instance.clone()) {
             lines.announce(&claims)?;
         }
         let board = board::start(config, lines, supervisor, report)?;

@@ -48,10 +48,10 @@ pub(super) fn start(
     }
 }
 
-/// `None`: the world has the finger of a panel that it draws.
+/// `None`: the world has the finger of a panel that it draws, and nobody touches what is not there.
 fn rotation(panel: &Panel) -> Option<u32> {
     match panel {
-        Panel::Simulated { .. } => None,
+        Panel::Simulated { .. } | Panel::None => None,
         Panel::Drm { rotation, .. } | Panel::Fbdev { rotation, .. } => Some(*rotation),
     }
 }

@@ -10,14 +10,15 @@ use jiff::tz::TimeZone;
 
 use super::Kiosk;
 use super::turn::TurnError;
-use crate::config::{Config, Mode, Parking, Tickets};
+use crate::config::{Config, ListedPass, Mode, Parking, Tickets};
 use crate::operation::Refusal;
 use crate::parking::report::Of;
-use crate::parking::shop::{CarPark, Parts, Settings, Wording};
+use crate::parking::shop::{BadPasses, CarPark, Parts, Passes, Settings, Wording};
 use crate::parking::site::{BadRoster, Document, Member, Roster, Site};
 use crate::parking::tariff::{self, Label, Line, Tariff};
 use crate::parking::ticket::{
-    BadKeys, Code, Issuer, KeyNumber, LaneNumber, MayNot, Minute, Owner, Plate, Season, SiteKey, SiteKeys, SiteNumber,
+    BadKeys, BadPlate, Code, Issuer, KeyNumber, LaneNumber, MayNot, Minute, Owner, Plate, Season, SiteKey, SiteKeys,
+    SiteNumber,
 };
 use crate::sale::event::Event;
 use crate::sale::presented::TicketDeed;
@@ -98,6 +99,14 @@ pub enum ParkingError {
     OtherLane { lane: u8 },
     #[error("[parking]: {0} is out of range")]
     Range(&'static str),
+    #[error("[parking] passes: {0}")]
+    Passes(#[from] BadPasses),
+    #[error("[parking] passes: pass {number}: {why}")]
+    Pass { number: u32, why: Box<ParkingError> },
+    #[error("it needs `{0}`; write it, or withdrawn = true")]
+    Lacks(&'static str),
+    #[error("{0}")]
+    Plate(#[from] BadPlate),
     #[error("this kiosk is none of a car park; name the configuration of one that is")]
     NoCarPark,
     #[error(
@@ -129,7 +138,15 @@ pub struct SeasonOrder {
 /// # Errors
 /// As of [`shop`], and where the tariff has no such pass, or there is no key to sign with.
 pub fn season_pass(parking: &Parking, order: &SeasonOrder) -> Result<String, ParkingError> {
-    let tariff = read_tariff(&parking.tariff)?;
+    let season = season(&read_tariff(&parking.tariff)?, order)?;
+    let site = SiteNumber::new(parking.site).ok_or(ParkingError::Range("site"))?;
+    let keys = keys(parking, site)?;
+    let key = parking.issuing_key.as_ref().ok_or(ParkingError::NoIssuer)?;
+    Ok(issuer(parking, &keys, key)?.issue(&Code::Season(season))?)
+}
+
+/// What a pass says, of this tariff.
+fn season(tariff: &Tariff, order: &SeasonOrder) -> Result<Season, ParkingError> {
     let names = || {
         let names: std::collections::BTreeSet<&str> = tariff.seasons.iter().map(|known| known.name.as_str()).collect();
         if names.is_empty() { "none".to_owned() } else { names.into_iter().collect::<Vec<_>>().join(", ") }
@@ -140,11 +157,49 @@ pub fn season_pass(parking: &Parking, order: &SeasonOrder) -> Result<String, Par
     let end = order.until.at(23, 59, 0, 0).to_zoned(tariff.zone.clone()).ok();
     let end = end.and_then(|end| u64::try_from(end.timestamp().as_millisecond()).ok());
     let until = end.and_then(|end| Minute::of(Wall(end))).ok_or(ParkingError::Until(order.until))?;
-    let site = SiteNumber::new(parking.site).ok_or(ParkingError::Range("site"))?;
-    let keys = keys(parking, site)?;
-    let key = parking.issuing_key.as_ref().ok_or(ParkingError::NoIssuer)?;
     let SeasonOrder { number, plate, .. } = order.clone();
-    Ok(issuer(parking, &keys, key)?.issue(&Code::Season(Season { number, season, until, plate }))?)
+    Ok(Season { number, season, until, plate })
+}
+
+/// Those that the configuration lists.
+fn passes(listed: &[ListedPass], tariff: &Tariff) -> Result<Passes, ParkingError> {
+    let mut passes = Passes::default();
+    for pass in listed {
+        if pass.withdrawn {
+            passes.withdraw(pass.number)?;
+        } else {
+            passes.list(
+                listed_pass(pass, tariff)
+                    .map_err(|why| ParkingError::Pass { number: pass.number, why: Box::new(why) })?,
+            )?;
+        }
+    }
+    Ok(passes)
+}
+
+fn listed_pass(pass: &ListedPass, tariff: &Tariff) -> Result<Season, ParkingError> {
+    let name = pass.season.clone().ok_or(ParkingError::Lacks("season"))?;
+    let until = pass.until.ok_or(ParkingError::Lacks("until"))?.0;
+    let plate = pass.plate.as_deref().ok_or(ParkingError::Lacks("plate"))?;
+    let plate = Some(Plate::typed(plate)?);
+    season(tariff, &SeasonOrder { number: pass.number, season: name, until, plate })
+}
+
+/// What is wrong with what `[parking]` sells, and the key of it where that stands. Keys of the site are not looked at: who checks a
+/// file may not be who may read them.
+pub(super) fn problem(config: &Config) -> Option<(&'static str, ParkingError)> {
+    offer(config, config.parking.as_ref()?).err()
+}
+
+/// Its tariff, and the season passes that it lists.
+fn offer(config: &Config, parking: &Parking) -> Result<(Tariff, Passes), (&'static str, ParkingError)> {
+    let tariff = read_tariff(&parking.tariff).map_err(|why| ("tariff", why.into()))?;
+    if tariff.currency != config.kiosk.currency {
+        let (tariff, kiosk) = (tariff.currency.code().to_owned(), config.kiosk.currency.code().to_owned());
+        return Err(("tariff", ParkingError::Currency { tariff, kiosk }));
+    }
+    let passes = passes(&parking.passes, &tariff).map_err(|why| ("passes", why))?;
+    Ok((tariff, passes))
 }
 
 /// The shop that `[parking]` describes.
@@ -152,11 +207,7 @@ pub fn season_pass(parking: &Parking, order: &SeasonOrder) -> Result<String, Par
 /// # Errors
 /// A file that can't be read or is not what it should be, and what does not fit together.
 pub fn shop(config: &Config, parking: &Parking) -> Result<CarPark, ParkingError> {
-    let tariff = read_tariff(&parking.tariff)?;
-    if tariff.currency != config.kiosk.currency {
-        let (tariff, kiosk) = (tariff.currency.code().to_owned(), config.kiosk.currency.code().to_owned());
-        return Err(ParkingError::Currency { tariff, kiosk });
-    }
+    let (tariff, passes) = offer(config, parking).map_err(|(_, why)| why)?;
     let site = SiteNumber::new(parking.site).ok_or(ParkingError::Range("site"))?;
     let me = LaneNumber::new(parking.lane).ok_or(ParkingError::Range("lane"))?;
     let keys = keys(parking, site)?;
@@ -180,6 +231,7 @@ pub fn shop(config: &Config, parking: &Parking) -> Result<CarPark, ParkingError>
     let wording = Words { texts: Texts::with(&config.glass.look.texts), languages: config.kiosk.languages.clone() };
     let parts = Parts {
         settings,
+        passes: Arc::new(passes),
         tariff: Arc::new(tariff),
         keys: Arc::new(keys),
         issuer: issuer.map(Arc::new),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::drm::{DrmPanel, Machine, Wanted, WantedMode};
 use super::fbdev::FbdevPanel;
-use super::panel::{Panel, PanelError, SimulatedPanel};
+use super::panel::{NoPanel, Panel, PanelError, SimulatedPanel};
 use super::rotation::Rotation;
 use crate::config;
 use crate::world::World;
@@ -28,6 +28,7 @@ pub fn open_panel(panel: &config::Panel, world: Option<&Arc<World>>) -> Result<B
             let wanted = Wanted { card, connector, mode, rotation: turned(*rotation) };
             Box::new(DrmPanel::open(Machine { legacy: false }, wanted)?)
         }
+        config::Panel::None => Box::new(NoPanel),
         config::Panel::Fbdev { device, rotation } => Box::new(FbdevPanel::open(device, turned(*rotation))?),
     })
 }

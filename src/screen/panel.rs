@@ -112,3 +112,24 @@ impl Panel for SimulatedPanel {
         Ok(())
     }
 }
+
+/// Of a lane without a screen. What would be shown is drawn, so that a technician can look at it.
+pub struct NoPanel;
+
+impl Panel for NoPanel {
+    fn tended_every(&self) -> Option<Duration> {
+        None
+    }
+
+    fn tend(&mut self) -> Result<Ready, PanelError> {
+        Ok(Ready { size: (480, 320), blank: false })
+    }
+
+    fn present(&mut self, _: &Frame, _: &[Rect], _: &Scene) -> Result<(), PanelError> {
+        Ok(())
+    }
+
+    fn darken(&mut self) -> Result<(), PanelError> {
+        Ok(())
+    }
+}

@@ -91,6 +91,26 @@ fn systemd_understands(unit: &str, program: &str, exposure: u32) {
 #[test]
 fn systemd_understands_the_kiosks_unit() {
     systemd_understands("kioskd.service", env!("CARGO_BIN_EXE_kioskd"), 25);
+    systemd_understands("kioskd@.service", env!("CARGO_BIN_EXE_kioskd"), 25);
+}
+
+/// One of several on a board has its own files, and everything else like the only one.
+#[test]
+fn the_unit_of_one_of_several_kiosks_is_the_kiosks_unit_with_its_own_names() {
+    let lines = |unit: &str| {
+        let unit = read(unit);
+        unit.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let one = lines("systemd/kioskd.service").into_iter().map(|line| {
+        let (key, value) = line.split_once('=').unwrap_or((&line, ""));
+        match key {
+            "Description" => format!("{key}={value}, %i"),
+            "ExecStart" | "ExecStopPost" => line.replace("/etc/kioskd/kiosk.toml", "/etc/kioskd/%i.toml"),
+            "RuntimeDirectory" | "StateDirectory" => format!("{key}={value}/%i"),
+            _ => line,
+        }
+    });
+    assert_eq!(lines("systemd/kioskd@.service"), one.collect::<Vec<_>>());
 }
 
 /// The network only.

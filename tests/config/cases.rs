@@ -167,7 +167,7 @@ pub const SHAPE: &[Case] = cases! {
     "unknown_delivery = \"refund\"" => "unknown_delivery = \"keep\"":
         "kiosk.toml:18:20: unknown value `keep` for `unknown_delivery`; write \"refund\", \"hold\" or \"assume-delivered\"";
     "driver = \"simulated\"" => "driver = \"hdmi\"":
-        "kiosk.toml:21:10: unknown value `hdmi` for `driver`; write \"simulated\", \"drm\" or \"fbdev\"";
+        "kiosk.toml:21:10: unknown value `hdmi` for `driver`; write \"simulated\", \"drm\", \"fbdev\" or \"none\"";
     "driver = \"simulated\"\nwidth = 1280\nheight = 800" => "driver = \"drm\"\nrotation = 45\nwidth = 1280":
         "kiosk.toml:22:12: `rotation` is 45; write 0, 90, 180 or 270"
         "kiosk.toml:23:1: unknown key `width` in [glass]; known here: driver, font_more, font_sc, font_sc_bold, font_tc, font_tc_bold, logo, night, slides, theme, card, connector, mode, rotation";

@@ -138,7 +138,7 @@ pub struct Running {
 fn try_start(config: &Config) -> Result<Running, board::BoardError> {
     let (tell, events) = mpsc::channel();
     let lines = Lines::open(config, None)?;
-    if let Some(claims) = Claims::here() {
+    if let Some(claims) = Claims::here(|| None) {
         lines.announce(&claims)?;
     }
     let board = board::start(config, lines, &Supervisor::new(|_| ()), move |event| drop(tell.send(event)))?;

@@ -528,6 +528,33 @@ fn a_name_that_is_not_given_is_said_in_a_sentence_and_taken_when_it_is() {
 }
 
 #[test]
+fn several_kiosks_of_one_board_are_on_one_bus() {
+    let bus = Bus::start();
+    let setup = |instance| Setup { config: vec![("bus = \"session\"", instance)], ..bus.setup() };
+    let entry = Machine::start(&setup("bus = \"system\"\ninstance = \"entry\""));
+    let exit = Machine::start(&setup("bus = \"system\"\ninstance = \"exit-1\""));
+    for (name, machine) in [("entry", &entry), ("exit-1", &exit)] {
+        let sells = || kioskctl(&bus, &["--kiosk", name, "status"]).0 == Some(0);
+        machine.wait("it is on the bus and sells", || sells().then_some(()));
+    }
+    let (code, _, says) = kioskctl(&bus, &["--kiosk", "exit-1", "lock", "cleaning"]);
+    assert_eq!(code, Some(0), "{says}");
+    assert_eq!(kioskctl(&bus, &["--kiosk", "exit-1", "status"]).0, Some(1));
+    assert_eq!(kioskctl(&bus, &["--kiosk", "entry", "status"]).0, Some(0), "that is another kiosk");
+    let (code, _, says) = kioskctl(&bus, &["status"]);
+    assert_eq!(code, Some(2));
+    assert!(says.contains("this kiosk is not on the bus; there is --kiosk entry, --kiosk exit-1"), "{says}");
+    let (code, _, says) = kioskctl(&bus, &["--kiosk", "1st", "status"]);
+    assert!(code == Some(2) && says.contains("begins with"), "{says}");
+    // The policy is for all of them.
+    let entry = "org.kioskd.Kiosk1.entry";
+    let asked = ["--", "call", entry, PATH, SERVICE, "Unlock"];
+    let denied = bus.busctl_by(STRANGER, &asked);
+    assert!(!denied.status.success(), "{denied:?}");
+    assert!(bus.busctl_by(TECHNICIAN, &asked).status.success());
+}
+
+#[test]
 fn without_a_bus_the_demo_says_so_once_and_sells() {
     let nowhere = tempfile::tempdir().unwrap();
     let address = format!("unix:path={}/bus", nowhere.path().display());

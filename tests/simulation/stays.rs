@@ -102,6 +102,7 @@ static SITE: LazyLock<Site7> = LazyLock::new(|| {
         tariff: Arc::new(tariff::parse(include_bytes!("../../configs/tariffs/city.toml")).unwrap()),
         issuer: Some(Arc::new(issuer)),
         keys: Arc::new(keys),
+        passes: Arc::default(),
         signer: None,
         wording: Arc::new(NoWords),
     };

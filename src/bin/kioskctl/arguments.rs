@@ -27,9 +27,12 @@ const WHY: &str = "One line of at most 200 characters; it is on record";
 #[derive(Parser)]
 #[command(name = "kioskctl", version, after_help = FIRST, max_term_width = 110)]
 pub struct Arguments {
-    /// The kiosk's state directory.
-    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR", default_value = "/var/lib/kioskd")]
-    pub state: PathBuf,
+    /// Which of several kiosks on this board, by its unit's instance.
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "NAME", value_parser = instance)]
+    pub kiosk: Option<String>,
+    /// The kiosk's state directory [default: /var/lib/kioskd, with --kiosk the folder NAME in it].
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
+    state: Option<PathBuf>,
     /// Where the running kiosk is: a demo is on the session's bus.
     #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, default_value = "system")]
     pub bus: Which,
@@ -38,6 +41,29 @@ pub struct Arguments {
     pub json: bool,
     #[command(subcommand)]
     pub verb: Verb,
+}
+
+impl Arguments {
+    /// The kiosk's state directory.
+    pub fn state(&self) -> PathBuf {
+        self.state.clone().unwrap_or_else(|| {
+            let mut usual = PathBuf::from("/var/lib/kioskd");
+            usual.extend(&self.kiosk);
+            usual
+        })
+    }
+}
+
+/// As the configuration has it, in `[dbus] instance`.
+fn instance(text: &str) -> Result<String, String> {
+    let fits = text.len() <= 32
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("it has letters, digits, _ and -, and begins with none of the digits or -".into())
+    }
 }
 
 #[derive(Subcommand)]

@@ -26,7 +26,7 @@ const JOURNAL_LINES: &str = "1000";
 pub fn make(arguments: &Arguments, config: &Path, output: Option<&Path>) -> anyhow::Result<ExitCode> {
     let now = Timestamp::now();
     // What can't be read is said when its turn comes.
-    let reader = Reader::open(&arguments.state);
+    let reader = Reader::open(&arguments.state());
     let text = fs::read(config);
     let known = text.as_deref().unwrap_or_default();
     let redaction = bundle::redaction(known, reader.as_ref().ok());
@@ -37,8 +37,9 @@ pub fn make(arguments: &Arguments, config: &Path, output: Option<&Path>) -> anyh
         Err(error) => archive.without("ledger", error),
     }
     let (named, writer) = configuration(config, text, &mut archive);
-    bundle::machine(&arguments.state, &mut archive);
-    journal(&mut archive, "journal.txt", &["--unit", "kioskd"]);
+    bundle::machine(&arguments.state(), &mut archive);
+    let unit = arguments.kiosk.as_ref().map_or_else(|| "kioskd".to_owned(), |name| format!("kioskd@{name}"));
+    journal(&mut archive, "journal.txt", &["--unit", &unit]);
     journal(&mut archive, "kernel-log.txt", &["--dmesg"]);
 
     let time = now.strftime("%Y%m%dT%H%M%SZ").to_string();

@@ -23,7 +23,7 @@ use kioskd::console::Table;
 
 /// What is in the ledger.
 pub fn read(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let reader = Reader::open(&arguments.state)?;
+    let reader = Reader::open(&arguments.state())?;
     match &arguments.verb {
         Verb::Why { order } => {
             let story = reader.why(order.as_deref())?.with_context(|| match order {

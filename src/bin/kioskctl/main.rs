@@ -80,7 +80,7 @@ fn log(order: Option<&str>, follow: bool, lines: u32, json: bool) -> anyhow::Res
 
 /// What needs no operation.
 fn answer(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let Arguments { state, json, .. } = arguments;
+    let (state, json) = (&arguments.state(), &arguments.json);
     match &arguments.verb {
         Verb::Status => running::status(arguments),
         Verb::Languages { .. } => running::languages(arguments),
@@ -93,7 +93,7 @@ fn answer(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Verb::Bundle { config, output } => bundle::make(arguments, config, output.as_deref()),
         Verb::Completions { shell } => manual::completions(*shell),
         Verb::Man { into } => manual::pages(into),
-        Verb::Top => top::run(running::bus(arguments)),
+        Verb::Top => top::run(running::address(arguments)),
         Verb::Screenshot { file } => screenshot::take(arguments, file.as_deref()),
         Verb::Pin => pin::make().map(|()| ExitCode::SUCCESS),
         Verb::Claims => export::claims(state, *json),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use kioskd::config::Bus;
 use kioskd::console::{complain, say};
-use kioskd::dbus::{Client, Done, NoAnswer};
+use kioskd::dbus::{Address, Client, Done, NoAnswer};
 use kioskd::operation::{LanguageTag, Operation, Outcome, Reason, TicketText, Units};
 use kioskd::vocabulary::{ClaimSettlement, OrderId, Outlet, ShortCode, SlotId};
 use serde_json::{Value, json};
@@ -74,17 +74,18 @@ fn claimed(arguments: &Arguments, order: &str) -> anyhow::Result<OrderId> {
 }
 
 /// Where the running kiosk is.
-pub fn bus(arguments: &Arguments) -> Bus {
-    match arguments.bus {
+pub fn address(arguments: &Arguments) -> Address {
+    let bus = match arguments.bus {
         Which::System => Bus::System,
         Which::Session => Bus::Session,
-    }
+    };
+    Address { bus, instance: arguments.kiosk.clone() }
 }
 
 /// Asks the running kiosk.
 pub fn ask<T>(arguments: &Arguments, ask: impl AsyncFnOnce(Client) -> Result<T, NoAnswer>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(async { ask(Client::connect(bus(arguments)).await?).await })?)
+    Ok(runtime.block_on(async { ask(Client::connect(&address(arguments)).await?).await })?)
 }
 
 pub fn status(arguments: &Arguments) -> anyhow::Result<ExitCode> {

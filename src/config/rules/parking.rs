@@ -32,6 +32,13 @@ impl Rules<'_, '_> {
                 _ => {}
             }
         }
+        if let Some(driver) = file.get("glass").and_then(|glass| glass.get("driver"))
+            && driver.text() == Some("none")
+            && parking.and_then(|parking| parking.get("mode")?.text()) != Some("entry")
+        {
+            let what = "only an entry of a car park can do without a screen; write the driver of its screen, or mode = \"entry\" in [parking]";
+            self.found.add(driver.at(), what);
+        }
         let Some(parking) = parking else { return };
         self.gate_of(file, parking);
         self.by_plate(file, parking);

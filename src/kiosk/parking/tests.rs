@@ -32,6 +32,20 @@ fn an_entry_by_plates_has_a_loop() {
 }
 
 #[test]
+fn an_entry_alone_does_without_a_screen() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/parking-entry.toml");
+    let blind = |text: &str| {
+        let glass = "driver = \"simulated\"\nwidth = 800\nheight = 1280\n";
+        assert!(text.contains(glass));
+        check::parse(&path, text.replace(glass, "driver = \"none\"\n").as_bytes())
+    };
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(matches!(blind(&text).unwrap().glass.panel, crate::config::Panel::None));
+    let wrong = blind(&text.replace("mode = \"entry\"", "mode = \"exit\"")).unwrap_err().to_string();
+    assert!(wrong.contains("only an entry of a car park can do without a screen"), "{wrong}");
+}
+
+#[test]
 fn a_season_pass_is_signed_by_the_sites_key_and_says_which_of_the_tariff_it_is() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["site-1", "site-9"] {
@@ -64,6 +78,39 @@ fn a_season_pass_is_signed_by_the_sites_key_and_says_which_of_the_tariff_it_is()
     assert!(matches!(season_pass(&parking, &late), Err(ParkingError::Until(_))));
 }
 
+#[test]
+fn what_a_tariff_and_the_listed_passes_say_is_checked_with_the_configuration() {
+    let listed = |passes: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/parking-entry.toml");
+        let text = std::fs::read_to_string(&path).unwrap().replace("tariffs/short.toml", "tariffs/city.toml");
+        check::parse(&path, format!("{text}\n{passes}").as_bytes())
+    };
+    let one = |number: u32, rest: &str| format!("[[parking.passes]]\nnumber = {number}\n{rest}\n");
+    let office =
+        |number, plate: &str| one(number, &format!("season = \"office\"\nuntil = 2026-12-31\nplate = \"{plate}\""));
+    let config = listed(&(office(17, "KN AB 120") + &one(18, "withdrawn = true"))).unwrap();
+    let (_, passes) = offer(&config, config.parking.as_ref().unwrap()).unwrap();
+    let pass = passes.of(&Plate::typed("knab120").unwrap()).unwrap();
+    assert_eq!((pass.number, pass.until.to_string().as_str()), (17, "2026-12-31 15:59Z"));
+    assert!(passes.is_withdrawn(18) && !passes.is_withdrawn(17));
+    for (passes, said) in [
+        (office(17, "KN AB 120") + &office(17, "XY 9"), "pass 17 is listed twice; leave one of them out"),
+        (office(17, "KN AB 120") + &one(17, "withdrawn = true"), "pass 17 is listed twice"),
+        (office(17, "KN AB 120") + &office(18, "kn-ab-120"), "passes 17 and 18 are both of the car KNAB120"),
+        (office(17, "K!"), "pass 17: a plate has letters and digits only"),
+        (one(17, ""), "pass 17: it needs `season`; write it, or withdrawn = true"),
+        (one(17, "season = \"office\"\nuntil = 2026-12-31"), "pass 17: it needs `plate`"),
+        (office(17, "XY 9").replace("office", "night"), "the tariff has no season pass `night`; there is: office"),
+    ] {
+        let wrong = listed(&passes).unwrap_err().to_string();
+        assert!(wrong.contains(said), "{wrong}");
+    }
+    let wrong = configured("parking-entry.toml", "\"CNY\"", "\"EUR\"").unwrap_err().to_string();
+    assert!(wrong.contains("the tariff is in CNY and the kiosk in EUR"), "{wrong}");
+    let wrong = configured("parking-entry.toml", "tariffs/short.toml", "parking-exit.toml").unwrap_err().to_string();
+    assert!(wrong.contains("parking-exit.toml:"), "{wrong}");
+}
+
 /// The sale of the demo's entry, with keys that are made for it, and a car that may come.
 struct Entry {
     state: State,
@@ -78,7 +125,10 @@ impl Entry {
             keygen(folder.path(), &Name::parse(name).unwrap()).unwrap();
         }
         std::fs::rename(folder.path().join("site-1.key"), folder.path().join("site.key")).unwrap();
-        let mut config = configured("parking-entry.toml", "places = 12", tickets).unwrap();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/parking-entry.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text = text.replace("places = 12", tickets).replace("tariffs/short.toml", "tariffs/city.toml");
+        let mut config = check::parse(&path, text.as_bytes()).unwrap();
         config.parking.as_mut().unwrap().keys_in(folder.path());
         let state = State::of(start::policy(&config), start::shop(&config).unwrap());
         let at = Stamp { now: Mono(1_000_000), wall: Some(Wall(1_795_996_800_000)), entropy: 1 };
@@ -136,6 +186,19 @@ fn where_tickets_are_on_paper_a_plate_alone_lets_nobody_in() {
         _ => None,
     });
     assert!(note.as_ref().is_some_and(|note| note.contains("KNAB120")), "{note:?}");
+}
+
+#[test]
+fn a_car_with_a_listed_pass_is_let_in_by_its_plate_where_others_take_tickets() {
+    let mut entry = Entry::new(
+        "places = 12\n[[parking.passes]]\nnumber = 17\nseason = \"office\"\nuntil = 2026-12-31\nplate = \"KN AB 120\"",
+    );
+    entry.car(true);
+    let step = entry.sees("KN AB 120");
+    assert!(lets_in(&step) && !prints(&step), "{step:?}");
+    entry.car(false);
+    entry.car(true);
+    assert!(!lets_in(&entry.sees("XY 9")), "that is another's");
 }
 
 #[test]

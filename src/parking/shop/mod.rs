@@ -6,11 +6,12 @@
 //! signature, what was typed is believed only as far as to pay for it. Doubt is the customer's, and is on record.
 //!
 //! - `camera` which plate was read of the car at the gate · `memo` what is remembered of an order · `present` from what is presented to an answer · `price` from a stay to its quote ·
-//!   `season` who comes with a season pass · `advice` why nothing comes of it
+//!   `season` who comes with a season pass · `passes` those that the configuration lists · `advice` why nothing comes of it
 
 mod advice;
 mod camera;
 mod memo;
+mod passes;
 mod present;
 mod price;
 mod season;
@@ -23,14 +24,16 @@ use std::time::Duration;
 
 use camera::Camera;
 pub use memo::{Deed, Memo, StayMemo};
+pub use passes::{BadPasses, Passes};
 use season::SeasonExits;
 
-use super::site::{Conflict, Fact, Site, State as SiteState, Stay as Number, Voided};
+use super::site::{Conflict, Fact, How, Left, Site, State as SiteState, Stay as Number, Voided};
 use super::tariff::{Line, Tariff};
 use super::ticket::{Code, Issuer, Minute, Plate, SiteKeys, Ticket, TicketNumber};
 use crate::operation::Refusal;
 use crate::sale::presented::{
-    Answer, BillLine, CodeKind, Counter, OrderCode, Presented, Quote, TicketCounter, TicketDeed,
+    Answer, BillLine, CodeKind, Counter, LET_THROUGH_NOTE, LetThrough, OrderCode, Presented, Quote, TicketCounter,
+    TicketDeed,
 };
 use crate::sale::record::Record;
 use crate::sale::shop::{Note, OutletStatus, Shop};
@@ -98,6 +101,8 @@ pub struct Parts {
     pub settings: Settings,
     pub tariff: Arc<Tariff>,
     pub keys: Arc<SiteKeys>,
+    /// Season passes that are listed.
+    pub passes: Arc<Passes>,
     /// Signs tickets and passes.
     pub issuer: Option<Arc<Issuer>>,
     /// Signs what this lane tells the others.
@@ -124,6 +129,8 @@ pub struct CarPark {
     noted: u64,
     /// The last count of a person's that counts already.
     counted: Option<String>,
+    /// And the last car that was let through undecided.
+    let_through: Option<u64>,
     /// As it was noted last.
     inside_noted: Option<u64>,
     /// Of an hour that has ended, and not on record yet.
@@ -155,6 +162,7 @@ impl CarPark {
             conflicts: VecDeque::new(),
             noted: 0,
             counted: None,
+            let_through: None,
             inside_noted: None,
             hour_ended: None,
             told: None,
@@ -214,6 +222,21 @@ impl CarPark {
         self.changed();
     }
 
+    /// A car has passed of which nothing could be decided: it counts, under its ticket where that is known.
+    fn let_through(&mut self, known: &LetThrough) {
+        if self.let_through == Some(known.number) {
+            return;
+        }
+        self.let_through = Some(known.number);
+        let number = known.ticket.as_deref().and_then(|text| TicketNumber::typed(text).ok());
+        let leaves = self.parts.settings.does == TicketDeed::Leave;
+        match number.filter(|number| leaves && self.site.over(*number).is_none()) {
+            Some(number) => self.fact(Fact::Left(Left { stay: Number(number), at: self.minute(), how: How::Person })),
+            None => self.fact(Fact::Correction(if leaves { -1 } else { 1 })),
+        }
+        self.changed();
+    }
+
     fn remember(&mut self, order: OrderId, memo: Memo) {
         // After a restart its car is known already.
         if self.site.next_ticket() == Some(memo.number)
@@ -261,6 +284,11 @@ impl Shop for CarPark {
                     self.counted = number;
                     self.fact(Fact::Correction(i32::try_from(cars - inside).unwrap_or_default()));
                     self.changed();
+                }
+            }
+            Record::ShopNoted { key, value: Some(value) } if key == LET_THROUGH_NOTE => {
+                if let Ok(known) = serde_json::from_value(value.clone()) {
+                    self.let_through(&known);
                 }
             }
             Record::ShopNoted { key, value: Some(value) } if key == INSIDE_NOTE => {
@@ -408,7 +436,8 @@ impl Shop for CarPark {
             Some(key) => self.site.part(key),
             None if name == LANE => {
                 let (counted, season_exits) = (self.counted.clone(), self.season_exits.clone());
-                serde_json::to_string(&Kept { sure: self.sure, counted, season_exits }).map(Some)
+                serde_json::to_string(&Kept { sure: self.sure, counted, let_through: self.let_through, season_exits })
+                    .map(Some)
             }
             None => Ok(None),
         }
@@ -437,6 +466,7 @@ impl Shop for CarPark {
         self.inside = self.site.occupancy();
         self.sure = kept.sure;
         self.counted = kept.counted;
+        self.let_through = kept.let_through;
         self.season_exits = kept.season_exits;
         self.revision = 0;
         Ok(())
@@ -550,6 +580,8 @@ impl Shop for CarPark {
 struct Kept {
     sure: Wall,
     counted: Option<String>,
+    #[serde(default)]
+    let_through: Option<u64>,
     #[serde(default)]
     season_exits: SeasonExits,
 }

@@ -40,6 +40,10 @@ impl CarPark {
         if self.full() {
             return Err(Advice::new("stay-full"));
         }
+        // A pass that lets nobody in now, as while its car is said to be inside, hinders nobody.
+        if let Some(with_pass) = self.listed().and_then(|pass| self.season_in(pass).ok()) {
+            return Ok(with_pass);
+        }
         let none = || Advice::new("stay-no-ticket").unable(Unable::Ticket);
         let plate = self.camera.plate(self.now).cloned();
         let ticket = plate.is_none() || !self.parts.settings.by_plate;
@@ -60,13 +64,17 @@ impl CarPark {
     }
 
     /// Nobody has asked for anything yet. A plate is no signature: it lets in where an entry goes by plates, and lets out for a
-    /// stay that bears exactly this one and needs no more.
+    /// stay that bears exactly this one and needs no more. A season pass that is listed is let in and out by its plate everywhere.
     fn car(&self) -> Result<Answer, Advice> {
         match (self.parts.settings.does, self.parts.settings.by_plate) {
             (TicketDeed::GiveOut, true) => self.give_out(),
-            (TicketDeed::Leave, _) => match self.read_stay() {
-                Some(found) => self.stay(Seen { typed: true, by_plate: true, ..seen_of(&found) }),
-                None => Ok(Answer::Nothing),
+            (TicketDeed::GiveOut, false) => {
+                Ok(self.listed().and_then(|pass| self.season_in(pass).ok()).unwrap_or(Answer::Nothing))
+            }
+            (TicketDeed::Leave, _) => match (self.read_stay(), self.listed()) {
+                (Some(found), _) => self.stay(Seen { typed: true, by_plate: true, ..seen_of(&found) }),
+                (None, Some(pass)) => self.season_out(pass, None),
+                (None, None) => Ok(Answer::Nothing),
             },
             _ => Ok(Answer::Nothing),
         }
@@ -226,8 +234,8 @@ impl CarPark {
 
     /// What is due for it here, or that it may leave.
     pub(super) fn stay(&self, seen: Seen) -> Result<Answer, Advice> {
-        // What its pass covers, nobody but the pass can say.
-        let without = seen.season.is_none() && self.site.season_of(seen.number).is_some();
+        let seen = self.with_listed(seen);
+        let without = self.needs_its_pass(&seen);
         let show_it = || Err(Advice::new("season-show-pass"));
         if self.parts.settings.does == TicketDeed::Pay && without {
             return show_it();
@@ -290,11 +298,12 @@ impl CarPark {
                 }
                 Code::Pass(pass) => seen.as_mut()?.passes.push(pass),
                 Code::Validation(validation) => seen.as_mut()?.validations.push(validation),
+                Code::Season(season) if self.parts.passes.is_withdrawn(season.number) => {}
                 Code::Season(season) => seen.as_mut()?.season = Some(season),
             }
         }
         let seen = seen?;
-        Some(Seen { typed: stay.typed, by_plate: stay.by_plate, shown: stay.shown, ..seen })
+        Some(self.with_listed(Seen { typed: stay.typed, by_plate: stay.by_plate, shown: stay.shown, ..seen }))
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::memo::{Deed, Memo, StayMemo};
 use super::present::seen_of;
-use super::price::no_room;
+use super::price::{Seen, no_room};
 use super::{CONFLICTS, CarPark, advice};
 use crate::parking::site::{Fact, How, Left, Stay as Number};
 use crate::parking::tariff::Label;
@@ -67,6 +67,10 @@ impl CarPark {
         }
         let inside = self.site.season(pass.number);
         let found = inside.and_then(|number| self.site.find(number));
+        if self.parts.passes.is_withdrawn(pass.number) {
+            // Its car is inside, and pays as if it had none.
+            return self.stay(seen_of(&found.ok_or_else(withdrawn)?));
+        }
         // By its plate alone a car may have come in that has such a pass.
         match found.or_else(|| pass.plate.as_ref().and_then(|plate| self.stay_with(plate))) {
             Some(found) => {
@@ -76,7 +80,7 @@ impl CarPark {
                 seen.has_shown(text);
                 self.stay(seen)
             }
-            None if does == TicketDeed::Leave => self.season_out(&pass, text),
+            None if does == TicketDeed::Leave => self.season_out(&pass, Some(text)),
             None => Err(Advice::new("season-not-inside")),
         }
     }
@@ -87,7 +91,32 @@ impl CarPark {
         season.map(|season| season.name.clone()).ok_or_else(|| Advice::new("stay-not-valid").call())
     }
 
-    fn season_in(&self, pass: &Season) -> Result<Answer, Advice> {
+    /// The pass that the configuration lists for the car before the gate.
+    pub(super) fn listed(&self) -> Option<&Season> {
+        self.parts.passes.of(self.camera.plate(self.now)?)
+    }
+
+    /// With the season pass that covers it without being shown: the one with which it came in, or that of its car.
+    pub(super) fn with_listed(&self, seen: Seen) -> Seen {
+        let passes = &self.parts.passes;
+        let listed = || match self.site.season_of(seen.number) {
+            Some(number) => passes.get(number),
+            None => passes.of(seen.plate.as_ref()?),
+        };
+        let season = seen.season.clone().or_else(|| listed().cloned());
+        Seen { season, ..seen }
+    }
+
+    /// What its pass covers, nobody but the pass can say.
+    pub(super) fn needs_its_pass(&self, seen: &Seen) -> bool {
+        let came_with = self.site.season_of(seen.number);
+        seen.season.is_none() && came_with.is_some_and(|number| !self.parts.passes.is_withdrawn(number))
+    }
+
+    pub(super) fn season_in(&self, pass: &Season) -> Result<Answer, Advice> {
+        if self.parts.passes.is_withdrawn(pass.number) {
+            return Err(withdrawn());
+        }
         pass.is_good(self.wall).map_err(|why| advice::bad_code(&why))?;
         if self.full() {
             return Err(Advice::new("stay-full"));
@@ -116,7 +145,7 @@ impl CarPark {
     }
 
     /// No lane has told that it came in, and its holder has no ticket to show. The doubt is the customer's, bounded, and on record.
-    fn season_out(&self, pass: &Season, text: &str) -> Result<Answer, Advice> {
+    pub(super) fn season_out(&self, pass: &Season, text: Option<&str>) -> Result<Answer, Advice> {
         pass.is_good(self.wall).map_err(|why| advice::bad_code(&why).call())?;
         let now = self.minute().or(Minute::of(self.sure)).unwrap_or(Minute::FIRST);
         if self.season_exits.just_now(pass.number, now) {
@@ -128,8 +157,9 @@ impl CarPark {
         // Under a lane's number where one has told that, and not yet of the car.
         let told = self.site.season(pass.number);
         let number = told.or_else(|| self.site.next_ticket()).ok_or_else(|| Advice::new("season-let-out").call())?;
-        let (season, leaves, shown) = (Some(pass.number), Some(How::Ticket), vec![text.to_owned()]);
-        let stay = StayMemo { season, leaves, shown, untold: true, ..StayMemo::default() };
+        let (season, leaves, by_plate) = (Some(pass.number), Some(How::Ticket), text.is_none());
+        let shown = text.map(str::to_owned).into_iter().collect();
+        let stay = StayMemo { season, leaves, shown, by_plate, untold: true, ..StayMemo::default() };
         let memo = Memo { number, deed: Deed::Stay(stay), bill: Vec::new() };
         Ok(Answer::Granted { quote: Box::new(self.plain(&memo)), grant: Grant::Ticket })
     }
@@ -151,4 +181,8 @@ impl CarPark {
             }
         }
     }
+}
+
+fn withdrawn() -> Advice {
+    Advice::new("season-withdrawn").call()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
-use crate::parking::site::{Document, Member, Roster};
+use crate::parking::site::{Document, Member, Over, Roster};
 use crate::parking::tariff::{self, Label, Worth};
 use crate::parking::ticket::{
     ClassNumber, EntryTime, KeyNumber, LaneNumber, Owner, SiteKey, SiteNumber, TicketNumber, Validation,
@@ -66,6 +66,7 @@ fn kiosk(number: u8, does: TicketDeed) -> Kiosk {
         tariff: Arc::new(tariff::parse(include_bytes!("../../../configs/tariffs/city.toml")).unwrap()),
         issuer: Some(Arc::new(Issuer::new(signer(1, "site"), KeyNumber(1), &keys).unwrap())),
         keys: Arc::new(keys),
+        passes: Arc::default(),
         signer: Some(Arc::new(signer(100 + number, &Document::kid(site, lane(number))))),
         wording: Arc::new(Plain),
     };
@@ -348,6 +349,30 @@ fn what_a_person_has_counted_corrects_the_count_once_and_a_void_ticket_counts_no
     let mut pay = kiosk(2, TicketDeed::Pay);
     meet(&mut [&mut entry, &mut pay]);
     assert_eq!(refused(pay.show(&ticket, None)), "stay-void");
+}
+
+#[test]
+fn a_car_that_is_let_through_undecided_counts_once() {
+    let through = |kiosk: &mut Kiosk, number: u64, ticket: Option<TicketNumber>| {
+        let known = LetThrough { number, ticket: ticket.map(|ticket| ticket.to_string()), due: None };
+        let value = Some(serde_json::to_value(known).unwrap());
+        kiosk.park.apply(&Record::ShopNoted { key: LET_THROUGH_NOTE.into(), value });
+    };
+    let (mut entry, mut exit) = (kiosk(1, TicketDeed::GiveOut), kiosk(3, TicketDeed::Leave));
+    let (_, number) = enter(&mut entry, 1);
+    through(&mut entry, 1, None);
+    let mut again = kiosk(1, TicketDeed::GiveOut);
+    again.park.recall(remembered(&entry.park)).unwrap();
+    for _ in 0..2 {
+        through(&mut again, 1, None);
+    }
+    assert_eq!((again.park.site.occupancy(), again.park.inside), (2, 2), "told again after a restart");
+    meet(&mut [&mut again, &mut exit]);
+    through(&mut exit, 1, Some(number));
+    assert!(matches!(exit.park.site.over(number), Some(Over::Left { .. })), "its ticket is of no use any more");
+    through(&mut exit, 2, None);
+    meet(&mut [&mut again, &mut exit]);
+    assert_eq!((again.park.site.occupancy(), exit.park.inside), (0, 0));
 }
 
 /// A key that is not listed may be one that was made up.

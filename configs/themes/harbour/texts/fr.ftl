@@ -366,6 +366,7 @@ season-other-plate = Cet abonnement est pour la plaque { $plate }.
 season-not-inside = Aucune voie n'a encore signalé l'entrée avec cet abonnement. Montrez-le à la sortie.
 season-show-pass = Cette voiture est entrée avec un abonnement. Montrez-le.
 season-let-out = Une voiture est déjà sortie ici avec cet abonnement.
+season-withdrawn = Cet abonnement n'est plus valable.
 number-length = Le numéro a dix chiffres. Saisissez-les tous.
 number-wrong = Un chiffre est faux. Comparez avec le ticket.
 number-unknown = Aucune voiture connue avec ce ticket. Scannez son code.

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use kioskd::config::Bus;
+use kioskd::dbus::Address;
 use kioskd::operation::Operation;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::Size;
@@ -25,13 +25,13 @@ use watch::{Glass, News, Snapshot, Wanted, Watcher};
 /// Between two looks at what the kiosk has said.
 const TICK: Duration = Duration::from_millis(100);
 
-pub fn run(bus: Bus) -> anyhow::Result<ExitCode> {
+pub fn run(address: Address) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(
         stdout().is_terminal() && std::io::stdin().is_terminal(),
         "top needs a terminal; `kioskctl status` says the same once"
     );
     let mut terminal = ratatui::try_init()?;
-    let ended = Top::new(Watcher::start(bus)).run(&mut terminal);
+    let ended = Top::new(Watcher::start(address)).run(&mut terminal);
     ratatui::restore();
     ended.map(|()| ExitCode::SUCCESS)
 }

@@ -6,9 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use image::DynamicImage;
-use kioskd::config::Bus;
 use kioskd::console::complain;
-use kioskd::dbus::{Client, Done, NoAnswer, OrderLine, Report};
+use kioskd::dbus::{Address, Client, Done, NoAnswer, OrderLine, Report};
 use kioskd::operation::{Operation, Outcome};
 
 use crate::screenshot;
@@ -63,11 +62,11 @@ pub struct Watcher {
 
 impl Watcher {
     /// The thread ends when nobody hears it any more.
-    pub fn start(bus: Bus) -> Self {
+    pub fn start(address: Address) -> Self {
         let (tell, news) = mpsc::channel();
         let (wants, wanted) = mpsc::channel();
         thread::spawn(move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => while runtime.block_on(watch(bus, &tell, &wanted)) {},
+            Ok(runtime) => while runtime.block_on(watch(&address, &tell, &wanted)) {},
             Err(error) => complain(format_args!("kioskctl: {error}")),
         });
         Self { news, wants }
@@ -88,8 +87,8 @@ impl Watcher {
 }
 
 /// Watches a kiosk as long as it answers. Whether to look for one again.
-async fn watch(bus: Bus, tell: &Sender<News>, wanted: &Receiver<Wanted>) -> bool {
-    let gone = match Client::connect(bus).await {
+async fn watch(address: &Address, tell: &Sender<News>, wanted: &Receiver<Wanted>) -> bool {
+    let gone = match Client::connect(address).await {
         Ok(kiosk) => match follow(&kiosk, tell, wanted).await {
             Ok(()) => return false,
             Err(why) => why,

@@ -199,3 +199,112 @@ fn a_pass_covers_a_stay_that_its_plate_began() {
     let out = granted(exit.show(&pass_until(17, 30 * DAY, Some("KN AB 120")), None));
     assert_eq!((out.number, out.unit.price), (quote.number, 0));
 }
+
+/// Kiosks that list pass 17 for the car KN AB 120, and that pass 18 counts no more.
+fn with_list() -> (Kiosk, Kiosk, Kiosk) {
+    let until = Minute::of(Wall(START + 30 * DAY * 60_000)).unwrap();
+    let mut passes = Passes::default();
+    let plate = Some(Plate::typed("KN AB 120").unwrap());
+    passes.list(Season { number: 17, season: 0, until, plate }).unwrap();
+    passes.withdraw(18).unwrap();
+    let (mut entry, mut pay, mut exit) = three();
+    for kiosk in [&mut entry, &mut pay, &mut exit] {
+        kiosk.park.parts.passes = Arc::new(passes.clone());
+    }
+    (entry, pay, exit)
+}
+
+fn sees(kiosk: &mut Kiosk, plate: &str) -> Answer {
+    kiosk.park.car_waits(true);
+    kiosk.park.plate_seen(plate);
+    assert!(kiosk.park.car_came());
+    kiosk.park.presented(&Presented::Car, None)
+}
+
+fn leaves(kiosk: &mut Kiosk) {
+    kiosk.park.car_waits(false);
+    kiosk.later(1);
+}
+
+#[test]
+fn a_listed_pass_needs_no_code() {
+    let (mut entry, mut pay, mut exit) = with_list();
+    let came = granted(sees(&mut entry, "KN AB 120"));
+    let order = entry.take(1, &came, true);
+    assert_eq!(entry.park.code(&order), None, "no ticket is printed");
+    leaves(&mut entry);
+    meet(&mut [&mut entry, &mut pay, &mut exit]);
+    let number = exit.park.site.season(17).unwrap();
+    // Another car with the same plate comes in as any car does.
+    assert_eq!(sees(&mut entry, "KN AB 120"), Answer::Nothing);
+    let second = granted(entry.park.presented(&Presented::NoTicketYet, None));
+    assert_ne!(second.number, Some(number.to_string()));
+    for kiosk in [&mut pay, &mut exit] {
+        kiosk.later(300);
+    }
+    let typed = quote(pay.park.presented(&Presented::Number(number.to_string()), None));
+    assert_eq!(typed.unit.price, 0, "all of it is covered");
+    let out = granted(sees(&mut exit, "KN AB 120"));
+    assert_eq!((out.number.clone(), out.unit.price), (Some(number.to_string()), 0));
+    exit.take(1, &out, true);
+    assert!(exit.park.site.over(number).is_some());
+}
+
+#[test]
+fn what_a_listed_pass_does_not_cover_is_paid() {
+    let (mut entry, mut pay, mut exit) = with_list();
+    let came = granted(sees(&mut entry, "KN AB 120"));
+    entry.take(1, &came, true);
+    let first = came.number.unwrap();
+    meet(&mut [&mut entry, &mut pay, &mut exit]);
+    // 19:00 is eleven hours after it came.
+    for kiosk in [&mut pay, &mut exit] {
+        kiosk.later(12 * 60);
+    }
+    let bill = quote(sees(&mut exit, "KN AB 120"));
+    assert_eq!(bill.number.as_ref(), Some(&first));
+    let typed = quote(pay.park.presented(&Presented::Plate("KNAB120".into()), None));
+    assert_eq!(typed.unit.price, bill.unit.price);
+    let number = TicketNumber::typed(&first).unwrap();
+    let whole = exit.park.quote(price::Seen { season: None, ..exit_seen(&exit, number) }, exit.at.wall.unwrap(), true);
+    assert!(0 < bill.unit.price && bill.unit.price < whole.unwrap().unit.price, "an hour of twelve");
+    // A shop pays for a part of what stands there: the pass covers the rest all the same.
+    let shop = stamp(&exit, 3, Worth::Minutes(1));
+    let again = exit.show(&shop, Some(&bill));
+    assert!(quote(again).unit.price <= bill.unit.price);
+}
+
+#[test]
+fn a_listed_pass_of_which_nothing_was_heard_is_let_out_once_a_day() {
+    let (_, _, mut exit) = with_list();
+    let out = granted(sees(&mut exit, "KN AB 120"));
+    exit.take(1, &out, true);
+    leaves(&mut exit);
+    assert_eq!(notes(&mut exit).len(), 1, "it is on record");
+    exit.later(60);
+    assert_eq!(refused(sees(&mut exit, "KN AB 120")), "season-let-out");
+}
+
+#[test]
+fn a_pass_that_was_withdrawn_lets_nobody_in_and_covers_nothing() {
+    let (mut entry, mut pay, mut exit) = with_list();
+    let pass = pass(18);
+    assert_eq!(refused(entry.show(&pass, None)), "season-withdrawn");
+    assert_eq!(refused(exit.show(&pass, None)), "season-withdrawn");
+    // It came in before the lists said so.
+    let listed = std::mem::take(&mut entry.park.parts.passes);
+    let number = enter_with(&mut entry, 1, &pass);
+    entry.park.parts.passes = listed;
+    meet(&mut [&mut entry, &mut pay, &mut exit]);
+    for kiosk in [&mut pay, &mut exit] {
+        kiosk.later(300);
+    }
+    let whole = pay.park.quote(exit_seen(&pay, number), pay.at.wall.unwrap(), false).unwrap().unit.price;
+    assert!(whole > 0);
+    let bill = quote(exit.show(&pass, None));
+    assert_eq!(bill.unit.price, whole);
+    let typed = quote(pay.park.presented(&Presented::Number(number.to_string()), None));
+    assert_eq!(typed.unit.price, whole);
+    let shop = stamp(&exit, 3, Worth::Minutes(1));
+    assert!(quote(exit.show(&shop, Some(&bill))).unit.price > 0, "nor when something else is shown");
+}
