@@ -39,5 +39,9 @@ pub mod wechat_wire;
 #[path = "../../src/signed/mod.rs"]
 pub mod signed;
 
-#[path = "../../src/parking/mod.rs"]
-pub mod parking;
+#[path = "../../src/parking"]
+pub mod parking {
+    pub mod site;
+    pub mod tariff;
+    pub mod ticket;
+}

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kioskd::parking::site::{
-    Conflict, Entered, Fact, Known, Leaving, Left, Member, Once, Paid, Roster, Site, State, Stay, ValidationUsed,
-    Voided,
+    Before, Conflict, Entered, Fact, Known, Leaving, Left, Member, Once, Paid, Roster, Site, State, Stay,
+    ValidationUsed, Voided,
 };
 use kioskd::parking::ticket::{
     ClassNumber, EntryTime, KeyNumber, LaneNumber, Minute, Pass, SiteNumber, TicketNumber, ValidationNumber,
@@ -89,6 +89,7 @@ enum Shows {
 
 struct Car {
     ticket: TicketNumber,
+    before: Option<Before>,
     passes: Vec<Pass>,
     paid: i64,
     /// He did not show each time what he had, so he may have been asked again.
@@ -209,8 +210,11 @@ impl World {
     fn enter(&mut self, at: usize) -> TicketNumber {
         let ticket = self.lanes[at].next_ticket().unwrap();
         let (entry, class) = (EntryTime::Known(Minute::new(14_154_600).unwrap()), ClassNumber::default());
-        self.record(at, Fact::Entered(Entered { serial: ticket.serial(), entry, class, plate: None }));
-        self.cars.push(Car { ticket, passes: Vec::new(), paid: 0, forgetful: false });
+        // Now and then it is one that was here before.
+        let former = self.cars.last().filter(|_| ticket.serial() % 3 == 0).map(|car| Stay(car.ticket));
+        let before = former.map(|stay| Before { stay, first: entry.earliest(), exit: entry.latest(), paid: 300 });
+        self.record(at, Fact::Entered(Entered { serial: ticket.serial(), entry, class, plate: None, before }));
+        self.cars.push(Car { ticket, before, passes: Vec::new(), paid: 0, forgetful: false });
         ticket
     }
 
@@ -370,6 +374,8 @@ impl World {
             for car in &self.cars {
                 let over = self.lanes[at].over(car.ticket).is_some();
                 assert_eq!(over, self.truth.over.contains(&car.ticket), "lane {at}: {}", car.ticket);
+                let before = self.lanes[at].find(car.ticket).map(|found| found.entered.before);
+                assert_eq!(before, (!over).then_some(car.before), "lane {at}: {}", car.ticket);
             }
             // Of what is over nothing is kept.
             let last = self.lanes[at].last();

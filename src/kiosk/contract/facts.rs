@@ -9,6 +9,21 @@ pub(super) fn schema() -> Value {
     let pair = |columns: [Value; 2]| json!({ "type": "array", "items": columns, "minItems": 2, "maxItems": 2 });
     let entry = pair([number("The earliest.", 0), number("Quarters of an hour later at most.", 0)]);
     let plate = json!({ "type": ["string", "null"], "description": "Number plate." });
+    let before = json!({
+        "type": "array",
+        "description": "The stay that it goes on with, if any.",
+        "items": [
+            stay(),
+            number("The first entry of all.", 0),
+            number("Its exit.", 0),
+            number("What was paid for all of it, in minor units.", 0),
+        ],
+        "minItems": 4,
+        "maxItems": 4,
+    });
+    let class = number("Class of vehicle.", 0);
+    let mut entered = rows("Cars inside.", &[number("Serial.", 1), entry, class, plate, before]);
+    entered["items"]["minItems"] = json!(4);
     let only = json!({ "type": ["integer", "null"], "description": "The only lane of its pass." });
     let parts = [
         ("v", json!({ "const": 1, "description": "Version." })),
@@ -20,7 +35,7 @@ pub(super) fn schema() -> Value {
         ("next", number("Of this lane's tickets below it those that are not in `entered` are over.", 1)),
         ("untold", number("Cars inside for which there is no room in `entered` yet.", 0)),
         ("corrected", json!({ "type": "integer", "description": "Cars inside that were not counted." })),
-        ("entered", rows("Cars inside.", &[number("Serial.", 1), entry, number("Class of vehicle.", 0), plate])),
+        ("entered", entered),
         (
             "paid",
             rows(

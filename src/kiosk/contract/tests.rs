@@ -3,7 +3,7 @@ use std::path::Path;
 use boon::{Compiler, Draft, Schemas};
 
 use super::*;
-use crate::parking::site::{Document, Entered, How, Left, Paid, SeasonUsed, Stay, ValidationUsed, Voided};
+use crate::parking::site::{Before, Document, Entered, How, Left, Paid, SeasonUsed, Stay, ValidationUsed, Voided};
 use crate::parking::ticket::{LaneNumber, Minute};
 
 const PAPER: &str = "docs/fleet.asyncapi.yaml";
@@ -70,6 +70,8 @@ fn a_lanes_document_is_as_the_schema_says_with_each_of_its_facts() {
     let minute: Minute = serde_json::from_value(json!(14_156_040)).unwrap();
     let lane = LaneNumber::new(99);
     said.entered.push(Entered { serial: 4568, plate: None, ..said.entered[0].clone() });
+    let before = Some(Before { stay, first: minute, exit: minute, paid: 600 });
+    said.entered.push(Entered { serial: 4569, before, ..said.entered[0].clone() });
     said.paid.push(Paid { at: None, lane, ..said.paid[0] });
     said.left.push(Left { stay, at: None, how: How::Person });
     said.voided.extend([Voided { stay, at: Some(minute) }, Voided { stay, at: None }]);

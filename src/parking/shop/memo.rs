@@ -77,9 +77,13 @@ impl Memo {
     /// The car that is inside as soon as this is on record.
     pub fn entered(&self) -> Option<Entered> {
         match &self.deed {
-            Deed::Enter { entry, class, plate, .. } => {
-                Some(Entered { serial: self.number.serial(), entry: *entry, class: *class, plate: plate.clone() })
-            }
+            Deed::Enter { entry, class, plate, .. } => Some(Entered {
+                serial: self.number.serial(),
+                entry: *entry,
+                class: *class,
+                plate: plate.clone(),
+                before: None,
+            }),
             Deed::Stay(_) => None,
         }
     }
@@ -92,7 +96,13 @@ impl Memo {
         if let (Some(class), true) = (own, self.number.lane() == me) {
             // Nobody knows when it came; nothing more is asked for it, so that counts no more.
             let entry = at.map_or(EntryTime::Doubtful { earliest: Minute::FIRST, quarters: 255 }, EntryTime::Known);
-            facts.push(Fact::Entered(Entered { serial: self.number.serial(), entry, class, plate: None }));
+            facts.push(Fact::Entered(Entered {
+                serial: self.number.serial(),
+                entry,
+                class,
+                plate: None,
+                before: None,
+            }));
         }
         if stay.due > 0 || stay.leaves.is_none() {
             let (nth, grace, doubt) = (stay.nth, stay.grace, stay.doubt);

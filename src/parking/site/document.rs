@@ -230,6 +230,9 @@ impl Document {
         if !self.entered.iter().all(|entered| (1..self.next).contains(&entered.serial)) {
             return Some("a ticket is inside that was not given out yet");
         }
+        if !self.entered.iter().all(Entered::is_in_order) {
+            return Some("a car came back from where it can't have been");
+        }
         if self.paid.iter().any(|paid| paid.nth > Pass::MOST || paid.grace > Pass::LONGEST_GRACE) {
             return Some("no pass can say so");
         }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::parking::ticket::{ClassNumber, EntryTime, LaneNumber, Minute, Pass, Plate, TicketNumber, ValidationNumber};
+use crate::parking::ticket::{
+    CLOCKS_DIFFER, ClassNumber, EntryTime, LaneNumber, Minute, Pass, Plate, TicketNumber, ValidationNumber,
+};
 use crate::vocabulary::Minor;
 
 /// In a document a fact is a row of its fields, which takes half the bytes of one with names.
@@ -55,11 +57,69 @@ pub struct Entered {
     pub entry: EntryTime,
     pub class: ClassNumber,
     pub plate: Option<Plate>,
+    /// The stay that it goes on with.
+    pub before: Option<Before>,
 }
 
-type EnteredRow = (u32, EntryTime, ClassNumber, Option<Plate>);
+/// Without its last column where there is nothing before.
+#[derive(Serialize, Deserialize)]
+struct EnteredRow(
+    u32,
+    EntryTime,
+    ClassNumber,
+    Option<Plate>,
+    #[serde(default, skip_serializing_if = "Option::is_none")] Option<Before>,
+);
 
-row!(Entered { serial, entry, class, plate }: EnteredRow);
+impl From<EnteredRow> for Entered {
+    fn from(EnteredRow(serial, entry, class, plate, before): EnteredRow) -> Self {
+        Self { serial, entry, class, plate, before }
+    }
+}
+
+impl From<Entered> for EnteredRow {
+    fn from(Entered { serial, entry, class, plate, before }: Entered) -> Self {
+        Self(serial, entry, class, plate, before)
+    }
+}
+
+impl Entered {
+    /// Whether what it goes on with can have been before it.
+    pub(super) fn is_in_order(&self) -> bool {
+        self.before.is_none_or(|before| before.fits(self.entry))
+    }
+}
+
+/// An earlier stay of the same car, with all that it went on with itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "BeforeRow", into = "BeforeRow")]
+pub struct Before {
+    pub stay: Stay,
+    /// The first entry of all.
+    pub first: Minute,
+    pub exit: Minute,
+    /// For all of it.
+    pub paid: u32,
+}
+
+type BeforeRow = (Stay, Minute, Minute, u32);
+
+row!(Before { stay, first, exit, paid }: BeforeRow);
+
+impl Before {
+    /// Minutes from the first entry to the exit, so that stays do not go on with each other for ever.
+    pub const LONGEST: u32 = 31 * 24 * 60;
+    /// And from the exit to the next entry: the most that a tariff can say.
+    const AWAY: u32 = 7 * 24 * 60;
+
+    /// Whether somebody who came in then can have come back from it. Clocks of two lanes are not the same.
+    pub fn fits(&self, entry: EntryTime) -> bool {
+        self.first <= self.exit
+            && self.exit <= self.first.later(Self::LONGEST)
+            && self.exit <= entry.latest().later(CLOCKS_DIFFER)
+            && entry.earliest() <= self.exit.later(Self::AWAY)
+    }
+}
 
 /// A stay was paid here. Its exit pass is issued with it to whoever showed the ticket. Who typed a number or a plate gets a receipt
 /// and no pass, because it may be another's, whose ticket opens. An amount of nothing is a stay for which nothing was due.

@@ -35,7 +35,7 @@ use crate::vocabulary::{Minor, Wall};
 
 pub use conflict::{Conflict, Side};
 pub use document::{BadDocument, BadRoster, Document, Heard, Known, MOST_LANES, Member, Roster};
-pub use fact::{Entered, Fact, How, Left, Once, Paid, SeasonUsed, Stay, ValidationUsed, Voided};
+pub use fact::{Before, Entered, Fact, How, Left, Once, Paid, SeasonUsed, Stay, ValidationUsed, Voided};
 pub use own::{MOST_FACTS, MOST_INSIDE, NotRecorded, TooLarge};
 pub use stay::{Leaving, Over, Payments, Until};
 pub use written::BadState;
@@ -188,7 +188,7 @@ impl Site {
     /// not inside any more it changes nothing.
     ///
     /// # Errors
-    /// The document has no room for more about it.
+    /// The document has no room for more about it, or it can't be.
     pub fn amend(&mut self, serial: u32, change: impl FnOnce(&mut Entered)) -> Result<(), NotRecorded> {
         self.state.own.amend(serial, change)
     }

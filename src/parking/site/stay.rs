@@ -102,6 +102,12 @@ impl Payments {
         self.0.iter().map(|payment| payment.amount).sum()
     }
 
+    /// Whether each is known that came before another.
+    pub fn is_whole(&self) -> bool {
+        let last = self.0.iter().map(|payment| payment.nth).max().unwrap_or(0);
+        (0..=last).all(|nth| self.0.iter().any(|payment| payment.nth == nth))
+    }
+
     /// The last payment's time, where one is known.
     pub fn last(&self) -> Option<Minute> {
         self.0.iter().filter_map(|payment| payment.at).max()

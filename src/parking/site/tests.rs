@@ -93,7 +93,10 @@ impl CarPark {
         let ticket = self.at(number).next_ticket().unwrap();
         let plate = plate.map(|plate| Plate::typed(plate).unwrap());
         let (serial, entry) = (ticket.serial(), EntryTime::Known(NOON));
-        self.record(number, Fact::Entered(Entered { serial, entry, class: ClassNumber::default(), plate }));
+        self.record(
+            number,
+            Fact::Entered(Entered { serial, entry, class: ClassNumber::default(), plate, before: None }),
+        );
         ticket
     }
 
@@ -345,6 +348,37 @@ fn a_validation_is_good_for_one_stay_and_a_season_pass_for_one_car() {
     }
 }
 
+/// Whoever comes back says so in a column more, and whoever does not has none.
+#[test]
+fn what_a_car_goes_on_with_is_told_and_kept() {
+    let mut park = CarPark::new(2);
+    let (first, second) = (park.enter(1, Some("ABC 123")), park.enter(1, Some("ABC 124")));
+    let before = Before { stay: Stay(first), first: NOON, exit: NOON, paid: 600 };
+    park.at(1).amend(second.serial(), |entered| entered.before = Some(before)).unwrap();
+    let later = Before { exit: NOON.later(6), ..before };
+    let wrong = park.at(1).amend(second.serial(), |entered| entered.before = Some(later));
+    assert_eq!(wrong, Err(NotRecorded::Before));
+    park.settle();
+    let document = park.at(1).last().unwrap().clone();
+    let told = serde_json::to_value(&document).unwrap();
+    let rows = serde_json::json!([
+        [1, [14_155_920, 0], 0, "ABC123"],
+        [2, [14_155_920, 0], 0, "ABC124", [10_000_001, 14_155_920, 14_155_920, 600]],
+    ]);
+    assert_eq!(told["entered"], rows);
+    assert_eq!(serde_json::from_value::<Document>(told).unwrap(), document);
+    let row = |row: serde_json::Value| serde_json::from_value::<Entered>(row).ok();
+    assert!(row(serde_json::json!([2, [14_155_920, 0], 0, null, [1, 2, 3]])).is_none());
+    assert!(row(serde_json::json!([2, [14_155_920, 0], 0, null, null, null])).is_none());
+    assert!(row(serde_json::json!([2, [14_155_920, 0], 0])).is_none());
+    assert_eq!(park.at(2).find(second).unwrap().entered.before, Some(before));
+    let parts = stored(park.at(1));
+    let mut again = Site::restored(roster(2), read(parts.clone()));
+    assert_eq!((stored(&again), again.find(second).unwrap().entered.before), (parts, Some(before)));
+    let entered = Entered { serial: 3, before: Some(later), ..again.find(first).unwrap().entered };
+    assert_eq!(again.record(Fact::Entered(entered)), Err(NotRecorded::Before));
+}
+
 #[test]
 fn what_was_counted_wrong_is_corrected_by_any_lane() {
     let mut park = CarPark::new(3);
@@ -378,7 +412,7 @@ fn a_clock_that_is_set_later_narrows_the_doubt() {
     let ticket = park.at(1).next_ticket().unwrap();
     let entry = EntryTime::Doubtful { earliest: NOON, quarters: 40 };
     let (serial, class) = (ticket.serial(), ClassNumber::default());
-    park.record(1, Fact::Entered(Entered { serial, entry, class, plate: None }));
+    park.record(1, Fact::Entered(Entered { serial, entry, class, plate: None, before: None }));
     park.settle();
     park.at(1).amend(serial, |entered| entered.entry = EntryTime::Known(NOON.later(30))).unwrap();
     park.settle();
@@ -421,7 +455,8 @@ fn the_same_again_changes_nothing_and_something_else_is_refused() {
     assert_eq!(site.record(Fact::Paid(Paid { amount: 2, ..paid })), Err(NotRecorded::Twice));
     assert_eq!(site.record(Fact::Left(Left { at: None, ..left })), Err(NotRecorded::Twice));
     assert_eq!(site.record(Fact::Paid(Paid { nth: 16, ..paid })), Err(NotRecorded::NoPass));
-    let entered = Entered { serial: 1, entry: EntryTime::Known(NOON), class: ClassNumber::default(), plate: None };
+    let entered =
+        Entered { serial: 1, entry: EntryTime::Known(NOON), class: ClassNumber::default(), plate: None, before: None };
     assert_eq!(site.record(Fact::Entered(entered)), Err(NotRecorded::Serial(1)));
     // Alone there is nobody to wait for.
     site.publish().unwrap();

@@ -87,6 +87,8 @@ pub enum NotRecorded {
     NoPass,
     #[error("the sum of the corrections is too large")]
     TooMuch,
+    #[error("the stay that this one goes on with can't have been before it")]
+    Before,
     #[error("this lane has taken the validation for {MOST_STAYS} stays before")]
     Validation,
     #[error("a season pass has at most 1,000,001 stays; give its holder another")]
@@ -256,6 +258,9 @@ impl Own {
 
     fn enter(&mut self, entered: Entered) -> Result<(), NotRecorded> {
         let serial = entered.serial;
+        if !entered.is_in_order() {
+            return Err(NotRecorded::Before);
+        }
         if let Some(known) = self.inside.get(&serial) {
             return if known.entered == entered { Ok(()) } else { Err(NotRecorded::Twice) };
         }
@@ -363,6 +368,9 @@ impl Own {
         let mut entered = inside.entered.clone();
         change(&mut entered);
         entered.serial = serial;
+        if !entered.is_in_order() {
+            return Err(NotRecorded::Before);
+        }
         // What was told stays told, and so it grows only where there is room.
         if inside.told && told + size(&entered) > INSIDE + size(&inside.entered) {
             return Err(NotRecorded::Full);

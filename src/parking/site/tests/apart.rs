@@ -206,7 +206,7 @@ fn cars_that_nobody_saw_leave_are_listed() {
     let ticket = park.at(1).next_ticket().unwrap();
     let entry = EntryTime::Doubtful { earliest: NOON, quarters: 4 };
     let (serial, class, plate) = (ticket.serial(), ClassNumber::default(), None);
-    park.record(1, Fact::Entered(Entered { serial, entry, class, plate }));
+    park.record(1, Fact::Entered(Entered { serial, entry, class, plate, before: None }));
     park.settle();
     let listed =
         |minutes| park.lanes[1].inside_since(NOON.later(minutes)).map(|(ticket, _)| ticket).collect::<Vec<_>>();

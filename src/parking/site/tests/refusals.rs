@@ -99,7 +99,13 @@ fn a_lane_whose_own_disk_is_an_older_one_notices() {
     for _ in 0..2 {
         let site = park.at(1);
         assert_eq!((site.next_ticket(), site.publish()), (None, Ok(None)));
-        let entered = Entered { serial: 2, entry: EntryTime::Known(NOON), class: ClassNumber::default(), plate: None };
+        let entered = Entered {
+            serial: 2,
+            entry: EntryTime::Known(NOON),
+            class: ClassNumber::default(),
+            plate: None,
+            before: None,
+        };
         assert_eq!(site.record(Fact::Entered(entered)), Err(NotRecorded::OlderDisk));
         let parts = stored(site);
         *site = Site::restored(roster(2), read(parts));
@@ -138,6 +144,14 @@ fn a_document_out_of_order_is_refused() {
     refused(&|bad| bad.paid[0].nth = 16);
     refused(&|bad| bad.paid[0].grace = 1_024);
     let stay = |serial| Stay(TicketNumber::new(lane(1), serial).unwrap());
+    let away = |first: u32, exit: u32| {
+        let minute = |minutes: u32| Minute::new(NOON.get() - 100_000 + minutes).unwrap();
+        Some(Before { stay: stay(1), first: minute(first), exit: minute(exit), paid: 300 })
+    };
+    refused(&|bad| bad.entered[0].before = away(99_000, 98_999));
+    refused(&|bad| bad.entered[0].before = away(99_000, 100_006));
+    refused(&|bad| bad.entered[0].before = away(80_000, 100_000 - 7 * 24 * 60 - 1));
+    refused(&|bad| bad.entered[0].before = away(100_000 - Before::LONGEST - 1, 100_000));
     // No number that leaves none for the next.
     refused(&|bad| bad.seasons = vec![SeasonUsed { season: 1, nth: u32::MAX, stay: stay(1) }]);
     refused(&|bad| bad.season_counts = BTreeMap::from([(1, SeasonUsed::MOST + 1)]));
@@ -147,6 +161,9 @@ fn a_document_out_of_order_is_refused() {
     refused(&|bad| bad.validations = (1..=4).map(used).collect());
     let voided = Voided { stay: stay(1), at: None };
     refused(&|bad| bad.voided = vec![voided; 2]);
+    let mut back = good.clone();
+    back.entered[0].before = away(99_000, 100_005);
+    assert!(take(&mut park, &back, 2, "7/2").unwrap().new, "as much as clocks may differ");
 }
 
 #[test]
