@@ -6,10 +6,12 @@
 //! signature, what was typed is believed only as far as to pay for it. Doubt is the customer's, and is on record.
 //!
 //! - `camera` which plate was read of the car at the gate · `memo` what is remembered of an order · `present` from what is presented to an answer · `price` from a stay to its quote ·
-//!   `season` who comes with a season pass · `passes` those that the configuration lists · `advice` why nothing comes of it
+//!   `season` who comes with a season pass · `passes` those that the configuration lists · `departed` who comes back ·
+//!   `advice` why nothing comes of it
 
 mod advice;
 mod camera;
+mod departed;
 mod memo;
 mod passes;
 mod present;
@@ -23,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use camera::Camera;
+use departed::Departed;
 pub use memo::{Deed, Memo, StayMemo};
 pub use passes::{BadPasses, Passes};
 use season::SeasonExits;
@@ -137,6 +140,7 @@ pub struct CarPark {
     hour_ended: Option<Inside>,
     camera: Camera,
     season_exits: SeasonExits,
+    departed: Departed,
     /// When the others were told last in this run.
     told: Option<Mono>,
     /// Something has changed since that they may not have heard.
@@ -150,6 +154,7 @@ impl CarPark {
         Self {
             camera: Camera::new(parts.settings.sees_cars),
             season_exits: SeasonExits::default(),
+            departed: Departed::default(),
             parts,
             inside: site.occupancy(),
             site,
@@ -208,6 +213,7 @@ impl CarPark {
     fn changed(&mut self) {
         self.revision += 1;
         self.inside = self.site.occupancy();
+        self.look_who_left();
         self.untold = true;
     }
 
@@ -240,8 +246,9 @@ impl CarPark {
     fn remember(&mut self, order: OrderId, memo: Memo) {
         // After a restart its car is known already.
         if self.site.next_ticket() == Some(memo.number)
-            && let Some(entered) = memo.entered()
+            && let Some(mut entered) = memo.entered()
         {
+            entered.before = self.comes_back(&entered);
             self.camera.lets_in(entered.serial, entered.plate.clone(), self.now);
             self.fact(Fact::Entered(entered));
             if let Some(season) = memo.season_in() {
@@ -373,7 +380,8 @@ impl Shop for CarPark {
     fn plate_seen(&mut self, plate: &str) {
         let Ok(plate) = Plate::typed(plate) else { return };
         if let Some((serial, plate)) = self.camera.read(plate, self.now) {
-            match self.site.amend(serial, |entered| entered.plate = Some(plate)) {
+            let before = self.came_back(serial, &plate);
+            match self.site.amend(serial, |entered| (entered.plate, entered.before) = (Some(plate), before)) {
                 Ok(()) => self.changed(),
                 Err(why) => tracing::warn!(%why, "a plate was read too late to be told"),
             }
@@ -468,6 +476,7 @@ impl Shop for CarPark {
         self.counted = kept.counted;
         self.let_through = kept.let_through;
         self.season_exits = kept.season_exits;
+        self.look_who_left();
         self.revision = 0;
         Ok(())
     }

@@ -60,8 +60,9 @@ impl CarPark {
         let payments = self.site.may_pay(seen.number, &seen.passes).map_err(|over| advice::over(&over, roster))?;
         let now = Minute::of(asked).ok_or_else(|| Advice::new("stay-no-clock").unable(Unable::Price))?;
         // A lane that has learned the time has told it.
-        let told = self.site.find(seen.number).map(|found| found.entered.entry);
-        let entry = told.filter(|entry| entry.doubt() == 0).unwrap_or(seen.entry);
+        let told = self.site.find(seen.number).map(|found| found.entered);
+        let before = told.as_ref().and_then(|told| told.before);
+        let entry = told.map(|told| told.entry).filter(|entry| entry.doubt() == 0).unwrap_or(seen.entry);
         let came = entry.charged_from(now);
         let (season, from) = match &seen.season {
             None => (None, came),
@@ -69,9 +70,12 @@ impl CarPark {
             Some(pass) if pass.ended(Some(asked)).is_some() => (None, came.max(pass.until.later(1))),
             Some(pass) => (Some(self.season_name(pass)?), came),
         };
+        // One that began when its pass had ended has none before it.
+        let visit = before.filter(|_| from == came).map(|before| self.visit(before));
         let from = from.wall();
         let stay = tariff::Stay {
             season,
+            visit,
             class: self.class(seen.class)?,
             worths: seen.validations.iter().map(|validation| validation.worth).collect::<Vec<Worth>>(),
             ..tariff::Stay::new(from, now.wall())
@@ -198,7 +202,7 @@ impl CarPark {
     }
 
     /// The tariff's name for a class that stands in a code.
-    fn class(&self, class: ClassNumber) -> Result<Option<Label>, Advice> {
+    pub(super) fn class(&self, class: ClassNumber) -> Result<Option<Label>, Advice> {
         let classes = &self.parts.tariff.classes;
         let name = classes.get(usize::from(class.get())).cloned();
         name.map(Some).ok_or_else(|| Advice::new("stay-no-price").unable(Unable::Price))

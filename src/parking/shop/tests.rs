@@ -15,6 +15,7 @@ use crate::signed::jws::Signer;
 use crate::vocabulary::{Grant, Language};
 
 mod plates;
+mod returns;
 mod seasons;
 
 #[derive(Debug)]
