@@ -211,7 +211,7 @@ impl World {
         let ticket = self.lanes[at].next_ticket().unwrap();
         let (entry, class) = (EntryTime::Known(Minute::new(14_154_600).unwrap()), ClassNumber::default());
         // Now and then it is one that was here before.
-        let former = self.cars.last().filter(|_| ticket.serial() % 3 == 0).map(|car| Stay(car.ticket));
+        let former = self.cars.last().filter(|_| ticket.serial().is_multiple_of(3)).map(|car| Stay(car.ticket));
         let before = former.map(|stay| Before { stay, first: entry.earliest(), exit: entry.latest(), paid: 300 });
         self.record(at, Fact::Entered(Entered { serial: ticket.serial(), entry, class, plate: None, before }));
         self.cars.push(Car { ticket, before, passes: Vec::new(), paid: 0, forgetful: false });

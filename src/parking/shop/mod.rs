@@ -7,7 +7,7 @@
 //!
 //! - `camera` which plate was read of the car at the gate · `memo` what is remembered of an order · `present` from what is presented to an answer · `price` from a stay to its quote ·
 //!   `season` who comes with a season pass · `passes` those that the configuration lists · `departed` who comes back ·
-//!   `advice` why nothing comes of it
+//!   `tally` how many are inside · `advice` why nothing comes of it
 
 mod advice;
 mod camera;
@@ -17,6 +17,7 @@ mod passes;
 mod present;
 mod price;
 mod season;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -29,14 +30,15 @@ use departed::Departed;
 pub use memo::{Deed, Memo, StayMemo};
 pub use passes::{BadPasses, Passes};
 use season::SeasonExits;
+use tally::Tally;
+pub use tally::{INSIDE_NOTE, Inside};
 
-use super::site::{Conflict, Fact, How, Left, Site, State as SiteState, Stay as Number, Voided};
+use super::site::{Conflict, Fact, Site, State as SiteState, Stay as Number, Voided};
 use super::tariff::{Line, Tariff};
 use super::ticket::{Code, Issuer, Minute, Plate, SiteKeys, Ticket, TicketNumber};
 use crate::operation::Refusal;
 use crate::sale::presented::{
-    Answer, BillLine, CodeKind, Counter, LET_THROUGH_NOTE, LetThrough, OrderCode, Presented, Quote, TicketCounter,
-    TicketDeed,
+    Answer, BillLine, CodeKind, Counter, OrderCode, Presented, Quote, TicketCounter, TicketDeed,
 };
 use crate::sale::record::Record;
 use crate::sale::shop::{Note, OutletStatus, Shop};
@@ -55,22 +57,8 @@ const SITE: &str = "site/";
 const LANE: &str = "lane";
 /// Under this is noted the last ticket that a person has declared void.
 const VOID_NOTE: &str = "void";
-/// And here how many cars a person has counted inside.
-const COUNTED_NOTE: &str = "counted";
 /// Under this is noted what was done twice.
 const CONFLICT_NOTE: &str = "conflict/";
-/// And here how many cars were inside at the end of an hour, where that has changed since the last of these notes. A fact of the
-/// site is forgotten; the notes of this one stay in the records, for reports.
-pub const INSIDE_NOTE: &str = "inside";
-
-/// What stands under [`INSIDE_NOTE`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Inside {
-    /// The end of the hour, in milliseconds since 1970.
-    pub until: Wall,
-    pub cars: u64,
-}
-
 /// What a kiosk of a car park is for.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -130,14 +118,7 @@ pub struct CarPark {
     /// Found, and not on record yet.
     conflicts: VecDeque<Conflict>,
     noted: u64,
-    /// The last count of a person's that counts already.
-    counted: Option<String>,
-    /// And the last car that was let through undecided.
-    let_through: Option<u64>,
-    /// As it was noted last.
-    inside_noted: Option<u64>,
-    /// Of an hour that has ended, and not on record yet.
-    hour_ended: Option<Inside>,
+    tally: Tally,
     camera: Camera,
     season_exits: SeasonExits,
     departed: Departed,
@@ -166,10 +147,7 @@ impl CarPark {
             faults: BTreeMap::new(),
             conflicts: VecDeque::new(),
             noted: 0,
-            counted: None,
-            let_through: None,
-            inside_noted: None,
-            hour_ended: None,
+            tally: Tally::default(),
             told: None,
             untold: true,
         }
@@ -200,16 +178,6 @@ impl CarPark {
         }
     }
 
-    /// The end of the hour in which this is, where the tariff is in force. Clocks change by whole hours, or by half of one.
-    fn end_of_hour(&self, at: Wall) -> Wall {
-        const HOUR: i64 = 3_600_000;
-        let zone = &self.parts.tariff.zone;
-        let offset = at.timestamp().map_or(0, |at| i64::from(zone.to_offset(at).seconds()) * 1_000);
-        let local = i64::try_from(at.0).unwrap_or(i64::MAX - HOUR).saturating_add(offset.rem_euclid(HOUR));
-        let end = (local / HOUR + 1) * HOUR - offset.rem_euclid(HOUR);
-        Wall(u64::try_from(end).unwrap_or_default())
-    }
-
     fn changed(&mut self) {
         self.revision += 1;
         self.inside = self.site.occupancy();
@@ -224,21 +192,6 @@ impl CarPark {
         memo.facts(me, at).into_iter().for_each(|fact| self.fact(fact));
         if let Some(season) = memo.season_untold() {
             self.season_exits.left(season, at.or(Minute::of(self.sure)));
-        }
-        self.changed();
-    }
-
-    /// A car has passed of which nothing could be decided: it counts, under its ticket where that is known.
-    fn let_through(&mut self, known: &LetThrough) {
-        if self.let_through == Some(known.number) {
-            return;
-        }
-        self.let_through = Some(known.number);
-        let number = known.ticket.as_deref().and_then(|text| TicketNumber::typed(text).ok());
-        let leaves = self.parts.settings.does == TicketDeed::Leave;
-        match number.filter(|number| leaves && self.site.over(*number).is_none()) {
-            Some(number) => self.fact(Fact::Left(Left { stay: Number(number), at: self.minute(), how: How::Person })),
-            None => self.fact(Fact::Correction(if leaves { -1 } else { 1 })),
         }
         self.changed();
     }
@@ -283,24 +236,7 @@ impl Shop for CarPark {
             Record::OutletRepaired { outlet } => {
                 self.faults.remove(outlet);
             }
-            Record::ShopNoted { key, value: Some(value) } if key == COUNTED_NOTE => {
-                let number = value["number"].as_str().map(str::to_owned);
-                let cars = value["cars"].as_i64();
-                if let (true, Some(cars)) = (number != self.counted, cars) {
-                    let inside = i64::try_from(self.inside).unwrap_or(i64::MAX);
-                    self.counted = number;
-                    self.fact(Fact::Correction(i32::try_from(cars - inside).unwrap_or_default()));
-                    self.changed();
-                }
-            }
-            Record::ShopNoted { key, value: Some(value) } if key == LET_THROUGH_NOTE => {
-                if let Ok(known) = serde_json::from_value(value.clone()) {
-                    self.let_through(&known);
-                }
-            }
-            Record::ShopNoted { key, value: Some(value) } if key == INSIDE_NOTE => {
-                self.inside_noted = serde_json::from_value(value.clone()).ok().map(|noted: Inside| noted.cars);
-            }
+            Record::ShopNoted { key, value: Some(value) } if self.tallied(key, value) => {}
             Record::ShopNoted { key, value: Some(value) } if key == VOID_NOTE => {
                 let number = value.as_str().and_then(|text| TicketNumber::typed(text).ok());
                 if let Some(number) = number.filter(|number| self.site.over(*number).is_none()) {
@@ -341,11 +277,7 @@ impl Shop for CarPark {
     }
 
     fn clock(&mut self, at: &Stamp) {
-        // Nothing has changed the count since the latest instant that this lane is sure of, be it in an earlier run.
-        let until = self.end_of_hour(self.sure);
-        if self.sure > Wall(0) && at.wall.is_some_and(|wall| wall >= until) && self.inside_noted != Some(self.inside) {
-            self.hour_ended = Some(Inside { until, cars: self.inside });
-        }
+        self.end_hour(at);
         (self.now, self.wall) = (at.now, at.wall);
         self.sure = self.sure.max(at.wall.unwrap_or(self.sure));
     }
@@ -443,9 +375,8 @@ impl Shop for CarPark {
         match name.strip_prefix(SITE) {
             Some(key) => self.site.part(key),
             None if name == LANE => {
-                let (counted, season_exits) = (self.counted.clone(), self.season_exits.clone());
-                serde_json::to_string(&Kept { sure: self.sure, counted, let_through: self.let_through, season_exits })
-                    .map(Some)
+                let (tally, season_exits) = (self.tally.clone(), self.season_exits.clone());
+                serde_json::to_string(&Kept { sure: self.sure, tally, season_exits }).map(Some)
             }
             None => Ok(None),
         }
@@ -473,8 +404,7 @@ impl Shop for CarPark {
         self.site.list_keys(&self.parts.keys);
         self.inside = self.site.occupancy();
         self.sure = kept.sure;
-        self.counted = kept.counted;
-        self.let_through = kept.let_through;
+        self.tally = kept.tally;
         self.season_exits = kept.season_exits;
         self.look_who_left();
         self.revision = 0;
@@ -531,10 +461,7 @@ impl Shop for CarPark {
             notes.push(Note { key: format!("{CONFLICT_NOTE}{}", self.noted % CONFLICTS), value: Some(value) });
             self.noted += 1;
         }
-        if let Some(inside) = self.hour_ended.take() {
-            let value = serde_json::json!({ "until": inside.until, "cars": inside.cars });
-            notes.push(Note { key: INSIDE_NOTE.to_owned(), value: Some(value) });
-        }
+        notes.extend(self.tally.news());
         notes
     }
 
@@ -557,9 +484,7 @@ impl Shop for CarPark {
     }
 
     fn counted(&self, cars: u32, at: &Stamp) -> Result<Vec<Record>, Refusal> {
-        // Told again after a restart, it must not count twice.
-        let value = serde_json::json!({ "cars": cars, "number": format!("{:032x}", at.entropy) });
-        Ok(vec![Record::ShopNoted { key: COUNTED_NOTE.to_owned(), value: Some(value) }])
+        Ok(vec![tally::counted(cars, at)])
     }
 
     fn void(&self, ticket: &str, _: &Stamp) -> Result<Vec<Record>, Refusal> {
@@ -588,9 +513,8 @@ impl Shop for CarPark {
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Kept {
     sure: Wall,
-    counted: Option<String>,
-    #[serde(default)]
-    let_through: Option<u64>,
+    #[serde(flatten)]
+    tally: Tally,
     #[serde(default)]
     season_exits: SeasonExits,
 }

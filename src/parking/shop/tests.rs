@@ -10,7 +10,7 @@ use crate::parking::ticket::{
     ClassNumber, EntryTime, KeyNumber, LaneNumber, Owner, SiteKey, SiteNumber, TicketNumber, Validation,
     ValidationNumber,
 };
-use crate::sale::presented::{Answer, Presented};
+use crate::sale::presented::{Answer, LET_THROUGH_NOTE, LetThrough, Presented};
 use crate::signed::jws::Signer;
 use crate::vocabulary::{Grant, Language};
 
