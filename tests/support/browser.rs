@@ -150,9 +150,9 @@ impl Browser {
         self.command("/execute/sync", json!({ "script": script, "args": arguments }))
     }
 
-    /// The text a person sees.
+    /// The text a person sees; none where nothing is there yet.
     pub fn text(&self, css: &str) -> String {
-        let text = self.run("return document.querySelector(arguments[0]).innerText", json!([css]));
+        let text = self.run("return document.querySelector(arguments[0])?.innerText", json!([css]));
         text.as_str().unwrap_or_default().to_owned()
     }
 
