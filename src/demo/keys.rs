@@ -79,7 +79,10 @@ pub(super) fn of_the_site(state: &Path, fleet: &Path, machines: &[Machine]) -> R
     let keys = SiteKeys::new(site, keys).map_err(BadSite::Keys)?;
     let signer = KeySource::File(fleet.join(format!("site-{shop}.key"))).signer(SHOP)?;
     let shop = Issuer::new(signer, shop, &keys).map_err(BadSite::Keys)?;
-    Ok(Site { stations, keys, shop })
+    let parking = machines.first().and_then(|machine| machine.config.parking.clone());
+    let (mut office, home) = parking.zip(homes.first()).ok_or(BadSite::Lanes)?;
+    office.keys_in(&home.keys);
+    Ok(Site { stations, keys, shop, office })
 }
 
 /// What the back end knows: each kiosk's public key, whichever it signs with, and its own.

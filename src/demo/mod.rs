@@ -8,6 +8,7 @@
 mod api;
 pub mod back_end;
 pub mod broker;
+mod cameras;
 mod glass;
 mod keys;
 mod link;
@@ -44,6 +45,7 @@ use crate::signed::keyset::BadKeyset;
 use crate::vocabulary::BadName;
 use back_end::{BackEnd, Trust};
 use broker::BrokerError;
+use cameras::Cameras;
 use proxy::Proxy;
 use wallet::{BookError, Wallet};
 use world::{Parts, SimulatedWorld};
@@ -184,7 +186,11 @@ pub async fn run(options: DemoOptions) -> Result<(), DemoError> {
     // The car park stands before the first kiosk looks at it.
     let routes = match (site, &worlds[..]) {
         (Some(site), _) => {
-            let park = park::Park::open(site, &state, &worlds).map_err(starting("the car park"))?;
+            let camera = fleet.cameras.map(|cameras| {
+                let says: park::Says = Box::new(move |kiosk, plate| cameras.read(kiosk, plate));
+                says
+            });
+            let park = park::Park::open(site, &state, &worlds, camera).map_err(starting("the car park"))?;
             park::api::router(park, page_address)
         }
         (None, worlds) => api::router(Arc::clone(&worlds[0]), page_address),
@@ -259,6 +265,8 @@ impl Home {
 /// The broker's side of the box.
 struct Fleet {
     back_end: Option<BackEnd>,
+    /// Those of a car park.
+    cameras: Option<Cameras>,
     /// What `mqtt:` says.
     told: String,
     /// Where the kiosks' cables lead, and the broker's name where it is spoken to over TLS.
@@ -268,6 +276,8 @@ struct Fleet {
 impl Fleet {
     async fn start(options: &DemoOptions, config: &Config, trust: Trust) -> Result<Self, DemoError> {
         let name = fleet::topic::Name::parse(&config.kiosk.fleet)?;
+        let fleet_name = name.clone();
+        let cameras = |broker, tls| (options.mode == Mode::Parking).then(|| Cameras::start(broker, tls, fleet_name));
         match (&options.broker, options.mqtt) {
             (Some(url), _) => {
                 let broker: fleet::link::Broker = url.parse().map_err(|e| DemoError::BadBroker(url.clone(), e))?;
@@ -281,17 +291,19 @@ impl Fleet {
                 };
                 // Under the broker's own name, for which its certificate is.
                 let upstream = (format!("{}:{}", broker.host, broker.port), broker.tls.then(|| broker.host.clone()));
+                let cameras = cameras(broker.clone(), tls.clone());
                 let back_end = Some(BackEnd::start_with(broker, tls, name, trust));
-                Ok(Self { back_end, told: url.clone(), upstream: Some(upstream) })
+                Ok(Self { back_end, cameras, told: url.clone(), upstream: Some(upstream) })
             }
             (None, Some(listen)) => {
                 let broker = tokio::task::spawn_blocking(move || broker::start(listen)).await;
                 let broker = broker.map_err(|e| DemoError::Start { what: "the broker", source: e.into() })??;
                 let upstream = Some((broker.reachable().to_string(), None));
+                let cameras = cameras(broker.reachable().into(), None);
                 let back_end = Some(BackEnd::start_with(broker.reachable().into(), None, name, trust));
-                Ok(Self { back_end, told: format!("mqtt://{}", broker.addr), upstream })
+                Ok(Self { back_end, cameras, told: format!("mqtt://{}", broker.addr), upstream })
             }
-            (None, None) => Ok(Self { back_end: None, told: "none".to_owned(), upstream: None }),
+            (None, None) => Ok(Self { back_end: None, cameras: None, told: "none".to_owned(), upstream: None }),
         }
     }
 

@@ -23,6 +23,7 @@ pub fn router(park: Arc<Park>, listens: SocketAddr) -> Router {
     let mut routes = Router::new()
         .route("/", get(async || Html(include_str!("page.html"))))
         .route("/park.js", get(async || asset("text/javascript", include_str!("page.js"))))
+        .route("/picture.js", get(async || asset("text/javascript", include_str!("picture.js"))))
         .route("/common.js", get(common))
         .route("/park.css", get(async || asset("text/css", include_str!("page.css"))))
         .route("/page.css", get(style))
@@ -45,6 +46,8 @@ impl From<CantDo> for Refused {
             CantDo::Dead => StatusCode::SERVICE_UNAVAILABLE,
             CantDo::NoTicket { .. }
             | CantDo::NoCode
+            | CantDo::NotThere { .. }
+            | CantDo::NoCameras
             | CantDo::HoldsNone { .. }
             | CantDo::Nowhere(_)
             | CantDo::Move(_) => StatusCode::CONFLICT,

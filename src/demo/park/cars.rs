@@ -90,12 +90,25 @@ pub struct Cars {
     exit: usize,
     cars: Vec<Car>,
     next: CarNumber,
+    first_plate: u64,
 }
 
 impl Cars {
     /// Cars come in through the lane `entry` and leave through `exit`.
     pub fn new(lanes: usize, entry: usize, exit: usize) -> Self {
-        Self { lanes: (0..lanes).map(|_| Lane::new()).collect(), entry, exit, cars: Vec::new(), next: 1 }
+        Self {
+            lanes: (0..lanes).map(|_| Lane::new()).collect(),
+            entry,
+            exit,
+            cars: Vec::new(),
+            next: 1,
+            first_plate: 0,
+        }
+    }
+
+    /// Kiosks that remember the cars of another day meet no car with the plate of one of those.
+    pub fn with_plates_from(self, first_plate: u64) -> Self {
+        Self { first_plate, ..self }
     }
 
     pub fn all(&self) -> &[Car] {
@@ -126,7 +139,8 @@ impl Cars {
         self.next += 1;
         // Lengths differ, so that loops see different cars.
         let length = [4.4, 4.0, 4.9, 3.6][number as usize % 4];
-        let plate = format!("{}{:05}", ["A", "B", "K"][number as usize % 3], u64::from(number) * 48_271 % 100_000);
+        let nth = self.first_plate + u64::from(number);
+        let plate = format!("{}{:05}", ["A", "B", "K"][number as usize % 3], nth * 48_271 % 100_000);
         self.cars.push(Car { number, plate, length, place, holds: Vec::new() });
         Ok(number)
     }

@@ -10,15 +10,13 @@ use super::contact::{LoopFault, SwitchFault};
 use super::lane::{Button, CarNumber, GateFault, Input};
 use super::{Kiosk, Mode, Park, codes};
 use crate::parking::tariff::Worth;
-use crate::parking::ticket::{Code, Kind, Minute, Validation, ValidationNumber};
-use crate::vocabulary::{Minor, Point, Wall};
+use crate::parking::ticket::Kind;
+use crate::vocabulary::Minor;
 
 /// So long a driver waits for a ticket.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// After that a driver looks at the glass, where there may be no paper.
 const LOOKS_AFTER: Duration = Duration::from_secs(4);
-/// A shop's validation is good for a day.
-const GOOD_FOR: u32 = 24 * 60;
 const FREE_MINUTES: i64 = 60;
 
 /// The body of `POST /api/site`.
@@ -31,10 +29,12 @@ pub struct Errand {
     does: Option<Does>,
     /// Where; without it where the car is.
     kiosk: Option<String>,
-    /// Which of the codes that a driver holds; without it the newest pass, else the newest ticket.
+    /// Which of the codes that a driver holds; without it the newest exit pass, else the newest ticket, else a season pass.
     what: Option<What>,
     /// Who gets the copy; without it somebody new, inside.
     to: Option<String>,
+    /// What is typed; without it the car's own plate.
+    pub(super) text: Option<String>,
     /// What a validation is worth; minutes without any.
     minutes: Option<i64>,
     percent: Option<i64>,
@@ -42,6 +42,8 @@ pub struct Errand {
     /// `+2h`
     clock: Option<String>,
     network: Option<Network>,
+    /// Whether the cameras at the gates read plates.
+    cameras: Option<bool>,
     /// Whose gate is broken, or mended.
     lane: Option<String>,
     gate: Option<GateFault>,
@@ -69,6 +71,7 @@ enum What {
     Ticket,
     Pass,
     Validation,
+    Season,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -86,6 +89,10 @@ enum Does {
     Lose,
     Copy,
     Validate,
+    /// The office gives out one for this car.
+    SeasonPass,
+    /// At the pay station.
+    TypePlate,
     /// Presses the button for help.
     Help,
 }
@@ -94,11 +101,11 @@ enum Does {
 pub enum CantDo {
     #[error(transparent)]
     Move(#[from] CantMove),
-    #[error("nothing to do: name at least one of car, clock, network, lane, fire")]
+    #[error("nothing to do: name at least one of car, clock, network, cameras, lane, fire")]
     Nothing,
     #[error(
         "`do` says what the car `{0}` is to do: arrive, drive, back-out, leave, take-ticket, show, look, lose, copy, \
-             validate or help"
+             validate, season-pass, type-plate or help"
     )]
     WithoutDo(String),
     #[error("`do` is for a car: name one, or write \"car\":\"new\"")]
@@ -117,6 +124,16 @@ pub enum CantDo {
     NoTicket { page: String },
     #[error("there is no code of a car park on the glass")]
     NoCode,
+    #[error("there is no `{what}` to touch; on the glass is the page `{page}`")]
+    NotThere { what: String, page: String },
+    #[error("a plate is typed at a pay station; {0} is none")]
+    NoKeys(String),
+    #[error("{0}")]
+    Plate(String),
+    #[error("the office has no season pass: {0}")]
+    NoSeason(String),
+    #[error("the cameras speak over the demo's broker, and it has none")]
+    NoCameras,
     #[error(
         "the clock is wound by a number and s, min, h or d with a sign, such as +15min, +2h or +1d; at most a year from now"
     )]
@@ -142,6 +159,10 @@ impl Park {
         if let Some(network) = errand.network {
             done = true;
             self.network(network, errand.kiosk.as_deref())?;
+        }
+        if let Some(on) = errand.cameras {
+            done = true;
+            self.switch_cameras(on)?;
         }
         if faults || errand.fire.is_some() {
             done = true;
@@ -233,18 +254,20 @@ impl Park {
             }
             Does::Lose => self.with(number, |car| car.holds.retain(|held| held.kind != Kind::Ticket)),
             Does::Copy => answer["copy"] = self.copy(number, &name, errand)?.into(),
-            Does::Validate => answer["validation"] = self.validate(number, errand)?.into(),
+            Does::Validate => answer["validation"] = self.validate(number, worth(errand)?)?.into(),
+            Does::SeasonPass => answer["season"] = self.season_pass(number)?.into(),
+            Does::TypePlate => answer["typed"] = self.type_plate(number, &name, errand)?.into(),
             Does::Help => self.press(self.place(number, &name, errand)?, Button::Help)?,
         }
         Ok(answer)
     }
 
-    fn with(&self, car: CarNumber, what: impl FnOnce(&mut Car)) {
+    pub(super) fn with(&self, car: CarNumber, what: impl FnOnce(&mut Car)) {
         self.change(|inner| inner.cars.mut_by(car).map(what));
     }
 
     /// The kiosk that was named, else that of the car's lane, else the pay station for a driver on foot.
-    fn place(&self, number: CarNumber, name: &str, errand: &Errand) -> Result<usize, CantDo> {
+    pub(super) fn place(&self, number: CarNumber, name: &str, errand: &Errand) -> Result<usize, CantDo> {
         if let Some(id) = &errand.kiosk {
             return Ok(self.kiosk(id).ok_or_else(|| CantDo::NoKiosk(id.clone()))?.0);
         }
@@ -310,10 +333,11 @@ impl Park {
     fn show(&self, number: CarNumber, name: &str, errand: &Errand) -> Result<&'static str, CantDo> {
         let nth = self.place(number, name, errand)?;
         let (kinds, what): (&[Kind], _) = match errand.what {
-            None => (&[Kind::Pass, Kind::Ticket], "ticket and no pass"),
+            None => (&[Kind::Pass, Kind::Ticket, Kind::Season], "code to show"),
             Some(What::Ticket) => (&[Kind::Ticket], "ticket"),
             Some(What::Pass) => (&[Kind::Pass], "pass"),
             Some(What::Validation) => (&[Kind::Validation], "validation"),
+            Some(What::Season) => (&[Kind::Season], "season pass"),
         };
         let held = self.change(|inner| {
             inner.before[nth] = Some(number);
@@ -327,13 +351,17 @@ impl Park {
         }
     }
 
-    /// The copy goes to who is named, or to somebody who has come in by no entry of ours.
+    /// The copy goes to who is named. Else a ticket's goes to somebody who has come in by no entry of ours, and a season pass's to
+    /// somebody on the street.
     fn copy(&self, number: CarNumber, name: &str, errand: &Errand) -> Result<String, CantDo> {
         self.change(|inner| -> Result<String, CantDo> {
-            let held = inner.cars.get(number).and_then(|car| car.newest(Kind::Ticket)).cloned();
-            let held = held.ok_or_else(|| CantDo::HoldsNone { car: name.to_owned(), what: "ticket" })?;
+            let newest = |car: &Car| car.newest(Kind::Ticket).or_else(|| car.newest(Kind::Season)).cloned();
+            let held = inner.cars.get(number).and_then(newest);
+            let held =
+                held.ok_or_else(|| CantDo::HoldsNone { car: name.to_owned(), what: "ticket and no season pass" })?;
             let other = match &errand.to {
                 Some(other) => inner.cars.named(other)?.number,
+                None if held.kind == Kind::Season => inner.cars.new_car(Place::Street)?,
                 None => inner.cars.new_car(Place::Inside)?,
             };
             if let Some(car) = inner.cars.mut_by(other) {
@@ -342,36 +370,15 @@ impl Park {
             Ok(format!("car-{other}"))
         })
     }
-
-    fn validate(&self, number: CarNumber, errand: &Errand) -> Result<String, CantDo> {
-        let worth = match (errand.minutes, errand.percent, errand.amount) {
-            (None, None, None) => Worth::Minutes(FREE_MINUTES),
-            (Some(minutes), None, None) => Worth::Minutes(minutes),
-            (None, Some(percent), None) => Worth::Percent(percent),
-            (None, None, Some(amount)) => Worth::Amount(amount),
-            _ => return Err(CantDo::Worth("name one of them".into())),
-        };
-        let serial = self.serial.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let now = u64::try_from(self.now().as_millisecond()).ok().and_then(|ms| Minute::of(Wall(ms)));
-        let now = now.ok_or(CantDo::Clock)?;
-        let number_of = ValidationNumber { key: self.shop.number(), serial };
-        let validation = Validation { number: number_of, worth, until: now.later(GOOD_FOR) };
-        let code = self.shop.issue(&Code::Validation(validation)).map_err(|why| CantDo::Worth(why.to_string()))?;
-        let held = Held { kind: Kind::Validation, code: code.clone(), number: None };
-        self.with(number, |car| car.takes(held));
-        Ok(code)
-    }
 }
 
-impl Kiosk {
-    /// A finger on something that is on the glass.
-    fn touch(&self, target: &str) -> Result<(), CantDo> {
-        let found = self.world.glass.scene().targets.into_iter().find(|there| there.name == target && there.enabled);
-        let rect = found.ok_or(CantDo::NoTicket { page: self.world.glass.scene().page })?.rect;
-        match self.world.touch(Point { x: rect.x + rect.w / 2, y: rect.y + rect.h / 2 }) {
-            true => Ok(()),
-            false => Err(CantDo::Dead),
-        }
+fn worth(errand: &Errand) -> Result<Worth, CantDo> {
+    match (errand.minutes, errand.percent, errand.amount) {
+        (None, None, None) => Ok(Worth::Minutes(FREE_MINUTES)),
+        (Some(minutes), None, None) => Ok(Worth::Minutes(minutes)),
+        (None, Some(percent), None) => Ok(Worth::Percent(percent)),
+        (None, None, Some(amount)) => Ok(Worth::Amount(amount)),
+        _ => Err(CantDo::Worth("name one of them".into())),
     }
 }
 

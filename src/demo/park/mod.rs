@@ -9,7 +9,9 @@ mod codes;
 mod contact;
 mod errand;
 mod lane;
+mod office;
 mod plan;
+mod plates;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
@@ -22,12 +24,14 @@ use tokio::sync::broadcast;
 
 use super::machine::MachineEvent;
 use super::world::{News, SimulatedWorld};
-use crate::config::Mode;
+use crate::config::{Mode, Parking};
 use crate::parking::ticket::{Issuer, SiteKeys};
 use cars::{Car, Cars, Place};
 use lane::{CarNumber, Input, Relay};
 use plan::LaneWiring;
 pub use plan::{BadSite, SHOP, Site, Station};
+use plates::Read;
+pub use plates::Says;
 
 /// While something moves, and while nothing does.
 const TICK: Duration = Duration::from_millis(25);
@@ -48,6 +52,9 @@ pub struct Park {
     kiosks: Vec<Kiosk>,
     keys: SiteKeys,
     shop: Issuer,
+    /// Issues season passes.
+    office: Parking,
+    camera: Option<Says>,
     serial: AtomicU32,
     start: Instant,
     ahead: AtomicI64,
@@ -66,11 +73,20 @@ struct Inner {
     told: Vec<[Option<bool>; Input::ALL.len()]>,
     /// Who stands before each kiosk; at a lane whoever is at its column.
     before: Vec<Option<CarNumber>>,
+    /// They are on.
+    cameras: bool,
+    /// By each lane's.
+    read: Vec<Option<Read>>,
 }
 
 impl Park {
-    /// `worlds` in the order of the site's stations. It begins to move at once.
-    pub fn open(site: Site, state: &Path, worlds: &[Arc<SimulatedWorld>]) -> std::io::Result<Arc<Self>> {
+    /// `worlds` in the order of the site's stations; `camera` is how plates are said. It begins to move at once, its cameras off.
+    pub fn open(
+        site: Site,
+        state: &Path,
+        worlds: &[Arc<SimulatedWorld>],
+        camera: Option<Says>,
+    ) -> std::io::Result<Arc<Self>> {
         let mut lanes = 0;
         let mut kiosks = Vec::new();
         let (mut entry, mut exit) = (0, 0);
@@ -87,17 +103,22 @@ impl Park {
         }
         let clock = state.join("clock");
         let ahead = std::fs::read_to_string(&clock).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        // Numbers of the shop and the office, and plates, go on where the state is kept.
+        let first = Timestamp::now().as_second() as u32;
         let park = Arc::new(Self {
             inner: Mutex::new(Inner {
-                cars: Cars::new(lanes, entry, exit),
+                cars: Cars::new(lanes, entry, exit).with_plates_from(first.into()),
                 told: vec![[None; Input::ALL.len()]; lanes],
                 before: vec![None; kiosks.len()],
+                cameras: false,
+                read: vec![None; lanes],
             }),
             kiosks,
             keys: site.keys,
             shop: site.shop,
-            // A shop's numbers go on where the state is kept.
-            serial: AtomicU32::new(Timestamp::now().as_second() as u32),
+            office: site.office,
+            camera,
+            serial: AtomicU32::new(first),
             start: Instant::now(),
             ahead: AtomicI64::new(ahead),
             clock,
@@ -163,6 +184,7 @@ impl Park {
             self.tell_inputs(nth);
             self.take_paper(nth);
         }
+        self.read_plates();
         if self.news.receiver_count() > 0 {
             // The last page may have just gone.
             drop(self.news.send(self.report().to_string().into()));
@@ -246,9 +268,11 @@ impl Park {
                 json!({ "id": kiosk.id, "mode": kiosk.mode, "lane": lane })
             })
             .collect();
-        let gates: Vec<_> = self.kiosks.iter().filter_map(|kiosk| gate(&inner.cars, kiosk)).collect();
+        let gates: Vec<_> = self.kiosks.iter().filter_map(|kiosk| gate(&inner, kiosk)).collect();
         let cars: Vec<_> = inner.cars.all().iter().map(|car| self.car(&inner.cars, car)).collect();
-        json!({ "kiosks": kiosks, "gates": gates, "cars": cars, "clock": self.clock_text() })
+        json!({
+            "kiosks": kiosks, "gates": gates, "cars": cars, "cameras": inner.cameras, "clock": self.clock_text(),
+        })
     }
 
     fn clock_text(&self) -> String {
@@ -284,9 +308,9 @@ impl Park {
     }
 }
 
-fn gate(cars: &Cars, kiosk: &Kiosk) -> Option<Value> {
+fn gate(inner: &Inner, kiosk: &Kiosk) -> Option<Value> {
     let (lane, wiring) = kiosk.lane.as_ref()?;
-    let of = &cars.lanes[*lane];
+    let of = &inner.cars.lanes[*lane];
     let [opened, closed] = of.switch_faults();
     let loops = of.loop_faults();
     let sign = wiring.sign.as_deref().and_then(|line| kiosk.world.machine.get_line(line).ok());
@@ -294,6 +318,7 @@ fn gate(cars: &Cars, kiosk: &Kiosk) -> Option<Value> {
         "lane": wiring.name, "open": of.is_open(), "opened": of.openings(),
         // How often the gate's own control had to keep the arm from falling on a car.
         "saved": of.saved(), "arm": (of.arm() * 1000.0).round() / 1000.0, "full": sign,
+        "read": inner.read[*lane].as_ref().map(|read| &read.plate),
         "presence": of.level(Input::Presence), "safety": of.level(Input::Safety), "closing": of.level(Input::Closing),
         "faults": {
             "gate": of.gate_fault(), "opened": opened, "closed": closed,

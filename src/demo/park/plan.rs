@@ -1,7 +1,7 @@
 //! What the configurations say of the car park: which kiosk is where, and how its lane is wired.
 
 use super::lane::Input;
-use crate::config::{CodeKey, Config, Gate, Mode};
+use crate::config::{CodeKey, Config, Gate, Mode, Parking};
 use crate::parking::tariff::Label;
 use crate::parking::ticket::{BadKeys, Issuer, LaneNumber, Owner, SiteKeys, SiteNumber};
 
@@ -36,6 +36,8 @@ pub struct Site {
     pub keys: SiteKeys,
     /// Signs the shop's validations.
     pub shop: Issuer,
+    /// A kiosk's part of the configuration, with the keys and the tariff by which season passes are issued.
+    pub office: Parking,
 }
 
 #[derive(Debug, thiserror::Error)]

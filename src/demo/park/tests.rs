@@ -1,6 +1,7 @@
 //! The car park around kiosks that a test plays.
 
 use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::json;
 
@@ -22,6 +23,8 @@ struct Rig {
     benches: Vec<Bench>,
     /// Signs tickets, as a lane does.
     issuer: Issuer,
+    /// Kiosk and plate, as the cameras say them.
+    read: Receiver<(String, String)>,
     _folder: tempfile::TempDir,
 }
 
@@ -47,8 +50,15 @@ impl Rig {
         let issuer = Issuer::new(own, KeyNumber(1), &keys).unwrap();
         let benches: Vec<_> = stations.iter().map(|_| Bench::new()).collect();
         let worlds: Vec<_> = benches.iter().map(|bench| Arc::clone(&bench.world)).collect();
-        let park = Park::open(Site { stations, keys, shop }, folder.path(), &worlds).unwrap();
-        Self { park, benches, issuer, _folder: folder }
+        std::fs::copy(folder.path().join("site-1.key"), folder.path().join("site.key")).unwrap();
+        let entry = crate::kiosk::check::load(&configs.join("parking-entry.toml")).unwrap();
+        let mut office = entry.parking.unwrap();
+        office.keys_in(folder.path());
+        let (says, read) = channel();
+        let camera: Says = Box::new(move |kiosk, plate| says.send((kiosk.to_owned(), plate.to_owned())).is_ok());
+        let site = Site { stations, keys, shop, office };
+        let park = Park::open(site, folder.path(), &worlds, Some(camera)).unwrap();
+        Self { park, benches, issuer, read, _folder: folder }
     }
 
     fn kiosk(&self, nth: usize) -> FakeKiosk {
@@ -192,4 +202,50 @@ fn the_clock_is_wound_for_all_kiosks_and_kept() {
     assert!(rig.park.now().duration_since(before).as_secs() >= 7_200);
     assert_eq!(std::fs::read_to_string(&rig.park.clock).unwrap(), "7200000");
     assert_eq!(rig.run(json!({ "clock": "+400d" })), Err(errand::CantDo::Clock));
+}
+
+#[test]
+fn cameras_that_are_on_say_the_plate_of_the_car_at_the_column_again_and_again() {
+    let rig = Rig::new();
+    let _kiosk = rig.kiosk(0);
+    rig.run(json!({ "car": "new", "do": "arrive" })).unwrap();
+    rig.until("at the column", |site| site["gates"][0]["presence"] == true);
+    let site = rig.park.report();
+    assert_eq!((&site["cameras"], &site["gates"][0]["read"]), (&json!(false), &Value::Null));
+    rig.run(json!({ "cameras": true })).unwrap();
+    let plate = rig.car()["plate"].as_str().unwrap().to_owned();
+    // What was said while they were off would stand before these.
+    for _ in 0..2 {
+        assert_eq!(rig.read.recv_timeout(PATIENCE).unwrap(), ("entry-1".to_owned(), plate.clone()));
+    }
+    assert_eq!(rig.park.report()["gates"][0]["read"], plate.as_str());
+    rig.run(json!({ "car": "car-1", "do": "back-out" })).unwrap();
+    rig.until("nobody there", |site| site["gates"][0]["read"] == Value::Null);
+    assert_eq!(rig.park.report()["gates"][1]["read"], Value::Null);
+}
+
+#[test]
+fn the_office_signs_a_season_pass_for_one_car_and_its_copy_is_as_good() {
+    let rig = Rig::new();
+    let number = rig.run(json!({ "car": "new", "do": "season-pass" })).unwrap()["season"].clone();
+    let car = rig.car();
+    let code = car["holds"][0]["code"].as_str().unwrap();
+    let Ok(Code::Season(pass)) = Code::read(code, &rig.park.keys) else { panic!("{code}") };
+    assert_eq!((pass.number.to_string(), pass.season), (number.as_str().unwrap().to_owned(), 0));
+    assert_eq!(pass.plate.unwrap().as_str(), car["plate"]);
+    assert!(pass.until.wall() > crate::vocabulary::Wall(rig.park.now().as_millisecond() as u64 + 29 * 86_400_000));
+    let copy = rig.run(json!({ "car": "car-1", "do": "copy" })).unwrap()["copy"].clone();
+    let cars = rig.park.report()["cars"].clone();
+    assert_eq!((copy, &cars[1]["where"]), (json!("car-2"), &json!("street")));
+    assert_eq!(cars[1]["holds"], car["holds"]);
+    let nowhere = rig.run(json!({ "car": "car-1", "do": "type-plate" }));
+    assert!(matches!(nowhere, Err(errand::CantDo::Nowhere(_))), "{nowhere:?}");
+    for (errand, what) in [
+        (json!({ "car": "car-1", "do": "type-plate", "kiosk": "entry-1" }), "entry-1"),
+        (json!({ "car": "car-1", "do": "type-plate", "kiosk": "pay-1", "text": "A/1" }), "`/`"),
+        (json!({ "car": "car-1", "do": "type-plate", "kiosk": "pay-1", "text": "京A1" }), "`京`"),
+    ] {
+        let why = rig.run(errand.clone()).unwrap_err().to_string();
+        assert!(why.contains(what), "{errand}: {why}");
+    }
 }
