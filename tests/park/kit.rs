@@ -107,9 +107,13 @@ impl Park {
         car["holds"].as_array().unwrap().iter().filter(|held| held["kind"] == kind).count()
     }
 
+    pub fn new_car(&self, does: &str) -> String {
+        self.run(json!({ "car": "new", "do": does }))["car"].as_str().unwrap().to_owned()
+    }
+
     /// A new car takes a ticket and drives in; the gate has closed behind it.
     pub fn enter(&self) -> String {
-        let car = self.run(json!({ "car": "new", "do": "arrive" }))["car"].as_str().unwrap().to_owned();
+        let car = self.new_car("arrive");
         self.at_the_arm(&car);
         let ticket = self.run(json!({ "car": car, "do": "take-ticket" }))["ticket"].clone();
         assert_eq!(ticket, self.car(&car)["ticket"]);
@@ -144,10 +148,28 @@ impl Park {
         self.page("pay-1", &["stay"]);
         let amount = self.pay_at("pay-1");
         wait_for("an exit pass", PATIENCE, || (self.holds(car, "pass") > before).then_some(()));
+        self.done_at_the_pay_station();
+        amount
+    }
+
+    pub fn done_at_the_pay_station(&self) {
         if self.page("pay-1", &["pass", "thanks", "ticket"]) != "ticket" {
             self.tap("pay-1", "done");
         }
-        amount
+    }
+
+    /// Types it at the pay station until that has heard of a stay with this plate, or one like it.
+    pub fn types(&self, car: &str, plate: &str, target: &str) {
+        wait_for(&format!("{target} for {plate}"), PATIENCE, || {
+            let there = || {
+                let state = self.state("pay-1");
+                state["targets"].as_array().unwrap().iter().any(|there| there["name"] == target)
+            };
+            if !there() {
+                drop(self.ask(json!({ "car": car, "do": "type-plate", "text": plate })));
+            }
+            there().then_some(())
+        });
     }
 
     pub fn to_the_exit(&self, car: &str) {
@@ -161,6 +183,12 @@ impl Park {
         self.run(json!({ "car": car, "do": "drive" }));
         self.is(car, "gone");
         self.closed("exit-1");
+    }
+
+    /// Drives on without showing anything.
+    pub fn drives_out(&self, car: &str) {
+        self.run(json!({ "car": car, "do": "drive" }));
+        self.is(car, "gone");
     }
 
     /// What every test may say at its end: no gate's own control has had to keep an arm from falling on a car.

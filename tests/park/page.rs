@@ -66,6 +66,43 @@ fn a_visit_with_the_mouse() {
     park.is(&car, "gone");
     park.no_arm_fell_on_a_car();
 
+    // A season pass.
+    browser.click("#cameras [aria-label='cameras on']");
+    browser.click("#new-season");
+    browser.wait_for_text("#holds", "season pass");
+    let newest = || park.site()["cars"].as_array().unwrap().last().unwrap().clone();
+    let id = |car: &Value| car["id"].as_str().unwrap().to_owned();
+    let resident = id(&newest());
+    park.at_the_arm(&resident);
+    let read = || browser.run("return document.querySelector('.camera.reads .readout-text')?.textContent", json!([]));
+    wait_for("a plate that is read", PATIENCE, || (read() == newest()["plate"]).then_some(()));
+    browser.click("#holds .season button");
+    browser.wait_for_text("#driver-said", "held the season");
+    browser.drag(&format!("#draw-{resident}"), "[data-zone=lot]");
+    park.is(&resident, "inside");
+    picture(&browser, "park-season");
+
+    // A plate that is typed, and opens the exit.
+    park.closed("entry-1");
+    browser.click("#new-car");
+    let car = wait_for("another car", PATIENCE, || (id(&newest()) != resident).then(|| id(&newest())));
+    park.at_the_arm(&car);
+    browser.click("[data-do=take-ticket]");
+    browser.wait_for_text("#driver-said", "a ticket was taken");
+    browser.click("[data-do=drive]");
+    park.is(&car, "inside");
+    browser.click("[data-clock='+2h']");
+    browser.click("[data-do=type-plate]");
+    browser.wait_for_text("#kiosk-pay-1 .page-name", "stay");
+    picture(&browser, "park-plate");
+    park.pay_at("pay-1");
+    browser.wait_for_text("#kiosk-pay-1 .page-name", "thanks");
+    browser.click("[data-do=leave]");
+    wait_for("an open gate", PATIENCE, || (park.gate("exit-1")["open"] == true).then_some(()));
+    browser.click("[data-do=drive]");
+    park.is(&car, "gone");
+    park.no_arm_fell_on_a_car();
+
     // A power cut and the network, by their buttons.
     browser.click("#kiosk-exit-1 .cut");
     wait_for("another start", PATIENCE, || {

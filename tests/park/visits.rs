@@ -30,6 +30,7 @@ fn the_site_says_what_there_is_and_refuses_what_does_not_fit() {
         (json!({ "clock": "2h" }), 400),
         (json!({ "clock": "+400d" }), 400),
         (json!({ "network": "sideways" }), 400),
+        (json!({ "cameras": "broken" }), 400),
         (json!({ "network": "up", "kiosk": "exit-9" }), 404),
         (json!({ "lane": "pay-1", "gate": "stuck" }), 404),
         (json!({ "lane": "entry-1", "gate": "missing" }), 400),
@@ -40,6 +41,8 @@ fn the_site_says_what_there_is_and_refuses_what_does_not_fit() {
     let car = park.run(json!({ "car": "new", "do": "arrive" }))["car"].as_str().unwrap().to_owned();
     assert_eq!(park.refused(json!({ "car": car, "do": "lose", "speed": 1 })), 400);
     assert_eq!(park.refused(json!({ "car": car, "do": "show" })), 409, "it holds nothing");
+    assert_eq!(park.refused(json!({ "car": car, "do": "type-plate" })), 400, "an entry has no keys");
+    assert_eq!(park.refused(json!({ "car": car, "do": "type-plate", "kiosk": "pay-1", "text": "A/1" })), 400);
     let clock = park.site()["clock"].as_str().unwrap().to_owned();
     park.wind("+1d");
     assert_eq!(park.demo.get("/kiosk/entry-1/").0, 200);
@@ -203,5 +206,101 @@ fn a_gate_that_is_stuck_does_not_open_and_fire_opens_every_gate() {
     for lane in ["entry-1", "exit-1"] {
         park.closed(lane);
     }
+    park.no_arm_fell_on_a_car();
+}
+
+#[test]
+fn a_plate_that_was_read_is_paid_by_typing_it_and_opens_the_exit_by_itself() {
+    let park = Park::open();
+    assert_eq!(park.site()["cameras"], false);
+    park.run(json!({ "cameras": true }));
+    let car = park.enter();
+    let plate = park.car(&car)["plate"].as_str().unwrap().to_owned();
+    let number = park.car(&car)["holds"][0]["number"].as_str().unwrap().to_owned();
+    park.wind("+2h");
+    // Who has typed one character wrong chooses what was meant.
+    let wrong = format!("{}{}", &plate[..5], if plate.ends_with('7') { 1 } else { 7 });
+    park.types(&car, &wrong, &format!("stay:{number}"));
+    assert_eq!(park.state("pay-1")["page"], "plate");
+    park.tap("pay-1", &format!("stay:{number}"));
+    park.page("pay-1", &["stay"]);
+    park.tap("pay-1", "cancel");
+    park.page("pay-1", &["ticket"]);
+    park.types(&car, &plate, "pay");
+    let amount = park.pay_at("pay-1");
+    assert!(TWO_HOURS.contains(&amount), "{amount}");
+    park.done_at_the_pay_station();
+    // Whoever types another's plate drives out with no pass of its driver.
+    assert_eq!(park.holds(&car, "pass"), 0);
+    park.to_the_exit(&car);
+    assert_eq!(park.gate("exit-1")["read"], plate);
+    park.drives_out(&car);
+    assert_eq!((park.opened("entry-1"), park.opened("exit-1"), park.taken()), (1, 1, amount));
+    park.no_arm_fell_on_a_car();
+}
+
+#[test]
+fn what_was_paid_at_a_pay_station_that_was_cut_off_opens_the_exit_as_soon_as_that_hears_of_it() {
+    let park = Park::open();
+    park.run(json!({ "cameras": true }));
+    // Nobody hears the camera, nor the entry; the ticket is as good as ever.
+    park.run(json!({ "network": "no-broker", "kiosk": "entry-1" }));
+    let unheard = park.enter();
+    park.run(json!({ "network": "up", "kiosk": "entry-1" }));
+    let car = park.enter();
+    park.wind("+2h");
+    let plate = park.car(&car)["plate"].as_str().unwrap().to_owned();
+    park.types(&car, &plate, "pay");
+    park.run(json!({ "network": "no-broker", "kiosk": "pay-1" }));
+    let mut amount = park.pay_at("pay-1");
+    park.done_at_the_pay_station();
+    park.to_the_exit(&car);
+    park.page("exit-1", &["stay"]);
+    assert_eq!(park.opened("exit-1"), 0, "it has not heard that it was paid");
+    park.run(json!({ "network": "up", "kiosk": "pay-1" }));
+    park.drives_out(&car);
+    park.closed("exit-1");
+    assert_eq!((park.opened("exit-1"), park.taken()), (1, amount));
+    amount += park.pay(&unheard);
+    park.to_the_exit(&unheard);
+    park.out(&unheard);
+    assert_eq!((park.opened("entry-1"), park.opened("exit-1"), park.taken()), (2, 2, amount));
+    park.no_arm_fell_on_a_car();
+}
+
+#[test]
+fn a_season_pass_has_one_car_inside_at_a_time_and_pays_nothing() {
+    let park = Park::open();
+    let show = |car: &str| park.run(json!({ "car": car, "do": "show" }));
+    let car = park.new_car("season-pass");
+    park.run(json!({ "car": car, "do": "arrive" }));
+    park.at_the_arm(&car);
+    assert_eq!(show(&car)["shown"], "season");
+    park.run(json!({ "car": car, "do": "drive" }));
+    park.is(&car, "inside");
+    park.closed("entry-1");
+    assert_eq!(park.holds(&car, "ticket"), 0);
+    let copy = park.run(json!({ "car": car, "do": "copy" }))["copy"].as_str().unwrap().to_owned();
+    park.run(json!({ "car": copy, "do": "arrive" }));
+    park.at_the_arm(&copy);
+    show(&copy);
+    park.run(json!({ "car": copy, "do": "drive" }));
+    // Long after it would have opened.
+    park.wind("+2h");
+    park.run(json!({ "car": car, "do": "leave" }));
+    park.at_the_arm(&car);
+    assert_eq!((park.car(&copy)["where"].clone(), park.opened("entry-1")), (json!("entry"), 1));
+    show(&car);
+    park.run(json!({ "car": car, "do": "drive" }));
+    park.is(&car, "gone");
+    park.closed("exit-1");
+    // With its own car out it is free again; without a camera nobody knows that this is another.
+    kioskd_tests::wait_for("a pass that is free again", kioskd_tests::PATIENCE, || {
+        show(&copy);
+        (park.gate("entry-1")["arm"] != 0.0).then_some(())
+    });
+    park.is(&copy, "inside");
+    assert_eq!((park.holds(&copy, "ticket"), park.opened("entry-1"), park.opened("exit-1")), (0, 2, 1));
+    assert_eq!(park.taken(), 0);
     park.no_arm_fell_on_a_car();
 }
