@@ -131,8 +131,8 @@ function paint() {
     // From above an arm that rises grows shorter.
     const length = 66 * Math.max(Math.cos(gate.arm * Math.PI / 2), 0.12);
     lane.arm.forEach(path => path.setAttribute("d", `M${x} ${y} V${y - length}`));
-    lane.camera.g.classList.toggle("on", site.cameras);
-    lane.camera.g.classList.toggle("reads", gate.read !== null);
+    lane.camera.g.classList.toggle("on", Boolean(site.cameras));
+    lane.camera.g.classList.toggle("reads", Boolean(gate.read));
     lane.camera.text.textContent = gate.read ?? "–";
     lane.lamp.setAttribute("class", "lamp " + (gate.open ? "open" : gate.arm === 0 ? "shut" : ""));
   }
