@@ -24,7 +24,7 @@ struct Rig {
     /// Signs tickets, as a lane does.
     issuer: Issuer,
     /// Kiosk and plate, as the cameras say them.
-    read: Receiver<(String, String)>,
+    read: Mutex<Receiver<(String, String)>>,
     _folder: tempfile::TempDir,
 }
 
@@ -58,7 +58,7 @@ impl Rig {
         let camera: Says = Box::new(move |kiosk, plate| says.send((kiosk.to_owned(), plate.to_owned())).is_ok());
         let site = Site { stations, keys, shop, office };
         let park = Park::open(site, folder.path(), &worlds, Some(camera)).unwrap();
-        Self { park, benches, issuer, read, _folder: folder }
+        Self { park, benches, issuer, read: Mutex::new(read), _folder: folder }
     }
 
     fn kiosk(&self, nth: usize) -> FakeKiosk {
@@ -216,7 +216,7 @@ fn cameras_that_are_on_say_the_plate_of_the_car_at_the_column_again_and_again() 
     let plate = rig.car()["plate"].as_str().unwrap().to_owned();
     // What was said while they were off would stand before these.
     for _ in 0..2 {
-        assert_eq!(rig.read.recv_timeout(PATIENCE).unwrap(), ("entry-1".to_owned(), plate.clone()));
+        assert_eq!(rig.read.lock().unwrap().recv_timeout(PATIENCE).unwrap(), ("entry-1".to_owned(), plate.clone()));
     }
     assert_eq!(rig.park.report()["gates"][0]["read"], plate.as_str());
     rig.run(json!({ "car": "car-1", "do": "back-out" })).unwrap();
