@@ -1,0 +1,3 @@
+FILESEXTRAPATHS:prepend:kioskos := "${THISDIR}/files:"
+
+SRC_URI:append:kioskos = " file://kioskos-rpi.cfg"
