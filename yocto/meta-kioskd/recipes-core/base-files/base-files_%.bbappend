@@ -1,0 +1,3 @@
+FILESEXTRAPATHS:prepend:kioskos := "${THISDIR}/files:"
+
+hostname:kioskos = "kioskos"
