@@ -414,6 +414,10 @@ def closed():
     if "RuntimeWatchdogSec=8" not in manager.splitlines():
         yield "the watchdog does not watch"
 
+    for path in ("ssh", "ssh/technicians"):
+        if f"folder 0755 0:0 {path}\n" not in text("recipes-core/kioskos-persist/files/kioskos-init"):
+            yield f"/data/{path} is not root's, or sshd can't read the technicians' keys there"
+
     with tempfile.TemporaryDirectory() as folder:
         key = pathlib.Path(folder) / "key"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)

@@ -18,6 +18,9 @@ do_install() {
     install -d ${D}${sbindir} ${D}${nonarch_libdir}/repart.d
     install -m 0755 ${UNPACKDIR}/kioskos-init ${D}${sbindir}/kioskos-init
     install -m 0644 ${UNPACKDIR}/50-data.conf ${D}${nonarch_libdir}/repart.d/50-data.conf
+    # The id is on /data already; where it is mounted, this would want it to be on a temporary file system.
+    install -d ${D}${sysconfdir}/systemd/system
+    ln -s /dev/null ${D}${sysconfdir}/systemd/system/systemd-machine-id-commit.service
 }
 
 FILES:${PN} += "${nonarch_libdir}/repart.d"
