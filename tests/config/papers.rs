@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 const PAPERS: [&str; 3] = ["docs/architecture.md", "CONTRIBUTING.md", "tests/README.md"];
 
 /// Where a path of this repository begins.
-const FOLDERS: [&str; 9] =
-    ["src/", "tests/", "docs/", "configs/", "assets/", "systemd/", "benches/", "fuzz/", ".github/"];
+const FOLDERS: [&str; 10] =
+    ["src/", "tests/", "docs/", "configs/", "assets/", "systemd/", "benches/", "fuzz/", "yocto/", ".github/"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

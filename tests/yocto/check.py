@@ -382,7 +382,7 @@ def recipe():
         if place is None:
             yield f"it does not install systemd/{name}"
             continue
-        wanted = re.search(r"(?:Install )?as\s+(?:#\s*)?(/(?:usr|etc)/[\w./-]*\w)", said)
+        wanted = re.search(r"(?:Install )?as\s+(?:#\s*)?(/(?:usr|etc)/[\w./@-]*\w)", said)
         if wanted and wanted[1] != place:
             yield f"systemd/{name} is to be {wanted[1]}, and the recipe installs {place}"
     for key, value in tomllib.loads((PROJECT / "configs/raspberry-pi.toml").read_text())["glass"].items():

@@ -41,6 +41,7 @@ do_install() {
     install -m 0755 $built/kioskctl ${D}${bindir}/kioskctl
 
     install -m 0644 ${S}/systemd/kioskd.service ${D}${systemd_system_unitdir}/kioskd.service
+    install -m 0644 ${S}/systemd/kioskd@.service ${D}${systemd_system_unitdir}/kioskd@.service
     install -m 0644 ${S}/systemd/kioskd-copies.conf ${D}${systemd_system_unitdir}/kioskd.service.d/copies.conf
     install -m 0644 ${S}/systemd/kioskd-health.service ${D}${systemd_system_unitdir}/kioskd-health.service
     install -m 0755 ${S}/systemd/kioskd-health ${D}${libexecdir}/kioskd-health
