@@ -36,12 +36,20 @@ function refresher(work, pause = 0) {
   };
 }
 
-// The new picture in place of the old one, whose memory is given back.
+// The new picture in place of the old one, whose memory is given back. It is decoded before, aside: one that is not there yet has no
+// size, so the page would jump under whoever is about to click it.
 async function picture(image, path) {
   const answer = await fetch("api/" + path);
   if (!answer.ok) return;
-  const url = URL.createObjectURL(await answer.blob());
-  const old = image.src;
+  const [url, old] = [URL.createObjectURL(await answer.blob()), image.src];
+  const next = new Image();
+  next.src = url;
+  try {
+    await next.decode();
+  } catch {
+    URL.revokeObjectURL(url);
+    return;
+  }
   image.src = url;
   if (old.startsWith("blob:")) await image.decode().then(() => URL.revokeObjectURL(old), () => {});
 }
