@@ -11,13 +11,14 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS, TlsConfiguration, Transport};
+use rumqttc::{AsyncClient, Event, EventLoop, Packet, QoS};
 use rustls::ClientConfig;
 use serde::Serialize;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::mqtt;
 use crate::fleet::link::Broker;
 use crate::fleet::poll_once;
 use crate::fleet::proof::{Refused, Verdict, Verifier};
@@ -33,7 +34,6 @@ const BATCH: u32 = 16;
 const RECONNECT: Duration = Duration::from_millis(500);
 /// A stranger could invent kiosks without end.
 const MAX_KIOSKS: usize = 20_000;
-const MAX_PACKET: usize = 2 << 20;
 
 /// One event as it was stored.
 #[derive(Debug, Clone, Serialize)]
@@ -246,33 +246,22 @@ async fn run(
     books: Arc<Mutex<Books>>,
     seen: broadcast::Sender<Seen>,
 ) {
-    // A name of its own: two demos may share one broker.
-    let id = format!("kioskd-back-end.{fleet}.{:08x}", getrandom::u32().unwrap_or_default());
+    let id = mqtt::client_id("back-end", &fleet);
     loop {
-        let mut options = MqttOptions::new(id.clone(), broker.host.clone(), broker.port);
-        options
-            .set_clean_session(true)
-            .set_keep_alive(Duration::from_secs(15))
-            .set_max_packet_size(MAX_PACKET, MAX_PACKET);
-        if let Some(tls) = &tls {
-            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(tls))));
-        }
-        let why = connection(options, &fleet, &books, &seen).await;
+        let (client, events) = mqtt::connect(&id, &broker, tls.as_ref(), 1000);
+        let why = connection(client, events, &fleet, &books, &seen).await;
         tracing::debug!(why, "the back end lost its broker");
         tokio::time::sleep(RECONNECT).await;
     }
 }
 
 async fn connection(
-    options: MqttOptions,
+    client: AsyncClient,
+    events: EventLoop,
     fleet: &Name,
     books: &Mutex<Books>,
     seen: &broadcast::Sender<Seen>,
 ) -> String {
-    let (client, mut events) = AsyncClient::new(options, 1000);
-    let mut network = events.network_options();
-    network.set_tcp_nodelay(true);
-    events.set_network_options(network);
     let mut poll = pin!(poll_once(events));
     let mut due_at: Option<Instant> = None;
     loop {

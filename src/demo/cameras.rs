@@ -5,10 +5,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS, TlsConfiguration, Transport};
+use rumqttc::{AsyncClient, Event, EventLoop, Packet, QoS};
 use rustls::ClientConfig;
 use tokio::task::JoinHandle;
 
+use super::mqtt;
 use crate::fleet::link::Broker;
 use crate::fleet::topic::{Address, Leaf, Name};
 
@@ -53,15 +54,10 @@ fn lock(client: &Mutex<Option<AsyncClient>>) -> MutexGuard<'_, Option<AsyncClien
 }
 
 async fn run(broker: Broker, tls: Option<Arc<ClientConfig>>, fleet: Name, told: Arc<Mutex<Option<AsyncClient>>>) {
-    // A name of its own: two demos may share one broker.
-    let id = format!("kioskd-cameras.{fleet}.{:08x}", getrandom::u32().unwrap_or_default());
+    let id = mqtt::client_id("cameras", &fleet);
     loop {
-        let mut options = MqttOptions::new(id.clone(), broker.host.clone(), broker.port);
-        options.set_clean_session(true).set_keep_alive(Duration::from_secs(15));
-        if let Some(tls) = &tls {
-            options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(tls))));
-        }
-        let why = connection(options, &told).await;
+        let (client, events) = mqtt::connect(&id, &broker, tls.as_ref(), WAITING);
+        let why = connection(client, events, &told).await;
         // With it goes what waited.
         *lock(&told) = None;
         tracing::debug!(why, "the cameras lost their broker");
@@ -69,11 +65,7 @@ async fn run(broker: Broker, tls: Option<Arc<ClientConfig>>, fleet: Name, told: 
     }
 }
 
-async fn connection(options: MqttOptions, told: &Mutex<Option<AsyncClient>>) -> String {
-    let (client, mut events) = AsyncClient::new(options, WAITING);
-    let mut network = events.network_options();
-    network.set_tcp_nodelay(true);
-    events.set_network_options(network);
+async fn connection(client: AsyncClient, mut events: EventLoop, told: &Mutex<Option<AsyncClient>>) -> String {
     loop {
         match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => *lock(told) = Some(client.clone()),
@@ -85,6 +77,8 @@ async fn connection(options: MqttOptions, told: &Mutex<Option<AsyncClient>>) -> 
 
 #[cfg(test)]
 mod tests {
+    use rumqttc::MqttOptions;
+
     use super::*;
     use crate::demo::broker;
 

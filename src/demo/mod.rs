@@ -13,6 +13,7 @@ mod glass;
 mod keys;
 mod link;
 pub mod machine;
+mod mqtt;
 pub mod paper;
 mod park;
 mod process;
