@@ -59,6 +59,7 @@ const LANE: &str = "lane";
 const VOID_NOTE: &str = "void";
 /// Under this is noted what was done twice.
 const CONFLICT_NOTE: &str = "conflict/";
+
 /// What a kiosk of a car park is for.
 #[derive(Debug, Clone)]
 pub struct Settings {

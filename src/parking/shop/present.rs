@@ -40,8 +40,7 @@ impl CarPark {
         if self.full() {
             return Err(Advice::new("stay-full"));
         }
-        // A pass that lets nobody in now, as while its car is said to be inside, hinders nobody.
-        if let Some(with_pass) = self.listed().and_then(|pass| self.season_in(pass).ok()) {
+        if let Some(with_pass) = self.listed_in() {
             return Ok(with_pass);
         }
         let none = || Advice::new("stay-no-ticket").unable(Unable::Ticket);
@@ -68,9 +67,7 @@ impl CarPark {
     fn car(&self) -> Result<Answer, Advice> {
         match (self.parts.settings.does, self.parts.settings.by_plate) {
             (TicketDeed::GiveOut, true) => self.give_out(),
-            (TicketDeed::GiveOut, false) => {
-                Ok(self.listed().and_then(|pass| self.season_in(pass).ok()).unwrap_or(Answer::Nothing))
-            }
+            (TicketDeed::GiveOut, false) => Ok(self.listed_in().unwrap_or(Answer::Nothing)),
             (TicketDeed::Leave, _) => match (self.read_stay(), self.listed()) {
                 (Some(found), _) => self.stay(Seen { typed: true, by_plate: true, ..seen_of(&found) }),
                 (None, Some(pass)) => self.season_out(pass, None),

@@ -96,6 +96,11 @@ impl CarPark {
         self.parts.passes.of(self.camera.plate(self.now)?)
     }
 
+    /// The car before the gate is let in with it. A pass that lets nobody in now, as while its car is said to be inside, hinders nobody.
+    pub(super) fn listed_in(&self) -> Option<Answer> {
+        self.season_in(self.listed()?).ok()
+    }
+
     /// With the season pass that covers it without being shown: the one with which it came in, or that of its car.
     pub(super) fn with_listed(&self, seen: Seen) -> Seen {
         let passes = &self.parts.passes;
@@ -113,7 +118,7 @@ impl CarPark {
         seen.season.is_none() && came_with.is_some_and(|number| !self.parts.passes.is_withdrawn(number))
     }
 
-    pub(super) fn season_in(&self, pass: &Season) -> Result<Answer, Advice> {
+    fn season_in(&self, pass: &Season) -> Result<Answer, Advice> {
         if self.parts.passes.is_withdrawn(pass.number) {
             return Err(withdrawn());
         }

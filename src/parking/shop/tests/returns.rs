@@ -284,4 +284,5 @@ fn a_stay_that_begins_when_its_pass_has_ended_has_none_before() {
         four.entry.park.quote(seen, asked, false).unwrap().unit.price
     };
     assert_eq!((price(60), price(500)), (600, 0), "from 09:01 to 09:51");
+    assert_eq!(price(20), 1_000, "from 08:21, soon enough after the stay before");
 }
